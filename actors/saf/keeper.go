@@ -232,6 +232,7 @@ func (k *keeper) keep(c actor.Context, m dht.Offered) (stored, before bool) {
 		Hash: m.Hash, Destination: m.Envelope.Header.Destination.Key.NodeID(), Source: m.Incoming.Source,
 		StoredAt: m.Wall.Unix(), Size: saf.Size(len(envelope)), Priority: priority,
 	}
+	r.From, r.Last = k.source(supervisor.Now(c), r.Source)
 	ref, gone, why := k.index.Add(supervisor.Now(c), r)
 	if why != 0 {
 		return false, why == saf.AlreadyStored

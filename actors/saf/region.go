@@ -73,6 +73,21 @@ func visit(ref *actors.ConnRef) saf.Visit {
 	return v
 }
 
+// source returns where a peer is or was connected from, and whether it goes last when others have
+// to make way. A peer that is not known any more is exempt.
+//
+// spec: V 39
+func (k *keeper) source(now time.Time, peer identity.NodeID) (from share.Source, last bool) {
+	if v, ok := k.visits.Lately(now, peer); ok {
+		return v.Source, v.Last()
+	}
+	if ref, ok := k.f.trunk.Connections().Get(peer); ok {
+		v := visit(ref)
+		return v.Source, v.Last()
+	}
+	return share.Exempt, false
+}
+
 // reviewEvery is how long a visit on the disk may be behind.
 const reviewEvery = time.Hour
 

@@ -1,11 +1,11 @@
 package saf
 
 import (
-	"math"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // Record describes a stored message.
@@ -19,7 +19,9 @@ type Record struct {
 	StoredAt    int64           // Unix seconds, by the system's clock
 	Size        int             // see [Size]
 	Priority    Priority
-	Sent        uint8 // how often its destination confirmed it; 2 is twice or more
+	Sent        uint8        // how often its destination confirmed it; 2 is twice or more
+	From        share.Source // where the source was connected from
+	Last        bool         // the source goes last: see [share.Holder]
 }
 
 // Ref names a record of an [Index]. It is valid for that index alone, and names nothing
@@ -34,19 +36,19 @@ type Ref struct {
 // return as removed. What made way for an added message is deleted when that message is on
 // the disk: see [Index.Settle] and [Index.Restore].
 //
-// A full index makes room for a message: first messages that were delivered make way,
-// then those with priority Low, then those with High; of equal ones the oldest. For the
-// limits of a source only its own messages make way, for those of a source and a destination
-// only the source's messages for the destination, and for those of a destination only the
-// messages for it, of the source that has brought the most of them, so that sources which
-// bring many do not push out what others have brought. A message that only better ones could
-// make way for is refused.
+// A full index makes room for a message. For the limits in all, and of a destination, it is the
+// source that makes way which has most, by shares of where the sources are connected from (package
+// share), as if all that the last message of a source says held for all of its messages. For the
+// limits of a source only its own messages make way, for those of a source and a destination only
+// the source's messages for the destination. Of a source's messages those that were delivered make
+// way first, then those with priority Low, then those with High; of equal ones the oldest. A message
+// is refused if its own source would have to make way for it and has only better ones.
 //
 // Ages are measured by a clock that never steps. The system's clock counts once, when a
 // record is loaded (docs/clock.md). All methods but Load, Drop and Destinations
-// need constant time for each record that they return or remove, apart from the
-// requests with a time ("since") in [Index.Answer], and from [Index.Add] for a full
-// destination, which looks at each source that has brought messages for it. An Index is not safe for concurrent
+// need logarithmic time for each record that they return or remove, apart from the
+// requests with a time ("since") in [Index.Answer], and from an [Index.Add] that makes a destination
+// full, which looks at each source that has brought messages for it. An Index is not safe for concurrent
 // use. The zero Index is not ready; see [NewIndex].
 type Index struct {
 	limits  Limits
@@ -60,7 +62,10 @@ type Index struct {
 	sources parts[identity.NodeID]
 	targets parts[identity.NodeID]
 	pairs   parts[pair]
-	classes [classes]int // records of each
+	whole   share.Shares[int32]            // weights by number of the source
+	crowds  map[int32]*share.Shares[int32] // the same of destinations that are full or were so lately
+	classes [classes]int                   // records of each
+	pinned  int32                          // a source that stays without messages, as it gets one
 	away    map[uint64]away
 	counts  counts
 	full    bool // see Full
@@ -85,7 +90,7 @@ type record struct {
 // NewIndex returns an empty index.
 func NewIndex(l Limits) *Index {
 	return &Index{
-		limits: l, next: 1, hashes: make(map[wire.Hash]int32), away: make(map[uint64]away),
+		limits: l, next: 1, hashes: make(map[wire.Hash]int32), away: make(map[uint64]away), crowds: make(map[int32]*share.Shares[int32]),
 		quotas: [scopes]quota{
 			inAll:         {l.Messages, l.Bytes},
 			inSource:      {l.SourceMessages, l.SourceBytes},
@@ -108,13 +113,13 @@ func (x *Index) Add(now time.Time, r Record) (Ref, []uint64, Refusal) {
 		x.counts.refused[AlreadyStored]++
 		return Ref{}, nil, AlreadyStored
 	}
-	if why := x.hopeless(&r); why != 0 {
+	before := x.counts.madeWay[inAll]
+	gone, why := x.makeRoom(&r, x.keepAway)
+	if why != 0 {
 		x.counts.refused[why]++
 		x.full = x.full || why == Full
 		return Ref{}, nil, why
 	}
-	before := x.counts.madeWay[inAll]
-	gone := x.makeRoom(&r, x.keepAway)
 	x.full = x.full || x.counts.madeWay[inAll] > before
 	r.Seq, r.Sent = x.next, 0
 	x.next++
@@ -132,10 +137,13 @@ func (x *Index) Add(now time.Time, r Record) (Ref, []uint64, Refusal) {
 // [Index.Expire].
 func (x *Index) Load(now, wall time.Time, r Record) (gone []uint64) {
 	x.From(r.Seq + 1)
-	if _, ok := x.hashes[r.Hash]; ok || x.hopeless(&r) != 0 {
+	if _, ok := x.hashes[r.Hash]; ok {
 		return []uint64{r.Seq}
 	}
-	gone = x.makeRoom(&r, func(scope, int32) {})
+	gone, why := x.makeRoom(&r, func(scope, int32) {})
+	if why != 0 {
+		return []uint64{r.Seq}
+	}
 	left := x.validity(r.Priority)
 	switch age := wall.Unix() - max(0, r.StoredAt); {
 	case age > int64(left/time.Second):
@@ -149,70 +157,6 @@ func (x *Index) Load(now, wall time.Time, r Record) (gone []uint64) {
 		x.records.at(place).sent = min(r.Sent, mostSent)
 	}
 	return gone
-}
-
-// hopeless returns why the record cannot be stored whatever makes way for it.
-func (x *Index) hopeless(r *Record) Refusal {
-	var none part
-	for s, why := range [scopes]Refusal{inAll: Full, inSource: SourceFull, inDestination: DestinationFull, inPair: PairFull} {
-		of := &none
-		if found := x.partOf(scope(s), r); found != nil {
-			of = found
-		}
-		if r.Size < 0 || r.Size > math.MaxInt32 || of.hopeless(x.quotas[s], int64(r.Size), r.Priority.class()) {
-			return why
-		}
-	}
-	return 0
-}
-
-// makeRoom removes records until there is room for r, which is not hopeless. It calls leaves
-// for each before, with the scope whose limit it makes way for.
-func (x *Index) makeRoom(r *Record, leaves func(scope, int32)) (gone []uint64) {
-	for _, s := range [scopes]scope{inPair, inDestination, inSource, inAll} {
-		for {
-			of := x.partOf(s, r) // it may go away with its last record
-			if of == nil || !of.over(x.quotas[s], int64(r.Size)) || of.first() == 0 {
-				break
-			}
-			first := of.first()
-			if s == inDestination {
-				first = x.firstOf(of, r)
-			}
-			x.counts.madeWay[s]++
-			leaves(s, first)
-			gone = append(gone, x.remove(first))
-		}
-	}
-	return gone
-}
-
-// firstOf returns the record that makes way for r first in the part of a destination: of the
-// lowest class, the oldest of the source that has the most for that destination, with r. By
-// messages, or if only the bytes are beyond the limit by them. Of equal sources it is the one
-// of r, or the one with the oldest record.
-func (x *Index) firstOf(of *part, r *Record) (first int32) {
-	c, own := of.lowest(), x.partOf(inPair, r)
-	byMessages := int(of.messages) >= x.quotas[inDestination].messages
-	var most int64
-	for i := of.pairs.oldest; i != 0; i = x.pairLink(i).newer {
-		p := x.pairs.list.at(i)
-		place := p.chains[c].oldest
-		if place == 0 {
-			continue
-		}
-		has, more := p.bytes, int64(r.Size)
-		if byMessages {
-			has, more = int64(p.messages), 1
-		}
-		if p == own {
-			has += more
-		}
-		if first == 0 || has > most || has == most && (p == own || x.parts(x.records.at(first))[inPair] != own && x.records.at(place).seq < x.records.at(first).seq) {
-			first, most = place, has
-		}
-	}
-	return first
 }
 
 // partOf returns the part of the record's scope, nil if it has none.
@@ -233,6 +177,7 @@ func (x *Index) partOf(s scope, r *Record) *part {
 	return &x.all
 }
 
+// insert adds a record that [Index.makeRoom] has counted.
 func (x *Index) insert(r Record, due time.Duration) (place int32) {
 	place = x.enter(record{hash: r.Hash, seq: r.Seq, storedAt: r.StoredAt, size: int32(r.Size)}, r.Source, r.Destination)
 	x.link(place, r.Priority.class(), due)
@@ -258,12 +203,16 @@ func (x *Index) enter(r record, source, destination identity.NodeID) (place int3
 func (x *Index) remove(place int32) (seq uint64) {
 	e := x.records.at(place)
 	x.unlink(place)
+	x.weigh(e, -1)
+	x.thin(e.target)
 	seq = e.seq
 	if x.pairs.list.at(e.pair).messages == 0 {
 		x.targets.list.at(e.target).pairs.remove(e.pair, x.pairLink)
 	}
 	x.pairs.drop(e.pair, pair{e.source, e.target})
-	x.sources.drop(e.source, x.sources.list.at(e.source).id)
+	if e.source != x.pinned {
+		x.sources.drop(e.source, x.sources.list.at(e.source).id)
+	}
 	x.targets.drop(e.target, x.targets.list.at(e.target).id)
 	delete(x.hashes, e.hash)
 	x.records.remove(place)

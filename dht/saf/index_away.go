@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // away is a record that has made way for one that may not be on the disk yet.
@@ -12,12 +13,15 @@ type away struct {
 	record
 	source, destination identity.NodeID
 	limit               scope // whose limit it made way for
+	from                share.Source
+	late                bool
 }
 
 // keepAway remembers a record that makes way.
 func (x *Index) keepAway(limit scope, place int32) {
 	e := x.records.at(place)
-	x.away[e.seq] = away{*e, x.sources.list.at(e.source).id, x.targets.list.at(e.target).id, limit}
+	source := x.sources.list.at(e.source)
+	x.away[e.seq] = away{*e, source.id, x.targets.list.at(e.target).id, limit, source.from, source.late}
 }
 
 // Settle forgets messages that have made way for others, because those are on the disk.
@@ -51,7 +55,13 @@ func (x *Index) Restore(seqs []uint64) (dead []uint64) {
 			continue
 		}
 		x.counts.madeWay[a.limit]--
-		x.relink(x.enter(a.record, a.source, a.destination), last)
+		place := x.enter(a.record, a.source, a.destination)
+		e := x.records.at(place)
+		if source := x.sources.list.at(e.source); source.messages == 0 {
+			source.from, source.late = a.from, a.late
+		}
+		x.relink(place, last)
+		x.weigh(e, 1)
 	}
 	return dead
 }

@@ -1,6 +1,7 @@
 package saf_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // Destinations and sources of the tests.
@@ -126,9 +128,9 @@ func TestExpireInPortions(t *testing.T) {
 	}
 }
 
-// TestWhatMakesWay: what was delivered first, then Low, then the oldest; only of the same
-// source or destination for their limits, and of the source that has the most for a
-// destination. What only better ones could make way for is refused.
+// TestWhatMakesWay: for a destination, and in all, messages of the source that has the most, for
+// the limits of a source its own; of them those that were delivered first, then Low, then the
+// oldest. What only better ones of its own source could make way for is refused.
 //
 // conforms: dht 109
 func TestWhatMakesWay(t *testing.T) {
@@ -139,28 +141,111 @@ func TestWhatMakesWay(t *testing.T) {
 	mustAdd(t, x, begin, numbered(3, ann, west, saf.High, 1))
 
 	_, gone := mustAdd(t, x, begin, numbered(4, ann, west, saf.High, 1)) // ann is at its limit
-	wantSeqs(t, "lowest priority of the destination", gone, 2)
+	wantSeqs(t, "of two equal sources the newest", gone, 3)
 	if _, _, why := x.Add(begin, numbered(5, ann, west, saf.Low, 1)); why != saf.DestinationFull {
-		t.Errorf("Low for a destination full of High: got %v, want %v", why, saf.DestinationFull)
+		t.Errorf("Low of a source with High only: got %v, want %v", why, saf.DestinationFull)
 	}
-	_, gone = mustAdd(t, x, begin, numbered(6, ann, east, saf.High, 1)) // two of each source then
-	wantSeqs(t, "oldest of its source for the destination", gone, 1)
+	_, gone = mustAdd(t, x, begin, numbered(6, ann, east, saf.High, 1))
+	wantSeqs(t, "lowest priority of the source with most", gone, 2)
 
-	_, gone = mustAdd(t, x, begin, numbered(7, ben, west, saf.Low, 1)) // west has 3, 4, ann's
-	wantSeqs(t, "below the limit of the source", gone)
-	_, gone = mustAdd(t, x, begin, numbered(8, ben, west, saf.Low, 1))
+	mustAdd(t, x, begin, numbered(7, ben, west, saf.Low, 1))
+	mustAdd(t, x, begin, numbered(8, ben, west, saf.Low, 1))
+	_, gone = mustAdd(t, x, begin, numbered(9, ben, west, saf.Low, 1))
 	wantSeqs(t, "of the source", gone, 6) // message 7
 	if s := x.Stats(); s.DestinationMadeWay != 2 || s.SourceMadeWay != 1 || s.MadeWay != 0 {
 		t.Errorf("got %+v, want 2 and 1 that made way", s)
 	}
-	mustAdd(t, x, begin, numbered(9, ben, east, saf.High, 1))
-	mustAdd(t, x, begin, numbered(10, ben, east, saf.High, 1))
+	mustAdd(t, x, begin, numbered(10, ben, east, saf.High, 1)) // three of each source
 	third, south := identity.NodeID{1, 'c'}, identity.NodeID{2, 's'}
 	x.Confirmed(begin, refs(x.Answer(begin, ann, wire.StoredRequest{Limit: 1}, 1<<20)))
-	_, gone = mustAdd(t, x, begin, numbered(11, third, south, saf.Low, 1)) // full: 3 is delivered, 8 is Low
-	wantSeqs(t, "delivered", gone, 3)
+	_, gone = mustAdd(t, x, begin, numbered(11, third, south, saf.Low, 1))
+	wantSeqs(t, "oldest Low of the newest of equals", gone, 7) // message 8
 	_, gone = mustAdd(t, x, begin, numbered(12, third, south, saf.Low, 1))
-	wantSeqs(t, "oldest Low of all", gone, 7) // message 8
+	wantSeqs(t, "delivered, of the source with most", gone, 1)
+}
+
+// TestManyKeysOfASource: ten thousand keys of one machine, or 2,010 with a message each, push out
+// what they have brought themselves; what one key of another address has brought stays, for a
+// destination and in all. From exempt sources those stay that this node has dialled or served for
+// an hour, and, of equals, those that came first.
+//
+// conforms: V 39
+func TestManyKeysOfASource(t *testing.T) {
+	exempt, one := share.Exempt, share.Of(netip.MustParseAddr("203.0.113.5"))
+	for _, c := range []struct {
+		name         string
+		honest, from share.Source
+		last         bool
+		letters      int // of the honest source
+		keys, each   int
+	}{
+		{"one address, for a destination", share.Of(netip.MustParseAddr("192.0.2.1")), one, false, 5, 2_010, 1},
+		{"one address, in all", share.Of(netip.MustParseAddr("192.0.2.1")), one, false, 5, 10, 600},
+		{"exempt, dialled", exempt, exempt, true, 5, 2_010, 1},
+		{"exempt, one each", exempt, exempt, false, 1, 2_010, 1},
+		{"old records", share.None, one, false, 5, 2_010, 1},
+	} {
+		x := saf.NewIndex(limited(func(l *saf.Limits) { l.Messages, l.DestinationMessages = 5_000, 2_000 }))
+		n := 0
+		add := func(to, from identity.NodeID, source share.Source, last bool) {
+			r := numbered(n, to, from, saf.High, 100)
+			r.Hash = wire.Hash{byte(n), byte(n >> 8), 1}
+			r.From, r.Last = source, last
+			n++
+			x.Add(begin, r)
+		}
+		for range c.letters {
+			add(ann, west, c.honest, c.last)
+		}
+		for i := range c.keys {
+			for j := range c.each {
+				to := ann
+				if c.each > 1 {
+					to = identity.NodeID{7, byte(i), byte(j)}
+				}
+				add(to, identity.NodeID{8, byte(i), byte(i >> 8)}, c.from, false)
+			}
+		}
+		var seqs []uint64
+		for _, i := range x.Answer(begin, ann, wire.StoredRequest{}, 1<<20) {
+			if i.Seq <= uint64(c.letters) {
+				seqs = append(seqs, i.Seq)
+			}
+		}
+		if len(seqs) != c.letters {
+			t.Errorf("%s: got %d of %d letters of the honest source kept", c.name, len(seqs), c.letters)
+		}
+		if s := x.Stats(); s.MadeWay+s.DestinationMadeWay+s.Refused[saf.Full]+s.Refused[saf.DestinationFull] == 0 {
+			t.Errorf("%s: got nothing full: %+v", c.name, s)
+		}
+	}
+}
+
+// TestSourceGoesLast: a source that this node has served for an hour meanwhile, or that is
+// connected from elsewhere, counts so with all that it has brought.
+func TestSourceGoesLast(t *testing.T) {
+	x := saf.NewIndex(limited(func(l *saf.Limits) { l.Messages, l.DestinationMessages = 6, 4 }))
+	n := 0
+	add := func(to, from identity.NodeID, source share.Source, last bool) []uint64 {
+		n++
+		r := numbered(n, to, from, saf.High, 1)
+		r.From, r.Last = source, last
+		_, gone, _ := x.Add(begin, r)
+		return gone
+	}
+	one := share.Of(netip.MustParseAddr("203.0.113.5"))
+	add(ann, west, share.Exempt, false)
+	add(ann, west, share.Exempt, false)
+	add(ann, east, one, false)
+	add(ann, east, one, false)
+	wantSeqs(t, "the source with more", add(ann, east, one, false), 3)
+	wantSeqs(t, "who does not go last", add(ann, west, one, true), 4)
+	add(ben, identity.NodeID{3}, one, false)
+	add(ben, identity.NodeID{4}, one, false)
+	wantSeqs(t, "who does not go last, the newest of equal keys", add(ben, west, one, true), 8)
+	if s := x.Stats(); s.Messages != 6 {
+		t.Errorf("got %+v", s)
+	}
 }
 
 // TestFull: a store is full from the first message that has no room until a twentieth of it
@@ -170,7 +255,7 @@ func TestFull(t *testing.T) {
 	n := 0
 	add := func(size int) {
 		n++
-		mustAdd(t, x, begin, numbered(n, ann, identity.NodeID{9, byte(n)}, saf.High, size))
+		mustAdd(t, x, begin, numbered(n, ann, east, saf.High, size))
 	}
 	want := func(what string, full bool) {
 		t.Helper()

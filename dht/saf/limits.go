@@ -21,8 +21,7 @@ type Limits struct {
 	// For one destination.
 	DestinationMessages int
 	DestinationBytes    int64
-	// Of one source for one destination: a source cannot push out what others have brought
-	// for that destination.
+	// Of one source for one destination.
 	PairMessages int
 	PairBytes    int64
 
@@ -45,8 +44,9 @@ const (
 	// LeastGrace is the least time that a message is stored after its delivery, for a
 	// destination that fails before it has processed the message.
 	LeastGrace = 5 * time.Minute
-	// MostMessages is the greatest number of messages that a node may store. Each needs 220
-	// bytes of memory, and 220 more if it is the only one for its destination.
+	// MostMessages is the greatest number of messages that a node may store. Each needs 210
+	// bytes of memory, 230 more if it is the only one for its destination, and up to 900 more if it
+	// is the only one of its source.
 	MostMessages = 10_000_000
 	// MostAnswer is the greatest number of messages in an answer. The reference bans a
 	// server that sends more than this.

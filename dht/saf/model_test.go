@@ -3,9 +3,9 @@ package saf_test
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -26,6 +27,13 @@ type model struct {
 	order  int
 	stats  saf.IndexStats
 	away   map[uint64]*modelRecord // they have made way for records that may not be written
+	peers  map[identity.NodeID]modelPeer
+}
+
+// modelPeer is where a source of messages is connected from.
+type modelPeer struct {
+	from share.Source
+	last bool
 }
 
 type modelRecord struct {
@@ -37,6 +45,7 @@ type modelRecord struct {
 	last  float64       // grows with each confirmation
 	at    time.Duration // of the last confirmation
 	scope int           // whose limit it has made way for
+	from  modelPeer     // of its source then
 }
 
 func classOf(p saf.Priority) int {
@@ -78,8 +87,8 @@ func fits(list []*modelRecord, size, messages int, bytes int64) bool {
 }
 
 func (m *model) hopeless(r saf.Record) saf.Refusal {
-	for scope, why := range []saf.Refusal{saf.Full, saf.SourceFull, saf.DestinationFull, saf.PairFull} {
-		better := slices.DeleteFunc(m.within(scope, r), func(e *modelRecord) bool { return e.class <= classOf(r.Priority) })
+	for scope, why := range refusals {
+		better := slices.DeleteFunc(m.within(scope, r), func(e *modelRecord) bool { return scope%2 == 0 || e.class <= classOf(r.Priority) })
 		messages, bytes := m.most(scope)
 		if r.Size < 0 || r.Size > math.MaxInt32 || !fits(better, r.Size, messages, bytes) {
 			return why
@@ -87,6 +96,8 @@ func (m *model) hopeless(r saf.Record) saf.Refusal {
 	}
 	return 0
 }
+
+var refusals = []saf.Refusal{saf.Full, saf.SourceFull, saf.DestinationFull, saf.PairFull} // by scope
 
 func (m *model) has(h wire.Hash) bool {
 	return slices.ContainsFunc(m.list, func(e *modelRecord) bool { return e.Hash == h })
@@ -96,54 +107,138 @@ func (m *model) madeWay(scope int) *uint64 {
 	return []*uint64{&m.stats.MadeWay, &m.stats.SourceMadeWay, &m.stats.DestinationMadeWay, &m.stats.PairMadeWay}[scope]
 }
 
-func (m *model) makeRoom(r saf.Record, away map[uint64]*modelRecord) (gone []uint64) {
-	for _, scope := range []int{3, 2, 1, 0} {
-		messages, bytes := m.most(scope)
-		for list := m.within(scope, r); !fits(list, r.Size, messages, bytes); list = m.within(scope, r) {
-			first := slices.MinFunc(list, func(a, b *modelRecord) int {
-				return cmp.Or(a.class-b.class, a.order-b.order)
-			})
-			if scope == 2 {
-				first = firstOfTheLargest(list, r, len(list) >= messages)
-			}
-			gone = append(gone, m.remove(first))
-			first.scope, away[first.Seq] = scope, first
-			*m.madeWay(scope)++
-		}
+// makeRoom has the messages make way that the index has chosen, if it may choose them. Of equals
+// any may be the newest. It returns those it has no reason for.
+func (m *model) makeRoom(r saf.Record, gone []uint64, why saf.Refusal, away map[uint64]*modelRecord) (wrong string) {
+	p := m.peers[r.Source]
+	if len(m.within(1, r)) == 0 {
+		p = modelPeer{}
 	}
-	return gone
+	m.peers[r.Source] = modelPeer{r.From, r.Last || p.last}
+	left := slices.Clone(m.list)
+	way := m.way(left, r, []int{3, 2, 1, 0}, gone, why)
+	if way == nil {
+		return fmt.Sprintf("%d make way for %+v, or it is refused as %v: that may not be", gone, r, why)
+	}
+	if why != 0 {
+		return ""
+	}
+	for i, scope := range way[:len(way)-1] {
+		e := m.find(gone[i])
+		m.remove(e)
+		e.scope, e.from, away[e.Seq] = scope, m.peers[e.Source], e
+		*m.madeWay(scope)++
+	}
+	return ""
 }
 
-// firstOfTheLargest returns which of the messages for a destination makes way for r: of the
-// lowest class, the first of the source that has the most.
-func firstOfTheLargest(list []*modelRecord, r saf.Record, byMessages bool) *modelRecord {
-	has, first := make(map[identity.NodeID]int), make(map[identity.NodeID]*modelRecord)
-	count := func(source identity.NodeID, size int) {
-		if byMessages {
-			size = 1
+// way returns for whose limits these messages make way, with a scope more at the end, and nil if
+// the index may not choose them, or may not refuse the message, with anything that made way before.
+func (m *model) way(list []*modelRecord, r saf.Record, scopes []int, gone []uint64, why saf.Refusal) (way []int) {
+	if len(scopes) == 0 {
+		if why != 0 || len(gone) > 0 {
+			return nil
 		}
-		has[source] += size
+		return []int{0}
 	}
-	count(r.Source, r.Size)
-	class := list[0].class
+	scope := scopes[0]
+	messages, bytes := m.most(scope)
+	in := (&model{list: list}).within(scope, r)
+	if fits(in, r.Size, messages, bytes) {
+		return m.way(list, r, scopes[1:], gone, why)
+	}
+	for _, peer := range m.mostOf(scope, in, r) {
+		var first *modelRecord
+		for _, e := range in {
+			if (scope%2 == 1 || e.Source == peer) && (first == nil || cmp.Or(e.class-first.class, e.order-first.order) < 0) {
+				first = e
+			}
+		}
+		if scope%2 == 0 && peer == r.Source && (first == nil || first.class > classOf(r.Priority)) {
+			if why == refusals[scope] {
+				return []int{0}
+			}
+			continue
+		}
+		rest := gone
+		if why == 0 {
+			if len(gone) == 0 || gone[0] != first.Seq {
+				continue
+			}
+			rest = gone[1:]
+		}
+		without := slices.DeleteFunc(slices.Clone(list), func(e *modelRecord) bool { return e == first })
+		if way := m.way(without, r, scopes, rest, why); way != nil {
+			return append([]int{scope}, way...)
+		}
+	}
+	return nil
+}
+
+// mostOf returns the sources that may make way in the scope.
+func (m *model) mostOf(scope int, list []*modelRecord, r saf.Record) (peers []identity.NodeID) {
+	if scope%2 == 1 {
+		return []identity.NodeID{r.Source}
+	}
+	messages, bytes := m.most(scope)
+	const unit = 1 << 50
+	has := map[identity.NodeID]int64{}
+	weigh := func(source identity.NodeID, size int) {
+		has[source] += max(1, unit/int64(max(1, messages))) + int64(size)*max(1, unit/max(1, bytes))
+	}
+	weigh(r.Source, r.Size)
+	last := m.peers[r.Source].last
 	for _, e := range list {
-		count(e.Source, e.Size)
-		class = min(class, e.class)
+		weigh(e.Source, e.Size)
+		last = last && m.peers[e.Source].last
 	}
-	for _, e := range list {
-		if f := first[e.Source]; e.class == class && (f == nil || e.order < f.order) {
-			first[e.Source] = e
+	pressures := func(peer identity.NodeID) (of, subnet int64) {
+		p := m.peers[peer]
+		for other, n := range has {
+			o := m.peers[other]
+			if o.last != last || p.from == share.None && other != peer {
+				continue
+			}
+			if o.from == p.from {
+				of += n
+			}
+			if p.from.Subnet() != share.None && o.from.Subnet() == p.from.Subnet() {
+				subnet += n
+			}
+		}
+		if p.from == share.Exempt {
+			return of * share.Subnet, 0
+		}
+		return of * share.Subnet * share.ExemptSources, subnet * share.ExemptSources
+	}
+	var most int64
+	for peer := range has {
+		if of, subnet := pressures(peer); m.peers[peer].last == last {
+			most = max(most, of, subnet)
 		}
 	}
-	own := func(e *modelRecord) int {
-		if e.Source == r.Source {
-			return 0
+	for peer := range has {
+		of, subnet := pressures(peer)
+		if m.peers[peer].last != last || of < most && subnet < most {
+			continue
 		}
-		return 1
+		better := false // of the same subnet or source, somebody else has more
+		for other, n := range has {
+			o, p := m.peers[other], m.peers[peer]
+			if o.last != last {
+				continue
+			}
+			if o.from == p.from && p.from != share.None {
+				better = better || n > has[peer]
+			} else if otherOf, _ := pressures(other); of < most && o.from.Subnet() == p.from.Subnet() {
+				better = better || otherOf > of
+			}
+		}
+		if !better {
+			peers = append(peers, peer)
+		}
 	}
-	return slices.MinFunc(slices.Collect(maps.Values(first)), func(a, b *modelRecord) int {
-		return cmp.Or(has[b.Source]-has[a.Source], own(a)-own(b), cmp.Compare(a.Seq, b.Seq))
-	})
+	return peers
 }
 
 func (m *model) remove(r *modelRecord) uint64 {
@@ -161,20 +256,27 @@ func (m *model) enter(e *modelRecord, class int, due time.Duration) {
 	e.class, e.order, e.due = class, m.order, due
 }
 
-func (m *model) add(now time.Duration, r saf.Record, ref saf.Ref) (gone []uint64, why saf.Refusal) {
-	if why = saf.AlreadyStored; !m.has(r.Hash) {
-		why = m.hopeless(r)
+// add does what the index has done, and returns what was wrong with it.
+func (m *model) add(now time.Duration, r saf.Record, ref saf.Ref, gone []uint64, why saf.Refusal) (wrong string) {
+	want := saf.AlreadyStored
+	if !m.has(r.Hash) {
+		want = m.hopeless(r)
+	}
+	if want == 0 {
+		wrong, want = m.makeRoom(r, gone, why, m.away), why
+	}
+	if wrong != "" || want != why {
+		return cmp.Or(wrong, fmt.Sprintf("refused as %v, want %v", why, want))
 	}
 	if why != 0 {
 		m.stats.Refused[why]++
-		return nil, why
+		return ""
 	}
-	gone = m.makeRoom(r, m.away)
 	r.Seq, r.Sent = m.next, 0
 	m.next++
 	m.stats.Added++
 	m.insert(r, ref, sum(now, m.validity(r.Priority)))
-	return gone, 0
+	return ""
 }
 
 func (m *model) insert(r saf.Record, ref saf.Ref, due time.Duration) *modelRecord {
@@ -184,12 +286,26 @@ func (m *model) insert(r saf.Record, ref saf.Ref, due time.Duration) *modelRecor
 	return e
 }
 
-func (m *model) load(now time.Duration, wall time.Time, r saf.Record) []uint64 {
+func (m *model) load(now time.Duration, wall time.Time, r saf.Record, gone []uint64) (wrong string) {
 	m.next = max(m.next, r.Seq+1)
+	refused := slices.Equal(gone, []uint64{r.Seq})
 	if m.has(r.Hash) || m.hopeless(r) != 0 {
-		return []uint64{r.Seq}
+		if !refused {
+			return "loaded"
+		}
+		return ""
 	}
-	gone := m.makeRoom(r, make(map[uint64]*modelRecord))
+	if refused {
+		for _, scope := range []int{0, 2} {
+			if wrong = m.makeRoom(r, nil, refusals[scope], nil); wrong == "" {
+				return ""
+			}
+		}
+		return wrong
+	}
+	if wrong = m.makeRoom(r, gone, 0, make(map[uint64]*modelRecord)); wrong != "" {
+		return wrong
+	}
 	left := m.validity(r.Priority)
 	if at := time.Unix(max(0, r.StoredAt), 0); at.Before(wall) {
 		left = max(0, at.Add(left).Sub(wall))
@@ -199,7 +315,7 @@ func (m *model) load(now time.Duration, wall time.Time, r saf.Record) []uint64 {
 		m.confirm(now, e)
 		e.Sent = min(r.Sent, 2)
 	}
-	return gone
+	return ""
 }
 
 func (m *model) validity(p saf.Priority) time.Duration {
@@ -253,6 +369,9 @@ func (m *model) restore(seqs []uint64) (dead []uint64) {
 			continue
 		}
 		*m.madeWay(e.scope)--
+		if len(m.within(1, e.Record)) == 0 {
+			m.peers[e.Source] = e.from
+		}
 		before, after := -1.0, float64(m.order+1) // in the order of confirmations
 		for _, o := range m.list {
 			if o.class == e.class && o.order < e.order {
@@ -425,12 +544,16 @@ func limitsOf(s *script) saf.Limits {
 	return l
 }
 
+var froms = []share.Source{
+	share.None, share.Exempt, share.Of(netip.MustParseAddr("192.0.2.1")), share.Of(netip.MustParseAddr("192.0.2.2")), share.Of(netip.MustParseAddr("198.51.100.1")),
+}
+
 // compare has an index and the model do what the script says. It returns the first
 // difference.
 func compare(s *script) error {
 	limits := limitsOf(s)
 	x := saf.NewIndex(limits)
-	m := &model{limits: limits, next: 1, stats: saf.IndexStats{Refused: map[saf.Refusal]uint64{}}, away: make(map[uint64]*modelRecord)}
+	m := &model{limits: limits, next: 1, stats: saf.IndexStats{Refused: map[saf.Refusal]uint64{}}, away: make(map[uint64]*modelRecord), peers: make(map[identity.NodeID]modelPeer)}
 	now, wall := time.Duration(0), begin
 	at := func() time.Time { return begin.Add(now) }
 	var known []saf.Ref
@@ -443,6 +566,7 @@ func compare(s *script) error {
 		r := saf.Record{
 			Hash: wire.Hash{byte(s.n(200))}, Destination: identity.NodeID{1, byte(s.n(4))}, Source: identity.NodeID{2, byte(s.n(4))},
 			StoredAt: wall.Unix(), Size: s.n(100), Priority: []saf.Priority{saf.Low, saf.High}[s.n(2)],
+			From: froms[s.n(len(froms))], Last: s.n(12) == 1,
 		}
 		if s.n(50) == 1 {
 			r.Size = []int{-1, 0, 300, math.MaxInt32, math.MaxInt}[s.n(5)]
@@ -454,8 +578,8 @@ func compare(s *script) error {
 		r := record()
 		r.Seq, r.Sent = m.next+uint64(s.n(2)), uint8(s.n(4))
 		r.StoredAt += int64([]time.Duration{0, -time.Minute, -7 * time.Hour, -80 * time.Hour, 50 * time.Hour, -wall.Sub(time.Unix(0, 0)) - time.Hour}[s.n(6)] / time.Second)
-		if got, want := x.Load(at(), wall, r), m.load(now, wall, r); !slices.Equal(got, want) {
-			return fmt.Errorf("load %+v: got %v gone, want %v", r, got, want)
+		if wrong := m.load(now, wall, r, x.Load(at(), wall, r)); wrong != "" {
+			return fmt.Errorf("load %+v: %s", r, wrong)
 		}
 	}
 	for step := 0; len(s.rest) > 0; step++ {
@@ -465,10 +589,9 @@ func compare(s *script) error {
 		case 0, 1, 2, 3, 4, 5, 6:
 			r := record()
 			ref, gone, why := x.Add(at(), r)
-			wantGone, wantWhy := m.add(now, r, ref)
-			got, want = fmt.Sprint(gone, why, ref.Seq), fmt.Sprint(wantGone, wantWhy, uint64(0))
-			if wantWhy == 0 {
-				want = fmt.Sprint(wantGone, wantWhy, m.next-1)
+			got, want = m.add(now, r, ref, gone, why), ""
+			if why == 0 && got == "" {
+				got, want = ref.Seq, m.next-1
 				known = append(known, ref)
 				writing = append(writing, unwritten{ref, gone})
 			}

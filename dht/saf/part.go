@@ -1,6 +1,9 @@
 package saf
 
-import "github.com/gamelan-p2p/gamelan/identity"
+import (
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+)
 
 // class orders records by who makes way first: the lowest class, and of one class the
 // record that came into it first.
@@ -44,6 +47,8 @@ type pair struct{ source, target int32 }
 // for one destination.
 type part struct {
 	id     identity.NodeID // of the source or the destination; zero for others
+	late   bool            // of a source: it goes last, see Record
+	from   share.Source    // of a source: see Record
 	chains [classes]chain
 	last   chain // of a destination: those delivered, the one whose last confirmation is the oldest first
 	pairs  chain // of a destination: its parts of pairs

@@ -26,8 +26,8 @@ type Visit struct {
 	At      time.Time    // when it was connected last, by the clock of its [Visits]
 }
 
-// last reports whether what the peer holds makes way last.
-func (v *Visit) last() bool { return v.Dialled || v.Served }
+// Last reports whether what the peer holds makes way last.
+func (v *Visit) Last() bool { return v.Dialled || v.Served }
 
 // Visits remember who was connected within [VisitAge], each of whom has proved its key. When
 // they are full, they forget by shares of their sources. They are not safe for concurrent use.
@@ -46,7 +46,7 @@ type visit struct {
 }
 
 func (v *visit) holder() share.Holder[identity.NodeID] {
-	return share.Holder[identity.NodeID]{Source: v.Source, Key: v.Peer, Last: v.last()}
+	return share.Holder[identity.NodeID]{Source: v.Source, Key: v.Peer, Last: v.Last()}
 }
 
 // NewVisits returns visits that remember up to most peers.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +13,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 )
@@ -96,5 +100,78 @@ func TestRegionSqueezed(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestBoxOfManyIdentities has twenty identities bring a message each for a receiver that may have
+// ten, or as many for others as the store has room for. What an honest source has brought before
+// is still there when the receiver comes: from another address, and among exempt sources from one
+// that the node has served for an hour.
+//
+// conforms: V 39
+func TestBoxOfManyIdentities(t *testing.T) {
+	const letters, room, attackers = 5, 10, 20
+	for _, c := range []struct {
+		name, honest, from string
+		limits             saf.Limits
+		others             bool // receivers
+		keys               int
+	}{
+		{"control", "/ip4/9.9.9.9", "/ip4/6.6.6.6", saf.Limits{DestinationMessages: room}, false, 0},
+		{"one address", "/ip4/9.9.9.9", "/ip4/6.6.6.6", saf.Limits{DestinationMessages: room}, false, attackers},
+		{"one address, the whole store", "/ip4/9.9.9.9", "/ip4/6.6.6.6", saf.Limits{Messages: room}, true, attackers},
+		{"exempt", "/ip4/127.0.0.1", "/ip4/127.0.0.1", saf.Limits{DestinationMessages: room}, false, attackers},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			placing(t, gamelan.Config{DHT: &gamelan.DHTConfig{}, StoreForward: gamelan.StoreForwardConfig{Limits: c.limits}}, func(t *testing.T, n *target, tr *placed) {
+				heard := gamelantest.NewCollector()
+				receiver := n.net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, Client: true}, quiet, gamelan.WithType(1001, heard.New))
+				author := func(from string) *gamelantest.Node {
+					tr.place(from)
+					a := n.net.Start(storing(), quiet)
+					n.net.Connect(a, n.Node)
+					return a
+				}
+				send := func(from *gamelantest.Node, to identity.PublicKey, body string) {
+					t.Helper()
+					report, err := from.DHT().Send(t.Context(), dht.Message{To: dht.StoreFor{To: to}, Type: 1001, Encrypt: true, Body: []byte(body)})
+					if err != nil || report.Count(protocol.Confirmed) == 0 {
+						t.Fatalf("%s: got %v, %v, want it confirmed", body, report, err)
+					}
+				}
+				honest := author(c.honest)
+				time.Sleep(share.LastAfter)
+				for i := range letters {
+					send(honest, receiver.PublicKey(), fmt.Sprint("letter ", i))
+				}
+				for i := range c.keys {
+					a, to := author(c.from), receiver.PublicKey()
+					if c.others {
+						to = secretOf(i).PublicKey()
+					}
+					send(a, to, fmt.Sprint("attack ", i))
+					a.Close(t.Context())
+				}
+				tr.place("/ip4/8.8.4.4")
+				n.net.Connect(receiver, n.Node)
+				if _, err := receiver.DHT().FetchStored(t.Context(), n.ID()); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				got := 0
+				for _, body := range heard.Bodies() {
+					if strings.HasPrefix(body, "letter") {
+						got++
+					}
+				}
+				if got != letters {
+					t.Errorf("got %d of %d honest messages handed out", got, letters)
+				}
+				s := n.DHT().StoreForward(t.Context()).Server
+				if c.keys > 0 && s.MadeWay+s.Refused[saf.Full.String()]+s.Refused[saf.DestinationFull.String()] == 0 {
+					t.Errorf("got nothing full: %+v", s)
+				}
+			})
+		})
 	}
 }

@@ -66,11 +66,13 @@ func checkMeta(value []byte) (schema int, err error) {
 }
 
 // A head consists of the hash, the ids of destination and source, the time of storing, the
-// size, and the priority. Numbers are big-endian.
+// size, and the priority. From schema 2 on there follow where the source was connected from, and
+// whether it goes last. Numbers are big-endian.
 const (
-	idLen   = len(saf.Record{}.Destination)
-	hashLen = len(saf.Record{}.Hash)
-	headLen = hashLen + 2*idLen + 8 + 4 + 1
+	idLen      = len(saf.Record{}.Destination)
+	hashLen    = len(saf.Record{}.Hash)
+	headLenOld = hashLen + 2*idLen + 8 + 4 + 1
+	headLen    = headLenOld + 8 + 1
 )
 
 func appendHead(b []byte, r *saf.Record) []byte {
@@ -79,11 +81,17 @@ func appendHead(b []byte, r *saf.Record) []byte {
 	b = append(b, r.Source[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.StoredAt))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.Size))
-	return append(b, byte(r.Priority))
+	b = append(b, byte(r.Priority))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.From))
+	if r.Last {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
+// decodeHead reads a head of any schema. An old one has no source: it counts for the peer.
 func decodeHead(b []byte) (r saf.Record, ok bool) {
-	if len(b) != headLen {
+	if len(b) != headLen && len(b) != headLenOld {
 		return r, false
 	}
 	copy(r.Hash[:], b)
@@ -94,6 +102,12 @@ func decodeHead(b []byte) (r saf.Record, ok bool) {
 	r.StoredAt = int64(binary.BigEndian.Uint64(b))
 	r.Size = int(binary.BigEndian.Uint32(b[8:]))
 	r.Priority = saf.Priority(b[12])
+	if b = b[13:]; len(b) > 0 {
+		if b[8] > 1 {
+			return r, false
+		}
+		r.From, r.Last = share.Source(binary.BigEndian.Uint64(b)), b[8] == 1
+	}
 	return r, r.Priority == saf.Low || r.Priority == saf.High
 }
 

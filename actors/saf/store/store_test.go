@@ -348,3 +348,22 @@ func TestVisitsOnDisk(t *testing.T) {
 		t.Errorf("got %v, want the damaged entry deleted", err)
 	}
 }
+
+// TestHeadsOfSchema1: messages that an earlier release has stored are loaded, and count for the
+// peer that brought them; those of this release say where it was connected from.
+func TestHeadsOfSchema1(t *testing.T) {
+	db := kv.Memory()
+	s := open(t, db.Client())
+	m := message(1)
+	m.From, m.Last = 1<<40, true
+	must(t, s.Write(&store.Batch{Round: round(t, s), Add: []store.Message{m, message(2)}}, true))
+	head, err := db.Get([]byte("sh\x00\x00\x00\x00\x00\x00\x00\x02"))
+	must(t, err)
+	kvtest.Set(t, db, "sm", "\x01")
+	kvtest.Set(t, db, "sh\x00\x00\x00\x00\x00\x00\x00\x02", string(head[:len(head)-9]))
+	var got []saf.Record
+	l, err := open(t, db.Client()).Load(func(r saf.Record) { got = append(got, r) })
+	if err != nil || l.Damaged != 0 || !slices.Equal(got, []saf.Record{m.Record, message(2).Record}) {
+		t.Errorf("got %+v, %v, want both messages, the second without a source", got, err)
+	}
+}

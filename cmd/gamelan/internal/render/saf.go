@@ -94,7 +94,7 @@ func storesLines(s *models.StoreForwardServer, now time.Time) (lines []string) {
 	}
 	lines = append(lines, text)
 	if s.Full && !s.NoStore {
-		lines = append(lines, "full: the oldest messages make way for new ones; raise saf.max_messages or saf.max_bytes, or delete some: gamelan saf purge")
+		lines = append(lines, "full: messages of the source with most make way for new ones; raise saf.max_messages or saf.max_bytes, or delete some: gamelan saf purge")
 	}
 	if s.NoStore {
 		lines = append(lines, "no further ones: saf.no_store is true; what is stored is still handed out")
