@@ -60,7 +60,7 @@ func TestDialAt(t *testing.T) {
 		if err != nil || !errors.Is(out.Err, actors.ErrUnknownPeer) {
 			t.Errorf("a message after the dial: got %v, %v", out, err)
 		}
-		fails(key+"::"+nobody+"::"+noOne, "all 2 given addresses failed", noOne)
+		fails(key+"::"+nobody+"::"+noOne, "all 2 given addresses failed", nobody) // noOne was never tried, so it comes first
 		other := net.Start(gamelan.Config{})
 		fails(other.PublicKey().String()+"::"+b.Seed()[strings.Index(b.Seed(), "::")+2:], "/memory/")
 

@@ -62,7 +62,6 @@ type env struct {
 	panics   panics
 	notTaken view.Recent[notTakenKey, NotTaken]
 	probes   probes
-	aims     aims
 }
 
 // dialViews are the views that dialer writes. They outlive its restarts.
@@ -71,6 +70,8 @@ type dialViews struct {
 	Dials view.Log[identity.NodeID, DialAttempt]
 	// Offered has the offers for peers, which the store may not know.
 	Offered view.Map[identity.NodeID, offered]
+	// aims counts where dials that strangers caused go.
+	aims aims
 }
 
 // ownIdentity is what the node says of itself.
@@ -129,7 +130,7 @@ type Settings struct {
 
 // newEnv makes the env of a node with these settings.
 func newEnv(s Settings) *env {
-	e := &env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}, aims: aims{of: dial.NewAims()}}
+	e := &env{Settings: s, Key: s.Secret.PublicKey(), interests: interests{wishes: newWishes()}, dialViews: dialViews{aims: aims{of: dial.NewAims()}}}
 	if e.Wall == nil {
 		e.Wall = e.Now
 	}

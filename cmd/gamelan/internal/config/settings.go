@@ -279,7 +279,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "dht.no_forwarding", Kind: Switch, Example: `true`,
-		Doc: "Makes the node drop messages for other nodes instead of passing them on. It passes on Joins, by which nodes become known.",
+		Doc: "Makes the node drop messages for other nodes instead of relaying them. It relays Joins, by which nodes become known.",
 		at:  func(c *Config) any { return &c.DHT.NoForwarding },
 	},
 	{
