@@ -21,6 +21,7 @@ const (
 // node, and others like it, on a third party. It is not safe for concurrent use.
 type Aims struct {
 	dials map[string][]time.Time // of the last AimTime, the oldest first
+	swept time.Time              // when what is older was removed
 }
 
 // NewAims returns an Aims that has seen no dial.
@@ -45,6 +46,10 @@ func (a *Aims) Name(now time.Time, name string) bool {
 		return false
 	}
 	if len(recent) == 0 && len(a.dials) >= aimEntries {
+		if now.Sub(a.swept) < time.Second {
+			return false
+		}
+		a.swept = now
 		for k, times := range a.dials {
 			if len(since(times, now)) == 0 {
 				delete(a.dials, k)
