@@ -136,7 +136,7 @@ func TestBubbleDiscoveryBans(t *testing.T) {
 		{name: "join of a banned third", m: announced{typ: join, by: third}, known: true, before: time.Hour, banned: time.Hour, stored: true},
 
 		{name: "discovery", m: announced{typ: discover, nonce: 7}, stored: true, reply: true},
-		{name: "discovery of a third", m: announced{typ: discover, by: third}, stored: true, reply: true},
+		{name: "discovery of a third", m: announced{typ: discover, by: third}, stored: true}, // nobody is where it says that it is
 		{name: "discovery of a banned third", m: announced{typ: discover, by: third}, known: true, before: time.Hour, banned: time.Hour, stored: true},
 		{name: "discovery in clear, unsigned", m: announced{typ: discover, unsigned: true}, ban: protocol.BanMedium},
 		{name: "discovery, undecodable", m: announced{typ: discover, part: []byte{0xff}}, ban: protocol.BanLong},

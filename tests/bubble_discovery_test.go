@@ -93,6 +93,7 @@ func TestBubbleDiscoverPropagation(t *testing.T) {
 		if v := a.DHT().Network().Searches; v.Found != 1 || v.Failed != 0 || len(v.Running) != 0 {
 			t.Errorf("a: got %+v, want one search, found", v)
 		}
+		synctest.Wait() // d's dial ends the search before its answer does
 		if v := d.DHT().Network().Searches; v.Answered != 1 {
 			t.Errorf("d: got %+v, want one Discovery answered", v)
 		}

@@ -352,7 +352,7 @@ func TestBubbleRPC200Clients(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		s := new(service)
-		server := net.Start(gamelan.Config{}, gamelan.WithService(s.service()))
+		server := net.Start(gamelan.Config{RPC: gamelan.RPCConfig{MaxSessions: 100}}, gamelan.WithService(s.service()))
 		clients := make([]*gamelantest.Node, 200)
 		var wg sync.WaitGroup
 		for i := range clients {

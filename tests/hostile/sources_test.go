@@ -239,8 +239,8 @@ func TestIdentityRotation(t *testing.T) {
 			t.Errorf("status: got %q, want the one source that is refused", d)
 		}
 		time.Sleep(2 * time.Minute)
-		if n := log.count("level=WARN"); n > 4 {
-			t.Errorf("got %d warnings for %d offences, want one, a sum a minute, and one of the source", n, 71)
+		if n := log.count("level=WARN"); n > 5 {
+			t.Errorf("got %d warnings for %d offences, want one and a sum a minute of offences and of refusals, and one of the source", n, 71)
 		}
 		if log.count("peer violation: more within a minute") == 0 {
 			t.Error("got no sum in the log")
