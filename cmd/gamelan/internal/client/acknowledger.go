@@ -37,6 +37,7 @@ type acknowledger struct {
 	failed func() // called once, when no more is acknowledged
 	more   chan struct{}
 	ended  chan struct{} // no more is written
+	broken bool          // the output cannot be written any more; set before ended
 	done   chan error
 	next   []writtenMessage // not flushed
 
@@ -90,6 +91,11 @@ func (a *acknowledger) run(ctx context.Context) error {
 			look = 0
 		case <-ended:
 			ended = nil
+			if a.broken { // what is not taken now never will be
+				now := make(chan time.Time)
+				close(now)
+				grace = now
+			}
 		case <-over:
 			over, grace = nil, time.After(takeGrace)
 		case <-grace:
@@ -136,9 +142,10 @@ func (a *acknowledger) flushed() {
 }
 
 // end waits until the reader has taken everything and the node has acknowledged it, or until
-// the reader or the command has ended. It returns nil if every message is acknowledged. Call
-// it once, when nothing more is written.
-func (a *acknowledger) end(ctx context.Context) error {
+// the reader or the command has ended, and not at all if the output is broken. Call it once, when
+// nothing more is written.
+func (a *acknowledger) end(ctx context.Context, broken bool) error {
+	a.broken = broken
 	a.flushed() // also what a failed flush has written in part
 	close(a.ended)
 	err := <-a.done

@@ -51,7 +51,8 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) erro
 		if err == nil {
 			out.End()
 		}
-		if err = errors.Join(err, acks.end(ctx)); err != nil {
+		_, broken := errors.AsType[*ownError](err)
+		if err = errors.Join(err, acks.end(ctx, broken)); err != nil {
 			res.Body.Close()
 			c.handBack(ctx, name)
 		}
