@@ -206,7 +206,7 @@ type Config struct {
 type RPCConfig struct {
 	// MaxSessions bounds the sessions that all peers have with the user's services, and
 	// MaxPeerSessions those of one peer. When all are taken, an idle session of the source that
-	// has most makes way for a new one. If none does, the new one is refused, and the peer may
+	// has most is evicted for a new one. If none is, the new one is refused, and the peer may
 	// try again later. Defaults 1,000, 10.
 	MaxSessions, MaxPeerSessions int
 
