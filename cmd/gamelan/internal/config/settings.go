@@ -249,7 +249,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "rpc.max_sessions", Kind: Count, Least: 1, Most: 100_000, Example: `50`,
-		Doc: "Greatest number of sessions of all peers with this node's services. Above it, an idle session of the source that has most makes way, or the peer is asked to try again later.",
+		Doc: "Greatest number of sessions of all peers with this node's services. Above it, an idle session of the source that has most is evicted, or the peer is asked to try again later.",
 		at:  func(c *Config) any { return &c.Node.RPC.MaxSessions },
 	},
 	{
