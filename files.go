@@ -7,7 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
-// What a node may have open beside its inbound connections, at most.
+// The most files that a node has open, beside those of its inbound connections.
 const (
 	outboundFiles = 80 // above 50 idle ones are closed once a minute
 	storeFiles    = 300

@@ -247,13 +247,17 @@ func (a *aims) ip(now time.Time, ip netip.Addr) bool {
 	return a.of.IP(now, ip)
 }
 
+func (a *aims) name(now time.Time, name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.of.Name(now, name)
+}
+
 // aim reports whether a dial that a stranger has caused may begin, by the address alone: by
 // its IP address, or else by its name.
 func (e *env) aim(a ma.Multiaddr) bool {
 	if ip, ok := transport.IP(a); ok {
 		return e.aims.ip(e.Now(), ip)
 	}
-	e.aims.mu.Lock()
-	defer e.aims.mu.Unlock()
-	return e.aims.of.Name(e.Now(), strings.ToLower(a[0].Value()))
+	return e.aims.name(e.Now(), strings.ToLower(a[0].Value()))
 }

@@ -492,6 +492,11 @@ func (s *servedSession) clientLeft() {
 func (s *servedSession) close() (left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.shut()
+}
+
+// shut does what close does. The caller holds s.mu.
+func (s *servedSession) shut() (left bool) {
 	if s.machine == nil {
 		s.over, s.rejects = true, true
 		return true
@@ -524,15 +529,12 @@ func (s *servedSession) makeWay() bool {
 	if s.over || s.stream == nil {
 		return false
 	}
-	if s.machine == nil {
-		s.over, s.rejects = true, true
-		return true
+	if s.machine != nil {
+		if _, ok := s.machine.Idle(); !ok {
+			return false
+		}
 	}
-	if _, ok := s.machine.Idle(); !ok {
-		return false
-	}
-	s.machine.Leave()
-	return s.left()
+	return s.shut()
 }
 
 // left reports whether the session can end in order. From then on it ignores everything.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
@@ -55,20 +56,23 @@ func (f *Saf) neighbours(wall time.Time, visits []saf.Visit) iter.Seq[saf.Neighb
 func reached(p *peerstore.Peer) (seen time.Time, source share.Source) {
 	for _, a := range p.Addresses {
 		if a.LastSeen.After(seen) {
-			seen = a.LastSeen
-			from, _ := transport.Source(a.Addr)
-			source = share.Of(from.Addr())
+			seen, source = a.LastSeen, sourceOf(a.Addr)
 		}
 	}
 	return seen, source
+}
+
+// sourceOf returns the source that an address is of.
+func sourceOf(a ma.Multiaddr) share.Source {
+	from, _ := transport.Source(a)
+	return share.Of(from.Addr())
 }
 
 // visit returns what is remembered of the peer of a connection.
 func visit(ref *actors.ConnRef) saf.Visit {
 	v := saf.Visit{Peer: ref.Peer, Source: share.Source(ref.Origin()), Client: ref.Features.IsClient()}
 	if ref.Direction == protocol.Outbound {
-		from, _ := transport.Source(ref.Addr)
-		v.Dialled, v.Source = true, share.Of(from.Addr())
+		v.Dialled, v.Source = true, sourceOf(ref.Addr)
 	}
 	return v
 }

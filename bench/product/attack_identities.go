@@ -109,14 +109,20 @@ func fromOneAddress(strike func(ctx context.Context, seed string) error) func(co
 	}
 }
 
-// atATime runs strike so many times at once, and joins the errors.
-func atATime(n int, strike func() error) error {
-	failed := make([]error, n)
+// strikes runs strike so many times at once, and returns the errors.
+func strikes(n int, strike func() error) []error {
+	errs := make([]error, n)
 	var wg sync.WaitGroup
-	for i := range failed {
-		wg.Go(func() { failed[i] = strike() })
+	for i := range errs {
+		wg.Go(func() { errs[i] = strike() })
 	}
 	wg.Wait()
+	return errs
+}
+
+// atATime runs strike so many times at once, and joins the errors.
+func atATime(n int, strike func() error) error {
+	failed := strikes(n, strike)
 	for _, err := range failed {
 		if err == nil {
 			return nil // one of them could attack

@@ -9,15 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	ma "github.com/multiformats/go-multiaddr"
-
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
 	wire "github.com/gamelan-p2p/gamelan/dht/kad/wire/seed"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 // probes is an attack on the key-value DHT over UDP: PINGs from ever new ports, to each of which
@@ -48,15 +45,11 @@ func probes() attack {
 
 // udpOf returns the address of UDP with the port of a node's seed.
 func udpOf(seed string) (*net.UDPAddr, error) {
-	p, err := peerstore.ParseSeed(seed)
+	to, err := hostPort(seed)
 	if err != nil {
 		return nil, err
 	}
-	port, err := p.Addresses[0].Addr.ValueForProtocol(ma.P_TCP)
-	if err != nil {
-		return nil, err
-	}
-	return net.ResolveUDPAddr("udp4", net.JoinHostPort("127.0.0.1", port))
+	return net.ResolveUDPAddr("udp4", to)
 }
 
 func pingFromNewPort(codec wire.Codec, to *net.UDPAddr) error {

@@ -168,12 +168,4 @@ func callOnce(ctx context.Context, from *gamelan.Node, to identity.NodeID) error
 }
 
 // eachOf calls f that many times at once.
-func eachOf(n int, f func() error) error {
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { errs[i] = f() })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
+func eachOf(n int, f func() error) error { return errors.Join(strikes(n, f)...) }

@@ -57,14 +57,23 @@ func (c placedConn) RemoteMultiaddr() ma.Multiaddr { return c.from }
 // knock connects to the node of a seed from an address of loopback, and sends
 // nothing.
 func knock(ctx context.Context, seed, from string) (net.Conn, error) {
-	to, err := peerstore.ParseSeed(seed)
-	if err != nil {
-		return nil, err
-	}
-	port, err := to.Addresses[0].Addr.ValueForProtocol(ma.P_TCP)
+	to, err := hostPort(seed)
 	if err != nil {
 		return nil, err
 	}
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	return d.DialContext(ctx, "tcp4", net.JoinHostPort("127.0.0.1", port))
+	return d.DialContext(ctx, "tcp4", to)
+}
+
+// hostPort returns 127.0.0.1 and the port of a node's seed.
+func hostPort(seed string) (string, error) {
+	p, err := peerstore.ParseSeed(seed)
+	if err != nil {
+		return "", err
+	}
+	port, err := p.Addresses[0].Addr.ValueForProtocol(ma.P_TCP)
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort("127.0.0.1", port), nil
 }

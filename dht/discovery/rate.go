@@ -1,6 +1,8 @@
 package discovery
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -65,25 +67,18 @@ func (r *rate[K]) slot(now time.Time) int64 {
 	return int64(now.Sub(r.begin) / (r.span / rateSlots))
 }
 
-// forget makes room for another source. It drops the idle ones; if there are none, the eighth
-// of all that have been silent for longest.
+// forget makes room for another source. It drops those that have been silent for longest: an
+// eighth of all, or all idle ones.
 func (r *rate[K]) forget(at int64) {
 	if len(r.source) < maxSources {
 		return
 	}
-	before := at - rateSlots
-	var last []int64
-	for _, s := range r.source {
-		last = append(last, s.last)
-	}
-	slices.Sort(last)
-	before = max(before, last[maxSources/8-1]+1)
-	left := maxSources / 8
-	for k, s := range r.source {
-		if s.last < at-rateSlots || s.last < before && left > 0 {
-			delete(r.source, k)
-			left--
+	silent := slices.SortedFunc(maps.Keys(r.source), func(a, b K) int { return cmp.Compare(r.source[a].last, r.source[b].last) })
+	for i, k := range silent {
+		if i >= maxSources/8 && r.source[k].last >= at-rateSlots {
+			return
 		}
+		delete(r.source, k)
 	}
 }
 

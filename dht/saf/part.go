@@ -77,11 +77,6 @@ type quota struct {
 	bytes    int64
 }
 
-// over reports whether the part exceeds the limits with one more record.
-func (s *part) over(q quota, size int64) bool {
-	return int(s.messages) >= q.messages || s.bytes > q.bytes-size
-}
-
 // hopeless reports whether the part exceeds the limits with one more record of the
 // class even if every record that may make way for it does.
 func (s *part) hopeless(q quota, size int64, c class) bool {

@@ -46,7 +46,7 @@ type UnsafeError struct {
 	dir string // the data directory, with More
 }
 
-// What returns a description of the problem, and of those in More.
+// What returns a description of this problem and of each in More.
 func (e *UnsafeError) What() string {
 	text := e.what()
 	for _, m := range e.More {

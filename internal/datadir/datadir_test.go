@@ -349,7 +349,7 @@ func TestGroup(t *testing.T) {
 		t.Errorf("the group is trusted: got %v", err)
 	}
 
-	// What everybody may do is refused all the same.
+	// A right of everybody is refused, even where the group is trusted.
 	chmod("peers", 0o777)
 	unsafeError(t, check(), "/peers can be changed by others (mode 0777)")
 	chmod("identity.json", 0o664)

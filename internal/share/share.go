@@ -88,10 +88,6 @@ func (s *Shares[K]) Add(h Holder[K], n int64) {
 	r := s.rank(h)
 	r.init()
 	s.serial++
-	source := id[K]{level: atSource, source: h.Source}
-	if h.Source == None {
-		source.key = h.Key
-	}
 	var parent *node[K]
 	if net := h.Source.Subnet(); net != 0 {
 		parent = r.node(id[K]{level: atSubnet, source: net}, nil, ExemptSources, s.serial)
@@ -100,9 +96,21 @@ func (s *Shares[K]) Add(h Holder[K], n int64) {
 	if h.Source == Exempt {
 		factor = Subnet
 	}
-	parent = r.node(source, parent, factor, s.serial)
-	r.count(r.node(id[K]{level: atKey, source: h.Source, key: h.Key}, parent, 1, s.serial), n, false)
+	parent = r.node(h.sourceID(), parent, factor, s.serial)
+	r.count(r.node(h.keyID(), parent, 1, s.serial), n, false)
 }
+
+// sourceID names the node of the holder's source.
+func (h Holder[K]) sourceID() id[K] {
+	of := id[K]{level: atSource, source: h.Source}
+	if h.Source == None {
+		of.key = h.Key
+	}
+	return of
+}
+
+// keyID names the node of the holder's key.
+func (h Holder[K]) keyID() id[K] { return id[K]{level: atKey, source: h.Source, key: h.Key} }
 
 func (s *Shares[K]) rank(h Holder[K]) *rank[K] {
 	if h.Last {
@@ -124,7 +132,7 @@ func (s *Shares[K]) Move(from, to Holder[K], n int64) {
 // left keeps its place among equals until all of it is given back with Add.
 func (s *Shares[K]) Lend(h Holder[K], n int64) {
 	r := s.rank(h)
-	r.count(r.nodes[id[K]{level: atKey, source: h.Source, key: h.Key}], -n, true)
+	r.count(r.nodes[h.keyID()], -n, true)
 }
 
 // Most returns the holder that makes way; ok is false if nobody has anything. Add what is new
@@ -150,21 +158,14 @@ type Weight struct {
 
 // Weight returns the weight of a holder among those of its rank.
 func (s *Shares[K]) Weight(h Holder[K]) (w Weight) {
-	r := &s.ranks[0]
-	if h.Last {
-		r = &s.ranks[1]
-	}
-	source := id[K]{level: atSource, source: h.Source}
-	if h.Source == None {
-		source.key = h.Key
-	}
-	if n := r.nodes[source]; n != nil {
+	r := s.rank(h)
+	if n := r.nodes[h.sourceID()]; n != nil {
 		w.source, w.pressure = n.pressure(), n.pressure()
 		if n.parent != nil {
 			w.pressure = max(w.pressure, n.parent.pressure())
 		}
 	}
-	if n := r.nodes[id[K]{level: atKey, source: h.Source, key: h.Key}]; n != nil {
+	if n := r.nodes[h.keyID()]; n != nil {
 		w.key = n.has
 	}
 	return w

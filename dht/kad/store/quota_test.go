@@ -194,7 +194,7 @@ func TestSourcesOfFullStore(t *testing.T) {
 		if has > c.most+c.most/2 || has < 10 {
 			t.Errorf("%s: got %d of 400 places, want about %d", name, has, c.most)
 		}
-		// What is nearer than others' and of somebody who has less is stored.
+		// A near record of a peer that has less than others is stored.
 		put(t, s, store.Offer{Record: immutable(50, 1, 100), Peer: "honest", Group: "203.0.113.0/24"}, 0, kad.OK)
 	}
 }

@@ -78,7 +78,7 @@ func (a *acknowledger) run(ctx context.Context) error {
 		case gone:
 			a.failed()
 			return &ownError{syscall.EPIPE}
-		case left == 0 && ended == nil:
+		case ended == nil && (left == 0 || a.broken): // what a broken output has not taken now, nobody will
 			return nil
 		}
 		var again <-chan time.Time
@@ -91,11 +91,6 @@ func (a *acknowledger) run(ctx context.Context) error {
 			look = 0
 		case <-ended:
 			ended = nil
-			if a.broken { // what is not taken now never will be
-				now := make(chan time.Time)
-				close(now)
-				grace = now
-			}
 		case <-over:
 			over, grace = nil, time.After(takeGrace)
 		case <-grace:

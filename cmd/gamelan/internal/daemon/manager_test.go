@@ -10,13 +10,7 @@ import (
 
 // TestManagerThatReadsNothing: its socket fills, and the node does not wait for it.
 func TestManagerThatReadsNothing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	t.Setenv("NOTIFY_SOCKET", path)
+	managerSocket(t)    // nobody reads from it
 	const most = 10_000 // above every net.unix.max_dgram_qlen in use
 	for range most {
 		if err := notify("STATUS=x"); err != nil {
@@ -27,4 +21,17 @@ func TestManagerThatReadsNothing(t *testing.T) {
 		}
 	}
 	t.Skipf("the socket took %d texts", most)
+}
+
+// managerSocket makes the socket of a service manager.
+func managerSocket(t *testing.T) *net.UnixConn {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return conn
 }

@@ -3,8 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,17 +17,12 @@ import (
 // TestWatchdogIsSilentWhenTheNodeDoesNotWork: first the connectivity actor
 // hangs, then the node has ended.
 func TestWatchdogIsSilentWhenTheNodeDoesNotWork(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	t.Setenv("NOTIFY_SOCKET", path)
+	conn := managerSocket(t)
 	var errs bytes.Buffer
 	var hang atomic.Bool
 	release := make(chan struct{})
 	d := newDaemon(Options{Output: &render.Output{Out: new(bytes.Buffer), Err: &errs}, Loaded: config.Load(config.Sources{})})
+	var err error
 	d.node, err = gamelan.Start(t.Context(), gamelan.Config{}, gamelan.WithFault(func(path, _ string) {
 		if hang.Load() && strings.HasSuffix(path, "/connectivity") {
 			<-release
