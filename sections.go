@@ -327,7 +327,7 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []models.Co
 		v.AgeMS = now.Sub(ref.Since).Milliseconds()
 		if d, err := n.tree().Inspect(ctx, ref.PID.Id); err == nil {
 			if s, ok := d.Value.(actors.ConnStats); ok {
-				v.RTTMS, v.LastPongAt = milliseconds(s.RTT), n.trunk.OnWall(s.LastPong)
+				v.RTTMS, v.LastPongAt, v.SilentMS = milliseconds(s.RTT), n.trunk.OnWall(s.LastPong), s.Silent.Milliseconds()
 				v.BytesIn, v.BytesOut = s.BytesIn, s.BytesOut
 			}
 		}

@@ -339,7 +339,7 @@ func TestInDoubtSaysWhyTheConnectionEnded(t *testing.T) {
 			end  func()
 			want string
 		}{
-			"no answer to a ping": {func() {}, "in doubt: connection lost: no pong by network: no answer to a ping within "},
+			"no answer to a ping": {func() {}, "in doubt: connection lost: no answer by network: no answer to a ping within "},
 			"banned here": {func() {
 				if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "a test"); err != nil {
 					t.Fatal(err)

@@ -27,7 +27,7 @@ const (
 	CloseBanned    = "banned"            // the peer is banned
 	CloseViolation = "violation"         // the peer broke the rules
 	CloseEnded     = "ended"             // the peer closed it or the network cut it
-	CloseNoPong    = "no pong"           // the peer answers no pings
+	CloseNoAnswer  = "no answer"         // the peer answers no pings, or acknowledges nothing
 	CloseStalled   = "stalled"           // the peer read nothing for too long
 	ClosePanics    = "repeated panics"   // the peer's messages made the node's own actors panic, three times in a minute
 	CloseBlamed    = "blamed"            // the application blamed the peer three times in a minute

@@ -42,6 +42,7 @@ type conn struct {
 	pongs     uint64 // greatest number of a pong
 	pongAt    time.Time
 	pingers   pingers      // who waits for a round trip
+	silence   *silence     // of a direct connection, else nil
 	accepting int          // negotiations under way of substreams that the peer has opened
 	opening   int          // negotiations under way of substreams that this node opens
 	asking    atomic.Int32 // the part of opening whose call of session.Open has not returned
@@ -120,8 +121,12 @@ func (m negotiated) Discard()        { m.stream.Discard() }
 
 // newConn makes the actor of one connection. The actor takes the session when it
 // starts.
-func newConn(env *env, ref *ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
-	return &conn{env: env, ref: ref, handover: session}
+func newConn(env *env, ref *ConnRef, session *supervisor.Handover[*mux.Session], flight transport.FlightReporter) actor.Actor {
+	a := &conn{env: env, ref: ref, handover: session}
+	if flight != nil {
+		a.silence = &silence{flight: flight}
+	}
+	return a
 }
 
 func (a *conn) Receive(c actor.Context) {
@@ -153,6 +158,8 @@ func (a *conn) Receive(c actor.Context) {
 		a.ponged(c, m.Value, m.Err)
 	case pingDue:
 		a.pingDue(c)
+	case lookTick:
+		a.look(c)
 	case CloseConn:
 		a.close(c, m.Reason)
 	case announced:
@@ -206,8 +213,15 @@ func (a *conn) start(c actor.Context) {
 			supervisor.Tell(ctx, acceptedStream{supervisor.Hand(s, source), source})
 		}
 	})
-	a.pings = keepalive.New[*actor.PID](supervisor.Now(c), a.env.KeepAlive)
+	interval := a.env.KeepAlive
+	if a.silence != nil {
+		interval = min(interval, keepalive.DirectInterval)
+	}
+	a.pings = keepalive.New[*actor.PID](supervisor.Now(c), interval)
 	a.ping(c, a.pings.Due(supervisor.Now(c)))
+	if a.silence != nil {
+		a.look(c)
+	}
 }
 
 // accept negotiates the protocol of a substream that the peer has opened.
@@ -437,7 +451,7 @@ func (a *conn) ponged(c actor.Context, pong mux.Pong, err error) {
 		_, panicked := errors.AsType[*supervisor.PanicError](err)
 		switch {
 		case errors.Is(err, mux.ErrPingTimeout):
-			a.close(c, CloseReason{Code: CloseNoPong, By: "network", Err: a.unanswered(err)})
+			a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: a.unanswered(err)})
 		case panicked: // without a pong, the keep-alive machine would neither ping nor prove anything any more
 			a.close(c, CloseReason{Code: CloseCrashed, By: "us", Err: err})
 		}
@@ -463,7 +477,15 @@ type unansweredError struct {
 }
 
 func (a *conn) unanswered(err error) error {
-	return &unansweredError{a.env.Mux.WithDefaults().PingTimeout, a.session.Stats().BytesIn - a.pingIn, err}
+	return &unansweredError{a.pingTimeout(), a.session.Stats().BytesIn - a.pingIn, err}
+}
+
+func (a *conn) pingTimeout() time.Duration {
+	limits := a.env.Mux.WithDefaults()
+	if a.silence != nil {
+		limits = limits.Direct()
+	}
+	return limits.PingTimeout
 }
 
 func (e *unansweredError) Error() string {
@@ -477,11 +499,16 @@ func (e *unansweredError) Unwrap() error { return e.err }
 
 func (a *conn) pingDue(c actor.Context) {
 	now := supervisor.Now(c)
+	a.listen(now)
+	a.ping(c, a.pings.Due(now))
+}
+
+// listen tells the keep-alive machine of what has come since the last time.
+func (a *conn) listen(now time.Time) {
 	if in := a.session.Stats().BytesIn; in != a.bytesIn {
 		a.bytesIn = in
 		a.pings.Heard(now)
 	}
-	a.ping(c, a.pings.Due(now))
 }
 
 // accuse reports an offence of the peer to connectivity.
@@ -651,7 +678,8 @@ func (a *conn) String() string {
 // ConnStats is what the tree and the inspector show of a connection.
 type ConnStats struct {
 	RTT        time.Duration `json:"rtt_ns"`
-	LastPong   time.Time     `json:"last_pong_at"`
+	LastPong   time.Time     `json:"last_pong_at"` // when the round trip was measured
+	Silent     time.Duration `json:"silent_ns"`    // since the last byte came, if an answer is due for 5 s; else 0
 	BytesIn    uint64        `json:"bytes_in"`
 	BytesOut   uint64        `json:"bytes_out"`
 	Substreams int           `json:"substreams"`
@@ -666,6 +694,7 @@ func (a *conn) Inspect() any {
 		stats := a.session.Stats()
 		s.BytesIn, s.BytesOut, s.Substreams = stats.BytesIn, stats.BytesOut, stats.Streams
 		s.Unagreed, s.HeldBack = stats.Unagreed, stats.HeldBack
+		s.Silent = a.silent(a.env.Now())
 	}
 	return s
 }

@@ -217,7 +217,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 	supervisor.Spawn(c, supervisor.Spec{
 		Name: name,
 		Kind: "conn",
-		New:  func() actor.Actor { return newConn(a.env, ref, m.Session) },
+		New:  func() actor.Actor { return newConn(a.env, ref, m.Session, m.flight) },
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
 	if old, ok := a.table.Get(m.Peer); ok && m.Direction == protocol.Inbound {

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
@@ -28,8 +29,9 @@ type Upgraded struct {
 	Began     time.Time // begin of the set-up
 	Session   *supervisor.Handover[*mux.Session]
 
-	arrived func()           // of an inbound connection: conns calls it when the directory has the connection
-	origin  peerstore.Origin // of an inbound connection: where it comes from
+	flight  transport.FlightReporter // of a direct connection, else nil
+	arrived func()                   // of an inbound connection: conns calls it when the directory has the connection
+	origin  peerstore.Origin         // of an inbound connection: where it comes from
 }
 
 // Discard closes the session unless it was taken.

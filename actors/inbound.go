@@ -187,6 +187,16 @@ func (c *gatedConn) CanTry() bool {
 	return ok && t.CanTry()
 }
 
+// direct returns the part of a connection that knows what is in flight, if there is no proxy on
+// its way; otherwise nil.
+func direct(c transport.Conn) transport.FlightReporter {
+	if gated, ok := c.(*gatedConn); ok {
+		c = gated.Conn
+	}
+	r, _ := c.(transport.FlightReporter)
+	return r
+}
+
 // TryWrite writes what the connection takes without waiting. The handshake never calls it,
 // so the gate need not hear of it.
 func (c *gatedConn) TryWrite(b []byte) (int, error) { return c.Conn.(transport.TryWriter).TryWrite(b) }

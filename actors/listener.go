@@ -157,7 +157,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 			conn.Close()
 			return inbound{addr: addr}, err
 		}
-		cfg := env.upgradeConfig()
+		cfg := env.upgradeConfig(conn)
 		cfg.Probe = env.probes.may(addr)
 		var arrived func()
 		cfg.Check = func(key identity.PublicKey) error {

@@ -72,7 +72,7 @@ func (n Node) NewPeers() actor.Actor { return newPeers(n.env) }
 
 // NewConn makes the actor of one live connection. The actor takes over the session.
 func (n Node) NewConn(ref *ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
-	return newConn(n.env, ref, session)
+	return newConn(n.env, ref, session, nil)
 }
 
 // NewSession makes the actor that carries the messages of this protocol from and

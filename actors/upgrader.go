@@ -22,13 +22,17 @@ import (
 )
 
 // upgradeConfig returns the settings of an upgrade, for both roles.
-func (e *env) upgradeConfig() upgrade.Config {
+func (e *env) upgradeConfig(c transport.Conn) upgrade.Config {
+	limits := e.Mux
+	if direct(c) != nil {
+		limits = limits.Direct()
+	}
 	return upgrade.Config{
 		Profile: e.Profile,
 		Secret:  e.Secret,
 		Local:   e.local,
 		Check:   e.CheckKey,
-		Mux:     e.Mux,
+		Mux:     limits,
 		Hold:    true,
 		Now:     e.Now,
 		Wall:    e.Wall,
@@ -55,7 +59,7 @@ func (e *env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protoc
 	peer := r.Peer.NodeID()
 	return Upgraded{
 		Peer: peer, Key: r.Peer, Message: r.Message, Told: r.Told, Addr: c.RemoteMultiaddr(), Transport: via,
-		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}),
+		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}), flight: direct(c),
 	}
 }
 
@@ -190,7 +194,7 @@ func (e *env) dialOne(ctx, connecting context.Context, t transport.Transport, to
 		conn.Close()
 		return false, err
 	}
-	res, err := upgrade.Outbound(ctx, conn, e.upgradeConfig(), key)
+	res, err := upgrade.Outbound(ctx, conn, e.upgradeConfig(conn), key)
 	if err != nil {
 		return !errors.Is(err, upgrade.ErrWrongKey), err
 	}

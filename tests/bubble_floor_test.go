@@ -331,7 +331,7 @@ func TestBubbleStatusTellsOfDelays(t *testing.T) {
 
 		net.SetLinkBetween(a, b, memory.Link{Latency: tooSlow})
 		gamelantest.Eventually(t, time.Minute, "the end of the connection", func() bool { return len(a.Connections()) == 0 })
-		says("connected to nobody", "no pong by network: no answer to a ping within 5s")
+		says("connected to nobody", "no answer by network: no answer to a ping within 5s")
 		if _, err := a.Dial(t.Context(), b.ID()); err == nil {
 			t.Error("got a connection over a way that is too slow")
 		}
@@ -370,7 +370,7 @@ func TestWhyNotConnected(t *testing.T) {
 		net.Partition(a, b)
 		gamelantest.Eventually(t, 5*time.Minute, "the loss", func() bool { return len(a.Connections()) == 0 })
 		time.Sleep(2 * time.Minute)
-		says("its connection ended", " ago: no pong by network", "its last dial failed", "s ago: ", "no answer in time", "dial")
+		says("its connection ended", " ago: no answer by network", "its last dial failed", "s ago: ", "no answer in time", "dial")
 		net.Heal(a, b)
 		gamelantest.Eventually(t, 5*time.Minute, "a connection again", func() bool { return len(a.Connections()) == 1 })
 		if err := b.Close(context.Background()); err != nil {

@@ -138,7 +138,7 @@ func endOf(why actors.CloseReason) sets.End {
 	switch {
 	case why.By == "peer":
 		return sets.Left
-	case why.Code == actors.CloseNoPong, why.Code == actors.CloseStalled, why.Code == actors.CloseCrashed, why.Code == actors.CloseTieBreak:
+	case why.Code == actors.CloseNoAnswer, why.Code == actors.CloseStalled, why.Code == actors.CloseCrashed, why.Code == actors.CloseTieBreak:
 		return sets.Lost
 	case why.Code == actors.CloseReaped, why.Code == actors.CloseMinimised, why.Code == actors.CloseReplaced:
 		return sets.Unneeded

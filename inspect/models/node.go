@@ -122,7 +122,8 @@ type Connection struct {
 	AgeMS            int64       `json:"age_ms"`
 	Handshake        Handshake   `json:"handshake_ms"`
 	RTTMS            float64     `json:"rtt_ms"`
-	LastPongAt       time.Time   `json:"last_pong_at,omitzero"`
+	LastPongAt       time.Time   `json:"last_pong_at,omitzero"` // when the round trip was measured
+	SilentMS         int64       `json:"silent_ms,omitzero"`    // since the last byte, if an answer has been due for 5 s
 	Substreams       []Substream `json:"substreams"`
 	BytesIn          uint64      `json:"bytes_in"`
 	BytesOut         uint64      `json:"bytes_out"`

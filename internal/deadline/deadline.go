@@ -1,4 +1,4 @@
-// Package deadline compares times at which something is due. The zero time stands for never.
+// Package deadline compares times at which something is due. For Earlier the zero time stands for never.
 package deadline
 
 import "time"
@@ -9,4 +9,14 @@ func Earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// Latest returns the latest of some times. The zero time is earlier than all others.
+func Latest(first time.Time, others ...time.Time) time.Time {
+	for _, t := range others {
+		if t.After(first) {
+			first = t
+		}
+	}
+	return first
 }

@@ -382,7 +382,7 @@ func TestPeerThatNeverAnswersPings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.disconnected(p.id(), actors.CloseNoPong, mux.ErrPingTimeout)
+		n.disconnected(p.id(), actors.CloseNoAnswer, mux.ErrPingTimeout)
 		if out := m.Wait(t.Context()); out.Kind != protocol.InDoubt {
 			t.Errorf("got %v, want in doubt", out)
 		}

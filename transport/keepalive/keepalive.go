@@ -105,6 +105,17 @@ func (m *Machine[K]) Ponged(now time.Time) Effects[K] {
 	return f
 }
 
+// LastHeard returns when the last sign of life came, as far as Heard was told.
+func (m *Machine[K]) LastHeard() time.Time { return m.heard }
+
+// Oldest returns when the oldest ping without an answer was sent, or the zero time.
+func (m *Machine[K]) Oldest() time.Time {
+	if len(m.flights) == 0 {
+		return time.Time{}
+	}
+	return m.flights[0].sent
+}
+
 // InFlight returns the number of pings in flight.
 func (m *Machine[K]) InFlight() int { return len(m.flights) }
 

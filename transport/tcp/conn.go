@@ -23,8 +23,9 @@ type Conn struct {
 }
 
 var (
-	_ transport.Conn      = (*Conn)(nil)
-	_ transport.TryWriter = (*Conn)(nil)
+	_ transport.Conn           = (*Conn)(nil)
+	_ transport.TryWriter      = (*Conn)(nil)
+	_ transport.FlightReporter = (*Conn)(nil)
 )
 
 func newConn(c *net.TCPConn) *Conn {
@@ -33,6 +34,7 @@ func newConn(c *net.TCPConn) *Conn {
 	conn.remote, _ = transport.FromNetAddr(c.RemoteAddr())
 	conn.ack.init(c)
 	conn.now.init(c)
+	retransmitSoon(c)
 	// Package net sets TCP_NODELAY on every connection; this makes it explicit.
 	_ = c.SetNoDelay(true)
 	return conn

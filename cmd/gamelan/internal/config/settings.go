@@ -132,7 +132,7 @@ var nodeSettings = []Setting{
 var otherSettings = []Setting{
 	{
 		Key: "connections.keep_alive", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"1m"`,
-		Doc: "Silence after which a connection is pinged.",
+		Doc: "Silence after which a connection is pinged; over TCP without a proxy 15s at most.",
 		at:  func(c *Config) any { return &c.Node.KeepAlive },
 	},
 	{
@@ -534,15 +534,14 @@ var otherSettings = []Setting{
 		at:  func(c *Config) any { return &c.Node.Mux.Window },
 	},
 	{
-		Key: "mux.write_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"2m"`,
-		Doc: "How long one write may wait for the network; then the connection ends. 2m is right over Tor.",
+		Key: "mux.write_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"3m"`,
+		Doc: "How long one write may wait for the network; then the connection ends.",
 		at:  func(c *Config) any { return &c.Node.Mux.WriteTimeout },
 	},
 	{
 		Key: "mux.ping_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"2m"`,
-		Dynamic: "mux.write_timeout and 5s",
-		Doc:     "How long the answer to a ping may take; then the connection ends.",
-		at:      func(c *Config) any { return &c.Node.Mux.PingTimeout },
+		Doc: "How long the answer to a ping may take through a proxy; then the connection ends. Direct ones end after 15s without an acknowledgement, or 30s of silence.",
+		at:  func(c *Config) any { return &c.Node.Mux.PingTimeout },
 	},
 	{
 		Key: "mux.stall_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"5m"`,

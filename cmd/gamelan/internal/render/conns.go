@@ -25,17 +25,31 @@ func Connections(o *Output, conns []models.Connection, closed bool) error {
 	if closed {
 		rows = [][]string{{"NODE ID", "DIRECTION", "LASTED", "ENDED", "BY", "WHY"}}
 	}
+	now := time.Now()
 	for _, c := range conns {
 		age := (time.Duration(c.AgeMS) * time.Millisecond).Round(time.Second).String()
 		row := []string{c.Peer[:min(16, len(c.Peer))], c.Direction, age}
 		if closed {
 			row = append(row, c.ClosedAt.Local().Format(time.TimeOnly), c.ClosedBy, c.CloseReason)
 		} else {
-			row = append(row, rtt(c.RTTMS), orDash(strings.Join(c.Protected, ", ")), c.Remote)
+			row = append(row, sign(c, now), orDash(strings.Join(c.Protected, ", ")), c.Remote)
 		}
 		rows = append(rows, row)
 	}
 	return o.Table(o.withNames(rows, func(i int) string { return conns[i].Peer }))
+}
+
+// sign returns the last sign of life of a connection: how long it has been silent if an answer
+// is due, else the round trip, with its age from a minute on.
+func sign(c models.Connection, now time.Time) string {
+	if c.SilentMS > 0 {
+		return fmt.Sprintf("silent %d s", c.SilentMS/1000)
+	}
+	s := rtt(c.RTTMS)
+	if age := now.Sub(c.LastPongAt); c.RTTMS != 0 && !c.LastPongAt.IsZero() && age >= time.Minute {
+		s += ", " + ago(now, c.LastPongAt)
+	}
+	return s
 }
 
 // rtt returns a round-trip time, or a dash before the first was measured.

@@ -1,0 +1,80 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/internal/deadline"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/keepalive"
+)
+
+// Errors of a direct connection that has ended because it was dead, as [CloseReason.Err].
+var (
+	ErrUnacknowledged = fmt.Errorf("nothing that was sent was acknowledged for %v; the cable, the way or the other machine is gone", keepalive.Unacknowledged)
+	ErrSilent         = fmt.Errorf("nothing came for %v, not even the answer to a ping; the peer or the way to it is gone, or stands still", keepalive.Silent)
+)
+
+// silence watches a direct connection for signs of life.
+type silence struct {
+	flight transport.FlightReporter
+	rule   keepalive.Silence
+}
+
+type lookTick struct{}
+
+// look ends a dead connection, or looks again later.
+func (a *conn) look(c actor.Context) {
+	if a.over || a.said {
+		return
+	}
+	now := supervisor.Now(c)
+	a.listen(now)
+	f := a.silence.inFlight()
+	verdict, next := a.silence.rule.Look(now, a.pings.LastHeard(), a.pings.Oldest(), f, a.session.WriteBlocked() > 0)
+	switch verdict {
+	case keepalive.DeadUnacknowledged:
+		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: ErrUnacknowledged})
+	case keepalive.DeadSilent:
+		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: ErrSilent})
+	default:
+		supervisor.At(c, next, lookTick{})
+	}
+}
+
+func (s *silence) inFlight() *keepalive.Flight {
+	if s == nil {
+		return nil
+	}
+	if f, ok := s.flight.Flight(); ok {
+		return &f
+	}
+	return nil
+}
+
+// shownSilent is how long an answer must be due until a connection is shown as silent.
+const shownSilent = 5 * time.Second
+
+// silent returns how long nothing has come, if an answer to a ping or an acknowledgement has
+// been due for shownSilent or longer; otherwise 0.
+func (a *conn) silent(now time.Time) time.Duration {
+	if a.over {
+		return 0
+	}
+	a.listen(now)
+	heard, since := a.pings.LastHeard(), a.pings.Oldest()
+	if f := a.silence.inFlight(); f != nil {
+		heard = deadline.Latest(heard, now.Add(-f.Received))
+		if f.Unacknowledged {
+			heard = deadline.Latest(heard, now.Add(-f.Acknowledged))
+		}
+		since = deadline.Earlier(since, a.silence.rule.Since())
+	}
+	if quiet := now.Sub(heard); !since.IsZero() && now.Sub(since) >= shownSilent && quiet >= shownSilent {
+		return quiet
+	}
+	return 0
+}
