@@ -23,10 +23,11 @@ type Config struct {
 	// stop, from 256 KiB to 16 MiB. Default 1 MiB.
 	Window uint32
 	// WriteTimeout is how long one write may wait for the connection below.
-	// Then the session ends. Default 120 s.
+	// Then the session ends. Default 60 s; 120 s is right over Tor. See also
+	// [Config.Direct].
 	WriteTimeout time.Duration
-	// PingTimeout is how long [Session.Ping] waits for the answer. Default 65 s: a peer
-	// may stop reading for 10 s and more.
+	// PingTimeout is how long [Session.Ping] waits for the answer. Default
+	// WriteTimeout + 5 s: a peer may stop reading for 10 s and more.
 	PingTimeout time.Duration
 	// StallTimeout is how long a Write waits for the peer to take at least one
 	// byte. Default 120 s. spec: V13
@@ -75,8 +76,8 @@ func (c Config) WithDefaults() Config {
 	if c.Window == 0 {
 		c.Window = 1 << 20
 	}
-	set(&c.WriteTimeout, 120*time.Second)
-	set(&c.PingTimeout, 65*time.Second)
+	set(&c.WriteTimeout, 60*time.Second)
+	set(&c.PingTimeout, c.WriteTimeout+libraryMargin)
 	set(&c.StallTimeout, 120*time.Second)
 	set(&c.CloseTimeout, 5*time.Minute)
 	set(&c.LingerTimeout, 10*time.Second)
@@ -127,10 +128,11 @@ func (c Config) validate() error {
 	return errors.Join(wrong...)
 }
 
-// Direct returns the config of a connection whose owner watches it for signs of life. On it a
-// ping may wait as long as a write.
+// Direct returns the config of a connection whose owner watches it for signs of life. A write on
+// it, and therefore a ping, may wait for the peer as long as StallTimeout.
 func (c Config) Direct() Config {
 	c = c.WithDefaults()
+	c.WriteTimeout = max(c.WriteTimeout, c.StallTimeout)
 	c.PingTimeout = max(c.PingTimeout, c.WriteTimeout+libraryMargin)
 	return c
 }

@@ -335,14 +335,14 @@ func TestConfig(t *testing.T) {
 	}
 	c := Config{}.WithDefaults()
 	want := Config{
-		MaxStreams: 100, MaxInbound: 80, Window: 1 << 20, WriteTimeout: 120 * time.Second, PingTimeout: 65 * time.Second,
+		MaxStreams: 100, MaxInbound: 80, Window: 1 << 20, WriteTimeout: 60 * time.Second, PingTimeout: 65 * time.Second,
 		StallTimeout: 120 * time.Second, CloseTimeout: 5 * time.Minute, LingerTimeout: 10 * time.Second, IdleTimeout: 2 * time.Second,
 	}
 	if c != want {
 		t.Errorf("got defaults %+v, want %+v", c, want)
 	}
 	lib := c.library(nil)
-	if lib.StreamOpenTimeout != 0 || lib.EnableKeepAlive || lib.AcceptBacklog != 256 || lib.ConnectionWriteTimeout != 125*time.Second {
+	if lib.StreamOpenTimeout != 0 || lib.EnableKeepAlive || lib.AcceptBacklog != 256 || lib.ConnectionWriteTimeout != 65*time.Second {
 		t.Errorf("got library config %+v, want comms 5.5", lib)
 	}
 }

@@ -534,14 +534,15 @@ var otherSettings = []Setting{
 		at:  func(c *Config) any { return &c.Node.Mux.Window },
 	},
 	{
-		Key: "mux.write_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"3m"`,
-		Doc: "How long one write may wait for the network; then the connection ends.",
+		Key: "mux.write_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"2m"`,
+		Doc: "How long one write may wait for the network; then the connection ends. 2m is right over Tor. Over TCP without a proxy it is mux.stall_timeout at least.",
 		at:  func(c *Config) any { return &c.Node.Mux.WriteTimeout },
 	},
 	{
 		Key: "mux.ping_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"2m"`,
-		Doc: "How long the answer to a ping may take through a proxy; then the connection ends. Direct ones end after 15s without an acknowledgement, or 30s of silence.",
-		at:  func(c *Config) any { return &c.Node.Mux.PingTimeout },
+		Dynamic: "mux.write_timeout and 5s",
+		Doc:     "How long the answer to a ping may take through a proxy; then the connection ends. Direct ones end after 15s without an acknowledgement, or 30s of silence.",
+		at:      func(c *Config) any { return &c.Node.Mux.PingTimeout },
 	},
 	{
 		Key: "mux.stall_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"5m"`,
