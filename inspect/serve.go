@@ -118,7 +118,7 @@ func (s *Server) serve(l net.Listener) {
 			continue // the directory may come back
 		}
 		l.Close()
-		<-ended
+		_ = <-ended // of the old socket
 		l = next
 		go func() { ended <- s.http.Serve(next) }()
 	}
