@@ -100,7 +100,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	n.files = filesWarning(filesNeeded(&b.settled), maxFiles())
 	for _, w := range n.files {
-		b.logger.Warn(w)
+		b.logger.Warn("too few files", "err", w)
 	}
 	b.trunk = actors.NewNode(b.settings())
 	n.trunk = b.trunk

@@ -118,7 +118,7 @@ func (s *Server) serve(l net.Listener) {
 			continue // the directory may come back
 		}
 		l.Close()
-		<-ended
+		<-ended //nolint:errcheck // the end of the old socket was asked for
 		l = next
 		go func() { ended <- s.http.Serve(next) }()
 	}

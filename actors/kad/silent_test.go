@@ -50,7 +50,7 @@ func TestOnlyContactIsSilent(t *testing.T) {
 				t.Error("no contact is left: the one that there was is not asked")
 			}
 		}
-		if _, err := b.Closest(t.Context(), kad.ID(key)); !errors.Is(err, kad.ErrIsolated) {
+		if _, err := b.Closest(t.Context(), key); !errors.Is(err, kad.ErrIsolated) {
 			t.Errorf("closest: got %v, want %v", err, kad.ErrIsolated)
 		}
 		l.hub.Cut(nil)

@@ -569,7 +569,7 @@ func (s *servedSession) leave() {
 	}
 	s.writing.Lock()
 	if rejects {
-		s.stream.Write(frame.Append(nil, rpc.AppendRejected(nil, rpc.NoServerSessions)))
+		_, _ = s.stream.Write(frame.Append(nil, rpc.AppendRejected(nil, rpc.NoServerSessions))) // a client that is gone needs no refusal
 	}
 	s.stream.CloseWrite()
 	s.writing.Unlock()

@@ -132,7 +132,7 @@ func follow(path string, trusts func(uid int) bool) (string, error) {
 
 // split returns the steps of a path.
 func split(path string) (steps []string) {
-	for _, step := range strings.Split(filepath.ToSlash(path), "/") {
+	for step := range strings.SplitSeq(filepath.ToSlash(path), "/") {
 		if step != "" && step != "." {
 			steps = append(steps, step)
 		}
