@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -33,25 +30,18 @@ import (
 type dialer struct {
 	env     *env
 	plan    *dial.Scheduler
-	running map[identity.NodeID]*dialTask
+	running map[identity.NodeID]*dialRace
 	waiting map[identity.NodeID][]DialPeer
 	again   map[identity.NodeID][]DialPeer // requests that the dialer makes once more: see settle
 	offers  map[identity.NodeID]uint64     // the offer with which the last attempt was made
 	asked   map[identity.NodeID]string     // names of the askers of each attempt under way
 }
 
-// dialTask is an attempt under way.
-type dialTask struct {
-	cancel func()
-	since  time.Time
-	addr   atomic.Pointer[ma.Multiaddr] // the address that the task tries now
-}
-
 // newDialer makes the actor that dials.
 func newDialer(env *env) actor.Actor {
 	return &dialer{
 		env:     env,
-		running: make(map[identity.NodeID]*dialTask),
+		running: make(map[identity.NodeID]*dialRace),
 		waiting: make(map[identity.NodeID][]DialPeer),
 		again:   make(map[identity.NodeID][]DialPeer),
 		asked:   make(map[identity.NodeID]string),
@@ -63,16 +53,6 @@ type (
 	dueTick   struct{}
 	againTick struct{ peer identity.NodeID }
 )
-
-// dialLost says that a dial has ended and its result was not handled. An earlier
-// incarnation may have started that dial.
-type dialLost struct {
-	peer identity.NodeID
-	task *dialTask
-}
-
-// errResultLost is the error of a dial whose result was not handled.
-var errResultLost = errors.New("actors: the result of the dial was lost in a panic")
 
 func (d *dialer) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -95,10 +75,12 @@ func (d *dialer) Receive(c actor.Context) {
 	case GetDials:
 		c.Respond(Dials{d.underWay()})
 	case supervisor.Done[dialResult]:
-		d.dialled(c, m.Key.(identity.NodeID), m.Value, m.Err)
-	case dialLost:
-		if d.running[m.peer] == m.task {
-			d.dialled(c, m.peer, dialResult{}, errResultLost)
+		d.attempted(c, m.Key.(attemptKey), m.Value, m.Err)
+	case attemptLost:
+		d.attempted(c, m.key, dialResult{settled: true}, errResultLost)
+	case stageTick:
+		if d.running[m.race.peer] == m.race {
+			d.advance(c, m.race)
 		}
 	case PeerRefused:
 		d.step(c, dial.Refused{Peer: m.Peer, Err: m.Err})
@@ -175,8 +157,11 @@ func (d *dialer) takeBack(c actor.Context, from map[identity.NodeID][]DialPeer, 
 	return true
 }
 
-func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, err error) {
+// dialled handles the end of a dial.
+func (d *dialer) dialled(c actor.Context, r *dialRace, up Upgraded, err error) {
+	peer := r.peer
 	delete(d.running, peer)
+	defer r.cancel()
 	by := d.asked[peer]
 	delete(d.asked, peer)
 	if len(r.attempts) > 0 {
@@ -184,7 +169,7 @@ func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, er
 			r.attempts[i].By = by
 		}
 		if err == nil {
-			d.storeOffered(c, &r.Upgraded)
+			d.storeOffered(c, &up)
 		}
 		if seen := r.ended(); len(seen) > 0 {
 			c.Send(d.env.Peers, SeenPeer{peer, seen})
@@ -192,8 +177,8 @@ func (d *dialer) dialled(c actor.Context, peer identity.NodeID, r dialResult, er
 		d.env.Dials.Add(peer, r.attempts...)
 	}
 	if err == nil {
-		c.Send(d.env.Conns, r.Upgraded) // also if nobody waits any more: both nodes must decide the tie-break alike
-	} else if !r.cancelled {
+		c.Send(d.env.Conns, up) // also if nobody waits any more: both nodes must decide the tie-break alike
+	} else if !r.cancelled() {
 		supervisor.Publish(c, DialFailed{peer, r.attempts, err})
 	}
 	if up, ok := errors.AsType[*upgrade.Error](err); ok && errors.Is(err, protocol.ErrViolation) {
@@ -247,8 +232,8 @@ func (d *dialer) step(c actor.Context, e dial.Event) {
 		case dial.Attempt:
 			d.attempt(c, f.Peer)
 		case dial.Cancel:
-			if task, ok := d.running[f.Peer]; ok {
-				task.cancel()
+			if r, ok := d.running[f.Peer]; ok {
+				r.cancel()
 			}
 		case dial.Wake:
 			supervisor.At(c, f.At, dueTick{})
@@ -269,28 +254,23 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	}
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
-	task := &dialTask{cancel: cancel, since: supervisor.Now(c)}
-	lost, root, self := dialLost{peer, task}, d.env.System.Root, c.Self()
-	d.running[peer] = task
-	supervisor.Do(c, peer, func(ctx context.Context) (dialResult, error) {
-		if err != nil {
-			return dialResult{}, &DialError{Peer: peer, Err: err}
-		}
-		r, err := d.env.dial(ctx, wanted, peer, p.Key, addrs, func(at ma.Multiaddr) { task.addr.Store(&at) })
-		r.lost = func() { root.Send(self, lost) }
-		return r, err
-	})
+	r := &dialRace{
+		since: supervisor.Now(c), plan: dial.NewRace(len(addrs)), err: err,
+		peer: peer, key: p.Key, addrs: addrs, wanted: wanted, cancel: cancel,
+	}
+	d.running[peer] = r
+	if len(addrs) == 0 { // the scheduler hears of it after this step
+		c.Send(c.Self(), stageTick{r})
+		return
+	}
+	d.advance(c, r)
 }
 
 // underWay returns the dials that have not ended.
 func (d *dialer) underWay() []DialUnderWay {
 	list := make([]DialUnderWay, 0, len(d.running))
-	for peer, task := range d.running {
-		w := DialUnderWay{Peer: peer, Since: task.since, By: d.asked[peer]}
-		if at := task.addr.Load(); at != nil {
-			w.Addr = *at
-		}
-		list = append(list, w)
+	for peer, r := range d.running {
+		list = append(list, DialUnderWay{Peer: peer, Since: r.since, Addr: r.at, By: d.asked[peer]})
 	}
 	slices.SortFunc(list, func(a, b DialUnderWay) int { return bytes.Compare(a.Peer[:], b.Peer[:]) })
 	return list

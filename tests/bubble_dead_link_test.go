@@ -49,7 +49,7 @@ func (c likeTCPConn) Flight() (f keepalive.Flight, ok bool) {
 // TestBubbleDeadLink: the end that knows what is in flight ends a dead connection 15 s after the
 // last acknowledgement, one that does not 30 s after the last byte, and each says so meanwhile.
 //
-// conforms: V36
+// conforms: V 36
 func TestBubbleDeadLink(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -12,7 +12,7 @@ import (
 
 // TestSilence runs looks at a connection. All times of a look count back from now.
 //
-// conforms: V36
+// conforms: V 36
 func TestSilence(t *testing.T) {
 	var s keepalive.Silence
 	now := start
