@@ -451,7 +451,7 @@ func (a *conn) ponged(c actor.Context, pong mux.Pong, err error) {
 		_, panicked := errors.AsType[*supervisor.PanicError](err)
 		switch {
 		case errors.Is(err, mux.ErrPingTimeout):
-			a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: a.unanswered(err)})
+			a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: a.unanswered(a.pingTimeout(), err)})
 		case panicked: // without a pong, the keep-alive machine would neither ping nor prove anything any more
 			a.close(c, CloseReason{Code: CloseCrashed, By: "us", Err: err})
 		}
@@ -476,16 +476,15 @@ type unansweredError struct {
 	err    error
 }
 
-func (a *conn) unanswered(err error) error {
-	return &unansweredError{a.pingTimeout(), a.session.Stats().BytesIn - a.pingIn, err}
+func (a *conn) unanswered(within time.Duration, err error) error {
+	return &unansweredError{within, a.session.Stats().BytesIn - a.pingIn, err}
 }
 
 func (a *conn) pingTimeout() time.Duration {
-	limits := a.env.Mux.WithDefaults()
 	if a.silence != nil {
-		limits = limits.Direct()
+		return a.env.Mux.Direct().PingTimeout
 	}
-	return limits.PingTimeout
+	return a.env.Mux.WithDefaults().PingTimeout
 }
 
 func (e *unansweredError) Error() string {

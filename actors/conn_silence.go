@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // Errors of a direct connection that has ended because it was dead, as [CloseReason.Err].
@@ -40,6 +41,8 @@ func (a *conn) look(c actor.Context) {
 		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: ErrUnacknowledged})
 	case keepalive.DeadSilent:
 		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: ErrSilent})
+	case keepalive.DeadUnanswered:
+		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: a.unanswered(keepalive.Unanswered, mux.ErrPingTimeout)})
 	default:
 		supervisor.At(c, next, lookTick{})
 	}

@@ -228,7 +228,7 @@ func TestStatusTellsOfSilence(t *testing.T) {
 			n := newTwoNodes(t, "--connections-keep-alive=1s", "--mux-ping-timeout=5s")
 			n.connect()
 			defer test.harm(n.f)()
-			noPong := "no pong by network: no answer to a ping within 5s" + test.noPong
+			noPong := "no answer by network: no answer to a ping within 5s" + test.noPong
 			says(t, n.a, "connected to nobody", noPong)
 			n.why(noPong)
 			n.dial()

@@ -13,6 +13,8 @@ const (
 	Unacknowledged = 15 * time.Second
 	// Silent is how long nothing may come while a ping waits for its answer.
 	Silent = 30 * time.Second
+	// Unanswered is how long a ping may wait for its answer, whatever comes meanwhile.
+	Unanswered = 65 * time.Second
 	// DirectInterval is the longest silence before such a connection is pinged.
 	DirectInterval = 15 * time.Second
 
@@ -48,6 +50,7 @@ const (
 	Alive Verdict = iota
 	DeadUnacknowledged
 	DeadSilent
+	DeadUnanswered
 )
 
 // Silence decides when a direct connection is dead. It looks at the connection every few
@@ -91,12 +94,19 @@ func (s *Silence) end(now, heard, pinged time.Time, f *Flight, blocked bool) (ti
 	if f == nil {
 		f = &Flight{Unsent: blocked, Received: now.Sub(heard)}
 	}
+	end, v := time.Time{}, Alive
+	if !f.Unsent && !pinged.IsZero() { // otherwise there is a full window, or nothing to wait for
+		end, v = deadline.Latest(pinged, s.awake).Add(Unanswered), DeadUnanswered
+	}
 	if !f.Unacknowledged {
 		s.since = time.Time{}
-		if f.Unsent || pinged.IsZero() { // a full window, or nothing to wait for
-			return time.Time{}, Alive
+		if v == Alive {
+			return end, v
 		}
-		return deadline.Latest(heard, now.Add(-f.Received), s.awake).Add(Silent), DeadSilent
+		if at := deadline.Latest(heard, now.Add(-f.Received), s.awake).Add(Silent); at.Before(end) {
+			return at, DeadSilent
+		}
+		return end, v
 	}
 	if s.since.IsZero() {
 		s.since = now
@@ -105,9 +115,12 @@ func (s *Silence) end(now, heard, pinged time.Time, f *Flight, blocked bool) (ti
 		}
 	}
 	s.since = deadline.Latest(s.since, now.Add(-f.Acknowledged), s.awake)
-	end := s.since.Add(Unacknowledged)
-	if sent := now.Add(-f.Sent); sent.Before(s.since.Add(lastTry)) && !end.After(now) {
-		return end.Add(retryGrace), DeadUnacknowledged
+	at := s.since.Add(Unacknowledged)
+	if sent := now.Add(-f.Sent); sent.Before(s.since.Add(lastTry)) && !at.After(now) {
+		at = at.Add(retryGrace)
 	}
-	return end, DeadUnacknowledged
+	if v == Alive || at.Before(end) {
+		return at, DeadUnacknowledged
+	}
+	return end, v
 }

@@ -49,6 +49,8 @@ func TestSilence(t *testing.T) {
 				return "dead: not acknowledged\n"
 			case keepalive.DeadSilent:
 				return "dead: silent\n"
+			case keepalive.DeadUnanswered:
+				return "dead: no answer\n"
 			default:
 				return fmt.Sprintf("alive, look in %s\n", next.Sub(now))
 			}

@@ -128,12 +128,13 @@ func (c Config) validate() error {
 	return errors.Join(wrong...)
 }
 
-// Direct returns the config of a connection whose owner watches it for signs of life. A write on
-// it, and therefore a ping, may wait for the peer as long as StallTimeout.
+// Direct returns the config of a connection whose owner watches it for signs of life. Unless
+// WriteTimeout is set, a write on it, and therefore a ping, may wait as long as StallTimeout.
 func (c Config) Direct() Config {
-	c = c.WithDefaults()
-	c.WriteTimeout = max(c.WriteTimeout, c.StallTimeout)
-	c.PingTimeout = max(c.PingTimeout, c.WriteTimeout+libraryMargin)
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = c.WithDefaults().StallTimeout
+	}
+	c.PingTimeout = c.WithDefaults().PingTimeout
 	return c
 }
 

@@ -535,7 +535,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "mux.write_timeout", Kind: Duration, Least: int64(time.Second), Most: int64(time.Hour), Example: `"2m"`,
-		Doc: "How long one write may wait for the network; then the connection ends. 2m is right over Tor. Over TCP without a proxy it is mux.stall_timeout at least.",
+		Doc: "How long one write may wait for the network; then the connection ends. 2m is right over Tor. Unless it is set, mux.stall_timeout applies to TCP without a proxy.",
 		at:  func(c *Config) any { return &c.Node.Mux.WriteTimeout },
 	},
 	{
