@@ -57,10 +57,12 @@ type Config struct {
 	SOCKS SOCKSConfig
 
 	// Listen are the multiaddrs to listen on. With TransportTor they are on loopback, by
-	// default on a free port; TransportSOCKS listens nowhere by default. Default otherwise: on LocalNet a free loopback
-	// port, which DataDir keeps for the next start, because peers know only that port;
-	// on other networks port 18189 of all interfaces. Port 0 means a different free
-	// port at each start. [ListenNowhere] makes a node that only dials.
+	// default on a free port; TransportSOCKS listens nowhere by default. Default otherwise: on
+	// other networks than LocalNet port 18189 of all interfaces; on LocalNet a free port, which
+	// DataDir keeps for the next start, because peers know only that port. It is on loopback, or,
+	// with a seed on another machine, on the address from which the way to that seed leaves.
+	// Port 0 means a different free port at each start. [ListenNowhere] makes a node that only
+	// dials.
 	Listen []string
 
 	// PublicAddresses are the multiaddrs that the node advertises for others to dial,

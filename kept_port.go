@@ -27,8 +27,8 @@ func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, 
 	defer d.Close()
 	before, taken := readListenFile(d), error(nil)
 	var socket transport.Listener
-	if before != nil && samePlace(before, anyPort) {
-		socket, taken = t.Listen(ctx, before)
+	if at := samePort(before, anyPort); at != nil {
+		socket, taken = t.Listen(ctx, at)
 	}
 	if socket == nil {
 		var err error
@@ -62,15 +62,10 @@ func readListenFile(d *datadir.Dir) ma.Multiaddr {
 	return a
 }
 
-// samePlace reports whether a and b differ in nothing but the TCP port.
-func samePlace(a, b ma.Multiaddr) bool {
-	if len(a) != len(b) {
-		return false
+// samePort returns the address of anyPort with the port of before, or nil if that has none.
+func samePort(before, anyPort ma.Multiaddr) ma.Multiaddr {
+	if len(before) != 2 || before[1].Code() != ma.P_TCP || len(anyPort) != 2 || anyPort[1].Code() != ma.P_TCP {
+		return nil
 	}
-	for i := range a {
-		if a[i].Protocol().Code != b[i].Protocol().Code || (a[i].Protocol().Code != ma.P_TCP && a[i].Value() != b[i].Value()) {
-			return false
-		}
-	}
-	return true
+	return ma.Multiaddr{anyPort[0], before[1]}
 }

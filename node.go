@@ -252,7 +252,9 @@ func (n *Node) Addresses() []ma.Multiaddr {
 // SetPublicAddresses changes the addresses that the node advertises. The identity message
 // of each new connection carries them, with a new signature.
 func (n *Node) SetPublicAddresses(ctx context.Context, addrs ...ma.Multiaddr) error {
-	if err := n.policy().Check(addrs); err != nil {
+	policy := n.policy()
+	policy.Given = true
+	if err := policy.Check(addrs); err != nil {
 		return err
 	}
 	r, err := ask[actors.AddressesSet](ctx, n, n.trunk.Services(), actors.SetAddresses{Addresses: addrs})

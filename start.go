@@ -303,20 +303,23 @@ func rootName(id identity.NodeID) string { return "gamelan-" + id.String()[:16] 
 
 // announce signs the node's identity message and publishes it to the node's actors.
 func (b *builder) announce(n *Node) error {
-	addrs := b.public
-	if len(addrs) == 0 && b.Transport == TransportTor {
+	addrs, policy := b.public, n.policy()
+	switch {
+	case len(addrs) > 0:
+		policy.Given = true
+	case b.Transport == TransportTor:
 		return nil // the part tor announces the onion address
-	}
-	if len(addrs) == 0 {
-		var err error
-		if addrs, err = b.reachable(n.policy()); err != nil {
-			return err
+	default:
+		addrs = b.reachable(policy)
+		if len(addrs) == 0 && !b.onlyLoopback() { // nobody can reach it, so it only dials (spec: V 40)
+			policy.OutboundOnly = true
+			addrs = b.privateAddress(policy)
+		}
+		if len(addrs) == 0 {
+			return badConfig("PublicAddresses", b.noAddress())
 		}
 	}
-	if len(addrs) == 0 {
-		return badConfig("PublicAddresses", b.noAddress())
-	}
-	if err := n.policy().Check(addrs); err != nil {
+	if err := policy.Check(addrs); err != nil {
 		return badConfig("PublicAddresses", err)
 	}
 	m, err := n.trunk.NewIdentity(addrs, rand.Reader)
@@ -334,10 +337,7 @@ func (b *builder) noAddress() error {
 		return fmt.Errorf("%w: a node that only dials shows its peers one address, too, and this machine has neither a public nor a private one (RFC 1918) now; "+
 			"if its network is up, set one, such as /ip4/10.0.0.1/tcp/18189: nobody has to reach it", ErrNoNetwork)
 	}
-	if slices.ContainsFunc(b.bound, func(l *actors.Bound) bool {
-		ip, ok := transport.IP(l.Addr)
-		return ok && ip.IsUnspecified()
-	}) {
+	if !b.onlyLoopback() {
 		return fmt.Errorf("%w: the node listens on all addresses of this machine, and others can reach none of them now; if its network is up, set one, or listen on ListenNowhere", ErrNoNetwork)
 	}
 	return errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
@@ -347,30 +347,34 @@ func (n *Node) policy() address.Policy {
 	return address.Policy{TestAddresses: n.trunk.Profile().TestAddresses, OutboundOnly: len(n.listen) == 0, Max: n.trunk.Profile().Limits.Addresses}
 }
 
-// reachable returns the listening addresses that may be advertised (V3). A node that only
-// dials advertises one address, although nobody is expected to reach it.
-func (b *builder) reachable(policy address.Policy) ([]ma.Multiaddr, error) {
-	listening := []ma.Multiaddr{outboundOnly}
-	most := 1
-	if len(b.bound) > 0 {
-		listening, most = nil, b.profile.Limits.Addresses
-		for _, l := range b.bound {
-			listening = append(listening, l.Addr)
-		}
+// reachable returns the listening addresses that may be advertised (V3), best first.
+func (b *builder) reachable(policy address.Policy) (addrs []ma.Multiaddr) {
+	for _, l := range b.bound {
+		addrs = append(addrs, allowed(l.Addr, policy)...)
 	}
-	var addrs []ma.Multiaddr
-	for _, a := range listening {
-		expanded, err := transport.Expand(a)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range expanded {
-			if len(addrs) < most && policy.Check([]ma.Multiaddr{e}) == nil {
-				addrs = append(addrs, e)
-			}
-		}
+	return address.Claimable(addrs, b.profile.Limits.Addresses)
+}
+
+// privateAddress returns the one address of a node that only dials, although nobody is expected
+// to reach it there: one that it listens on, or another one of the machine. There is none
+// without a network.
+func (b *builder) privateAddress(policy address.Policy) []ma.Multiaddr {
+	own := b.reachable(policy)
+	return address.Claimable(append(own, allowed(outboundOnly, policy)...), 1)
+}
+
+// allowed returns what a listening address stands for, as far as it may be advertised.
+func allowed(a ma.Multiaddr, policy address.Policy) []ma.Multiaddr {
+	expanded, err := transport.Expand(a)
+	if err != nil { // the system does not tell its addresses
+		return nil
 	}
-	return addrs, nil
+	return slices.DeleteFunc(expanded, func(e ma.Multiaddr) bool { return policy.Check([]ma.Multiaddr{e}) != nil })
+}
+
+// onlyLoopback reports whether the node listens where only its own machine can reach it.
+func (b *builder) onlyLoopback() bool {
+	return len(b.bound) > 0 && !slices.ContainsFunc(b.bound, func(l *actors.Bound) bool { return address.Beyond(l.Addr) })
 }
 
 // outboundOnly is expanded to the addresses of the interfaces of a node that listens

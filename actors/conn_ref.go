@@ -36,6 +36,7 @@ type ConnRef struct {
 	place   string // where the peer seems to be: see func place
 	// origin is where an inbound connection comes from; 0 for an outbound one.
 	origin peerstore.Origin
+	remote ma.Multiaddr // where the other end is, names resolved
 	live   *liveConn
 }
 
@@ -51,6 +52,9 @@ type liveConn struct {
 	leaving atomic.Bool                 // it is being closed to make room for another peer's connection
 	closing atomic.Pointer[CloseReason] // why this node closes it, before it does so
 }
+
+// Remote returns where the other end is: Addr with names resolved.
+func (r *ConnRef) Remote() ma.Multiaddr { return r.remote }
 
 func newLiveConn() *liveConn { return &liveConn{asked: new(atomic.Bool)} }
 

@@ -165,7 +165,7 @@ func (a *conns) refuse(c actor.Context, m Upgraded) error {
 
 // record returns what the identity exchange says about the peer, for the store.
 func (a *conns) record(m Upgraded) peerstore.Peer {
-	p := peerstore.FromClaim(m.Message.Claim, peerstore.PeerConnection)
+	p := peerstore.FromClaim(m.Message.Claim, peerstore.PeerConnection).HeardOver(m.remote)
 	p.Protocols = m.Message.Protocols
 	p.UserAgent = m.Message.UserAgent
 	p.Origin = m.origin
@@ -210,6 +210,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		answers:   answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),
 		place:     place(m),
 		origin:    m.origin,
+		remote:    m.remote,
 		live:      newLiveConn(),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)

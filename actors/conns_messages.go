@@ -29,6 +29,7 @@ type Upgraded struct {
 	Began     time.Time // begin of the set-up
 	Session   *supervisor.Handover[*mux.Session]
 
+	remote  ma.Multiaddr             // where the other end is, names resolved
 	flight  transport.FlightReporter // of a direct connection, else nil
 	arrived func()                   // of an inbound connection: conns calls it when the directory has the connection
 	origin  peerstore.Origin         // of an inbound connection: where it comes from

@@ -57,7 +57,7 @@ func (e *env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protoc
 	peer := r.Peer.NodeID()
 	return Upgraded{
 		Peer: peer, Key: r.Peer, Message: r.Message, Told: r.Told, Addr: c.RemoteMultiaddr(), Transport: via,
-		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}), flight: direct(c),
+		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}), flight: direct(c), remote: c.RemoteMultiaddr(),
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -45,6 +47,14 @@ func FromClaim(c identity.Claim, source Source) Peer {
 	for _, a := range address.Select(c.Addresses, true) {
 		p.Addresses = append(p.Addresses, Address{Addr: a, Source: source})
 	}
+	return p
+}
+
+// HeardOver returns the record without addresses that lead elsewhere from here, see
+// [address.Foreign]. over is the address of the node from which its claim was heard, nil if that
+// is not known.
+func (p Peer) HeardOver(over ma.Multiaddr) Peer {
+	p.Addresses = slices.DeleteFunc(slices.Clone(p.Addresses), func(a Address) bool { return address.Foreign(a.Addr, over) })
 	return p
 }
 

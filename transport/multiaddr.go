@@ -82,8 +82,8 @@ func Source(a ma.Multiaddr) (source netip.Prefix, ok bool) {
 
 // Expand returns the addresses on which a listener on a can be reached. For an
 // unspecified IP (0.0.0.0, ::) it returns one address for each IP of this machine's
-// interfaces that are up, in the system's order: for 0.0.0.0 the IPv4 addresses, for ::
-// both kinds. It omits link-local IPv6 addresses, which need a zone to be dialled. It
+// interfaces that are up, in the system's order and each once: for 0.0.0.0 the IPv4 addresses,
+// for :: the IPv6 ones, as a listener takes them. It omits link-local IPv6 addresses, which need a zone to be dialled. It
 // returns any other address unchanged.
 //
 // spec: V 3
@@ -107,7 +107,7 @@ func Expand(a ma.Multiaddr) ([]ma.Multiaddr, error) {
 			continue
 		}
 		found = found.Unmap()
-		if ip.Is4() && !found.Is4() || found.Is6() && found.IsLinkLocalUnicast() {
+		if ip.Is4() != found.Is4() || found.Is6() && found.IsLinkLocalUnicast() {
 			continue
 		}
 		name := "ip6"

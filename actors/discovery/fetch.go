@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -57,12 +59,13 @@ func (d *Discovery) fetch(ctx context.Context, f fetching) (r fetched) {
 	defer step.stop()
 	var (
 		origin  peerstore.Origin
+		over    ma.Multiaddr
 		offence error
 	)
 	open := func(b []byte) ([]byte, error) {
 		reading.Opened()
 		if ref, ok := d.trunk.Connection(f.From); ok {
-			origin = ref.Origin()
+			origin, over = ref.Origin(), ref.Remote()
 		}
 		step.next(netsync.ItemLimit)
 		return reading.Request(f.Clients).Append(b), nil
@@ -75,7 +78,7 @@ func (d *Discovery) fetch(ctx context.Context, f fetching) (r fetched) {
 			return err
 		}
 		if result == netsync.New || result == netsync.Newer {
-			p := peerstore.FromClaim(claim, peerstore.AnotherPeer)
+			p := peerstore.FromClaim(claim, peerstore.AnotherPeer).HeardOver(over)
 			p.Origin = origin
 			r.Peers = append(r.Peers, fetchedPeer{p, result == netsync.New})
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
@@ -64,7 +65,7 @@ func (d *Discovery) report(c actor.Context, h dht.Heard, v machine.Verdict) {
 // store asks for the claim of a verdict to be stored. The reply is PeerAdded, with token 1
 // if the peer was not known, else 0.
 func (d *Discovery) store(c actor.Context, h dht.Heard, v machine.Verdict, source peerstore.Source) {
-	p := peerstore.FromClaim(*v.Store, source)
+	p := peerstore.FromClaim(*v.Store, source).HeardOver(d.over(h.Incoming.Source))
 	p.Origin = peerstore.Origin(d.from(h))
 	var unknown uint64
 	if old, ok := d.trunk.Store().Get(p.ID); !ok || len(old.Addresses) == 0 {
@@ -96,6 +97,15 @@ func reached(r *dht.Report) (n int, err error) {
 		return 0, errors.New("dht: " + r.String())
 	}
 	return n, nil
+}
+
+// over returns where a connected peer is, or nil.
+func (d *Discovery) over(peer identity.NodeID) ma.Multiaddr {
+	ref, ok := d.trunk.Connection(peer)
+	if !ok {
+		return nil
+	}
+	return ref.Remote()
 }
 
 // learned publishes PeersLearned for unknown peers that were stored, at most once in

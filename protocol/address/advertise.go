@@ -20,6 +20,8 @@ type Policy struct {
 	// one, for a node that accepts no connections: some peers ban a node that
 	// claims no address.
 	OutboundOnly bool
+	// Given allows addresses of private networks: the user says that peers reach them there.
+	Given bool
 	// Max is the greatest number of addresses; 0 means 5.
 	Max int
 }
@@ -63,7 +65,7 @@ func (p Policy) checkOne(a ma.Multiaddr, only bool) error {
 	if isDNS(a[0].Code()) && !hostName(a[0].Value()) {
 		return fmt.Errorf("%w: %v is not a host name", ErrNotAdvertised, a)
 	}
-	if p.TestAddresses || External(a) || p.OutboundOnly && only && private(a) {
+	if p.TestAddresses || External(a) || p.OutboundOnly && only && private(a) || p.Given && scopeOf(a) == network {
 		return nil
 	}
 	return fmt.Errorf("%w: %v cannot be reached from outside; use a public address, or allow test addresses", ErrNotAdvertised, a)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/actors/kad"
@@ -92,7 +93,7 @@ func (l *link) addition(to *kad.Contact) (p peerstore.Peer, ok bool) {
 		if have && known.Claim != nil && known.Claim.Signature.UpdatedAt >= to.Stamp {
 			return p, false
 		}
-		return peerstore.FromClaim(*to.Claim, peerstore.AnotherPeer), true
+		return peerstore.FromClaim(*to.Claim, peerstore.AnotherPeer).HeardOver(l.n.home()), true
 	}
 	if have && len(known.Addresses) > 0 || len(to.Addresses) == 0 {
 		return p, false
@@ -104,6 +105,17 @@ func (l *link) addition(to *kad.Contact) (p peerstore.Peer, ok bool) {
 		}
 	}
 	return p, len(p.Addresses) > 0
+}
+
+// home returns an address of this node, or nil. A node that claims a loopback address knows
+// only nodes of its own machine.
+func (n *Network) home() ma.Multiaddr {
+	if own, ok := n.trunk.Claim(); ok {
+		if list := address.Select(own.Addresses, true); len(list) > 0 {
+			return list[0]
+		}
+	}
+	return nil
 }
 
 // expect returns a token for something that is asked of the node for the channel.
