@@ -2,12 +2,8 @@ package gamelan
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
-	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -27,7 +23,7 @@ func (b *builder) listenBeyond(ctx context.Context) {
 			if !address.Beyond(a.Addr) {
 				continue
 			}
-			ip, err := routeTo(ctx, a.Addr)
+			ip, err := transport.RouteTo(ctx, a.Addr)
 			switch {
 			case err != nil:
 				b.logger.Warn("no way to a peer now, so the node listens where other machines cannot reach it; start it again with the network up, or set where to listen",
@@ -39,26 +35,4 @@ func (b *builder) listenBeyond(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// routeLimit is how long the look-up of a name may delay the start.
-const routeLimit = 2 * time.Second
-
-// routeTo returns the address of this machine from which the way to a peer leaves. It sends
-// nothing: connecting a UDP socket only chooses a route.
-func routeTo(ctx context.Context, to ma.Multiaddr) (netip.Addr, error) {
-	host := to[0].Value()
-	if _, ok := transport.IP(to); !ok && to[0].Code() != ma.P_DNS && to[0].Code() != ma.P_DNS4 && to[0].Code() != ma.P_DNS6 {
-		return netip.Addr{}, fmt.Errorf("gamelan: %s has no route", to)
-	}
-	ctx, cancel := context.WithTimeout(ctx, routeLimit)
-	defer cancel()
-	const anyPort = 9 // no packet goes there
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "udp", net.JoinHostPort(host, strconv.Itoa(anyPort)))
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone(""), nil
 }

@@ -227,6 +227,7 @@ func (b *builder) connected(id identity.NodeID) bool {
 // bind opens the listening sockets. It runs before the actors start, so that Start can
 // return an error for a bad address.
 func (b *builder) bind(ctx context.Context) error {
+	b.listenBeyond(ctx)
 	for _, addr := range b.listen {
 		t := b.transportFor(addr)
 		if t == nil && addr[0].Code() == ma.P_IP6ZONE {

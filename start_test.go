@@ -64,7 +64,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"listen":            {gamelan.Config{Listen: []string{"here"}}, gamelan.ErrConfig, "write it as"},
 		"nobody's":          {gamelan.Config{Listen: []string{"/ip4/127.0.0.1/udp/1"}}, gamelan.ErrConfig, "; use"},
 		"six addresses":     {gamelan.Config{PublicAddresses: strings.Fields(strings.Repeat("/ip4/127.0.0.1/tcp/1 ", 6))}, address.ErrNotAdvertised, "remove some"},
-		"private":           {gamelan.Config{Network: "igor", Listen: []string{loopback}, PublicAddresses: []string{"/ip4/10.0.0.1/tcp/1"}}, address.ErrNotAdvertised, "use a public address"},
+		"link-local":        {gamelan.Config{Network: "igor", Listen: []string{loopback}, PublicAddresses: []string{"/ip4/169.254.0.1/tcp/1"}}, address.ErrNotAdvertised, "use a public address"},
 		"none to tell":      {gamelan.Config{Network: "igor", Listen: []string{loopback}}, gamelan.ErrConfig, "ListenNowhere"},
 		"user agent":        {gamelan.Config{UserAgent: strings.Repeat("x", 51-len(" gamelan/"+gamelan.Version))}, gamelan.ErrConfig, fmt.Sprintf("at most %d are left before \" gamelan/", 50-len(" gamelan/"+gamelan.Version))},
 		"user agent, ours":  {gamelan.Config{UserAgent: "gamelan/" + strings.Repeat("x", 43)}, gamelan.ErrConfig, "at most 50"},
@@ -89,7 +89,7 @@ func TestConfigIsChecked(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
 			c.cfg.DataDir = dir
 			wantNoStart(t, c.cfg, c.want, c.word)
-			if name == "none to tell" || name == "nobody's" || name == "private" || name == "six addresses" {
+			if name == "none to tell" || name == "nobody's" || name == "link-local" || name == "six addresses" {
 				return // found out later
 			}
 			if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {

@@ -309,6 +309,7 @@ func TestBubbleStatusTellsOfDelays(t *testing.T) {
 		a, b := net.Start(c), net.Start(gamelan.Config{})
 		says := func(parts ...string) {
 			t.Helper()
+			synctest.Wait() // the connection is gone before connectivity has heard of it
 			status, err := a.Status(t.Context())
 			if err != nil {
 				t.Fatal(err)
