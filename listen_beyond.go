@@ -7,6 +7,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -15,24 +16,57 @@ import (
 // on the address from which the way to that peer leaves. On loopback, where it would listen
 // otherwise, nobody there could reach it.
 func (b *builder) listenBeyond(ctx context.Context) {
-	if !b.anyPort || !slices.ContainsFunc(b.transports, func(t transport.Transport) bool { return t.Name() == "tcp" }) {
+	if !b.anyPort || !b.dialsTCP() {
 		return
 	}
+	a := b.seedElsewhere()
+	if a == nil {
+		return
+	}
+	ip, err := transport.RouteTo(ctx, a)
+	switch {
+	case err != nil:
+		b.logger.Warn("no way to a peer now, so the node listens where other machines cannot reach it until its network is up", "peer", a, "err", err)
+	case !ip.IsLoopback():
+		b.listen = []ma.Multiaddr{transport.FromAddrPort(netip.AddrPortFrom(ip, 0))}
+		b.logger.Info("other machines can connect, because a peer is on one of them; --listen nowhere stops it", "address", ip, "peer", a)
+	}
+}
+
+// seedElsewhere returns an address of a seed on another machine, or nil.
+func (b *builder) seedElsewhere() ma.Multiaddr {
 	for _, seed := range b.seeds {
 		for _, a := range seed.Addresses {
-			if !address.Beyond(a.Addr) {
-				continue
+			if address.Beyond(a.Addr) {
+				return a.Addr
 			}
-			ip, err := transport.RouteTo(ctx, a.Addr)
-			switch {
-			case err != nil:
-				b.logger.Warn("no way to a peer now, so the node listens where other machines cannot reach it; start it again with the network up, or set where to listen",
-					"peer", a.Addr, "err", err)
-			case !ip.IsLoopback():
-				b.listen = []ma.Multiaddr{transport.FromAddrPort(netip.AddrPortFrom(ip, 0))}
-				b.logger.Info("other machines can connect, because a peer is on one of them; --listen nowhere stops it", "address", ip, "peer", a.Addr)
-			}
-			return
 		}
 	}
+	return nil
+}
+
+// reachSettings return what follows the machine's addresses; ok is false for a node that has none
+// of them.
+func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
+	if b.Transport != TransportTCP && b.Transport != TransportTCPWithTor || !b.dialsTCP() {
+		return s, false
+	}
+	s.Interfaces = transport.Interfaces
+	if len(b.public) == 0 {
+		s.Own = func() []ma.Multiaddr {
+			if n.given.Load() {
+				return nil
+			}
+			own, _ := b.present(n.policy())
+			return own
+		}
+	}
+	if away := b.seedElsewhere(); b.anyPort && away != nil {
+		s.Home = func(ctx context.Context) (netip.Addr, error) { return transport.RouteTo(ctx, away) }
+	}
+	return s, true
+}
+
+func (b *builder) dialsTCP() bool {
+	return slices.ContainsFunc(b.transports, func(t transport.Transport) bool { return t.Name() == "tcp" || t.Name() == "tcp+tor" })
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -46,6 +47,7 @@ type Node struct {
 	events *events
 	start  time.Time
 	files  []string     // a warning about the file descriptors of the process, or none
+	given  atomic.Bool  // SetPublicAddresses was called
 	inbox  *inbox.Inbox // nil without an inbox
 	loops  loops
 	called *backlog // of WithMessages; nil without it, and with an inbox
@@ -232,7 +234,7 @@ func (n *Node) Profile() protocol.Profile { return n.trunk.Profile() }
 func (n *Node) Listening() []ma.Multiaddr {
 	addrs := make([]ma.Multiaddr, len(n.listen))
 	for i, b := range n.listen {
-		addrs[i] = b.Addr
+		addrs[i] = b.Where()
 	}
 	return addrs
 }
@@ -257,6 +259,7 @@ func (n *Node) SetPublicAddresses(ctx context.Context, addrs ...ma.Multiaddr) er
 	if err := policy.Check(addrs); err != nil {
 		return err
 	}
+	n.given.Store(true)
 	r, err := ask[actors.AddressesSet](ctx, n, n.trunk.Services(), actors.SetAddresses{Addresses: addrs})
 	return cmp.Or(err, r.Err)
 }

@@ -311,12 +311,7 @@ func (b *builder) announce(n *Node) error {
 	case b.Transport == TransportTor:
 		return nil // the part tor announces the onion address
 	default:
-		addrs = b.reachable(policy)
-		if len(addrs) == 0 && !b.onlyLoopback() { // nobody can reach it, so it only dials (spec: V 40)
-			policy.OutboundOnly = true
-			addrs = b.privateAddress(policy)
-		}
-		if len(addrs) == 0 {
+		if addrs, policy = b.present(policy); len(addrs) == 0 {
 			return badConfig("PublicAddresses", b.noAddress())
 		}
 	}
@@ -348,10 +343,21 @@ func (n *Node) policy() address.Policy {
 	return address.Policy{TestAddresses: n.trunk.Profile().TestAddresses, OutboundOnly: len(n.listen) == 0, Max: n.trunk.Profile().Limits.Addresses}
 }
 
+// present returns the addresses that the node may tell others now, and the policy by which. There
+// are none without a network.
+func (b *builder) present(policy address.Policy) ([]ma.Multiaddr, address.Policy) {
+	addrs := b.reachable(policy)
+	if len(addrs) == 0 && !b.onlyLoopback() { // nobody can reach it, so it only dials (spec: V 40)
+		policy.OutboundOnly = true
+		addrs = b.privateAddress(policy)
+	}
+	return addrs, policy
+}
+
 // reachable returns the listening addresses that may be advertised (V3), best first.
 func (b *builder) reachable(policy address.Policy) (addrs []ma.Multiaddr) {
 	for _, l := range b.bound {
-		addrs = append(addrs, allowed(l.Addr, policy)...)
+		addrs = append(addrs, allowed(l.Where(), policy)...)
 	}
 	return address.Claimable(addrs, b.profile.Limits.Addresses)
 }
@@ -375,7 +381,7 @@ func allowed(a ma.Multiaddr, policy address.Policy) []ma.Multiaddr {
 
 // onlyLoopback reports whether the node listens where only its own machine can reach it.
 func (b *builder) onlyLoopback() bool {
-	return len(b.bound) > 0 && !slices.ContainsFunc(b.bound, func(l *actors.Bound) bool { return address.Beyond(l.Addr) })
+	return len(b.bound) > 0 && !slices.ContainsFunc(b.bound, func(l *actors.Bound) bool { return address.Beyond(l.Where()) })
 }
 
 // outboundOnly is expanded to the addresses of the interfaces of a node that listens

@@ -71,6 +71,8 @@ type (
 	ClockSet       = actors.ClockSet
 	ProtocolFailed = actors.ProtocolFailed
 	ListenerBound  = actors.ListenerBound
+	// AddressesChanged reports that the node tells others other addresses.
+	AddressesChanged = actors.AddressesChanged
 
 	StoredMessagesReceived = safpart.StoredMessagesReceived
 	StorageTroubled        = safpart.StorageTroubled

@@ -8,6 +8,7 @@ import (
 	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/comms"
 	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
+	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
@@ -17,6 +18,9 @@ import (
 
 // addParts adds the parts of the node. The error is one of the store on the disk.
 func (b *builder) addParts(n *Node) error {
+	if s, ok := b.reachSettings(n); ok {
+		n.parts = append(n.parts, reachpart.New(b.trunk.Trunk, s).Part())
+	}
 	if b.DHT != nil {
 		s := b.dhtSettings()
 		s.NoStore = func(peer identity.NodeID) bool { return n.saf.Silent(peer) }

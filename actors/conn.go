@@ -160,6 +160,10 @@ func (a *conn) Receive(c actor.Context) {
 		a.pingDue(c)
 	case lookTick:
 		a.look(c)
+	case suspectConn:
+		a.suspect(c)
+	case suspectTick:
+		a.suspected(c, m)
 	case CloseConn:
 		a.close(c, m.Reason)
 	case announced:

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type ConnRef struct {
 	place   string // where the peer seems to be: see func place
 	// origin is where an inbound connection comes from; 0 for an outbound one.
 	origin peerstore.Origin
+	local  netip.Addr   // this machine's end; not valid if it has no IP address
 	remote ma.Multiaddr // where the other end is, names resolved
 	live   *liveConn
 }

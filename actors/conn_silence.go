@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,9 +14,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
-// Errors of a direct connection that has ended because it was dead, as [CloseReason.Err].
+// Errors of a connection that has ended because it was dead, as [CloseReason.Err].
 var (
 	ErrUnacknowledged = fmt.Errorf("nothing that was sent was acknowledged for %v; the cable, the way or the other machine is gone", keepalive.Unacknowledged)
+	ErrUnplugged      = fmt.Errorf("a cable or network of this machine has gone, and the peer did not answer within %v", suspectLimit)
+	ErrAddressGone    = errors.New("its address at this machine is gone")
 	ErrSilent         = fmt.Errorf("nothing came for %v, not even the answer to a ping; the peer or the way to it is gone, or stands still", keepalive.Silent)
 )
 
@@ -80,4 +83,33 @@ func (a *conn) silent(now time.Time) time.Duration {
 		return quiet
 	}
 	return 0
+}
+
+// suspectConn asks a conn for a sign of life of the peer within suspectLimit: what the connection
+// runs over may be gone.
+type suspectConn struct{}
+
+const suspectLimit = 5 * time.Second
+
+type suspectTick struct{ since time.Time }
+
+func (a *conn) suspect(c actor.Context) {
+	if a.over || a.said {
+		return
+	}
+	now := supervisor.Now(c)
+	a.listen(now)
+	a.pingers.last++
+	a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: a.ref.PID, N: a.pingers.last}, now))
+	supervisor.After(c, suspectLimit, suspectTick{now})
+}
+
+func (a *conn) suspected(c actor.Context, m suspectTick) {
+	if a.over || a.said {
+		return
+	}
+	a.listen(supervisor.Now(c))
+	if !a.pings.LastHeard().After(m.since) {
+		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: ErrUnplugged})
+	}
 }

@@ -211,6 +211,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		place:     place(m),
 		origin:    m.origin,
 		remote:    m.remote,
+		local:     m.local,
 		live:      newLiveConn(),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)

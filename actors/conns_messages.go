@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"net/netip"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -30,6 +31,7 @@ type Upgraded struct {
 	Session   *supervisor.Handover[*mux.Session]
 
 	remote  ma.Multiaddr             // where the other end is, names resolved
+	local   netip.Addr               // this machine's end; not valid if it has no IP address
 	flight  transport.FlightReporter // of a direct connection, else nil
 	arrived func()                   // of an inbound connection: conns calls it when the directory has the connection
 	origin  peerstore.Origin         // of an inbound connection: where it comes from

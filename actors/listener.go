@@ -2,8 +2,11 @@ package actors
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -30,6 +33,8 @@ type listener struct {
 	setups int
 	total  uint64
 	refuse uint64
+	socket transport.Listener
+	moves  int     // how often it has moved
 	others Summary // connections whose first byte is not that of this network
 	full   Summary // connections above a limit
 	deaf   Summary // accepts that failed
@@ -44,6 +49,16 @@ type Bound struct {
 	Transport transport.Transport
 	Addr      ma.Multiaddr // with the bound port
 	First     *supervisor.Handover[transport.Listener]
+
+	moved atomic.Pointer[ma.Multiaddr] // where it listens instead of Addr; nil: at Addr
+}
+
+// Where returns the address that is listened on now.
+func (b *Bound) Where() ma.Multiaddr {
+	if at := b.moved.Load(); at != nil {
+		return *at
+	}
+	return b.Addr
 }
 
 // newListener makes the actor of one listening address.
@@ -96,8 +111,12 @@ func (l *listener) Receive(c actor.Context) {
 		if m.of == &l.deaf && l.unsaid > 0 {
 			l.sayDeaf(c)
 		}
+	case MoveListener:
+		supervisor.Reply(c, ListenerMoved{l.move(c, m.To)})
 	case supervisor.TaskDone:
-		panic(fmt.Errorf("listener %s: %w", l.bound.Addr, m.Err)) // after the restart the address is bound again
+		if m.Name == l.task() {
+			panic(fmt.Errorf("listener %s: %w", l.bound.Where(), m.Err)) // after the restart the address is bound again
+		}
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -107,11 +126,43 @@ func (l *listener) listen(c actor.Context) {
 	socket, ok := l.bound.First.Take()
 	if !ok {
 		var err error
-		if socket, err = l.bound.Transport.Listen(context.Background(), l.bound.Addr); err != nil {
+		if socket, err = l.bound.Transport.Listen(context.Background(), l.bound.Where()); err != nil {
 			panic(err)
 		}
 	}
-	supervisor.GoLong(c, "accept", socket, func(ctx context.Context) error {
+	l.acceptOn(c, socket)
+}
+
+// move listens on another IP address, on the same port if that is free.
+func (l *listener) move(c actor.Context, to netip.Addr) error {
+	now, port := l.bound.Where(), uint16(0)
+	if ip, ok := transport.IP(now); !ok || ip == to {
+		return nil
+	}
+	if p := now[1].RawValue(); now[1].Code() == ma.P_TCP {
+		port = binary.BigEndian.Uint16(p)
+	}
+	socket, err := l.bound.Transport.Listen(context.Background(), transport.FromAddrPort(netip.AddrPortFrom(to, port)))
+	if err != nil {
+		socket, err = l.bound.Transport.Listen(context.Background(), transport.FromAddrPort(netip.AddrPortFrom(to, 0)))
+	}
+	if err != nil {
+		return err
+	}
+	l.moves++
+	l.socket.Close()
+	at := socket.Multiaddr()
+	l.bound.moved.Store(&at)
+	l.acceptOn(c, socket)
+	return nil
+}
+
+// task names the task that accepts connections.
+func (l *listener) task() string { return fmt.Sprintf("accept-%d", l.moves) }
+
+func (l *listener) acceptOn(c actor.Context, socket transport.Listener) {
+	l.socket = socket
+	supervisor.GoLong(c, l.task(), socket, func(ctx context.Context) error {
 		for {
 			conn, err := socket.Accept()
 			switch {
@@ -127,7 +178,7 @@ func (l *listener) listen(c actor.Context) {
 			}
 		}
 	})
-	supervisor.Publish(c, ListenerBound{l.index, l.bound.Addr})
+	supervisor.Publish(c, ListenerBound{l.index, l.bound.Where()})
 }
 
 // acceptPause is the wait after an accept that failed for a passing reason,
@@ -189,7 +240,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 func (l *listener) notAccepted(c actor.Context, err error) {
 	l.env.inbound.deaf(err)
 	l.unsaid++
-	attrs := []any{"addr", l.bound.Addr}
+	attrs := []any{"addr", l.bound.Where()}
 	if transport.OutOfFiles(err) {
 		attrs = append(attrs, "do", RaiseFiles)
 	}
@@ -267,5 +318,5 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 }
 
 func (l *listener) String() string {
-	return fmt.Sprintf("%s, %d accepted, %d rejected, %d in set-up", l.bound.Addr, l.total, l.refuse, l.setups)
+	return fmt.Sprintf("%s, %d accepted, %d rejected, %d in set-up", l.bound.Where(), l.total, l.refuse, l.setups)
 }

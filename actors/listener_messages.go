@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"net/netip"
+
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -29,3 +31,14 @@ type AcceptFailed struct {
 	Err  error        // of the last failure
 	N    int          // failures since the last AcceptFailed
 }
+
+// MoveListener has a listener listen on another IP address of the machine. Sent to
+// node/listeners/0. Reply: ListenerMoved.
+type MoveListener struct{ To netip.Addr }
+
+// ListenerMoved replies to MoveListener. Err nil: it listens there.
+type ListenerMoved struct{ Err error }
+
+// AddressesChanged is published when the node tells others other addresses, because those of its
+// machine have changed.
+type AddressesChanged struct{ Addresses []ma.Multiaddr }

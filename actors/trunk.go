@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -124,6 +126,37 @@ func (t Trunk) Claim() (identity.Claim, bool) {
 // receives [AddressAdded].
 func (t Trunk) Advertise(a ma.Multiaddr, reply *actor.PID) {
 	t.env.System.Root.RequestWithCustomSender(t.env.Services, AddAddress{a}, reply)
+}
+
+// SetAddresses changes the addresses that the node advertises. reply receives [AddressesSet].
+func (t Trunk) SetAddresses(addrs []ma.Multiaddr, reply *actor.PID) {
+	t.env.System.Root.RequestWithCustomSender(t.env.Services, SetAddresses{addrs}, reply)
+}
+
+// MoveListener has the node's first listener listen on another address of the machine. reply
+// receives [ListenerMoved].
+func (t Trunk) MoveListener(to netip.Addr, reply *actor.PID) {
+	t.env.System.Root.RequestWithCustomSender(t.PID("listeners/0"), MoveListener{to}, reply)
+}
+
+// AddressGone closes the connections over an address that the machine has no more.
+func (t Trunk) AddressGone(ip netip.Addr) {
+	for _, ref := range t.env.Connections.All() {
+		if ref.local == ip {
+			why := CloseReason{Code: CloseNoAnswer, By: "network", Err: fmt.Errorf("%w: %s", ErrAddressGone, ip)}
+			t.env.System.Root.Send(t.env.Conns, CloseConn{ref.Peer, ref.ID, why})
+		}
+	}
+}
+
+// Unplugged has each connection over an address of the machine end unless the peer gives a sign
+// of life within 5 s.
+func (t Trunk) Unplugged(ip netip.Addr) {
+	for _, ref := range t.env.Connections.All() {
+		if ref.local == ip {
+			t.env.System.Root.Send(ref.PID, suspectConn{})
+		}
+	}
 }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.

@@ -55,9 +55,10 @@ func (e *env) announced(ctx context.Context) error {
 
 func (e *env) upgraded(r *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
 	peer := r.Peer.NodeID()
+	local, _ := transport.IP(c.LocalMultiaddr())
 	return Upgraded{
 		Peer: peer, Key: r.Peer, Message: r.Message, Told: r.Told, Addr: c.RemoteMultiaddr(), Transport: via,
-		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}), flight: direct(c), remote: c.RemoteMultiaddr(),
+		Direction: d, Timings: r.Timings, Began: e.Now().Add(-r.Timings.Total()), Session: supervisor.Hand(r.Session, Origin{Peer: peer}), flight: direct(c), remote: c.RemoteMultiaddr(), local: local,
 	}
 }
 

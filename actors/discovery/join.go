@@ -76,6 +76,7 @@ func (j *join) Receive(c actor.Context) {
 	case *actor.Started:
 		supervisor.OwnFunc(c, j.abandon)
 		supervisor.Subscribe[actors.StatusChanged](c)
+		supervisor.Subscribe[actors.AddressesChanged](c)
 		c.Request(j.d.trunk.Connectivity(), actors.GetStatus{})
 	case dht.Heard:
 		j.heard(c, m)
@@ -87,6 +88,9 @@ func (j *join) Receive(c actor.Context) {
 		j.status(c, m.Status)
 	case actors.Status:
 		j.status(c, m)
+	case actors.AddressesChanged: // others have those of before
+		j.d.joins.joins.Failed()
+		j.automatic(c)
 	case SendJoin:
 		j.begin(c, joining{begin: supervisor.Now(c), token: m.Token, asker: c.Sender()})
 	case dht.Sent:

@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // Options configure Run.
@@ -144,6 +145,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	defer work.Wait()
 	defer end()
 	self := render.NewIdentity(id.Secret.PublicKey(), id.Network, new(d.nodeSection(ctx)))
+	self.Beyond = len(cfg.Listen) == 0 && id.Network == protocol.LocalNet && slices.ContainsFunc(d.node.Listening(), address.Beyond)
 	d.announce(ctx, self)
 	d.manager.ready(d.statusLine(ctx))
 	work.Go(func() { d.reloads(around, d.Signals.reload) })

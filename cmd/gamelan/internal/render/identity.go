@@ -24,15 +24,16 @@ type Identity struct {
 	Network   string   `json:"network"`
 	Running   bool     `json:"running"`
 	Seeds     []string `json:"seeds"`
+	Beyond    bool     `json:"-"` // it listens for other machines although nobody has said so
 }
 
 // NewIdentity returns the key and the network of the key file, and the addresses of the
 // running node n, which is nil if none runs.
 func NewIdentity(key identity.PublicKey, network protocol.Network, n *models.Node) Identity {
 	if n == nil {
-		return Identity{key.NodeID().String(), key.String(), network.String(), false, []string{}}
+		return Identity{key.NodeID().String(), key.String(), network.String(), false, []string{}, false}
 	}
-	return Identity{key.NodeID().String(), key.String(), n.Network, true, Pasteable(key, n.Addresses)}
+	return Identity{key.NodeID().String(), key.String(), n.Network, true, Pasteable(key, n.Addresses), false}
 }
 
 // Pasteable returns each address of the node with that key as KEY::ADDRESS.
@@ -140,6 +141,9 @@ func Running(o *Output, version string, i Identity) error {
 	fmt.Fprintf(o.Out, "gamelan %s on %s\n", version, i.Network)
 	if err := ShowIdentity(o, i); err != nil {
 		return err
+	}
+	if i.Beyond {
+		fmt.Fprintln(o.Out, "Other machines can connect, because a peer is on one of them. --listen nowhere stops it.")
 	}
 	return o.Say("Running. Look inside with: " + o.Command("tree"))
 }

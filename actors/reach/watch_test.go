@@ -1,0 +1,111 @@
+package reach
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// machine is a machine whose addresses change, and the trunk that hears of it.
+type machine struct {
+	mu    sync.Mutex
+	has   []transport.Interface
+	did   []string
+	reply func(to *actor.PID, msg any)
+}
+
+func (m *machine) note(format string, values ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.did = append(m.did, fmt.Sprintf(format, values...))
+}
+
+func (m *machine) becomes(has ...transport.Interface) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.has = has
+}
+
+func (m *machine) SetAddresses(addrs []ma.Multiaddr, reply *actor.PID) {
+	m.note("tell %v", addrs)
+	m.reply(reply, actors.AddressesSet{})
+}
+
+func (m *machine) MoveListener(to netip.Addr, reply *actor.PID) {
+	m.note("listen on %v", to)
+	m.reply(reply, actors.ListenerMoved{})
+}
+func (m *machine) AddressGone(ip netip.Addr) { m.note("gone %v", ip) }
+func (m *machine) Unplugged(ip netip.Addr)   { m.note("unplugged %v", ip) }
+
+func at(ip string, running bool) transport.Interface {
+	return transport.Interface{Addr: netip.MustParseAddr(ip), Running: running}
+}
+
+// TestWatch: DHCP gives another address, with the cable pulled between; the node listens there
+// and tells it.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{}
+		m.becomes(at("127.0.0.1", true), at("10.0.0.2", true))
+		sys := actor.NewActorSystemWithConfig(actor.Configure(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })))
+		m.reply = func(to *actor.PID, msg any) { sys.Root.Send(to, msg) }
+		own := func() (addrs []ma.Multiaddr) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			for _, i := range m.has {
+				if !i.Addr.IsLoopback() {
+					addrs = append(addrs, transport.FromAddrPort(netip.AddrPortFrom(i.Addr, 1)))
+				}
+			}
+			return addrs
+		}
+		r := New(m, Settings{
+			Interfaces: func() ([]transport.Interface, error) {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return m.has, nil
+			},
+			Own: own,
+			Home: func(context.Context) (netip.Addr, error) {
+				ip, _ := transport.IP(own()[0])
+				return ip, nil
+			},
+		})
+		part := r.Part()
+		root, err := supervisor.Start(sys, "test", part.Actors[0], supervisor.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Stop(context.Background(), nil)
+		step := func(wait time.Duration, want ...string) {
+			t.Helper()
+			time.Sleep(wait)
+			synctest.Wait()
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if got := fmt.Sprint(m.did); got != fmt.Sprint(want) {
+				t.Errorf("got %s, want %v", got, want)
+			}
+			m.did = nil
+		}
+		step(time.Minute + time.Second)
+		m.becomes(at("127.0.0.1", true), at("10.0.0.2", false))
+		step(2*time.Second, "unplugged 10.0.0.2")
+		m.becomes(at("127.0.0.1", true), at("10.1.0.7", true))
+		step(4*time.Second, "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]", "gone 10.0.0.2")
+		step(time.Minute, "listen on 10.1.0.7") // nothing new to tell
+	})
+}
