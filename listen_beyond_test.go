@@ -13,7 +13,7 @@ import (
 // TestListenBeyond: a node listens where a peer on another machine can reach it, and otherwise
 // on loopback.
 func TestListenBeyond(t *testing.T) {
-	way := netip.MustParseAddr("127.0.0.1") // of a machine without a network
+	way := netip.MustParseAddr("127.0.0.1")                     // of a machine without a network
 	if c, err := net.Dial("udp", "192.0.32.10:9"); err == nil { // chooses a route
 		way = c.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
 		c.Close()

@@ -260,7 +260,7 @@ func TestFieldNames(t *testing.T) {
 		{models.Node{}, "node_id public_key network profile addresses status cause wanted held warnings credit inbox tor started_at version pid inbound outbound peers banned places"},
 		{models.Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since pool connection ended_at ended_why next_dial_at added_at"},
 		{models.Address{}, "addr source last_ok last_attempt last_error attempts failures latency_ms score"},
-		{models.Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls protected closed_at close_reason closed_by"},
+		{models.Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at silent_ms substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls protected closed_at close_reason closed_by"},
 		{models.Substream{}, "id protocol direction owner_actor opened_at bytes_in bytes_out window"},
 		{Failure{}, "at actor incarnation message_type reason where peer stack_id"},
 		{DeadLetter{}, "at target sender message_type size cause"},
