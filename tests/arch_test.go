@@ -92,7 +92,7 @@ var confined = map[string][]string{
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
 	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/rpc", "dht/wire", "dht/kad/wire/v1", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire", "dht/kad", "actors/kad/keep"},
-	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd"},
+	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},
 	"golang.org/x/term":                             {"cmd"},
 	"github.com/multiformats/go-multiaddr":          {"protocol", "transport", "peerstore", "actors", "", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/alecthomas/kong":                    {"cmd"},
@@ -110,8 +110,8 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "inspect", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet"},
-	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client", "tests/tor/tornet"},
+	"net":      {"transport", "inspect", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
+	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client", "tests/tor/tornet", "tests/machines"},
 	"net/url":  {"inspect", "cmd/gamelan/internal/client", "cmd/gamelan/internal/daemon"},
 }
 

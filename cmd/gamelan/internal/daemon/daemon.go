@@ -59,6 +59,9 @@ func Run(ctx context.Context, o Options) error {
 // does not change, of this machine only.
 const localSeed = "/ip4/127.0.0.1/tcp/18189"
 
+// buildOptions are those of a build with tags.
+var buildOptions []gamelan.Option
+
 // daemon is a running node with its settings, API, signals and service manager.
 type daemon struct {
 	Options
@@ -115,7 +118,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	if d.Seed && len(cfg.Listen) == 0 && id.Network == protocol.LocalNet {
 		cfg.Listen = []string{localSeed}
 	}
-	opts := []gamelan.Option{gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger)}
+	opts := append(slices.Clip(buildOptions), gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger))
 	var err error
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
 		d.removeIdentity()
