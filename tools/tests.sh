@@ -12,8 +12,8 @@ skipped() {
 	return $status
 }
 
-raced() { # all but the bubbles of many nodes, Tari's nodes, and Tor
-	go list ./... | grep -vE '/tests(/interop|/crashes|/tor)?$' | xargs go test -race -timeout 15m -json "$@" | skipped
+raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, and machines
+	go list ./... | grep -vE '/tests(/interop|/crashes|/tor|/machines)?$' | xargs go test -race -timeout 15m -json "$@" | skipped
 }
 
 # Two processors that fire timers of one bubble at a time crash the race detector
