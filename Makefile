@@ -12,7 +12,7 @@ LOAD     ?= $(shell nproc 2>/dev/null || echo 2)
 CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop check full test race lint fmt vuln licences api bench conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
+.PHONY: help interop machines check full test race lint fmt vuln licences api bench conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: ## measure beside the anchors, print the table of ratios, write bench/res
 interop: ## build real Tari nodes (needs Rust) and run the tests against them, as CI does
 	bash tests/interop/build.sh
 	GAMELAN_INTEROP=1 $(GO) test -count=1 -timeout 25m ./tests/interop
+
+machines: ## nodes on machines in network namespaces: cables, routers, addresses; writes docs/machines.md (as root on Linux, 6 minutes)
+	GAMELAN_MACHINES=1 GAMELAN_MACHINES_TABLE=$(CURDIR)/docs/machines.md $(GO) test -count=1 -v -timeout 1h ./tests/machines
 
 kills: ## kill KILLS (10000) actors at random under load; SEED picks others
 	GAMELAN_ACTOR_KILLS=$(KILLS) GAMELAN_ACTOR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 3h -run TestRandomKills ./tests/crashes
