@@ -96,8 +96,8 @@ func notified(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// signalsByName are the signals that scripts send.
-var signalsByName = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM, "STOP": syscall.SIGSTOP, "KILL": syscall.SIGKILL}
+// signalsByName are the signals that scripts send. Unix has STOP as well.
+var signalsByName = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
 
 // signal NAME DIR sends a signal to the node that runs in DIR.
 func signalNode(ts *testscript.TestScript, _ bool, args []string) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/tests/internal/signals"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
@@ -212,7 +212,7 @@ func TestTheirProcessIsStopped(t *testing.T) {
 		if e, ok := errors.AsType[*upgrade.Error](err); !ok || e.Stage != upgrade.StageNoise || !errors.Is(err, upgrade.ErrSilent) {
 			t.Errorf("dial: got %v, want ErrSilent at the Noise handshake", err)
 		}
-		p.signal(syscall.SIGCONT)
+		p.signal(signals.Resume)
 		connect(t, n, p, weDial)
 
 		ctx, cancel := context.WithTimeout(t.Context(), answerLimit)
@@ -221,9 +221,9 @@ func TestTheirProcessIsStopped(t *testing.T) {
 		stops.Go(func() {
 			for range 5 {
 				time.Sleep(100 * time.Millisecond)
-				p.signal(syscall.SIGSTOP)
+				p.signal(signals.Stop)
 				time.Sleep(500 * time.Millisecond)
-				p.signal(syscall.SIGCONT)
+				p.signal(signals.Resume)
 			}
 		})
 		got, err := n.sendAll(ctx, p.id, lossy)

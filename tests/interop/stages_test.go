@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/signals"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
@@ -135,7 +136,7 @@ func TestTheirProcessEndsAtEachStage(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, release string, who dialer) {
 		for _, at := range points[who] {
-			for name, s := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
+			for name, s := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": signals.Stop} {
 				t.Run(at.name+" "+name, func(t *testing.T) {
 					t.Parallel()
 					endAtStage(t, release, who, at, s)
@@ -181,11 +182,11 @@ func endAtStage(t *testing.T, release string, who dialer, at point, s syscall.Si
 		})
 		stage, err = upgrade.Stage(r.Stage), r.Err
 	}
-	want := map[syscall.Signal]error{syscall.SIGKILL: upgrade.ErrHungUp, syscall.SIGSTOP: upgrade.ErrSilent}[s]
+	want := map[syscall.Signal]error{syscall.SIGKILL: upgrade.ErrHungUp, signals.Stop: upgrade.ErrSilent}[s]
 	if stage != at.stage || !errors.Is(err, want) {
 		t.Errorf("got stage %q: %v, want %v at %q", stage, err, want, at.stage)
 	}
-	silent := s == syscall.SIGSTOP && at.stage == upgrade.StageIdentity
+	silent := s == signals.Stop && at.stage == upgrade.StageIdentity
 	ban := func() (time.Duration, string, bool) {
 		until, reason, ok := n.Peers().Banned(p.id)
 		return time.Until(until), reason, ok
@@ -201,7 +202,7 @@ func endAtStage(t *testing.T, release string, who dialer, at point, s syscall.Si
 		asking.Wait()
 		p.start()
 	} else {
-		p.signal(syscall.SIGCONT)
+		p.signal(signals.Resume)
 	}
 	r := p.record(n.PublicKey())
 	if r.Banned && r.BannedFor > 120 {

@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/tests/internal/signals"
 )
 
 // answerLimit is how long a command may take: longer than anything that Tari's
@@ -171,7 +172,7 @@ func (p *tari) kill() {
 // stop stops the process and returns when it stands still.
 func (p *tari) stop() {
 	p.t.Helper()
-	p.signal(syscall.SIGSTOP)
+	p.signal(signals.Stop)
 	gamelantest.Eventually(p.t, connectLimit, "their process stands still", func() bool {
 		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
 		for _, thread := range threads {
@@ -197,9 +198,9 @@ func (p *tari) starve(runs, stands time.Duration) (end func()) {
 	go func() {
 		defer close(ended)
 		for {
-			p.signal(syscall.SIGSTOP)
+			p.signal(signals.Stop)
 			time.Sleep(stands)
-			p.signal(syscall.SIGCONT)
+			p.signal(signals.Resume)
 			select {
 			case <-over:
 				return

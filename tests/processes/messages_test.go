@@ -6,11 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/tests/internal/cutproxy"
+	"github.com/gamelan-p2p/gamelan/tests/internal/signals"
 )
 
 // messages is how many numbered lines cross between two processes, and cuts how often their
@@ -48,9 +48,9 @@ func TestLinesWhileTheReceiverIsStopped(t *testing.T) {
 	go func() {
 		for range 5 {
 			time.Sleep(50 * time.Millisecond)
-			bob.cmd.Process.Signal(syscall.SIGSTOP)
+			bob.cmd.Process.Signal(signals.Stop)
 			time.Sleep(300 * time.Millisecond)
-			bob.cmd.Process.Signal(syscall.SIGCONT)
+			bob.cmd.Process.Signal(signals.Resume)
 		}
 	}()
 	out, errs, code := run(t, numbered(messages), "send", "--data-dir", alice.dir, bob.seed)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/tests/internal/signals"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
@@ -31,10 +32,10 @@ func (c *Client) Terminate() { c.stop() }
 func (c *Client) Kill() { c.kill() }
 
 // Pause stops Tor without closing anything: for its peers it is silent. Resume makes it go on.
-func (c *Client) Pause() { c.signal(pauseSignal) }
+func (c *Client) Pause() { c.signal(signals.Stop) }
 
 // Resume ends a Pause.
-func (c *Client) Resume() { c.signal(resumeSignal) }
+func (c *Client) Resume() { c.signal(signals.Resume) }
 
 // Start starts Tor again, after Terminate or Kill. It does not wait; see [Client.Ready].
 func (c *Client) Start() error { return c.start() }

@@ -11,5 +11,5 @@
 //
 // Files: network.go starts and ends it, process.go has one Tor, keys.go the keys of authorities
 // and relays, torrc.go the settings, consensus.go what the authorities agree on, client.go what
-// tests use, signals_unix.go and signals_windows.go the signals that not every system has.
+// tests use.
 package tornet
