@@ -114,6 +114,17 @@ func TestBubbleFindsOthersThroughSeed(t *testing.T) {
 	})
 }
 
+// TestBubbleFirstRound has a node that asks no seed: it has none. It asks another node for its
+// peers as soon as the two are connected.
+func TestBubbleFirstRound(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		n, other := net.Start(finding()), net.Start(gamelan.Config{})
+		net.Connect(n, other)
+		gamelantest.Eventually(t, time.Second, "a first round", func() bool { return n.DHT().Network().Sync.Round > 0 })
+	})
+}
+
 // TestBubbleSeedsThatDoNotAnswer starts nodes whose seeds do not run, all or all but one. The
 // nodes start, and say so.
 func TestBubbleSeedsThatDoNotAnswer(t *testing.T) {

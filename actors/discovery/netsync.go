@@ -230,7 +230,9 @@ func purpose(m stepper) netsync.Purpose {
 // gate tells Rounds whether the node is online. While the seeds are being asked for the
 // first time and none has answered yet, a round would only ask them again.
 func (a *netsyncActor) gate(c actor.Context) {
-	if phase, _ := a.bootstrap.Phase(); a.acts() && (phase > netsync.Bootstrapping || a.opened || phase == netsync.Bootstrapping && a.bootstrap.Answered() > 0) {
+	phase, _ := a.bootstrap.Phase()
+	asking := phase == netsync.NotBegun || phase == netsync.Bootstrapping && a.bootstrap.Answered() == 0
+	if a.acts() && (a.opened || !asking) {
 		a.open(c)
 	}
 }
