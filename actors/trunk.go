@@ -116,6 +116,12 @@ func (t Trunk) AddPeer(token uint64, p peerstore.Peer, reply *actor.PID) {
 	t.env.System.Root.RequestWithCustomSender(t.env.Peers, AddPeer{Token: token, Peer: p}, reply)
 }
 
+// AddGiven is [Trunk.AddPeer] for a peer that the user has named. It needs no claim, and the
+// next dial tries its addresses first.
+func (t Trunk) AddGiven(token uint64, p peerstore.Peer, reply *actor.PID) {
+	t.env.System.Root.RequestWithCustomSender(t.env.Peers, AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
+}
+
 // Claim returns the node's own signed claim, or false while it has none.
 func (t Trunk) Claim() (identity.Claim, bool) {
 	m, ok := t.env.Local.Get()

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,30 @@ func TestBubbleKadOpenThenConnect(t *testing.T) {
 			if s := c.Status(t.Context()); s.Contacts != 1 {
 				t.Errorf("client %d: got %d contacts, %v; want the other one", i, s.Contacts, s.State)
 			}
+		}
+	})
+}
+
+// TestBubbleKadConnectAtANewAddress connects a client to a peer that its node knows at an address
+// where nobody is. The address that the user gives is tried.
+func TestBubbleKadConnectAtANewAddress(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{NoDHT: true}), net.Start(gamelan.Config{NoDHT: true})
+		var last *gamelan.KVClient
+		for _, n := range []*gamelantest.Node{a, b} {
+			c, err := n.KV().Open(t.Context(), kad.Config{Name: "main"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = c
+		}
+		key, _, _ := strings.Cut(a.Seed(), "::")
+		if _, err := b.Peers().AddAt(t.Context(), key+"::/memory/60001"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := last.Connect(t.Context(), a.Seed()); err != nil {
+			t.Errorf("got %v, %v, want a connection at the given address", got, err)
 		}
 	})
 }

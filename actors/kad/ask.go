@@ -37,7 +37,7 @@ func (a *ask) IgnoreDeadLetterLogging() {}
 
 func (a *ask) end(sys *actor.ActorSystem, r answer) {
 	if a.reply != nil {
-		r.peer = a.to
+		r.peer, r.at = a.to, a.route
 		sys.Root.Send(a.reply, &r)
 	}
 }
@@ -47,6 +47,7 @@ type answer struct {
 	ref    uint64
 	state  answerState
 	peer   Contact // who was asked; of an answer who answered
+	at     Address // where it was asked last, of a request without an answer
 	msg    *kad.Message
 	size   int
 	took   time.Duration

@@ -24,7 +24,7 @@ func (c *Client) Ping(ctx context.Context, who Contact) (time.Duration, error) {
 
 // Connect asks a node for this client's own id, which makes it a contact if there is room,
 // and returns it. target is an address as in /ip4/192.0.2.7/udp/12345, or, where nodes have
-// keys, KEY::ADDRESS. It fails with [kad.ErrAddress] or an error that matches
+// keys, KEY::ADDRESS[::ADDRESS…]. The addresses are tried in turn. It fails with [kad.ErrAddress] or an error that matches
 // [ErrUnreachable].
 func (c *Client) Connect(ctx context.Context, target string) (Contact, error) {
 	who, err := ParseContact(target)
@@ -74,12 +74,12 @@ func ParseContact(text string) (who Contact, err error) {
 
 // request sends one request and waits for the answer.
 func (c *Client) request(ctx context.Context, who Contact, m kad.Message) (*answer, error) {
-	at := Address("")
-	if len(who.Addresses) > 0 {
-		at = who.Addresses[0]
-	}
 	g, route := c.x.route(&who)
 	if g == nil {
+		at := Address("")
+		if len(who.Addresses) > 0 {
+			at = who.Addresses[0]
+		}
 		return nil, &UnreachableError{at, "no gateway of the client reaches it"}
 	}
 	a, err := clientAsk[*answer](ctx, c, g.pid, &direct{ask{core: c.x, ref: c.x.ref(), to: who, route: route, msg: m}})
@@ -90,7 +90,7 @@ func (c *Client) request(ctx context.Context, who Contact, m kad.Message) (*answ
 	case errors.As(a.err, &limited):
 		return nil, limited
 	case a.state != answered:
-		return nil, &UnreachableError{at, a.why}
+		return nil, &UnreachableError{a.at, a.why}
 	case a.msg.Status == kad.RateLimited:
 		return nil, &RateLimitedError{RetryAfter: a.msg.RetryAfter}
 	}

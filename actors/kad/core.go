@@ -107,6 +107,23 @@ func (x *core) route(c *Contact) (*gate, Address) {
 	return nil, ""
 }
 
+// after returns the way to a contact that follows the one to the address at through g.
+func (x *core) after(c *Contact, g *gate, at Address) (*gate, Address) {
+	if i := slices.Index(c.Addresses, at); i >= 0 {
+		rest := *c
+		rest.Addresses = c.Addresses[i+1:]
+		if to := g.network.Route(rest); to != "" {
+			return g, to
+		}
+	}
+	for _, g := range x.gates[g.n+1:] {
+		if to := g.network.Route(*c); to != "" {
+			return g, to
+		}
+	}
+	return nil, ""
+}
+
 // starts returns the contacts that a lookup begins with: the nearest of the table. While that is
 // empty they are those that were in it before.
 func (x *core) starts(target ID) []Contact {

@@ -2,6 +2,7 @@ package kad
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -220,6 +221,7 @@ func (a *gateway) step(c actor.Context, e rules.Event, m *arrived) {
 			a.answered(c, f, m)
 		case rules.Slow:
 			if p := a.g.pending[uint64(f.Ref)]; p.slow {
+				p.slow = false // once for all addresses
 				p.end(c.ActorSystem(), answer{ref: p.ref, state: answerSlow})
 			}
 		case rules.Sent:
@@ -271,7 +273,9 @@ func (a *gateway) send(c actor.Context, f *rules.Send) bool {
 		return true
 	}
 	a.x.figures.lost[verb].Add(1)
-	a.end(c, f.Ref, answer{state: answerLost, why: err.Error(), err: err})
+	if !a.next(c, f.Ref) {
+		a.end(c, f.Ref, answer{state: answerLost, why: err.Error(), err: err})
+	}
 	return false
 }
 
@@ -288,21 +292,42 @@ func (a *gateway) end(c actor.Context, ref rpc.Ref, r answer) *ask {
 	return p
 }
 
-// lost ends a request without an answer.
+// next has a request go to the next address of its contact, and reports false if there is none.
+func (a *gateway) next(c actor.Context, ref rpc.Ref) bool {
+	p := a.g.pending[uint64(ref)]
+	if p == nil {
+		return false
+	}
+	g, to := a.x.after(&p.to, a.g, p.route)
+	if g == nil {
+		return false
+	}
+	delete(a.g.pending, p.ref)
+	again := *p
+	again.route = to
+	c.Send(g.pid, &again)
+	return true
+}
+
+// lost ends a request without an answer, unless its contact has another address.
 func (a *gateway) lost(c actor.Context, f *rules.Lost) {
 	why := f.Why.String()
 	if f.Err != nil {
 		why = f.Err.Error()
 	}
-	p := a.end(c, f.Ref, answer{state: answerLost, why: why, err: f.Err})
+	p := a.g.pending[uint64(f.Ref)]
 	if p == nil {
 		return
 	}
 	a.x.figures.lost[p.msg.Verb].Add(1)
+	if f.Why.Blames() && a.next(c, f.Ref) {
+		return
+	}
+	a.end(c, f.Ref, answer{state: answerLost, why: why, err: f.Err})
 	if f.Why.Blames() && !p.to.ID.IsZero() {
 		m := contactFailed{id: p.to.ID}
-		if len(p.to.Addresses) > 0 && p.to.Addresses[0] == p.route {
-			m.at = p.route
+		if slices.Contains(p.to.Addresses, p.route) {
+			m.at = p.to.Addresses[0]
 		}
 		c.Send(a.x.table, m)
 	}
@@ -332,6 +357,7 @@ func (a *gateway) answered(c actor.Context, f *rules.Answered, m *arrived) {
 	if len(peer.Addresses) == 0 || peer.ID == p.to.ID && peer.Stamp < p.to.Stamp {
 		peer = p.to
 	}
+	peer = peer.ReachedAt(p.route)
 	source := m.in.source()
 	if len(peer.Addresses) > 0 && !peer.ID.IsZero() {
 		c.Send(a.x.table, &contactAnswered{
@@ -354,7 +380,7 @@ func (a *gateway) asked(c actor.Context, who Contact, m *arrived) {
 	if upkeep.State(a.x.state.Load()) == upkeep.Isolated {
 		c.Send(a.x.upkeep, &nodeAsked{who, m.in.source()})
 	}
-	if e := a.x.view.Load().Find(who.ID); e != nil && e.Contact.Addresses[0] == who.Addresses[0] {
+	if e := a.x.view.Load().Find(who.ID); e != nil && slices.Contains(e.Contact.Addresses, who.Addresses[0]) {
 		return
 	}
 	c.Send(a.x.table, &contactAsked{who, m.in.source()})

@@ -26,6 +26,7 @@ type byHand struct {
 	mu sync.Mutex
 	// reply makes the answer of a node; nil: nobody answers. It is called under mu.
 	reply   func(to kad.Address, m *kad.Message) (answer kad.Message, ok bool)
+	claims  []kad.Address // that each node gives as its own; nil: the one at which it answers
 	answers []kad.Message
 	last    uint64
 }
@@ -73,6 +74,9 @@ func (n *byHand) Send(_ actor.Context, o kad.Outgoing) error {
 	}
 	if m, ok := n.reply(o.Address, &o.Message); ok {
 		who := handContact(peer - 1000)
+		if n.claims != nil {
+			who.Addresses = n.claims
+		}
 		m.Verb, m.ID, m.Sender = dhtkad.Reply, o.Message.ID, who.ID
 		n.port.Deliver(kad.Incoming{Packet: kad.Packet{Address: o.Address, PublicKey: who.PublicKey, Message: m, Size: 100}, From: who})
 	}

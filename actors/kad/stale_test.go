@@ -1,6 +1,7 @@
 package kad_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -69,6 +70,48 @@ func TestStaleProofsOfBoth(t *testing.T) {
 					t.Errorf("round %d, node %d: got the value after %s", round, i, took)
 				}
 			}
+		}
+	})
+}
+
+// Most of the nodes that others name have left, and a key has no value. A lookup waits for each of
+// the nearest, 2α at a time, for ten seconds in the first minute after the first contact and for
+// three later. A value that exists waits for none of them.
+func TestMissingKeyBesideStaleContacts(t *testing.T) {
+	const left, alpha = 20, 4
+	gamelantest.Bubble(t, func(t *testing.T) {
+		seed := func(c *kad.Config) {
+			c.Overlay, c.PublicKey, c.Params.Alpha = kad.Seed, [32]byte{}, alpha
+			c.Networks[0] = unproven{c.Networks[0]}
+		}
+		l := network(t, 2+left, kad.StandaloneOptions{}, seed)
+		gone := map[kad.Address]bool{}
+		for _, c := range l.clients[2:] {
+			gone[c.Addresses()[0]] = true
+		}
+		l.hub.Cut(func(a, b kad.Address) bool { return gone[a] || gone[b] })
+		if _, err := l.clients[0].PutOpaque(t.Context(), []byte("key"), []byte("value")); err != nil && !errors.Is(err, kad.ErrIsolated) {
+			t.Fatal(err)
+		}
+		found, err := l.clients[0].Key([]byte("key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := l.add(seed)
+		time.Sleep(time.Second)
+		began := time.Now()
+		l.get(c, found, "value")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("a value that exists: got it after %v, want it at once", took)
+		}
+		for _, hard := range []time.Duration{10 * time.Second, 3 * time.Second} {
+			began := time.Now()
+			_, err := c.Get(t.Context(), kad.Key{1})
+			limit := (left+2*alpha-1)/(2*alpha)*hard + time.Second
+			if took := time.Since(began); !errors.Is(err, kad.ErrNotFound) || took > limit {
+				t.Errorf("a missing key: got %v after %v, want ErrNotFound within %v", err, took, limit)
+			}
+			time.Sleep(time.Minute) // the contacts are no longer new
 		}
 	})
 }

@@ -3,6 +3,7 @@ package kad
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -34,6 +35,14 @@ type Contact struct {
 
 // SeedContact returns a contact of the overlay Seed.
 func SeedContact(id ID, at Address) Contact { return Contact{ID: id, Addresses: []Address{at}} }
+
+// ReachedAt returns the contact with an address first, if that is one of its addresses.
+func (c Contact) ReachedAt(at Address) Contact {
+	if i := slices.Index(c.Addresses, at); i > 0 {
+		c.Addresses = slices.Concat(c.Addresses[i:i+1], c.Addresses[:i], c.Addresses[i+1:])
+	}
+	return c
+}
 
 // NativeContact returns the contact that a claim describes. The caller has verified the
 // claim ([identity.Claim.Verify]) or does so before it asks the contact or passes it on.

@@ -79,7 +79,11 @@ func (l *link) connect(c actor.Context, x *channel, to *kad.Contact) error {
 		return l.open(c, x, conn)
 	}
 	if p, ok := l.addition(to); ok {
-		l.n.trunk.AddPeer(l.expect(x), p, c.Self())
+		if p.Claim == nil {
+			l.n.trunk.AddGiven(l.expect(x), p, c.Self())
+		} else {
+			l.n.trunk.AddPeer(l.expect(x), p, c.Self())
+		}
 		return nil
 	}
 	return l.dial(c, x)
@@ -95,12 +99,10 @@ func (l *link) addition(to *kad.Contact) (p peerstore.Peer, ok bool) {
 		}
 		return peerstore.FromClaim(*to.Claim, peerstore.AnotherPeer).HeardOver(l.n.home()), true
 	}
-	if have && len(known.Addresses) > 0 || len(to.Addresses) == 0 {
-		return p, false
-	}
-	p = peerstore.Peer{Key: to.PublicKey, ID: to.PublicKey.NodeID()} // the user named it
+	p = peerstore.Peer{Key: to.PublicKey, ID: to.PublicKey.NodeID(), Features: known.Features} // the user named it
 	for _, a := range to.Addresses {
-		if m, err := address.Parse(string(a)); err == nil {
+		m, err := address.Parse(string(a))
+		if err == nil && !slices.ContainsFunc(known.Addresses, func(a peerstore.Address) bool { return a.Addr.Equal(m) }) {
 			p.Addresses = append(p.Addresses, peerstore.Address{Addr: m, Source: peerstore.Config})
 		}
 	}

@@ -30,6 +30,7 @@ type Trunk interface {
 	Claim() (identity.Claim, bool)
 	Store() peerstore.View
 	AddPeer(token uint64, p peerstore.Peer, reply *actor.PID)
+	AddGiven(token uint64, p peerstore.Peer, reply *actor.PID)
 	Banned(peer identity.NodeID) error
 }
 

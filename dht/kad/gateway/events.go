@@ -12,7 +12,7 @@ type Event interface{ event() }
 
 type (
 	// Ask begins a request: a Ping, FindNode, FindValue or Store. Its name Ref is below
-	// [MaxRef] and never used twice. One [Answered], [Sent] or [Lost] follows. The message
+	// [MaxRef] and that of no other request under way. One [Answered], [Sent] or [Lost] follows. The message
 	// needs neither id nor sender.
 	Ask struct {
 		Ref rpc.Ref

@@ -6,7 +6,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 )
 
-// Ref names a request for the asker. The asker never uses one twice.
+// Ref names a request under way for the asker.
 type Ref uint64
 
 // Event is an input of the machine.

@@ -308,10 +308,14 @@ func (t *Table) alive(now time.Time, x *entry, e Answered) {
 	}
 }
 
-// update takes the addresses of a later claim, if the limits for networks allow it.
+// update takes the addresses of a later claim, if the limits for networks allow it. Of the
+// same claim it takes which address comes first.
 func (t *Table) update(b *bucket, x *entry, e Answered) {
 	x.moved = ""
 	if e.Contact.Stamp <= x.Contact.Stamp {
+		if e.Contact.Stamp == x.Contact.Stamp && len(e.Contact.Addresses) > 0 {
+			x.Contact = x.Contact.ReachedAt(e.Contact.Addresses[0])
+		}
 		return
 	}
 	c, ok := t.acceptable(e.Contact)
