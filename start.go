@@ -231,7 +231,7 @@ func (b *builder) bind(ctx context.Context) error {
 	for _, addr := range b.listen {
 		t := b.transportFor(addr)
 		if t == nil && addr[0].Code() == ma.P_IP6ZONE {
-			return badConfig("Listen", fmt.Errorf("%s: %w", addr, tcp.ErrNoZone))
+			return fmt.Errorf("gamelan: %w", &transport.ListenError{Addr: addr, Err: tcp.ErrNoZone})
 		}
 		if t == nil {
 			return badConfig("Listen", fmt.Errorf("no transport of this node handles %s; use another kind of address, or add its transport", addr))
@@ -333,8 +333,14 @@ func (b *builder) noAddress() error {
 		return fmt.Errorf("%w: a node that only dials shows its peers one address, too, and this machine has neither a public nor a private one (RFC 1918) now; "+
 			"if its network is up, set one, such as /ip4/10.0.0.1/tcp/18189: nobody has to reach it", ErrNoNetwork)
 	}
-	if !b.onlyLoopback() {
-		return fmt.Errorf("%w: the node listens on all addresses of this machine, and others can reach none of them now; if its network is up, set one, or listen on ListenNowhere", ErrNoNetwork)
+	for _, l := range b.bound {
+		if ip, ok := transport.IP(l.Where()); ok && ip.IsUnspecified() {
+			kind := "IPv4"
+			if ip.Is6() {
+				kind = "IPv6"
+			}
+			return fmt.Errorf("%w: the node listens on all %s addresses of this machine, and others can reach none of them now; if its network is up, set one, or listen on ListenNowhere", ErrNoNetwork, kind)
+		}
 	}
 	return errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
 }

@@ -82,9 +82,9 @@ func Source(a ma.Multiaddr) (source netip.Prefix, ok bool) {
 
 // Expand returns the addresses on which a listener on a can be reached. For an
 // unspecified IP (0.0.0.0, ::) it returns one address for each IP of this machine's
-// interfaces that are up, in the system's order and each once: for 0.0.0.0 the IPv4 addresses,
-// for :: the IPv6 ones, as a listener takes them. It omits link-local IPv6 addresses, which need a zone to be dialled. It
-// returns any other address unchanged.
+// interfaces that are up, in the system's order and each once: for 0.0.0.0 the IPv4 addresses, for ::
+// the IPv6 addresses, since its socket takes no IPv4. It omits link-local IPv6 addresses,
+// which need a zone to be dialled. It returns any other address unchanged.
 //
 // spec: V 3
 func Expand(a ma.Multiaddr) ([]ma.Multiaddr, error) {

@@ -80,6 +80,15 @@ func TestExpand(t *testing.T) {
 	if !loopback {
 		t.Errorf("got %v, want 127.0.0.1 among them", got)
 	}
+	got, err = Expand(ma.StringCast("/ip6/::/tcp/18189")) // none on a machine without IPv6
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range got {
+		if ip, ok := IP(a); !ok || !ip.Is6() {
+			t.Errorf("got %s, want IPv6 addresses: the socket takes no IPv4", a)
+		}
+	}
 }
 
 func TestDialErrorClasses(t *testing.T) {

@@ -87,7 +87,7 @@ func targetOf(a ma.Multiaddr) (t target, ok bool) {
 
 // ErrNoZone reports a listener on a link-local IPv6 address. Such an address is one only
 // together with its interface, for which a peer's address has no place.
-var ErrNoZone = errors.New("a link-local IPv6 address needs its interface, which the address of a node cannot name; listen on /ip6/::/tcp/PORT, which includes it, or on another address")
+var ErrNoZone = errors.New("a link-local IPv6 address, with or without a zone, names no interface of those who dial it; listen on /ip6/::/tcp/PORT, which includes it, or on another address")
 
 // Dial connects to a. It resolves a name with the resolver and tries its addresses, of
 // the family that a asks for, in turn.
