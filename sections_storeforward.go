@@ -64,6 +64,9 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 	if s.Dropped > 0 {
 		v.Requests["waited for too long"] = s.Dropped
 	}
+	if s.GaveUp > 0 {
+		v.Requests["answers given up"] = s.GaveUp
+	}
 	if s.Ended > 0 {
 		v.Requests["lost at a restart of saf/keeper"] = s.Ended
 	}

@@ -30,7 +30,7 @@ const Sender = "dht/sender"
 // itself. It never waits for credit; without credit it fails as overloaded. Layers of the
 // application do not see the message. Reply: [Sent], when every copy has its outcome.
 type SendControl struct {
-	ID      uint64 // chosen by the asker; Sent repeats it
+	ID      uint64 // chosen by the asker, the only one of the node; Sent repeats it
 	Message Control
 	// Lost is called if no actor handles the request, because no Sent follows then. It may
 	// be nil, and must not block.
@@ -44,6 +44,11 @@ func (m SendControl) Discard() {
 		m.Lost()
 	}
 }
+
+// CancelControl asks the actor that is provided as [Sender] to end the send of a [SendControl]
+// with that ID. Its copies fail, or are in doubt if they may have been written. [Sent] follows
+// as ever. It does nothing if the send has ended.
+type CancelControl struct{ ID uint64 }
 
 // RelayHeard asks the actor that sent a [Heard] to relay that message unchanged, within
 // the limits for relayed messages of its source. It holds the message's credit until then.

@@ -523,6 +523,23 @@ func (o *Outbound) late(now time.Time, s *send) {
 	}
 }
 
+// Cancel ends a send of our own whose outcome nobody needs: its copies fail or are in doubt. It
+// does nothing if the send has ended.
+func (o *Outbound) Cancel(now time.Time, id uint64) *OutboundEffects {
+	o.begin()
+	o.due(now)
+	if s, ok := o.sends[id]; ok {
+		o.cut(now, s)
+	}
+	return o.effects(now)
+}
+
+// cut has a send reach its limit now.
+func (o *Outbound) cut(now time.Time, s *send) {
+	s.until, s.withdrawAt = now, now
+	o.late(now, s)
+}
+
 // Finish begins to close: new sends fail, copies in doubt, searches and pings end, and
 // waiting copies are still sent.
 func (o *Outbound) Finish(now time.Time) *OutboundEffects {
@@ -530,8 +547,7 @@ func (o *Outbound) Finish(now time.Time) *OutboundEffects {
 	o.due(now)
 	for _, s := range o.inOrder() {
 		if s.m.Type == TypePing && !s.relay() { // a ping proves nothing any more, and a peer that is away never answers
-			s.until, s.withdrawAt = now, now
-			o.late(now, s)
+			o.cut(now, s)
 		}
 	}
 	o.finish(copyDoubtful)

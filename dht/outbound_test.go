@@ -496,6 +496,47 @@ func TestWithdrawnLate(t *testing.T) {
 	d.nothing()
 }
 
+// TestCancel ends sends in each state: what may have been written is in doubt, all else fails,
+// and a later outcome of the session frees the peer's window and no more.
+func TestCancel(t *testing.T) {
+	d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.Window = 1 })
+	d.discovers = true
+	cancel := func(id uint64) { d.apply(d.o.Cancel(d.now, id)) }
+	given, waiting, doubtful := d.send(plain("a", 1)), d.send(plain("a", 2)), d.send(plain("b", 3))
+	parked := d.send(dht.Message{To: dht.DirectKey{Key: repeated(t, 9).PublicKey(), Discover: true}})
+	w := slices.Clone(d.under)
+	d.settle(w[1], lost)
+
+	cancel(waiting)
+	d.outcome(waiting, tooLate)
+	if len(d.withdrawn) != 0 {
+		t.Errorf("got %v withdrawn of what was never given out", d.withdrawn)
+	}
+	cancel(given)
+	d.outcome(given, lateDoubt)
+	if len(d.withdrawn) != 1 || d.withdrawn[0].ID != w[0].ID || d.withdrawn[0].Peer != idOf("a") {
+		t.Errorf("got %v withdrawn, want what was given out", d.withdrawn)
+	}
+	cancel(doubtful)
+	d.outcome(doubtful, lost)
+	cancel(parked)
+	d.ended(parked, dht.DiscoveryFailed)
+	for _, id := range []uint64{given, waiting, doubtful, parked, 1 << 40} {
+		cancel(id)
+		if len(d.progress)+len(d.withdrawn)+len(d.writes) != 0 {
+			t.Errorf("cancelled again: got %v, %v, %v, want nothing", d.progress, d.withdrawn, d.writes)
+		}
+	}
+	next := d.send(plain("a", 4))
+	d.wrote()
+	d.settle(w[0], confirmed)
+	d.wrote(4)
+	d.settle(d.under[0], confirmed)
+	d.outcome(given, lateDoubt)
+	d.outcome(next, confirmed)
+	d.nothing()
+}
+
 // TestDiscovery: a message for an unknown key waits outside for its peer, holds
 // nothing up, and ends at its limit.
 //

@@ -16,7 +16,7 @@ import (
 // outbound sends the node's own DHT messages and relays messages of others. The machine
 // dht.Outbound decides; outbound carries out its effects.
 //
-// In: acceptedSend, SendMessage, dht.SendControl, sendQuietly, forwardMessage, Sent, PeerDiscovered,
+// In: acceptedSend, SendMessage, dht.SendControl, dht.CancelControl, sendQuietly, forwardMessage, Sent, PeerDiscovered,
 // Drain, event PeerConnected. Out: Enqueue to messaging actors, DiscoverPeer, dht.Sent,
 // dht.Reached to the part that stores messages, Drained. A restart loses pongs and relayed messages; a later copy of a relayed message
 // is relayed again. Sends under way end in the ledger, which outlives the actor: as in
@@ -57,6 +57,9 @@ func (o *outbound) Receive(c actor.Context) {
 		o.dht.requestSend(c, m)
 	case dht.SendControl:
 		o.dht.requestControl(c, m)
+	case dht.CancelControl:
+		o.dht.controls.Fail(supervisor.Now(c), m.ID, dht.SendExpired, nil) // its acceptedSend may come later
+		o.do(c, o.machine.Cancel(supervisor.Now(c), m.ID))
 	case sendQuietly:
 		o.do(c, o.machine.Send(supervisor.Now(c), supervisor.Wall(c), o.dht.trunk.NewID(), m.message))
 	case forwardMessage:

@@ -29,7 +29,7 @@ type acceptedSend struct {
 	paid    atomic.Bool
 	changed func()     // may be nil
 	reply   *actor.PID // receives dht.Sent; may be nil
-	token   uint64     // ID of that dht.Sent
+	token   uint64     // ID of that dht.Sent; a control's is also id
 }
 
 // Discard fails a send that the outbound actor has not taken.
@@ -60,7 +60,7 @@ func (d *DHT) Send(ctx context.Context, m dht.Message, limit func() time.Duratio
 	if err := d.sendable(&m); err != nil {
 		return nil, err
 	}
-	s := &acceptedSend{dht: d, ledger: d.Ledger, message: m, changed: changed}
+	s := &acceptedSend{dht: d, ledger: d.Ledger, id: d.trunk.NewID(), message: m, changed: changed}
 	if !d.sendCredit.TryTake(len(m.Body)) {
 		if err := d.sendCredit.Take(ctx, len(m.Body)); err != nil {
 			return nil, err
@@ -80,25 +80,26 @@ func (d *DHT) requestSend(c actor.Context, m SendMessage) {
 		d.refuseSend(c, m.ID, &m.Message, dht.NotSendable, ErrPingType)
 		return
 	}
-	d.requestSendIn(c, d.Ledger, m.ID, m.Message)
+	d.requestSendIn(c, d.Ledger, m.ID, d.trunk.NewID(), m.Message)
 }
 
 // requestControl is requestSend for a message of the DHT itself. Such messages have a
-// ledger of their own, so that they do not push the application's out of its ledger.
+// ledger of their own, so that they do not push the application's out of its ledger. There a
+// send has its asker's ID, by which it can be cancelled.
 func (d *DHT) requestControl(c actor.Context, m dht.SendControl) {
-	d.requestSendIn(c, d.controls, m.ID, m.Message.AsMessage())
+	d.requestSendIn(c, d.controls, m.ID, m.ID, m.Message.AsMessage())
 }
 
-func (d *DHT) requestSendIn(c actor.Context, ledger *dht.Ledger, id uint64, m dht.Message) {
+func (d *DHT) requestSendIn(c actor.Context, ledger *dht.Ledger, token, id uint64, m dht.Message) {
 	if err := d.sendable(&m); err != nil {
-		d.refuseSend(c, id, &m, dht.NotSendable, err)
+		d.refuseSend(c, token, &m, dht.NotSendable, err)
 		return
 	}
 	if !d.sendCredit.TryTake(len(m.Body)) {
-		d.refuseSend(c, id, &m, dht.SendOverloaded, fmt.Errorf("dht: %d bytes of messages have no outcome yet: %w", d.sendCredit.Used(), actors.ErrOverloaded))
+		d.refuseSend(c, token, &m, dht.SendOverloaded, fmt.Errorf("dht: %d bytes of messages have no outcome yet: %w", d.sendCredit.Used(), actors.ErrOverloaded))
 		return
 	}
-	d.acceptSend(&acceptedSend{dht: d, ledger: ledger, message: m, reply: c.Sender(), token: id})
+	d.acceptSend(&acceptedSend{dht: d, ledger: ledger, id: id, message: m, reply: c.Sender(), token: token})
 }
 
 // refuseSend tells the sender of the current message that its message was not accepted.
@@ -122,7 +123,7 @@ func (d *DHT) acceptSend(s *acceptedSend) {
 		}
 	}
 	now := d.trunk.Now()
-	s.id, s.until = d.trunk.NewID(), now.Add(s.message.For())
+	s.until = now.Add(s.message.For())
 	s.entry = s.ledger.Accept(now, s.id, &s.message, s.progress)
 	d.trunk.System().Root.Send(d.Outbound, s)
 }

@@ -10,8 +10,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -21,7 +23,7 @@ import (
 //
 // In: dht.Offered, dht.Heard with a request, dht.Reached, dht.Sent, Purge, GetState, AwaitLoaded, event
 // actors.StoreHealed, actors.PeerConnected, actors.PeerDisconnected, Drain. Out: dht.RelayHeard and dht.IgnoreHeard to the inbound actor
-// of the source, dht.SendControl with an answer, Purged, ServerState, Loaded, Drained, events
+// of the source, dht.SendControl with an answer, dht.CancelControl, Purged, ServerState, Loaded, Drained, events
 // StorageTroubled and StorageHealed. A restart reads the index from the disk again. Messages that come meanwhile wait; if the
 // disk cannot be read they are relayed without being stored. A restart loses messages whose
 // write has not begun, requests to purge, which get no reply, and the counts of requests.
@@ -51,11 +53,13 @@ type keeper struct {
 
 	requests saf.Requests
 	answers  map[uint64]answer // under way, by the id of the send or of the read
-	large    int64             // bytes of large answers under way
-	small    int64             // bytes of other answers under way
-	waiting  []request         // that wait for others to end
-	patience *supervisor.Timer // for answers that are cut
-	refused  int               // that wait because their answers had no credit
+	shares   share.Shares[identity.NodeID]
+	large    int64      // bytes of large answers under way
+	small    int64      // bytes of other answers under way
+	waiting  []*request // that wait for others to end
+	serial   uint64     // of the last of them
+	looks    bool       // a lookDue is to come
+	refused  int        // that wait because their answers had no credit
 
 	purges   []*purging
 	awaiting []*actor.PID
@@ -73,6 +77,7 @@ type keptCounts struct {
 	refused [256]uint64 // by saf.Refusal, before the index was asked
 	late    uint64      // not stored because the disk is slow or fails
 	dropped uint64      // requests that had waited for too long
+	gaveUp  uint64      // answers that did not move while others waited
 	ended   uint64      // requests whose answer an end of the actor has prevented
 	damaged int         // entries of the disk that could not be read, at the last start
 }
@@ -125,9 +130,10 @@ func (k *keeper) receive(c actor.Context) {
 		k.overdue(c, m)
 	case refusedDue:
 		k.askAgain(c, m)
-	case patienceDue:
-		k.patience = nil
+	case lookDue:
+		k.looks = false
 		k.answerNext(c)
+		k.giveUp(c)
 	case supervisor.Done[loaded]:
 		k.loaded(c, m)
 	case supervisor.Done[saf.Region]:
@@ -175,7 +181,7 @@ func (k *keeper) abandon() {
 	k.relayEarly()
 	unsent := k.requests.Waiting()
 	for _, a := range k.answers {
-		if a.timer == nil { // it was not given to the actor that sends
+		if a.begun.IsZero() { // it was not given to the actor that sends
 			unsent++
 		}
 	}

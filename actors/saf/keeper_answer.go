@@ -14,6 +14,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/queue"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -22,8 +25,14 @@ import (
 type request struct {
 	peer identity.NodeID
 	wire.StoredRequest
-	until time.Time // when its answer is of no use any more
-	size  int64     // bytes of its answer when there was no room for it; 0: not known
+	until  time.Time // when its answer is of no use any more
+	size   int64     // bytes of the least answer for which there was no room; 0: not known
+	serial uint64    // in the order in which requests began to wait
+
+	holder  share.Holder[identity.NodeID] // of what the answer takes
+	untaken bool                          // see [saf.Requests.Untaken]; as of when it came into its line
+	weight  share.Weight                  // of the holder, likewise
+	place   int                           // in the line
 }
 
 // requestLimit is how long a request may wait for its answer. This library's clients wait
@@ -34,7 +43,8 @@ const requestLimit = 25 * time.Second
 type answer struct {
 	request
 	refs  []saf.Ref
-	bytes int64
+	bytes int64             // of credit
+	begun time.Time         // when it was given to the actor that sends; zero: it is being read
 	timer *supervisor.Timer // for its dht.Sent
 }
 
@@ -52,15 +62,18 @@ func (k answerKey) String() string { return fmt.Sprintf("answer-%d", uint64(k)) 
 
 var errNoSender = errors.New("saf: the actor that sends messages does not run; try again")
 
-// answersAtOnce is how many answers of the greatest length are under way at a time. Shorter
-// ones are more. Those of at most smallAnswer bytes do not count, so that they do not wait
-// for peers that read large ones slowly; of them mostSmall bytes are under way. A large one
-// that has waited for answerPatience is cut to a small one.
+// Answers under way have a part of the node's credit for messages that it sends, which is half of
+// what those of the DHT have together. Those above smallAnswer have half of that part, so that
+// they do not hold up others, and so have those to peers that have not confirmed their last answer.
+// One always fits. A large one that has waited for answerPatience is cut to a small one. One that
+// has not moved for stillLimit while another waits is given up.
 const (
-	answersAtOnce  = 4
+	underShare     = 32 // of the credit
 	smallAnswer    = 64 << 10
-	mostSmall      = 8 << 20
 	answerPatience = 5 * time.Second
+	stillLimit     = 3 * time.Second
+	// lookEvery is how often the keeper looks for answers to cut or to give up.
+	lookEvery = time.Second
 	// answerLimit is how long an answer may take to be written.
 	answerLimit = 20 * time.Second
 	// sentLimit is how long the dht.Sent of an answer may take. It never comes if the actor
@@ -72,9 +85,9 @@ const (
 )
 
 type (
-	overdue     struct{ id uint64 } // of an answer
-	refusedDue  struct{ request *request }
-	patienceDue struct{}
+	overdue    struct{ id uint64 } // of an answer
+	refusedDue struct{ request *request }
+	lookDue    struct{}
 )
 
 // asked handles a request. One that is dropped counts towards a flood of its source. A
@@ -91,48 +104,68 @@ func (k *keeper) asked(c actor.Context, m dht.Heard, to *actor.PID) {
 		return
 	}
 	stored := k.index == nil || k.index.StoresFor(peer)
-	switch admission := k.requests.Ask(supervisor.Now(c), peer, stored, q); {
+	from, _ := k.source(supervisor.Now(c), peer)
+	switch admission := k.requests.Ask(supervisor.Now(c), peer, from, stored, q); {
 	case admission.Dropped():
 		c.Send(to, dht.NewIgnoreHeard(m))
 	case admission == saf.AnswerNow:
-		k.waiting = append(k.waiting, request{peer: peer, StoredRequest: q, until: supervisor.Now(c).Add(requestLimit)})
+		k.wait(c, peer, q)
 		k.answerNext(c)
 	}
 }
 
-// room reports whether one more answer of that size may be under way.
-func (k *keeper) room(size int64) bool {
-	if size <= smallAnswer {
-		return k.small <= mostSmall-size
+// wait adds a request to those that wait for their answer.
+func (k *keeper) wait(c actor.Context, peer identity.NodeID, q wire.StoredRequest) {
+	now := supervisor.Now(c)
+	from, _ := k.source(now, peer)
+	k.serial++
+	k.waiting = append(k.waiting, &request{
+		peer: peer, StoredRequest: q, until: now.Add(requestLimit), serial: k.serial, untaken: k.requests.Untaken(peer),
+		holder: share.Holder[identity.NodeID]{Source: from, Key: peer},
+	})
+}
+
+// room reports whether an answer of that size to the request may be under way.
+func (k *keeper) room(q *request, size int64) bool {
+	if !k.fits(size) || q.untaken && !k.fits(size+k.f.under/2) {
+		return false
 	}
-	return k.large <= (answersAtOnce-1)*k.f.answer
+	return size <= smallAnswer || k.large == 0 || k.large <= k.f.under/2-size
+}
+
+// fits reports whether all answers under way would have room for that much more.
+func (k *keeper) fits(size int64) bool {
+	all := k.large + k.small
+	return all == 0 || all <= k.f.under-size
 }
 
 // hold counts an answer that is under way, or with sign -1 one that has ended.
-func (k *keeper) hold(size, sign int64) {
-	if size <= smallAnswer {
-		k.small += sign * size
+func (k *keeper) hold(a *answer, sign int64) {
+	if a.bytes <= smallAnswer {
+		k.small += sign * a.bytes
 	} else {
-		k.large += sign * size
+		k.large += sign * a.bytes
 	}
+	k.shares.Add(a.holder, sign*a.bytes)
 }
 
 // begin answers a request. It is false while there is no room for the answer.
 func (k *keeper) begin(c actor.Context, q *request) bool {
 	cut := !supervisor.Now(c).Before(q.until.Add(answerPatience - requestLimit))
-	if q.size > 0 && !k.room(q.size) && !cut {
+	if q.size > 0 && !k.room(q, q.size) && (!cut || q.size <= smallAnswer) {
 		return false
 	}
 	items := k.index.Answer(supervisor.Now(c), q.peer, q.StoredRequest, k.f.answer)
-	if q.size = answerSize(items); !k.room(q.size) {
-		if !cut {
-			return false
-		}
-		if items = k.cut(items); len(items) == 0 || !k.room(answerSize(items)) {
-			return false
+	q.size = answerSize(items)
+	if !k.room(q, q.size) && cut {
+		if items = k.cut(items); len(items) > 0 {
+			q.size = answerSize(items)
 		}
 	}
-	a := answer{request: *q, bytes: answerSize(items)}
+	if !k.room(q, q.size) {
+		return false
+	}
+	a := answer{request: *q, bytes: q.size}
 	list := make([]saf.Stored, len(items))
 	var missing []int
 	var seqs []uint64
@@ -145,7 +178,7 @@ func (k *keeper) begin(c actor.Context, q *request) bool {
 	}
 	id := k.f.trunk.NewID()
 	k.answers[id] = a
-	k.hold(a.bytes, 1)
+	k.hold(&a, 1)
 	disk, wall := k.f.store, supervisor.Wall(c)
 	supervisor.Do(c, answerKey(id), func(context.Context) (read, error) {
 		return readAnswer(disk, id, a.StoredRequest, wall, list, missing, seqs)
@@ -153,12 +186,13 @@ func (k *keeper) begin(c actor.Context, q *request) bool {
 	return true
 }
 
+// answerSize returns the credit that an answer takes.
 func answerSize(items []saf.Item) int64 {
-	size := int64(saf.AnswerOverhead)
+	size := saf.AnswerOverhead
 	for _, item := range items {
-		size += int64(item.Size)
+		size += item.Size
 	}
-	return size
+	return credit.Cost(size)
 }
 
 // cut returns the oldest messages of an answer that were never confirmed, as many as fit a
@@ -210,7 +244,7 @@ func (k *keeper) read(c actor.Context, m supervisor.Done[read]) {
 			k.f.kept.damaged++
 		}
 	}
-	a.refs = refs
+	a.refs, a.begun = refs, supervisor.Now(c)
 	a.timer = supervisor.After(c, sentLimit, overdue{id})
 	k.answers[id] = a
 	err := k.f.send(c, id, dht.Control{
@@ -236,9 +270,11 @@ func (k *keeper) sent(c actor.Context, m dht.Sent) {
 		k.answerNext(c)
 		return
 	}
-	if m.Report.Reason == 0 && m.Report.Count(protocol.Confirmed) > 0 {
+	confirmed := m.Report.Reason == 0 && m.Report.Count(protocol.Confirmed) > 0
+	if confirmed {
 		k.confirm(c, a.refs)
 	}
+	k.requests.Took(a.peer, confirmed)
 	k.end(c, m.ID, a)
 	k.write(c)
 }
@@ -275,14 +311,14 @@ func (k *keeper) overdue(c actor.Context, m overdue) {
 // askAgain lets a request go on whose answer had no credit.
 func (k *keeper) askAgain(c actor.Context, m refusedDue) {
 	k.refused--
-	k.waiting = append(k.waiting, *m.request)
+	k.waiting = append(k.waiting, m.request)
 	k.answerNext(c)
 }
 
 // free gives back what an answer held.
 func (k *keeper) free(id uint64, a answer) {
 	delete(k.answers, id)
-	k.hold(a.bytes, -1)
+	k.hold(&a, -1)
 	if a.timer != nil {
 		a.timer.Stop()
 	}
@@ -295,29 +331,90 @@ func (k *keeper) end(c actor.Context, id uint64, a answer) {
 	k.answerNext(c)
 }
 
-// answerNext begins the answers to requests that wait, in their order, as far as there is
-// room: a short answer may begin before a long one. While what is stored is read, all wait.
+// answerNext begins the answers to requests that wait, as far as there is room: first those
+// whose source, and then whose peer, has least under way. Of equals those of peers go last that
+// have not confirmed their last answer, and then the oldest is first. A short answer may begin before a large one
+// that waits for other large ones. While what is stored is read, all wait.
 func (k *keeper) answerNext(c actor.Context) {
-	var again []request
-	for len(k.waiting) > 0 {
-		q := k.waiting[0]
-		k.waiting = k.waiting[1:]
+	now := supervisor.Now(c)
+	line := queue.New(func(a, b *request) bool {
+		if by := a.weight.Compare(b.weight); by != 0 {
+			return by < 0
+		}
+		return !a.untaken && b.untaken || a.untaken == b.untaken && a.serial < b.serial
+	}, func(q *request) *int { return &q.place })
+	var again []*request
+	full := k.index == nil
+	for len(k.waiting)+line.Len() > 0 {
+		for _, q := range k.waiting {
+			q.weight, q.untaken = k.shares.Weight(q.holder), k.requests.Untaken(q.peer)
+			line.Add(q)
+		}
+		k.waiting = nil
+		q := line.First()
+		if weight := k.shares.Weight(q.holder); weight != q.weight { // an answer of its source has begun
+			q.weight = weight
+			line.Moved(q)
+			continue
+		}
+		line.Remove(q)
 		switch {
-		case !supervisor.Now(c).Before(q.until):
+		case !now.Before(q.until):
 			k.late(c, q)
-		case k.index == nil || !k.begin(c, &q):
+		case full || !k.begin(c, q):
 			again = append(again, q)
+			full = full || !k.fits(q.size)
 		}
 	}
 	k.waiting = again
-	if k.patience == nil && k.index != nil && len(again) > 0 {
-		k.patience = supervisor.After(c, answerPatience, patienceDue{})
+	if !k.looks && k.index != nil && len(again) > 0 {
+		k.looks = true
+		supervisor.After(c, lookEvery, lookDue{})
+	}
+}
+
+// giveUp ends answers that stand still, until no request waits: first those to peers that have not
+// confirmed one before, of them those of the source that has most, and of equals the one that was
+// begun first. For requests of such peers alone no others are given up.
+func (k *keeper) giveUp(c actor.Context) {
+	now := supervisor.Now(c)
+	var still []uint64
+	for id, a := range k.answers {
+		if moved := k.f.moved(a.peer); !a.begun.IsZero() && now.Sub(a.begun) >= stillLimit && now.Sub(moved) >= stillLimit {
+			still = append(still, id)
+		}
+	}
+	if len(still) == 0 {
+		return
+	}
+	slices.Sort(still)
+	var shares share.Shares[uint64]
+	for _, id := range slices.Backward(still) { // of equals the newest of shares goes first
+		a := k.answers[id]
+		shares.Add(share.Holder[uint64]{Source: a.holder.Source, Key: id, Last: !a.untaken}, a.bytes)
+	}
+	taken := func(q *request) bool { return !q.untaken }
+	for range still {
+		h, _ := shares.Most()
+		if len(k.waiting) == 0 || h.Last && !slices.ContainsFunc(k.waiting, taken) {
+			return
+		}
+		a := k.answers[h.Key]
+		shares.Add(h, -a.bytes)
+		k.f.kept.gaveUp++
+		k.f.cancel(c, h.Key)
+		k.requests.Took(a.peer, false)
+		k.free(h.Key, a)
+		k.done(c, a.peer)
+		if slices.ContainsFunc(k.waiting, func(q *request) bool { return k.room(q, q.size) }) {
+			k.answerNext(c)
+		}
 	}
 }
 
 // late drops a request that has waited for too long, so that messages are not sent to
 // somebody who drops them.
-func (k *keeper) late(c actor.Context, q request) {
+func (k *keeper) late(c actor.Context, q *request) {
 	k.f.kept.dropped++
 	k.done(c, q.peer)
 }
@@ -325,6 +422,6 @@ func (k *keeper) late(c actor.Context, q request) {
 // done ends what the peer has under way, and lets its next request wait.
 func (k *keeper) done(c actor.Context, peer identity.NodeID) {
 	if next, ok := k.requests.Done(peer); ok {
-		k.waiting = append(k.waiting, request{peer: peer, StoredRequest: next, until: supervisor.Now(c).Add(requestLimit)})
+		k.wait(c, peer, next)
 	}
 }

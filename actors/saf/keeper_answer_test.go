@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
@@ -18,9 +20,24 @@ import (
 // report tells the keeper what became of the answer that it has sent last.
 func (b *bench) report(r dht.Report) {
 	all := b.sender.sends()
-	b.node.System().Root.Send(b.part.Keeper, dht.Sent{ID: all[len(all)-1].ID, Report: r})
+	b.reportOf(all[len(all)-1], r)
+}
+
+func (b *bench) reportOf(m dht.SendControl, r dht.Report) {
+	b.node.System().Root.Send(b.part.Keeper, dht.Sent{ID: m.ID, Report: r})
 	synctest.Wait()
 }
+
+var confirmed = dht.Report{Copies: []dht.Copy{{Outcome: protocol.Outcome{Kind: protocol.Confirmed}}}}
+
+// connects has a peer be connected from an address.
+func (b *bench) connects(peer identity.NodeID, from string) {
+	ref := &actors.ConnRef{ID: 1, Peer: peer, Direction: protocol.Outbound, Addr: ma.StringCast(from + "/tcp/1")}
+	b.node.System().Root.Send(b.part.Keeper, actors.PeerConnected{Peer: peer, Conn: ref})
+}
+
+// receiver returns whom an answer is for.
+func receiver(m dht.SendControl) identity.NodeID { return m.Message.To.(dht.Direct).Peer }
 
 // storeFor has n messages of that length stored for a new peer, and returns the peer.
 func (b *bench) storeFor(n, length int) identity.NodeID {
@@ -160,6 +177,7 @@ func TestKeeperSlowReaders(t *testing.T) {
 func TestKeeperCutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, kv.Memory())
+		b.moving.Store(true)
 		for range 4 {
 			b.ask(b.storeFor(5, 100_000))
 		}
@@ -176,7 +194,7 @@ func TestKeeperCutAnswer(t *testing.T) {
 		if err != nil || len(first.Messages) != 2 {
 			t.Errorf("got %d messages, %v, want the two that fit 64 KiB", len(first.Messages), err)
 		}
-		b.report(dht.Report{Copies: []dht.Copy{{Outcome: protocol.Outcome{Kind: protocol.Confirmed}}}})
+		b.report(confirmed)
 		b.ask(peer)
 		time.Sleep(5 * time.Second)
 		all = b.sender.sends()
@@ -210,6 +228,143 @@ func TestKeeperAnswerLeavesRoom(t *testing.T) {
 			if len(got.Messages) != c.want {
 				t.Errorf("with credit %d: got %d messages of 100,000 bytes, want %d", c.credit, len(got.Messages), c.want)
 			}
+		}
+	})
+}
+
+// TestKeeperStandingAnswers: all answers together have a part of the credit. Further requests are
+// answered in the order of what their sources have under way. While they wait, answers that do not
+// move are given up, as many as are needed: those of the source with most first, and the oldest of it.
+//
+// conforms: V 39
+func TestKeeperStandingAnswers(t *testing.T) {
+	const (
+		length = 54_000
+		fit    = 69 // such answers, each padded to 60 kB, into 4 MiB
+		many   = fit + 5
+	)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		stores := func(from string) identity.NodeID {
+			t.Helper()
+			peer := b.storeFor(1, length)
+			b.connects(peer, from)
+			return peer
+		}
+		var crowd []identity.NodeID // of one source
+		for i := range many {
+			crowd = append(crowd, stores("/ip4/60.0.0.1"))
+			if got, want := b.ask(crowd[i]), min(i+1, fit); got != want {
+				t.Fatalf("answer %d: got %d under way, want %d", i, got, want)
+			}
+		}
+		others := []identity.NodeID{stores("/ip4/70.0.0.1"), stores("/ip4/70.0.0.1"), stores("/ip4/80.0.0.1")}
+		for _, peer := range others {
+			b.ask(peer)
+		}
+		b.moving.Store(true)
+		time.Sleep(4 * time.Second)
+		if s := b.state(); s.GaveUp != 0 || s.Waiting != many-fit+3 {
+			t.Errorf("while all move: got %d given up and %d that wait, want 0 and %d", s.GaveUp, s.Waiting, many-fit+3)
+		}
+		all := b.sender.sends()
+		b.reportOf(all[0], confirmed)
+		b.reportOf(all[1], confirmed)
+		all = b.sender.sends()
+		if got := []identity.NodeID{receiver(all[fit]), receiver(all[fit+1])}; !slices.Equal(got, []identity.NodeID{others[0], others[2]}) {
+			t.Errorf("got answers to %v, want the first of each other source of %v", got, others)
+		}
+
+		b.moving.Store(false)
+		time.Sleep(time.Second)
+		cancelled := b.sender.cancelled()
+		var want []uint64
+		for _, m := range all[2 : 2+many-fit+1] {
+			want = append(want, m.ID)
+		}
+		if !slices.Equal(cancelled, want) {
+			t.Errorf("got %d given up, %v, want the oldest of the crowd, %v", len(cancelled), cancelled, want)
+		}
+		if s := b.state(); s.GaveUp != uint64(len(want)) || s.Waiting != 0 || s.Answers != fit {
+			t.Errorf("got %d given up, %d that wait, %d under way, want %d, 0, %d", s.GaveUp, s.Waiting, s.Answers, len(want), fit)
+		}
+		b.reportOf(all[2], confirmed) // too late
+		time.Sleep(10 * time.Second)
+		if s := b.state(); s.GaveUp != uint64(len(want)) || s.Answers != fit {
+			t.Errorf("while nobody waits: got %d given up, %d under way, want %d, %d", s.GaveUp, s.Answers, len(want), fit)
+		}
+
+		// Whoever has not confirmed an answer comes after others of its source.
+		b.moving.Store(true)
+		b.ask(crowd[2])
+		fresh := stores("/ip4/60.0.0.1")
+		b.ask(fresh)
+		b.reportOf(b.sender.sends()[fit-1], confirmed)
+		if last := b.sender.sends(); receiver(last[len(last)-1]) != fresh {
+			t.Errorf("got an answer to %v, want one to %v", receiver(last[len(last)-1]), fresh)
+		}
+	})
+}
+
+// TestKeeperLargeAnswerWaits: a large answer that does not fit holds up short ones that came later, so
+// that it is its turn some time. An answer above all that there is goes alone.
+func TestKeeperLargeAnswerWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory(), func(s *actors.Settings) { s.NodeCredit = 1 << 24 }) // 256 KiB for answers
+		b.moving.Store(true)
+		b.ask(b.storeFor(1, 54_000))
+		large, short := b.storeFor(1, 500_000), b.storeFor(1, 100)
+		if got := b.ask(large) + b.ask(short); got != 2 {
+			t.Errorf("got %d answers, want both requests to wait", got)
+		}
+		b.report(confirmed)
+		if all := b.sender.sends(); len(all) != 2 || receiver(all[1]) != large {
+			t.Fatalf("got %d answers, want the large one alone", len(all))
+		}
+		b.report(confirmed)
+		if got := len(b.sender.sends()); got != 3 {
+			t.Errorf("got %d answers, want the short one", got)
+		}
+	})
+}
+
+// TestKeeperUntakenAnswers: peers that have not confirmed their last answer have half of what there is for
+// answers, so that they hold up no others, and when they wait no others' answers are given up.
+//
+// conforms: V 39
+func TestKeeperUntakenAnswers(t *testing.T) {
+	const (
+		length = 54_000
+		fit    = 34 // such answers into 2 MiB
+		many   = fit + 6
+	)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, kv.Memory())
+		b.moving.Store(true)
+		var crowd []identity.NodeID
+		for range many {
+			peer := b.storeFor(1, length)
+			crowd = append(crowd, peer)
+			b.ask(peer)
+			b.report(dht.Report{Copies: []dht.Copy{{Outcome: protocol.Outcome{Kind: protocol.InDoubt}}}})
+		}
+		for _, peer := range crowd {
+			b.ask(peer)
+		}
+		if s := b.state(); s.Answers != fit || s.Waiting != many-fit {
+			t.Errorf("got %d under way and %d that wait, want %d and %d", s.Answers, s.Waiting, fit, many-fit)
+		}
+		for i := range 2 {
+			if got, want := b.ask(b.storeFor(1, length)), many+fit+1+i; got != want {
+				t.Errorf("got %d answers, want %d: that of another peer at once", got, want)
+			}
+		}
+		last := b.sender.sends()[many:]
+		b.moving.Store(false)
+		time.Sleep(20 * time.Second)
+		cancelled := b.sender.cancelled()
+		if len(cancelled) < many-fit || slices.Contains(cancelled, last[fit].ID) || slices.Contains(cancelled, last[fit+1].ID) {
+			t.Errorf("got %v given up, want some, and not %d and %d", cancelled, last[fit].ID, last[fit+1].ID)
 		}
 	})
 }

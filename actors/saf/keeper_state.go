@@ -20,6 +20,7 @@ type ServerState struct {
 	Answers   int    // under way
 	Waiting   int    // requests that wait for other answers to end
 	Dropped   uint64 // requests that had waited for too long
+	GaveUp    uint64 // answers that did not move for 3 s while others waited
 	Ended     uint64 // requests whose answers a restart of the actor has prevented
 	Loading   bool   // what is stored is being read
 	Full      bool   // see Trouble
@@ -32,8 +33,8 @@ const mostShares = 10
 func (k *keeper) state(actor.Context) ServerState {
 	s := ServerState{
 		Limits: k.f.Limits, Requests: k.requests.Stats(), Late: k.f.kept.late, Damaged: k.f.kept.damaged,
-		Unwritten: k.bytes, Answers: len(k.answers), Waiting: len(k.waiting) + k.refused, Dropped: k.f.kept.dropped, Ended: k.f.kept.ended,
-		Loading: k.index == nil, Err: k.err,
+		Unwritten: k.bytes, Answers: len(k.answers), Waiting: len(k.waiting) + k.refused, Dropped: k.f.kept.dropped,
+		GaveUp: k.f.kept.gaveUp, Ended: k.f.kept.ended, Loading: k.index == nil, Err: k.err,
 	}
 	s.Refused = make(map[saf.Refusal]uint64)
 	if k.index != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -36,6 +37,7 @@ type record struct {
 	mu       sync.Mutex
 	messages []any
 	controls []dht.SendControl // of all that was heard
+	cancels  []uint64          // likewise
 }
 
 func (r *record) Receive(c actor.Context) {
@@ -45,8 +47,11 @@ func (r *record) Receive(c actor.Context) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.messages = append(r.messages, m)
-		if m, ok := m.(dht.SendControl); ok {
+		switch m := m.(type) {
+		case dht.SendControl:
 			r.controls = append(r.controls, m)
+		case dht.CancelControl:
+			r.cancels = append(r.cancels, m.ID)
 		}
 	}
 }
@@ -57,6 +62,14 @@ func (r *record) sends() []dht.SendControl {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.controls)
+}
+
+// cancelled returns the sends that were cancelled since the start.
+func (r *record) cancelled() []uint64 {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.cancels)
 }
 
 // take returns what was heard since the last call, in words.
@@ -140,6 +153,7 @@ type bench struct {
 	random  *rand.ChaCha8
 	inbound *actor.PID
 	broken  atomic.Bool // the keeper panics at a Purge
+	moving  atomic.Bool // all peers take bytes all the time
 	peers   *peerstore.Store
 	stop    func()
 }
@@ -161,7 +175,7 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 	settings := actors.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
-		Store: store, Now: time.Now, Wall: time.Now, Logger: discard, NodeCredit: 1 << 24, PeerCredit: 1 << 20, DHT: true,
+		Store: store, Now: time.Now, Wall: time.Now, Logger: discard, NodeCredit: credit.DefaultNode, PeerCredit: credit.DefaultPeer, DHT: true,
 	}
 	for _, o := range options {
 		o(&settings)
@@ -170,6 +184,12 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 	if b.part, err = safpart.New(b.node.Trunk, safpart.Settings{Limits: limits, Neighbours: 8, DB: db, Dedup: dht.NewDedup(100)}); err != nil {
 		t.Fatal(err)
 	}
+	b.part.SetMoved(func(identity.NodeID) (at time.Time) {
+		if b.moving.Load() {
+			at = time.Now()
+		}
+		return at
+	})
 	fake := func(name string, r *record) supervisor.Spec {
 		return supervisor.Spec{Name: name, Kind: name, New: func() actor.Actor { return r }}
 	}

@@ -48,7 +48,9 @@ type Saf struct {
 	trunk  Trunk
 	store  *store.Store
 	marks  *store.Watermarks
-	answer int64 // bytes of an answer
+	answer int64                           // bytes of an answer
+	under  int64                           // bytes of all answers under way
+	moved  func(identity.NodeID) time.Time // when bytes were last written to a peer
 	client *clientState
 	silent atomic.Pointer[map[identity.NodeID]time.Time] // peers that leave requests unanswered, and until when they are not asked
 
@@ -77,7 +79,8 @@ func New(t Trunk, s Settings) (*Saf, error) {
 		return f, nil
 	}
 	f.Keeper = t.PID(keeperPath)
-	f.answer = f.answerBytes()
+	f.answer, f.under = f.answerBytes(), t.Budgets().Outbound.Limit()/underShare
+	f.moved = t.Frames().Moved
 	t.Provide(dht.ProviderOf(wire.TypeStoredRequest), f.Keeper)
 	if !s.NoStore {
 		t.Provide(dht.Store, f.Keeper)
@@ -137,6 +140,13 @@ func (f *Saf) ready(ctx context.Context) error {
 func (f *Saf) Silent(peer identity.NodeID) bool {
 	all := f.silent.Load()
 	return all != nil && (*all)[peer].After(f.trunk.Now())
+}
+
+// cancel ends the sending of such a message.
+func (f *Saf) cancel(c actor.Context, id uint64) {
+	if sender, ok := f.trunk.Provider(dht.Sender); ok {
+		c.Send(sender, dht.CancelControl{ID: id})
+	}
 }
 
 // send sends a message of the DHT itself to one peer. Reply to the actor: dht.Sent.

@@ -30,6 +30,7 @@ type Trunk interface {
 	Profile() protocol.Profile
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
+	Frames() *actors.Messaging
 
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View

@@ -103,26 +103,32 @@ func enter(ctx context.Context, seed, from string) (net.Conn, *identity.Secret, 
 	if err != nil {
 		return nil, nil, err
 	}
+	c, err := enterAs(ctx, seed, from, secret)
+	return c, secret, err
+}
+
+// enterAs is enter as the holder of a key.
+func enterAs(ctx context.Context, seed, from string, secret *identity.Secret) (net.Conn, error) {
 	cfg, err := setUp(secret, nowhere)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	says, err := identify.Append(nil, 0, cfg.Local())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	c, err := shake(ctx, seed, from, secret)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err = c.Write(says); err == nil {
 		_, err = identify.Read(c, cfg.Profile)
 	}
 	if err != nil {
 		c.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return c, secret, nil
+	return c, nil
 }
 
 // hungUp waits until the other side has closed a connection.

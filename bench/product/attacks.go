@@ -61,6 +61,8 @@ func attacks() []attack {
 		probes(),
 		silentHandshakes(),
 		idleSessions(),
+		storedAnswersFromTor(),
+		storedAnswersFromFiveSources(),
 	}
 }
 

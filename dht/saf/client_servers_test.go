@@ -49,7 +49,7 @@ func (s *ours) store(w *world, n int) {
 }
 
 func (s *ours) asked(w *world, q wire.StoredRequest) {
-	switch a := s.requests.Ask(w.now, us.NodeID(), true, q); a {
+	switch a := s.requests.Ask(w.now, us.NodeID(), here, true, q); a {
 	case saf.AnswerNow:
 		s.answer(w, q)
 	case saf.AnswerLater:

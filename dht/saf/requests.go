@@ -5,14 +5,20 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // Limits of the requests of others. A peer may make PeerRequests at once, and regains one
-// after each PeerRequests-th of a minute; all peers together for which messages are stored
-// AllRequests, and all others OtherRequests, whose answers are empty and cost little. So peers
-// without messages, however many, keep nobody from its messages.
+// after each PeerRequests-th of a minute. All peers together for which messages are stored
+// may make AllRequests in a minute, and all others OtherRequests, whose answers are empty and
+// cost little. So peers without messages, however many, keep nobody from its messages.
+// When all have made as many, one more counts in place of one of the source that has made most,
+// and of the key within it. It is dropped if that is its own. So many sources and keys together
+// may make several times as many.
 // A request that comes while the answer to another one of its peer is under way waits, with
 // up to PeerWaiting others.
+//
+// spec: V 39
 const (
 	PeerRequests = 30
 	PeerWaiting  = 3
@@ -32,8 +38,8 @@ const (
 	AnswerLater                        // Done returns it when the answer under way has ended
 	Waiting                            // dropped: the peer has an answer under way and PeerWaiting requests that wait
 	PeerTooMany                        // dropped: beyond [PeerRequests]
-	AllTooMany                         // dropped: beyond [AllRequests]
-	OthersTooMany                      // dropped: beyond [OtherRequests]
+	AllTooMany                         // dropped: beyond [AllRequests], and no source has made more
+	OthersTooMany                      // dropped: beyond [OtherRequests], likewise
 	admissions
 )
 
@@ -66,71 +72,133 @@ func (a Admission) MarshalText() ([]byte, error) { return []byte(a.String()), ni
 // answer under way and [PeerWaiting] requests that wait for its end. The zero Requests is ready
 // to use. It is not safe for concurrent use.
 type Requests struct {
-	all    bucket // of peers for which messages are stored
-	others bucket
+	all    window // of peers for which messages are stored
+	others window
 	peers  map[identity.NodeID]*requester
 	sweep  int // length of peers at which idle ones are forgotten
 	counts [admissions]uint64
 }
 
 type requester struct {
-	bucket
+	empty   time.Time // when it has regained all its requests
 	busy    bool
+	untaken bool // see [Requests.Took]
 	waiting []wire.StoredRequest
 }
 
-// bucket regains what was taken from it within requestSpan.
-type bucket struct {
-	empty time.Time // when everything is regained
+// room reports whether the peer may make one more request.
+func (p *requester) room(now time.Time) bool {
+	return p.empty.Sub(now) <= requestSpan-requestSpan/PeerRequests
 }
 
-// room reports whether one more of most may be taken.
-func (b *bucket) room(now time.Time, most int) bool {
-	return b.empty.Sub(now) <= requestSpan-requestSpan/time.Duration(most)
-}
-
-func (b *bucket) take(now time.Time, most int) {
-	if b.empty.Before(now) {
-		b.empty = now
+func (p *requester) take(now time.Time) {
+	if p.empty.Before(now) {
+		p.empty = now
 	}
-	b.empty = b.empty.Add(requestSpan / time.Duration(most))
+	p.empty = p.empty.Add(requestSpan / PeerRequests)
 }
 
-// Ask decides on a request and counts it. Stored says that messages are stored for the peer.
-func (r *Requests) Ask(now time.Time, peer identity.NodeID, stored bool, q wire.StoredRequest) Admission {
-	a := r.ask(now, peer, stored, q)
+// asker is who makes requests.
+type asker = share.Holder[identity.NodeID]
+
+// window has the requests of the last requestSpan.
+type window struct {
+	made    []made // oldest first
+	shares  share.Shares[identity.NodeID]
+	counted int           // of made, in shares
+	evicted map[asker]int // of made, by who made them
+}
+
+type made struct {
+	at time.Time
+	by asker
+}
+
+// take counts a request, of which there may be most. When all have made as many, it counts in
+// place of another one.
+func (w *window) take(now time.Time, by asker, most int) bool {
+	w.pass(now)
+	w.shares.Add(by, 1)
+	if w.counted++; w.counted > most {
+		w.counted--
+		evicted, _ := w.shares.Most()
+		if w.shares.Add(evicted, -1); evicted == by {
+			return false
+		}
+		if w.evicted == nil {
+			w.evicted = make(map[asker]int)
+		}
+		w.evicted[evicted]++
+	}
+	w.made = append(w.made, made{now, by})
+	return true
+}
+
+// pass forgets the requests that were made long ago.
+func (w *window) pass(now time.Time) {
+	for len(w.made) > 0 && now.Sub(w.made[0].at) >= requestSpan {
+		by := w.made[0].by
+		w.made = w.made[1:]
+		switch w.evicted[by] {
+		case 0:
+			w.shares.Add(by, -1)
+			w.counted--
+		case 1:
+			delete(w.evicted, by)
+		default:
+			w.evicted[by]--
+		}
+	}
+}
+
+// Ask decides on a request of a peer from a source, and counts it. Stored says that messages
+// are stored for the peer.
+func (r *Requests) Ask(now time.Time, peer identity.NodeID, from share.Source, stored bool, q wire.StoredRequest) Admission {
+	a := r.ask(now, asker{Source: from, Key: peer}, stored, q)
 	r.counts[a]++
 	return a
 }
 
-func (r *Requests) ask(now time.Time, peer identity.NodeID, stored bool, q wire.StoredRequest) Admission {
+func (r *Requests) ask(now time.Time, by asker, stored bool, q wire.StoredRequest) Admission {
 	of, most, tooMany := &r.all, AllRequests, AllTooMany
 	if !stored {
 		of, most, tooMany = &r.others, OtherRequests, OthersTooMany
 	}
-	p := r.peers[peer]
+	p := r.peers[by.Key]
 	switch {
-	case p != nil && !p.room(now, PeerRequests):
+	case p != nil && !p.room(now):
 		return PeerTooMany
-	case !of.room(now, most):
+	case p != nil && p.busy && len(p.waiting) >= PeerWaiting:
+		p.take(now)
+		return Waiting
+	case !of.take(now, by, most):
 		return tooMany
 	case p == nil:
 		r.forget(now)
 		p = new(requester)
-		r.peers[peer] = p
+		r.peers[by.Key] = p
 	}
-	p.take(now, PeerRequests)
-	switch {
-	case !p.busy:
-		of.take(now, most)
-		p.busy = true
-		return AnswerNow
-	case len(p.waiting) < PeerWaiting:
-		of.take(now, most)
+	p.take(now)
+	if p.busy {
 		p.waiting = append(p.waiting, q)
 		return AnswerLater
 	}
-	return Waiting
+	p.busy = true
+	return AnswerNow
+}
+
+// Took notes whether a peer has confirmed an answer.
+func (r *Requests) Took(peer identity.NodeID, confirmed bool) {
+	if p := r.peers[peer]; p != nil {
+		p.untaken = !confirmed
+	}
+}
+
+// Untaken reports whether a peer has not confirmed its last answer. Others are answered before
+// it.
+func (r *Requests) Untaken(peer identity.NodeID) bool {
+	p := r.peers[peer]
+	return p != nil && p.untaken
 }
 
 // Done ends the answer under way of a peer. If a request of the peer waits, Done returns

@@ -1,10 +1,12 @@
 package hostile
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/share"
@@ -54,7 +57,7 @@ func ground(to identity.NodeID, of, n int) (near []*identity.Secret) {
 }
 
 // comesAs connects with these features, and an address of its own.
-func (n *target) comesAs(secret *identity.Secret, features identity.Features) *peer {
+func (n *target) comesAs(secret *identity.Secret, features identity.Features, protocols ...protocol.ID) *peer {
 	n.t.Helper()
 	address := ma.StringCast("/memory/60000").Bytes()
 	claim, err := identity.SignClaim(secret, features, [][]byte{address}, time.Now(), rand.Reader)
@@ -63,7 +66,7 @@ func (n *target) comesAs(secret *identity.Secret, features identity.Features) *p
 	}
 	c := dial(n.t, n.net.Transport(), n.Addr)
 	p := &peer{t: n.t, secret: secret, raw: c, conn: shake(n.t, c, secret)}
-	p.exchangeAs(identify.Message{Claim: claim, UserAgent: "hostile"})
+	p.exchangeAs(identify.Message{Claim: claim, Protocols: protocols, UserAgent: "hostile"})
 	return p
 }
 
@@ -170,6 +173,116 @@ func TestBoxOfManyIdentities(t *testing.T) {
 				s := n.DHT().StoreForward(t.Context()).Server
 				if c.keys > 0 && s.MadeWay+s.Refused[saf.Full.String()]+s.Refused[saf.DestinationFull.String()] == 0 {
 					t.Errorf("got nothing full: %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// asks returns a request for stored messages.
+func asks(t *testing.T, id uint32) string {
+	t.Helper()
+	e, err := wire.Compose(wire.Draft{
+		Type: wire.TypeStoredRequest, Expires: uint64(time.Now().Add(time.Hour).Unix()),
+		Body: wire.AppendBody(nil, wire.StoredRequest{RequestID: id}.Append(nil)),
+	}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return framed(string(e.Append(nil)))
+}
+
+// TestAnswersThatNobodyAcknowledges has 155 identities ask for a message stored for each, again
+// and again, and acknowledge nothing: an honest receiver gets its messages, and the program sends
+// as ever.
+//
+// conforms: V 39
+func TestAnswersThatNobodyAcknowledges(t *testing.T) {
+	const (
+		attackers, letters = 155, 5
+		size               = 54_000 // with the padding of its encryption an answer is a short one
+		askEvery           = 2 * time.Second
+		sends, sendWithin  = 20, 5 * time.Second
+	)
+	spread := make([]string, 5)
+	for i := range spread {
+		spread[i] = fmt.Sprintf("/ip4/6.6.%d.6", i)
+	}
+	for _, c := range []struct {
+		name, honest string
+		from         []string
+	}{
+		{"control", "/ip4/8.8.4.4", nil},
+		{"five addresses", "/ip4/8.8.4.4", spread},
+		{"exempt", "/ip4/127.0.0.1", []string{"/ip4/127.0.0.1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			placing(t, storing(), func(t *testing.T, n *target, tr *placed) {
+				heard := gamelantest.NewCollector()
+				receiver := n.net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}, Client: true}, quiet, gamelan.WithType(1001, heard.New))
+				tr.place("/ip4/9.9.9.9")
+				author := n.net.Start(storing(), quiet)
+				n.net.Connect(author, n.Node)
+				store := func(to identity.PublicKey) {
+					t.Helper()
+					report, err := author.DHT().Send(t.Context(), dht.Message{To: dht.StoreFor{To: to}, Type: 1001, Encrypt: true, Body: make([]byte, size)})
+					if err != nil || report.Count(protocol.Confirmed) == 0 {
+						t.Fatalf("got %v, %v, want it confirmed", report, err)
+					}
+				}
+				for range letters {
+					store(receiver.PublicKey())
+				}
+				for i := range attackers {
+					store(secretOf(i).PublicKey())
+				}
+				peers := make([]*peer, attackers)
+				var asked uint32
+				attack := func() {
+					for i, p := range peers {
+						if len(c.from) == 0 {
+							break
+						}
+						if p == nil || p.ended() != nil {
+							tr.place(c.from[i%len(c.from)])
+							p = n.comesAs(secretOf(i), identity.FeatureNone, messaging)
+							p.silence(true)
+							p.open(1, optimistic(messaging))
+							peers[i] = p
+						}
+						asked++
+						_ = p.data(0, 1, asks(t, asked)) // its connection may have ended
+					}
+					synctest.Wait()
+				}
+				attack()
+				time.Sleep(askEvery)
+				attack()
+				tr.place(c.honest)
+				n.net.Connect(receiver, n.Node)
+				var honest sync.WaitGroup
+				sent := 0
+				honest.Go(func() {
+					for range sends {
+						ctx, cancel := context.WithTimeout(t.Context(), sendWithin)
+						report, err := n.DHT().Send(ctx, dht.Message{To: dht.Direct{Peer: author.ID()}, Type: 1001, Body: make([]byte, 60_000)})
+						cancel()
+						if err == nil && report.Count(protocol.Confirmed) == 1 {
+							sent++
+						}
+					}
+				})
+				honest.Go(func() { _, _ = receiver.DHT().FetchStored(t.Context(), n.ID()) })
+				for range 15 {
+					time.Sleep(askEvery)
+					attack()
+				}
+				if got := heard.Len(); got != letters {
+					t.Errorf("got %d of %d messages handed out", got, letters)
+				}
+				honest.Wait()
+				if sent != sends {
+					t.Errorf("got %d of %d messages of the program sent", sent, sends)
 				}
 			})
 		})
