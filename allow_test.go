@@ -46,7 +46,7 @@ func TestAllowListEndsStoredBans(t *testing.T) {
 			}
 		}
 	})
-	life([]string{peer.String()}, func(n *gamelan.Node) {
+	life([]string{gamelantest.Secret(7).PublicKey().String()}, func(n *gamelan.Node) {
 		wantBan(t, n, peer, false) // at once
 		wantBan(t, n, other, true)
 		if err := n.Peers().Ban(t.Context(), peer, time.Hour, "a test"); !errors.Is(err, actors.ErrSpared) {

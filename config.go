@@ -157,8 +157,8 @@ type Config struct {
 	// protected or on the allow list. 0 means no limit.
 	KeepClosest int
 
-	// Allow are the node ids of peers that are never banned, neither by rule nor on
-	// request nor by an import. An existing ban of such a peer ends when the node
+	// Allow are the public keys or node ids of peers that are never banned, neither by
+	// rule nor on request nor by an import. An existing ban of such a peer ends when the node
 	// starts.
 	Allow []string
 
@@ -566,7 +566,7 @@ func (s *settled) parse() (err error) {
 		s.exclude = append(s.exclude, r)
 	}
 	for _, text := range s.Allow {
-		id, err := identity.ParseNodeID(text)
+		id, err := identity.ParsePeer(text)
 		if err != nil {
 			return badConfig("Allow", err)
 		}

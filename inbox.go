@@ -77,7 +77,7 @@ func (b *builder) openInbox(n *Node) error {
 		return nil
 	}
 	if b.handled() {
-		return errors.New("gamelan: WithInbox and WithHandler were both given, and plain messages go to one of them; leave one out")
+		return errors.New("gamelan: WithInbox and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
 	}
 	if least := InboxLeast(b.profile.Limits.MessageBody, len(c.Types) > 0); c.MaxBytes < least {
 		return badConfig("Inbox.MaxBytes", fmt.Errorf("got %d bytes, want at least %d: the largest message must fit", c.MaxBytes, least))
@@ -178,8 +178,8 @@ func inboxWarnings(v *models.Inbox) (list []string) {
 func inboxFull(v *models.Inbox) string {
 	over := ""
 	if v.DHTMessages > 0 {
-		over = " and " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
+		over = ", and " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
 	}
-	return fmt.Sprintf("the inbox is full, with %s%s: plain senders wait; acknowledge some, as gamelan listen does",
-		inspect.Count(uint64(v.Messages-v.DHTMessages), "plain message"), over)
+	return fmt.Sprintf("the inbox is full, with %s of connected peers, whose senders wait%s; acknowledge some, as gamelan listen does",
+		inspect.Count(uint64(v.Messages-v.DHTMessages), "message"), over)
 }

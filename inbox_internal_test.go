@@ -20,7 +20,7 @@ func TestInboxDegrades(t *testing.T) {
 		{&models.Inbox{Messages: 7, DHTMessages: 1, MaxMessages: 10, MaxBytes: 1000, MaxMessagesOfKind: 7}, "", "86% full"},
 		{&models.Inbox{Messages: 7, MaxMessages: 100, MaxBytes: 1000, DHTBytes: 600, MaxBytesOfKind: 750}, "", "80% full"},
 		{&models.Inbox{Messages: 7, MaxMessages: 100, MaxBytes: 1000, Dropped: 2}, "", "2 messages over the DHT were dropped"},
-		{&models.Inbox{Messages: 10, MaxMessages: 10, MaxBytes: 1000, Full: true}, "the inbox is full, with 10 plain messages", ""},
+		{&models.Inbox{Messages: 10, MaxMessages: 10, MaxBytes: 1000, Full: true}, "the inbox is full, with 10 messages of connected peers, whose senders wait; acknowledge", ""},
 		{&models.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000, Trouble: "no space left"}, "cannot be written or read, and messages wait: no space left", ""},
 	} {
 		for what, got := range map[string][2]string{

@@ -65,7 +65,7 @@ type PeerHistory struct {
 	Protected []string           // tags of the protections of the peer
 	NextDial  time.Time          // when the node will dial the peer of its own accord; zero: not planned
 	Attempts  []DialAttempt      // last dials of the peer's addresses, oldest first: at most 32, kept for the 512 peers dialled last
-	NotTaken  []ProtocolNotTaken // protocols on which the peer takes no messages of ours
+	NotTaken  []ProtocolNotTaken // protocols on which the peer takes none of our messages
 	Ended     *ClosedConn        // last connection that ended; nil: none is remembered
 	Choice    *connpool.Choice   // last choice of peers to dial that considered the peer; nil: none of the last 16 did
 }

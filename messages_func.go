@@ -61,7 +61,7 @@ func (b *builder) openMessages(n *Node) error {
 	case n.inbox != nil:
 		m.Actor, s.inbox = "messages", true
 	case b.handled():
-		return errors.New("gamelan: WithMessages and WithHandler were both given, and plain messages go to one of them; leave one out")
+		return errors.New("gamelan: WithMessages and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
 	default:
 		n.called = s.backlog
 	}

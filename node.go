@@ -135,8 +135,8 @@ func (n *Node) sayDropped(log *slog.Logger) {
 		n.called.count(dropped)
 	}
 	if len(dropped) > 0 {
-		all := sayLosses(dropped, func(attributes ...any) { log.Warn("plain messages of a peer were not handled", attributes...) })
-		log.Warn("plain messages came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",
+		all := sayLosses(dropped, func(attributes ...any) { log.Warn("messages of a connected peer were not handled", attributes...) })
+		log.Warn("messages of connected peers came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",
 			"messages", all.Messages, "bytes", all.Bytes, "peers", len(dropped))
 	}
 	if n.dht == nil {

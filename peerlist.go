@@ -3,6 +3,7 @@ package gamelan
 import (
 	"encoding/json"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -12,19 +13,21 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
-// peerList is the section "peers": the peer records of one moment, ordered by id. A record
-// is converted only when it is read.
+// peerList is the section "peers": the peer records of one moment, ordered by id. They are
+// collected when the list is needed, and a record is converted only when it is read.
 type peerList struct {
 	node    *Node
 	now     time.Time
-	records []peerstore.Peer
+	view    peerstore.View
+	records func() []peerstore.Peer
 	ended   map[identity.NodeID]actors.ClosedConn
 	pools   pools
 }
 
 func peersSection(n *Node, now time.Time) models.PeerList {
-	records := make([]peerstore.Peer, 0, n.Peers().Len())
-	return peerList{n, now, slices.AppendSeq(records, n.Peers().All()), lastEnded(n), n.pools()}
+	view := n.Peers().view()
+	records := sync.OnceValue(func() []peerstore.Peer { return slices.AppendSeq(make([]peerstore.Peer, 0, view.Len()), view.All()) })
+	return peerList{n, now, view, records, lastEnded(n), n.pools()}
 }
 
 // lastEnded returns for each peer the last of its remembered connections that ended. A
@@ -39,33 +42,30 @@ func lastEnded(n *Node) map[identity.NodeID]actors.ClosedConn {
 	return ended
 }
 
-func (l peerList) Len() int { return len(l.records) }
+func (l peerList) Len() int { return len(l.records()) }
 
 func (l peerList) Slice(from, to int) []models.Peer {
 	all := make([]models.Peer, 0, to-from)
-	for _, p := range l.records[from:to] {
+	for _, p := range l.records()[from:to] {
 		all = append(all, l.peer(p))
 	}
 	return all
 }
 
 func (l peerList) Find(id string) (models.Peer, bool) {
-	node, err := identity.ParseNodeID(id)
-	if key, keyErr := identity.ParsePublicKey(id); keyErr == nil {
-		node, err = key.NodeID(), nil
-	}
-	if err == nil { // the records are ordered
-		i, ok := slices.BinarySearchFunc(l.records, node, func(p peerstore.Peer, id identity.NodeID) int { return p.ID.Compare(id) })
+	node, err := identity.ParsePeer(id)
+	if err == nil {
+		p, ok := l.view.Get(node)
 		if !ok {
 			return models.Peer{}, false
 		}
-		return l.peer(l.records[i]), true
+		return l.peer(p), true
 	}
-	i, ids := inspect.FindPeer(id, peerstore.Texts(slices.Values(l.records)))
+	i, ids := inspect.FindPeer(id, peerstore.Texts(slices.Values(l.records())))
 	if len(ids) != 1 {
 		return models.Peer{}, false
 	}
-	return l.peer(l.records[i]), true
+	return l.peer(l.records()[i]), true
 }
 
 func (l peerList) peer(p peerstore.Peer) models.Peer {

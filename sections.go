@@ -187,7 +187,7 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	if n.dht != nil {
 		v.Warnings = warnEach(v.Warnings, n.dht.Undecodable(), now, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
 	}
-	v.Warnings = warnEach(v.Warnings, n.trunk.NotTaken(), now, notTaken, "peers take no messages of ours")
+	v.Warnings = warnEach(v.Warnings, n.trunk.NotTaken(), now, notTaken, "peers take none of our messages")
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
@@ -198,7 +198,7 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	}
 	v.Status, v.Cause, v.Wanted = status.State, status.Cause, status.Wanted
 	if v.Profile != "tari" && n.Profile().Pattern == protocol.IX {
-		v.Warnings = append(v.Warnings, "the wire profile sends this node's key in clear when it dials")
+		v.Warnings = append(v.Warnings, "the wire profile sends this node's key unencrypted when it dials")
 	}
 	return v
 }
@@ -259,7 +259,7 @@ func refusedSource(r connpool.Refused, now time.Time) string {
 
 // notTaken returns the warning about a peer that takes no messages of this node.
 func notTaken(p actors.NotTaken, now time.Time) string {
-	return fmt.Sprintf("peer %s takes no messages of ours on %s: it ended %s substreams in a row, the last %s ago; restart that node if it is yours, else it may take them again later",
+	return fmt.Sprintf("peer %s takes none of our messages on %s: it ended %s substreams in a row, the last %s ago; restart that node if it is yours, else it may take them again later",
 		p.Peer, p.Protocol, inspect.Number(uint64(p.Times)), now.Sub(p.Last).Round(time.Second))
 }
 

@@ -87,7 +87,7 @@ func (n *Node) storeForwardDegraded() (list []string) {
 		list = append(list, "messages for other nodes cannot be stored, and are relayed only: "+sentence(t.Err))
 	}
 	if t.Full {
-		list = append(list, fmt.Sprintf("the store of messages for other nodes is full, with %s: those of the source with most make way for new ones; gamelan saf shows for whom most is stored",
+		list = append(list, fmt.Sprintf("the store of messages for other nodes is full, with %s: new ones evict those of the source with most; gamelan saf shows for whom most is stored",
 			inspect.Count(uint64(t.Messages), "message")))
 	}
 	return list

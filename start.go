@@ -123,7 +123,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		return nil, err
 	}
 	if b.profile.Pattern == protocol.IX {
-		b.logger.Warn("the wire profile sends this node's key in clear when it dials", "profile", b.profile.Name)
+		b.logger.Warn("the wire profile sends this node's key unencrypted when it dials", "profile", b.profile.Name)
 	}
 	root, err := supervisor.Start(n.trunk.System(), n.trunk.Root(), n.trunk.Tree(n.parts, b.bound), supervisor.Options{
 		Runtime: b.runtime, Logger: b.logger, Phases: actors.Phases(n.parts), StopTimeout: closeTimeout,

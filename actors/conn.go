@@ -493,7 +493,7 @@ func (a *conn) pingTimeout() time.Duration {
 
 func (e *unansweredError) Error() string {
 	if e.bytes == 0 {
-		return fmt.Sprintf("no answer to a ping within %v, and nothing else came; the peer or the way to it is gone, stands still or is too slow", e.within)
+		return fmt.Sprintf("no answer to a ping within %v, and nothing else came; the peer or the way to it is gone, stalls or is too slow", e.within)
 	}
 	return fmt.Sprintf("no answer to a ping within %v, though %s came meanwhile; what we send does not arrive, or the way is too slow", e.within, units.Bytes(e.bytes))
 }

@@ -173,7 +173,7 @@ func (x *extensions) check(m *Register) error {
 	if id == "" {
 		m.Name = handlerName
 		if x.byName(handlerName) != nil {
-			return fmt.Errorf("%w: plain messages", ErrProtocolTaken)
+			return fmt.Errorf("%w: messages of connected peers", ErrProtocolTaken)
 		}
 		return nil
 	}

@@ -130,7 +130,7 @@ func (f *floorDialer) round(c actor.Context) {
 		if !entry[peer] && !health.Admit(now, peer) {
 			continue
 		}
-		m := NewDialPeer(f.env.System, f.env.NewID(), peer, c.Self(), "connectivity, below its floor")
+		m := NewDialPeer(f.env.System, f.env.NewID(), peer, c.Self(), "connectivity, too few connections")
 		m.Automatic = true
 		f.dials[m.Token] = peer
 		c.Send(f.env.Dialer, m)

@@ -229,7 +229,7 @@ func (c *gatedConn) overtaken() error {
 	if !c.gaveWay {
 		return nil
 	}
-	return fmt.Errorf("%w: gave way to a newer set-up: %w", ErrOverloaded,
+	return fmt.Errorf("%w: replaced by a newer set-up: %w", ErrOverloaded,
 		&connpool.LimitError{Name: "MaxSetups", Limit: c.gate.gate.Stats().MaxSetups})
 }
 

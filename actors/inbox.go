@@ -338,7 +338,7 @@ func (b *inbox) stalled(c actor.Context) {
 		b.stallAt = supervisor.After(c, stallLimit-waited, stallTick{})
 		return
 	}
-	supervisor.Log(c).Warn("messages stalled for want of credit", "peer", b.peer, "why", b.holder())
+	supervisor.Log(c).Warn("messages wait: a memory limit is reached", "peer", b.peer, "why", b.holder())
 }
 
 func (b *inbox) String() string {
@@ -357,9 +357,9 @@ func (b *inbox) holder() string {
 		return fmt.Sprintf("handlers and copies for others hold %d bytes", used)
 	}
 	if b.protocol.frames() {
-		return "other peers hold the node's credit"
+		return "other peers use the node's memory limit"
 	}
-	return "other peers hold the node's credit for plain messages"
+	return "other peers use what the node's memory limit leaves to messages of connected peers"
 }
 
 // reader is the task that reads one substream.

@@ -95,13 +95,13 @@ func (m *Messaging) refusal(to *ConnRef) error {
 	case m.frames() && to.noDHT:
 		why := "it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)"
 		if to.Accepts(m.env.Plain.ID) {
-			why += ", or send it a plain message (Node.Send, or gamelan send PEER)"
+			why += ", or send straight to it (Node.Send, or gamelan send PEER)"
 		}
 		return &refusedError{why: why}
 	case !m.frames() && !to.noDHT:
-		return refused(nil, "%s is the DHT's there, and this node sends plain messages on it; %s", m.ID, leaveProfile)
+		return refused(nil, "%s is the DHT's there, and this node sends other messages on it; %s", m.ID, leaveProfile)
 	case !m.frames() && to.Accepts(protocol.PlainID):
-		return refused(nil, "it takes plain messages on %s, and this node sends them on %s; %s", protocol.PlainID, m.ID, leaveProfile)
+		return refused(nil, "it takes messages of connected peers on %s, and this node sends them on %s; %s", protocol.PlainID, m.ID, leaveProfile)
 	}
 	return nil
 }
@@ -116,13 +116,13 @@ func (m *Messaging) declined(to *ConnRef, err error) error {
 	case m.frames() || !to.ours() && (m.ID == shared || !to.Accepts(shared)):
 		return refused(err, "it does not know %s", m.ID)
 	case !to.ours() && !m.env.DHT:
-		return refused(err, "it is no node of Gamelan, and plain messages have the protocol %s; start this node without NoDHT and send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with PlainOnProfile", m.ID)
+		return refused(err, "it is no node of Gamelan, and messages to connected peers have the protocol %s; start this node without NoDHT and send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with PlainOnProfile", m.ID)
 	case !to.ours():
-		return refused(err, "it is no node of Gamelan, and plain messages have the protocol %s; send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with NoDHT and PlainOnProfile", m.ID)
+		return refused(err, "it is no node of Gamelan, and messages to connected peers have the protocol %s; send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with NoDHT and PlainOnProfile", m.ID)
 	case to.noDHT && m.ID != shared && to.Accepts(shared):
-		return refused(err, "it takes plain messages on %s, and this node sends them on %s; start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile", shared, m.ID)
+		return refused(err, "it takes messages of connected peers on %s, and this node sends them on %s; start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile", shared, m.ID)
 	}
-	return refused(err, "nothing there takes plain messages on %s; give that node a handler (WithHandler), and the same PlainID as this one", m.ID)
+	return refused(err, "nothing there takes messages of connected peers on %s; give that node a handler (WithHandler), and the same PlainID as this one", m.ID)
 }
 
 // refusedError is an ErrNotTaken that says what to change. cause is the peer's answer, or

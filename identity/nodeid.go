@@ -46,6 +46,19 @@ func ParseNodeID(s string) (NodeID, error) {
 	return NodeID(b), nil
 }
 
+// ParsePeer returns the id of a node that is given by its public key, 64 hexadecimal digits, or
+// by its id. It fails with [ErrBadKey] or, for a text of any other length, with [ErrBadNodeID].
+func ParsePeer(s string) (NodeID, error) {
+	if len(s) != 2*KeyLen {
+		return ParseNodeID(s)
+	}
+	k, err := ParsePublicKey(s)
+	if err != nil {
+		return NodeID{}, err
+	}
+	return k.NodeID(), nil
+}
+
 // String returns 26 lower-case hexadecimal digits.
 func (n NodeID) String() string { return hex.EncodeToString(n[:]) }
 

@@ -81,7 +81,7 @@ func (r Reason) String() string {
 	case ConnectionLost:
 		return "connection lost"
 	case NotTaken:
-		return "the peer takes no messages of ours"
+		return "the peer takes none of our messages"
 	}
 	return fmt.Sprintf("reason %d", uint8(r))
 }

@@ -462,7 +462,7 @@ func TestBreakerSparesWhoIsAskedFor(t *testing.T) {
 			}
 			return n
 		}
-		gamelantest.Eventually(t, 10*time.Minute, "three failures", func() bool { return tries("floor") >= 3 })
+		gamelantest.Eventually(t, 10*time.Minute, "three failures", func() bool { return tries("too few connections") >= 3 })
 		before := len(a.Inspection().Peer(dead.NodeID()).Attempts)
 		time.Sleep(110 * time.Second)
 		if got := len(a.Inspection().Peer(dead.NodeID()).Attempts); got != before {

@@ -294,7 +294,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if in := section.Inbox; in == nil || in.Dropped != 1 || !in.Full || in.Messages != 17 || in.DHTMessages != 2 || in.MaxMessagesOfKind != 15 || in.Level() != 1 {
 			t.Errorf("got %+v of the section, want it full, two kept of those over the DHT and one dropped", section.Inbox)
 		}
-		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 15 plain messages") || !strings.Contains(fmt.Sprint(section.Warnings), "1 message over the DHT was dropped") {
+		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 15 messages of connected peers") || !strings.Contains(fmt.Sprint(section.Warnings), "1 message over the DHT was dropped") {
 			t.Errorf("got warnings %q, want one that it is full and one of the drop", section.Warnings)
 		}
 		if got := strings.Count(fmt.Sprint(section.Warnings), "the inbox is full"); got != 1 {
@@ -306,7 +306,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if err := json.Unmarshal(answer.Body.Bytes(), &health); err != nil {
 			t.Fatal(err)
 		}
-		if answer.Code != 200 || !health.OK || len(health.Degraded) != 1 || !strings.HasPrefix(health.Degraded[0], "the inbox is full, with 15 plain messages") {
+		if answer.Code != 200 || !health.OK || len(health.Degraded) != 1 || !strings.HasPrefix(health.Degraded[0], "the inbox is full, with 15 messages of connected peers") {
 			t.Errorf("got /healthz %d %+v, want 200 and degraded by the full inbox", answer.Code, health)
 		}
 		value, err := to.Inspection().Sections.Value(t.Context(), "dht")

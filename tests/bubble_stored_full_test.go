@@ -45,7 +45,7 @@ func TestBubbleStoredFull(t *testing.T) {
 		check := func(what string, isFull bool, happened ...string) {
 			t.Helper()
 			synctest.Wait()
-			const text = "the store of messages for other nodes is full, with 3 messages: those of the source with most make way for new ones"
+			const text = "the store of messages for other nodes is full, with 3 messages: new ones evict those of the source with most"
 			has := func(s string) bool { return strings.HasPrefix(s, text) }
 			in := server.Inspection()
 			if got := in.Degraded(t.Context()); slices.ContainsFunc(got, has) != isFull {

@@ -215,7 +215,7 @@ func (a *inbound) relayHeard(c actor.Context, m dht.RelayHeard) {
 	}
 }
 
-var errNotPassed = fmt.Errorf("dht: nothing of this peer for others has ended for %s; a later copy is passed on", dht.StuckAfter)
+var errNotPassed = fmt.Errorf("dht: nothing of this peer for others has ended for %s; a later copy is relayed", dht.StuckAfter)
 
 var errChainPanicked = errors.New("dht: the chain panicked; the log says where")
 
@@ -471,7 +471,7 @@ func (a *inbound) String() string {
 		parts = append(parts, fmt.Sprintf("%d wait for their handlers", n-relays))
 	}
 	if relays > 0 {
-		parts = append(parts, fmt.Sprintf("%d wait to be passed on", relays))
+		parts = append(parts, fmt.Sprintf("%d wait to be relayed", relays))
 	}
 	for _, kind := range a.backlog.Stuck(a.dht.trunk.Now()) {
 		parts = append(parts, fmt.Sprintf("the handler of type %d is stuck", kind))

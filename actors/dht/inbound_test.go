@@ -435,7 +435,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		if n := len(s.forwards()); n != 5 {
 			t.Errorf("got %d with outbound, want 5: half of the credit", n)
 		}
-		if got := s.line(); !strings.Contains(got, "5 wait to be passed on") {
+		if got := s.line(); !strings.Contains(got, "5 wait to be relayed") {
 			t.Errorf("got %q, want 5 waiting", got)
 		}
 		time.Sleep(9 * time.Second)

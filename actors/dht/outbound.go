@@ -269,7 +269,7 @@ func (o *outbound) Inspect() any {
 func (o *outbound) String() string {
 	n := o.machine.Counts()
 	sends, copies := o.machine.Len()
-	text := fmt.Sprintf("%d sends, %d passed on", n.Sends, n.Relays)
+	text := fmt.Sprintf("%d sends, %d relayed", n.Sends, n.Relays)
 	if failed := n.RelayFailed.Total(); failed > 0 {
 		text += fmt.Sprintf(", %d copies of those failed", failed)
 	}

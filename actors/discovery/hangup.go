@@ -48,7 +48,7 @@ func (a *netsyncActor) hangUp(c actor.Context) {
 	wanted := a.d.Settings.Neighbours + a.d.Settings.Random
 	least := netsync.Least{Floor: a.d.Settings.Floor, Wanted: wanted, Outbound: (min(wanted, len(links)) + 1) / 2}
 	for _, id := range netsync.HangUp(now, links, least, busy) {
-		supervisor.Log(c).Debug("a connection that this node made of its own accord is not needed any more", "peer", id)
+		supervisor.Log(c).Debug("a connection that this node made by itself is no longer needed", "peer", id)
 		a.d.trunk.HangUp(id, a.uses[id].conn)
 	}
 	for id, x := range a.uses {

@@ -322,7 +322,7 @@ func (a *netsyncActor) rebootstrapped(c actor.Context, f netsync.Rebootstrapped)
 	for _, x := range f.Answers {
 		learned += x.New
 	}
-	supervisor.Log(c).Info("asked seeds and connected nodes anew, because too few connections are outbound", "n", len(f.Answers), "new", learned)
+	supervisor.Log(c).Info("asked seeds and connected nodes again, because too few connections are outbound", "n", len(f.Answers), "new", learned)
 	supervisor.Publish(c, Rebootstrapped{Asked: len(f.Answers), Learned: learned, Peers: f.Peers})
 	a.gate(c)
 	a.step(c, a.rounds, netsync.Recovered{})
@@ -353,7 +353,7 @@ func (a *netsyncActor) phase() string {
 	running, _ := a.rounds.Running()
 	switch {
 	case a.recovery.Running():
-		return "asks seeds and connected nodes anew, because too few connections are outbound"
+		return "asks seeds and connected nodes again, because too few connections are outbound"
 	case a.looking:
 		return "looks up the names of seeds"
 	case phase == netsync.Bootstrapping:

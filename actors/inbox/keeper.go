@@ -523,7 +523,7 @@ func (k *keeper) health(c actor.Context, err error) {
 	switch {
 	case err != nil:
 		if k.err == nil || k.err.Error() != err.Error() {
-			supervisor.Log(c).Error("the inbox cannot be written or read; messages keep their credit, and it is tried again", "err", err)
+			supervisor.Log(c).Error("the inbox cannot be written or read; senders wait, and it is tried again", "err", err)
 		}
 		if k.fails++; k.fails == 1 {
 			k.since = supervisor.Now(c)
@@ -562,7 +562,7 @@ func (k *keeper) String() string {
 		line = fmt.Sprintf("1 message received, %s kept", inspect.Number(uint64(s.Messages)))
 	}
 	if s.InHand > 0 {
-		line += fmt.Sprintf(", %s in hand", inspect.Number(uint64(s.InHand)))
+		line += fmt.Sprintf(", %s in progress", inspect.Number(uint64(s.InHand)))
 	}
 	switch n := s.Listeners + s.Copies; n {
 	case 0:

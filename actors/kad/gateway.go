@@ -409,7 +409,7 @@ func (a *gateway) String() string {
 		n, waiting = a.machine.Len(), a.machine.Waiting()
 	}
 	requests, _ := a.g.tokens.held()
-	line := fmt.Sprintf("%s: %s, %s under way, %s of others in work", a.g.network.Label(), state,
+	line := fmt.Sprintf("%s: %s, %s under way, %s of others in progress", a.g.network.Label(), state,
 		inspect.Count(uint64(n), "request"), inspect.Count(uint64(requests), "request"))
 	if waiting > 0 {
 		line += fmt.Sprintf(", %s until the address is proven", inspect.Count(uint64(waiting), "answer"))

@@ -437,7 +437,7 @@ func (a *server) String() string {
 		s += fmt.Sprintf(", %d handshakes", pending)
 	}
 	if a.madeWay > 0 {
-		s += fmt.Sprintf(", %d made way", a.madeWay)
+		s += fmt.Sprintf(", %d evicted", a.madeWay)
 	}
 	if a.refused > 0 {
 		s += fmt.Sprintf(", %d refused", a.refused)

@@ -44,7 +44,7 @@ func (k *keeper) report(c actor.Context) {
 	}
 	k.f.trouble.Store(&now)
 	if now.Full && !old.Full {
-		supervisor.Log(c).Warn("the store of messages for other nodes is full; those of the source with most make way for new ones", "n", now.Messages, "bytes", now.Bytes)
+		supervisor.Log(c).Warn("the store of messages for other nodes is full; new ones evict those of the source with most", "n", now.Messages, "bytes", now.Bytes)
 	}
 	if now.Full || now.Err != nil {
 		supervisor.Publish(c, StorageTroubled{now})

@@ -10,7 +10,7 @@ import (
 )
 
 type banCmd struct {
-	Peer   []string      `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or ${seed}."`
+	Peer   []string      `arg:"" peer:"" help:"A name or public key that gamelan peers lists, or ${seed}."`
 	For    time.Duration `help:"How long." default:"2h"`
 	Reason string        `help:"Why; gamelan why and gamelan peers --json show it." default:"banned by the operator"`
 }
@@ -35,7 +35,7 @@ func (c *banCmd) Run(a *app) error {
 }
 
 type unbanCmd struct {
-	Peer []string `arg:"" peer:"" help:"A name, or a node id or public key that gamelan peers lists."`
+	Peer []string `arg:"" peer:"" help:"A name or public key that gamelan peers lists."`
 }
 
 // Run makes the node lift the ban of each peer.

@@ -56,6 +56,7 @@ type cli struct {
 	DataDir string `help:"Directory of the node's identity, store and socket (default: ${data_dir})." placeholder:"DIR"`
 	Config  string `help:"Configuration file (default: the first that exists of ${config_files})." env:"GAMELAN_CONFIG" placeholder:"FILE"`
 	JSON    bool   `help:"Write JSON, for programs."`
+	Verbose bool   `short:"v" help:"Show the node ids of peers beside their names and public keys."`
 
 	Wait time.Duration `help:"How long a command waits for a node that is just starting; 0s does not wait. One that runs has at least ${patience} to answer." default:"5s" env:"GAMELAN_WAIT" placeholder:"TIME"`
 
@@ -69,7 +70,7 @@ type cli struct {
 	Listen     listenCmd     `cmd:"" help:"Show the messages that arrive."`
 	Messages   messagesCmd   `cmd:"" help:"List the messages sent over the DHT, and how they ended."`
 	Message    messageCmd    `cmd:"" help:"Show one message sent over the DHT, peer by peer."`
-	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and passed on."`
+	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and relayed."`
 	Network    networkCmd    `cmd:"" help:"How well the node has found its network: seeds, rounds, neighbours."`
 	Saf        safCmd        `cmd:"" name:"saf" help:"Stored messages: those that this node keeps for others that are away, and those that others keep for it."`
 	Kad        kadCmd        `cmd:"" name:"kad" help:"The key-value DHT: publish values and find them, list contacts, show lookups."`
@@ -128,7 +129,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
-			"strategies": api.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(config.TextType),
+			"strategies": api.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(api.TextType),
 			"dht_body": inspect.Number(api.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
 			"patience": client.Patience.String(),
 		},
@@ -165,7 +166,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		return a.fail(err)
 	}
 	k, err := parser.Parse(withoutDashes(withoutHelp(args)))
-	a.JSON = c.JSON
+	a.JSON, a.Verbose = c.JSON, c.Verbose
 	if err != nil {
 		a.JSON = a.JSON || hasFlag(args, "--json") // parsing may have stopped before it
 		return a.fail(usageOf(err))
@@ -187,7 +188,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		if err := a.locate(a.load(nil)); err != nil {
 			return a.fail(err)
 		}
-		a.Names = sync.OnceValue(a.namesOf)
+		a.Names, a.Keys = sync.OnceValue(a.namesOf), keysOf(a.ctx, a.dir, args)
 	}
 	return a.fail(k.Run(a))
 }

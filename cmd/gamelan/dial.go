@@ -8,7 +8,7 @@ import (
 )
 
 type dialCmd struct {
-	Peer []string `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or ${seed}."`
+	Peer []string `arg:"" peer:"" help:"A name or public key that gamelan peers lists, or ${seed}."`
 }
 
 // Help returns the text of gamelan dial --help below the flags.
@@ -26,7 +26,7 @@ func (c *dialCmd) Run(a *app) error {
 }
 
 type disconnectCmd struct {
-	Peer []string `arg:"" peer:"" help:"A name, or a node id or public key that gamelan conns lists."`
+	Peer []string `arg:"" peer:"" help:"A name or public key that gamelan conns lists."`
 }
 
 // Run makes the node close the connection to each peer cleanly.

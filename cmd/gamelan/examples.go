@@ -58,7 +58,7 @@ var examples = map[string][]example{
 		{"The same for a program", "gamelan message 5f1d03 --json"},
 	},
 	"gamelan dht": {
-		{"Show what the node has received, sent and passed on", "gamelan dht"},
+		{"Show what the node has received, sent and relayed", "gamelan dht"},
 		{"The same for a program", "gamelan dht --json"},
 	},
 	"gamelan network": {

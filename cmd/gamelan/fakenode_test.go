@@ -133,17 +133,17 @@ func (f fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pend
 		time.Sleep(200 * time.Millisecond) // so that the first outcome is on its way
 		os.Exit(9)
 	case body == "slow":
-		return waiting{f.slow}, nil
+		return waiting(f.slow.nextLook()), nil
 	}
 	return settled{Outcome: models.OutcomeConfirmed}, nil
 }
 
-// waiting has no outcome until somebody has looked at the peers.
-type waiting struct{ *fakeSlow }
+// waiting has no outcome until somebody looks at the peers.
+type waiting <-chan struct{}
 
 func (w waiting) Wait(ctx context.Context) models.Outcome {
 	select {
-	case <-w.peers:
+	case <-w:
 		return models.Outcome{Outcome: models.OutcomeConfirmed}
 	case <-ctx.Done():
 	case <-time.After(patience): // nobody has looked
@@ -229,12 +229,11 @@ type fakeSlow struct {
 	seen  chan struct{}
 	once  sync.Once
 
-	peers     chan struct{} // closed when somebody has looked at the peers
-	oncePeers sync.Once
+	peers chan struct{} // closed when somebody looks at the peers; nil: nobody waits for that
 }
 
 func newFakeSlow() *fakeSlow {
-	return &fakeSlow{seen: make(chan struct{}), peers: make(chan struct{})}
+	return &fakeSlow{seen: make(chan struct{})}
 }
 
 func (f *fakeSlow) send() {
@@ -254,10 +253,21 @@ func (f *fakeSlow) open() []models.Report {
 	return []models.Report{r}
 }
 
-func (f *fakeSlow) looked() {
-	f.oncePeers.Do(func() { close(f.peers) })
+// nextLook returns a channel that is closed when somebody looks at the peers.
+func (f *fakeSlow) nextLook() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.peers = make(chan struct{})
+	return f.peers
+}
+
+func (f *fakeSlow) looked() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.peers != nil {
+		close(f.peers)
+		f.peers = nil
+	}
 	if !f.begin.IsZero() {
 		f.once.Do(func() { close(f.seen) })
 	}

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -27,11 +26,11 @@ func (*listenCmd) Help() string {
 	return fmt.Sprintf("The node keeps received messages on its disk, within the settings inbox.max_bytes and inbox.max_messages, until they are acknowledged: "+
 		"listen acknowledges the messages that its reader has taken: those that are in a file or on a terminal, or were read from a pipe. "+
 		"What lies in a pipe when its reader ends comes again; only Linux tells listen what that is, and elsewhere it takes the last %s for it. Several listeners share the messages; a message that one of them has not acknowledged when it ends, or within %s, goes to another, "+
-		"so a message may be shown twice, but none is lost. When the inbox is full, plain senders wait; a message over the DHT is dropped when its peer or its author has its share of the room already. "+
+		"so a message may be shown twice, but none is lost. When the inbox is full, connected senders wait; a message over the DHT is dropped when its peer or its author has its share of the room already. "+
 		"Confirmed tells a sender that the node has read the message. A kill -9 of the node, or a loss of power, loses at most the messages of the last second, "+
 		"and those that are still on their way into the inbox, about 2 MiB for each peer and protocol. An orderly stop loses none, even if the inbox is full. "+
 		"A signed or encrypted message over the DHT is shown with its author, proven by the signature; any other one with the peer from which it came, "+
-		"which need not be the author. A message over the DHT also shows its type: %d, or one of the setting dht.types.", render.Bytes(outlet.Late), inbox.HandTimeout, config.TextType)
+		"which need not be the author. A message over the DHT also shows its type: text, or the number of one of the setting dht.types.", render.Bytes(outlet.Late), inbox.HandTimeout)
 }
 
 func (c *listenCmd) Run(a *app) error {

@@ -19,14 +19,14 @@ import (
 
 type messagesCmd struct {
 	Failed bool   `help:"Only those that have ended and that no peer has confirmed."`
-	Peer   string `help:"Only those that were sent to this peer, or stored for it: a name, a node id or public key, or the beginning of one." placeholder:"PEER"`
+	Peer   string `help:"Only those that were sent to this peer, or stored for it: a name or public key, or the beginning of one." placeholder:"PEER"`
 }
 
 // Help returns the text of gamelan messages --help below the flags.
 func (*messagesCmd) Help() string {
 	return fmt.Sprintf("Lists the messages under way, and the last %s that ended; a restart of the node forgets them. ", inspect.Number(dht.LedgerKept)) +
 		"Messages of gamelan send PEER, without --to, do not go over the DHT and are not listed: gamelan send says how each of them ended. " +
-		"Confirmed means that the peer's node has read its copy, not that the copy was passed on, has reached its destination, or was handled there."
+		"Confirmed means that the peer's node has read its copy, not that the copy was relayed, has reached its destination, or was handled there."
 }
 
 func (c *messagesCmd) Run(a *app) error {

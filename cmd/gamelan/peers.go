@@ -78,7 +78,7 @@ func firstKey(peers []string) string {
 }
 
 type peersForgetCmd struct {
-	Peer []string `arg:"" peer:"" help:"A name, or a node id or public key that gamelan peers lists."`
+	Peer []string `arg:"" peer:"" help:"A name or public key that gamelan peers lists."`
 }
 
 func (c *peersForgetCmd) Run(a *app) error {

@@ -9,7 +9,7 @@ import (
 )
 
 type pingCmd struct {
-	Peer     string        `arg:"" peer:"" help:"A name, a node id or public key that gamelan peers lists, or ${seed}."`
+	Peer     string        `arg:"" peer:"" help:"A name or public key that gamelan peers lists, or ${seed}."`
 	Count    int           `short:"c" help:"How many rounds; 0 goes on until Ctrl-C." default:"5" placeholder:"N"`
 	Interval time.Duration `help:"How long to wait between two rounds." default:"1s" placeholder:"TIME"`
 	Timeout  time.Duration `help:"How long a round may take, the first with the set-up of the connection (default: ${ping_timeout} for the answer, and for the connection as long as a dial may take)." placeholder:"TIME"`

@@ -25,7 +25,7 @@ func (*safStatusCmd) Run(a *app) error {
 }
 
 type safFetchCmd struct {
-	Peer []string `arg:"" peer:"" optional:"" help:"Peers to ask, at most 8: a name, node id or public key that gamelan peers lists, or ${seed}. The node connects to them first. Default: the connected nodes closest to this one."`
+	Peer []string `arg:"" peer:"" optional:"" help:"Peers to ask, at most 8: a name or public key that gamelan peers lists, or ${seed}. The node connects to them first. Default: the connected nodes closest to this one."`
 }
 
 // Help returns the text of gamelan saf fetch --help below the flags.
@@ -59,7 +59,7 @@ func (c *safFetchCmd) Run(a *app) error {
 }
 
 type safPurgeCmd struct {
-	To  string `help:"Delete the messages for the holder of this public key. A name or a node id is possible, too." placeholder:"KEY"`
+	To  string `help:"Delete the messages for the holder of this public key. A name is possible, too." placeholder:"KEY"`
 	All bool   `help:"Delete the messages for all."`
 	Yes bool   `help:"Do not refuse --all."`
 }

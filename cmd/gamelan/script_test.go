@@ -158,7 +158,7 @@ func runScripts(t *testing.T, files []string) {
 		"waitstored":   waitStored,
 		"waitdial":     waitDial,
 		"key":          fromID(func(i render.Identity) string { return i.PublicKey }),
-		"short":        fromID(func(i render.Identity) string { return inspect.ShortName(i.NodeID) }),
+		"short":        fromID(func(i render.Identity) string { return i.PublicKey[:16] }),
 		"lasttag":      lastTag,
 	}
 	serviceCmds(cmds)

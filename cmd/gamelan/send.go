@@ -24,13 +24,13 @@ type sendCmd struct {
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
 	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
 
-	To       string `help:"Send over the DHT, to the holder of this public key. A name, a node id or KEY::ADDRESS is possible, too, as for PEER; the node remembers that address." placeholder:"KEY"`
+	To       string `help:"Send over the DHT, to the holder of this public key. A name or KEY::ADDRESS is possible, too, as for PEER; the node remembers that address." placeholder:"KEY"`
 	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
 	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read the message, and learns its author."`
 	Clear    bool   `help:"Over the DHT: do not encrypt a message for the holder of a key, although other nodes chosen by the strategy can read it."`
 	Sign     bool   `help:"Over the DHT: sign the message, so that every reader learns its author. An encrypted message is always signed, for its receiver alone."`
 	Store    bool   `help:"Over the DHT: if the receiver is not connected, send the message to nodes near it, which may store it until the receiver is back. It is encrypted. Needs --to."`
-	Type     *int32 `help:"Over the DHT: the type of the messages, which determines their handler at the receiver. Default: ${text_type}." placeholder:"N"`
+	Type     *int32 `help:"Over the DHT: the type of the messages, which determines their handler at the receiver. Default: ${text_type}, text." placeholder:"N"`
 }
 
 // Help returns the text of gamelan send --help below the flags.

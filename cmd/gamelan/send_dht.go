@@ -20,7 +20,7 @@ const dhtSendHelp = "With --to or --strategy messages go over the DHT, as those 
 	"direct sends to the holder of the key only, and searches for it first if it is not known; closest to the connected nodes closest to the key; direct-or-closest to the holder if it is connected, else to these; " +
 	"propagate sends to nodes that pass an encrypted message on until it reaches the receiver, but keep an unencrypted one; broadcast sends to a few connected nodes at random, flood to all of them, " +
 	"random:N to N known nodes. The output has a line for each peer to which a message was sent. Confirmed means that this peer's node has read the message, " +
-	"not that it was passed on, has reached the receiver, or was handled there. " +
+	"not that it was relayed, has reached the receiver, or was handled there. " +
 	"Except with direct, an unsigned, unencrypted message is identified by its bytes: send the same text twice, and nodes drop the second copy, whoever sent the first, although they confirm it. " +
 	"With --sign each message is different. The exit code is 0 if every message was sent to at least one peer and all copies are confirmed, else 1. " +
 	"With --store a message for a receiver that is away goes to nodes near it: connected ones first, and at least two that must be dialled. " +
@@ -59,7 +59,7 @@ func (c *sendCmd) checkDHT() error {
 		return failure.Usage("leave it out", "--clear is for messages to the holder of a key that other nodes read as well")
 	case c.To != "" && s.Name != "direct" && !c.Encrypt && !c.Clear:
 		return failure.Usage("encrypt it with --encrypt, or give --clear if they may read it",
-			"%s gives the message to other nodes, which can read it and pass on only encrypted messages", s.Name)
+			"%s gives the message to other nodes, which can read it and relay only encrypted messages", s.Name)
 	case c.To != "":
 		return cmp.Or(c.checkType(), api.CheckPeer(c.To))
 	}

@@ -35,7 +35,7 @@ func (c *treeCmd) Run(a *app) error {
 	if !c.Watch {
 		c.Count = 1
 	}
-	node, part := a.client(), client.Part{Path: c.Path, Depth: c.Depth}
+	node, part := a.client(), client.Part{Path: a.actorPath(c.Path), Depth: c.Depth}
 	var before *inspect.Tree
 	for n := 1; ; n++ {
 		if c.Format == "dot" {

@@ -12,7 +12,7 @@ import (
 
 type whyCmd struct {
 	Stacks bool   `help:"Of an actor: show the stacks of its goroutines, too."`
-	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name, node id or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
+	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
 // Run shows, for a peer, the last choice that considered it and its last dials; for an
@@ -37,10 +37,11 @@ func (c *whyCmd) Run(a *app) error {
 
 // whyActor shows what an actor does.
 func whyActor(a *app, path string, withStacks bool) error {
-	node := a.client()
+	node, given := a.client(), path
+	path = a.actorPath(given)
 	actor, err := node.Actor(a.ctx, path)
 	if failure.Is(err, inspect.CodeNotFound) {
-		return failure.New(inspect.CodeNotFound, "see the peers with gamelan peers, and the actors with gamelan tree", "%q is neither a peer nor an actor", path)
+		return failure.New(inspect.CodeNotFound, "see the peers with gamelan peers, and the actors with gamelan tree", "%q is neither a peer nor an actor", given)
 	}
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ const (
 
 var outcomeTexts = [outcomes]string{
 	Accepted: "accepted", FromBanned: "from a banned peer", Ours: "our own", Unsigned: "not signed",
-	Undecodable: "undecodable", ForeignKey: "about another peer", PassedOn: "passed on by another peer",
+	Undecodable: "undecodable", ForeignKey: "about another peer", PassedOn: "relayed by another peer",
 	NoClaim: "no claim", BadClaim: "bad claim", NoAddress: "no usable address", Unasked: "not asked for",
 	WrongTarget: "from another peer than was searched for", TooOften: "too often",
 }

@@ -71,7 +71,7 @@ func TestResetInNegotiation(t *testing.T) {
 		m := n.enqueue(p, "first")
 		time.Sleep(3 * time.Second)
 		n.serves() // others are not delayed
-		if w := n.warned(p); len(w) != 1 || !strings.Contains(w[0], "takes no messages of ours") {
+		if w := n.warned(p); len(w) != 1 || !strings.Contains(w[0], "takes none of our messages") {
 			t.Errorf("got the warnings %q, want one that names the peer", w)
 		}
 		out := m.Wait(t.Context())

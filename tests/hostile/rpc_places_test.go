@@ -164,8 +164,8 @@ func TestSessionsMakeWay(t *testing.T) {
 			}
 			time.Sleep(31 * time.Second)
 		}
-		if got := n.line("services/rpc"); !strings.Contains(got, "5 made way") {
-			t.Errorf("got %q, want that 5 made way", got)
+		if got := n.line("services/rpc"); !strings.Contains(got, "5 evicted") {
+			t.Errorf("got %q, want that 5 were evicted", got)
 		}
 	})
 }
@@ -224,8 +224,8 @@ func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
 		if ran.Load() != answered.Load() {
 			t.Errorf("got %d methods run for %d calls answered", ran.Load(), answered.Load())
 		}
-		if got := n.line("services/rpc"); !strings.Contains(got, "made way") {
-			t.Errorf("got %q, want that sessions made way", got)
+		if got := n.line("services/rpc"); !strings.Contains(got, "evicted") {
+			t.Errorf("got %q, want that sessions were evicted", got)
 		}
 	}, gamelan.WithService(service))
 }

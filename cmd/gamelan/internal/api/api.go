@@ -8,9 +8,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
+// TextType is the default type of the messages that gamelan send sends over the DHT. The
+// meaning of their bytes is up to both sides, as in a plain message. Types above 1,000 are
+// not assigned.
+const TextType = 1225
+
 // Peer is the answer to an action on one peer.
 type Peer struct {
 	NodeID     string `json:"node_id"`
+	PublicKey  string `json:"public_key,omitempty"`  // "": it is not known
 	Address    string `json:"address,omitempty"`     // of a connection that was made elsewhere than at the given addresses
 	GivenError string `json:"given_error,omitempty"` // … and why these did not work
 

@@ -14,10 +14,10 @@ import (
 
 // Hints for a text that is no peer, and for an unknown peer.
 const (
-	PeerHint    = "give a name, a node id or a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"
+	PeerHint    = "give a name or a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"
 	GivenHint   = `compare KEY::ADDRESS with what "gamelan id --address" prints on the other node`
-	KnownHint   = "give a name, a node id or a public key that gamelan peers lists"
-	UnknownHint = `give a node id or a public key that gamelan peers lists, or add it with "gamelan peers add KEY::ADDRESS"`
+	KnownHint   = "give a name or a public key that gamelan peers lists"
+	UnknownHint = `give a public key that gamelan peers lists, or add it with "gamelan peers add KEY::ADDRESS"`
 )
 
 // CheckPeer refuses a text that cannot stand for a peer, before the node is asked. A peer is

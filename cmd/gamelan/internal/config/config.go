@@ -9,14 +9,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad/store"
 )
-
-// TextType is the default type of the messages that gamelan send sends over the DHT. The
-// meaning of their bytes is up to both sides, as in a plain message. Types above 1,000 are
-// not assigned.
-const TextType = 1225
 
 // Config are the values of the settings. A field of Node or DHT that is not set is zero, so
 // that the node uses its default.
@@ -92,7 +88,7 @@ func (c *Config) ForInbox() gamelan.InboxConfig {
 
 // Types returns the message types that gamelan listen shows, each once.
 func (c *Config) Types() []int32 {
-	types := []int32{TextType}
+	types := []int32{api.TextType}
 	for _, text := range c.DHTTypes {
 		if t, err := strconv.ParseInt(text, 10, 32); err == nil && !slices.Contains(types, int32(t)) {
 			types = append(types, int32(t))

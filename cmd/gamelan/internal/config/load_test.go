@@ -203,7 +203,7 @@ var wrong = map[Kind][]string{
 	Ranges:   {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/*.1.1.1/tcp/1"]`},
 	Types:    {"1", `"225"`, `["225"]`, `["x"]`, "[1.5]", "[2147483648]", "[1]", "[true]"},
 	DNSNames: {"1", `"seeds.example.org"`, "[1]", `[""]`, `["a b"]`, `["/dns4/x/tcp/1"]`, `["` + seed + `"]`},
-	NodeIDs:  {"1", `"x"`, "[1]", `["x"]`, `["` + key + `"]`},
+	Peers:    {"1", `"x"`, "[1]", `["x"]`, `["` + key[2:] + `"]`, `["` + seed + `"]`},
 	Seeds:    {"1", `"` + seed + `"`, "[1]", `["/ip4/127.0.0.1/tcp/1"]`, `["` + key + `"]`},
 }
 
@@ -554,7 +554,7 @@ func TestTheDHTOfANode(t *testing.T) {
 	if n := on.ForNode(); n.DHT == nil || n.DHT.SendPace != 300 || n.NoDHT {
 		t.Errorf("got %+v and no DHT %v, want the pace and the DHT", n.DHT, n.NoDHT)
 	}
-	if got := on.Types(); !slices.Equal(got, []int32{TextType, 225}) {
+	if got := on.Types(); !slices.Equal(got, []int32{1225, 225}) {
 		t.Errorf("got types %v, want each once, gamelan's own first", got)
 	}
 	off := load(t, "[dht]\nenabled = false\nsend_pace = 300").Config

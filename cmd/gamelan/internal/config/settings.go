@@ -3,7 +3,6 @@ package config
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +29,7 @@ const (
 	Seeds    Kind = "list of peers"    // KEY::ADDRESS
 	Networks Kind = "list of networks" // 10.0.0.0/8
 	Ranges   Kind = "list of ranges"   // of multiaddrs, see address.ParseRange
-	NodeIDs  Kind = "list of node ids"
+	Peers    Kind = "list of public keys"
 	Types    Kind = "list of message types" // whole numbers of 32 bits
 	DNSNames Kind = "list of DNS names"
 )
@@ -84,7 +83,7 @@ var nodeSettings = []Setting{
 	},
 	{
 		Key: "node.listen", Kind: Addrs, Names: []string{"nowhere"}, Most: 16, Flag: "listen", Example: `["/ip4/0.0.0.0/tcp/18189"]`,
-		Dynamic: "on localnet a free loopback port, kept for the next start, else port 18189 of all interfaces; behind Tor a free loopback port, behind a proxy nowhere",
+		Dynamic: "on localnet a free port, kept for the next start, on loopback, or with a seed elsewhere where the way to it leaves; else port 18189 of all interfaces; behind Tor a free loopback port, behind a proxy nowhere",
 		Doc:     `Addresses to listen on. "nowhere" alone makes a node that only dials.`,
 		at:      func(c *Config) any { return &c.Node.Listen },
 	},
@@ -118,13 +117,13 @@ var nodeSettings = []Setting{
 	},
 	{
 		Key: "node.plain_on_profile", Kind: Switch, Flag: "plain-on-profile", Example: `true`,
-		Doc: "Uses the network's own messaging protocol, t/msg/0.1, for plain messages instead of gamelan's, to exchange them with nodes of Tari's comms library that run without a DHT. It needs dht.enabled = false. Other nodes of gamelan exchange plain messages with this one only if they have the same setting.",
+		Doc: "Sends messages to connected peers on the network's own protocol, t/msg/0.1. For nodes of Tari's comms library that run without a DHT. It needs dht.enabled = false. Other nodes of gamelan hear this one only if they have the same setting.",
 		at:  func(c *Config) any { return &c.Node.PlainOnProfile },
 	},
 	{
 		Key: "node.plain_protocol", Kind: Text, Most: protocol.MaxID, Example: `"myapp/msg/1"`,
 		Dynamic: "gamelan/msg/1",
-		Doc:     "Protocol of plain messages, printable ASCII without a comma. Only nodes with the same protocol exchange plain messages.",
+		Doc:     "Protocol of messages to connected peers, printable ASCII without a comma. Only nodes with the same protocol exchange them.",
 		at:      func(c *Config) any { return &c.Node.PlainID },
 	},
 }
@@ -147,7 +146,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "connections.max_setups", Kind: Count, Least: 1, Most: 10_000, Example: `50`,
-		Doc: "Greatest number of inbound connections in their set-up. A further one replaces the least advanced set-up of the source that has most of them, if it is over 250 ms old; otherwise the new one is refused.",
+		Doc: "Greatest number of inbound connections that are not ready yet. A further one replaces the least advanced of the source that has most of them, if that is over 250 ms old. Otherwise the new one is refused.",
 		at:  func(c *Config) any { return &c.Node.MaxSetups },
 	},
 	{
@@ -162,7 +161,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "connections.floor", Kind: Count, Least: -1, Most: 1_000, Example: `12`,
-		Doc: "Number of connected nodes below which the node dials other known nodes automatically; 0 or -1 for none.",
+		Doc: "Least number of connected nodes: with fewer the node dials others by itself. 0 or -1 is none.",
 		at:  func(c *Config) any { return &c.Node.Floor },
 	},
 	{
@@ -172,7 +171,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "connections.max_setups_per_source", Kind: Count, Least: 1, Most: 10_000, Example: `2`,
-		Doc: "Greatest number of set-ups at once from one IPv4 address or IPv6 /64.",
+		Doc: "Greatest number of inbound connections from one IPv4 address or IPv6 /64 that are not ready yet.",
 		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSource },
 	},
 	{
@@ -182,12 +181,12 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "connections.max_setups_per_subnet", Kind: Count, Least: 1, Most: 10_000, Example: `8`,
-		Doc: "Greatest number of set-ups at once from one IPv4 /24 or IPv6 /48.",
+		Doc: "Greatest number of inbound connections from one IPv4 /24 or IPv6 /48 that are not ready yet.",
 		at:  func(c *Config) any { return &c.Node.MaxSetupsPerSubnet },
 	},
 	{
 		Key: "connections.max_setup_rate_per_source", Kind: Count, Least: 1, Most: 1_000_000, Example: `30`,
-		Doc: "Most set-ups from one IPv4 address or IPv6 /64 that begin in a minute, on average; after a pause as many at once. From one IPv4 /24 or IPv6 /48 four times as many. Loopback and exempt sources have no such limit.",
+		Doc: "Most inbound connections from one IPv4 address or IPv6 /64 that begin in a minute, on average. After a pause as many may begin at once. From one IPv4 /24 or IPv6 /48 come four times as many. Loopback and exempt sources have no such limit.",
 		at:  func(c *Config) any { return &c.Node.MaxSetupRatePerSource },
 	},
 	{
@@ -206,8 +205,8 @@ var otherSettings = []Setting{
 		at:  func(c *Config) any { return &c.Node.ExcludeDial },
 	},
 	{
-		Key: "connections.allow", Kind: NodeIDs, Most: 1000, Reload: true, Example: `["73e66fe1303c455935f1c9eec3"]`,
-		Doc: "Peers that are never banned: not for an offence, not on request and not by an import. An earlier ban is lifted.",
+		Key: "connections.allow", Kind: Peers, Most: 1000, Reload: true, Example: `["e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76"]`,
+		Doc: "Peers that are never banned: not for an offence, not on request and not by an import. An earlier ban is lifted. Node ids are possible, too.",
 		at:  func(c *Config) any { return &c.Node.Allow },
 	},
 	{
@@ -234,12 +233,12 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "limits.node_credit", Kind: Size, Least: 1 << 20, Most: 1 << 40, Example: `"512MiB"`,
-		Doc: "Bytes of messages in work in the whole node, half for each direction. It must be at least eight times limits.peer_credit.",
+		Doc: "Bytes of unfinished messages in the whole node, half for each direction. It must be at least eight times limits.peer_credit.",
 		at:  func(c *Config) any { return &c.Node.NodeCredit },
 	},
 	{
 		Key: "limits.peer_credit", Kind: Size, Least: 1 << 10, Most: 1 << 30, Example: `"2MiB"`,
-		Doc: "Bytes of messages in work with one peer in one direction; a message counts as its length plus 256. When they are used up, further messages wait.",
+		Doc: "Bytes of unfinished messages with one peer in one direction; a message counts as its length plus 256. When they are used up, further messages wait.",
 		at:  func(c *Config) any { return &c.Node.PeerCredit },
 	},
 	{
@@ -269,12 +268,12 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "dht.enabled", Kind: Switch, Flag: "dht", Example: `false`,
-		Doc: "Makes the node take part in the DHT, which routes messages over several nodes. Nodes of gamelan send no DHT messages to a node without it, but exchange plain messages with it.",
+		Doc: "Makes the node take part in the DHT, which routes messages over several nodes. Nodes of gamelan send no DHT messages to a node without it, but exchange messages with it while they are connected.",
 		at:  func(c *Config) any { return &c.DHTEnabled },
 	},
 	{
 		Key: "dht.types", Kind: Types, Most: 64, Example: `[225]`,
-		Doc: "Types of messages over the DHT that gamelan listen shows beside " + strconv.Itoa(TextType) + ", the type of gamelan send. The node drops messages of types without a receiver here.",
+		Doc: "Types of messages over the DHT that gamelan listen shows beside text, the type of gamelan send. The node drops messages of types without a receiver here.",
 		at:  func(c *Config) any { return &c.DHTTypes },
 	},
 	{
@@ -294,7 +293,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "dht.relay_bytes", Kind: Size, Least: 1, Most: dht.MaxRelayBytes, Example: `"64MiB"`,
-		Doc: "Bytes of messages for other nodes that are passed on within a minute for one source: an IPv4 address, an IPv6 /64, or, for connections such as Tor's where the address means nothing, one peer. Further messages are dropped.",
+		Doc: "Bytes of messages for other nodes that are relayed within a minute for one source. A source is an IPv4 address or an IPv6 /64; for connections such as Tor's, whose address means nothing, it is one peer. Further messages are dropped.",
 		at:  func(c *Config) any { return &c.DHT.RelayBytes },
 	},
 	{
@@ -314,7 +313,7 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "dht.propagation", Kind: Count, Least: 1, Most: 1_000, Example: `10`,
-		Doc: "Number of connected nodes to which a message for another destination is passed on.",
+		Doc: "Number of connected nodes to which a message for another destination is relayed.",
 		at:  func(c *Config) any { return &c.DHT.Propagation },
 	},
 	{
@@ -456,7 +455,7 @@ var otherSettings = []Setting{
 	}, func(l *saf.Limits) any { return &l.DestinationBytes }),
 	storeLimit(Setting{
 		Key: "saf.max_pair_messages", Kind: Count, Example: `200`,
-		Doc: "Most messages for one receiver that one connected peer has brought. At this limit they make way for each other, and not what other peers have brought.",
+		Doc: "Most messages for one receiver that one connected peer has brought. At this limit they evict each other, and nothing that other peers have brought.",
 	}, func(l *saf.Limits) any { return &l.PairMessages }),
 	storeLimit(Setting{
 		Key: "saf.max_pair_bytes", Kind: Size, Example: `"8MiB"`,
@@ -510,12 +509,12 @@ var otherSettings = []Setting{
 	},
 	{
 		Key: "inbox.max_bytes", Kind: Size, Least: gamelan.InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody, true), Most: 1 << 40, Example: `"1GiB"`,
-		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Plain messages take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too; one whose peer has half of what is free for them already, or whose author a quarter, is dropped and counted as inbox full, and so is one larger than half of that. The least value has room for the largest message over the DHT when nothing else is kept.",
+		Doc: "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Messages of connected peers take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too. A peer has at most half of what is free for them, an author a quarter; further ones are dropped and counted as inbox full. The least value has room for the largest message over the DHT when nothing else is kept.",
 		at:  func(c *Config) any { return &c.Inbox.MaxBytes },
 	},
 	{
 		Key: "inbox.max_messages", Kind: Count, Least: 1, Most: 10_000_000, Example: `10000`,
-		Doc: "Number of messages on the disk that are not acknowledged yet. Plain messages, and those over the DHT, take shares of it as of max_bytes. Each takes about 60 bytes of memory, and up to 300 over the DHT if every one has another author.",
+		Doc: "Number of messages on the disk that are not acknowledged yet. Messages of connected peers, and those over the DHT, take shares of it as of max_bytes. Each takes about 60 bytes of memory, and up to 300 over the DHT if every one has another author.",
 		at:  func(c *Config) any { return &c.Inbox.MaxMessages },
 	},
 	{
@@ -647,7 +646,7 @@ func (s *Setting) List() bool { return s.Kind.list() }
 
 func (k Kind) list() bool {
 	switch k {
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
+	case Addrs, Seeds, Networks, Ranges, Peers, Types, DNSNames:
 		return true
 	}
 	return false

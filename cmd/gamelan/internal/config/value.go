@@ -39,7 +39,7 @@ func (s *Setting) parse(raw any) (any, error) {
 			return nil, fmt.Errorf("it is %s", typeName(raw))
 		}
 		return b, nil
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
+	case Addrs, Seeds, Networks, Ranges, Peers, Types, DNSNames:
 		return s.parseList(raw)
 	}
 	text, ok := raw.(string)
@@ -194,8 +194,8 @@ func (s *Setting) checkElement(text string) error {
 		_, err = netip.ParsePrefix(text)
 	case Ranges:
 		_, err = address.ParseRange(text)
-	case NodeIDs:
-		_, err = identity.ParseNodeID(text)
+	case Peers:
+		_, err = identity.ParsePeer(text)
 	case Types:
 		err = errNoNumber
 	case DNSNames:
@@ -214,8 +214,8 @@ func (s *Setting) element() string {
 		return "network such as 10.0.0.0/8"
 	case Ranges:
 		return "multiaddr, range of them or network"
-	case NodeIDs:
-		return "node id"
+	case Peers:
+		return "public key"
 	case Types:
 		return "whole number without quotes"
 	case DNSNames:
@@ -236,7 +236,7 @@ func (s *Setting) fromText(text string) any {
 		if b, err := strconv.ParseBool(text); err == nil {
 			return b
 		}
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
+	case Addrs, Seeds, Networks, Ranges, Peers, Types, DNSNames:
 		var list []any
 		for e := range strings.SplitSeq(text, ",") {
 			if e = strings.TrimSpace(e); e != "" {
@@ -298,8 +298,8 @@ func (s *Setting) expected() string {
 		return "a list of networks such as 10.0.0.0/8, " + s.Range()
 	case Ranges:
 		return "a list of multiaddrs, ranges and networks, " + s.Range()
-	case NodeIDs:
-		return "a list of node ids, " + s.Range()
+	case Peers:
+		return "a list of public keys, " + s.Range()
 	case Types:
 		return "a list of whole numbers, " + s.Range()
 	case DNSNames:
@@ -319,7 +319,7 @@ func (s *Setting) Range() string {
 		return "from " + formatDuration(time.Duration(s.Least)) + " to " + formatDuration(time.Duration(s.Most))
 	case Choice:
 		return strings.Join(s.Choices, ", ")
-	case Addrs, Seeds, Networks, Ranges, NodeIDs, Types, DNSNames:
+	case Addrs, Seeds, Networks, Ranges, Peers, Types, DNSNames:
 		return fmt.Sprintf("at most %d", s.Most)
 	case Text:
 		return fmt.Sprintf("at most %d bytes of printable ASCII", s.Most)

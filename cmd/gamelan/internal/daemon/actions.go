@@ -23,7 +23,7 @@ func addPeer(n *gamelan.Node) func(context.Context, string) (any, error) {
 		if err != nil {
 			return nil, errors.New(failure.Text(err))
 		}
-		return api.Peer{NodeID: id.String()}, nil
+		return peerAnswer(n, id), nil
 	}
 }
 
@@ -94,8 +94,17 @@ func banPeer(n *gamelan.Node) inspect.PeerAction {
 	}}
 }
 
+// peerAnswer returns the answer to an action on a peer: who it is.
+func peerAnswer(n *gamelan.Node, id identity.NodeID) api.Peer {
+	answer := api.Peer{NodeID: id.String()}
+	if p, ok := n.Peers().Get(id); ok {
+		answer.PublicKey = p.Key.String()
+	}
+	return answer
+}
+
 // onPeer returns an action that calls do. It finds the peer as for a message, and answers
-// with its id.
+// with its ids.
 func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.NodeID, url.Values) error) inspect.PeerAction {
 	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
 		text, err := nodeSender{n}.find(ctx, peer)
@@ -103,12 +112,13 @@ func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.
 			return nil, notFound(err, api.UnknownHint)
 		}
 		id, err := identity.ParseNodeID(text)
+		answer := peerAnswer(n, id) // do may forget it
 		if err == nil {
 			err = do(ctx, id, v)
 		}
 		if err != nil {
 			return nil, errors.New(failure.Text(err))
 		}
-		return api.Peer{NodeID: text}, nil
+		return answer, nil
 	}}
 }

@@ -124,7 +124,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 		d.removeIdentity()
 		return notStarted(d.inForce(), err)
 	}
-	allowed, err := parseNodeIDs(cfg.Allow)
+	allowed, err := parsePeers(cfg.Allow)
 	if err == nil {
 		err = d.openKad(outer)
 	}

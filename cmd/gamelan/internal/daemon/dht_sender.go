@@ -10,7 +10,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -61,7 +60,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	if !s.node.DHT().Enabled() {
 		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: "this node has no DHT", Hint: api.NoDHTHint}
 	}
-	m := dht.Message{Type: config.TextType, Encrypt: r.Encrypt, Sign: r.Sign, Limit: r.Timeout}
+	m := dht.Message{Type: api.TextType, Encrypt: r.Encrypt, Sign: r.Sign, Limit: r.Timeout}
 	if r.Type != nil {
 		m.Type = *r.Type
 	}
@@ -131,7 +130,7 @@ func (s dhtSender) receiver(ctx context.Context, text string) (key identity.Publ
 	case errors.Is(err, errItself):
 		return key, toItself()
 	case err != nil:
-		return key, notFound(err, "give a public key, a node id that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it")
+		return key, notFound(err, "give a public key, a name that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it")
 	}
 	id, err := identity.ParseNodeID(known)
 	if err != nil {

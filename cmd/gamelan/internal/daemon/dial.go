@@ -25,7 +25,7 @@ func dialPeer(n *gamelan.Node) inspect.PeerAction {
 		if err != nil {
 			return nil, dialFailed(peer, err)
 		}
-		v := api.Peer{NodeID: id.String()}
+		v := peerAnswer(n, id)
 		if !had && strings.Contains(peer, "::") {
 			v.Address, v.GivenError = elsewhere(n, conn)
 		}

@@ -117,18 +117,18 @@ func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 
 // setAllowed sets the peers on the allow list.
 func (d *daemon) setAllowed(ctx context.Context, texts []string) error {
-	ids, err := parseNodeIDs(texts)
+	ids, err := parsePeers(texts)
 	if err != nil {
 		return err
 	}
 	return d.allowed.replace(ctx, ids)
 }
 
-func parseNodeIDs(texts []string) ([]identity.NodeID, error) {
+func parsePeers(texts []string) ([]identity.NodeID, error) {
 	ids := make([]identity.NodeID, len(texts))
 	for i, t := range texts {
 		var err error
-		if ids[i], err = identity.ParseNodeID(t); err != nil {
+		if ids[i], err = identity.ParsePeer(t); err != nil {
 			return nil, err
 		}
 	}

@@ -90,7 +90,7 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		}
 	}
 	for _, m := range history.NotTaken {
-		w.NotTaken = append(w.NotTaken, failure.OneLine(fmt.Sprintf("It takes no messages of ours on %s: it ended %s in a row, the last at %s (%v)",
+		w.NotTaken = append(w.NotTaken, failure.OneLine(fmt.Sprintf("It takes none of our messages on %s: it ended %s in a row, the last at %s (%v)",
 			m.Protocol, inspect.Count(uint64(m.Times), "substream"), m.Last.Local().Format(time.TimeOnly), m.Err)))
 	}
 	for _, d := range history.Attempts {

@@ -33,7 +33,9 @@ func Run(ctx context.Context, out *render.Output, messages int) error {
 		return err
 	}
 	defer d.close()
-	show := &demoPrinter{out}
+	named := *out
+	named.Names = d.names
+	show := &demoPrinter{&named}
 	show.nodes(d)
 	stop := show.progress(uint64(messages), d.done.Load)
 	r, err := d.run(ctx, messages)
@@ -97,6 +99,15 @@ func startDemo(ctx context.Context, logger *slog.Logger) (*demo, error) {
 		}
 	}
 	return d, nil
+}
+
+// names returns the names of the nodes.
+func (d *demo) names() render.NamesOf {
+	all := render.NamesOf{}
+	for _, n := range d.nodes {
+		all[n.secret.NodeID().String()] = n.name
+	}
+	return all
 }
 
 // start starts a node with the identity and the record of who, which knows the seeds.

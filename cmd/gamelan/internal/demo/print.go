@@ -20,10 +20,13 @@ func (p *demoPrinter) nodes(d *demo) {
 	}
 	fmt.Fprintln(p.Out, "Three nodes in this process, talking over TCP:")
 	for _, n := range d.nodes {
-		fmt.Fprintf(p.Out, "  %-5s %s  %s\n", n.name, n.node.ID().Short(), n.node.Addresses()[0])
+		fmt.Fprintf(p.Out, "  %-5s %s  %s\n", n.name, n.node.PublicKey().String()[:keyShown], n.node.Addresses()[0])
 	}
 	fmt.Fprintf(p.Out, "\n%s sends to %s and %s. Halfway, its connection actor to %[2]s is killed.\n", d.nodes[0].name, d.nodes[1].name, d.nodes[2].name)
 }
+
+// keyShown is how many digits of a public key are shown.
+const keyShown = 16
 
 // treeWidth is where the lines of the tree are cut, in characters.
 const treeWidth = 100
@@ -95,7 +98,7 @@ func (p *demoPrinter) result(r *demoResult) error {
 
 func (p *demoPrinter) story(r *demoResult) error {
 	out := p.Out
-	fmt.Fprintf(out, "\nKilled    %s\nHealed    %s, %s later\n", shortPath(r.Crash.Killed), shortPath(r.Crash.New), r.Crash.After.Round(100*time.Microsecond))
+	fmt.Fprintf(out, "\nKilled    %s\nHealed    %s, %s later\n", p.path(r.Crash.Killed), p.path(r.Crash.New), r.Crash.After.Round(100*time.Microsecond))
 	fmt.Fprintln(out, "\nEvery message has exactly one outcome:")
 	rows := [][]string{{"  TO", "SENT", "CONFIRMED", "IN DOUBT", "FAILED", "RECEIVED", "TWICE", "OUT OF ORDER", "CONFIRMED BUT LOST"}}
 	sent := 0
@@ -114,6 +117,7 @@ func (p *demoPrinter) story(r *demoResult) error {
 	fmt.Fprintf(out, "\n%s sent %s a message on which its handler, an actor like yours, panics. It was restarted,\nand had handled the next message %s later.\n",
 		r.Peers[0].Name, r.Sender, r.Bug.After.Round(100*time.Microsecond))
 	fmt.Fprintf(out, "\n%s's actors, healed:\n", r.Sender)
+	p.PeersNamed(r.Tree.Branches)
 	var tree strings.Builder
 	if err := inspect.Text(&tree, r.Tree, inspect.TextOptions{Colour: p.Colour(), Width: treeWidth}); err != nil {
 		return err
@@ -134,13 +138,10 @@ func (p *demoPrinter) story(r *demoResult) error {
 	return nil
 }
 
-// shortPath returns a path as the tree prints it.
-func shortPath(path string) string {
-	parts := strings.Split(path, "/")
-	for i := range parts {
-		parts[i] = inspect.ShortName(parts[i])
-	}
-	return strings.Join(parts, "/")
+// path returns the path of an actor as the tree prints it, below the node's system of actors.
+func (p *demoPrinter) path(full string) string {
+	_, path, _ := strings.Cut(full, "/")
+	return p.ActorNamed(path)
 }
 
 func size(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -20,33 +20,33 @@ func ShowActor(o *Output, a Actor, stacks bool, failure *inspect.Stack) error {
 	if o.JSON {
 		return o.PrintJSON(a)
 	}
-	_, err := fmt.Fprint(o.Out, o.wrap(actorText(a, stacks, failure), sentenceIndent))
+	_, err := fmt.Fprint(o.Out, o.wrap(o.actorText(a, stacks, failure), sentenceIndent))
 	if n := len(a.Stacks); err == nil && n > 0 && !stacks {
-		o.Note("See the stacks of its goroutines with \"%s\".", o.Command("why --stacks "+a.ID))
+		o.Note("See the stacks of its goroutines with \"%s\".", o.Command("why --stacks "+o.ActorNamed(a.ID)))
 	}
 	return err
 }
 
-func actorText(w Actor, stacks bool, failed *inspect.Stack) string {
+func (o *Output) actorText(w Actor, stacks bool, failed *inspect.Stack) string {
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		b.WriteString(inspect.Escape(fmt.Sprintf(format, args...)) + "\n")
 	}
 	age := func(ms int64) time.Duration { return (time.Duration(ms) * time.Millisecond).Round(time.Millisecond) }
-	line("%s is %s.", w.ID, w.State)
+	line("%s is %s.", o.ActorNamed(w.ID), w.State)
 	if w.Current != nil {
-		line("In hand for %s: %s.", age(w.Current.AgeMS), w.Current.MessageType)
+		line("In progress for %s: %s.", age(w.Current.AgeMS), w.Current.MessageType)
 	}
 	line("Waiting: %s; handled: %s; restarts: %d.", inspect.Count(uint64(w.Mailbox.Depth), "message"), inspect.Number(w.Processed), w.Restarts)
 	for _, t := range w.Tasks {
-		line("Task %s for %s.", t.Name, age(t.AgeMS))
+		line("Task %s for %s.", o.Named(t.Name), age(t.AgeMS))
 	}
 	if w.LastFailure != nil {
 		where := ""
 		if w.LastFailure.Where != "" {
 			where = " at " + w.LastFailure.Where
 		}
-		line("Failed last at %s: %s%s.", w.LastFailure.At.Local().Format(time.TimeOnly), w.LastFailure.Reason, where)
+		line("Failed last at %s: %s%s.", w.LastFailure.At.Local().Format(time.TimeOnly), o.Named(w.LastFailure.Reason), where)
 	}
 	shown := w.Stacks
 	if !stacks {

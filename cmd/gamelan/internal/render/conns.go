@@ -21,14 +21,14 @@ func Connections(o *Output, conns []models.Connection, closed bool) error {
 		}
 		return nil
 	}
-	rows := [][]string{{"NODE ID", "DIRECTION", "AGE", "RTT", "PROTECTED BY", "ADDRESS"}}
+	rows := [][]string{{"PEER", "DIRECTION", "AGE", "RTT", "PROTECTED BY", "ADDRESS"}}
 	if closed {
-		rows = [][]string{{"NODE ID", "DIRECTION", "LASTED", "ENDED", "BY", "WHY"}}
+		rows = [][]string{{"PEER", "DIRECTION", "LASTED", "ENDED", "BY", "WHY"}}
 	}
 	now := time.Now()
 	for _, c := range conns {
 		age := (time.Duration(c.AgeMS) * time.Millisecond).Round(time.Second).String()
-		row := []string{c.Peer[:min(16, len(c.Peer))], c.Direction, age}
+		row := []string{o.Who(c.Peer), c.Direction, age}
 		if closed {
 			row = append(row, c.ClosedAt.Local().Format(time.TimeOnly), c.ClosedBy, c.CloseReason)
 		} else {
@@ -36,7 +36,7 @@ func Connections(o *Output, conns []models.Connection, closed bool) error {
 		}
 		rows = append(rows, row)
 	}
-	return o.Table(o.withNames(rows, func(i int) string { return conns[i].Peer }))
+	return o.Table(rows)
 }
 
 // sign returns the last sign of life of a connection: how long it has been silent if an answer

@@ -20,13 +20,13 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 		line("dht", "%s", dhtText(d))
 		return b.print(o)
 	}
-	plain := "; there are no plain messages"
+	plain := "; there are no other messages"
 	if d.PlainProtocol != "" {
-		plain = "; plain messages have " + d.PlainProtocol
+		plain = "; messages to connected peers have " + d.PlainProtocol
 	}
 	line("dht", "on, with the protocol %s%s", d.Protocol, plain)
 	if d.Forwarding {
-		line("forwarding", "messages for others are passed on")
+		line("forwarding", "messages for others are relayed")
 	} else {
 		line("forwarding", "of Joins only: other messages for others are dropped")
 	}
@@ -56,7 +56,7 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 		}
 		line("sent", "%s", text)
 		line("under way", "%s, %s without an outcome", inspect.Count(uint64(o.OpenSends), "message"), copiesText(uint64(o.OpenCopies)))
-		line("passed on", "%s", passedText(o))
+		line("relayed", "%s", passedText(o))
 		if text := lostText(o); text != "" {
 			line("", "%s", text)
 		}
@@ -87,7 +87,7 @@ func limitLines(d *models.DHT) (lines []string) {
 	if r := d.Relayed; r != nil {
 		text := Bytes(r.Limit) + " for others of a source in a minute"
 		if r.Refused > 0 {
-			text += fmt.Sprintf(": %s more were not passed on", Bytes(int64(r.Refused)))
+			text += fmt.Sprintf(": %s more were not relayed", Bytes(int64(r.Refused)))
 		}
 		lines = append(lines, text)
 	}
@@ -104,11 +104,11 @@ func passedText(o *models.DHTOutbound) string {
 	text += "; " + inspect.Number(o.Dropped) + " dropped: "
 	switch busy := o.Dropped - o.Nobody; {
 	case busy == 0:
-		return text + "there was no peer to pass them on to"
+		return text + "there was no peer to relay them to"
 	case o.Nobody == 0:
 		return text + "too much was under way"
 	default:
-		return text + inspect.Number(o.Nobody) + " without a peer to pass them on to, " + inspect.Number(busy) + " while too much was under way"
+		return text + inspect.Number(o.Nobody) + " without a peer to relay them to, " + inspect.Number(busy) + " while too much was under way"
 	}
 }
 
@@ -140,7 +140,7 @@ func typesText(types []int32) string {
 	}
 	texts := make([]string, len(types))
 	for i, t := range types {
-		texts[i] = fmt.Sprint(t)
+		texts[i] = strings.TrimPrefix(typeText(t), "type ")
 	}
 	return strings.Join(texts, ", ")
 }
@@ -175,7 +175,7 @@ func dhtText(d *models.DHT) string {
 	}
 	text := "on: " + inspect.Count(in, "message") + " received"
 	if o := d.Outbound; o != nil {
-		text += ", " + inspect.Number(o.Sends) + " sent, " + inspect.Number(o.Passed) + " passed on"
+		text += ", " + inspect.Number(o.Sends) + " sent, " + inspect.Number(o.Passed) + " relayed"
 		if o.OpenSends > 0 {
 			text += ", " + inspect.Number(uint64(o.OpenSends)) + " under way"
 		}

@@ -75,7 +75,7 @@ func TestNoControlSequenceIsShown(t *testing.T) {
 			return Why(o, w)
 		},
 		"why of an actor": func(o *Output) error {
-			_, err := o.Out.Write([]byte(actorText(poisonOf[Actor](), true, nil)))
+			_, err := o.Out.Write([]byte(o.actorText(poisonOf[Actor](), true, nil)))
 			return err
 		},
 	} {

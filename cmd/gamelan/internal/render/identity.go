@@ -50,18 +50,30 @@ func Made(o *Output, dir string, i Identity) error {
 	if o.JSON {
 		return o.PrintJSON(i)
 	}
-	_, err := fmt.Fprintf(o.Out, "Made a new identity in %s.\n  node id     %s\n  public key  %s\n  network     %s\nNext: %s\n",
-		dir, i.NodeID, i.PublicKey, i.Network, o.Command("node"))
+	fmt.Fprintf(o.Out, "Made a new identity in %s.\n", dir)
+	for line := range strings.Lines(o.keyLines(i.PublicKey, i.NodeID) + "network     " + i.Network + "\n") {
+		fmt.Fprint(o.Out, "  ", line)
+	}
+	_, err := fmt.Fprintf(o.Out, "Next: %s\n", o.Command("node"))
 	return err
 }
 
-// ShowIdentity writes the node's identity and its addresses.
+// keyLines returns a line with a public key, and with Verbose one with the node id.
+func (o *Output) keyLines(key, nodeID string) string {
+	text := fmt.Sprintf("public key  %s\n", key)
+	if o.Verbose {
+		text += fmt.Sprintf("node id     %s\n", nodeID)
+	}
+	return text
+}
+
+// ShowIdentity writes the node's identity and its addresses, the best first.
 func ShowIdentity(o *Output, i Identity) error {
 	if o.JSON {
 		return o.PrintJSON(i)
 	}
-	fmt.Fprintf(o.Out, "node id     %s\npublic key  %s\nnetwork     %s\n", i.NodeID, i.PublicKey, i.Network)
-	for _, s := range i.Seeds {
+	fmt.Fprintf(o.Out, "%snetwork     %s\n", o.keyLines(i.PublicKey, i.NodeID), i.Network)
+	for _, s := range bestFirst(i.Seeds) {
 		fmt.Fprintf(o.Out, "address     %s\n", s)
 	}
 	switch {

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -53,19 +54,20 @@ func Received(o *Output, w io.Writer, m *models.Message, form Form) error {
 // message. A signature proves the author of a message over the DHT; without one only the
 // peer from which it came is known.
 func originText(o *Output, m *models.Message) string {
-	peer := o.Who(m.Peer)
 	d := m.DHT
 	if d == nil {
-		return peer
+		return o.who(m.Peer, m.From, shortID)
 	}
-	text := o.Who(d.Origin) + ", signed"
-	switch {
+	var text string
+	switch author := o.who(d.Origin, m.From, shortID); {
 	case d.Origin == "":
-		text = "unsigned, from " + peer
+		text = "unsigned, from " + o.Who(m.Peer)
 	case d.Encrypted:
-		text = o.Who(d.Origin) + ", encrypted"
+		text = author + ", encrypted"
+	default:
+		text = author + ", signed"
 	}
-	text += ", type " + strconv.Itoa(int(d.Type))
+	text += ", " + typeText(d.Type)
 	if d.Tag != "" {
 		text += ", tag " + d.Tag
 	}
@@ -76,6 +78,14 @@ func originText(o *Output, m *models.Message) string {
 		text += ", copy " + inspect.Number(uint64(d.Copies))
 	}
 	return text
+}
+
+// typeText returns the type of a message over the DHT: text, or its number.
+func typeText(t int32) string {
+	if t == api.TextType {
+		return "text"
+	}
+	return "type " + strconv.Itoa(int(t))
 }
 
 func bodyText(b []byte) string {

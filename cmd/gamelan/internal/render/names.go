@@ -1,11 +1,12 @@
 package render
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Name is a name of a peer.
@@ -30,7 +31,7 @@ func Names(o *Output, all []Name) error {
 	return o.Table(rows)
 }
 
-// shortID is the number of digits of a node id that is shown short.
+// shortID is the number of digits that are shown of a public key, and of a node id.
 const shortID = 16
 
 // NamesOf are the names of peers by their node ids.
@@ -44,101 +45,135 @@ func (o *Output) name(id string) string {
 	return o.Names()[id]
 }
 
-// withNames adds the names as the first column of a table, unless no row has one. id returns
-// the node id of the peer in a row, counted from 0 without the heading.
-func (o *Output) withNames(rows [][]string, id func(i int) string) [][]string {
-	all, some := [][]string{append([]string{"NAME"}, rows[0]...)}, false
-	for i, r := range rows[1:] {
-		name := o.name(id(i))
-		some = some || name != ""
-		all = append(all, append([]string{orDash(name)}, r...))
+// key returns the public key of a peer, or "" if it is not known.
+func (o *Output) key(id string) string {
+	if o.Keys == nil || id == "" {
+		return ""
 	}
-	if !some {
-		return rows
-	}
-	return all
+	return o.Keys(id)
 }
 
-// Who returns the short id of a peer, after its name if it has one: "bob (0011223344556677)".
-func (o *Output) Who(id string) string {
-	if name := o.name(id); name != "" {
-		return name + " (" + inspect.ShortName(id) + ")"
+// Who returns what a person calls a peer: its name, or the beginning of its public key. If
+// that is not known, it is the beginning of the node id. With Verbose the node id follows:
+// "bob (node id 0011223344556677)".
+func (o *Output) Who(id string) string { return o.who(id, "", shortID) }
+
+// whoLong is Who with the whole key, which may be "" if the output has not got it.
+func (o *Output) whoLong(id, key string) string { return o.who(id, key, 2*identity.KeyLen) }
+
+// whoIs is Who for the record of a peer.
+func (o *Output) whoIs(p *models.Peer) string { return o.who(p.NodeID, p.PublicKey, shortID) }
+
+// WhoKey is Who for the holder of a public key.
+func (o *Output) WhoKey(key string) string {
+	id := ""
+	if k, err := identity.ParsePublicKey(key); err == nil {
+		id = k.NodeID().String()
 	}
-	return inspect.ShortName(id)
+	return o.who(id, key, shortID)
 }
 
-// nameOrID returns the name of a peer, and the short id of one without.
-func (o *Output) nameOrID(id string) string {
-	if name := o.name(id); name != "" {
+// who returns what a person calls a peer. key may be "". digits is how many of the key are
+// shown, and of the node id.
+func (o *Output) who(id, key string, digits int) string {
+	who, node := o.name(id), id[:min(digits, len(id))]
+	if who == "" {
+		key = cmp.Or(key, o.key(id))
+		who = key[:min(digits, len(key))]
+	}
+	switch {
+	case who == "":
+		return node
+	case o.Verbose && id != "":
+		return who + " (node id " + node + ")"
+	}
+	return who
+}
+
+// inCommand returns a word that every command takes for a peer: its first name, or the
+// beginning of its public key. It is "" for a peer whose name and key are not known.
+func (o *Output) inCommand(id string) string {
+	if name, _, _ := strings.Cut(o.name(id), ", "); name != "" {
 		return name
 	}
-	return inspect.ShortName(id)
+	key := o.key(id)
+	return key[:min(shortID, len(key))]
 }
 
-// whoLong is Who with the whole id.
-func (o *Output) whoLong(id string) string {
-	if name := o.name(id); name != "" {
-		return name + " (" + id + ")"
-	}
-	return id
-}
+var (
+	// nodeIDs matches node ids, whole or as they are shown. The beginning of a public key and
+	// a tag look like the latter. What stands in quotes is what a person has typed.
+	nodeIDs = regexp.MustCompile(`"?\b(?:[0-9a-f]{26}|[0-9a-f]{16})\b"?`)
+	// peerIDs matches whole node ids, and public keys, each with a :: behind it.
+	peerIDs = regexp.MustCompile(`\b(?:[0-9a-f]{26}|[0-9a-f]{64})\b(?:::)?`)
+	// commandLine matches a command line in a sentence.
+	commandLine = regexp.MustCompile(`gamelan (?:[a-z]+ )*[^\s,;:()"]*`)
+)
 
-// WhoKey returns the beginning of a public key, after the name of its holder if it has one.
-func (o *Output) WhoKey(key string) string {
-	short := key[:min(16, len(key))] + "…"
-	if k, err := identity.ParsePublicKey(key); err == nil {
-		if name := o.name(k.NodeID().String()); name != "" {
-			return name + " (" + short + ")"
-		}
-	}
-	return short
-}
-
-// commandNamed puts a name in place of each node id and public key that is an argument of a
-// command line: every command takes names. Before an address no name can stand.
+// commandNamed puts the name or the beginning of the public key in place of each node id in
+// a command line, and a name in place of a public key: every command takes them. Before an
+// address no name can stand.
 func (o *Output) commandNamed(line string) string {
-	words := strings.Split(line, " ")
-	for i, word := range words {
-		var id string
-		switch len(word) {
-		case 2 * len(identity.NodeID{}):
-			id = word
-		case 2 * len(identity.PublicKey{}):
-			if key, err := identity.ParsePublicKey(word); err == nil {
-				id = key.NodeID().String()
-			}
+	return peerIDs.ReplaceAllStringFunc(line, func(word string) string {
+		if len(word) == 2*identity.NodeIDLen {
+			return cmp.Or(o.inCommand(word), word)
 		}
-		if id == "" {
-			continue
+		k, err := identity.ParsePublicKey(word)
+		if err != nil {
+			return word
 		}
-		if name, _, _ := strings.Cut(o.name(id), ", "); name != "" { // the first of several
-			words[i] = name
-		}
-	}
-	return strings.Join(words, " ")
+		name, _, _ := strings.Cut(o.name(k.NodeID().String()), ", ")
+		return cmp.Or(name, word)
+	})
 }
 
-// idWord matches a word that may be a node id. A command line of gamelan is one match.
-var idWord = regexp.MustCompile(`gamelan (?:[a-z]+ )*[^\s,;:()"]*|[^\s,;:()"]+`)
-
-// Named puts the names of peers before their ids in a sentence that a node has written, and
-// in place of them in a command line there.
+// Named puts the names of peers or the beginnings of their public keys in place of their node
+// ids in a text that a node has written. What is no id of a known peer stays.
 func (o *Output) Named(text string) string {
-	if o.Names == nil {
-		return text
+	var b strings.Builder
+	for at := commandLine.FindStringIndex(text); at != nil; at = commandLine.FindStringIndex(text) {
+		b.WriteString(o.sentenceNamed(text[:at[0]]) + o.commandNamed(text[at[0]:at[1]]))
+		text = text[at[1]:]
 	}
-	return idWord.ReplaceAllStringFunc(text, func(word string) string {
-		if strings.HasPrefix(word, "gamelan ") {
-			return o.commandNamed(word)
+	return b.String() + o.sentenceNamed(text)
+}
+
+func (o *Output) sentenceNamed(text string) string {
+	return nodeIDs.ReplaceAllStringFunc(text, func(word string) string {
+		if word[0] == '"' {
+			return word
 		}
-		if len(word) != shortID {
-			return o.whoLong(word)
+		if len(word) == shortID {
+			word = cmp.Or(o.whole(word), word)
 		}
-		for id, name := range o.Names() {
-			if strings.HasPrefix(id, word) {
-				return name + " (" + word + ")"
+		if o.name(word) == "" && o.key(word) == "" {
+			return word
+		}
+		return o.Who(word)
+	})
+}
+
+// whole returns the node id of the known peer whose id begins so, or "".
+func (o *Output) whole(begin string) string {
+	if o.Names != nil {
+		for id := range o.Names() {
+			if strings.HasPrefix(id, begin) {
+				return id
 			}
 		}
-		return word
-	})
+	}
+	k, err := identity.ParsePublicKey(o.key(begin))
+	if err != nil {
+		return ""
+	}
+	return k.NodeID().String()
+}
+
+// ActorNamed is Named for the path or the name of an actor. With Verbose it stays, because it
+// stands so in the log.
+func (o *Output) ActorNamed(path string) string {
+	if o.Verbose {
+		return path
+	}
+	return peerIDs.ReplaceAllStringFunc(path, func(id string) string { return cmp.Or(o.inCommand(id), id) })
 }

@@ -126,7 +126,7 @@ func joinLines(j *models.NetworkJoin, now time.Time) (lines []string) {
 	}
 	lines = append(lines, text)
 	if j.Heard > 0 {
-		text := fmt.Sprintf("%s of others heard: %s stored, %s passed on", inspect.Count(j.Heard, "announcement"), inspect.Number(j.Stored), inspect.Number(j.Relayed))
+		text := fmt.Sprintf("%s of others heard: %s stored, %s relayed", inspect.Count(j.Heard, "announcement"), inspect.Number(j.Stored), inspect.Number(j.Relayed))
 		lines = append(lines, text+reasonsText(j.Refused))
 	}
 	return lines
@@ -157,7 +157,7 @@ func roundLines(s *models.NetworkSync, now time.Time) (lines []string) {
 		lines = append(lines, fmt.Sprintf("too few outbound connections for %s; the node asks seeds and connected nodes again", shortAge(now.Sub(s.StarvedSince))))
 	}
 	if s.Rebootstraps > 0 {
-		lines = append(lines, fmt.Sprintf("asked anew %s because of too few connections", inspect.Count(uint64(s.Rebootstraps), "time")))
+		lines = append(lines, fmt.Sprintf("asked again %s because of too few connections", inspect.Count(uint64(s.Rebootstraps), "time")))
 	}
 	return lines
 }
@@ -291,7 +291,7 @@ func Discovered(o *Output, p *models.Peer) error {
 		return o.PrintJSON(p)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "node id     %s\npublic key  %s\n", p.NodeID, p.PublicKey)
+	b.WriteString(o.keyLines(p.PublicKey, p.NodeID))
 	for _, a := range p.Addresses {
 		fmt.Fprintf(&b, "address     %s\n", inspect.Escape(a.Addr))
 	}
@@ -328,7 +328,7 @@ func syncedTable(o *Output, s *api.Synced) error {
 	if len(s.Nodes) == 0 {
 		return nil
 	}
-	rows := [][]string{{"NODE ID", "SEED", "PEERS", "NEW", "ANSWER"}}
+	rows := [][]string{{"PEER", "SEED", "PEERS", "NEW", "ANSWER"}}
 	for _, n := range s.Nodes {
 		row := []string{o.Who(n.NodeID), "-", "-", "-", "none: " + shortWords(orUnknown(answerError(n.Error)), answerWidth-len("none: "))}
 		if n.Seed {
@@ -395,7 +395,7 @@ func Asking(n *models.Network) string {
 
 // Found returns a sentence on a peer that a search has found.
 func (o *Output) Found(p *models.Peer) string {
-	text := "Found " + o.Who(p.NodeID)
+	text := "Found " + o.whoIs(p)
 	if addr := bestAddress(*p); addr != "-" {
 		text += " at " + addr
 	}

@@ -45,7 +45,7 @@ func TestNetworkNamesTheRemedy(t *testing.T) {
 		},
 		"searches": {
 			models.Network{On: true, Automatic: true, Known: 9, Searches: models.NetworkSearches{Running: []models.NetworkSearch{{Key: strings.Repeat("ab", 32), Stage: "asking the network", Since: now.Add(-9 * time.Second)}}}},
-			[]string{"searches    abababababababab…: asking the network, for 9s"},
+			[]string{"searches    abababababababab: asking the network, for 9s"},
 			"",
 		},
 	} {

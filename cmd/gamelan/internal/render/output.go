@@ -13,10 +13,12 @@ import (
 type Output struct {
 	Out, Err                 io.Writer
 	OutTerminal, ErrTerminal bool
-	Columns                  int            // width of the terminal; 0: it is asked
-	JSON                     bool           // for programs
-	Names                    func() NamesOf // names that the user gave to peers; any goroutine may call it. nil: there are none
-	Args                     string         // the option that names the data directory on a command line, with a space before it
+	Columns                  int                        // width of the terminal; 0: it is asked
+	JSON                     bool                       // for programs
+	Verbose                  bool                       // show node ids beside names and public keys
+	Names                    func() NamesOf             // names that the user gave to peers; any goroutine may call it. nil: there are none
+	Keys                     func(nodeID string) string // the public key of a peer, by its node id or the beginning of it, "" if it is not known; any goroutine may call it. nil: none is known
+	Args                     string                     // the option that names the data directory on a command line, with a space before it
 }
 
 // Command returns a command line of gamelan for the same data directory, for pasting. Peers

@@ -19,17 +19,17 @@ func Peers(o *Output, peers []models.Peer) error {
 		return nil
 	}
 	if o.narrow() {
-		rows := [][]string{{"NAME OR ID", "ADDRESS", "STATE"}}
+		rows := [][]string{{"PEER", "ADDRESS", "STATE"}}
 		for _, p := range peers {
-			rows = append(rows, []string{o.nameOrID(p.NodeID), bestAddress(p), pooledState(p, time.Now())})
+			rows = append(rows, []string{o.whoIs(&p), bestAddress(p), pooledState(p, time.Now())})
 		}
 		return o.Table(rows)
 	}
-	rows := [][]string{{"NODE ID", "STATE", "ADDRESS", "AGENT"}}
+	rows := [][]string{{"PEER", "STATE", "ADDRESS", "AGENT"}}
 	for _, p := range peers {
-		rows = append(rows, []string{p.NodeID[:min(16, len(p.NodeID))], shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
+		rows = append(rows, []string{o.whoIs(&p), shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
 	}
-	return o.Table(o.withNames(rows, func(i int) string { return peers[i].NodeID }))
+	return o.Table(rows)
 }
 
 // Done writes the result of an action on one peer.
@@ -41,7 +41,7 @@ func Done(o *Output, done string, peer api.Peer) error {
 	if !peer.BannedUntil.IsZero() {
 		until = " until " + peer.BannedUntil.Local().Format("2006-01-02 15:04")
 	}
-	_, err := fmt.Fprintf(o.Out, "%s %s%s\n", done, o.whoLong(peer.NodeID), until)
+	_, err := fmt.Fprintf(o.Out, "%s %s%s\n", done, o.whoLong(peer.NodeID, peer.PublicKey), until)
 	if peer.GivenError != "" {
 		o.Note("Connected at %s, not at the given address: %s", peer.Address, inFlags(peer.GivenError))
 	}

@@ -171,10 +171,15 @@ func (p *Reports) Rest(n uint64, why string) error {
 var longIDs = regexp.MustCompile(`\b[0-9a-f]{26}\b`)
 
 // toText returns the strategy of a message for people, without the text that is the same for
-// all messages of a kind, and with short node ids and names.
+// all messages of a kind, and with names or the beginnings of keys.
 func (o *Output) toText(r *models.Report) string {
 	text, _, _ := strings.Cut(r.To, ", ")
-	return longIDs.ReplaceAllStringFunc(text, o.Who)
+	return longIDs.ReplaceAllStringFunc(text, func(id string) string {
+		if id == r.DestinationID {
+			return o.who(id, r.Destination, shortID)
+		}
+		return o.Who(id)
+	})
 }
 
 // Messages writes a table for people, one object a line for programs; the
@@ -194,7 +199,7 @@ func Messages(o *Output, all []models.Report) error {
 	rows := [][]string{{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Begin.Local().Format(time.DateTime), r.Tag, o.toText(&r), fmt.Sprint(r.Type), Bytes(int64(r.Size)), o.endText(&r),
+			r.Begin.Local().Format(time.DateTime), r.Tag, o.toText(&r), strings.TrimPrefix(typeText(r.Type), "type "), Bytes(int64(r.Size)), o.endText(&r),
 		})
 	}
 	return o.Table(rows)
@@ -203,14 +208,14 @@ func Messages(o *Output, all []models.Report) error {
 // fewColumns are the rows of Messages for a narrow terminal: the time without the year, or
 // today's without the date, and the name or the id of a receiver.
 func (o *Output) fewColumns(all []models.Report, now time.Time) [][]string {
-	rows := [][]string{{"SENT", "TAG", "NAME OR ID", "HOW IT ENDED"}}
+	rows := [][]string{{"SENT", "TAG", "PEER", "HOW IT ENDED"}}
 	for _, r := range all {
 		sent := r.Begin.Local().Format("01-02 15:04")
 		if now.Local().Format(time.DateOnly) == r.Begin.Local().Format(time.DateOnly) {
 			sent = r.Begin.Local().Format(time.TimeOnly)
 		}
-		to, _, _ := strings.Cut(strings.TrimPrefix(r.To, "direct to "), ", ")
-		rows = append(rows, []string{sent, r.Tag[:min(leastID, len(r.Tag))], longIDs.ReplaceAllStringFunc(to, o.nameOrID), o.endText(&r)})
+		to := strings.TrimPrefix(o.toText(&r), "direct to ")
+		rows = append(rows, []string{sent, r.Tag[:min(leastID, len(r.Tag))], to, o.endText(&r)})
 	}
 	return rows
 }
@@ -240,15 +245,15 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 	line("to", "%s", o.toText(r))
 	switch direct := strings.HasPrefix(r.To, "direct to "); {
 	case r.Destination != "":
-		line("destination", "%s", o.whoLong(r.Destination))
+		line("destination", "%s", o.whoLong(r.DestinationID, r.Destination))
 	case !direct: // the destination of a direct message is the peer itself
 		line("destination", "none")
 	}
-	form := "in clear"
+	form := "unencrypted"
 	if r.Encrypted {
 		form = "encrypted"
 	}
-	line("message", "type %d, %s, %s", r.Type, Bytes(int64(r.Size)), form)
+	line("message", "%s, %s, %s", typeText(r.Type), Bytes(int64(r.Size)), form)
 	line("sent", "%s", r.Begin.Local().Format(time.DateTime))
 	if r.End.IsZero() {
 		line("under way", "for %s", Ago(now.Sub(r.Begin)))

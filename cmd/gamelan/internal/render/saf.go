@@ -94,7 +94,7 @@ func storesLines(s *models.StoreForwardServer, now time.Time) (lines []string) {
 	}
 	lines = append(lines, text)
 	if s.Full && !s.NoStore {
-		lines = append(lines, "full: messages of the source with most make way for new ones; raise saf.max_messages or saf.max_bytes, or delete some: gamelan saf purge")
+		lines = append(lines, "full: new messages evict those of the source with most; raise saf.max_messages or saf.max_bytes, or delete some: gamelan saf purge")
 	}
 	if s.NoStore {
 		lines = append(lines, "no further ones: saf.no_store is true; what is stored is still handed out")
@@ -103,7 +103,7 @@ func storesLines(s *models.StoreForwardServer, now time.Time) (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s for known peers, %s for unknown ones, %s given to their receivers", inspect.Number(uint64(s.High)), inspect.Number(uint64(s.Low)), inspect.Number(uint64(s.Delivered))))
 	}
 	if s.Stored > 0 {
-		lines = append(lines, fmt.Sprintf("since the start: %s stored, %s given out, %s expired, %s removed, %s made way for others",
+		lines = append(lines, fmt.Sprintf("since the start: %s stored, %s given out, %s expired, %s removed, %s evicted by others",
 			inspect.Number(s.Stored), inspect.Number(s.Confirmed), inspect.Number(s.Expired), inspect.Number(s.Removed), inspect.Number(s.MadeWay)))
 	}
 	if s.Unwritten > 0 {

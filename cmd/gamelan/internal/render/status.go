@@ -32,8 +32,11 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	for _, r := range s.Reasons {
 		line("", "%s", o.Named(r))
 	}
-	line("node", "%s on %s", s.NodeID, s.Network)
-	line("running", "gamelan %s for %s, process %d", s.Version, Ago(now.Sub(s.StartedAt)), s.PID)
+	line("public key", "%s", s.PublicKey)
+	if o.Verbose {
+		line("node id", "%s", s.NodeID)
+	}
+	line("running", "gamelan %s on %s for %s, process %d", s.Version, s.Network, Ago(now.Sub(s.StartedAt)), s.PID)
 	if len(s.Addresses) == 0 && s.Tor != nil {
 		line("addresses", "none yet: peers are told of the onion service when it is published")
 	} else if len(s.Addresses) == 0 {
@@ -133,7 +136,7 @@ func inboxText(v *models.Inbox, age func() string) string {
 		text += ", oldest " + age() + " ago"
 	}
 	if v.InHand > 0 {
-		text += ", " + inspect.Number(uint64(v.InHand)) + " in hand"
+		text += ", " + inspect.Number(uint64(v.InHand)) + " in progress"
 	}
 	if v.DHTMessages > 0 {
 		text += ", " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"

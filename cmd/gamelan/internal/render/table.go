@@ -19,8 +19,8 @@ const (
 	leastLast  = 24
 )
 
-// idAfterName matches a node id after the name of its peer.
-var idAfterName = regexp.MustCompile(` \([0-9a-f]{8,}\)$`)
+// idAfterName matches a node id after the name or the key of its peer.
+var idAfterName = regexp.MustCompile(` \(node id [0-9a-f]{8,}\)$`)
 
 // dateCell matches a cell with a date, which is not cut.
 var dateCell = regexp.MustCompile(`^\d{4}-\d\d-\d\d `)
@@ -85,7 +85,7 @@ func columnsOf(rows [][]string) (all []column) {
 			k.width, k.key = max(k.width, w), rows[0][i] == "SETTING"
 			name := idAfterName.ReplaceAllString(c, "")
 			switch {
-			case n == 0, name != c, w <= leastWords, strings.HasPrefix(rows[0][i], "NAME"), k.key: // more than ids
+			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME", rows[0][i] == "PEER" && !nodeIDs.MatchString(c), k.key: // more than ids
 				k.idFrom = max(k.idFrom, utf8.RuneCountInString(name))
 			}
 			if n > 0 {

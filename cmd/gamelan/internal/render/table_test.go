@@ -73,7 +73,7 @@ func TestLastColumnGoesOn(t *testing.T) {
 	why := "failed: peer not found: nobody has answered the search after 1m0s"
 	got := drawn(t, true, 80, [][]string{
 		{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"},
-		{"2026-11-23 16:06:49", id[:16], "direct to a-long-name-for-a (" + id[:16] + ")", "1225", "12 B", why},
+		{"2026-11-23 16:06:49", id[:16], "direct to a-long-name-for-a (node id " + id[:16] + ")", "1225", "12 B", why},
 	})
 	want := []string{
 		"SENT                 TAG       TO                 TYPE  SIZE  HOW IT ENDED",

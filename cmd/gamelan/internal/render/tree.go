@@ -16,6 +16,7 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	if asJSON {
 		return o.PrintJSON(t)
 	}
+	o.PeersNamed(t.Branches)
 	var b bytes.Buffer
 	opts := inspect.TextOptions{Colour: o.Colour(), Width: o.columns()}
 	switch {
@@ -36,6 +37,16 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 		return err
 	}
 	return Styled(o.Out, b.String())
+}
+
+// PeersNamed puts the names or keys of peers in place of their node ids in the names of
+// actors and in their lines.
+func (o *Output) PeersNamed(all []inspect.Branch) {
+	for i := range all {
+		a := &all[i].Actor
+		a.Name, a.Line = o.ActorNamed(a.Name), o.Named(a.Line)
+		o.PeersNamed(all[i].Children)
+	}
 }
 
 // columns returns how many characters fit a line of standard output; 0: it is no terminal,

@@ -28,7 +28,7 @@ func (o *Output) Waiting(r *models.Report, c *models.Copy, p *models.Peer, limit
 // WaitingPlain returns a sentence about what the nth plain message of a send waits for.
 // limit is how long it may take, 0 without a limit.
 func (o *Output) WaitingPlain(n uint64, p *models.Peer, limit time.Duration, now time.Time) string {
-	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), o.Who(p.NodeID), waitReason(p, true, now), until(limit))
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), o.whoIs(p), waitReason(p, true, now), until(limit))
 }
 
 // WaitingGiven is WaitingPlain for a peer that is given as KEY::ADDRESS, and that the node
@@ -43,7 +43,7 @@ func (o *Output) WaitingGiven(n uint64, peer string, limit time.Duration) string
 func (o *Output) Dialling(peer string, p *models.Peer) string {
 	who, at := o.given(peer)
 	if p.NodeID != "" {
-		who = o.Who(p.NodeID)
+		who = o.whoIs(p)
 	}
 	return fmt.Sprintf("%s is being dialled%s, without an answer so far; Ctrl-C ends the wait.", who, at)
 }
@@ -52,8 +52,8 @@ func (o *Output) Dialling(peer string, p *models.Peer) string {
 // was given.
 func (o *Output) given(peer string) (who, at string) {
 	who, addrs, found := strings.Cut(peer, "::")
-	if k, err := identity.ParsePublicKey(who); err == nil {
-		who = o.Who(k.NodeID().String())
+	if len(who) == 2*identity.KeyLen {
+		who = o.WhoKey(who)
 	}
 	if !found {
 		return who, ""

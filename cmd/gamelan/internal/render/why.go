@@ -47,15 +47,15 @@ func Why(o *Output, w api.Why) error {
 func whyState(o *Output, w api.Why, now time.Time) []string {
 	var lines []string
 	if !w.BannedUntil.IsZero() {
-		line := fmt.Sprintf("%s is banned until %s", o.whoLong(w.NodeID), w.BannedUntil.Local().Format("2006-01-02 15:04"))
+		line := fmt.Sprintf("%s is banned until %s", o.whoLong(w.NodeID, w.PublicKey), w.BannedUntil.Local().Format("2006-01-02 15:04"))
 		if w.BanReason != "" {
 			line += " (" + w.BanReason + ")"
 		}
 		lines = append(lines, line+fmt.Sprintf("; lift it with \"%s\".", o.Command("unban "+w.NodeID)))
 	}
-	line := o.whoLong(w.NodeID) + " is not connected"
+	line := o.whoLong(w.NodeID, w.PublicKey) + " is not connected"
 	if w.Connected {
-		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", o.whoLong(w.NodeID), w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
+		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", o.whoLong(w.NodeID, w.PublicKey), w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
 	}
 	if len(w.Protected) > 0 {
 		line += ", protected by " + strings.Join(w.Protected, ", ")
@@ -173,7 +173,7 @@ func printChoice(o *Output, w api.Why) error {
 		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), inspect.Count(uint64(w.Considered), "candidate"), w.Wanted, inspect.Count(uint64(w.Missing), "connection"))); err != nil {
 		return err
 	}
-	rows := [][]string{{"RANK", "NODE ID", "SCORE", "PARTS", "VERDICT"}}
+	rows := [][]string{{"RANK", "PEER", "SCORE", "PARTS", "VERDICT"}}
 	for _, c := range w.Candidates {
 		if c.NodeID != w.NodeID && c.Rank > whyShown {
 			continue
