@@ -1,6 +1,7 @@
 package saf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,13 +27,19 @@ type request struct {
 	peer identity.NodeID
 	wire.StoredRequest
 	until  time.Time // when its answer is of no use any more
-	size   int64     // bytes of the least answer for which there was no room; 0: not known
+	size   int64     // bytes of its answer, of a cut one if there was no room for it; 0: not known
 	serial uint64    // in the order in which requests began to wait
 
 	holder  share.Holder[identity.NodeID] // of what the answer takes
 	untaken bool                          // see [saf.Requests.Untaken]; as of when it came into its line
 	weight  share.Weight                  // of the holder, likewise
+	short   int64                         // size, 0 once it has waited for answerPatience, likewise
 	place   int                           // in the line
+}
+
+// patient reports whether the request has not waited for answerPatience.
+func (q *request) patient(now time.Time) bool {
+	return now.Before(q.until.Add(answerPatience - requestLimit))
 }
 
 // requestLimit is how long a request may wait for its answer. This library's clients wait
@@ -151,8 +158,8 @@ func (k *keeper) hold(a *answer, sign int64) {
 
 // begin answers a request. It is false while there is no room for the answer.
 func (k *keeper) begin(c actor.Context, q *request) bool {
-	cut := !supervisor.Now(c).Before(q.until.Add(answerPatience - requestLimit))
-	if q.size > 0 && !k.room(q, q.size) && (!cut || q.size <= smallAnswer) {
+	cut := !q.patient(supervisor.Now(c))
+	if !k.room(q, q.size) && (!cut || q.size <= smallAnswer) {
 		return false
 	}
 	items := k.index.Answer(supervisor.Now(c), q.peer, q.StoredRequest, k.f.answer)
@@ -333,21 +340,31 @@ func (k *keeper) end(c actor.Context, id uint64, a answer) {
 
 // answerNext begins the answers to requests that wait, as far as there is room: first those
 // whose source, and then whose peer, has least under way. Of equals those of peers go last that
-// have not confirmed their last answer, and then the oldest is first. A short answer may begin before a large one
-// that waits for other large ones. While what is stored is read, all wait.
+// have not confirmed their last answer. Then those are first that have waited for answerPatience,
+// then the shortest, then the oldest. A short answer may begin before a large one that waits for
+// other large ones. While what is stored is read, all wait.
 func (k *keeper) answerNext(c actor.Context) {
 	now := supervisor.Now(c)
 	line := queue.New(func(a, b *request) bool {
 		if by := a.weight.Compare(b.weight); by != 0 {
 			return by < 0
 		}
-		return !a.untaken && b.untaken || a.untaken == b.untaken && a.serial < b.serial
+		if a.untaken != b.untaken {
+			return b.untaken
+		}
+		return cmp.Or(cmp.Compare(a.short, b.short), cmp.Compare(a.serial, b.serial)) < 0
 	}, func(q *request) *int { return &q.place })
 	var again []*request
 	full := k.index == nil
 	for len(k.waiting)+line.Len() > 0 {
 		for _, q := range k.waiting {
 			q.weight, q.untaken = k.shares.Weight(q.holder), k.requests.Untaken(q.peer)
+			if q.size == 0 && k.index != nil {
+				q.size = answerSize(k.index.Answer(now, q.peer, q.StoredRequest, k.f.answer))
+			}
+			if q.short = 0; q.patient(now) {
+				q.short = q.size
+			}
 			line.Add(q)
 		}
 		k.waiting = nil

@@ -306,24 +306,29 @@ func TestKeeperStandingAnswers(t *testing.T) {
 	})
 }
 
-// TestKeeperLargeAnswerWaits: a large answer that does not fit holds up short ones that came later, so
-// that it is its turn some time. An answer above all that there is goes alone.
+// TestKeeperLargeAnswerWaits: a large answer that does not fit comes after short ones for five seconds, and
+// holds them up after that, so that it is its turn some time. One above all that there is goes alone.
 func TestKeeperLargeAnswerWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, kv.Memory(), func(s *actors.Settings) { s.NodeCredit = 1 << 24 }) // 256 KiB for answers
 		b.moving.Store(true)
 		b.ask(b.storeFor(1, 54_000))
-		large, short := b.storeFor(1, 500_000), b.storeFor(1, 100)
-		if got := b.ask(large) + b.ask(short); got != 2 {
-			t.Errorf("got %d answers, want both requests to wait", got)
+		large := b.storeFor(1, 500_000)
+		if got := b.ask(large) + b.ask(b.storeFor(1, 100)); got != 3 {
+			t.Errorf("got a sum of %d, want the large one to wait, and a short one under way at once", got)
 		}
-		b.report(confirmed)
-		if all := b.sender.sends(); len(all) != 2 || receiver(all[1]) != large {
+		time.Sleep(5 * time.Second)
+		short := b.storeFor(1, 100)
+		b.ask(short)
+		all := b.sender.sends()
+		b.reportOf(all[0], confirmed)
+		b.reportOf(all[1], confirmed)
+		if all = b.sender.sends(); len(all) != 3 || receiver(all[2]) != large {
 			t.Fatalf("got %d answers, want the large one alone", len(all))
 		}
 		b.report(confirmed)
-		if got := len(b.sender.sends()); got != 3 {
-			t.Errorf("got %d answers, want the short one", got)
+		if all = b.sender.sends(); len(all) != 4 || receiver(all[3]) != short {
+			t.Errorf("got %d answers, want the short one", len(all))
 		}
 	})
 }
