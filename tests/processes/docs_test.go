@@ -69,7 +69,7 @@ var docsBlocks = []docsPage{
 			key, _, _ := strings.Cut(s.ask("gamelan id --address --data-dir dave"), "::")
 			return [][2]string{{"carol KEY", "carol " + key}}
 		},
-		want: []string{`(?m)^.*peers? known`, `(?m)^seeds +[0-9a-f]{16} `, `(?m)^node id +[0-9a-f]{26}$`, `(?m)^1 confirmed$`},
+		want: []string{`(?m)^.*peers? known`, `(?m)^seeds +[0-9a-f]{16} `, `(?m)^public key +[0-9a-f]{64}$`, `(?m)^1 confirmed$`},
 	}, {
 		has: "gamelan node --peer KEY::ADDRESS",
 		replace: func(_ *testing.T, s *shell) [][2]string { // the node with the default directory runs
@@ -115,6 +115,7 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/conformance/versions.md", "Area: ", "likewise"},
 	{"docs/inversions.md", "make inversions", "hours"},
 	{"docs/inversions.md", "Inverted: Both sides", "a file of tools/inversions, which its tests read"},
+	{"docs/machines.md", "make machines", "root; .ci/run runs the tests among machines"},
 	{"docs/install.md", "go mod init", "TestInstallModule runs it"},
 	{"docs/install.md", "make snapshot", "a step of .ci/run"},
 	{"docs/install.md", "systemctl", "needs systemd; the deb is installed and used by packaging/installed.sh"},
