@@ -103,13 +103,13 @@ func enter(ctx context.Context, seed, from string) (net.Conn, *identity.Secret, 
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := enterAs(ctx, seed, from, secret)
+	c, err := enterAs(ctx, seed, from, secret, identity.FeatureNode)
 	return c, secret, err
 }
 
-// enterAs is enter as the holder of a key.
-func enterAs(ctx context.Context, seed, from string, secret *identity.Secret) (net.Conn, error) {
-	cfg, err := setUp(secret, nowhere)
+// enterAs is enter as the holder of a key, with these features.
+func enterAs(ctx context.Context, seed, from string, secret *identity.Secret, features identity.Features) (net.Conn, error) {
+	cfg, err := setUpAs(secret, features, nowhere)
 	if err != nil {
 		return nil, err
 	}

@@ -33,10 +33,11 @@ const (
 	handOutLetters = 5 // for each honest receiver
 	handOutEvery   = 250 * time.Millisecond
 	handOutWithin  = 5 * time.Second
+	fetchAgain     = 100 * time.Millisecond
 	ownLength      = 60_000
 )
 
-// storedAnswersFromTor has identities ask for a message stored for each, all the time, and read
+// storedAnswersFromTor has clients ask for a message stored for each, all the time, and read
 // nothing and acknowledge nothing. Beside that honest receivers fetch five messages, and the node
 // sends messages of its own. All come from loopback. A stroke is a request.
 func storedAnswersFromTor() attack {
@@ -77,7 +78,7 @@ func storedKey(i int) *identity.Secret {
 
 // askOnly connects, asks for stored messages until the connection ends, and reads nothing.
 func askOnly(ctx context.Context, seed, from string, secret *identity.Secret, count *atomic.Uint64) error {
-	c, err := enterAs(ctx, seed, from, secret)
+	c, err := enterAs(ctx, seed, from, secret, identity.FeatureNone)
 	if err != nil {
 		return err
 	}
@@ -243,8 +244,10 @@ func handOut(ctx context.Context, author, n *gamelan.Node) (got int, err error) 
 	if err == nil {
 		err = connect(within, receiver, n)
 	}
-	for err == nil && delivered.Load() < handOutLetters { // the node may still be storing them
-		_, err = receiver.DHT().FetchStored(within, n.ID())
+	for err == nil && delivered.Load() < handOutLetters {
+		if _, err = receiver.DHT().FetchStored(within, n.ID()); delivered.Load() < handOutLetters {
+			pause(within, fetchAgain) // the node may still be storing them
+		}
 	}
 	return int(delivered.Load()), err
 }

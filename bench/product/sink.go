@@ -59,7 +59,12 @@ func Sink() (was bool, err error) {
 // setUp is the set-up of a connection by a node with the DHT that can be reached at
 // the address.
 func setUp(secret *identity.Secret, address ma.Multiaddr) (upgrade.Config, error) {
-	claim, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{address.Bytes()}, time.Now(), rand.Reader)
+	return setUpAs(secret, identity.FeatureNode, address)
+}
+
+// setUpAs is setUp with these features.
+func setUpAs(secret *identity.Secret, features identity.Features, address ma.Multiaddr) (upgrade.Config, error) {
+	claim, err := identity.SignClaim(secret, features, [][]byte{address.Bytes()}, time.Now(), rand.Reader)
 	if err != nil {
 		return upgrade.Config{}, err
 	}
