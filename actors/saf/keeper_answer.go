@@ -281,7 +281,9 @@ func (k *keeper) sent(c actor.Context, m dht.Sent) {
 	if confirmed {
 		k.confirm(c, a.refs)
 	}
-	k.requests.Took(a.peer, confirmed)
+	if !confirmed || len(a.refs) > 0 { // anybody confirms an empty answer
+		k.requests.Took(a.peer, confirmed)
+	}
 	k.end(c, m.ID, a)
 	k.write(c)
 }
@@ -390,9 +392,9 @@ func (k *keeper) answerNext(c actor.Context) {
 	}
 }
 
-// giveUp ends answers that stand still, until no request waits: first those to peers that have not
-// confirmed one before, of them those of the source that has most, and of equals the one that was
-// begun first. For requests of such peers alone no others are given up.
+// giveUp ends answers that stand still, until no request waits. Those to peers that have not
+// confirmed the last one go first, of them those of the source that has most, and of equals the
+// oldest. For requests of such peers alone no others are given up.
 func (k *keeper) giveUp(c actor.Context) {
 	now := supervisor.Now(c)
 	var still []uint64

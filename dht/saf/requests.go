@@ -187,7 +187,7 @@ func (r *Requests) ask(now time.Time, by asker, stored bool, q wire.StoredReques
 	return AnswerNow
 }
 
-// Took notes whether a peer has confirmed an answer.
+// Took notes whether a peer has confirmed an answer with messages.
 func (r *Requests) Took(peer identity.NodeID, confirmed bool) {
 	if p := r.peers[peer]; p != nil {
 		p.untaken = !confirmed
