@@ -143,6 +143,9 @@ func attackTargets() (all []harness.Target) {
 			harness.Target{ID: "attack", Case: c.Name, Metric: "p50 of sends ratio", Relation: harness.Absolute, Bound: 1.5},
 			harness.Target{ID: "attack", Case: c.Name, Metric: "dials succeeded %", Relation: harness.Absolute, AtLeast: true, Bound: 95},
 		)
+		if strings.HasPrefix(c.Name, "gamelan/attack-stored-answers") {
+			all = append(all, harness.Target{ID: "attack", Case: c.Name, Metric: "hand-outs %", Relation: harness.Absolute, AtLeast: true, Bound: 95})
+		}
 	}
 	return all
 }
