@@ -20,8 +20,8 @@ var update = flag.Bool("update", false, "write the pages that tests make")
 // runs against.
 var peerReleases = []string{"6.2.0", "1.0.0-rc.5"}
 
-// ofThePeers are those in tests/interop that say nothing of us.
-var ofThePeers = []string{"TestMain", "TestPeersAreBuilt", "TestTariNodesCallEachOther"}
+// ofThePeers are those in tests/interop that say nothing of us, or nothing of these releases.
+var ofThePeers = []string{"TestMain", "TestPeersAreBuilt", "TestTariNodesCallEachOther", "TestFromTree"}
 
 // compatible is a row: a feature and the test that proves it.
 type compatible struct {
@@ -148,8 +148,8 @@ For nodes of an older release add ´--release 1.7´ or ´--release rc5´, becaus
 | calls, as the caller and as the service | yes | yes |
 | ´gamelan send PEER´, without the DHT | refused; for a node without a DHT use ´--no-dht --plain-on-profile´ on both sides | the same |
 
-Release 1.7.0-pre.3 is not among the published crates, so no test runs against it; [conformance/versions.md](conformance/versions.md)
-lists its differences.
+Release 1.7.0-pre.3 is not among the published crates. [conformance/versions.md](conformance/versions.md) lists its differences.
+´TestFromTree´ runs against it for who has a source tree of Tari at that tag: [tests/interop](../tests/interop/rust/README.md) says how.
 
 ## Check a node
 

@@ -3,6 +3,9 @@
 #
 #	bash tests/interop/build.sh            # both
 #	bash tests/interop/build.sh 6.2.0      # one
+#	GAMELAN_TARI_1_7=/path/to/tari bash tests/interop/build.sh 1.7.0-pre.3
+#
+# The last one is not published: it is built from a source tree of Tari at that tag.
 #
 # Needs Rust 1.93 or newer, a C compiler and protoc; the last two are installed
 # with apt where it exists, Rust with its installer when INSTALL_RUST=1 says so
@@ -74,13 +77,35 @@ protoc_works() {
 protoc_works || missing+=(protobuf-compiler libprotobuf-dev)
 [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
 
+# from_tree makes a project for crates of the source tree GAMELAN_TARI_1_7, in $target.
+from_tree() {
+	local project=$target/$1/project tree=${GAMELAN_TARI_1_7:-} crate manifest words=(-e "s|@src@|$PWD/src|")
+	[ -f "$tree/Cargo.lock" ] || fail "$1 is not published; set GAMELAN_TARI_1_7 to the absolute path of a source tree of Tari at the tag v$1"
+	for crate in tari_comms tari_comms_dht tari_comms_rpc_macros tari_storage tari_shutdown; do
+		manifest=$(grep -rlx --include=Cargo.toml "name = \"$crate\"" "$tree" | head -n 1)
+		[ -n "$manifest" ] || fail "$tree has no crate $crate"
+		words+=(-e "s|@$crate@|$(dirname "$manifest")|")
+	done
+	mkdir -p "$project"
+	cp "$tree/Cargo.lock" "$project/Cargo.lock"
+	sed "${words[@]}" "tari-$1.toml" >"$project/Cargo.toml"
+}
+
 for release in "${releases[@]}"; do
-	[ -d "tari-$release" ] || fail "no such release: $release; there are: $(ls -d tari-* | sed 's/^tari-//' | xargs)"
+	locked=(--locked)
+	if [ -f "tari-$release.toml" ]; then
+		from_tree "$release"
+		manifest=$target/$release/project/Cargo.toml
+		locked=() # the tree's lock file lacks the project itself
+	else
+		[ -d "tari-$release" ] || fail "no such release: $release; there are: $(ls -d tari-* | sed 's/^tari-//; s/\.toml$//' | xargs)"
+		manifest=tari-$release/Cargo.toml
+	fi
 	begin=$SECONDS
 	echo "interop: build the Tari node $release"
 	# Each release has dependencies of its own: a target folder for each.
 	CARGO_TARGET_DIR=$target/$release nice -n 10 \
-		cargo build --manifest-path "tari-$release/Cargo.toml" --release --locked -j "${JOBS:-2}"
+		cargo build --manifest-path "$manifest" --release "${locked[@]}" -j "${JOBS:-2}"
 	# The tests run a copy: a build that fails halfway leaves the last good one.
 	cp "$target/$release/release/tari-peer" "$target/tari-peer-$release.new"
 	mv "$target/tari-peer-$release.new" "$target/tari-peer-$release"

@@ -1,5 +1,5 @@
 // Package interop tests this node against real nodes of Tari, built from the crates of two
-// of its releases. rust/ has their source and describes their commands; build.sh builds
+// of its releases, and of a third one from its source tree. rust/ has their source and describes their commands; build.sh builds
 // them. Every test runs against both releases and, where the dialling side matters, in both
 // directions. The tests run with GAMELAN_INTEROP=1; then a node that is not built is a
 // failure. Without it one test is skipped and says what to do. GAMELAN_INTEROP_LONG=1 makes

@@ -18,33 +18,33 @@ var sizes = []int{0, 1, 1 << 10, 1 << 20, 8 << 20}
 //
 // conforms: comms 82
 // feature: messages of 0 bytes to 8 MiB
-func TestMessagesOfEverySize(t *testing.T) {
-	bothWays(t, func(t *testing.T, release string, who dialer) {
-		n, p := pair(t, release, who)
-		var bytes uint64
-		ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
-		defer cancel()
-		for i, size := range sizes {
-			bytes += uint64(size)
-			if out, err := n.Send(ctx, p.id, numbered(uint64(i), size)); err != nil || out.Kind != protocol.Confirmed {
-				t.Fatalf("our message of %d bytes: got %v, %v, want confirmed", size, out, err)
-			}
-			if r, err := p.send(n.PublicKey(), batch{first: uint64(i), count: 1, size: size}); err != nil || r.Sent != 1 {
-				t.Fatalf("their message of %d bytes: got %+v, %v, want 1 sent", size, r, err)
-			}
+func TestMessagesOfEverySize(t *testing.T) { bothWays(t, messagesOfEverySize) }
+
+func messagesOfEverySize(t *testing.T, release string, who dialer) {
+	n, p := pair(t, release, who)
+	var bytes uint64
+	ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
+	defer cancel()
+	for i, size := range sizes {
+		bytes += uint64(size)
+		if out, err := n.Send(ctx, p.id, numbered(uint64(i), size)); err != nil || out.Kind != protocol.Confirmed {
+			t.Fatalf("our message of %d bytes: got %v, %v, want confirmed", size, out, err)
 		}
-		check := func(where string, a arrived) {
-			t.Helper()
-			want := arrived{Count: uint64(len(sizes)), Bytes: bytes, Runs: []run{{2, 3}}}
-			if a.Count != want.Count || a.Bytes != want.Bytes || a.Damaged != 0 || a.Short["0"] != 1 || a.Short["1"] != 1 || len(a.Runs) != 1 || a.Runs[0] != want.Runs[0] {
-				t.Errorf("%s: got %s, want %s and one each of 0 and 1 bytes", where, &a, &want)
-			}
+		if r, err := p.send(n.PublicKey(), batch{first: uint64(i), count: 1, size: size}); err != nil || r.Sent != 1 {
+			t.Fatalf("their message of %d bytes: got %+v, %v, want 1 sent", size, r, err)
 		}
-		gamelantest.Eventually(t, connectLimit, "all messages at the Tari node", func() bool { return p.received(n.PublicKey()).Count == uint64(len(sizes)) })
-		gamelantest.Eventually(t, connectLimit, "all messages here", func() bool { return n.heard(p.id).Count == uint64(len(sizes)) })
-		check("there", p.received(n.PublicKey()))
-		check("here", n.heard(p.id))
-	})
+	}
+	check := func(where string, a arrived) {
+		t.Helper()
+		want := arrived{Count: uint64(len(sizes)), Bytes: bytes, Runs: []run{{2, 3}}}
+		if a.Count != want.Count || a.Bytes != want.Bytes || a.Damaged != 0 || a.Short["0"] != 1 || a.Short["1"] != 1 || len(a.Runs) != 1 || a.Runs[0] != want.Runs[0] {
+			t.Errorf("%s: got %s, want %s and one each of 0 and 1 bytes", where, &a, &want)
+		}
+	}
+	gamelantest.Eventually(t, connectLimit, "all messages at the Tari node", func() bool { return p.received(n.PublicKey()).Count == uint64(len(sizes)) })
+	gamelantest.Eventually(t, connectLimit, "all messages here", func() bool { return n.heard(p.id).Count == uint64(len(sizes)) })
+	check("there", p.received(n.PublicKey()))
+	check("here", n.heard(p.id))
 }
 
 // manyMessages is how many numbered messages go each way.

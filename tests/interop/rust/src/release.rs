@@ -1,9 +1,57 @@
 //! All that differs between the releases of tari_comms.
 
+use bytes::{Buf, BufMut, Bytes};
+
+#[cfg(not(feature = "release-6"))]
+pub use rc5::*;
 #[cfg(feature = "release-6")]
 pub use six::*;
-#[cfg(feature = "release-rc5")]
-pub use rc5::*;
+
+/// A message that is sent as it is.
+#[derive(Debug, Default)]
+pub struct Raw(pub Bytes);
+
+impl prost::Message for Raw {
+    #[cfg(feature = "release-rc5")]
+    fn encode_raw<B: BufMut>(&self, buf: &mut B) {
+        buf.put_slice(&self.0);
+    }
+
+    #[cfg(not(feature = "release-rc5"))]
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        buf.put_slice(&self.0);
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    #[cfg(feature = "release-rc5")]
+    fn merge_field<B: Buf>(
+        &mut self,
+        _: u32,
+        _: prost::encoding::WireType,
+        _: &mut B,
+        _: prost::encoding::DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        Err(prost::DecodeError::new("only sent"))
+    }
+
+    #[cfg(not(feature = "release-rc5"))]
+    fn merge_field(
+        &mut self,
+        _: u32,
+        _: prost::encoding::WireType,
+        _: &mut impl Buf,
+        _: prost::encoding::DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        Err(prost::DecodeError::new("only sent"))
+    }
+}
 
 #[cfg(feature = "release-6")]
 mod six {
@@ -11,7 +59,6 @@ mod six {
 
     use std::{sync::Arc, time::Duration};
 
-    use bytes::{Buf, BufMut, Bytes};
     use tari_common_sqlite::connection::DbConnection;
     use tari_comms::{
         connectivity::{ConnectivityEvent, ConnectivityRequester},
@@ -144,42 +191,15 @@ mod six {
         closest(params, peer, exclude)
     }
 
-    /// A message that is sent as it is.
-    #[derive(Debug, Default)]
-    pub struct Raw(pub Bytes);
-
-    impl prost::Message for Raw {
-        fn encode_raw(&self, buf: &mut impl BufMut) {
-            buf.put_slice(&self.0);
-        }
-
-        fn encoded_len(&self) -> usize {
-            self.0.len()
-        }
-
-        fn clear(&mut self) {
-            self.0.clear();
-        }
-
-        fn merge_field(
-            &mut self,
-            _: u32,
-            _: prost::encoding::WireType,
-            _: &mut impl Buf,
-            _: prost::encoding::DecodeContext,
-        ) -> Result<(), prost::DecodeError> {
-            Err(prost::DecodeError::new("only sent"))
-        }
-    }
 }
 
-#[cfg(feature = "release-rc5")]
+/// 1.0.0-rc.5 and, with the feature release-1-7, 1.7.0-pre.3.
+#[cfg(not(feature = "release-6"))]
 mod rc5 {
     pub use tari_comms_dht::DbConnectionUrl;
 
     use std::{sync::Arc, time::Duration};
 
-    use bytes::{Buf, BufMut, Bytes};
     use lmdb_zero::db;
     use rand::rngs::OsRng;
     use tari_comms::{
@@ -201,8 +221,14 @@ mod rc5 {
     };
     use tokio::sync::mpsc;
 
-    pub const PROGRAM: &str = "tari-peer-1.0.0-rc.5";
+    #[cfg(feature = "release-rc5")]
     pub const RELEASE: &str = "1.0.0-rc.5";
+    #[cfg(feature = "release-1-7")]
+    pub const RELEASE: &str = "1.7.0-pre.3";
+    #[cfg(feature = "release-rc5")]
+    pub const PROGRAM: &str = "tari-peer-1.0.0-rc.5";
+    #[cfg(feature = "release-1-7")]
+    pub const PROGRAM: &str = "tari-peer-1.7.0-pre.3";
 
     pub type Error = Box<dyn std::error::Error + Send + Sync>;
     pub type Outbound = mpsc::Sender<OutboundMessage>;
@@ -246,7 +272,10 @@ mod rc5 {
         NodeNetworkInfo {
             major_version: 0,
             minor_version: 0,
+            #[cfg(feature = "release-rc5")]
             network_byte: wire_byte,
+            #[cfg(feature = "release-1-7")]
+            network_wire_byte: wire_byte,
             user_agent,
         }
     }
@@ -268,12 +297,15 @@ mod rc5 {
     }
 
     pub async fn disconnect(connection: &mut PeerConnection) -> Result<(), Error> {
-        Ok(connection.disconnect().await?)
+        #[cfg(feature = "release-rc5")]
+        return Ok(connection.disconnect().await?);
+        #[cfg(feature = "release-1-7")]
+        return Ok(connection.disconnect(tari_comms::Minimized::No).await?);
     }
 
     pub fn disconnected(event: &ConnectivityEvent) -> Option<&NodeId> {
         match event {
-            ConnectivityEvent::PeerDisconnected(peer) => Some(peer),
+            ConnectivityEvent::PeerDisconnected(peer, ..) => Some(peer),
             _ => None,
         }
     }
@@ -321,33 +353,5 @@ mod rc5 {
         exclude: Vec<NodeId>,
     ) -> Result<&mut SendMessageParams, Error> {
         Ok(params.closest_connected(peer, exclude))
-    }
-
-    /// A message that is sent as it is.
-    #[derive(Debug, Default)]
-    pub struct Raw(pub Bytes);
-
-    impl prost::Message for Raw {
-        fn encode_raw<B: BufMut>(&self, buf: &mut B) {
-            buf.put_slice(&self.0);
-        }
-
-        fn encoded_len(&self) -> usize {
-            self.0.len()
-        }
-
-        fn clear(&mut self) {
-            self.0.clear();
-        }
-
-        fn merge_field<B: Buf>(
-            &mut self,
-            _: u32,
-            _: prost::encoding::WireType,
-            _: &mut B,
-            _: prost::encoding::DecodeContext,
-        ) -> Result<(), prost::DecodeError> {
-            Err(prost::DecodeError::new("only sent"))
-        }
     }
 }
