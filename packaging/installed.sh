@@ -119,6 +119,17 @@ heard=$(as "$user" timeout 60 /usr/bin/gamelan listen --count 1 --raw --data-dir
 [ "$heard" = "a message for the service" ] || fail "heard $heard"
 as "$user" /usr/bin/gamelan health --data-dir $directory
 
+# The program needs nothing beside itself, not even /proc, /dev or /etc.
+mkdir -p "$root/empty/data"
+cp "$root/usr/bin/gamelan" "$root/empty/gamelan"
+chroot "$root/empty" /gamelan node --data-dir /data --listen /ip4/127.0.0.1/tcp/0 >"$root/empty.log" 2>&1 &
+empty=$!
+running+=("$empty")
+chroot "$root/empty" /gamelan id --address --wait 60s --data-dir /data
+kill "$empty"
+wait "$empty" || fail "in an empty root the node ended with exit code $?"
+running=("$node" "$sender")
+
 # TERM, as systemd sends it.
 kill "$node" "$sender"
 for pid in "$node" "$sender"; do
