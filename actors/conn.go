@@ -306,8 +306,9 @@ func (a *conn) sweep(c actor.Context) {
 	}
 	clear(a.offered[len(kept):])
 	a.offered = kept
-	a.sweeping = len(kept) > 0
-	if a.sweeping {
+	if a.sweeping = len(kept) > 0; !a.sweeping {
+		a.offered = nil // saves memory: there are many idle connections
+	} else {
 		supervisor.At(c, kept[0].expires, sweepTick{})
 	}
 }

@@ -53,7 +53,7 @@ type inbox struct {
 type inStream struct {
 	name       string
 	conn       *ConnRef
-	parker     *parker // holds the substream
+	parker     *Parker // holds the substream
 	taker      taker   // reads it while it is parked
 	detach     func()
 	superseded atomic.Bool // a newer substream has come, or the node stops
@@ -115,14 +115,14 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	if !ok {
 		return
 	}
-	stream, ok := taken.(quietStream)
+	stream, ok := taken.(QuietStream)
 	if !ok || b.protocol.refuses() || !b.takesOver(supervisor.Now(c)) {
 		taken.Close()
 		return
 	}
 	b.serial++
 	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), conn: m.Conn}
-	in.parker = newParker(c, in.name, stream)
+	in.parker = NewParker(c, in.name, stream)
 	in.detach = supervisor.Own(c, stream)
 	b.accept(c, in, m.owed)
 	if b.reading == nil {
@@ -200,7 +200,7 @@ func (b *inbox) wake(c actor.Context) {
 	in := b.reading
 	ahead, broke := in.taker.stop()
 	limit := b.env.Profile.Limits.MessageBody
-	in.parker.unpark()
+	in.parker.Unpark()
 	in.allow(time.Time{})
 	r := reader{
 		messages: messages{box: b, intake: b.protocol.receiver.Open(in.conn)},
@@ -232,8 +232,8 @@ func (b *inbox) refuse() {
 
 // heard handles the arrival of bytes on a substream that is parked or about to be.
 // It starts a task if the substream is parked.
-func (b *inbox) heard(c actor.Context, m arrival) {
-	if b.reading != nil && b.reading.name == m.name && b.reading.parker.arrives() {
+func (b *inbox) heard(c actor.Context, m Arrival) {
+	if b.reading != nil && b.reading.name == m.Name && b.reading.parker.Arrives() {
 		b.wake(c)
 	}
 }
@@ -243,7 +243,7 @@ func (b *inbox) heard(c actor.Context, m arrival) {
 func (b *inbox) tick(c actor.Context) {
 	b.restAt = nil
 	if b.reading != nil && !b.reading.parker.parked {
-		b.reading.parker.interrupt()
+		b.reading.parker.Interrupt()
 		b.restAt = supervisor.After(c, readerIdle, readerTick{})
 	}
 }
@@ -255,8 +255,8 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		return false
 	}
 	in := b.reading
-	if errors.Is(m.Err, errParked) {
-		if in.parker.parkedNow() || in.superseded.Load() {
+	if errors.Is(m.Err, ErrParked) {
+		if in.parker.ParkedNow() || in.superseded.Load() {
 			b.wake(c)
 		}
 		return true
@@ -412,7 +412,7 @@ func (r *reader) run(ctx context.Context) error {
 	case !errors.Is(err, errSuperseded) && !transport.IsTimeout(err):
 		return err // the peer has ended the substream, or broken the rules
 	}
-	_ = r.in.parker.park() // the substream stays open until the FIN is written
+	_ = r.in.parker.Park() // the substream stays open until the FIN is written
 	return errLast
 }
 
@@ -488,7 +488,7 @@ func (r *reader) count(n int) {
 
 // next returns the length of the next message. If the actor interrupts the wait
 // before any byte of a message has come, or if messages come alone, next parks the
-// substream and returns errParked.
+// substream and returns ErrParked.
 func (r *reader) next() (int, error) {
 	if r.frames.Ready() {
 		return r.frames.Next()
@@ -506,9 +506,9 @@ func (r *reader) next() (int, error) {
 		// header. The frame reader keeps the timeout and would return it in place
 		// of the error or end that follows these bytes. Resume clears the timeout.
 		r.frames.Resume()
-		p.begin()
+		p.Begin()
 		n, err := r.frames.Next()
-		if !p.end() || r.in.superseded.Load() {
+		if !p.End() || r.in.superseded.Load() {
 			return n, err
 		}
 		if r.nothing(err) {
@@ -527,7 +527,7 @@ func (r *reader) nothing(err error) bool {
 	return transport.IsTimeout(err) && r.frames.Buffered() == 0
 }
 
-// park leaves the substream to its taker, and returns errParked, if there is nothing to read.
+// park leaves the substream to its taker, and returns ErrParked, if there is nothing to read.
 // Otherwise it returns what next does, or a timeout, and the reading goes on. The read
 // deadline must have passed.
 func (r *reader) park() (int, error) {
@@ -539,7 +539,7 @@ func (r *reader) park() (int, error) {
 	n, err := r.frames.Next()
 	if r.nothing(err) {
 		t.start(r)
-		return 0, p.park()
+		return 0, p.Park()
 	}
 	p.stream.Notify(nil)
 	r.in.allow(time.Time{})

@@ -23,16 +23,16 @@ import (
 // overtaken is a substream whose reader is interrupted in the moment in which a
 // frame arrives; then the peer ends its half.
 type overtaken struct {
-	quietStream
-	rest  *parker
+	QuietStream
+	rest  *Parker
 	reads int
 }
 
 func (o *overtaken) Read(p []byte) (int, error) {
 	switch o.reads++; o.reads {
 	case 1:
-		o.rest.interrupt() // has seen it wait
-		o.rest.interrupt()
+		o.rest.Interrupt() // has seen it wait
+		o.rest.Interrupt()
 		return 0, os.ErrDeadlineExceeded
 	case 2:
 		return copy(p, frame.Append(nil, []byte("just then"))), nil
@@ -45,7 +45,7 @@ func (*overtaken) SetReadDeadline(time.Time) error { return nil }
 // TestInterruptThatAMessageOvertakes must not be told in place of the end.
 func TestInterruptThatAMessageOvertakes(t *testing.T) {
 	stream := new(overtaken)
-	stream.rest = &parker{stream: stream}
+	stream.rest = &Parker{stream: stream}
 	r := reader{in: &inStream{parker: stream.rest}, frames: frame.NewReader(stream, 100)}
 	n, err := r.next()
 	if err != nil {

@@ -10,29 +10,29 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// parker lets a substream wait for its next bytes without a task. The stack of a task
-// is most of the memory of an idle substream. The reading task ends with errParked and
-// leaves the substream open. When bytes arrive, the actor receives arrival and starts
+// Parker lets a substream wait for its next bytes without a task. The stack of a task
+// is most of the memory of an idle substream. The reading task ends with ErrParked and
+// leaves the substream open. When bytes arrive, the actor receives Arrival and starts
 // another task.
-type parker struct {
-	stream quietStream
-	heard  func() // sends arrival to the actor; may be called from any goroutine
+type Parker struct {
+	stream QuietStream
+	heard  func() // sends Arrival to the actor; may be called from any goroutine
 
 	// Only the actor uses these two.
 	parked bool // no task runs
-	called bool // arrival came before the end of the task
+	called bool // Arrival came before the end of the task
 
 	mu      sync.Mutex
-	waiting bool // the task is between begin and end: it waits for a message
+	waiting bool // the task is between Begin and End: it waits for a message
 	waits   int  // how often the task has waited
-	seen    int  // value of waits at the last call of interrupt
-	asked   bool // interrupt has ended this wait
+	seen    int  // value of waits at the last call of Interrupt
+	asked   bool // Interrupt has ended this wait
 	open    bool // the task has left the substream open
 }
 
-// quietStream is a substream with a read deadline and a callback for the arrival of
+// QuietStream is a substream with a read deadline and a callback for the arrival of
 // bytes.
-type quietStream interface {
+type QuietStream interface {
 	protocol.Stream
 	SetReadDeadline(time.Time) error
 	Notify(func())
@@ -41,20 +41,21 @@ type quietStream interface {
 	PeerEnded() (pongs uint64, ended bool)
 }
 
-// arrival reports that bytes or the end have come on the substream that the task of
+// Arrival reports that bytes or the end have come on the substream that the task of
 // this name reads.
-type arrival struct{ name string }
+type Arrival struct{ Name string }
 
-var errParked = errors.New("actors: nothing arrives")
+// ErrParked ends a task that has left its substream open.
+var ErrParked = errors.New("actors: nothing arrives")
 
-// newParker returns the parker of a substream that tasks of this name read.
-func newParker(c actor.Context, name string, stream quietStream) *parker {
+// NewParker returns the parker of a substream that tasks of this name read.
+func NewParker(c actor.Context, name string, stream QuietStream) *Parker {
 	tell := supervisor.Teller(c)
-	return &parker{stream: stream, heard: func() { tell(arrival{name}) }}
+	return &Parker{stream: stream, heard: func() { tell(Arrival{name}) }}
 }
 
 // Close closes the substream unless it is parked. It is called when the task ends.
-func (p *parker) Close() error {
+func (p *Parker) Close() error {
 	p.mu.Lock()
 	open := p.open
 	p.mu.Unlock()
@@ -64,30 +65,33 @@ func (p *parker) Close() error {
 	return p.stream.Close()
 }
 
-// unpark prepares for another task.
-func (p *parker) unpark() {
+// Unpark prepares for another task.
+func (p *Parker) Unpark() {
 	p.parked, p.called = false, false
 	p.mu.Lock()
 	p.open = false
 	p.mu.Unlock()
 }
 
-// parkedNow records that a task has ended with errParked. It reports whether bytes
+// ParkedNow records that a task has ended with ErrParked. It reports whether bytes
 // have arrived meanwhile, so that another task must start at once.
-func (p *parker) parkedNow() (called bool) {
+func (p *Parker) ParkedNow() (called bool) {
 	p.parked = true
 	return p.called
 }
 
-// arrives records an arrival. It reports whether the substream is parked, so that a
+// Arrives records an arrival. It reports whether the substream is parked, so that a
 // task must start.
-func (p *parker) arrives() bool {
+func (p *Parker) Arrives() bool {
 	p.called = true
 	return p.parked
 }
 
-// interrupt ends a wait that has lasted since the last call of interrupt.
-func (p *parker) interrupt() {
+// Parked reports whether no task runs.
+func (p *Parker) Parked() bool { return p.parked }
+
+// Interrupt ends a wait that has lasted since the last call of Interrupt.
+func (p *Parker) Interrupt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting && p.waits == p.seen {
@@ -97,27 +101,33 @@ func (p *parker) interrupt() {
 	p.seen = p.waits
 }
 
-// begin and end surround a wait of the task. end reports whether interrupt has ended
+// Begin and End surround a wait of the task. End reports whether Interrupt has ended
 // the wait.
-func (p *parker) begin() {
+func (p *Parker) Begin() {
 	p.mu.Lock()
 	p.waiting = true
 	p.waits++
 	p.mu.Unlock()
 }
 
-func (p *parker) end() (asked bool) {
+func (p *Parker) End() (asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	asked, p.asked, p.waiting = p.asked, false, false
 	return asked
 }
 
-// park marks the substream as left open and returns errParked. A task calls it last,
-// after it has called Notify and then found nothing to read.
-func (p *parker) park() error {
+// Listen has the actor receive an Arrival for what comes from now on, once. Ignore undoes that.
+func (p *Parker) Listen() { p.stream.Notify(p.heard) }
+
+// Ignore has the actor receive no Arrival, unless one is under way.
+func (p *Parker) Ignore() { p.stream.Notify(nil) }
+
+// Park marks the substream as left open and returns ErrParked. A task calls it last,
+// after it has called Notify or Listen and then found nothing to read.
+func (p *Parker) Park() error {
 	p.mu.Lock()
 	p.open = true
 	p.mu.Unlock()
-	return errParked
+	return ErrParked
 }

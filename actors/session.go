@@ -42,7 +42,7 @@ type session struct {
 	conn     *ConnRef
 	stream   protocol.Stream // our substream; nil if none
 	detach   func()          // gives up the ownership of stream
-	endWatch *parker         // waits for the acceptance and the end of stream
+	endWatch *Parker         // waits for the acceptance and the end of stream
 	accept   *acceptance     // of stream
 	gen      uint64          // number of our substream
 	ended    error           // how our substream has ended; nil: it has not
@@ -191,7 +191,7 @@ func (s *session) Receive(c actor.Context) {
 		s.in.stalled(c)
 	case readerTick:
 		s.in.tick(c)
-	case arrival:
+	case Arrival:
 		s.heard(c, m)
 	case supervisor.Drain:
 		s.beginDrain(c, m)
@@ -367,7 +367,7 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	if !ok {
 		return
 	}
-	stream, ok := taken.(quietStream)
+	stream, ok := taken.(QuietStream)
 	if !ok || m.Token != s.dialing {
 		taken.Close()
 		return
@@ -377,7 +377,7 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	s.conn, s.stream, s.ended = m.Conn, stream, nil
 	s.detach = supervisor.Own(c, stream)
 	s.gen++
-	s.endWatch = newParker(c, watchName(s.gen), stream)
+	s.endWatch = NewParker(c, watchName(s.gen), stream)
 	s.accept = newAcceptance(s.gen, m.Protocol, m.answer)
 	s.listen(c)
 	if m.answer == messaging.Awaited {
@@ -398,25 +398,25 @@ func (s *session) listen(c actor.Context) {
 		err := accept.watch(ctx, watcher.stream)
 		watcher.stream.SetReadDeadline(time.Time{})
 		if transport.IsTimeout(err) {
-			return watcher.park()
+			return watcher.Park()
 		}
 		return err
 	})
 }
 
 // heard handles an arrival: the end of our substream, or bytes on the peer's.
-func (s *session) heard(c actor.Context, m arrival) {
-	if m.name != watchName(s.gen) {
+func (s *session) heard(c actor.Context, m Arrival) {
+	if m.Name != watchName(s.gen) {
 		s.in.heard(c, m)
 		return
 	}
-	if s.stream != nil && s.endWatch.arrives() {
+	if s.stream != nil && s.endWatch.Arrives() {
 		s.watch(c)
 	}
 }
 
 func (s *session) watch(c actor.Context) {
-	s.endWatch.unpark()
+	s.endWatch.Unpark()
 	if !s.accept.come {
 		s.listen(c)
 		return
@@ -468,8 +468,8 @@ func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 		s.reclaim(c)
 	}
 	switch {
-	case m.Name == watchName(s.gen) && errors.Is(m.Err, errParked):
-		if s.endWatch.parkedNow() && s.stream != nil {
+	case m.Name == watchName(s.gen) && errors.Is(m.Err, ErrParked):
+		if s.endWatch.ParkedNow() && s.stream != nil {
 			s.watch(c)
 		}
 	case m.Name == watchName(s.gen):

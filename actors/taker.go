@@ -19,7 +19,7 @@ type taker struct {
 	mu     sync.Mutex // held while the taker works, and while a task begins or parks
 	on     bool       // the substream is parked
 	limit  int        // of a message
-	stream quietStream
+	stream QuietStream
 	ready  readyIntake
 	messages
 	ahead []byte // read and left to the task

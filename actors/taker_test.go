@@ -18,7 +18,7 @@ import (
 
 // arrived is a substream of which a taker reads what has come.
 type arrived struct {
-	quietStream
+	QuietStream
 	b []byte
 }
 
@@ -67,7 +67,7 @@ func newTakerRig(t *testing.T, intake func(*Messaging) Intake) *takerRig {
 	m := &Messaging{env: e}
 	m.Handler.Open(root.PID())
 	box := &inbox{env: e, protocol: m, account: credit.NewBudget(1 << 16).Account(1 << 12)}
-	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &parker{stream: &x.stream}}}
+	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &Parker{stream: &x.stream}}}
 	x.taker.mu.Lock()
 	x.taker.start(r)
 	x.taker.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // frameReader reads the frames of one session. After a read that a deadline has
@@ -193,12 +194,18 @@ func (r *frameReader) drop() {
 	r.free()
 }
 
-// rest gives the buffer back to the pool, unless a frame has begun.
+// rest gives the buffers back to their pools, unless a frame has begun.
 func (r *frameReader) rest() {
+	r.frames.Rest()
 	if r.buf != nil && !r.frame {
 		putBuffer(r.buf)
 		r.buf = nil
 	}
+}
+
+// nothing reports whether a read of the next header was interrupted before a byte came.
+func (r *frameReader) nothing(err error) bool {
+	return transport.IsTimeout(err) && r.frames.Buffered() == 0
 }
 
 // release ends the reader and gives back its credit. No read may be under way.

@@ -213,8 +213,7 @@ func (a *server) makeRoom(c actor.Context, kind kind, newcomer holder) bool {
 		return true
 	}
 	now := a.calls.trunk.Now()
-	var all []occupant
-	var of []*sessionPlace
+	all, of := make([]occupant, 0, places.sessions), make([]*sessionPlace, 0, places.sessions)
 	for _, p := range a.sessions {
 		if p.kind == kind && !p.left {
 			o := occupant{holder: p.holder, last: p.holder.Source == share.None || now.Sub(p.serving.conn.Since) >= share.LastAfter}

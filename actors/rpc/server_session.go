@@ -17,9 +17,10 @@ import (
 
 // serverSession is the actor of a session of a peer with a service of this node. Its tasks
 // do the work: see servedSession. The actor owns the substream, starts another reading
-// task while a slow method runs, and watches the time limits.
+// task while a slow method runs, and watches the time limits. While nothing comes for some
+// seconds, no task runs: see [actors.Parker].
 //
-// In: messages of its tasks, splitCall, serviceStopped, makesWay, Drain. Out: accepted,
+// In: messages of its tasks, Arrival, splitCall, serviceStopped, makesWay, Drain. Out: accepted,
 // methodFailed, stopService, sessionGone. It never restarts: the client opens another
 // session.
 type serverSession struct {
@@ -31,6 +32,7 @@ type serverSession struct {
 	readers int
 	timer   *supervisor.Timer
 	wakeAt  time.Time
+	restAt  *supervisor.Timer
 	drain   *actor.PID // receives Drained when the accepted calls have ended; nil: no drain
 	leaves  bool       // the orderly end has begun
 	err     error      // why the session ended
@@ -50,7 +52,12 @@ type (
 	machineDue struct{}
 	lateAnswer struct{}
 	leaveOver  struct{}
+	restDue    struct{}
 )
+
+// restEvery is the interval of restDue. A session in which nothing comes gives its goroutine
+// back after one to two intervals.
+const restEvery = 2 * time.Second
 
 func newServerSession(e *Calls, service *registered, account *inboundCredit, m actors.SubstreamOpened) *serverSession {
 	return &serverSession{
@@ -69,6 +76,13 @@ func (a *serverSession) Receive(c actor.Context) {
 	case handshakeOver:
 		c.Send(a.serving.shared.Server, accepted{c.Self()})
 		a.due(c)
+		a.restLater(c)
+	case restDue:
+		a.rest(c)
+	case actors.Arrival:
+		if a.serving.parker.Arrives() {
+			a.wake(c)
+		}
 	case methodRuns:
 		a.split(c, m.call)
 	case splitCall:
@@ -102,16 +116,19 @@ func (a *serverSession) Receive(c actor.Context) {
 
 func (a *serverSession) start(c actor.Context) {
 	s := a.serving
-	stream, ok := a.handed.Take()
+	taken, ok := a.handed.Take()
+	a.handed = nil
 	if !ok {
 		a.ended(c)
 		return
 	}
-	if !s.begin(stream) {
-		stream.Close()
+	stream, ok := taken.(actors.QuietStream)
+	if !ok || !s.begin(taken) {
+		taken.Close()
 		a.ended(c)
 		return
 	}
+	s.parker = actors.NewParker(c, "serve", stream)
 	s.in = newFrameReader(s.shared, a.credit, stream)
 	supervisor.OwnFunc(c, s.end)
 	a.task(c, "serve", s.serve)
@@ -125,10 +142,36 @@ func (a *serverSession) task(c actor.Context, name string, f func(context.Contex
 // split starts another task that reads while a method runs.
 func (a *serverSession) split(c actor.Context, call uint64) {
 	if a.serving.takeOver(call) {
-		a.readers++
-		a.task(c, fmt.Sprintf("read-%d", a.readers), a.serving.read)
+		a.read(c)
 		a.due(c)
 	}
+}
+
+func (a *serverSession) read(c actor.Context) {
+	a.readers++
+	a.task(c, fmt.Sprintf("read-%d", a.readers), a.serving.read)
+}
+
+func (a *serverSession) restLater(c actor.Context) {
+	a.restAt = supervisor.After(c, restEvery, restDue{})
+}
+
+// rest interrupts a reading task that has waited since the last restDue. The task then parks
+// the substream.
+func (a *serverSession) rest(c actor.Context) {
+	if p := a.serving.parker; !a.leaves && !p.Parked() {
+		p.Interrupt()
+		a.restLater(c)
+	}
+}
+
+// wake starts a task that reads a parked substream.
+func (a *serverSession) wake(c actor.Context) {
+	a.serving.parker.Unpark()
+	a.serving.stream.SetReadDeadline(time.Time{})
+	a.read(c)
+	a.restAt.Stop()
+	a.restLater(c)
 }
 
 // due checks the time limits: the deadline of the call, the time in which the client must
@@ -204,6 +247,9 @@ func (a *serverSession) leave(c actor.Context) {
 	}
 	a.leaves = true
 	s := a.serving
+	if a.parked() { // a task must see the client's end
+		a.wake(c)
+	}
 	a.tasks++
 	supervisor.Go(c, "leave", nil, func(context.Context) error { s.leave(); return nil })
 	supervisor.After(c, actors.FinishLimit, leaveOver{})
@@ -225,19 +271,30 @@ func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 	}
 }
 
-// taskEnded handles the end of a task. The actor ends with its last task, so a method that
-// does not return still counts as a session.
+// taskEnded handles the end of a task. The actor ends with its last task, unless that has parked
+// the substream. So a method that does not return still counts as a session.
 func (a *serverSession) taskEnded(c actor.Context, err error) {
 	a.tasks--
+	if errors.Is(err, actors.ErrParked) {
+		if a.serving.parker.ParkedNow() || a.leaves {
+			a.wake(c)
+		}
+		return
+	}
 	if err != nil {
 		if a.err == nil && !errors.Is(err, errRefused) {
 			a.err = err
 		}
 		a.serving.end()
 	}
-	if a.tasks == 0 {
+	if a.tasks == 0 && !a.parked() {
 		a.ended(c)
 	}
+}
+
+// parked reports whether the substream waits without a task.
+func (a *serverSession) parked() bool {
+	return a.serving.parker != nil && a.serving.parker.Parked()
 }
 
 func (a *serverSession) ended(c actor.Context) {

@@ -30,6 +30,7 @@ type servedSession struct {
 	origin  actors.Origin
 	conn    *actors.ConnRef
 	stream  protocol.Stream
+	parker  *actors.Parker // of the stream
 	since   time.Time
 
 	in frameReader // used by the task that reads
@@ -154,10 +155,13 @@ func refuse(e *Calls, s protocol.Stream, why rpc.Reason) error {
 	return fmt.Errorf("%w: %v", errRefused, why)
 }
 
-// read performs the reading role. It returns when the session ends, or when another task
-// has taken over the role.
+// read performs the reading role. It returns when the session ends, when another task
+// has taken over the role, or with [actors.ErrParked] when nothing comes.
 func (s *servedSession) read(ctx context.Context) error {
 	for {
+		if err := s.await(); err != nil {
+			return err
+		}
 		body, ok, err := s.in.next(ctx, rpc.MaxRequest)
 		if err == nil {
 			s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
@@ -176,6 +180,32 @@ func (s *servedSession) read(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// await waits for a frame. If the actor interrupts it before anything has come, it returns
+// [actors.ErrParked], and the session has neither a goroutine nor buffers.
+func (s *servedSession) await() error {
+	r := &s.in
+	for !r.skips && r.frames.Buffered() < frame.HeaderLen {
+		s.parker.Begin()
+		err := r.frames.Wait()
+		if !s.parker.End() {
+			return nil // next returns the error
+		}
+		r.frames.Resume()
+		if r.nothing(err) {
+			s.parker.Listen()
+			err = r.frames.Wait()
+			r.frames.Resume()
+			if r.nothing(err) {
+				r.rest()
+				return s.parker.Park()
+			}
+			s.parker.Ignore()
+		}
+		s.stream.SetReadDeadline(time.Time{})
+	}
+	return nil
 }
 
 // errHandedOver ends a task whose reading was taken over.

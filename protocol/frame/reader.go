@@ -75,21 +75,8 @@ func (r *Reader) Next() (int, error) {
 }
 
 func (r *Reader) next() (int, error) {
-	if r.fatal != nil {
-		return 0, r.fatal
-	}
-	for r.left > 0 {
-		if r.off == r.end && !r.fill() {
-			return 0, r.fail("skip payload", true)
-		}
-		n := min(r.left, r.end-r.off)
-		r.off += n
-		r.left -= n
-	}
-	for r.end-r.off < HeaderLen {
-		if !r.fill() {
-			return 0, r.fail("read header", r.end > r.off)
-		}
+	if err := r.Wait(); err != nil {
+		return 0, err
 	}
 	n := binary.BigEndian.Uint32(r.buf[r.off:])
 	if n > r.limit {
@@ -99,6 +86,28 @@ func (r *Reader) next() (int, error) {
 	r.off += HeaderLen
 	r.left = int(n)
 	return int(n), nil
+}
+
+// Wait waits for the header of the next frame, so that Next does not wait. It skips the unread
+// rest of the last payload. Its errors are those of Next.
+func (r *Reader) Wait() error {
+	if r.fatal != nil {
+		return r.fatal
+	}
+	for r.left > 0 {
+		if r.off == r.end && !r.fill() {
+			return r.fail("skip payload", true)
+		}
+		n := min(r.left, r.end-r.off)
+		r.off += n
+		r.left -= n
+	}
+	for r.end-r.off < HeaderLen {
+		if !r.fill() {
+			return r.fail("read header", r.end > r.off)
+		}
+	}
+	return nil
 }
 
 // Body fills dst with the payload that Next announced. It panics unless dst has the
@@ -180,6 +189,13 @@ func (r *Reader) Buffered() int { return r.end - r.off }
 func (r *Reader) Ready() bool {
 	have := r.end - r.off - r.left - HeaderLen
 	return have >= 0 && binary.BigEndian.Uint32(r.buf[r.off+r.left:]) <= uint32(have)
+}
+
+// Rest gives the buffers back to their pool until the next read, unless they hold bytes.
+func (r *Reader) Rest() {
+	if r.off == r.end {
+		r.swap(false, false)
+	}
 }
 
 // Release gives the buffers back to their pool. The reader must not be used after it.

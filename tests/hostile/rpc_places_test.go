@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,6 +144,62 @@ func TestIdleSessions(t *testing.T) {
 		}
 		if err := n.echo(honest); err != nil {
 			t.Errorf("the node whose session may have made way: %v", err)
+		}
+	})
+}
+
+// TestIdleSessionsRest has keys hold sessions in which nothing happens: after a while none of them has
+// a goroutine. Each still answers a request, also one that comes in two parts, and a session ends with its client.
+func TestIdleSessionsRest(t *testing.T) {
+	serving(t, gamelan.RPCConfig{}, func(t *testing.T, n *target, tr *placed) {
+		const peers, each = 5, 10
+		var held []*peer
+		for i := range peers {
+			held = append(held, connect(t, n.net.Transport(), n.Addr, secretOf(i)))
+		}
+		time.Sleep(10 * time.Second)
+		before := runtime.NumGoroutine()
+		for _, p := range held {
+			for k := range uint32(each) {
+				p.session(2*k+1, echoService)
+			}
+		}
+		for round := range 3 {
+			time.Sleep(10 * time.Second)
+			if got := runtime.NumGoroutine() - before; got > each {
+				t.Errorf("round %d: got %d more goroutines for %d idle sessions", round, got, peers*each)
+			}
+			request := string(rpc.AppendRequest(nil, rpc.Request{ID: uint32(round), Method: 1, Deadline: 10, Payload: []byte("hello")}))
+			for _, p := range held {
+				for k := range uint32(each) {
+					p.must(p.data(0, 2*k+1, request[:3]))
+					if k%2 > 0 {
+						time.Sleep(time.Duration(k) * time.Second)
+					}
+					p.must(p.data(0, 2*k+1, request[3:]))
+				}
+			}
+			synctest.Wait()
+			for i, p := range held {
+				for k := range uint32(each) {
+					if got := len(replies(p.stream(2*k + 1).data)); got != round+2 {
+						t.Errorf("round %d, peer %d, session %d: got %d answers, want %d", round, i, k, got-1, round+1)
+					}
+				}
+			}
+		}
+		time.Sleep(10 * time.Second)
+		for _, p := range held {
+			p.must(p.data(fin, 1, ""))
+		}
+		synctest.Wait()
+		for i, p := range held {
+			if !p.stream(1).fin {
+				t.Errorf("peer %d: got no end of the session that it has ended", i)
+			}
+		}
+		if got, want := n.line("services/rpc"), fmt.Sprintf("%d sessions", peers*(each-1)); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %s", got, want)
 		}
 	})
 }
