@@ -273,7 +273,7 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 	}
 	if gated, ok := conn.(*gatedConn); ok && err == nil {
 		err := gated.establish(false)
-		if limit, full := errors.AsType[*connpool.LimitError](err); full && limit.Name == "MaxInbound" && l.env.makeRoom(c) {
+		if limit, full := errors.AsType[*connpool.LimitError](err); full && limit.Name == "MaxInbound" && l.env.makeRoom(c, m.Peer, m.origin) {
 			err = gated.establish(true)
 		}
 		if err != nil { // more connections were set up at the same time than may stay

@@ -6,17 +6,18 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
-// makeRoom closes an idle inbound connection that was never of use, and reports whether
-// there was one. It is called when all places are taken and a new peer has proved its
-// identity.
+// makeRoom closes an inbound connection for a new peer that has proved its identity, and
+// reports whether there was one that may be closed. It is called when all places are taken.
 //
-// spec: comms 125, V 8
-func (e *env) makeRoom(c actor.Context) bool {
+// spec: comms 125, V 8, V 39
+func (e *env) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstore.Origin) bool {
 	now := supervisor.Now(c)
 	var guests []connpool.InboundConn
 	refs := make(map[uint64]*ConnRef)
@@ -24,14 +25,16 @@ func (e *env) makeRoom(c actor.Context) bool {
 		if ref.Direction != protocol.Inbound || ref.live == nil {
 			continue
 		}
-		g := connpool.InboundConn{Peer: peer, Conn: ref.ID, Quiet: now.Sub(ref.Since), Kept: e.kept(ref)}
+		g := connpool.InboundConn{Peer: peer, Source: share.Source(ref.origin), Conn: ref.ID, Quiet: now.Sub(ref.Since), Held: e.stays(ref)}
+		reached := e.reached(peer)
+		g.Kept, g.Last = g.Held || reached || ref.Useful(), reached || g.Quiet >= share.LastAfter
 		if s := ref.live.session.Load(); s != nil {
 			g.Quiet = min(g.Quiet, s.Quiet())
 		}
 		refs[ref.ID] = ref
 		guests = append(guests, g)
 	}
-	g, ok := connpool.Replaceable(guests, supervisor.Rand(c).IntN)
+	g, ok := connpool.Replaceable(guests, connpool.InboundConn{Peer: newcomer, Source: share.Source(from)}, supervisor.Rand(c).IntN)
 	if !ok {
 		return false
 	}
@@ -40,14 +43,15 @@ func (e *env) makeRoom(c actor.Context) bool {
 	return true
 }
 
-// kept reports whether a connection must not be closed to make room: it was of use (see
-// [ConnRef.Useful]), runs a call, or is being closed already; or its peer is protected, is
-// wanted by a part, is on the allow list, or was ever reached by a dial of this node.
-func (e *env) kept(ref *ConnRef) bool {
-	if ref.Useful() || ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || e.Wanted.has(ref.Peer) || ref.live.leaving.Load() {
-		return true
-	}
-	p, ok := e.Store.View().Get(ref.Peer)
+// stays reports whether a connection is never closed to make room: it runs a call or is being
+// closed already, or its peer is protected, wanted by a part, or on the allow list.
+func (e *env) stays(ref *ConnRef) bool {
+	return ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || e.Wanted.has(ref.Peer) || ref.live.leaving.Load()
+}
+
+// reached reports whether a dial of this node has ever reached the peer.
+func (e *env) reached(peer identity.NodeID) bool {
+	p, ok := e.Store.View().Get(peer)
 	return ok && !p.LastSeen().IsZero()
 }
 

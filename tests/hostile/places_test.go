@@ -256,8 +256,8 @@ func TestIdleIdentities(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if _, err := s.guest("/ip4/9.9.9.9", secretOf(99)); err == nil {
-			t.Error("got a place at once, want it refused: nobody is idle for 30 s")
+		if _, err := s.guest("/ip4/127.0.0.1", secretOf(99)); err == nil {
+			t.Error("got a place at once, want it refused: nobody is idle for 30 s, and no source has more")
 		}
 		time.Sleep(time.Minute)
 		in := 0
@@ -281,4 +281,43 @@ func TestIdleIdentities(t *testing.T) {
 			t.Errorf("got %+v, want some replaced and no more than %d", got, places)
 		}
 	}, gamelan.WithProtocol(custom, k.New))
+}
+
+// TestUsefulIdentities has identities of one source hold every place, each of which has sent a
+// message: fresh honest peers of other sources replace them, and an honest one from before stays.
+//
+// conforms: V 8, 39
+func TestUsefulIdentities(t *testing.T) {
+	const places, fresh = 60, 20
+	for _, from := range []string{"/ip4/127.0.0.1", "/ip4/6.6.6.6"} {
+		t.Run(from, func(t *testing.T) {
+			onStreet(t, gamelan.Config{MaxInbound: places, MaxInboundPerSource: places, MaxSetupRatePerSource: 1000}, func(t *testing.T, s *street) {
+				speaks := func(from string, i int) *peer {
+					c := s.comes(from)
+					p := &peer{t: t, secret: secretOf(i), raw: c, conn: shake(t, c, secretOf(i))}
+					p.exchange(nil)
+					p.open(1, optimistic(messaging)+framed("message"))
+					return p
+				}
+				honest := speaks("/ip4/8.8.8.8", 1)
+				for i := range places - 1 {
+					speaks(from, 100+i)
+				}
+				synctest.Wait()
+				for i := range fresh {
+					leave, err := s.guest(fmt.Sprintf("/ip4/9.9.%d.9", i), secretOf(5000+i))
+					if err != nil {
+						t.Fatalf("fresh peer %d: %v", i, err)
+					}
+					defer leave()
+				}
+				if _, ok := s.Connection(honest.id()); !ok {
+					t.Error("the honest peer of before was replaced")
+				}
+				if got := s.Inspection().Node(t.Context()).Places; got.Replaced != fresh || got.Inbound > places {
+					t.Errorf("got %+v, want %d replaced and no more than %d", got, fresh, places)
+				}
+			})
+		})
+	}
 }
