@@ -6,7 +6,11 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // churnPacer limits, for one connection, the substreams of the peer that end without an
@@ -22,6 +26,26 @@ type churnPacer struct {
 // side has dialled.
 func (g *inboundGate) pacer(at ma.Multiaddr) *churnPacer {
 	return &churnPacer{gate: g, origin: g.from(at).Origin}
+}
+
+// negotiates counts a substream without an agreed protocol, and resets one that makes way for it.
+// The substream counts until agreed is called.
+func (g *inboundGate) negotiates(with *ConnRef, now time.Time, s *mux.Stream) (agreed func()) {
+	who := share.Holder[identity.NodeID]{
+		Source: share.Source(with.origin), Key: with.Peer,
+		Last: with.Direction == protocol.Outbound || now.Sub(with.Since) >= share.LastAfter,
+	}
+	g.mu.Lock()
+	way, ok := g.negotiations.Begin(who, s)
+	g.mu.Unlock()
+	if ok {
+		way.Close()
+	}
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.negotiations.End(who, s)
+	}
 }
 
 func (p *churnPacer) Ended() (wait time.Duration, ok bool) {

@@ -235,9 +235,11 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 		return
 	}
 	a.accepting++
-	limits := a.env.Profile.Limits
-	until := a.env.Now().Add(limits.Negotiation)
+	limits, now := a.env.Profile.Limits, a.env.Now()
+	until := now.Add(limits.Negotiation)
+	agreed := a.env.inbound.negotiates(a.ref, now, s)
 	supervisor.Do(c, acceptKey{s}, func(context.Context) (negotiated, error) {
+		defer agreed()
 		s.SetDeadline(until)
 		id, owed, err := a.agree(s, limits.NegotiationRounds)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // inboundGate counts the inbound connections of all listeners together, and applies
@@ -30,6 +31,8 @@ type inboundGate struct {
 
 	offenders connpool.Offenders
 	churn     connpool.Churn
+
+	negotiations connpool.Negotiations[*mux.Stream]
 }
 
 func (g *inboundGate) open(l connpool.GateLimits, exempt []netip.Prefix, now func() time.Time) {

@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 const echoService = "/hostile/echo/1"
@@ -285,4 +286,34 @@ func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
 			t.Errorf("got %q, want that sessions were evicted", got)
 		}
 	}, gamelan.WithService(service))
+}
+
+// TestSilentSubstreams has many keys of one source open as many substreams as each may, and say
+// nothing on them: the oldest are reset, and fresh clients of the services are served.
+//
+// conforms: V 39
+func TestSilentSubstreams(t *testing.T) {
+	const keys, each = 25, 80
+	serving(t, gamelan.RPCConfig{}, func(t *testing.T, n *target, tr *placed) {
+		var silent []*peer
+		tr.place("/ip4/6.6.6.6")
+		for i := range keys {
+			p := connect(t, n.net.Transport(), n.Addr, secretOf(i))
+			silent = append(silent, p)
+			for k := range uint32(each) {
+				p.open(2*k+1, "")
+			}
+		}
+		synctest.Wait()
+		if got := n.fresh(tr, 10, 3); got != 3 {
+			t.Errorf("got %d of 3 fresh clients served", got)
+		}
+		open := 0
+		for _, p := range silent {
+			open += n.connStats(p).Substreams
+		}
+		if open == 0 || open > connpool.MaxNegotiations {
+			t.Errorf("got %d silent substreams, want at most %d", open, connpool.MaxNegotiations)
+		}
+	})
 }
