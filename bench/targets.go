@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/bench/product"
 )

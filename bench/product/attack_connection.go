@@ -62,6 +62,16 @@ func (w *writer) batch(all []entry, count *atomic.Uint64) error {
 	return err
 }
 
+// hasRead ends the substream, and waits until the node has read all of it.
+func (w *writer) hasRead() error {
+	if err := w.stream.CloseWrite(); err != nil {
+		return err
+	}
+	w.stream.SetReadDeadline(time.Now().Add(sendWithin))
+	_, err := io.Copy(io.Discard, w.stream)
+	return err
+}
+
 // repeat calls strike until ctx ends, after a pause where it failed. It fails if
 // strike never succeeded.
 func repeat(ctx context.Context, strike func() error) error {
@@ -109,7 +119,7 @@ func enter(ctx context.Context, seed, from string) (net.Conn, *identity.Secret, 
 
 // enterAs is enter as the holder of a key, with these features.
 func enterAs(ctx context.Context, seed, from string, secret *identity.Secret, features identity.Features) (net.Conn, error) {
-	cfg, err := setUpAs(secret, features, nowhere)
+	cfg, err := setUp(secret, features, nowhere)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type attack struct {
 	config  gamelan.Config   // of the node under attack
 	options []gamelan.Option // of the same
 	placed  bool             // its connections seem to come from addresses of the internet; see [placedTCP]
+	clients bool             // the honest peers are clients, to whom the node relays nothing
 	// prepare runs in a process of its own, before any clock does; seed is the
 	// node's. The function that it returns attacks until ctx ends, and counts
 	// each stroke. It returns an error only if it could not attack at all.
@@ -39,6 +40,9 @@ type attack struct {
 	// stage does something with the node before it is attacked, and returns what
 	// says more of it afterwards; it may be nil, and so may what it returns.
 	stage func(ctx context.Context, n *gamelan.Node) (report func(m *harness.Meter), err error)
+	// letters has messages stored before the attack, and the control, and returns what counts
+	// afterwards how many per cent of them their receiver gets; it may be nil.
+	letters func(ctx context.Context, n *gamelan.Node) (handedOut func() float64, err error)
 }
 
 // attacks are all of them. Append yours.
@@ -63,6 +67,13 @@ func attacks() []attack {
 		idleSessions(),
 		storedAnswersFromTor(),
 		storedAnswersFromFiveSources(),
+		regionSqueezed(),
+		storedBox(),
+		storedAll(),
+		usefulIdentities(),
+		silentSubstreams(),
+		newcomersSpeak(),
+		uselessFrames(),
 	}
 }
 
@@ -125,6 +136,11 @@ func (a attack) run(m *harness.Meter, d time.Duration) error {
 	m.Report("control p50 ns", control.sends)
 	m.Report("memory peak bytes", attacked.memory)
 	m.Report("control memory peak bytes", control.memory)
+	m.Report("memory peak ratio", attacked.memory/control.memory)
+	if a.letters != nil {
+		m.Report("letters handed out %", attacked.handedOut)
+		m.Report("control letters handed out %", control.handedOut)
+	}
 	m.Report("log bytes/s", attacked.logged)
 	return m.Latencies(attacked.all)
 }
@@ -139,6 +155,7 @@ type phase struct {
 	strokes          float64         // a second
 	memory           float64         // most heap and stacks in use at once
 	logged           float64         // bytes of the node's log a second
+	handedOut        float64         // per cent of the letters
 }
 
 // phase has honest peers talk to a fresh node for d, beside another process, which
@@ -151,7 +168,7 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	if err != nil {
 		return p, err
 	}
-	from, err := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: a.config.DHT, PlainOnProfile: a.config.PlainOnProfile})
+	from, err := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: a.config.DHT, PlainOnProfile: a.config.PlainOnProfile, Client: a.clients})
 	if err != nil {
 		return p, err
 	}
@@ -164,6 +181,12 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	var report func(*harness.Meter)
 	if a.stage != nil {
 		if report, err = a.stage(s.ctx, to); err != nil {
+			return p, err
+		}
+	}
+	handedOut := func() float64 { return 0 }
+	if a.letters != nil {
+		if handedOut, err = a.letters(s.ctx, to); err != nil {
 			return p, err
 		}
 	}
@@ -206,6 +229,7 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	if _, err := fmt.Sscan(said, &p.share, &p.strokes); err != nil {
 		return p, fmt.Errorf("the other process said %q: %w", said, err)
 	}
+	p.handedOut = handedOut()
 	if report != nil && attacked {
 		report(m)
 	}
@@ -287,7 +311,7 @@ func (a attack) freshDials(ctx, all context.Context, to *gamelan.Node) (dials, s
 		count++
 		wg.Go(func() {
 			s := &nodes{ctx: all}
-			n, started := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: a.config.DHT})
+			n, started := s.start(gamelan.Config{Listen: []string{gamelan.ListenNowhere}, DHT: a.config.DHT, Client: a.clients})
 			if started == nil {
 				within, cancel := context.WithTimeout(all, dialWithin)
 				defer cancel()

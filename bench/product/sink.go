@@ -40,30 +40,17 @@ func Sink() (was bool, err error) {
 		return true, err
 	}
 	address := ma.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port))
-	cfg, err := setUp(secret, address)
+	cfg, err := setUp(secret, identity.FeatureNode, address)
 	if err != nil {
 		return true, err
 	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go swallow(c, cfg)
-		}
-	}()
+	go swallowAll(l, cfg)
 	return true, untilTold(secret.PublicKey().String()+"::"+address.String(), func() error { return nil }, nil)
 }
 
-// setUp is the set-up of a connection by a node with the DHT that can be reached at
-// the address.
-func setUp(secret *identity.Secret, address ma.Multiaddr) (upgrade.Config, error) {
-	return setUpAs(secret, identity.FeatureNode, address)
-}
-
-// setUpAs is setUp with these features.
-func setUpAs(secret *identity.Secret, features identity.Features, address ma.Multiaddr) (upgrade.Config, error) {
+// setUp is the set-up of a connection by a node with the DHT, or a client, that can be reached
+// at the address.
+func setUp(secret *identity.Secret, features identity.Features, address ma.Multiaddr) (upgrade.Config, error) {
 	claim, err := identity.SignClaim(secret, features, [][]byte{address.Bytes()}, time.Now(), rand.Reader)
 	if err != nil {
 		return upgrade.Config{}, err
@@ -74,6 +61,17 @@ func setUpAs(secret *identity.Secret, features identity.Features, address ma.Mul
 			return identify.Message{Claim: claim, Protocols: []protocol.ID{protocol.MessagingID, protocol.DHTMarker}, UserAgent: "gamelan/bench"}
 		},
 	}, nil
+}
+
+// swallowAll reads all that comes on all connections.
+func swallowAll(l net.Listener, cfg upgrade.Config) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go swallow(c, cfg)
+	}
 }
 
 // swallow reads all that comes on one connection.

@@ -21,7 +21,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
-	"github.com/gamelan-p2p/gamelan/transport/tcp"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
@@ -131,6 +130,11 @@ func dial(seed string, secret *identity.Secret) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return writerOn(session)
+}
+
+// writerOn opens a substream for messages.
+func writerOn(session *mux.Session) (*writer, error) {
 	s, err := session.Open()
 	if err != nil {
 		return nil, errors.Join(err, session.Close())
@@ -143,15 +147,20 @@ func dial(seed string, secret *identity.Secret) (*writer, error) {
 
 // dialSession sets up a connection whose peer's substreams are read and forgotten.
 func dialSession(seed string, secret *identity.Secret) (*mux.Session, error) {
+	cfg, err := setUp(secret, identity.FeatureNode, nowhere)
+	if err != nil {
+		return nil, err
+	}
+	return dialAs(seed, loopback, cfg)
+}
+
+// dialAs is dialSession from an address of loopback, with a set-up.
+func dialAs(seed, from string, cfg upgrade.Config) (*mux.Session, error) {
 	to, err := peerstore.ParseSeed(seed)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := setUp(secret, nowhere)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := tcp.New(tcp.Options{}).Dial(context.Background(), to.Addresses[0].Addr)
+	conn, err := knock(context.Background(), seed, from)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +171,9 @@ func dialSession(seed string, secret *identity.Secret) (*mux.Session, error) {
 	go swallowSession(r.Session, cfg)
 	return r.Session, nil
 }
+
+// loopback is where connections come from.
+const loopback = "127.0.0.1"
 
 // nowhere is an address that nobody dials.
 var nowhere = ma.StringCast("/ip4/127.0.0.1/tcp/1")
