@@ -83,7 +83,7 @@ func (b *inbox) accept(c actor.Context, in *inStream, owed *negotiate.Choice) {
 	if owed == nil {
 		return
 	}
-	stream, until := in.parker.stream, b.env.Now().Add(b.env.Profile.Limits.Negotiation)
+	stream, until := in.parker.Stream, b.env.Now().Add(b.env.Profile.Limits.Negotiation)
 	if b.accepting == nil {
 		b.accepting = make(map[string]*inStream)
 	}
@@ -124,7 +124,7 @@ func (in *inStream) closeWrite() error {
 	}
 	in.writes.Lock()
 	defer in.writes.Unlock()
-	return in.parker.stream.CloseWrite()
+	return in.parker.Stream.CloseWrite()
 }
 
 // acceptance is the peer's acceptance of our substream.

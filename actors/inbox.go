@@ -14,6 +14,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -53,8 +54,8 @@ type inbox struct {
 type inStream struct {
 	name       string
 	conn       *ConnRef
-	parker     *Parker // holds the substream
-	taker      taker   // reads it while it is parked
+	parker     *park.Parker // holds the substream
+	taker      taker        // reads it while it is parked
 	detach     func()
 	superseded atomic.Bool // a newer substream has come, or the node stops
 	writes     sync.Mutex  // of two tasks: the acceptance, and the end of this node's half
@@ -90,9 +91,6 @@ const (
 	bodyStep = credit.Large
 )
 
-// Expired is a deadline in the past. Setting it interrupts a blocked read or write.
-var Expired = time.Unix(1, 0)
-
 var (
 	errSuperseded = errors.New("actors: a newer substream has taken over")
 	errLast       = errors.New("actors: the node stops, and all that has arrived is read")
@@ -115,14 +113,14 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	if !ok {
 		return
 	}
-	stream, ok := taken.(QuietStream)
+	stream, ok := taken.(park.Stream)
 	if !ok || b.protocol.refuses() || !b.takesOver(supervisor.Now(c)) {
 		taken.Close()
 		return
 	}
 	b.serial++
 	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), conn: m.Conn}
-	in.parker = NewParker(c, in.name, stream)
+	in.parker = park.New(c, in.name, stream)
 	in.detach = supervisor.Own(c, stream)
 	b.accept(c, in, m.owed)
 	if b.reading == nil {
@@ -130,7 +128,7 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 		return
 	}
 	b.reading.supersede()
-	if b.reading.parker.parked {
+	if b.reading.parker.Parked() {
 		b.wake(c) // a task must end the reading, and a parked substream has none
 	}
 	for _, older := range b.queue {
@@ -171,22 +169,22 @@ func (b *inbox) newest() *inStream {
 
 // ended reports whether nothing more can arrive on the substream.
 func (in *inStream) ended() bool {
-	_, ended := in.parker.stream.PeerEnded()
+	_, ended := in.parker.Stream.PeerEnded()
 	return ended
 }
 
 // supersede makes the reader deliver the messages that have arrived and then end.
 func (in *inStream) supersede() {
 	in.superseded.Store(true)
-	in.parker.stream.SetReadDeadline(Expired)
+	in.parker.Stream.SetReadDeadline(park.Expired)
 }
 
 // allow sets the read deadline. After supersede the deadline stays in the past: the
 // reader takes only bytes that have arrived, even in the middle of a frame.
 func (in *inStream) allow(until time.Time) {
-	in.parker.stream.SetReadDeadline(until)
+	in.parker.Stream.SetReadDeadline(until)
 	if in.superseded.Load() {
-		in.parker.stream.SetReadDeadline(Expired)
+		in.parker.Stream.SetReadDeadline(park.Expired)
 	}
 }
 
@@ -207,7 +205,7 @@ func (b *inbox) wake(c actor.Context) {
 		in:       in,
 		broke:    broke,
 		limit:    limit,
-		frames:   frame.NewReader(io.MultiReader(bytes.NewReader(ahead), in.parker.stream), limit),
+		frames:   frame.NewReader(io.MultiReader(bytes.NewReader(ahead), in.parker.Stream), limit),
 	}
 	b.cancel = supervisor.Go(c, in.name, in.parker, r.run)
 	if b.late {
@@ -223,16 +221,16 @@ func (b *inbox) wake(c actor.Context) {
 // and a parked one starts a task that ends.
 func (b *inbox) refuse() {
 	if b.reading != nil {
-		b.reading.parker.stream.Close()
+		b.reading.parker.Stream.Close()
 	}
 	for _, in := range b.queue {
-		in.parker.stream.Close()
+		in.parker.Stream.Close()
 	}
 }
 
 // heard handles the arrival of bytes on a substream that is parked or about to be.
 // It starts a task if the substream is parked.
-func (b *inbox) heard(c actor.Context, m Arrival) {
+func (b *inbox) heard(c actor.Context, m park.Arrival) {
 	if b.reading != nil && b.reading.name == m.Name && b.reading.parker.Arrives() {
 		b.wake(c)
 	}
@@ -242,7 +240,7 @@ func (b *inbox) heard(c actor.Context, m Arrival) {
 // parks its substream.
 func (b *inbox) tick(c actor.Context) {
 	b.restAt = nil
-	if b.reading != nil && !b.reading.parker.parked {
+	if b.reading != nil && !b.reading.parker.Parked() {
 		b.reading.parker.Interrupt()
 		b.restAt = supervisor.After(c, readerIdle, readerTick{})
 	}
@@ -255,7 +253,7 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		return false
 	}
 	in := b.reading
-	if errors.Is(m.Err, ErrParked) {
+	if errors.Is(m.Err, park.ErrParked) {
 		if in.parker.ParkedNow() || in.superseded.Load() {
 			b.wake(c)
 		}
@@ -290,7 +288,7 @@ func (b *inbox) stop(c actor.Context, late time.Time) {
 		in.supersede()
 		b.fin(c, in)
 	}
-	if b.reading.parker.parked {
+	if b.reading.parker.Parked() {
 		b.wake(c)
 	}
 	supervisor.At(c, late, lateTick{})
@@ -488,7 +486,7 @@ func (r *reader) count(n int) {
 
 // next returns the length of the next message. If the actor interrupts the wait
 // before any byte of a message has come, or if messages come alone, next parks the
-// substream and returns ErrParked.
+// substream and returns park.ErrParked.
 func (r *reader) next() (int, error) {
 	if r.frames.Ready() {
 		return r.frames.Next()
@@ -496,7 +494,7 @@ func (r *reader) next() (int, error) {
 	p := r.in.parker
 	if r.alone >= aloneMessages && !r.in.superseded.Load() {
 		r.alone = 0
-		p.stream.SetReadDeadline(Expired)
+		p.Stream.SetReadDeadline(park.Expired)
 		if n, err := r.park(); !transport.IsTimeout(err) {
 			return n, err
 		}
@@ -527,21 +525,21 @@ func (r *reader) nothing(err error) bool {
 	return transport.IsTimeout(err) && r.frames.Buffered() == 0
 }
 
-// park leaves the substream to its taker, and returns ErrParked, if there is nothing to read.
+// park leaves the substream to its taker, and returns park.ErrParked, if there is nothing to read.
 // Otherwise it returns what next does, or a timeout, and the reading goes on. The read
 // deadline must have passed.
 func (r *reader) park() (int, error) {
 	p, t := r.in.parker, &r.in.taker
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.stream.NotifyUnless(t.take, p.heard)
+	p.ListenUnless(t.take)
 	r.frames.Resume()
 	n, err := r.frames.Next()
 	if r.nothing(err) {
 		t.start(r)
 		return 0, p.Park()
 	}
-	p.stream.Notify(nil)
+	p.Ignore()
 	r.in.allow(time.Time{})
 	return n, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -23,8 +24,8 @@ import (
 // overtaken is a substream whose reader is interrupted in the moment in which a
 // frame arrives; then the peer ends its half.
 type overtaken struct {
-	QuietStream
-	rest  *Parker
+	park.Stream
+	rest  *park.Parker
 	reads int
 }
 
@@ -45,7 +46,7 @@ func (*overtaken) SetReadDeadline(time.Time) error { return nil }
 // TestInterruptThatAMessageOvertakes must not be told in place of the end.
 func TestInterruptThatAMessageOvertakes(t *testing.T) {
 	stream := new(overtaken)
-	stream.rest = &Parker{stream: stream}
+	stream.rest = &park.Parker{Stream: stream}
 	r := reader{in: &inStream{parker: stream.rest}, frames: frame.NewReader(stream, 100)}
 	n, err := r.next()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/messaging"
@@ -42,7 +43,7 @@ type session struct {
 	conn     *ConnRef
 	stream   protocol.Stream // our substream; nil if none
 	detach   func()          // gives up the ownership of stream
-	endWatch *Parker         // waits for the acceptance and the end of stream
+	endWatch *park.Parker    // waits for the acceptance and the end of stream
 	accept   *acceptance     // of stream
 	gen      uint64          // number of our substream
 	ended    error           // how our substream has ended; nil: it has not
@@ -191,7 +192,7 @@ func (s *session) Receive(c actor.Context) {
 		s.in.stalled(c)
 	case readerTick:
 		s.in.tick(c)
-	case Arrival:
+	case park.Arrival:
 		s.heard(c, m)
 	case supervisor.Drain:
 		s.beginDrain(c, m)
@@ -367,7 +368,7 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	if !ok {
 		return
 	}
-	stream, ok := taken.(QuietStream)
+	stream, ok := taken.(park.Stream)
 	if !ok || m.Token != s.dialing {
 		taken.Close()
 		return
@@ -377,7 +378,7 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	s.conn, s.stream, s.ended = m.Conn, stream, nil
 	s.detach = supervisor.Own(c, stream)
 	s.gen++
-	s.endWatch = NewParker(c, watchName(s.gen), stream)
+	s.endWatch = park.New(c, watchName(s.gen), stream)
 	s.accept = newAcceptance(s.gen, m.Protocol, m.answer)
 	s.listen(c)
 	if m.answer == messaging.Awaited {
@@ -393,10 +394,10 @@ func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
 func (s *session) listen(c actor.Context) {
 	watcher, accept := s.endWatch, s.accept
 	supervisor.Go(c, watchName(s.gen), watcher, func(ctx context.Context) error {
-		watcher.stream.Notify(watcher.heard)
-		watcher.stream.SetReadDeadline(Expired)
-		err := accept.watch(ctx, watcher.stream)
-		watcher.stream.SetReadDeadline(time.Time{})
+		watcher.Listen()
+		watcher.Stream.SetReadDeadline(park.Expired)
+		err := accept.watch(ctx, watcher.Stream)
+		watcher.Stream.SetReadDeadline(time.Time{})
 		if transport.IsTimeout(err) {
 			return watcher.Park()
 		}
@@ -405,7 +406,7 @@ func (s *session) listen(c actor.Context) {
 }
 
 // heard handles an arrival: the end of our substream, or bytes on the peer's.
-func (s *session) heard(c actor.Context, m Arrival) {
+func (s *session) heard(c actor.Context, m park.Arrival) {
 	if m.Name != watchName(s.gen) {
 		s.in.heard(c, m)
 		return
@@ -468,7 +469,7 @@ func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 		s.reclaim(c)
 	}
 	switch {
-	case m.Name == watchName(s.gen) && errors.Is(m.Err, ErrParked):
+	case m.Name == watchName(s.gen) && errors.Is(m.Err, park.ErrParked):
 		if s.endWatch.ParkedNow() && s.stream != nil {
 			s.watch(c)
 		}
@@ -503,7 +504,7 @@ func (s *session) endedBefore(pong uint64) bool {
 	if s.stream == nil {
 		return false // the marks of the outbox tell its substreams apart
 	}
-	pongs, ended := s.endWatch.stream.PeerEnded()
+	pongs, ended := s.endWatch.Stream.PeerEnded()
 	return ended && pongs < pong
 }
 

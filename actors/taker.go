@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -19,7 +20,7 @@ type taker struct {
 	mu     sync.Mutex // held while the taker works, and while a task begins or parks
 	on     bool       // the substream is parked
 	limit  int        // of a message
-	stream QuietStream
+	stream park.Stream
 	ready  readyIntake
 	messages
 	ahead []byte // read and left to the task
@@ -53,7 +54,7 @@ func takes(i Intake, n int) bool {
 // start begins the work for a substream that is parked. The lock is held.
 func (t *taker) start(r *reader) {
 	if t.ready, t.on = r.intake.(readyIntake); t.on {
-		t.stream, t.box, t.intake, t.limit = r.in.parker.stream, r.box, r.intake, r.limit
+		t.stream, t.box, t.intake, t.limit = r.in.parker.Stream, r.box, r.intake, r.limit
 	}
 }
 

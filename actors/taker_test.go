@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -18,7 +19,7 @@ import (
 
 // arrived is a substream of which a taker reads what has come.
 type arrived struct {
-	QuietStream
+	park.Stream
 	b []byte
 }
 
@@ -67,7 +68,7 @@ func newTakerRig(t *testing.T, intake func(*Messaging) Intake) *takerRig {
 	m := &Messaging{env: e}
 	m.Handler.Open(root.PID())
 	box := &inbox{env: e, protocol: m, account: credit.NewBudget(1 << 16).Account(1 << 12)}
-	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &Parker{stream: &x.stream}}}
+	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &park.Parker{Stream: &x.stream}}}
 	x.taker.mu.Lock()
 	x.taker.start(r)
 	x.taker.mu.Unlock()

@@ -26,7 +26,7 @@ var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
 	"protocol": 1, "inspect": 1,
 	"transport": 2, "peerstore": 2, "dht/wire": 2,
-	"dht":               3,
+	"dht": 3, "actors/internal": 3,
 	"actors":            4, // what lies below are parts of the node, of layer 5, which do not import each other
 	"internal/nodetest": 5,
 	"":                  6,

@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
@@ -256,8 +257,8 @@ func (s *Session) interrupt(serial uint64) {
 		return
 	}
 	s.hasten = true
-	s.stream.SetReadDeadline(actors.Expired)
-	s.stream.SetWriteDeadline(actors.Expired)
+	s.stream.SetReadDeadline(park.Expired)
+	s.stream.SetWriteDeadline(park.Expired)
 }
 
 func (s *Session) interrupted() bool {

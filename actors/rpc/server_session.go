@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -18,7 +19,7 @@ import (
 // serverSession is the actor of a session of a peer with a service of this node. Its tasks
 // do the work: see servedSession. The actor owns the substream, starts another reading
 // task while a slow method runs, and watches the time limits. While nothing comes for some
-// seconds, no task runs: see [actors.Parker].
+// seconds, no task runs: see [park.Parker].
 //
 // In: messages of its tasks, Arrival, splitCall, serviceStopped, makesWay, Drain. Out: accepted,
 // methodFailed, stopService, sessionGone. It never restarts: the client opens another
@@ -79,7 +80,7 @@ func (a *serverSession) Receive(c actor.Context) {
 		a.restLater(c)
 	case restDue:
 		a.rest(c)
-	case actors.Arrival:
+	case park.Arrival:
 		if a.serving.parker.Arrives() {
 			a.wake(c)
 		}
@@ -122,13 +123,13 @@ func (a *serverSession) start(c actor.Context) {
 		a.ended(c)
 		return
 	}
-	stream, ok := taken.(actors.QuietStream)
+	stream, ok := taken.(park.Stream)
 	if !ok || !s.begin(taken) {
 		taken.Close()
 		a.ended(c)
 		return
 	}
-	s.parker = actors.NewParker(c, "serve", stream)
+	s.parker = park.New(c, "serve", stream)
 	s.in = newFrameReader(s.shared, a.credit, stream)
 	supervisor.OwnFunc(c, s.end)
 	a.task(c, "serve", s.serve)
@@ -275,7 +276,7 @@ func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 // the substream. So a method that does not return still counts as a session.
 func (a *serverSession) taskEnded(c actor.Context, err error) {
 	a.tasks--
-	if errors.Is(err, actors.ErrParked) {
+	if errors.Is(err, park.ErrParked) {
 		if a.serving.parker.ParkedNow() || a.leaves {
 			a.wake(c)
 		}

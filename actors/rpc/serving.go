@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/internal/park"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
@@ -30,7 +31,7 @@ type servedSession struct {
 	origin  actors.Origin
 	conn    *actors.ConnRef
 	stream  protocol.Stream
-	parker  *actors.Parker // of the stream
+	parker  *park.Parker // of the stream
 	since   time.Time
 
 	in frameReader // used by the task that reads
@@ -156,7 +157,7 @@ func refuse(e *Calls, s protocol.Stream, why rpc.Reason) error {
 }
 
 // read performs the reading role. It returns when the session ends, when another task
-// has taken over the role, or with [actors.ErrParked] when nothing comes.
+// has taken over the role, or with [park.ErrParked] when nothing comes.
 func (s *servedSession) read(ctx context.Context) error {
 	for {
 		if err := s.await(); err != nil {
@@ -183,19 +184,19 @@ func (s *servedSession) read(ctx context.Context) error {
 }
 
 // await waits for a frame. If the actor interrupts it before anything has come, it returns
-// [actors.ErrParked], and the session has neither a goroutine nor buffers.
+// [park.ErrParked], and the session has neither a goroutine nor buffers.
 func (s *servedSession) await() error {
 	r := &s.in
 	for !r.skips && r.frames.Buffered() < frame.HeaderLen {
 		s.parker.Begin()
-		err := r.frames.Wait()
+		err := r.frames.Await()
 		if !s.parker.End() {
 			return nil // next returns the error
 		}
 		r.frames.Resume()
 		if r.nothing(err) {
 			s.parker.Listen()
-			err = r.frames.Wait()
+			err = r.frames.Await()
 			r.frames.Resume()
 			if r.nothing(err) {
 				r.rest()

@@ -75,7 +75,7 @@ func (r *Reader) Next() (int, error) {
 }
 
 func (r *Reader) next() (int, error) {
-	if err := r.Wait(); err != nil {
+	if err := r.Await(); err != nil {
 		return 0, err
 	}
 	n := binary.BigEndian.Uint32(r.buf[r.off:])
@@ -88,9 +88,9 @@ func (r *Reader) next() (int, error) {
 	return int(n), nil
 }
 
-// Wait waits for the header of the next frame, so that Next does not wait. It skips the unread
+// Await waits for the header of the next frame, so that Next does not wait. It skips the unread
 // rest of the last payload. Its errors are those of Next.
-func (r *Reader) Wait() error {
+func (r *Reader) Await() error {
 	if r.fatal != nil {
 		return r.fatal
 	}

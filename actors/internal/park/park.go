@@ -1,4 +1,6 @@
-package actors
+// Package park lets a substream of a peer wait for its next bytes without a task. The stack of a
+// task is most of the memory of an idle substream.
+package park
 
 import (
 	"errors"
@@ -10,12 +12,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Parker lets a substream wait for its next bytes without a task. The stack of a task
-// is most of the memory of an idle substream. The reading task ends with ErrParked and
-// leaves the substream open. When bytes arrive, the actor receives Arrival and starts
-// another task.
+// Parker is the waiting of one substream. The reading task ends with ErrParked and leaves the
+// substream open. When bytes arrive, the actor receives Arrival and starts another task.
 type Parker struct {
-	stream QuietStream
+	Stream Stream
 	heard  func() // sends Arrival to the actor; may be called from any goroutine
 
 	// Only the actor uses these two.
@@ -30,9 +30,9 @@ type Parker struct {
 	open    bool // the task has left the substream open
 }
 
-// QuietStream is a substream with a read deadline and a callback for the arrival of
+// Stream is a substream with a read deadline and a callback for the arrival of
 // bytes.
-type QuietStream interface {
+type Stream interface {
 	protocol.Stream
 	SetReadDeadline(time.Time) error
 	Notify(func())
@@ -45,13 +45,16 @@ type QuietStream interface {
 // this name reads.
 type Arrival struct{ Name string }
 
-// ErrParked ends a task that has left its substream open.
-var ErrParked = errors.New("actors: nothing arrives")
+// Expired is a deadline in the past. Setting it interrupts a blocked read or write.
+var Expired = time.Unix(1, 0)
 
-// NewParker returns the parker of a substream that tasks of this name read.
-func NewParker(c actor.Context, name string, stream QuietStream) *Parker {
+// ErrParked ends a task that has left its substream open.
+var ErrParked = errors.New("park: nothing arrives")
+
+// New returns the parker of a substream that tasks of this name read.
+func New(c actor.Context, name string, stream Stream) *Parker {
 	tell := supervisor.Teller(c)
-	return &Parker{stream: stream, heard: func() { tell(Arrival{name}) }}
+	return &Parker{Stream: stream, heard: func() { tell(Arrival{name}) }}
 }
 
 // Close closes the substream unless it is parked. It is called when the task ends.
@@ -62,7 +65,7 @@ func (p *Parker) Close() error {
 	if open {
 		return nil
 	}
-	return p.stream.Close()
+	return p.Stream.Close()
 }
 
 // Unpark prepares for another task.
@@ -96,7 +99,7 @@ func (p *Parker) Interrupt() {
 	defer p.mu.Unlock()
 	if p.waiting && p.waits == p.seen {
 		p.asked = true
-		p.stream.SetReadDeadline(Expired)
+		p.Stream.SetReadDeadline(Expired)
 	}
 	p.seen = p.waits
 }
@@ -118,10 +121,13 @@ func (p *Parker) End() (asked bool) {
 }
 
 // Listen has the actor receive an Arrival for what comes from now on, once. Ignore undoes that.
-func (p *Parker) Listen() { p.stream.Notify(p.heard) }
+func (p *Parker) Listen() { p.Stream.Notify(p.heard) }
+
+// ListenUnless is Listen, unless take takes what comes, see NotifyUnless of the stream.
+func (p *Parker) ListenUnless(take func() bool) { p.Stream.NotifyUnless(take, p.heard) }
 
 // Ignore has the actor receive no Arrival, unless one is under way.
-func (p *Parker) Ignore() { p.stream.Notify(nil) }
+func (p *Parker) Ignore() { p.Stream.Notify(nil) }
 
 // Park marks the substream as left open and returns ErrParked. A task calls it last,
 // after it has called Notify or Listen and then found nothing to read.
