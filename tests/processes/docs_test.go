@@ -132,6 +132,7 @@ var notRun = []struct{ page, has, why string }{
 	{"examples/README.md", "examples/chat", "a terminal for each side; TestExampleChat runs both sides"},
 	{"examples/README.md", "examples/gossip", "TestExampleGossip runs it"},
 	{"examples/README.md", "examples/memorynet", "TestExampleMemorynet runs it"},
+	{"tests/interop/rust/README.md", "GAMELAN_TARI_1_7", "needs the source tree of that release"},
 	{"tests/interop/rust/README.md", `"cmd":`, "lines between the tests and Tari's node; tests/interop exchanges such"},
 	{"tests/tor/README.md", "GAMELAN_TOR=1", "steps of .ci/run"},
 	{"tests/tor/README.md", "tornet/run", "needs the program tor; tests/tor starts the same network"},
