@@ -20,11 +20,12 @@ import (
 const registerTimeout = 10 * time.Second
 
 // Register registers your actor for a protocol: the actor receives [SubstreamOpened] for
-// each inbound substream of that protocol. Register works while the node runs; peers learn
-// of the protocol on new connections. The id is 1 to 50 bytes of printable ASCII without
-// a comma. A node has at most 20 protocols, including those of the node itself: one, or with
-// the DHT four. These cannot be registered. [OnPanic] sets what a panic
-// does to the actor. If ctx ends first, the actor may be registered all the same.
+// each inbound substream of that protocol. Register works while the node runs. Connected nodes
+// of this library learn of the protocol within seconds, other peers on new connections. The id is
+// 1 to 50 bytes of printable ASCII without a comma. A node takes up to 100 protocols, its own
+// included, which cannot be registered. The first ones, at most 20, stand in the message by which
+// the node introduces itself; other implementations learn of no more, and can open them all
+// the same. [OnPanic] sets what a panic does to the actor. If ctx ends first, the actor may be registered all the same.
 func (n *Node) Register(ctx context.Context, id protocol.ID, new NewActor, opts ...ActorOption) error {
 	if id == "" { // the empty id would register the handler
 		return id.Validate()

@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -44,13 +45,14 @@ func TestRegister(t *testing.T) {
 		t.Errorf("a second handler: got %v, want %v", err, actors.ErrProtocolTaken)
 	}
 	id := func(i int) protocol.ID { return protocol.ID(fmt.Sprintf("/%s/%02d", strings.Repeat("x", 46), i)) }
-	for i := range 19 {
+	free := actors.MaxProtocols - nodetest.Trunk(n).Protocols().Len()
+	for i := range free {
 		if err := n.Register(t.Context(), id(i), newEcho); err != nil {
 			t.Fatalf("protocol %d: %v", i, err)
 		}
 	}
-	if err := n.Register(t.Context(), id(19), newEcho); !errors.Is(err, actors.ErrTooManyProtocols) {
-		t.Errorf("the 21st: got %v, want %v", err, actors.ErrTooManyProtocols)
+	if err := n.Register(t.Context(), id(free), newEcho); !errors.Is(err, actors.ErrTooManyProtocols) {
+		t.Errorf("one too many: got %v, want %v", err, actors.ErrTooManyProtocols)
 	}
 	if err := n.Register(t.Context(), id(1), newEcho); !errors.Is(err, actors.ErrProtocolTaken) {
 		t.Errorf("one that is taken: got %v, want %v", err, actors.ErrProtocolTaken)
@@ -58,7 +60,7 @@ func TestRegister(t *testing.T) {
 	if err := n.Unregister(t.Context(), id(1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Register(t.Context(), id(19), newEcho); err != nil {
+	if err := n.Register(t.Context(), id(free), newEcho); err != nil {
 		t.Errorf("in place of another: %v", err)
 	}
 	if err := n.UnregisterHandler(t.Context()); err != nil {
@@ -68,13 +70,13 @@ func TestRegister(t *testing.T) {
 		t.Errorf("in place of the handler: %v", err)
 	}
 	if err := n.RegisterHandler(t.Context(), newEcho); !errors.Is(err, actors.ErrTooManyProtocols) {
-		t.Errorf("a handler as the 21st: got %v, want %v", err, actors.ErrTooManyProtocols)
+		t.Errorf("a handler too many: got %v, want %v", err, actors.ErrTooManyProtocols)
 	}
 }
 
 func TestStartWithTooManyProtocols(t *testing.T) {
 	opts := []gamelan.Option{gamelan.WithHandler(newEcho)}
-	for i := range 20 {
+	for i := range actors.MaxProtocols {
 		opts = append(opts, gamelan.WithProtocol(protocol.ID(fmt.Sprint("/p/", i)), newEcho))
 	}
 	if _, err := gamelan.Start(t.Context(), gamelan.Config{}, opts...); !errors.Is(err, actors.ErrTooManyProtocols) {

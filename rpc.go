@@ -18,9 +18,8 @@ type RPC struct{ n *Node }
 // RPC returns the node's handle for remote calls.
 func (n *Node) RPC() *RPC { return &RPC{n} }
 
-// Register offers a service whose methods peers can call. It works while the node runs;
-// peers learn of the service on new connections. A service counts as one of the at most 20
-// protocols of a node.
+// Register offers a service whose methods peers can call. It works while the node runs. A service
+// counts as one of the at most 100 protocols of a node: see [Node.Register].
 func (r *RPC) Register(ctx context.Context, s rpc.Service) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()

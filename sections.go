@@ -312,7 +312,11 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) m
 	} else if due, ok := n.trunk.Redials().Get(p.ID); ok {
 		v.NextDialAt = n.trunk.OnWall(due)
 	}
-	for _, id := range p.Protocols {
+	protocols := p.Protocols
+	if ref, ok := n.Connection(p.ID); ok {
+		protocols = ref.Listed()
+	}
+	for _, id := range protocols {
 		v.Protocols = append(v.Protocols, string(id))
 	}
 	for _, a := range p.Addresses {

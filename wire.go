@@ -8,6 +8,7 @@ import (
 	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/comms"
 	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
+	morepart "github.com/gamelan-p2p/gamelan/actors/more"
 	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
@@ -21,6 +22,7 @@ func (b *builder) addParts(n *Node) error {
 	if s, ok := b.reachSettings(n); ok {
 		n.parts = append(n.parts, reachpart.New(b.trunk.Trunk, s).Part())
 	}
+	n.parts = append(n.parts, morepart.Part(b.trunk.Trunk))
 	if b.DHT != nil {
 		s := b.dhtSettings()
 		s.NoStore = func(peer identity.NodeID) bool { return n.saf.Silent(peer) }

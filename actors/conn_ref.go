@@ -32,9 +32,10 @@ type ConnRef struct {
 	Timings   upgrade.Timings
 	Since     time.Time
 
-	noDHT   bool   // the peer is a node of this library that runs without the DHT
-	answers bool   // the peer accepts a messaging substream when its session has taken it
-	place   string // where the peer seems to be: see func place
+	told    []protocol.ID // what this node's identity message has listed
+	noDHT   bool          // the peer is a node of this library that runs without the DHT
+	answers bool          // the peer accepts a messaging substream when its session has taken it
+	place   string        // where the peer seems to be: see func place
 	// origin is where an inbound connection comes from; 0 for an outbound one.
 	origin peerstore.Origin
 	local  netip.Addr   // this machine's end; not valid if it has no IP address
@@ -45,14 +46,15 @@ type ConnRef struct {
 // liveConn is the state of a connection that any goroutine may read without asking the
 // conn actor.
 type liveConn struct {
-	session atomic.Pointer[mux.Session] // set when the conn actor starts, nil after the end; nobody writes on it
-	calls   atomic.Int32                // RPC calls under way, of both sides
-	retired atomic.Bool                 // another connection has taken its place
-	useful  atomic.Bool                 // see Useful
-	used    atomic.Bool                 // see TakeUse
-	asked   *atomic.Bool                // see Asked; shared with the connections whose place this one has taken
-	leaving atomic.Bool                 // it is being closed to make room for another peer's connection
-	closing atomic.Pointer[CloseReason] // why this node closes it, before it does so
+	session atomic.Pointer[mux.Session]   // set when the conn actor starts, nil after the end; nobody writes on it
+	calls   atomic.Int32                  // RPC calls under way, of both sides
+	retired atomic.Bool                   // another connection has taken its place
+	useful  atomic.Bool                   // see Useful
+	used    atomic.Bool                   // see TakeUse
+	asked   *atomic.Bool                  // see Asked; shared with the connections whose place this one has taken
+	leaving atomic.Bool                   // it is being closed to make room for another peer's connection
+	closing atomic.Pointer[CloseReason]   // why this node closes it, before it does so
+	listed  atomic.Pointer[[]protocol.ID] // see Listed; nil: what the identity message lists
 }
 
 // Remote returns where the other end is: Addr with names resolved.
@@ -183,7 +185,26 @@ func (r *ConnRef) Stalled() bool {
 	return s != nil && s.WriteBlocked() >= stalledAfter
 }
 
-// Accepts reports whether the peer listed the protocol in its identity message.
-func (r *ConnRef) Accepts(id protocol.ID) bool {
-	return slices.Contains(r.Protocols, id)
+// Listed returns the protocols that the peer accepts: those of its identity message, or, of a node
+// of this library, the last list that it has sent since (spec: V 41).
+func (r *ConnRef) Listed() []protocol.ID {
+	if r.live != nil {
+		if list := r.live.listed.Load(); list != nil {
+			return *list
+		}
+	}
+	return r.Protocols
 }
+
+// SetListed sets what Listed returns.
+func (r *ConnRef) SetListed(list []protocol.ID) {
+	if r.live != nil {
+		r.live.listed.Store(&list)
+	}
+}
+
+// Accepts reports whether the peer lists the protocol: see Listed.
+func (r *ConnRef) Accepts(id protocol.ID) bool { return slices.Contains(r.Listed(), id) }
+
+// Told returns the protocols that this node's identity message has listed on the connection.
+func (r *ConnRef) Told() []protocol.ID { return r.told }

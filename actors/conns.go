@@ -206,6 +206,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		UserAgent: m.Message.UserAgent,
 		Timings:   m.Timings,
 		Since:     supervisor.Now(c),
+		told:      m.Told,
 		noDHT:     withoutDHT(m.Message.UserAgent, m.Message.Protocols),
 		answers:   answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),
 		place:     place(m),

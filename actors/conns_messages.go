@@ -60,6 +60,13 @@ type PeerDisconnected struct {
 	Reason CloseReason
 }
 
+// PeerListed is published when a connected node of this library has told which protocols it accepts:
+// see [ConnRef.Listed].
+type PeerListed struct {
+	Peer identity.NodeID
+	Conn *ConnRef
+}
+
 // PeerRefused is published when conns does not adopt a finished upgrade.
 type PeerRefused struct {
 	Peer identity.NodeID

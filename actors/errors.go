@@ -28,7 +28,7 @@ var (
 	ErrNotTaken         = errors.New("actors: the peer does not take such messages")
 	ErrNoDHT            = errors.New("actors: the node runs without the DHT; start it without Config.NoDHT")
 	ErrTypeTaken        = errors.New("actors: this message type is taken")
-	ErrTooManyProtocols = errors.New("actors: 20 protocols are registered, and peers accept no more; unregister one first")
+	ErrTooManyProtocols = fmt.Errorf("actors: %d protocols are registered, and peers accept no more; unregister one first", MaxProtocols)
 	ErrNotRegistered    = errors.New("actors: no actor is registered for this")
 	ErrStoreFailed      = errors.New("actors: peer store cannot be written")
 	ErrNotDurable       = errors.New("actors: the change holds, but may not be on the disk yet; make it again")

@@ -26,7 +26,7 @@ func (e *env) preregister(m Register) error {
 	if err := x.check(&m); err != nil {
 		return err
 	}
-	if m.ID != "" && x.protocols() >= e.Profile.Limits.Protocols {
+	if m.ID != "" && x.protocols() >= MaxProtocols {
 		return ErrTooManyProtocols
 	}
 	e.registrations.list = append(e.registrations.list, &registration{Register: m})
@@ -206,11 +206,11 @@ func (x *extensions) checkActor(m *Register) error {
 	return nil
 }
 
-// protocols counts the entries of the DHT and of the registrations in the protocol
-// list, including those that are not in it yet.
+// protocols counts the protocols of the DHT and of the registrations, including those that are
+// not in the table yet.
 func (x *extensions) protocols() (n int) {
 	if x.env.Frames != nil {
-		n = 1 + x.env.markers()
+		n = 1
 	}
 	for _, reg := range x.env.registrations.list {
 		if reg.speaks() {

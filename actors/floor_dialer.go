@@ -265,12 +265,12 @@ func (f *floorDialer) cause() string {
 	case missing == 0:
 		return ""
 	case len(f.dials) > 0:
-		return fmt.Sprintf("looking for %s, dialling %d now", more(missing), len(f.dials))
+		return fmt.Sprintf("looking for %s, dialling %d now", moreNodes(missing), len(f.dials))
 	case f.nobody && f.refused == 0:
 		nodes, others := f.unconnected()
 		switch {
 		case nodes > 0: // learnt since that choice: the next one has them
-			return "looking for " + more(missing)
+			return "looking for " + moreNodes(missing)
 		case missing < f.env.Floor:
 			return fmt.Sprintf("no other nodes are known yet; the node connects to up to %d", f.env.Floor)
 		case others == 1:
@@ -280,9 +280,9 @@ func (f *floorDialer) cause() string {
 		}
 		return "no other node is known yet; add a seed, KEY::ADDRESS"
 	case f.nobody:
-		return fmt.Sprintf("looking for %s, but %s", more(missing), undialable(f.refused))
+		return fmt.Sprintf("looking for %s, but %s", moreNodes(missing), undialable(f.refused))
 	}
-	return "looking for " + more(missing)
+	return "looking for " + moreNodes(missing)
 }
 
 // unconnected returns how many known nodes are not connected, and how many other peers are known.
@@ -308,7 +308,7 @@ func undialable(known int) string {
 	return fmt.Sprintf("none of the %d others that are known can be dialled now", known)
 }
 
-func more(n int) string {
+func moreNodes(n int) string {
 	if n == 1 {
 		return "1 more node"
 	}

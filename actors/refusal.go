@@ -8,6 +8,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/protocol/more"
 )
 
 // The profile's messaging protocol carries messages of the DHT on most nodes, and plain
@@ -29,37 +31,31 @@ func (r *ConnRef) NoDHT() bool { return r.noDHT }
 // Origin returns the source of an inbound connection.
 func (r *ConnRef) Origin() peerstore.Origin { return r.origin }
 
-// ours reports whether the peer is a node of this library.
-func (r *ConnRef) ours() bool { return useragent.Ours(r.UserAgent) }
+// Ours reports whether the peer is a node of this library.
+func (r *ConnRef) Ours() bool { return useragent.Ours(r.UserAgent) }
 
-// markers returns how many ids this node's identity message always lists although no actor
-// handles them.
-func (e *env) markers() int {
-	if !e.DHT {
-		return 0
-	}
-	return 1
-}
-
-// marked completes the protocol list of this node's identity message by the markers, and
-// sorts it. A list that is full does without TakenMarker: then peers confirm their first
-// messages later.
-func (e *env) marked(list []protocol.ID) []protocol.ID {
+// marked returns a protocol list for this node's identity message m: the marker of the DHT, and of
+// list, in this order, what there is room for. A list that is full does without TakenMarker: then
+// peers confirm their first messages later.
+func (e *env) marked(m identify.Message, list []protocol.ID) []protocol.ID {
+	m.Protocols = nil
 	if e.DHT {
-		list = append(list, protocol.DHTMarker)
+		m.Protocols = append(m.Protocols, protocol.DHTMarker)
 	}
-	if len(list) < e.Profile.Limits.Protocols {
-		list = append(list, protocol.TakenMarker)
+	for _, id := range append(list, protocol.TakenMarker) {
+		if identify.Fits(m, id) {
+			m.Protocols = append(m.Protocols, id)
+		}
 	}
-	slices.Sort(list)
-	return list
+	slices.Sort(m.Protocols)
+	return m.Protocols
 }
 
 // reserved reports whether an id has a fixed meaning between nodes, so that no
 // other protocol may use it.
 func (e *env) reserved(id protocol.ID) bool {
 	switch id {
-	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID:
+	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID:
 		return true
 	}
 	return false
@@ -76,7 +72,7 @@ func (e *env) carries(id protocol.ID, pid *actor.PID) bool {
 // may the answer be no: for nodes of this library that would send the other kind.
 func (e *env) decodes(id protocol.ID, from *ConnRef) bool {
 	switch {
-	case id != e.Profile.MessagingID || !from.ours():
+	case id != e.Profile.MessagingID || !from.Ours():
 		return true
 	case e.DHT:
 		return !from.noDHT
@@ -90,7 +86,7 @@ func (e *env) decodes(id protocol.ID, from *ConnRef) bool {
 // the peer itself refuses the substream.
 func (m *Messaging) refusal(to *ConnRef) error {
 	switch {
-	case m.ID != m.env.Profile.MessagingID || !to.ours():
+	case m.ID != m.env.Profile.MessagingID || !to.Ours():
 		return nil
 	case m.frames() && to.noDHT:
 		why := "it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)"
@@ -113,11 +109,11 @@ const leaveProfile = "start this node without PlainOnProfile (gamelan node: with
 func (m *Messaging) declined(to *ConnRef, err error) error {
 	shared := m.env.Profile.MessagingID
 	switch {
-	case m.frames() || !to.ours() && (m.ID == shared || !to.Accepts(shared)):
+	case m.frames() || !to.Ours() && (m.ID == shared || !to.Accepts(shared)):
 		return refused(err, "it does not know %s", m.ID)
-	case !to.ours() && !m.env.DHT:
+	case !to.Ours() && !m.env.DHT:
 		return refused(err, "it is no node of Gamelan, and messages to connected peers have the protocol %s; start this node without NoDHT and send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with PlainOnProfile", m.ID)
-	case !to.ours():
+	case !to.Ours():
 		return refused(err, "it is no node of Gamelan, and messages to connected peers have the protocol %s; send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with NoDHT and PlainOnProfile", m.ID)
 	case to.noDHT && m.ID != shared && to.Accepts(shared):
 		return refused(err, "it takes messages of connected peers on %s, and this node sends them on %s; start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile", shared, m.ID)

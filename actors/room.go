@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/more"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -97,9 +98,9 @@ func (e *env) use(peer identity.NodeID, conn uint64) {
 // substreamsOfUse reports whether a substream of a protocol makes its connection useful by
 // being opened. A substream of messages, or for a child of services such as rpc, does not:
 // there only a message or a call counts. Nor does one that this node opens to read a list of
-// peers.
+// peers, or to send a list of protocols.
 func (e *env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
-	if id == protocol.PeersID {
+	if id == protocol.PeersID || id == more.ID {
 		return false
 	}
 	for _, m := range e.messagings() {

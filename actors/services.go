@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/protocol/more"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -23,7 +24,18 @@ import (
 type services struct {
 	env   *env
 	parts []supervisor.Spec // the services of the node's parts
+	order []protocol.ID     // of the table, as they were added, but those that are listed later alone
 }
+
+// MaxProtocols is how many protocols a node accepts before no more of users are taken. Those of
+// the node itself have some room beyond.
+const MaxProtocols = 100
+
+// most is how many protocols there may be in all. A list of protocols has two markers, too.
+const most = more.MaxProtocols - 2
+
+// ProtocolsChanged is published when the node accepts other protocols: see [Trunk.Listed].
+type ProtocolsChanged struct{}
 
 // ServicesStarted is published each time services has started. The protocol table then has
 // only the DHT's messaging protocol, if the node runs the DHT; other actors have to add
@@ -44,10 +56,12 @@ func (s *services) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		s.env.Protocols.Clear()
+		s.order = nil
 		if m := s.env.Frames; m != nil { // no actor adds it
 			s.env.Protocols.Set(m.ID, m.PID)
+			s.order = append(s.order, m.ID)
 		}
-		s.announce()
+		s.announce(c)
 		supervisor.Subscribe[ClockSet](c)
 		s.redate(c)
 		for _, m := range s.env.messagings() {
@@ -64,11 +78,12 @@ func (s *services) Receive(c actor.Context) {
 		}
 		supervisor.Publish(c, ServicesStarted{})
 	case AddProtocol:
-		supervisor.Reply(c, ProtocolAdded{m.Token, m.ID, s.add(m)})
+		supervisor.Reply(c, ProtocolAdded{m.Token, m.ID, s.add(c, m)})
 	case RemoveProtocol:
 		if pid, ok := s.env.Protocols.Get(m.ID); ok && (m.PID == nil || pid.Equal(m.PID)) {
 			s.env.Protocols.Delete(m.ID)
-			s.announce()
+			s.order = slices.DeleteFunc(s.order, func(id protocol.ID) bool { return id == m.ID })
+			s.announce(c)
 		}
 		supervisor.Reply(c, ProtocolRemoved{m.Token, m.ID})
 	case passOn:
@@ -84,40 +99,36 @@ func (s *services) Receive(c actor.Context) {
 	}
 }
 
-func (s *services) add(m AddProtocol) error {
+func (s *services) add(c actor.Context, m AddProtocol) error {
 	if err := m.ID.Validate(); err != nil {
 		return err
 	}
 	if s.env.reserved(m.ID) && !m.Own && !s.env.carries(m.ID, m.PID) {
 		return fmt.Errorf("%w: %q is for messages of nodes", ErrProtocolTaken, string(m.ID))
 	}
-	if pid, ok := s.env.Protocols.Get(m.ID); ok && !pid.Equal(m.PID) {
+	switch pid, ok := s.env.Protocols.Get(m.ID); {
+	case ok && !pid.Equal(m.PID):
 		return fmt.Errorf("%w: %q", ErrProtocolTaken, string(m.ID))
-	} else if !ok && s.env.Protocols.Len()+s.env.markers() >= s.env.Profile.Limits.Protocols {
+	case !ok && (s.env.Protocols.Len() >= most || !m.Own && s.env.Protocols.Len() >= MaxProtocols):
 		return ErrTooManyProtocols
+	case !ok && !m.Later:
+		s.order = append(s.order, m.ID)
 	}
 	s.env.Protocols.Set(m.ID, m.PID)
-	s.announce()
+	s.announce(c)
 	return nil
 }
 
 // announce writes the list of protocols into the node's identity message. The list is
 // not signed, so the signed claim stays as it is.
-func (s *services) announce() {
+func (s *services) announce(c actor.Context) {
+	supervisor.Publish(c, ProtocolsChanged{})
 	m, ok := s.env.Local.Get()
 	if !ok {
 		return // Start sets the first one before any connection exists
 	}
-	m.Protocols = s.list()
+	m.Protocols = s.env.marked(m, s.order)
 	s.env.Local.Open(m)
-}
-
-func (s *services) list() []protocol.ID {
-	list := make([]protocol.ID, 0, s.env.Protocols.Len()+2)
-	for id := range s.env.Protocols.All() {
-		list = append(list, id)
-	}
-	return s.env.marked(list)
 }
 
 // redate signs the claim again if the claim's date is so far ahead of the system's clock
@@ -132,7 +143,8 @@ func (s *services) redate(c actor.Context) {
 	case err != nil:
 		supervisor.Log(c).Error("the date of our addresses cannot be put right; peers may refuse connections: start the node again", "err", err)
 	case claim.Signature != m.Claim.Signature:
-		m.Claim, m.Protocols = claim, s.list()
+		m.Claim = claim
+		m.Protocols = s.env.marked(m, s.order)
 		s.env.Local.Open(m)
 	}
 }
@@ -175,7 +187,7 @@ func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
 	if err != nil {
 		return err
 	}
-	m.Protocols = s.list()
+	m.Protocols = s.env.marked(m, s.order)
 	s.env.Local.Open(m)
 	return nil
 }
@@ -192,7 +204,9 @@ func (e *env) newIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Mess
 	if err != nil {
 		return identify.Message{}, fmt.Errorf("actors: sign own addresses: %w", err)
 	}
-	return identify.Message{Claim: claim, UserAgent: e.UserAgent, Protocols: e.firstProtocols()}, nil
+	m := identify.Message{Claim: claim, UserAgent: e.UserAgent}
+	m.Protocols = e.marked(m, e.firstProtocols())
+	return m, nil
 }
 
 func (s *services) String() string { return fmt.Sprintf("%d protocols", s.env.Protocols.Len()) }
@@ -203,5 +217,5 @@ func (e *env) firstProtocols() (list []protocol.ID) {
 	for _, m := range e.messagings() {
 		list = append(list, m.ID)
 	}
-	return e.marked(list)
+	return list
 }

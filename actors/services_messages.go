@@ -14,6 +14,7 @@ type AddProtocol struct {
 	ID    protocol.ID
 	PID   *actor.PID
 	Own   bool // the protocol is the node's own: its id may be one with a fixed meaning
+	Later bool // only nodes of this library need to know of it: no identity message lists it (spec: V 41)
 }
 
 // ProtocolAdded replies to AddProtocol.

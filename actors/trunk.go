@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/protocol/more"
 )
 
 // Trunk is what a [Part] may use of the node: its clock, its peers' connections,
@@ -186,6 +188,22 @@ func (t Trunk) Dialable(p peerstore.Peer) error {
 // [SubstreamFailed], in at most [OpenLimit].
 func (t Trunk) OpenSubstream(on *ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID) {
 	t.env.System.Root.Send(on.PID, NewOpenSubstream(t.env.System, token, reply, ids...))
+}
+
+// Listed returns all protocols that this node accepts, sorted, with the markers, and without the
+// one by which nodes tell each other of them.
+func (t Trunk) Listed() (list []protocol.ID) {
+	for id := range t.env.Protocols.All() {
+		if id != more.ID {
+			list = append(list, id)
+		}
+	}
+	if t.env.DHT {
+		list = append(list, protocol.DHTMarker)
+	}
+	list = append(list, protocol.TakenMarker)
+	slices.Sort(list)
+	return list
 }
 
 // Reserved reports whether a protocol id has a fixed meaning between nodes, so

@@ -64,6 +64,15 @@ func CheckOwn(m Message) error {
 	return nil
 }
 
+// Fits reports whether the message has room for one more protocol.
+func Fits(m Message, id protocol.ID) bool {
+	limits := protocol.DefaultLimits()
+	return len(m.Protocols) < limits.Protocols && proto.Size(wireOf(m))+len(id)+fieldLen <= limits.IdentityBody
+}
+
+// fieldLen is the number of bytes before an id in the body.
+const fieldLen = 2
+
 // Append appends the whole frame of the message, with the given version in its
 // header. It returns [ErrNotSendable] for a message that [CheckOwn] refuses, and for a
 // body above 1024 bytes.
@@ -71,6 +80,21 @@ func Append(dst []byte, version uint8, m Message) ([]byte, error) {
 	if err := CheckOwn(m); err != nil {
 		return dst, err
 	}
+	msg := wireOf(m)
+	n := proto.Size(msg)
+	if limit := protocol.DefaultLimits().IdentityBody; n > limit {
+		return dst, fmt.Errorf("%w: %d bytes, at most %d; advertise fewer or shorter protocols and addresses", ErrNotSendable, n, limit)
+	}
+	start := len(dst)
+	dst = append(dst, version, byte(n), byte(n>>8))
+	dst, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(dst, msg)
+	if err != nil {
+		return dst[:start], fmt.Errorf("%w: %w", ErrNotSendable, err)
+	}
+	return dst, nil
+}
+
+func wireOf(m Message) *pb.PeerIdentityMsg {
 	s := &m.Claim.Signature
 	msg := &pb.PeerIdentityMsg{
 		Addresses:          m.Claim.Addresses,
@@ -87,15 +111,5 @@ func Append(dst []byte, version uint8, m Message) ([]byte, error) {
 	for i, id := range m.Protocols {
 		msg.SupportedProtocols[i] = []byte(id)
 	}
-	n := proto.Size(msg)
-	if limit := protocol.DefaultLimits().IdentityBody; n > limit {
-		return dst, fmt.Errorf("%w: %d bytes, at most %d; advertise fewer or shorter protocols and addresses", ErrNotSendable, n, limit)
-	}
-	start := len(dst)
-	dst = append(dst, version, byte(n), byte(n>>8))
-	dst, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(dst, msg)
-	if err != nil {
-		return dst[:start], fmt.Errorf("%w: %w", ErrNotSendable, err)
-	}
-	return dst, nil
+	return msg
 }

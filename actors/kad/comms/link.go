@@ -42,6 +42,7 @@ func open(c actor.Context, n *Network, p *kad.Port) *link {
 	}
 	supervisor.Subscribe[actors.ServicesStarted](c)
 	supervisor.Subscribe[actors.PeerConnected](c)
+	supervisor.Subscribe[actors.PeerListed](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	self := c.Self()
 	supervisor.OwnFunc(c, func() {
@@ -86,7 +87,9 @@ func (l *link) Receive(c actor.Context) bool {
 	case actors.ServicesStarted, kad.ModeSet:
 		l.offer(c)
 	case actors.PeerConnected:
-		l.met(m)
+		l.met(m.Conn)
+	case actors.PeerListed:
+		l.met(m.Conn)
 	case actors.PeerDisconnected:
 		if l.hints[m.Conn.Key] == m.Conn.ID {
 			delete(l.hints, m.Conn.Key)
@@ -129,9 +132,9 @@ func (l *link) hint(key identity.PublicKey, conn uint64) {
 }
 
 // met tells the client of a peer that serves others.
-func (l *link) met(m actors.PeerConnected) {
-	if m.Conn.Accepts(l.n.id) {
-		l.port.Met(l.n.sender(m.Conn.Key))
+func (l *link) met(with *actors.ConnRef) {
+	if with.Accepts(l.n.id) {
+		l.port.Met(l.n.sender(with.Key))
 	}
 }
 

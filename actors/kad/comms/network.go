@@ -72,7 +72,7 @@ func (n *Network) Listed() (list []kad.Contact) {
 		ref, connected := n.trunk.Connection(p.ID)
 		protocols := p.Protocols
 		if connected {
-			protocols = ref.Protocols
+			protocols = ref.Listed()
 		}
 		if !slices.Contains(protocols, n.id) || n.trunk.Banned(p.ID) != nil {
 			continue

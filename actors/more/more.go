@@ -1,0 +1,232 @@
+// Package more is the part of a node that tells connected nodes of this library all protocols that
+// it accepts, and hears theirs (spec: V 41). See package protocol/more.
+package more
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	wire "github.com/gamelan-p2p/gamelan/protocol/more"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+const (
+	limit = 10 * time.Second // to write or read a list
+	// settle is how long changes of the list are gathered.
+	settle = 2 * time.Second
+	// A connection may bring heardAtOnce lists, and one more each second.
+	heardAtOnce = 10
+)
+
+// Part returns the part. Its actor is a child of services.
+func Part(t Trunk) actors.Part {
+	return actors.Part{
+		Name: "more",
+		Services: []supervisor.Spec{{
+			Name: "more", Kind: "more", New: func() actor.Actor { return &exchange{trunk: t} },
+		}},
+	}
+}
+
+// exchange sends the list of protocols to each node of this library that connects, unless the
+// identity message has listed them all, and to all of them when the list has changed.
+//
+// In: PeerConnected, PeerDisconnected, ProtocolsChanged, SubstreamOpened, SubstreamFailed, results
+// of its tasks. Out: AddProtocol, OpenSubstream, PeerViolated, event PeerListed. After a restart it
+// sends the list to all again.
+type exchange struct {
+	trunk   Trunk
+	links   map[uint64]*link // by the id of the connection
+	tokens  map[uint64]*link // what is being opened
+	settles bool             // a settled message is due
+}
+
+// link is a connection with a node of this library.
+type link struct {
+	ref     *actors.ConnRef
+	told    []protocol.ID // what the peer knows, or is being told
+	telling bool
+	heard   int // lists
+}
+
+type (
+	settled  struct{}
+	tellKey  struct{ conn uint64 }
+	hearKey  struct{ from actors.Origin }
+	done     struct{}
+	received []protocol.ID
+)
+
+// Source names the peer to which a panic is charged.
+func (k hearKey) Source() any { return k.from }
+
+func (x *exchange) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		x.links, x.tokens = make(map[uint64]*link), make(map[uint64]*link)
+		supervisor.Subscribe[actors.PeerConnected](c)
+		supervisor.Subscribe[actors.PeerDisconnected](c)
+		supervisor.Subscribe[actors.ProtocolsChanged](c)
+		c.Request(x.trunk.Services(), actors.AddProtocol{ID: wire.ID, PID: c.Self(), Own: true, Later: true})
+		for _, ref := range x.trunk.Connections().All() {
+			x.met(c, ref)
+		}
+	case actors.ProtocolAdded:
+		if m.Err != nil {
+			supervisor.Log(c).Error("peers cannot tell their protocols", "err", m.Err)
+		}
+	case actors.PeerConnected:
+		x.met(c, m.Conn)
+	case actors.PeerDisconnected:
+		x.forget(m.Conn)
+	case actors.ProtocolsChanged:
+		if !x.settles {
+			x.settles = true
+			supervisor.After(c, settle, settled{})
+		}
+	case settled:
+		x.settles = false
+		for _, l := range x.links {
+			x.tell(c, l)
+		}
+	case actors.SubstreamOpened:
+		if m.Direction == protocol.Inbound {
+			x.hear(c, m)
+		} else {
+			x.write(c, m)
+		}
+	case actors.SubstreamFailed:
+		if l := x.asked(m.Token); l != nil {
+			supervisor.Log(c).Debug("protocols not told", "peer", l.ref.Peer, "err", m.Err)
+			l.telling = false // the next change tries again
+		}
+	case supervisor.Done[done]:
+		x.wrote(c, m)
+	case supervisor.Done[received]:
+		x.listed(c, m)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// met begins with a connection. The one before it of the same peer is over.
+func (x *exchange) met(c actor.Context, ref *actors.ConnRef) {
+	if !ref.Ours() || x.links[ref.ID] != nil {
+		return
+	}
+	for id, l := range x.links {
+		if l.ref.Peer == ref.Peer {
+			delete(x.links, id)
+		}
+	}
+	l := &link{ref: ref, told: ref.Told()}
+	x.links[ref.ID] = l
+	x.tell(c, l)
+}
+
+func (x *exchange) forget(ref *actors.ConnRef) {
+	delete(x.links, ref.ID)
+	for token, l := range x.tokens {
+		if l.ref.ID == ref.ID {
+			delete(x.tokens, token)
+		}
+	}
+}
+
+func (x *exchange) asked(token uint64) *link {
+	l := x.tokens[token]
+	delete(x.tokens, token)
+	return l
+}
+
+// tell sends the list on a connection, unless the peer knows it.
+func (x *exchange) tell(c actor.Context, l *link) {
+	list := x.trunk.Listed()
+	if l.telling || l.ref.Retired() || slices.Equal(list, l.told) {
+		return
+	}
+	l.told, l.telling = list, true
+	token := x.trunk.NewID()
+	x.tokens[token] = l
+	x.trunk.OpenSubstream(l.ref, token, c.Self(), wire.ID)
+}
+
+func (x *exchange) write(c actor.Context, m actors.SubstreamOpened) {
+	l := x.asked(m.Token)
+	if l == nil {
+		m.Discard()
+		return
+	}
+	stream, ok := m.Stream.Take()
+	if !ok {
+		return
+	}
+	frame, until := wire.Append(nil, l.told), supervisor.Now(c).Add(limit)
+	supervisor.Do(c, tellKey{m.Conn.ID}, func(context.Context) (done, error) {
+		defer stream.Close()
+		if err := stream.SetDeadline(until); err != nil {
+			return done{}, err
+		}
+		if _, err := stream.Write(frame); err != nil {
+			return done{}, err
+		}
+		return done{}, stream.CloseWrite()
+	})
+}
+
+func (x *exchange) wrote(c actor.Context, m supervisor.Done[done]) {
+	l := x.links[m.Key.(tellKey).conn]
+	if l == nil {
+		return
+	}
+	l.telling = false
+	if m.Err != nil {
+		supervisor.Log(c).Debug("protocols not told", "peer", l.ref.Peer, "err", m.Err)
+		return
+	}
+	x.tell(c, l) // it may have changed meanwhile
+}
+
+// hear reads a list of a peer.
+func (x *exchange) hear(c actor.Context, m actors.SubstreamOpened) {
+	l := x.links[m.Conn.ID]
+	now := supervisor.Now(c)
+	if l == nil || l.heard >= heardAtOnce+int(now.Sub(m.Conn.Since)/time.Second) {
+		m.Discard()
+		return
+	}
+	l.heard++
+	stream, ok := m.Stream.Take()
+	if !ok {
+		return
+	}
+	until := now.Add(limit)
+	supervisor.Do(c, hearKey{actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}}, func(context.Context) (received, error) {
+		defer stream.Close()
+		if err := stream.SetDeadline(until); err != nil {
+			return nil, err
+		}
+		return wire.Read(stream)
+	})
+}
+
+func (x *exchange) listed(c actor.Context, m supervisor.Done[received]) {
+	from := m.Key.(hearKey).from
+	l := x.links[from.Conn]
+	switch {
+	case l == nil:
+	case errors.Is(m.Err, protocol.ErrViolation):
+		c.Send(x.trunk.Connectivity(), actors.PeerViolated{Peer: from.Peer, Key: l.ref.Key, Conn: from.Conn, Err: m.Err})
+	case m.Err != nil:
+		supervisor.Log(c).Debug("list of protocols not read", "peer", from.Peer, "err", m.Err)
+	default:
+		l.ref.SetListed(m.Value)
+		supervisor.Publish(c, actors.PeerListed{Peer: from.Peer, Conn: l.ref})
+	}
+}
