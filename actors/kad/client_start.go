@@ -78,6 +78,7 @@ func start(ctx context.Context, h Host, c Config) (_ *Client, err error) {
 			return nil, errors.Join(fmt.Errorf("kad: open %s: %w", g.network.Label(), err), client.Close(stop))
 		}
 	}
+	_, _ = supervisor.Ask[opened](ctx, h.System(), x.client, hasRead{}) // upkeep exists
 	return client, nil
 }
 

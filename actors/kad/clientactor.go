@@ -14,13 +14,16 @@ import (
 
 // clientActor is the parent of a client's actors. It keeps the mode and the events.
 //
-// In: setMode, happened, firstEvent, awaitEvents, finished, Drain, Drained. Out: modeSet,
+// In: gatewayStarted, setMode, happened, firstEvent, awaitEvents, finished, Drain, Drained. Out: modeSet,
 // eventsRead, finish, Drain to the gateways, Drained. A restart loses nothing.
 //
 // spec: kad B13
 type clientActor struct {
 	x    *core
 	full time.Time // the last StoreFull
+
+	started map[*gate]bool // gateways; upkeep begins when all have
+	upkeep  bool           // it has begun
 
 	drains    []*actor.PID // they wait for the end of the work
 	finishing map[string]bool
@@ -29,6 +32,9 @@ type clientActor struct {
 }
 
 type (
+	// gatewayStarted: a gateway takes requests.
+	gatewayStarted struct{ gate *gate }
+
 	// happened is an event of one of the client's actors.
 	happened struct{ event Event }
 
@@ -52,12 +58,17 @@ type (
 	finished struct{ name string }
 )
 
-func newClientActor(x *core) actor.Actor { return &clientActor{x: x} }
+func newClientActor(x *core) actor.Actor {
+	return &clientActor{x: x, started: make(map[*gate]bool)}
+}
 
 func (a *clientActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.start(c)
+	case gatewayStarted:
+		a.started[m.gate] = true
+		a.maintain(c)
 	case happened:
 		a.happened(c, m.event)
 	case setMode:
@@ -102,10 +113,20 @@ func (a *clientActor) start(c actor.Context) {
 		child("store", "kadStore", newStoreActor),
 		lookups,
 		{Name: "gateways", Kind: "group", New: supervisor.Group(gates...), Children: policy},
-		child("upkeep", "kadUpkeep", newUpkeepActor), // last: it uses the others at once
 	} {
 		supervisor.Spawn(c, s)
 	}
+}
+
+// maintain spawns upkeep once every gateway has started: it asks them at once, and what is asked of
+// an actor that does not exist yet counts as lost.
+func (a *clientActor) maintain(c actor.Context) {
+	if a.upkeep || len(a.started) < len(a.x.gates) || a.finishing != nil {
+		return
+	}
+	a.upkeep = true
+	x := a.x
+	supervisor.Spawn(c, supervisor.Spec{Name: "upkeep", Kind: "kadUpkeep", New: func() actor.Actor { return newUpkeepActor(x) }})
 }
 
 func (a *clientActor) happened(c actor.Context, e Event) {
@@ -158,9 +179,12 @@ func (a *clientActor) drain(c actor.Context) {
 	}
 	l.waiting = nil
 	if a.finishing == nil {
-		a.finishing = map[string]bool{"lookups": true, "store": true, "upkeep": true}
-		for _, pid := range []*actor.PID{a.x.lookups, a.x.store, a.x.upkeep} {
-			c.Request(pid, finish{})
+		a.finishing = map[string]bool{"lookups": true, "store": true}
+		c.Request(a.x.lookups, finish{})
+		c.Request(a.x.store, finish{})
+		if a.upkeep {
+			a.finishing["upkeep"] = true
+			c.Request(a.x.upkeep, finish{})
 		}
 	}
 	a.settle(c)

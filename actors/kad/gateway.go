@@ -128,6 +128,7 @@ func (a *gateway) start(c actor.Context) {
 	}
 	clear(a.g.pending)
 	a.flushed() // what it had taken is lost
+	c.Send(x.client, gatewayStarted{a.g})
 	a.port = &Port{gate: a.g, tell: supervisor.Teller(c), a: a}
 	a.link = a.g.network.Open(c, a.port)
 }

@@ -111,7 +111,12 @@ func TestMissingKeyBesideStaleContacts(t *testing.T) {
 			if took := time.Since(began); !errors.Is(err, kad.ErrNotFound) || took > limit {
 				t.Errorf("a missing key: got %v after %v, want ErrNotFound within %v", err, took, limit)
 			}
-			time.Sleep(time.Minute) // the contacts are no longer new
+			for i := range byte(16) { // asks those that are far from the key, too
+				if _, err := c.Get(t.Context(), kad.Key{2, i << 4}); !errors.Is(err, kad.ErrNotFound) {
+					t.Errorf("another missing key: got %v, want ErrNotFound", err)
+				}
+			}
+			time.Sleep(time.Minute) // no contact is new any more
 		}
 	})
 }
