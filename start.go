@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/openfiles"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -98,7 +99,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		db: b.db, listen: b.bound, events: newEvents(b.now), start: b.now(),
 		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}), closings: newClosings(),
 	}
-	n.files = filesWarning(filesNeeded(&b.settled), maxFiles())
+	n.files = filesWarning(filesNeeded(&b.settled), openfiles.Most())
 	for _, w := range n.files {
 		b.logger.Warn("too few files", "err", w)
 	}

@@ -4,19 +4,22 @@ package processes
 
 import (
 	"bufio"
+	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// TestOutOfFiles gives a node few file descriptors and takes them with idle connections. The node
+// TestOutOfFiles gives a node few file descriptors and takes them with idle connections that come back. The node
 // says at its start that they are few, logs once that it cannot accept, and is degraded with a
-// remedy when it answers again.
+// remedy: some descriptors are kept for those who ask.
 func TestOutOfFiles(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -31,14 +34,12 @@ func TestOutOfFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var idle []net.Conn
+	ctx, cancel := context.WithCancel(t.Context())
+	var idle sync.WaitGroup
+	defer idle.Wait()
+	defer cancel()
 	for range 60 {
-		c, err := net.Dial("tcp", where.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		idle = append(idle, c)
+		idle.Go(func() { comeBack(ctx, where) })
 	}
 	var log []string
 	for lines := bufio.NewScanner(r); lines.Scan(); {
@@ -53,12 +54,23 @@ func TestOutOfFiles(t *testing.T) {
 			t.Errorf("got the log %q, want %q in it", all, want)
 		}
 	}
-	for _, c := range idle {
-		c.Close()
-	}
-	out, errs, code := run(t, nil, "health", "--wait", "1m", "--data-dir", dir)
+	out, errs, code := run(t, nil, "health", "--timeout", "1m", "--data-dir", dir)
 	if code != 0 || !strings.Contains(out, "degraded") || !strings.Contains(out, "ulimit -n") {
 		t.Errorf("health: exit %d, %s%s, want degraded with a remedy", code, out, errs)
 	}
 	n.stop()
+}
+
+// comeBack holds one idle connection after another until ctx ends.
+func comeBack(ctx context.Context, where net.Addr) {
+	for ctx.Err() == nil {
+		c, err := new(net.Dialer).DialContext(ctx, where.Network(), where.String())
+		if err != nil {
+			return // the node has stopped
+		}
+		stop := context.AfterFunc(ctx, func() { c.Close() })
+		_, _ = io.Copy(io.Discard, c)
+		stop()
+		c.Close()
+	}
 }

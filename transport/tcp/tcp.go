@@ -13,6 +13,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/internal/openfiles"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -85,9 +86,14 @@ func targetOf(a ma.Multiaddr) (t target, ok bool) {
 	return t, true
 }
 
+// ErrGroup reports a listener on an address of many machines, multicast or broadcast.
+var ErrGroup = errors.New("an address of many machines, which nobody can dial; listen on one of this machine, or on 0.0.0.0 (::) for all of them")
+
 // ErrNoZone reports a listener on a link-local IPv6 address. Such an address is one only
 // together with its interface, for which a peer's address has no place.
 var ErrNoZone = errors.New("a link-local IPv6 address, with or without a zone, names no interface of those who dial it; listen on /ip6/::/tcp/PORT, which includes it, or on another address")
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // Dial connects to a. It resolves a name with the resolver and tries its addresses, of
 // the family that a asks for, in turn.
@@ -168,8 +174,11 @@ func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Liste
 	if !ok || !at.resolved {
 		return nil, &transport.ListenError{Addr: a, Err: transport.ErrUnsupported}
 	}
-	if ip, err := netip.ParseAddr(at.host); err == nil && ip.Is6() && ip.IsLinkLocalUnicast() {
+	switch ip, _ := netip.ParseAddr(at.host); {
+	case ip.Is6() && ip.IsLinkLocalUnicast():
 		return nil, &transport.ListenError{Addr: a, Err: ErrNoZone}
+	case ip.IsMulticast(), ip == broadcast:
+		return nil, &transport.ListenError{Addr: a, Err: ErrGroup}
 	}
 	lc := net.ListenConfig{KeepAlive: -1}
 	l, err := lc.Listen(ctx, at.network, at.hostPort())
@@ -199,5 +208,19 @@ func (l *listener) Accept() (transport.Conn, error) {
 		}
 		return nil, err
 	}
+	if l.crowded(c) {
+		c.Close()
+		return nil, fmt.Errorf("accept on %s: %w; the last ones are kept for the rest of the process", l.addr, syscall.EMFILE)
+	}
 	return newConn(c), nil
+}
+
+// crowded reports whether a connection takes a file that the rest of the process needs.
+func (l *listener) crowded(c *net.TCPConn) (is bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false // closed already
+	}
+	_ = raw.Control(func(fd uintptr) { is = openfiles.Crowded(fd) }) // an error: closed already
+	return is
 }

@@ -1,11 +1,11 @@
 //go:build unix
 
-package gamelan
+package openfiles
 
 import "syscall"
 
-// maxFiles returns how many files this process may have open; 0 is unknown.
-func maxFiles() uint64 {
+// Most returns how many files this process may have open; 0 is unknown.
+func Most() uint64 {
 	var l syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 		return 0
