@@ -17,9 +17,10 @@ func (c *statusCmd) Run(a *app) error {
 	if c.Timeout <= 0 {
 		return failure.Usage("give a positive duration, such as 5s", "--timeout cannot be %s", c.Timeout)
 	}
+	node := a.client()
+	node.Await(a.ctx) // its time is not the node's
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	node := a.client()
 	node.AnswerWithin(c.Timeout, "--timeout")
 	var s render.Status
 	var err error
