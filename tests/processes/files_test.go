@@ -49,7 +49,7 @@ func TestOutOfFiles(t *testing.T) {
 		}
 	}
 	all := strings.Join(log, "\n")
-	for _, want := range []string{"may have 40 files open", "too many open files", "ulimit -n", "LimitNOFILE"} {
+	for _, want := range []string{"may have 40 files open", "too many open files; the last ones are kept", "ulimit -n", "LimitNOFILE"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("got the log %q, want %q in it", all, want)
 		}
