@@ -11,8 +11,8 @@ import (
 
 type banCmd struct {
 	Peer   []string      `arg:"" peer:"" help:"A name or public key that gamelan peers lists, or ${seed}."`
-	For    time.Duration `help:"How long." default:"2h"`
-	Reason string        `help:"Why; gamelan why and gamelan peers --json show it." default:"banned by the operator"`
+	For    time.Duration `help:"How long." default:"2h" placeholder:"TIME"`
+	Reason string        `help:"Why; gamelan why and gamelan peers --json show it." default:"banned by the operator" placeholder:"TEXT"`
 }
 
 // Help returns the text of gamelan ban --help below the flags.

@@ -88,7 +88,7 @@ type cli struct {
 	Tree       treeCmd       `cmd:"" help:"Show the actor tree of the running node."`
 	Settings   configCmd     `cmd:"" name:"config" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" help:"Check a node against the rules of the wire."`
-	Demo       demoCmd       `cmd:"" help:"Three nodes, 10,000 messages, a crash, and a node that goes away and comes back, in a few seconds."`
+	Demo       demoCmd       `cmd:"" help:"Three nodes, 10,000 messages, two crashes, and a node that goes away and comes back, in a few seconds."`
 	Completion completionCmd `cmd:"" help:"Write the script with which a shell completes gamelan's commands and flags."`
 	Man        manCmd        `cmd:"" help:"Write the manual pages."`
 	Version    versionCmd    `cmd:"" help:"Show the version."`

@@ -13,7 +13,7 @@ type dialCmd struct {
 
 // Help returns the text of gamelan dial --help below the flags.
 func (*dialCmd) Help() string {
-	return givenHelp + " The exit code is 1 if a peer could not be reached; \"gamelan why PEER\" then shows what the node has tried."
+	return givenHelp + "\n\nThe exit code is 1 if a peer could not be reached; \"gamelan why PEER\" then shows what the node has tried."
 }
 
 // Run makes the node connect to each peer.

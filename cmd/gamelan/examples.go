@@ -8,7 +8,7 @@ type example struct{ about, line string }
 // show them.
 var examples = map[string][]example{
 	"gamelan": {
-		{"See three nodes at work, and a crash", "gamelan demo"},
+		{"See three nodes at work, and two crashes", "gamelan demo"},
 		{"Run a node; the first start makes its key", "gamelan node --data-dir bob"},
 		{"Send it a message through a node of your own", `gamelan send "$(gamelan id --address --data-dir bob)" hello`},
 	},
@@ -154,7 +154,7 @@ var examples = map[string][]example{
 	},
 	"gamelan peers forget": {
 		{"Forget a peer by its name", "gamelan peers forget bob"},
-		{"Forget two by the first digits of their ids", "gamelan peers forget 9c01d2 2f996b"},
+		{"Forget two by the first digits of their keys", "gamelan peers forget 9c01d2 2f996b"},
 	},
 	"gamelan peers name": {
 		{"Name a peer, and tell the node where it is", "gamelan peers name KEY::ADDRESS bob"},
@@ -246,7 +246,7 @@ var examples = map[string][]example{
 		{"Run some of the checks", "gamelan interop --only noise,mux.ping --target KEY::ADDRESS"},
 	},
 	"gamelan demo": {
-		{"See three nodes at work, and a crash", "gamelan demo"},
+		{"See three nodes at work, and two crashes", "gamelan demo"},
 		{"Send more messages", "gamelan demo --messages 100000"},
 	},
 	"gamelan completion": {

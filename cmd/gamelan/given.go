@@ -11,7 +11,7 @@ import (
 )
 
 // givenHelp is the part of a help about a peer that is given as KEY::ADDRESS.
-const givenHelp = "An address that is given with the key is dialled first; the node remembers it when the peer has proven its key there."
+const givenHelp = "An address that is given with the key is dialled first. The node remembers it when the peer has proven its key there."
 
 // afterDial returns what to do about a peer that could not be reached. It is the hint of a
 // failed [dialCmd], too.

@@ -20,7 +20,11 @@ type healthCmd struct {
 
 // Help returns the text of gamelan health --help below the flags.
 func (*healthCmd) Help() string {
-	return "A node that runs and answers is healthy, even when it is offline: a restart would not help. A node is degraded when it needs its operator and a restart would not help: its inbox or its store of messages for others is full, its disk or its log cannot be written, it could not accept connections, its Tor does not work, or an actor or a service has panicked in the last ten minutes or was stopped by a panic. The exit code of a degraded node is 0, too. In all other cases, and when no node runs, the exit code is 1."
+	return "A node that runs and answers is healthy, even when it is offline: a restart would not help.\n\n" +
+		"A node is degraded when its inbox, or its store of messages for others, is full. " +
+		"It is degraded, too, when the disk or the log cannot be written, Tor does not work, or connections cannot be accepted. " +
+		"The same holds when an actor or a service has panicked in the last ten minutes, or was stopped by a panic.\n\n" +
+		"The exit code of a degraded node is 0, too: a restart would not help against what causes it. In all other cases, and when no node runs, the exit code is 1."
 }
 
 // healthJSON is the output of health with --json.

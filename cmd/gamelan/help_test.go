@@ -225,6 +225,39 @@ func wantsDefault(v *kong.Value) bool {
 	return of == reflect.TypeFor[time.Duration]() || v.HasDefault && v.Default != "" && of.Kind() != reflect.Bool
 }
 
+// What stands above the flags of a verb can be read on a terminal: short sentences, and
+// paragraphs of a few lines, in the manual as well.
+func TestParagraphsOfTheHelp(t *testing.T) {
+	const sentence, paragraph = 30, 75 // words at most
+	man := output(t, "man")
+	for _, v := range model(t) {
+		for text := range strings.SplitSeq(v.node.Help+"\n\n"+v.node.Detail, "\n\n") {
+			if text == "" {
+				continue // no more than its line
+			}
+			if n := len(strings.Fields(text)); n > paragraph {
+				t.Errorf("%s: got a paragraph of %d words, want at most %d: %.60s", v.path, n, paragraph, text)
+			}
+			for one := range strings.SplitSeq(text, ". ") {
+				if n := len(strings.Fields(one)); n > sentence {
+					t.Errorf("%s: got a sentence of %d words, want at most %d: %.60s", v.path, n, sentence, one)
+				}
+			}
+			if v.path != "gamelan" && !strings.Contains(man, "\n"+roff(text)+"\n") {
+				t.Errorf("%s: the manual has no paragraph %.60q", v.path, text)
+			}
+		}
+		for _, f := range v.flags() {
+			if takesValue(f) && strings.ToUpper(f.FormatPlaceHolder()) != f.FormatPlaceHolder() {
+				t.Errorf("%s --%s: got the placeholder %s, want a word in capitals", v.path, f.Name, f.FormatPlaceHolder())
+			}
+			if f.Group != nil && !strings.HasPrefix(f.Group.Title, "Flags ") {
+				t.Errorf("%s --%s: got the heading %q, want words", v.path, f.Name, f.Group.Title)
+			}
+		}
+	}
+}
+
 // The help is that of kong apart from the order of its flags: nothing is lost.
 func TestHelpOfKong(t *testing.T) {
 	var out bytes.Buffer

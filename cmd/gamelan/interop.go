@@ -31,7 +31,7 @@ type interopCmd struct {
 
 // Help returns the text of gamelan interop --help below the flags.
 func (*interopCmd) Help() string {
-	return "Each check connects with a new key, because some checks get their key banned. Some checks send messages. " +
+	return "Each check connects with a new key, because some checks get their key banned. Some checks send messages.\n\n" +
 		"The target remembers these peers, and bans some of them: gamelan peers lists them there. It also receives the checks' messages. " +
 		"Those of the DHT send Joins, which the target relays to the nodes that it is connected with, and leave messages for keys that nobody has. " +
 		"So check a node whose data directory you can delete, not one that is in use."

@@ -268,8 +268,9 @@ type kadTraceCmd struct {
 
 // Help returns the text of gamelan kad trace --help below the flags.
 func (*kadTraceCmd) Help() string {
-	return "A line has the time, the hop (h1: a node that this one knew), the rank among all nodes heard of (#1: the nearest), the node, and what became of the request to it. " +
-		"Closer counts the nodes that it named and that are nearer than itself; best cpl is how many bits the nearest node has in common with the target. " +
+	return "A line has the time, the hop, the rank, the node, and what became of the request to it. " +
+		"At hop h1 is a node that this one knew. Rank #1 is the nearest of all nodes heard of. " +
+		"Closer counts the nodes that it named and that are nearer than itself. Best cpl is how many bits the nearest node has in common with the target.\n\n" +
 		"Exit codes: 4 no node that was asked has the value, 5 no other node is known."
 }
 

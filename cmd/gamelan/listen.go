@@ -23,13 +23,17 @@ type listenCmd struct {
 
 // Help returns the text of gamelan listen --help below the flags.
 func (*listenCmd) Help() string {
-	return fmt.Sprintf("The node keeps received messages on its disk, within the settings inbox.max_bytes and inbox.max_messages, until they are acknowledged: "+
+	return fmt.Sprintf("The node keeps received messages on its disk until they are acknowledged. "+
 		"listen acknowledges the messages that its reader has taken: those that are in a file or on a terminal, or were read from a pipe. "+
-		"What lies in a pipe when its reader ends comes again; only Linux tells listen what that is, and elsewhere it takes the last %s for it. Several listeners share the messages; a message that one of them has not acknowledged when it ends, or within %s, goes to another, "+
-		"so a message may be shown twice, but none is lost. When the inbox is full, connected senders wait; a message over the DHT is dropped when its peer or its author has its share of the room already. "+
-		"Confirmed tells a sender that the node has read the message. A kill -9 of the node, or a loss of power, loses at most the messages of the last second, "+
-		"and those that are still on their way into the inbox, about 2 MiB for each peer and protocol. An orderly stop loses none, even if the inbox is full. "+
-		"A signed or encrypted message over the DHT is shown with its author, proven by the signature; any other one with the peer from which it came, "+
+		"What lies in a pipe when its reader ends comes again. Only Linux tells listen what that is; elsewhere it takes the last %s for it.\n\n"+
+		"Several listeners share the messages. A message that one of them has not acknowledged when it ends, or within %s, goes to another. "+
+		"So a message may be shown twice, but none is lost.\n\n"+
+		"The settings inbox.max_bytes and inbox.max_messages limit what is kept. When the inbox is full, connected senders wait. "+
+		"A message over the DHT is dropped when its peer or its author has its share of the room already.\n\n"+
+		"Confirmed tells a sender that the node has read the message. An orderly stop of the node loses none, even if the inbox is full. "+
+		"A kill -9 or a loss of power loses at most the messages of the last second, and those on their way into the inbox. "+
+		"These are about 2 MiB for each peer and protocol.\n\n"+
+		"A signed or encrypted message over the DHT is shown with its author, proven by the signature. Any other one is shown with the peer from which it came, "+
 		"which need not be the author. A message over the DHT also shows its type: text, or the number of one of the setting dht.types.", render.Bytes(outlet.Late), inbox.HandTimeout)
 }
 

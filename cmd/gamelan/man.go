@@ -87,8 +87,10 @@ func commandPage(all []verb) string {
 		p.line(".SS %s", roff(v.synopsis()))
 		p.text(v.node.Help)
 		if h, ok := reflect.TypeAssert[kong.HelpProvider](v.node.Target.Addr()); ok {
-			p.line(".PP")
-			p.text(h.Help())
+			for text := range strings.SplitSeq(h.Help(), "\n\n") {
+				p.line(".PP")
+				p.text(text)
+			}
 		}
 		for _, arg := range v.node.Positional {
 			p.item(arg.Summary(), shown(arg))

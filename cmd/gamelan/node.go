@@ -50,7 +50,7 @@ func (t behindTor) flags(p kong.Plugins) (map[string][]string, error) {
 
 // Help returns the text of gamelan node --help below the flags.
 func (*nodeCmd) Help() string {
-	return "Every setting can also stand in the configuration file or in a variable; see gamelan config. " + daemon.SignalsHelp
+	return "Every setting can also stand in the configuration file or in a variable; see gamelan config.\n\n" + daemon.SignalsHelp
 }
 
 // Run starts the node and waits until it is told to stop, by a signal or over
@@ -65,9 +65,9 @@ type seedCmd struct {
 
 // Help returns the text of gamelan seed --help below the flags.
 func (*seedCmd) Help() string {
-	return "A seed is a node whose address others know before they know any other. This command runs a node, as gamelan node does, on the port 18189 if no address is given " +
-		"(on localnet of this machine only), and writes one line, KEY::ADDRESS, for the setting node.seeds or the flag --peer of the others. " +
-		"To be reached from other machines, give --listen /ip4/0.0.0.0/tcp/18189, and behind a router --public-address as well. Keep the data directory: it has the key."
+	return "A seed is a node whose address others know before they know any other. " +
+		"This command runs a node, as gamelan node does, and writes one line, KEY::ADDRESS, for the setting node.seeds or the flag --peer of the others.\n\n" +
+		"If no address is given, it listens on port 18189, on localnet for this machine only. To be reached from other machines, give --listen /ip4/0.0.0.0/tcp/18189, and behind a router --public-address as well. Keep the data directory: it has the key."
 }
 
 // Run is that of a node, with its one line for others.

@@ -18,7 +18,7 @@ type pingCmd struct {
 // Help returns the text of gamelan ping --help below the flags.
 func (*pingCmd) Help() string {
 	return "The running node connects to the peer if it is not connected, and the peer's node answers, not a program there. " +
-		"At the end stand the way to the peer, how many rounds were answered, and the least, median and greatest round trip. The exit code is 1 if no round was answered. " + givenHelp
+		"At the end stand the way to the peer, how many rounds were answered, and the least, median and greatest round trip. The exit code is 1 if no round was answered.\n\n" + givenHelp
 }
 
 // Run makes the node ping the peer again and again.

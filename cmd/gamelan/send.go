@@ -35,10 +35,10 @@ type sendCmd struct {
 
 // Help returns the text of gamelan send --help below the flags.
 func (*sendCmd) Help() string {
-	return givenHelp + " Send a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH; send the output of a program with --whole. " +
+	return givenHelp + "\n\nSend a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH. Send the output of a program with --whole.\n\n" +
 		"Confirmed means that the other node has read the message, not that a program there has handled it. " +
-		"An orderly stop loses no confirmed message of a node with an inbox. A node without one loses at most 1 MiB or one larger message of each peer and protocol, " +
-		"and 1 MiB and 64 KiB behind it. Its log counts what is lost. For a kill -9 see gamelan listen --help. " + dhtSendHelp
+		"An orderly stop loses no confirmed message of a node with an inbox. A node without one can lose about 2 MiB of each peer and protocol, " +
+		"and more if one message is larger than 1 MiB. Its log counts what is lost. For a kill -9 see gamelan listen --help.\n\n" + dhtSendHelp
 }
 
 func (c *sendCmd) Run(a *app) error {

@@ -16,17 +16,18 @@ import (
 )
 
 // dhtSendHelp is the part of gamelan send --help about messages over the DHT.
-const dhtSendHelp = "With --to or --strategy messages go over the DHT, as those of Tari's nodes do: to one peer, or to several that may pass them on. " +
-	"direct sends to the holder of the key only, and searches for it first if it is not known; closest to the connected nodes closest to the key; direct-or-closest to the holder if it is connected, else to these; " +
-	"propagate sends to nodes that pass an encrypted message on until it reaches the receiver, but keep an unencrypted one; broadcast sends to a few connected nodes at random, flood to all of them, " +
-	"random:N to N known nodes. The output has a line for each peer to which a message was sent. Confirmed means that this peer's node has read the message, " +
+const dhtSendHelp = "With --to, --strategy or --store messages go over the DHT, as those of Tari's nodes do: to one peer, or to several that may pass them on.\n\n" +
+	"The strategy direct sends to the holder of the key only, and searches for it first if it is not known. closest sends to the connected nodes closest to the key. " +
+	"direct-or-closest sends to the holder if it is connected, else to these.\n\n" +
+	"propagate sends to nodes that pass an encrypted message on until it reaches the receiver; they keep an unencrypted one. broadcast sends to a few connected nodes at random, flood to all of them, random:N to N known nodes.\n\n" +
+	"The output has a line for each peer to which a message was sent. Confirmed means that this peer's node has read the message, " +
 	"not that it was relayed, has reached the receiver, or was handled there. " +
-	"Except with direct, an unsigned, unencrypted message is identified by its bytes: send the same text twice, and nodes drop the second copy, whoever sent the first, although they confirm it. " +
-	"With --sign each message is different. The exit code is 0 if every message was sent to at least one peer and all copies are confirmed, else 1. " +
+	"The exit code is 0 if every message was sent to at least one peer and all copies are confirmed, else 1. gamelan messages lists the messages later.\n\n" +
+	"Give --sign when you send to many. Except with direct, an unsigned, unencrypted message is known by its bytes. " +
+	"Nodes drop the second copy of the same text, whoever sent the first, although they confirm it. With --sign each message is different.\n\n" +
 	"With --store a message for a receiver that is away goes to nodes near it: connected ones first, and at least two that must be dialled. " +
-	"Such a node may store the message and give it to the receiver when that is back and asks; nobody promises it, and no receipt comes back. " +
-	"The exit code is then 0 if every message was confirmed by at least one node. " +
-	"gamelan messages lists them later."
+	"Such a node may store the message and give it to the receiver when that is back and asks. Nobody promises it, and no receipt comes back. " +
+	"The exit code is then 0 if every message was confirmed by at least one node."
 
 // overDHT reports whether the messages go over the DHT.
 func (c *sendCmd) overDHT() bool { return c.To != "" || c.Strategy != "" || c.Store }

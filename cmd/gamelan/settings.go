@@ -104,8 +104,11 @@ func newSettingFlags() any {
 				more = ` negatable:""`
 			}
 		}
-		f.Tag = reflect.StructTag(fmt.Sprintf("name:%s help:%s placeholder:%s group:%s%s",
-			strconv.Quote(s.FlagName()), strconv.Quote(help), strconv.Quote(placeholder(s)), strconv.Quote("["+s.Section()+"]"), more))
+		f.Tag = reflect.StructTag(fmt.Sprintf("name:%s help:%s placeholder:%s%s",
+			strconv.Quote(s.FlagName()), strconv.Quote(help), strconv.Quote(placeholder(s)), more))
+		if section := s.Section(); section != "" {
+			f.Tag += reflect.StructTag(" group:" + strconv.Quote("Flags of the settings "+section+".*:"))
+		}
 		fields = append(fields, f)
 	}
 	return reflect.New(reflect.StructOf(fields)).Interface()

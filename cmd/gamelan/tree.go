@@ -13,9 +13,9 @@ import (
 type treeCmd struct {
 	Path     string        `arg:"" optional:"" help:"Show only this actor and those below it, written as the tree prints it: node/conns."`
 	Depth    int           `help:"Levels below the first actor (default: all, which is -1)." default:"-1" placeholder:"N"`
-	Format   string        `help:"One of text, json and dot." enum:"text,json,dot" default:"text"`
+	Format   string        `help:"One of text, json and dot." enum:"text,json,dot" default:"text" placeholder:"FORM"`
 	Watch    bool          `help:"Show it again and again, until Ctrl-C."`
-	Interval time.Duration `help:"How often to look with --watch." default:"1s"`
+	Interval time.Duration `help:"How often to look with --watch." default:"1s" placeholder:"TIME"`
 	Count    int           `help:"How many times to look with --watch; 0 is without end." default:"0" placeholder:"N"`
 }
 
