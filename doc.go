@@ -31,9 +31,9 @@
 // that the other node's multiplexer has read the message. It does not mean that the application
 // has handled it.
 //
-// An orderly stop loses no confirmed message of a node with an inbox. A node without one loses
-// at most 1 MiB or one larger message of each peer and protocol, and 1 MiB and 64 KiB behind
-// it. Its log counts what is lost. The page docs/promises.md says it for every event.
+// An orderly stop loses no confirmed message of a node with an inbox. A node without one can
+// lose about 2 MiB of each peer and protocol, and more if one message is larger than 1 MiB. Its
+// log counts what is lost. The page docs/promises.md says it for every event.
 //
 // The packages beside this one, below github.com/gamelan-p2p/gamelan/:
 //
