@@ -31,7 +31,7 @@ func (f Features) String() string {
 	case FeatureMessagePropagation:
 		return "propagation"
 	case FeatureStoreForward:
-		return "store and forward"
+		return "stored messages"
 	case FeatureNode:
 		return "node"
 	}

@@ -335,7 +335,7 @@ func TestFeatures(t *testing.T) {
 	}{
 		{0, false, true, true, "client"},
 		{1, false, false, true, "propagation"},
-		{2, false, false, true, "store and forward"},
+		{2, false, false, true, "stored messages"},
 		{3, true, false, true, "node"},
 		{4, false, false, false, "unknown features 0x4"},
 		{7, false, false, false, "unknown features 0x7"},
