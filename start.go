@@ -267,7 +267,7 @@ func (b *builder) settings() actors.Settings {
 		features = identity.FeatureNone
 	}
 	return actors.Settings{
-		System: b.system, Root: rootName(b.Secret.NodeID()), Profile: b.profile, Secret: b.Secret,
+		System: b.system, Root: rootName(b.Secret.PublicKey()), Profile: b.profile, Secret: b.Secret,
 		Features: features, UserAgent: b.UserAgent, Transports: b.transports, Listen: b.listen,
 		Store: b.store, Mux: b.Mux, Now: b.now, Wall: b.runtime.Wall, Logger: b.logger, KeepAlive: b.KeepAlive,
 		NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit,
@@ -301,7 +301,7 @@ func (b *builder) own() []ma.Multiaddr {
 
 // rootName returns the name of a node's topmost actor, which is the first part of the paths
 // of its actors.
-func rootName(id identity.NodeID) string { return "gamelan-" + id.String()[:16] }
+func rootName(key identity.PublicKey) string { return "gamelan-" + key.String()[:16] }
 
 // announce signs the node's identity message and publishes it to the node's actors.
 func (b *builder) announce(n *Node) error {
