@@ -148,9 +148,8 @@ type Config struct {
 	// LivenessSlots bounds such checks at a time. Default 1.
 	LivenessSlots int
 
-	// SelfCheck is how often the node checks through its own public addresses whether
-	// it can be reached. 0 means never.
-	SelfCheck time.Duration
+	// Reach says how the node finds out whether others can connect to it.
+	Reach ReachConfig
 
 	// KeepClosest is how many connections to nodes the node keeps: those to the nodes
 	// closest to it. It closes the others, except connections to peers that are
@@ -473,7 +472,6 @@ func (s *settled) check() error {
 		{"Floor", int64(max(s.Floor, 0)) + min(0, int64(s.Floor)-NoFloor)},
 		{"KeepClosest", int64(s.KeepClosest)},
 		{"LivenessSlots", int64(s.LivenessSlots)},
-		{"SelfCheck", int64(s.SelfCheck)},
 		{"MaxPeers", int64(s.MaxPeers)},
 		{"MinConnected", int64(s.MinConnected)},
 		{"RPC.MaxSessions", int64(s.RPC.MaxSessions)},

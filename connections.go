@@ -107,10 +107,22 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	return ask[actors.Status](ctx, n, n.trunk.Connectivity(), actors.GetStatus{})
 }
 
-// Reachability returns the results of the checks of the node's own public addresses, if
-// Config.SelfCheck is set.
-func (n *Node) Reachability(ctx context.Context) (Liveness, error) {
-	return ask[actors.Liveness](ctx, n, n.trunk.Liveness(), actors.GetLiveness{})
+// Reachability returns whether others can connect to this node at the addresses that it tells them,
+// and at others where connected nodes see it. It is empty for a node that does not find out: see
+// [ReachConfig].
+func (n *Node) Reachability() []Reachability {
+	if n.reach == nil {
+		return nil
+	}
+	return n.reach.Verdicts()
+}
+
+// LookAtAddresses has the node look at the addresses of its machine at once, which it does every 2 s,
+// and ask connected nodes again whether they can connect to it.
+func (n *Node) LookAtAddresses() {
+	if n.reach != nil {
+		n.reach.Look()
+	}
 }
 
 // WaitOnline waits until at least that many peers are connected.

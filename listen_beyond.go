@@ -4,10 +4,13 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	ma "github.com/multiformats/go-multiaddr"
 
 	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -52,6 +55,13 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 		return s, false
 	}
 	s.Interfaces = transport.Interfaces
+	s.Judge = !b.Reach.Off && (!b.onlyLoopback() || b.seedElsewhere() != nil)
+	s.DialBack = !b.Reach.NoDialBack
+	s.Claimed = n.Addresses
+	s.Ports = b.ports
+	s.Trusted = func(peer identity.NodeID) bool {
+		return slices.ContainsFunc(b.seeds, func(p peerstore.Peer) bool { return p.ID == peer })
+	}
 	if len(b.public) == 0 {
 		s.Own = func() []ma.Multiaddr {
 			if n.given.Load() {
@@ -65,6 +75,26 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 		s.Home = func(ctx context.Context) (netip.Addr, error) { return transport.RouteTo(ctx, away) }
 	}
 	return s, true
+}
+
+// ports returns the TCP ports at which the node may be reached: those that it listens on, and those
+// that the user has it tell others.
+func (b *builder) ports() (list []uint16) {
+	addrs := slices.Clone(b.public)
+	for _, l := range b.bound {
+		addrs = append(addrs, l.Where())
+	}
+	for _, a := range addrs {
+		text, err := a.ValueForProtocol(ma.P_TCP)
+		if err != nil {
+			continue
+		}
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err == nil && !slices.Contains(list, uint16(port)) {
+			list = append(list, uint16(port))
+		}
+	}
+	return list
 }
 
 func (b *builder) dialsTCP() bool {

@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/actors/kad"
+	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
@@ -58,7 +59,8 @@ type Node struct {
 	discovery *discovery.Discovery // nil without the DHT
 	saf       *safpart.Saf         // nil without the DHT
 	kad       *kad.Kad
-	tor       *torpart.Tor // nil without TransportTor
+	reach     *reachpart.Reach // nil for a node that does not follow the machine's addresses
+	tor       *torpart.Tor     // nil without TransportTor
 
 	inspector *inspect.Server // nil without WithInspector; set before Start waits for the actors
 

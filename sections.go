@@ -15,7 +15,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -167,6 +166,7 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	for _, a := range n.Addresses() {
 		v.Addresses = append(v.Addresses, a.String())
 	}
+	v.Reach, v.Moved = reachSection(n), movedSection(n)
 	if d := n.trunk.PeerStore().Damaged(); d > 0 {
 		v.Warnings = append(v.Warnings, inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are")
 	}
@@ -177,7 +177,7 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	v.Warnings = warnEach(v.Warnings, n.trunk.RefusedSources(), now, refusedSource, "sources are refused because of their offences")
 	v.Warnings = append(v.Warnings, limitWarning(n.trunk.InboundTrouble(), now)...)
 	v.Warnings = append(v.Warnings, n.files...)
-	v.Warnings = append(v.Warnings, hiddenWarning(n)...)
+	v.Warnings = append(v.Warnings, reachWarnings(n)...)
 	v.Inbox = inboxSection(n)
 	if n.tor != nil {
 		v.Tor = new(torSection(n))
@@ -233,16 +233,6 @@ func panicking(p actors.Panicking, now time.Time) string {
 		return fmt.Sprintf("%s has stopped after a panic %s; register it again or start the node again%s", what, last, look)
 	}
 	return fmt.Sprintf("%s panicked %s in the last 10 minutes, last %s%s", what, inspect.Count(p.Count, "time"), last, look)
-}
-
-// hiddenWarning returns a warning if the node listens and none of the addresses that it tells
-// others can be reached from other networks.
-func hiddenWarning(n *Node) []string {
-	own := n.Addresses()
-	if n.trunk.Profile().TestAddresses || len(n.listen) == 0 || len(own) == 0 || slices.ContainsFunc(own, address.External) {
-		return nil
-	}
-	return []string{fmt.Sprintf("others cannot connect to this node, it can only connect to them: %s is an address of a private network; forward a port of the router to it, and set the router's address as node.public_addresses", own[0])}
 }
 
 // undecodable returns the warning about a peer whose messages could not be decoded.

@@ -278,7 +278,7 @@ func (b *builder) settings() actors.Settings {
 		},
 		Exempt: b.exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.exclude, Own: b.own(),
 		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.allow,
-		Liveness: actors.LivenessSettings{Allow: b.mayAsk, Slots: b.LivenessSlots, SelfCheck: b.SelfCheck},
+		Liveness: actors.LivenessSettings{Allow: b.mayAsk, Slots: b.LivenessSlots},
 		DHT:      b.DHT != nil, PlainID: protocol.ID(b.PlainID),
 	}
 }

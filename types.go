@@ -9,6 +9,7 @@ import (
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/protocol/reach"
 )
 
 // These types are arguments and results of this package. They have names here, so that
@@ -16,8 +17,8 @@ import (
 type (
 	// Status is how the node is connected: see [Node.Status].
 	Status = actors.Status
-	// Liveness is whether others reach the node: see [Node.Reachability].
-	Liveness = actors.Liveness
+	// Reachability is whether others can connect to an address of the node: see [Node.Reachability].
+	Reachability = reach.Judged
 	// DialError lists what was tried to reach a peer.
 	DialError = actors.DialError
 	// DialAttempt is one attempt to reach a peer.
@@ -73,6 +74,8 @@ type (
 	ListenerBound  = actors.ListenerBound
 	// AddressesChanged reports that the node tells others other addresses.
 	AddressesChanged = actors.AddressesChanged
+	// ReachChanged reports at which addresses others can connect to the node: see [Node.Reachability].
+	ReachChanged = actors.ReachChanged
 
 	StoredMessagesReceived = safpart.StoredMessagesReceived
 	StorageTroubled        = safpart.StorageTroubled

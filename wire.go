@@ -20,7 +20,8 @@ import (
 // addParts adds the parts of the node. The error is one of the store on the disk.
 func (b *builder) addParts(n *Node) error {
 	if s, ok := b.reachSettings(n); ok {
-		n.parts = append(n.parts, reachpart.New(b.trunk.Trunk, s).Part())
+		n.reach = reachpart.New(b.trunk.Trunk, s)
+		n.parts = append(n.parts, n.reach.Part())
 	}
 	n.parts = append(n.parts, morepart.Part(b.trunk.Trunk))
 	if b.DHT != nil {

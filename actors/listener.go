@@ -209,7 +209,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 			return inbound{addr: addr}, err
 		}
 		cfg := env.upgradeConfig(conn)
-		cfg.Probe = env.probes.may(addr)
+		cfg.Probe = env.probes.may(addr, env.Now())
 		var arrived func()
 		cfg.Check = func(key identity.PublicKey) error {
 			err := env.CheckKey(key)

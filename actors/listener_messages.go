@@ -6,6 +6,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol/reach"
 )
 
 // InboundRejected is published when an inbound connection was refused or its
@@ -42,3 +43,7 @@ type ListenerMoved struct{ Err error }
 // AddressesChanged is published when the node tells others other addresses, because those of its
 // machine have changed.
 type AddressesChanged struct{ Addresses []ma.Multiaddr }
+
+// ReachChanged is published when it has become known at which addresses others can connect to this
+// node, or is known no more.
+type ReachChanged struct{ Addresses []reach.Judged }

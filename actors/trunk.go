@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/more"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Trunk is what a [Part] may use of the node: its clock, its peers' connections,
@@ -188,6 +190,24 @@ func (t Trunk) Dialable(p peerstore.Peer) error {
 // [SubstreamFailed], in at most [OpenLimit].
 func (t Trunk) OpenSubstream(on *ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID) {
 	t.env.System.Root.Send(on.PID, NewOpenSubstream(t.env.System, token, reply, ids...))
+}
+
+// ExpectProbe awaits a token in the first line of a liveness check, until a time of Now. It admits
+// that check, from whatever host it comes. [ProbeSeen] tells that it has come.
+func (t Trunk) ExpectProbe(token string, until time.Time) {
+	t.env.probes.expect(token, t.env.Now(), until)
+}
+
+// DialRaw connects to an address without a handshake, if the node may dial it at all.
+func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
+	via := t.env.transportFor(to)
+	if via == nil {
+		return nil, ErrNoAddress
+	}
+	if ip, ok := transport.IP(to); !ok || address.Excluded(t.env.Excluded, to) || !t.env.Profile.TestAddresses && address.Public(ip) != nil {
+		return nil, ErrExcluded
+	}
+	return via.Dial(ctx, to)
 }
 
 // Listed returns all protocols that this node accepts, sorted, with the markers, and without the

@@ -13,12 +13,12 @@ skipped() {
 }
 
 raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, and machines
-	go list ./... | grep -vE '/tests(/interop|/crashes|/tor|/machines)?$' | xargs go test -race -timeout 15m -json "$@" | skipped
+	go list ./... | grep -vE '/tests(/interop|/crashes|/hostile|/tor|/machines)?$' | xargs go test -race -timeout 15m -json "$@" | skipped
 }
 
 # Two processors that fire timers of one bubble at a time crash the race detector
 # itself (Go 1.26), which many nodes in a bubble bring about now and then.
-raced_in_bubbles() { go test -race -cpu 1 -timeout 25m -json "$@" ./tests ./tests/crashes | skipped; }
+raced_in_bubbles() { go test -race -cpu 1 -timeout 25m -json "$@" ./tests ./tests/crashes ./tests/hostile | skipped; }
 
 # second_tier runs the tests that go test ./... runs with fewer nodes, messages or
 # rounds, or for less time. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand.

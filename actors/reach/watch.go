@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -24,28 +27,114 @@ type Settings struct {
 	// Own returns the addresses that the node may tell others now. It is nil when the user has
 	// set them, and returns none when the user does so later.
 	Own func() []ma.Multiaddr
+	// Claimed returns the addresses that others are told now, and Ports the TCP ports at which the
+	// node may be reached. Trusted reports whether the user has named a peer.
+	Claimed func() []ma.Multiaddr
+	Ports   func() []uint16
+	Trusted func(identity.NodeID) bool
+	// Judge has the node find out whether others can connect to it, and help others to.
+	Judge bool
+	// DialBack has this node connect to others that ask for it, to see whether they can be reached.
+	DialBack bool
 	// Home returns where the node should listen now. It is nil when that does not change.
 	Home func(ctx context.Context) (netip.Addr, error)
 }
 
-// Reach is the part. Its actor shares it, and it outlives the actor's incarnations.
+// Reach is the part. Its actors share it, and it outlives their incarnations.
 type Reach struct {
 	Settings
-	trunk Trunk
-	watch reach.Watch
+	trunk          Trunk
+	watcher, judge *actor.PID
+
+	watch reach.Watch // of the actor watch, as is told
 	told  []ma.Multiaddr
+
+	present  atomic.Pointer[[]netip.Addr]     // the machine's addresses; written by watch
+	moved    atomic.Pointer[Moved]            // written by watch
+	verdicts atomic.Pointer[[]reach.Judged]   // written by judge
+	proven   atomic.Pointer[[]netip.AddrPort] // written by judge
 }
 
 // New returns the part. It must be called before the node's actors start.
-func New(t Trunk, s Settings) *Reach { return &Reach{Settings: s, trunk: t} }
+func New(t Trunk, s Settings) *Reach {
+	return &Reach{Settings: s, trunk: t, watcher: t.PID("reach/watch"), judge: t.PID("reach/judge")}
+}
 
-// Part returns the actor.
+// Moved is a change of the addresses that others are told.
+type Moved struct {
+	At     time.Time
+	Before []ma.Multiaddr
+}
+
+// Moved returns the last change; ok is false if there was none.
+func (r *Reach) Moved() (m Moved, ok bool) {
+	if p := r.moved.Load(); p != nil {
+		return *p, true
+	}
+	return m, false
+}
+
+// Look has the machine's addresses looked at, and others asked whether they can connect, at once.
+func (r *Reach) Look() {
+	root := r.trunk.System().Root
+	root.Send(r.watcher, lookNow{})
+	if r.Judge {
+		root.Send(r.judge, lookNow{})
+	}
+}
+
+// Verdicts returns at which addresses others can connect to this node, as far as it is known.
+func (r *Reach) Verdicts() []reach.Judged {
+	if v := r.verdicts.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
+
+func (r *Reach) provenNow() []netip.AddrPort {
+	if p := r.proven.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// addresses returns the addresses of the machine.
+func (r *Reach) addresses() []netip.Addr {
+	if p := r.present.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// own returns the addresses to tell others: those that are proven first.
+func (r *Reach) own() []ma.Multiaddr {
+	own := r.Own()
+	if len(own) == 0 {
+		return nil
+	}
+	var list []ma.Multiaddr
+	for _, at := range r.provenNow() {
+		if address.Public(at.Addr()) == nil {
+			list = append(list, transport.FromAddrPort(at))
+		}
+	}
+	return address.Claimable(append(list, own...), maxOwn)
+}
+
+// maxOwn is how many addresses a claim holds.
+const maxOwn = 5
+
+// Part returns the actors.
 func (r *Reach) Part() actors.Part {
+	list := []supervisor.Spec{{Name: "watch", Kind: "watch", New: func() actor.Actor { return &watch{r: r} }}}
+	if r.Judge {
+		list = append(list,
+			supervisor.Spec{Name: "judge", Kind: "judge", New: func() actor.Actor { return &judge{r: r} }},
+			supervisor.Spec{Name: "server", Kind: "reachServer", New: func() actor.Actor { return &server{r: r} }})
+	}
 	return actors.Part{
-		Name: "reach",
-		Actors: []supervisor.Spec{{
-			Name: "watch", Kind: "watch", New: func() actor.Actor { return &watch{r: r} },
-		}},
+		Name:   "reach",
+		Actors: list,
 		Policy: supervisor.Policy{Action: supervisor.Isolate, Retry: retry},
 	}
 }
@@ -56,12 +145,13 @@ const retry = 30 * time.Second
 // watch looks at the addresses of the machine every 2 s. When they have changed, it ends the
 // connections that are dead by that, has the node listen on the right address, and tells others.
 //
-// In: AddressesSet, ListenerMoved. Out: SetAddresses, MoveListener, CloseConn, suspectConn,
+// In: AddressesSet, ListenerMoved, provenChanged. Out: networkChanged to judge, SetAddresses, MoveListener, CloseConn, suspectConn,
 // event AddressesChanged. A restart loses nothing but an answer that is awaited.
 type watch struct {
 	r        *Reach
 	setting  []ma.Multiaddr // that services was asked to set
-	troubled bool           // the system does not tell its addresses; logged
+	next     *supervisor.Timer
+	troubled bool // the system does not tell its addresses; logged
 }
 
 type (
@@ -76,11 +166,18 @@ func (w *watch) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		if w.r.told == nil && w.r.Own != nil {
-			w.r.told = w.r.Own()
+			w.r.told = w.r.own()
 		}
 		w.look(c, false)
 	case lookTick:
+		w.next = nil
 		w.look(c, false)
+	case lookNow:
+		if w.next != nil { // else a look is under way
+			w.next.Stop()
+			w.next = nil
+			w.look(c, false)
+		}
 	case supervisor.Done[looked]:
 		w.looked(c, m.Value, m.Err)
 	case actors.ListenerMoved:
@@ -90,6 +187,8 @@ func (w *watch) Receive(c actor.Context) {
 		w.tell(c)
 	case actors.AddressesSet:
 		w.set(c, m.Err)
+	case provenChanged:
+		w.r.watch.Want()
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -118,7 +217,7 @@ func (w *watch) looked(c actor.Context, l looked, err error) {
 		w.r.trunk.MoveListener(l.home, c.Self())
 		return
 	}
-	supervisor.After(c, reach.Look, lookTick{})
+	w.next = supervisor.After(c, reach.Look, lookTick{})
 	if err != nil {
 		if !w.troubled {
 			supervisor.Log(c).Warn("the addresses of this machine cannot be followed", "err", err)
@@ -127,6 +226,7 @@ func (w *watch) looked(c actor.Context, l looked, err error) {
 		return
 	}
 	w.troubled = false
+	w.note(c, l.present)
 	f := w.r.watch.Look(supervisor.Now(c), l.present)
 	for _, ip := range f.Gone {
 		w.r.trunk.AddressGone(ip)
@@ -146,12 +246,27 @@ func (w *watch) looked(c actor.Context, l looked, err error) {
 	}
 }
 
+// note has judge know the machine's addresses.
+func (w *watch) note(c actor.Context, all []reach.Interface) {
+	list := make([]netip.Addr, len(all))
+	for i := range all {
+		list[i] = all[i].Addr
+	}
+	slices.SortFunc(list, netip.Addr.Compare)
+	if !slices.Equal(list, w.r.addresses()) {
+		w.r.present.Store(&list)
+		if w.r.Judge {
+			c.Send(w.r.judge, networkChanged{})
+		}
+	}
+}
+
 // tell tells others the present addresses, if they differ from those that they were told.
 func (w *watch) tell(c actor.Context) {
 	if w.r.Own == nil {
 		return
 	}
-	own := w.r.Own()
+	own := w.r.own()
 	if len(own) == 0 || slices.EqualFunc(own, w.r.told, ma.Multiaddr.Equal) {
 		return // without a network the last addresses stay: a claim needs one
 	}
@@ -163,6 +278,9 @@ func (w *watch) set(c actor.Context, err error) {
 	if err != nil {
 		supervisor.Log(c).Error("the new addresses cannot be told others", "addrs", w.setting, "err", err)
 		return
+	}
+	if len(w.r.told) > 0 {
+		w.r.moved.Store(&Moved{supervisor.Now(c), w.r.told})
 	}
 	w.r.told = w.setting
 	supervisor.Log(c).Info("others are told the new addresses of this node", "addrs", w.r.told)

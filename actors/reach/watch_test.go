@@ -20,11 +20,18 @@ import (
 
 // machine is a machine whose addresses change, and the trunk that hears of it.
 type machine struct {
+	Trunk // nil: the rest is not used
+	sys   *actor.ActorSystem
+
 	mu    sync.Mutex
 	has   []transport.Interface
 	did   []string
 	reply func(to *actor.PID, msg any)
 }
+
+func (m *machine) System() *actor.ActorSystem { return m.sys }
+
+func (m *machine) PID(string) *actor.PID { return m.sys.NewLocalPID("test/watch") }
 
 func (m *machine) note(format string, values ...any) {
 	m.mu.Lock()
@@ -58,9 +65,9 @@ func at(ip string, running bool) transport.Interface {
 // and tells it.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &machine{}
-		m.becomes(at("127.0.0.1", true), at("10.0.0.2", true))
 		sys := actor.NewActorSystemWithConfig(actor.Configure(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })))
+		m := &machine{sys: sys}
+		m.becomes(at("127.0.0.1", true), at("10.0.0.2", true))
 		m.reply = func(to *actor.PID, msg any) { sys.Root.Send(to, msg) }
 		own := func() (addrs []ma.Multiaddr) {
 			m.mu.Lock()
@@ -107,5 +114,12 @@ func TestWatch(t *testing.T) {
 		m.becomes(at("127.0.0.1", true), at("10.1.0.7", true))
 		step(4*time.Second, "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]", "gone 10.0.0.2")
 		step(time.Minute, "listen on 10.1.0.7") // nothing new to tell
+		if moved, ok := r.Moved(); !ok || fmt.Sprint(moved.Before) != "[/ip4/10.0.0.2/tcp/1]" {
+			t.Errorf("got the change %v, %v, want the address before", moved, ok)
+		}
+		m.becomes(at("127.0.0.1", true), at("10.1.0.7", false))
+		r.Look() // before the next look is due
+		step(0, "unplugged 10.1.0.7")
+		step(time.Minute)
 	})
 }

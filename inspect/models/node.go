@@ -20,6 +20,8 @@ type Node struct {
 	Credit    Credit    `json:"credit"`
 	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler receives its messages
 	Tor       *Tor      `json:"tor,omitempty"`   // nil: the node has no onion service
+	Moved     *Moved    `json:"moved,omitempty"` // nil: the addresses that it tells others have not changed
+	Reach     []Reach   `json:"reach,omitempty"` // whether others can connect to it; none: it does not find out
 	StartedAt time.Time `json:"started_at"`
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
@@ -28,6 +30,23 @@ type Node struct {
 	Peers     int       `json:"peers"`    // known peers
 	Banned    int       `json:"banned"`   // banned peers, of Peers
 	Places    Places    `json:"places"`
+}
+
+// Moved is the last change of the addresses that a node tells others.
+type Moved struct {
+	At     time.Time `json:"at"`
+	Before []string  `json:"before"`
+}
+
+// Reach says whether others can connect to an address of the node.
+type Reach struct {
+	Addr    string    `json:"addr"`    // IP address and port
+	Verdict string    `json:"verdict"` // reachable, not reachable or not known
+	Since   time.Time `json:"since"`   // of the verdict
+	At      time.Time `json:"at"`      // of the last try; zero: none
+	Nodes   int       `json:"nodes"`   // that have connected there, or could not
+	Told    bool      `json:"told"`    // the node tells others this address
+	Why     string    `json:"why"`     // why it is not known
 }
 
 // Places are the limits for inbound connections and their set-ups. The counters say what

@@ -40,6 +40,9 @@ type known struct {
 	missing bool // at the last look
 }
 
+// Want has the next look that may do so tell others.
+func (w *Watch) Want() { w.due = true }
+
 // Look compares the addresses with those of the last look. An address is gone when two looks in a
 // row have missed it. The first look changes nothing.
 func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {

@@ -2,8 +2,6 @@ package hostile
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"io"
 	"net"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -104,38 +103,27 @@ func neighbour(t *testing.T, n *target) *target {
 	return other
 }
 
-// TestSelfCheck has a node ask itself; its own token opens it, and nothing else
-// does.
+// TestProbeTokens has a node await a token: that opens a session once, from whatever host, and
+// nothing else does.
 //
 // conforms: V 2
-func TestSelfCheck(t *testing.T) {
+func TestProbeTokens(t *testing.T) {
 	gamelantest.NoLeak(t)
-	n := onTCP(t, 1, gamelan.Config{SelfCheck: 50 * time.Millisecond})
-	state := func() actors.Liveness {
-		r, err := n.Reachability(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	gamelantest.Eventually(t, patience, "the node live", func() bool { return state().State == actors.LivenessLive })
-	if got := state(); got.Latency <= 0 || got.Addr == nil {
-		t.Errorf("got %+v, want a latency and the address", got)
-	}
+	n := onTCP(t, 1, gamelan.Config{})
+	trunk := nodetest.Trunk(n).Trunk
+	const token = "0123456789abcdef"
+	trunk.ExpectProbe(token, trunk.Now().Add(time.Hour))
 	_, r := asking(t, n, "\xa7pingpong\n")
 	closes(t, r)
-	// Nobody answers at the addresses that are told to others. They are asked in
-	// turns, and each turn is a change.
-	away := onTCP(t, 2, gamelan.Config{
-		SelfCheck: 50 * time.Millisecond, PublicAddresses: []string{"/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2"},
+	_, r = asking(t, n, "\xa7"+token+"\n")
+	echoes(t, r, token+"\n")
+	gamelantest.Eventually(t, patience, "the event", func() bool {
+		all := happened[actors.ProbeSeen](n)
+		return len(all) == 1 && all[0].Token == token && strings.HasPrefix(all[0].From.String(), "/ip4/127.0.0.1/")
 	})
-	gamelantest.Eventually(t, patience, "the node unreachable", func() bool {
-		r, err := away.Reachability(context.Background())
-		return err == nil && r.State == actors.LivenessUnreachable && errors.Is(r.Err, transport.ErrRefused)
-	})
-	gamelantest.Eventually(t, patience, "the event of a change", func() bool { return len(happened[actors.LivenessChanged](away)) > 0 })
-	off := onTCP(t, 3, gamelan.Config{})
-	if r, err := off.Reachability(t.Context()); err != nil || r.State != actors.LivenessDisabled {
-		t.Errorf("without a check: got %+v, %v, want disabled", r, err)
-	}
+	_, r = asking(t, n, "\xa7"+token+"\n")
+	closes(t, r)
+	trunk.ExpectProbe(token, trunk.Now())
+	_, r = asking(t, n, "\xa7"+token+"\n")
+	closes(t, r)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -753,13 +755,13 @@ func TestRegistrationLimits(t *testing.T) {
 		if err := n.Register(t.Context(), protocol.ID(strings.Repeat("a", 50)), n.heard.New); err != nil {
 			t.Errorf("register an id of 50 bytes: got %v", err)
 		}
-		for i := 2; i < 20; i++ { // messaging is one
-			if err := n.Register(t.Context(), protocol.ID("t/"+string(rune('a'+i))), n.heard.New); err != nil {
+		for i := nodetest.Trunk(n).Protocols().Len(); i < actors.MaxProtocols; i++ {
+			if err := n.Register(t.Context(), protocol.ID(fmt.Sprint("t/", i)), n.heard.New); err != nil {
 				t.Errorf("register number %d: got %v", i+1, err)
 			}
 		}
 		if err := n.Register(t.Context(), "t/one-more", n.heard.New); !errors.Is(err, actors.ErrTooManyProtocols) {
-			t.Errorf("register number 21: got %v, want %v", err, actors.ErrTooManyProtocols)
+			t.Errorf("one too many: got %v, want %v", err, actors.ErrTooManyProtocols)
 		}
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1)) // it checks what we say
 		if got := len(p.says.Protocols); got != 20 {
@@ -773,12 +775,12 @@ func TestRegistrationLimits(t *testing.T) {
 		gamelantest.Bubble(t, func(t *testing.T) {
 			heard := gamelantest.NewCollector()
 			opts := []gamelan.Option{quiet, gamelan.WithHandler(heard.New), gamelan.WithTransport(gamelantest.NewNetwork(t).Transport())}
-			for i := range 20 {
-				opts = append(opts, gamelan.WithProtocol(protocol.ID("t/"+string(rune('a'+i))), heard.New))
+			for i := range actors.MaxProtocols {
+				opts = append(opts, gamelan.WithProtocol(protocol.ID(fmt.Sprint("t/", i)), heard.New))
 			}
 			_, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{"/memory/0"}}, opts...)
 			if !errors.Is(err, actors.ErrTooManyProtocols) {
-				t.Errorf("start with 21 protocols: got %v, want %v", err, actors.ErrTooManyProtocols)
+				t.Errorf("start with too many protocols: got %v, want %v", err, actors.ErrTooManyProtocols)
 			}
 		})
 	})

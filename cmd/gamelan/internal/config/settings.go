@@ -226,10 +226,14 @@ var otherSettings = []Setting{
 		at:  func(c *Config) any { return &c.Node.LivenessSlots },
 	},
 	{
-		Key: "liveness.self_check", Kind: Duration, Least: int64(time.Second), Most: int64(24 * time.Hour), Example: `"15s"`,
-		Dynamic: "never",
-		Doc:     "How often the node checks, through its own public addresses, whether it can be reached.",
-		at:      func(c *Config) any { return &c.Node.SelfCheck },
+		Key: "reach.off", Kind: Switch, Example: `true`,
+		Doc: "Makes the node not find out whether others can connect to it, and not help others to. With Tor or a proxy it never does.",
+		at:  func(c *Config) any { return &c.Node.Reach.Off },
+	},
+	{
+		Key: "reach.no_dial_back", Kind: Switch, Example: `true`,
+		Doc: "Makes the node not connect to others that ask for it to find out whether they can be reached.",
+		at:  func(c *Config) any { return &c.Node.Reach.NoDialBack },
 	},
 	{
 		Key: "limits.node_credit", Kind: Size, Least: 1 << 20, Most: 1 << 40, Example: `"512MiB"`,
@@ -587,7 +591,8 @@ var Sections = []struct{ Name, Doc string }{
 	{"proxy", "The SOCKS5 proxy, of Tor or another one."},
 	{"connections", "How many connections, and how they are kept."},
 	{"limits", "Limits of the memory that peers can use."},
-	{"liveness", "An echo without a handshake, by which others check whether the node can be reached, and the node's own check."},
+	{"liveness", "An echo without a handshake, by which others check whether the node can be reached."},
+	{"reach", "Whether others can connect to the node. Connected nodes of gamelan try it, and status says so."},
 	{"rpc", "Remote calls: a session is a substream that carries one call at a time."},
 	{"dht", "Messages that are routed over several nodes."},
 	{"discovery", "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},

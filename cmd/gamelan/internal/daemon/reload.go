@@ -16,8 +16,9 @@ import (
 )
 
 // reload reads the settings again and applies those that can change while the node runs. A
-// file with a problem changes nothing.
+// file with a problem changes nothing. The node looks at the machine's addresses at once.
 func (d *daemon) reload(ctx context.Context) {
+	d.node.LookAtAddresses()
 	now := d.Load()
 	if len(now.Problems) > 0 {
 		for _, p := range now.Problems {

@@ -16,7 +16,7 @@ import (
 )
 
 // SignalsHelp describes the effect of signals on a node.
-const SignalsHelp = "Signals: TERM and INT finish accepted messages and end the node; a second one, at least 100 ms later, ends it at once and leaves messages under way in doubt. HUP reads the settings again. " +
+const SignalsHelp = "Signals: TERM and INT finish accepted messages and end the node; a second one, at least 100 ms later, ends it at once and leaves messages under way in doubt. HUP reads the settings again, and looks at the addresses of the machine. " +
 	"QUIT writes the stacks of all goroutines to standard error, and the node goes on; ABRT writes them and ends it."
 
 // Signals handles HUP and QUIT, and every TERM and INT after the first one, which ends the

@@ -58,6 +58,12 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	if s.Discovery != nil && s.Discovery.On {
 		line("network", "%s", s.Discovery.Summary)
 	}
+	if m := s.Moved; m != nil && now.Sub(m.At) < movedFor {
+		line("moved", "the node has a new address since %s ago; before: %s", Ago(now.Sub(m.At)), strings.Join(m.Before, ", "))
+	}
+	if len(s.Reach) > 0 {
+		line("reached", "%s", reachText(s.Reach, now))
+	}
 	line("messages", "%s being sent or handled now, at most %s", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
 	if s.Inbox != nil {
 		line("inbox", "%s", inboxText(s.Inbox, func() string { return Ago(now.Sub(s.Inbox.OldestAt)) }))
@@ -82,6 +88,40 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 		line("warnings", "none")
 	}
 	return b.print(o)
+}
+
+// movedFor is how long a change of the node's addresses is shown.
+const movedFor = time.Hour
+
+// reachText returns whether others can connect to the node.
+func reachText(list []models.Reach, now time.Time) string {
+	var yes, no []string
+	why := ""
+	for _, r := range list {
+		switch {
+		case r.Verdict == "reachable":
+			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
+			if !r.Told {
+				at += " (not told others)"
+			}
+			yes = append(yes, at)
+		case r.Verdict == "not reachable":
+			no = append(no, fmt.Sprintf("at %s, as %s found %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At))))
+		case why == "" || why == r.Why:
+			why = r.Why
+		default:
+			why = "no node has tried all addresses"
+		}
+	}
+	switch {
+	case len(yes) > 0 && len(no) > 0:
+		return "yes, " + strings.Join(yes, "; ") + "; not " + strings.Join(no, "; not ")
+	case len(yes) > 0:
+		return "yes, " + strings.Join(yes, "; ")
+	case len(no) > 0:
+		return "no, not " + strings.Join(no, "; not ")
+	}
+	return "not known: " + why
 }
 
 // torText returns the state of the onion service in a line.

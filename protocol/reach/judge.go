@@ -1,0 +1,531 @@
+package reach
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// The times and numbers of the judge.
+const (
+	// AgainReachable and AgainUnreachable are how long a verdict stands before others are asked again.
+	AgainReachable   = 30 * time.Minute
+	AgainUnreachable = 10 * time.Minute
+	// AskPause is the least time between two dial-backs that one peer is asked for. A peer serves
+	// each source once in [BackPause].
+	AskPause = BackPause + time.Second
+	// AskLimit is how long an answer to a dial-back may take. It has failed after [BackLimit].
+	AskLimit = BackLimit + 4*time.Second
+
+	failedNetworks = 3 // of so many, or of all there are twice: nobody can reach the address
+	provenFor      = AgainReachable + AgainUnreachable
+	refusedPause   = time.Minute // after a refusal, until the peer is asked again
+	maxObservers   = 16          // peers that are asked
+	firstPort      = 1024        // ports below are dialled by nobody for others
+)
+
+// Verdict says whether others can connect to an address.
+type Verdict uint8
+
+// The verdicts.
+const (
+	NotKnown Verdict = iota
+	Reachable
+	Unreachable
+)
+
+// String returns "not known", "reachable" or "not reachable".
+func (v Verdict) String() string {
+	switch v {
+	case Reachable:
+		return "reachable"
+	case Unreachable:
+		return "not reachable"
+	}
+	return "not known"
+}
+
+// Observer is a connected node that can tell where this node is, and dial it.
+type Observer struct {
+	ID      identity.NodeID
+	Conn    uint64       // id of the connection
+	Network netip.Prefix // where it is: see [NetworkOf]
+	Dialled bool         // this node made the connection
+	Trusted bool         // the user has named it
+}
+
+// NetworkOf returns the network of an address, for which the word of one counts: a /16 of IPv4, a
+// /32 of IPv6.
+func NetworkOf(ip netip.Addr) netip.Prefix {
+	bits := 32
+	if ip.Is4() {
+		bits = 16
+	}
+	p, _ := ip.Prefix(bits) // ip is valid
+	return p
+}
+
+// Request is a request of a dial-back.
+type Request struct {
+	Peer  identity.NodeID
+	Conn  uint64
+	Port  uint16
+	Token [TokenLen]byte
+}
+
+// Asks are the requests after an event.
+type Asks struct {
+	Observe []identity.NodeID // ask these where this node is
+	Dial    []Request
+	Changed bool // a verdict, or what is proven
+}
+
+// Judged is an address with its verdict.
+type Judged struct {
+	Addr    netip.AddrPort
+	Verdict Verdict
+	Since   time.Time // of the verdict
+	At      time.Time // of the last result; zero: none
+	By      int       // nodes that have reached it, or could not
+	Why     string    // of NotKnown: why it is not
+	Ours    bool      // this machine, or a router before it, has the IP address
+}
+
+// Judge finds out at which addresses others can reach this node. It is not safe for concurrent use.
+type Judge struct {
+	random     io.Reader
+	interfaces map[netip.Addr]bool
+	claimed    []netip.AddrPort // what others are told
+	ports      []uint16         // where the node can be
+	peers      map[identity.NodeID]*observer
+	targets    map[netip.AddrPort]*target
+	pending    map[[TokenLen]byte]pending
+}
+
+type observer struct {
+	Observer
+	asked bool       // to observe
+	sees  netip.Addr // not valid: not known
+	rest  time.Time  // not before
+	met   uint64     // order
+}
+
+// target is an address whose reachability is judged.
+type target struct {
+	verdict Verdict
+	since   time.Time
+	reached map[identity.NodeID]result // who has reached it last
+	failed  map[identity.NodeID]result // in this round
+	last    time.Time                  // a token came
+	tried   time.Time                  // the last result of any kind
+	again   time.Time                  // of the next round
+	asking  int
+}
+
+type result struct {
+	network netip.Prefix
+	at      time.Time
+	n       int
+}
+
+type pending struct {
+	peer  identity.NodeID
+	addr  netip.AddrPort
+	until time.Time
+}
+
+// NewJudge returns a judge. random is for tokens.
+func NewJudge(random io.Reader) *Judge {
+	return &Judge{random: random, peers: make(map[identity.NodeID]*observer), targets: make(map[netip.AddrPort]*target), pending: make(map[[TokenLen]byte]pending)}
+}
+
+// Set says which addresses the machine has, which ones others are told, and on which ports the node
+// listens. When the machine's have changed, what is known is forgotten.
+func (j *Judge) Set(now time.Time, interfaces []netip.Addr, claimed []netip.AddrPort, ports []uint16) Asks {
+	has := make(map[netip.Addr]bool, len(interfaces))
+	for _, ip := range interfaces {
+		has[ip.Unmap()] = true
+	}
+	changed := !maps.Equal(has, j.interfaces) || !slices.Equal(ports, j.ports)
+	j.interfaces, j.claimed, j.ports = has, claimed, ports
+	if changed {
+		clear(j.targets)
+		clear(j.pending)
+		for _, p := range j.peers {
+			p.asked, p.sees, p.rest = false, netip.Addr{}, time.Time{}
+		}
+	}
+	a := j.next(now)
+	a.Changed = true
+	return a
+}
+
+// Met notes a node that connects.
+func (j *Judge) Met(now time.Time, o Observer) Asks {
+	j.peers[o.ID] = &observer{Observer: o, met: o.Conn}
+	return j.next(now)
+}
+
+// Left notes the end of a connection.
+func (j *Judge) Left(now time.Time, peer identity.NodeID, conn uint64) Asks {
+	if p := j.peers[peer]; p == nil || p.Conn != conn {
+		return Asks{}
+	}
+	delete(j.peers, peer)
+	for token, x := range j.pending {
+		if x.peer == peer {
+			delete(j.pending, token)
+			if t := j.targets[x.addr]; t != nil {
+				t.asking--
+			}
+		}
+	}
+	return j.next(now)
+}
+
+// Observed notes where a peer sees this node. An address that is not valid says that it cannot tell.
+func (j *Judge) Observed(now time.Time, peer identity.NodeID, conn uint64, seen netip.Addr) Asks {
+	p := j.peers[peer]
+	if p == nil || p.Conn != conn {
+		return Asks{}
+	}
+	p.sees = seen.Unmap()
+	a := j.next(now)
+	a.Changed = true
+	return a
+}
+
+// Answered notes the answer to a request of a dial-back, or that there is none (Refused).
+func (j *Judge) Answered(now time.Time, r Request, code Code) Asks {
+	x, ok := j.pending[r.Token]
+	if !ok {
+		return j.next(now) // the token has come, or the connection has ended
+	}
+	delete(j.pending, r.Token)
+	t, p := j.targets[x.addr], j.peers[x.peer]
+	if t == nil || p == nil {
+		return j.next(now)
+	}
+	t.asking--
+	switch code {
+	case Failed:
+		t.tried = now
+		f := t.failed[x.peer]
+		t.failed[x.peer] = result{p.Network, now, f.n + 1}
+	case OK: // the token has not come, so somebody else has answered
+		p.rest = now.Add(AgainReachable)
+	default:
+		p.rest = now.Add(refusedPause)
+	}
+	return j.next(now)
+}
+
+// Came notes a token that has come back over a new connection.
+func (j *Judge) Came(now time.Time, token [TokenLen]byte) Asks {
+	x, ok := j.pending[token]
+	if !ok {
+		return Asks{}
+	}
+	delete(j.pending, token)
+	t, p := j.targets[x.addr], j.peers[x.peer]
+	if t == nil || p == nil {
+		return Asks{}
+	}
+	t.asking--
+	t.last, t.tried = now, now
+	clear(t.failed)
+	t.reached[x.peer] = result{p.Network, now, 1}
+	return j.next(now)
+}
+
+// Again has others asked at once, whatever is known.
+func (j *Judge) Again(now time.Time) Asks {
+	for _, t := range j.targets {
+		clear(t.failed)
+		t.again = time.Time{}
+		if t.verdict == Reachable {
+			t.last = now.Add(-AgainReachable) // stays so for ten minutes
+		}
+	}
+	return j.next(now)
+}
+
+// Due returns when Look is to be called, at the latest.
+func (j *Judge) Due(now time.Time) time.Time {
+	due := now.Add(AgainUnreachable)
+	for _, t := range j.targets {
+		if t.again.After(now) && t.again.Before(due) {
+			due = t.again
+		}
+	}
+	for _, p := range j.peers {
+		if p.rest.After(now) && p.rest.Before(due) {
+			due = p.rest
+		}
+	}
+	for _, x := range j.pending {
+		if x.until.Before(due) {
+			due = x.until
+		}
+	}
+	return due
+}
+
+// Look notes that time has passed.
+func (j *Judge) Look(now time.Time) Asks {
+	for token, x := range j.pending {
+		if !now.Before(x.until) {
+			j.Answered(now, Request{Token: token}, Refused)
+		}
+	}
+	return j.next(now)
+}
+
+// next decides what to ask, and judges.
+func (j *Judge) next(now time.Time) (a Asks) {
+	j.findTargets(now)
+	observers := j.observers()
+	for _, p := range observers {
+		if !p.asked {
+			p.asked = true
+			a.Observe = append(a.Observe, p.ID)
+		}
+	}
+	for _, addr := range j.sorted() {
+		t := j.targets[addr]
+		if j.judge(now, addr, t) {
+			a.Changed = true
+		}
+		if t.asking > 0 || now.Before(t.again) || addr.Port() < firstPort {
+			continue
+		}
+		p := j.choose(now, addr, t, observers)
+		if p == nil {
+			continue
+		}
+		r := Request{Peer: p.ID, Conn: p.Conn, Port: addr.Port()}
+		if _, err := io.ReadFull(j.random, r.Token[:]); err != nil {
+			continue
+		}
+		p.rest = now.Add(AskPause)
+		t.asking++
+		j.pending[r.Token] = pending{p.ID, addr, now.Add(AskLimit)}
+		a.Dial = append(a.Dial, r)
+	}
+	return a
+}
+
+// findTargets adds the addresses that are to be judged, and removes those that nobody tells others
+// and no peer sees.
+func (j *Judge) findTargets(now time.Time) {
+	want := make(map[netip.AddrPort]bool)
+	for _, c := range j.claimed {
+		want[c] = true
+	}
+	for _, p := range j.peers {
+		if p.sees.IsValid() {
+			for _, port := range j.ports {
+				want[netip.AddrPortFrom(p.sees, port)] = true
+			}
+		}
+	}
+	maps.DeleteFunc(j.targets, func(addr netip.AddrPort, t *target) bool {
+		return !want[addr] && t.asking == 0 && now.Sub(t.last) > provenFor
+	})
+	for addr := range want {
+		if j.targets[addr] == nil {
+			j.targets[addr] = &target{reached: make(map[identity.NodeID]result), failed: make(map[identity.NodeID]result), since: now}
+		}
+	}
+}
+
+// observers returns the peers that are asked: those that the user has named and those that connected
+// of their own accord first.
+func (j *Judge) observers() []*observer {
+	all := slices.Collect(maps.Values(j.peers))
+	rank := func(p *observer) int {
+		switch {
+		case p.Trusted:
+			return 0
+		case !p.Dialled:
+			return 1
+		}
+		return 2
+	}
+	slices.SortFunc(all, func(a, b *observer) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.met, b.met)) })
+	return all[:min(len(all), maxObservers)]
+}
+
+// choose returns who is asked next to dial the address: of those that see this node there, one of a
+// network that has not failed, one that this node has not dialled, the one that has failed least.
+func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target, from []*observer) (best *observer) {
+	failed := func(p *observer) int {
+		n := 0
+		for _, f := range t.failed {
+			if f.network == p.Network {
+				n += f.n
+			}
+		}
+		return n
+	}
+	worse := func(p, than *observer) bool {
+		side := func(p *observer) int {
+			if p.Dialled {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(failed(p), failed(than)), cmp.Compare(side(p), side(than)), cmp.Compare(t.failed[p.ID].n, t.failed[than.ID].n)) > 0
+	}
+	for _, p := range from {
+		if p.sees == addr.Addr() && !now.Before(p.rest) && (best == nil || worse(best, p)) {
+			best = p
+		}
+	}
+	return best
+}
+
+// judge sets the verdict on an address and when others are asked again. It reports whether it has
+// changed.
+func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) bool {
+	verdict := t.verdict
+	fresh := !t.last.IsZero() && now.Sub(t.last) < provenFor
+	switch {
+	case j.allFailed(addr.Addr(), t) && (t.last.IsZero() || now.Sub(t.last) >= AgainUnreachable):
+		verdict = Unreachable
+		t.again = t.tried.Add(AgainUnreachable)
+		if !now.Before(t.again) { // another round
+			clear(t.failed)
+			t.again = time.Time{}
+		}
+	case fresh:
+		verdict = Reachable
+		if len(t.failed) == 0 {
+			t.again = t.last.Add(AgainReachable)
+		}
+	case t.verdict == Reachable, now.Sub(t.tried) >= provenFor:
+		verdict = NotKnown
+	}
+	if verdict == t.verdict {
+		return false
+	}
+	t.verdict, t.since = verdict, now
+	return true
+}
+
+// allFailed reports whether enough have failed: those of three networks, or of fewer networks all
+// that see this node there, twice.
+func (j *Judge) allFailed(ip netip.Addr, t *target) bool {
+	by, see := make(map[netip.Prefix]int), make(map[netip.Prefix]bool)
+	for _, f := range t.failed {
+		by[f.network] += f.n
+	}
+	if len(by) >= failedNetworks {
+		return true
+	}
+	for _, p := range j.peers {
+		if p.sees == ip {
+			see[p.Network] = true
+		}
+	}
+	for network := range see {
+		if by[network] < 2 {
+			return false
+		}
+	}
+	return len(by) > 0
+}
+
+// ours reports whether this machine or a router before it has the address: it is one of an
+// interface, or one that the user trusts sees it, or two of different networks do.
+func (j *Judge) ours(ip netip.Addr) bool {
+	if j.interfaces[ip] {
+		return true
+	}
+	var first netip.Prefix
+	for _, p := range j.peers {
+		switch {
+		case p.sees != ip:
+		case p.Trusted, first.IsValid() && first != p.Network:
+			return true
+		default:
+			first = p.Network
+		}
+	}
+	return false
+}
+
+func (j *Judge) sorted() []netip.AddrPort {
+	return slices.SortedFunc(maps.Keys(j.targets), netip.AddrPort.Compare)
+}
+
+// Judged returns the verdicts: first on the addresses that others are told, then on others where
+// peers see this node, as far as they are known.
+func (j *Judge) Judged(now time.Time) (all []Judged) {
+	for _, addr := range j.claimed {
+		all = append(all, j.view(now, addr))
+	}
+	for _, addr := range j.sorted() {
+		if !slices.Contains(j.claimed, addr) && j.targets[addr].verdict != NotKnown {
+			all = append(all, j.view(now, addr))
+		}
+	}
+	return all
+}
+
+// Proven returns the addresses at which others reach this node and which are its own.
+func (j *Judge) Proven() (all []netip.AddrPort) {
+	for _, addr := range j.sorted() {
+		if j.targets[addr].verdict == Reachable && j.ours(addr.Addr()) {
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
+func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
+	t := j.targets[addr]
+	if t == nil {
+		return Judged{Addr: addr, Why: "it was not looked at yet"}
+	}
+	v := Judged{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.tried, Ours: j.ours(addr.Addr())}
+	switch t.verdict {
+	case Reachable:
+		for _, r := range t.reached {
+			if now.Sub(r.at) < provenFor {
+				v.By++
+			}
+		}
+	case Unreachable:
+		v.By = len(t.failed)
+	default:
+		v.Why = j.why(addr, t)
+	}
+	return v
+}
+
+func (j *Judge) why(addr netip.AddrPort, t *target) string {
+	sees := 0
+	for _, p := range j.peers {
+		if p.sees == addr.Addr() {
+			sees++
+		}
+	}
+	switch {
+	case len(j.peers) == 0:
+		return "no node that can check it is connected"
+	case addr.Port() < firstPort:
+		return fmt.Sprintf("ports below %d are not checked", firstPort)
+	case t.asking > 0:
+		return "being checked"
+	case sees == 0:
+		return "no connected node sees this one there"
+	}
+	return "no node has checked it yet"
+}

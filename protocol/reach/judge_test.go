@@ -1,0 +1,232 @@
+package reach
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// court is a judge in a script: nodes that see this one somewhere and can or cannot reach it.
+type court struct {
+	*testing.T
+	*Judge
+	now   time.Time
+	sees  map[byte]netip.Addr // by peer
+	opens map[netip.AddrPort]bool
+	asked []string
+	lies  map[byte]bool // says that it has reached this node
+}
+
+func newCourt(t *testing.T) *court {
+	return &court{
+		T: t, Judge: NewJudge(rand.NewChaCha8([32]byte{1})), now: time.Unix(1e9, 0),
+		sees: map[byte]netip.Addr{}, opens: map[netip.AddrPort]bool{}, lies: map[byte]bool{},
+	}
+}
+
+func (c *court) do(a Asks) {
+	for _, peer := range a.Observe {
+		c.do(c.Observed(c.now, peer, 1, c.sees[peer[0]]))
+	}
+	for _, r := range a.Dial {
+		peer := r.Peer[0]
+		to := netip.AddrPortFrom(c.sees[peer], r.Port)
+		c.asked = append(c.asked, fmt.Sprintf("%d:%s", peer, to))
+		switch {
+		case c.lies[peer]:
+			c.do(c.Answered(c.now, r, OK))
+		case c.opens[to]:
+			c.do(c.Came(c.now, r.Token))
+			c.do(c.Answered(c.now, r, OK))
+		default:
+			c.now = c.now.Add(BackLimit)
+			c.do(c.Answered(c.now, r, Failed))
+		}
+	}
+}
+
+// peer has a node connect, from a network of its own or another's.
+func (c *court) peer(id byte, network string, sees string) {
+	c.sees[id] = netip.Addr{}
+	if sees != "" {
+		c.sees[id] = netip.MustParseAddr(sees)
+	}
+	c.do(c.Met(c.now, Observer{ID: identity.NodeID{id}, Conn: 1, Network: NetworkOf(netip.MustParseAddr(network))}))
+}
+
+// pass lets time pass.
+func (c *court) pass(d time.Duration) {
+	for end := c.now.Add(d); c.now.Before(end); {
+		if due := c.Due(c.now); due.After(c.now) && due.Before(end) {
+			c.now = due
+		} else {
+			c.now = c.now.Add(time.Second)
+		}
+		c.do(c.Look(c.now))
+	}
+}
+
+func (c *court) says(want ...string) {
+	c.Helper()
+	var got []string
+	for _, v := range c.Judged(c.now) {
+		s := fmt.Sprintf("%s %s", v.Addr, v.Verdict)
+		if v.By > 0 {
+			s += fmt.Sprintf(" by %d", v.By)
+		}
+		if v.Why != "" {
+			s += ": " + v.Why
+		}
+		got = append(got, s)
+	}
+	if !slices.Equal(got, want) {
+		c.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func (c *court) proven(want string) {
+	c.Helper()
+	if got := fmt.Sprint(c.Proven()); got != want {
+		c.Errorf("proven: got %s, want %s", got, want)
+	}
+}
+
+var (
+	private = netip.MustParseAddrPort("10.0.0.2:18189")
+	public  = netip.MustParseAddrPort("203.0.113.7:18189")
+)
+
+func (c *court) home(claimed ...netip.AddrPort) {
+	c.do(c.Set(c.now, []netip.Addr{private.Addr(), netip.MustParseAddr("127.0.0.1")}, claimed, []uint16{private.Port()}))
+}
+
+// TestForwardedPort: a node behind a router whose port is forwarded learns its public address; one
+// node that says so is not enough.
+func TestForwardedPort(t *testing.T) {
+	c := newCourt(t)
+	c.home(private)
+	c.says("10.0.0.2:18189 not known: no node that can check it is connected")
+	c.opens[public] = true
+	c.peer(1, "198.51.100.1", "203.0.113.7")
+	c.says("10.0.0.2:18189 not known: no connected node sees this one there", "203.0.113.7:18189 reachable by 1")
+	c.proven("[]")
+	c.peer(2, "198.51.100.2", "203.0.113.7") // of the same network
+	c.proven("[]")
+	c.peer(3, "192.0.2.1", "203.0.113.7")
+	c.proven("[203.0.113.7:18189]")
+	c.asked = nil
+	c.pass(29 * time.Minute)
+	if len(c.asked) > 0 {
+		t.Errorf("got %v asked again within half an hour, want nobody", c.asked)
+	}
+	c.pass(2 * time.Minute)
+	if len(c.asked) != 1 {
+		t.Errorf("got %v asked after half an hour, want one", c.asked)
+	}
+	c.opens[public] = false
+	c.pass(40 * time.Minute)
+	c.says("10.0.0.2:18189 not known: no connected node sees this one there", "203.0.113.7:18189 not reachable by 3")
+	c.proven("[]")
+}
+
+// TestClosedPort: nobody can reach a node; that is known within 30 s, and looked at again.
+func TestClosedPort(t *testing.T) {
+	for name, networks := range map[string][]string{
+		"one node":       {"198.51.100.1"},
+		"two networks":   {"198.51.100.1", "192.0.2.1"},
+		"three networks": {"198.51.100.1", "192.0.2.1", "8.8.8.8"},
+		"four nodes":     {"198.51.100.1", "198.51.100.2", "192.0.2.1", "192.0.2.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCourt(t)
+			c.Judge.Set(c.now, nil, []netip.AddrPort{public}, []uint16{public.Port()})
+			began := c.now
+			for i, n := range networks {
+				c.peer(byte(i+1), n, "203.0.113.7")
+			}
+			for c.Judged(c.now)[0].Verdict != Unreachable && c.now.Sub(began) < time.Minute {
+				c.pass(time.Second)
+			}
+			if took := c.now.Sub(began); took > 30*time.Second {
+				t.Errorf("got the verdict after %v, want at most 30s", took)
+			}
+			c.opens[public] = true
+			c.pass(11 * time.Minute)
+			c.says("203.0.113.7:18189 reachable by 1")
+		})
+	}
+}
+
+// TestLiar: a node that says that it has reached this one, and has not, changes nothing.
+func TestLiar(t *testing.T) {
+	c := newCourt(t)
+	c.home(public)
+	c.lies[1] = true
+	c.peer(1, "198.51.100.1", "203.0.113.7")
+	c.pass(time.Minute)
+	c.says("203.0.113.7:18189 not known: no node has checked it yet")
+	if len(c.asked) != 1 {
+		t.Errorf("got %v asked, want the liar once", c.asked)
+	}
+	c.opens[public] = true
+	c.peer(2, "192.0.2.1", "203.0.113.7")
+	c.says("203.0.113.7:18189 reachable by 1")
+}
+
+// TestVerdictsEnd: without nodes that check it, a verdict ends.
+func TestVerdictsEnd(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		c := newCourt(t)
+		c.home(public)
+		c.opens[public] = open
+		c.peer(1, "198.51.100.1", "203.0.113.7")
+		c.pass(30 * time.Second)
+		if v := c.Judged(c.now)[0].Verdict; (v == Reachable) != open || v == NotKnown {
+			t.Errorf("open %v: got %v", open, v)
+		}
+		c.do(c.Left(c.now, identity.NodeID{1}, 1))
+		c.pass(provenFor + AgainUnreachable)
+		c.says("203.0.113.7:18189 not known: no node that can check it is connected")
+	}
+}
+
+// TestOtherNetwork: when the machine's addresses change, everything is asked anew.
+func TestOtherNetwork(t *testing.T) {
+	c := newCourt(t)
+	c.home(public)
+	c.opens[public] = true
+	c.peer(1, "198.51.100.1", "203.0.113.7")
+	c.says("203.0.113.7:18189 reachable by 1")
+	c.sees[1] = netip.MustParseAddr("203.0.113.9")
+	c.do(c.Set(c.now, []netip.Addr{netip.MustParseAddr("192.168.1.2")}, []netip.AddrPort{public}, []uint16{18189}))
+	c.says("203.0.113.7:18189 not known: no connected node sees this one there")
+}
+
+func TestLowPort(t *testing.T) {
+	c := newCourt(t)
+	c.do(c.Set(c.now, nil, []netip.AddrPort{netip.MustParseAddrPort("203.0.113.7:443")}, []uint16{443}))
+	c.peer(1, "198.51.100.1", "203.0.113.7")
+	c.says("203.0.113.7:443 not known: ports below 1024 are not checked")
+	if len(c.asked) > 0 {
+		t.Errorf("got %v asked, want nobody", c.asked)
+	}
+}
+
+// TestManyNodes: of many only some are asked.
+func TestManyNodes(t *testing.T) {
+	c := newCourt(t)
+	c.home(public)
+	for i := range byte(100) {
+		c.peer(i+1, fmt.Sprintf("%d.0.0.1", i+1), "203.0.113.7")
+	}
+	c.pass(9 * time.Minute)
+	if len(c.asked) < 3 || len(c.asked) > 5 {
+		t.Errorf("got %d asked, want those of three networks", len(c.asked))
+	}
+}

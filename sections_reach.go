@@ -1,0 +1,73 @@
+package gamelan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// reachSection returns whether others can connect to the node's addresses.
+func reachSection(n *Node) (list []models.Reach) {
+	own := n.Addresses()
+	for _, r := range n.Reachability() {
+		v := models.Reach{
+			Addr: r.Addr.String(), Verdict: r.Verdict.String(), Nodes: r.By, Why: r.Why,
+			Told: slices.ContainsFunc(own, transport.FromAddrPort(r.Addr).Equal),
+		}
+		if !r.Since.IsZero() {
+			v.Since = n.trunk.OnWall(r.Since)
+		}
+		if !r.At.IsZero() {
+			v.At = n.trunk.OnWall(r.At)
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// reachWarnings returns a warning if others cannot connect to the node: nodes have tried, or all
+// the addresses that it tells others are of a private network.
+func reachWarnings(n *Node) []string {
+	own := n.Addresses()
+	if len(n.listen) == 0 || len(own) == 0 {
+		return nil
+	}
+	var refused *Reachability
+	for _, r := range n.Reachability() {
+		switch {
+		case r.Verdict == reach.Reachable && (n.trunk.Profile().TestAddresses || address.Public(r.Addr.Addr()) == nil):
+			return nil
+		case r.Verdict == reach.Unreachable:
+			refused = &r
+		}
+	}
+	switch {
+	case refused != nil:
+		return []string{fmt.Sprintf("others cannot connect to this node: %s could not at %s; open TCP port %d in the firewall of this machine, or forward it in the router",
+			inspect.Count(uint64(refused.By), "node"), refused.Addr, refused.Addr.Port())}
+	case !n.trunk.Profile().TestAddresses && !slices.ContainsFunc(own, address.External):
+		return []string{fmt.Sprintf("others cannot connect to this node, it can only connect to them: %s is an address of a private network; forward a port of the router to it, and set the router's address as node.public_addresses", own[0])}
+	}
+	return nil
+}
+
+// movedSection returns the last change of the addresses that the node tells others, or nil.
+func movedSection(n *Node) *models.Moved {
+	if n.reach == nil {
+		return nil
+	}
+	m, ok := n.reach.Moved()
+	if !ok {
+		return nil
+	}
+	v := models.Moved{At: n.trunk.OnWall(m.At)}
+	for _, a := range m.Before {
+		v.Before = append(v.Before, a.String())
+	}
+	return &v
+}
