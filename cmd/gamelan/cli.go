@@ -131,7 +131,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": api.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(api.TextType),
 			"dht_body": inspect.Number(api.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
-			"patience": client.Patience.String(),
+			"patience": client.Patience.String(), "resends": resends,
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type leavingPeer struct {
 	tries  int // that fail; negative: all further ones
 	heard  []string
 	failed int
+	doubts int    // tries of "doubt" that end in doubt; negative: all
+	agent  string // user agent
 }
 
 func (p *leavingPeer) Resolve(_ context.Context, peer string) (string, error) {
@@ -45,7 +48,8 @@ func (p *leavingPeer) Send(_ context.Context, m inspect.SendRequest) (inspect.Pe
 	switch {
 	case string(m.Body) == "expire":
 		return settled{Outcome: models.OutcomeFailed, Reason: "expired"}, nil
-	case string(m.Body) == "doubt":
+	case string(m.Body) == "doubt" && p.doubts != 0:
+		p.doubts--
 		return settled{Outcome: models.OutcomeInDoubt, Reason: "connection lost"}, nil
 	case len(p.heard) == p.leave && p.tries != 0:
 		p.tries--
@@ -74,7 +78,9 @@ type sent struct {
 func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send, text io.Reader, whole bool, begin func()) (got sent, err error) {
 	t.Helper()
 	d := nodedir.Named(t.TempDir())
-	server, err := daemon.Serve(d, inspect.Options{Source: fakeSource{}}, inspect.Actions{Sender: p}, slog.New(slog.DiscardHandler))
+	var sections inspect.Sections
+	sections.Section("peers", func(context.Context) any { return []models.Peer{{NodeID: fakePeer, UserAgent: p.agent}} })
+	server, err := daemon.Serve(d, inspect.Options{Source: fakeSource{}, Sections: &sections}, inspect.Actions{Sender: p}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +98,7 @@ func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send,
 		Rest: func(n uint64, _ string) error { got.rest = n; return nil },
 	}, client.Away{
 		Begin: func(o models.Outcome) {
-			got.said = append(got.said, "away: "+o.Detail)
+			got.said = append(got.said, "away: "+cmp.Or(o.Detail, o.Reason))
 			begin()
 		},
 		Over: func() { got.said = append(got.said, "back") },
@@ -224,7 +230,16 @@ func TestRetryEnds(t *testing.T) {
 		{"whole", "a\nb", &leavingPeer{tries: 1}, client.Send{}, true, "confirmed", "away: connection refused, back"},
 		{"away for too long", "a\nb", &leavingPeer{leave: 1, tries: -1}, client.Send{Timeout: 10 * time.Millisecond}, false, "confirmed failed", "away: connection refused, limit: dial failed"},
 		{"no outcome for too long", "expire\n", &leavingPeer{}, client.Send{Timeout: time.Minute}, false, "failed", "limit: expired"},
-		{"in doubt", "doubt\na", &leavingPeer{}, client.Send{}, false, "in_doubt confirmed", ""},
+		{"in doubt at another's node", "doubt\na", &leavingPeer{doubts: 1, agent: "tari/basenode/6.2.0"}, client.Send{}, false, "in_doubt confirmed", ""},
+		{"in doubt, again on request", "doubt\na", &leavingPeer{doubts: 1, agent: "tari/basenode/6.2.0"}, client.Send{Resend: true}, false, "confirmed confirmed", "away: connection lost, back"},
+		{"in doubt", "doubt\na", &leavingPeer{doubts: 1, agent: "chat gamelan/1"}, client.Send{}, false, "confirmed confirmed", "away: connection lost, back"},
+		{"in doubt, at most once", "doubt\na", &leavingPeer{doubts: 1, agent: "gamelan/1"}, client.Send{NoResend: true}, false, "in_doubt confirmed", ""},
+		{
+			"in doubt, then away for too long", "doubt", &leavingPeer{doubts: 1, tries: -1, agent: "gamelan/1"},
+			client.Send{Timeout: 10 * time.Millisecond},
+			false,
+			"in_doubt", "away: connection lost, limit: dial failed",
+		},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			x.send.Peer = fakePeer

@@ -20,10 +20,11 @@ type sendCmd struct {
 	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
 	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes; - is standard input." type:"path" placeholder:"PATH"`
 	Timeout time.Duration `help:"Give a message up that has no outcome after this time; the search for its receiver counts. With --retry: end when the peer was away for this time. Default: none, but over the DHT ${dht_limit}, which is the most there." placeholder:"TIME"`
-	Retry   bool          `help:"While the peer cannot be reached, stop reading messages and send those that have failed for it again, until the peer is back."`
+	Retry   bool          `help:"While the peer cannot be reached, stop reading messages and send those that have failed for it again, until the peer is back. ${resends}"`
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
 	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
 
+	NoResend bool   `help:"Send no message again that is in doubt: each arrives at most once."`
 	To       string `help:"Send over the DHT, to the holder of this public key. A name or KEY::ADDRESS is possible, too, as for PEER; the node remembers that address." placeholder:"KEY"`
 	Strategy string `help:"Send over the DHT, to these peers: ${strategies}. Default: direct." placeholder:"STRATEGY"`
 	Encrypt  bool   `help:"Over the DHT: only the holder of the key can read the message, and learns its author."`
@@ -32,6 +33,9 @@ type sendCmd struct {
 	Store    bool   `help:"Over the DHT: if the receiver is not connected, send the message to nodes near it, which may store it until the receiver is back. It is encrypted. Needs --to."`
 	Type     *int32 `help:"Over the DHT: the type of the messages, which determines their handler at the receiver. Default: ${text_type}, text." placeholder:"N"`
 }
+
+// resends is what becomes of messages in doubt with --retry.
+const resends = "What is in doubt goes again to nodes of this library, and may arrive twice. With --resend it goes to other nodes, too, with --no-resend to none."
 
 // Help returns the text of gamelan send --help below the flags.
 func (*sendCmd) Help() string {
@@ -88,7 +92,7 @@ func (c *sendCmd) runPlain(a *app) error {
 		},
 		Rest: show.Rest,
 	}
-	s := client.Send{Peer: *c.Peer, Resend: c.Resend, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
+	s := client.Send{Peer: *c.Peer, Resend: c.Resend, NoResend: c.NoResend, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
 	var err error
 	if c.Retry {
 		err = a.client().SendRetry(a.ctx, s, in, on, c.tellAway(a, waits))
@@ -153,6 +157,8 @@ func (c *sendCmd) check() error {
 		return err
 	}
 	switch {
+	case c.Resend && c.NoResend:
+		return failure.Usage("leave one of them out", "--resend sends what is in doubt again, --no-resend does not")
 	case c.Timeout < 0:
 		return failure.Usage("give a positive duration, such as 30s", "--timeout cannot be %s", c.Timeout)
 	case c.Whole && c.File != "":

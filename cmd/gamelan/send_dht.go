@@ -48,6 +48,8 @@ func (c *sendCmd) checkDHT() error {
 	case c.Retry:
 		return failure.Usage("leave --retry out; for a receiver that is away for longer there is --store, with --to KEY",
 			"the node itself sends a message over the DHT again, for %s", dht.DefaultLimit)
+	case c.NoResend:
+		return failure.Usage("leave --no-resend out", "the node itself sends a message over the DHT again, and its receiver drops a second copy")
 	case c.Store:
 		return c.checkStore()
 	case c.To == "" && s.NeedsKey():

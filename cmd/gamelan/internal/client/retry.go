@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -25,7 +26,7 @@ type Away struct {
 }
 
 // The first and the longest pause between two tries to reach a peer that is away. Each pause
-// is twice as long as the one before.
+// is twice as long as the one before. A connection that broke is tried again without a pause first.
 const (
 	firstPause   = time.Second
 	longestPause = 10 * time.Second
@@ -36,8 +37,9 @@ const (
 const sendAhead = 16 << 20
 
 // SendRetry is Send that, while the peer cannot be reached, reads no further input and
-// sends the messages that have failed for that reason again, in their order. With
-// s.Timeout it ends when the peer was away for that long, or when a message had no outcome
+// sends the messages that have failed for that reason again, in their order. So it does with
+// those in doubt because a connection broke, if s.Resend is set, or if the peer is a node of
+// this library and s.NoResend is not set; they may arrive twice. With s.Timeout it ends when the peer was away for that long, or when a message had no outcome
 // for that long.
 func (c *Client) SendRetry(ctx context.Context, s Send, in *Input, on Answers[models.Sent], away Away) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -73,9 +75,19 @@ func interrupted() *failure.Error {
 
 // message is one message of the input, with its last outcome if it was tried.
 type message struct {
-	n    uint64 // counted from 1
-	body []byte
-	last models.Outcome
+	n     uint64 // counted from 1
+	body  []byte
+	last  models.Outcome
+	doubt bool // a try has ended in doubt: it may have arrived
+}
+
+// outcome is that of the message when a try has ended with o.
+func (m *message) outcome(o models.Outcome) models.Outcome {
+	m.doubt = m.doubt || o.Outcome == models.OutcomeInDoubt
+	if m.doubt && o.Outcome == models.OutcomeFailed {
+		o.Outcome = models.OutcomeInDoubt
+	}
+	return o
 }
 
 // retrier sends messages in rounds, of one request each. A round ends when the input ends or
@@ -95,6 +107,7 @@ type retrier struct {
 	expired bool           // a message had no outcome for too long
 	late    models.Outcome // of that message
 	failed  error          // of reading the input; valid when source is closed
+	ours    *bool          // the peer is a node of this library; nil: not known
 }
 
 // read reads the messages of the input until it ends, or ctx does.
@@ -178,7 +191,11 @@ func (r *retrier) outlast(ctx context.Context) (bool, error) {
 	last := r.held[0].last
 	r.away.Begin(last)
 	start := time.Now()
-	for pause, first := firstPause, r.held[0].n; len(r.held) > 0 && r.held[0].n == first; pause = min(2*pause, longestPause) {
+	pause, first := firstPause, r.held[0].n
+	if last.Reason == protocol.ConnectionLost.String() {
+		pause = 0
+	}
+	for ; len(r.held) > 0 && r.held[0].n == first; pause = min(max(2*pause, firstPause), longestPause) {
 		left := time.Duration(0)
 		if r.send.Timeout > 0 {
 			if left = r.send.Timeout - time.Since(start); left <= 0 {
@@ -251,15 +268,33 @@ func (r *retrier) take(m message) {
 	r.held = append(r.held, m)
 }
 
-// isAway reports whether a message has ended because its peer cannot be reached, so that
-// the same message may be sent again.
-func isAway(o models.Outcome, resend bool) bool {
+// isAway reports whether a try has ended because the peer id cannot be reached, so that the
+// same message may be sent again.
+func (r *retrier) isAway(ctx context.Context, o models.Outcome, id string) bool {
+	inDoubt := o.Outcome == models.OutcomeInDoubt
 	switch o.Reason {
 	case protocol.DialFailed.String(), protocol.NoPeer.String():
+		return !inDoubt || r.resends(ctx, id)
 	case protocol.ConnectionLost.String():
-		return resend
-	default:
-		return false
+		return inDoubt && r.resends(ctx, id)
 	}
-	return o.Outcome == models.OutcomeFailed || resend
+	return false
+}
+
+// resends reports whether messages in doubt are sent again to the peer id. The node tells the
+// peer's user agent; while it does not, they are not.
+func (r *retrier) resends(ctx context.Context, id string) bool {
+	if r.send.Resend || r.send.NoResend {
+		return r.send.Resend
+	}
+	if r.ours == nil {
+		ctx, cancel := context.WithTimeout(ctx, Patience)
+		defer cancel()
+		p, err := r.client.Peer(ctx, id)
+		if err != nil {
+			return false
+		}
+		r.ours = new(useragent.Ours(p.UserAgent))
+	}
+	return *r.ours
 }

@@ -46,7 +46,8 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 		m := x.answered()
 		r.began = true
 		r.room.Return(len(m.body))
-		if isAway(v.Outcome, s.Resend) {
+		v.Outcome = m.outcome(v.Outcome)
+		if r.isAway(ctx, v.Outcome, v.Peer) {
 			x.stop()
 			m.last = v.Outcome
 			failed = append(failed, m)

@@ -22,10 +22,11 @@ type Answers[T any] struct {
 
 // Send are messages for a peer.
 type Send struct {
-	Peer    string        // as a person writes it
-	Resend  bool          // the node sends a message again that is in doubt because a connection broke
-	Timeout time.Duration // after which a message without an outcome is withdrawn, and a search for the peer ends; 0: none
-	AtOnce  bool          // all messages are there at the start: their time begins with the request
+	Peer     string        // as a person writes it
+	Resend   bool          // the node sends a message again that is in doubt because a connection broke
+	NoResend bool          // SendRetry sends no such message again, not even to a node of this library
+	Timeout  time.Duration // after which a message without an outcome is withdrawn, and a search for the peer ends; 0: none
+	AtOnce   bool          // all messages are there at the start: their time begins with the request
 }
 
 func (s Send) path() string {
