@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -33,6 +34,7 @@ func (*listenCmd) Help() string {
 		"Confirmed tells a sender that the node has read the message. An orderly stop of the node loses none, even if the inbox is full. "+
 		"A kill -9 or a loss of power loses at most the messages of the last second, and those on their way into the inbox. "+
 		"These are about 2 MiB for each peer and protocol.\n\n"+
+		"When the node goes away, listen says so, waits for it, and goes on where it was. It shows no message again that it has shown. Ctrl-C ends it.\n\n"+
 		"A signed or encrypted message over the DHT is shown with its author, proven by the signature. Any other one is shown with the peer from which it came, "+
 		"which need not be the author. A message over the DHT also shows its type: text, or the number of one of the setting dht.types.", render.Bytes(outlet.Late), inbox.HandTimeout)
 }
@@ -49,7 +51,11 @@ func (c *listenCmd) Run(a *app) error {
 		signal.Notify(broken, syscall.SIGPIPE)
 		defer signal.Stop(broken)
 	}
-	err := a.client().Listen(a.ctx, c.Count, c.All, newListenSink(a.Output, c.form()))
+	a.Names = a.namesNow()
+	err := a.client().Listen(a.ctx, c.Count, c.All, newListenSink(a.Output, c.form()), client.NodeAway{
+		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
+		Over:  func() { a.Note("The node is back.") },
+	})
 	if errors.Is(err, syscall.EPIPE) {
 		endAtBrokenPipe()
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -138,6 +139,23 @@ func (a *app) allNamed(texts []string) ([]string, error) {
 		}
 	}
 	return all, nil
+}
+
+// namesNow returns a function that is namesOf, and reads the names again when their file has
+// changed.
+func (a *app) namesNow() func() render.NamesOf {
+	var read render.NamesOf
+	var last os.FileInfo
+	return func() render.NamesOf {
+		info, err := os.Stat(a.dir.NamesFile())
+		if err != nil {
+			info = nil
+		}
+		if read == nil || (info == nil) != (last == nil) || info != nil && (!os.SameFile(info, last) || !info.ModTime().Equal(last.ModTime())) {
+			read, last = a.namesOf(), info
+		}
+		return read
+	}
 }
 
 // namesOf returns the names of peers by their node ids. It is for lists, which are worth

@@ -34,15 +34,53 @@ const takeGrace = time.Second
 type acknowledger struct {
 	client *Client
 	out    Sink
-	failed func() // called once, when no more is acknowledged
+	open   *written // not acknowledged, also over earlier connections
+	failed func()   // called once, when no more is acknowledged
 	more   chan struct{}
 	ended  chan struct{} // no more is written
-	broken bool          // the output cannot be written any more; set before ended
+	broken bool          // the output cannot be written any more, or the node is gone; set before ended
 	done   chan error
 	next   []writtenMessage // not flushed
 
 	mu      sync.Mutex
 	written []writtenMessage // not acknowledged yet
+}
+
+// written are the messages that were written and that the node has not acknowledged. A message
+// is known by its number and its arrival: a node with another store numbers anew.
+type written struct {
+	mu  sync.Mutex
+	all map[uint64]time.Time // from number to arrival
+}
+
+func newWritten() *written { return &written{all: make(map[uint64]time.Time)} }
+
+func (w *written) add(seq uint64, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all[seq] = at
+}
+
+func (w *written) has(seq uint64, at time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was, ok := w.all[seq]
+	return ok && was.Equal(at)
+}
+
+func (w *written) len() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.all)
+}
+
+// acknowledged removes messages.
+func (w *written) acknowledged(seqs []uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, seq := range seqs {
+		delete(w.all, seq)
+	}
 }
 
 // writtenMessage is a message, and how much of the output is taken once the reader has it.
@@ -51,9 +89,9 @@ type writtenMessage struct {
 	end int64
 }
 
-func newAcknowledger(ctx context.Context, c *Client, out Sink, failed func()) *acknowledger {
+func newAcknowledger(ctx context.Context, c *Client, out Sink, open *written, failed func()) *acknowledger {
 	a := &acknowledger{
-		client: c, out: out, failed: failed,
+		client: c, out: out, open: open, failed: failed,
 		more: make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan error, 1),
 	}
 	go func() { a.done <- a.run(ctx) }()
@@ -116,8 +154,9 @@ func (a *acknowledger) taken() (seqs []uint64, left int, gone bool) {
 	return seqs, len(a.written), gone
 }
 
-// add notes a message of which the last byte is number end of the output.
-func (a *acknowledger) add(seq uint64, end int64) {
+// add notes a message of which the last byte is at most number end of the output.
+func (a *acknowledger) add(seq uint64, at time.Time, end int64) {
+	a.open.add(seq, at)
 	a.next = append(a.next, writtenMessage{seq, end})
 }
 
@@ -137,7 +176,7 @@ func (a *acknowledger) flushed() {
 }
 
 // end waits until the reader has taken everything and the node has acknowledged it, or until
-// the reader or the command has ended, and not at all if the output is broken. Call it once, when
+// the reader or the command has ended, and not at all if broken is set. Call it once, when
 // nothing more is written.
 func (a *acknowledger) end(ctx context.Context, broken bool) error {
 	a.broken = broken
@@ -164,5 +203,6 @@ func (a *acknowledger) post(ctx context.Context, seqs []uint64) error {
 	if err != nil {
 		return notAcknowledged(err)
 	}
+	a.open.acknowledged(seqs)
 	return res.Body.Close()
 }

@@ -180,6 +180,9 @@ func refusal(res *http.Response) error {
 	return failure.New(e.Error.Code, e.Error.Hint, "%s", e.Error.Message)
 }
 
+// notPermitted is the kind of the failure for a node of another user.
+const notPermitted = "not_permitted"
+
 // unreachable returns the failure for a node that could not be reached.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	switch {
@@ -188,7 +191,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, fs.ErrPermission):
-		return failure.Unreachable("not_permitted", "run gamelan as its owner", "the node in %s belongs to another user", c.dir.Path).Because(err)
+		return failure.Unreachable(notPermitted, "run gamelan as its owner", "the node in %s belongs to another user", c.dir.Path).Because(err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return c.notRunning(err)
 	}

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -30,34 +33,149 @@ type Sink interface {
 	End()
 }
 
+// NodeAway are the functions that are called while the node of a listening client is away.
+// Over may be called from another goroutine.
+type NodeAway struct {
+	Begin func() // the node went away; called once for each absence
+	Over  func() // it is back
+}
+
 // Listen writes messages to out and acknowledges those that its reader takes: count of them,
 // or, if count is 0, until ctx ends. With all it copies all messages and acknowledges none.
+// When the node goes away later, Listen waits for it and goes on: what was written, but not
+// acknowledged, is then acknowledged and not written again.
 // The error is syscall.EPIPE if the reader has ended. The node has then the messages back
 // that the reader has not taken.
-func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink) error {
-	name := rand.Text()
-	q := url.Values{"count": {strconv.Itoa(count)}, "all": {strconv.FormatBool(all)}, "name": {name}}
-	res, err := c.get(ctx, "/v1/messages?"+q.Encode())
-	if err != nil {
-		return err
+func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink, away NodeAway) error {
+	l := &listener{client: c, count: count, all: all, out: out, open: newWritten(), back: func() {}}
+	res, err := l.request(ctx)
+	for isAway := false; err == nil; {
+		back := newReturn(isAway, away.Over)
+		l.back = back.say
+		err = l.copy(ctx, res)
+		isAway = back.stop()
+		if !l.lost(ctx, err) {
+			return err
+		}
+		if !isAway {
+			away.Begin()
+			isAway = true
+		}
+		res, err = l.await(ctx)
 	}
+	return err
+}
+
+// backAfter is how long a connection to a node that was away must last until the node counts
+// as back: one that stops still answers.
+const backAfter = time.Second
+
+// nodeAgain is the pause between two tries to connect to a node that is away.
+const nodeAgain = 200 * time.Millisecond
+
+// nodeReturn tells once that a node is back.
+type nodeReturn struct {
+	say   func()
+	said  atomic.Bool
+	timer *time.Timer
+}
+
+// newReturn calls over after backAfter, or at the first call of say, if the node was away.
+func newReturn(isAway bool, over func()) *nodeReturn {
+	r := &nodeReturn{say: func() {}}
+	if isAway {
+		r.say = sync.OnceFunc(func() { over(); r.said.Store(true) })
+		r.timer = time.AfterFunc(backAfter, r.say)
+	}
+	return r
+}
+
+// stop reports whether the node is still away. Nothing is told afterwards.
+func (r *nodeReturn) stop() (isAway bool) {
+	if r.timer == nil {
+		return false
+	}
+	if !r.timer.Stop() {
+		r.say() // waits for the timer's call
+	}
+	return !r.said.Load()
+}
+
+// listener writes the messages of one node after another, of the same data directory.
+type listener struct {
+	client *Client
+	count  int
+	all    bool
+	out    Sink
+	open   *written
+	back   func() // a message has come
+
+	n      int       // messages written
+	copied uint64    // with all: number of the last one
+	at     time.Time // with all: arrival of the last one
+	name   string    // of the listener, of one request
+}
+
+// request asks for the messages that are left of the count.
+func (l *listener) request(ctx context.Context) (*http.Response, error) {
+	l.name = rand.Text()
+	most := 0
+	if l.count > 0 && (!l.all || l.n == 0) { // messages without an acknowledgement come again
+		most = l.count - l.n + l.open.len()
+	}
+	q := url.Values{"count": {strconv.Itoa(most)}, "all": {strconv.FormatBool(l.all)}, "name": {l.name}}
+	return l.client.get(ctx, "/v1/messages?"+q.Encode())
+}
+
+// await returns the answer of a node that was away, once it is back.
+func (l *listener) await(ctx context.Context) (*http.Response, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(nodeAgain):
+		}
+		if res, err := l.request(ctx); err == nil || !isGone(err) {
+			return res, err
+		}
+	}
+}
+
+// isGone reports whether a request has failed because there is no node, or none that answers.
+func isGone(err error) bool {
+	f, ok := errors.AsType[*failure.Error](err)
+	if ok && f.Kind == unacknowledged {
+		return isGone(f.Unwrap())
+	}
+	return ok && (f.Code == failure.ExitUnreachable && f.Kind != notPermitted || f.Kind == inspect.CodeStopping)
+}
+
+// lost reports whether the rest of the messages is to come from the node when it is back.
+func (l *listener) lost(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && isGone(err) && (l.count == 0 || l.n < l.count)
+}
+
+// copy writes the messages of an answer and acknowledges them.
+func (l *listener) copy(ctx context.Context, res *http.Response) error {
 	defer res.Body.Close()
 	var acks *acknowledger
-	if !all {
-		acks = newAcknowledger(ctx, c, out, func() { res.Body.Close() })
+	if !l.all {
+		acks = newAcknowledger(ctx, l.client, l.out, l.open, func() { res.Body.Close() })
 	}
-	err = copyMessages(res.Body, count, out, acks)
+	err := l.copyMessages(res.Body, acks)
 	if acks != nil { // also for messages written before an error
 		if err == nil {
-			out.End()
+			l.out.End()
 		}
 		_, broken := errors.AsType[*ownError](err)
-		if err = errors.Join(err, acks.end(ctx, broken)); err != nil {
+		_, refused := errors.AsType[*failure.Error](err)
+		gone := err != nil && !refused && ctx.Err() == nil
+		if err = errors.Join(err, acks.end(ctx, broken || gone)); err != nil {
 			res.Body.Close()
-			c.handBack(ctx, name)
+			l.client.handBack(ctx, l.name)
 		}
 	}
-	return c.streamed(ctx, err, true)
+	return l.client.streamed(ctx, err, true)
 }
 
 // streamed returns the failure of a stream that ended with err. ended says that its last
@@ -93,24 +211,28 @@ func (c *Client) handBack(ctx context.Context, name string) {
 	}
 }
 
-// copyMessages writes up to count messages of r to out, and passes those that are flushed to
-// acks, which may be nil.
-func copyMessages(r io.Reader, count int, out Sink, acks *acknowledger) error {
-	n, unflushed := 0, 0
+// copyMessages writes the messages of r, and passes those that are flushed to acks, which may
+// be nil.
+func (l *listener) copyMessages(r io.Reader, acks *acknowledger) error {
+	unflushed := 0
 	err := readObjects(r, func(m heardMessage, more bool) error {
 		if m.err != nil {
 			return failure.New(m.err.Code, m.err.Hint, "%s", m.err.Message)
 		}
-		n++
-		last := n == count
-		if err := out.Write(&m.Message); err != nil {
-			return &ownError{err}
+		l.back()
+		if !l.again(&m.Message) {
+			l.n++
+			if err := l.out.Write(&m.Message); err != nil {
+				return &ownError{err}
+			}
+			l.copied, l.at = m.Seq, m.At
 		}
+		last := l.n == l.count
 		if acks != nil {
-			acks.add(m.Seq, out.Written())
+			acks.add(m.Seq, m.At, l.out.Written())
 		}
 		if unflushed++; last || !more || unflushed == ackEvery {
-			if err := out.Flush(); err != nil {
+			if err := l.out.Flush(); err != nil {
 				return &ownError{err}
 			}
 			unflushed = 0
@@ -132,10 +254,22 @@ func copyMessages(r io.Reader, count int, out Sink, acks *acknowledger) error {
 	return err
 }
 
+// again reports whether a message was written already, and has come from the node again after
+// that was away.
+func (l *listener) again(m *models.Message) bool {
+	if l.all {
+		return m.Seq <= l.copied && !m.At.After(l.at)
+	}
+	return l.open.has(m.Seq, m.At)
+}
+
+// unacknowledged is the kind of the failure of notAcknowledged.
+const unacknowledged = "not_acknowledged"
+
 // notAcknowledged returns the failure for written messages that could not be
 // acknowledged.
 func notAcknowledged(err error) error {
-	return failure.New("not_acknowledged", "they come again with the next gamelan listen", "the last messages were written, but not acknowledged").Because(err)
+	return failure.New(unacknowledged, "they come again with the next gamelan listen", "the last messages were written, but not acknowledged").Because(err)
 }
 
 // heardMessage is a line of the answer: a message, or the error that ends the stream.
