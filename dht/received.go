@@ -29,6 +29,9 @@ type Received struct {
 	// Stored says that Peer had kept the message for this node and sent it on request,
 	// maybe long after it was written. From is proven all the same (spec: dht 8.5).
 	Stored bool
+	// Expires is when nodes stop relaying the message, in Unix seconds by its author's clock;
+	// 0 means never. Nodes set it [DefaultExpires] after they send (spec: dht 2.2).
+	Expires uint64
 
 	Credit Credit // for the library alone
 }

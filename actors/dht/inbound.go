@@ -285,7 +285,7 @@ func toHandler(f Frame, m *dht.Incoming, d *dht.Domain, credit dht.Credit) dht.R
 	h := &m.Envelope.Header
 	return dht.Received{
 		From: m.Origin, Peer: f.Peer, Conn: f.Conn, Destination: h.Destination.Key, Encrypted: h.Encrypted(),
-		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Stored: m.Stored, Credit: credit,
+		Tag: h.Tag, Type: d.Type, Body: d.Body, Copies: m.Copies, Stored: m.Stored, Expires: h.Expires, Credit: credit,
 	}
 }
 

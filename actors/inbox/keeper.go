@@ -180,7 +180,7 @@ func (k *keeper) Receive(c actor.Context) {
 func fromDHT(m *dht.Received) *Message {
 	return &Message{
 		From: m.From, Peer: m.Peer, Body: m.Body,
-		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored},
+		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored, Expires: m.Expires},
 	}
 }
 

@@ -28,6 +28,7 @@ type DHT struct {
 	Tag         uint64
 	Copies      uint32 // how many copies have come, including this one
 	Stored      bool   // another node had stored it while this one was away
+	Expires     uint64 // when nodes stop relaying it, Unix seconds by its author's clock; 0: never
 }
 
 // A record consists of the flags, the time, the peer, the fields that the flags announce,
@@ -38,6 +39,7 @@ const (
 	flagEncrypted
 	flagDestination
 	flagStored
+	flagExpires
 	flagsKnown = 1<<iota - 1
 )
 
@@ -59,6 +61,9 @@ func appendRecord(b []byte, m *Message) []byte {
 		if m.DHT.Stored {
 			flags |= flagStored
 		}
+		if m.DHT.Expires != 0 {
+			flags |= flagExpires
+		}
 		if !m.DHT.Destination.IsZero() {
 			flags |= flagDestination
 		}
@@ -73,6 +78,9 @@ func appendRecord(b []byte, m *Message) []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(d.Type))
 		b = binary.BigEndian.AppendUint64(b, d.Tag)
 		b = binary.BigEndian.AppendUint32(b, d.Copies)
+		if d.Expires != 0 {
+			b = binary.BigEndian.AppendUint64(b, d.Expires)
+		}
 		if !d.Destination.IsZero() {
 			b = append(b, d.Destination[:]...)
 		}
@@ -130,10 +138,17 @@ func decodeRecord(b []byte) (m Message, err error) {
 			Type: int32(binary.BigEndian.Uint32(b)), Tag: binary.BigEndian.Uint64(b[4:]), Copies: binary.BigEndian.Uint32(b[12:]),
 			Encrypted: flags&flagEncrypted != 0, Stored: flags&flagStored != 0,
 		}
-		if b = b[16:]; flags&flagDestination != 0 {
+		b = b[16:]
+		if flags&flagExpires != 0 {
+			if len(b) < 8 {
+				return Message{}, errRecord
+			}
+			m.DHT.Expires, b = binary.BigEndian.Uint64(b), b[8:]
+		}
+		if flags&flagDestination != 0 {
 			m.DHT.Destination = key()
 		}
-	case flags&(flagEncrypted|flagDestination|flagStored) != 0:
+	case flags&(flagEncrypted|flagDestination|flagStored|flagExpires) != 0:
 		err = errRecord
 	}
 	if err != nil {

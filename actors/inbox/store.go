@@ -17,7 +17,8 @@ import (
 //
 //   - 1: the messages, and the number below which all numbers may be in use.
 //   - 2: whether another node had stored a message.
-const Schema = 2
+//   - 3: when a message over the DHT expires.
+const Schema = 3
 
 // ErrNewer reports records of a newer release.
 var ErrNewer = errors.New("inbox: written by a newer release; run that one, or start with another data directory")

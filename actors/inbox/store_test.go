@@ -414,6 +414,7 @@ func TestRecords(t *testing.T) {
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte{}},
 		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Type: -5, Tag: 1 << 63, Copies: 7}},
 		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Copies: 1, Stored: true}},
+		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Copies: 1, Expires: 1 << 40, Destination: identity.PublicKey{7}}},
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("far"), DHT: &DHT{Type: 1225, Encrypted: true, Destination: identity.PublicKey{7}, Copies: 1}},
 	} {
 		b := appendRecord(nil, &m)

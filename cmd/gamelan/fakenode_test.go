@@ -319,8 +319,8 @@ func (fakeInbox) Listen(ctx context.Context, _ inspect.Listening) iter.Seq2[mode
 			}
 		}
 		for i, d := range []models.DHTMessage{
-			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 1225, Encrypted: true, Copies: 1},
-			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 225, Tag: "00c0ffee00000009", Copies: 2},
+			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 1225, Encrypted: true, Copies: 1, SentAt: fakeTime.Add(-time.Minute)},
+			{Origin: "9c01d2e4a1b2c3d4e5f6a7b8c9", Type: 225, Tag: "00c0ffee00000009", Copies: 2, SentAt: fakeTime.Add(-24 * time.Hour)},
 			{Type: 1225, Copies: 1},
 		} {
 			m := models.Message{Seq: uint64(i + 4), At: fakeTime, Peer: fakePeer, Body: []byte("far"), DHT: &d}

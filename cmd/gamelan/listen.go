@@ -36,7 +36,9 @@ func (*listenCmd) Help() string {
 		"These are about 2 MiB for each peer and protocol.\n\n"+
 		"When the node goes away, listen says so, waits for it, and goes on where it was. It shows no message again that it has shown. Ctrl-C ends it.\n\n"+
 		"A signed or encrypted message over the DHT is shown with its author, proven by the signature. Any other one is shown with the peer from which it came, "+
-		"which need not be the author. A message over the DHT also shows its type: text, or the number of one of the setting dht.types.", render.Bytes(outlet.Late), inbox.HandTimeout)
+		"which need not be the author. Both have their name, or the beginning of their key.\n\n"+
+		"A message over the DHT also shows its type: text, or the number of one of the setting dht.types. "+
+		"It shows when it was sent, too, by its author's clock: three hours before it expires, as nodes have it.", render.Bytes(outlet.Late), inbox.HandTimeout)
 }
 
 func (c *listenCmd) Run(a *app) error {

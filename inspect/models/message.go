@@ -32,6 +32,10 @@ type DHTMessage struct {
 	Tag         string `json:"tag"`                   // 16 hexadecimal digits
 	Copies      uint32 `json:"copies"`                // how often it has come, this time included
 	Stored      bool   `json:"stored,omitempty"`      // another node had stored it for this one, which had been away
+
+	// SentAt is the time of sending, by the author's clock, as far as it follows from when the
+	// message expires. It is zero if that does not tell it.
+	SentAt time.Time `json:"sent_at,omitzero"`
 }
 
 // messageJSON is the form of Message on the wire: the body is text when it is

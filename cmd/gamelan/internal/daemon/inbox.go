@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -37,7 +39,13 @@ func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq
 
 // acknowledge returns the API's function that acknowledges messages.
 func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error {
-	return func(ctx context.Context, seqs []uint64) error { return n.Inbox().Ack(ctx, seqs...) }
+	return func(ctx context.Context, seqs []uint64) error {
+		err := n.Inbox().Ack(ctx, seqs...)
+		if errors.Is(err, inbox.ErrClosed) {
+			return &inspect.Error{Code: inspect.CodeStopping, Message: "the node is stopping", Hint: "what is not acknowledged comes again"}
+		}
+		return err
+	}
 }
 
 // shown returns a message in the form of the API.
@@ -47,7 +55,7 @@ func shown(m *inbox.Message) models.Message {
 		v.From = m.From.String()
 	}
 	if d := m.DHT; d != nil {
-		v.DHT = &models.DHTMessage{Type: d.Type, Encrypted: d.Encrypted, Tag: api.Tag(d.Tag), Copies: d.Copies, Stored: d.Stored}
+		v.DHT = &models.DHTMessage{Type: d.Type, Encrypted: d.Encrypted, Tag: api.Tag(d.Tag), Copies: d.Copies, Stored: d.Stored, SentAt: sentAt(d.Expires, m.At)}
 		if !m.From.IsZero() {
 			v.DHT.Origin = m.From.NodeID().String()
 		}
@@ -56,6 +64,20 @@ func shown(m *inbox.Message) models.Message {
 		}
 	}
 	return v
+}
+
+// sentClock is how far the clock of an author may be ahead for its time of sending to be shown.
+const sentClock = time.Minute
+
+// sentAt returns when a message was sent that expires at a time and has arrived at another one:
+// nodes let messages expire dht.DefaultExpires after sending. It returns the zero time if the
+// message would have been sent after its arrival: it was given more time than that.
+func sentAt(expires uint64, arrived time.Time) time.Time {
+	lead := uint64(dht.DefaultExpires / time.Second)
+	if expires <= lead || expires > uint64(arrived.Add(dht.DefaultExpires+sentClock).Unix()) {
+		return time.Time{}
+	}
+	return time.Unix(int64(expires-lead), 0)
 }
 
 // lastWords tells the operator, at the end of the node, about messages that are left in the

@@ -46,8 +46,23 @@ func Received(o *Output, w io.Writer, m *models.Message, form Form) error {
 		_, err := w.Write(m.Body)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s  %s  %s\n", m.At.Local().Format(time.DateTime), originText(o, m), bodyText(m.Body))
+	_, err := fmt.Fprintf(w, "%s  %s  %s\n", timesText(m), originText(o, m), bodyText(m.Body))
 	return err
+}
+
+// timesText returns the time of arrival, and that of sending if it is known.
+func timesText(m *models.Message) string {
+	at := m.At.Local()
+	text := at.Format(time.DateTime)
+	if m.DHT == nil || m.DHT.SentAt.IsZero() {
+		return text
+	}
+	sent := m.DHT.SentAt.Local()
+	form := time.DateTime
+	if sent.Format(time.DateOnly) == at.Format(time.DateOnly) {
+		form = time.TimeOnly
+	}
+	return text + ", sent " + sent.Format(form)
 }
 
 // originText returns the origin of a message. The connection proves the peer of a plain
