@@ -512,7 +512,7 @@ func TestDHTReceived(t *testing.T) {
 		}
 		m := all[0].(dht.Received)
 		m.Credit = nil
-		want := dht.Received{From: signer, Peer: s.source.NodeID(), Conn: 7, Tag: 9, Type: ourType, Body: []byte("hello"), Copies: 1}
+		want := dht.Received{From: signer, Peer: s.source.NodeID(), Conn: 7, Tag: 9, Type: ourType, Body: []byte("hello"), Copies: 1, Expires: e.Header.Expires}
 		if !bytes.Equal(m.Body, want.Body) || fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) {
 			t.Errorf("got %+v, want %+v", m, want)
 		}

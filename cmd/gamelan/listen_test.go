@@ -123,7 +123,7 @@ func TestListenAgain(t *testing.T) {
 			box.add(1, 2, 3)
 			ctx, end := context.WithCancel(t.Context())
 			defer end()
-			out, said, ended := &lineSink{more: make(chan struct{})}, make(chan string, 10), make(chan error, 1)
+			out, said, ended := &lineSink{more: make(chan struct{}, 100)}, make(chan string, 10), make(chan error, 1)
 			go func() {
 				ended <- client.New(d).Listen(ctx, x.count, x.all, out, client.NodeAway{Begin: func() { said <- "away" }, Over: func() { said <- "back" }})
 			}()
