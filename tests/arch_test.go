@@ -90,7 +90,7 @@ var confined = map[string][]string{
 	"github.com/hashicorp/yamux":                    {"transport/mux"},
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
-	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/more", "protocol/rpc", "dht/wire", "dht/kad/wire/v1", "cmd/protoc-gen-gamelan", "examples", "tests"},
+	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/more", "protocol/reach", "protocol/rpc", "dht/wire", "dht/kad/wire/v1", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire", "dht/kad", "actors/kad/keep"},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},
 	"golang.org/x/term":                             {"cmd"},
