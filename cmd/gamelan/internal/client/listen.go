@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"sync"
@@ -48,11 +47,11 @@ type NodeAway struct {
 // that the reader has not taken.
 func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink, away NodeAway) error {
 	l := &listener{client: c, count: count, all: all, out: out, open: newWritten(), back: func() {}}
-	res, err := l.request(ctx)
+	answer, err := l.request(ctx)
 	for isAway := false; err == nil; {
 		back := newReturn(isAway, away.Over)
 		l.back = back.say
-		err = l.copy(ctx, res)
+		err = l.copy(ctx, answer)
 		isAway = back.stop()
 		if !l.lost(ctx, err) {
 			return err
@@ -61,7 +60,7 @@ func (c *Client) Listen(ctx context.Context, count int, all bool, out Sink, away
 			away.Begin()
 			isAway = true
 		}
-		res, err = l.await(ctx)
+		answer, err = l.await(ctx)
 	}
 	return err
 }
@@ -116,27 +115,31 @@ type listener struct {
 	name   string    // of the listener, of one request
 }
 
-// request asks for the messages that are left of the count.
-func (l *listener) request(ctx context.Context) (*http.Response, error) {
+// request asks for the messages that are left of the count, and returns the body of the answer.
+func (l *listener) request(ctx context.Context) (io.ReadCloser, error) {
 	l.name = rand.Text()
 	most := 0
 	if l.count > 0 && (!l.all || l.n == 0) { // messages without an acknowledgement come again
 		most = l.count - l.n + l.open.len()
 	}
 	q := url.Values{"count": {strconv.Itoa(most)}, "all": {strconv.FormatBool(l.all)}, "name": {l.name}}
-	return l.client.get(ctx, "/v1/messages?"+q.Encode())
+	res, err := l.client.get(ctx, "/v1/messages?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
 }
 
 // await returns the answer of a node that was away, once it is back.
-func (l *listener) await(ctx context.Context) (*http.Response, error) {
+func (l *listener) await(ctx context.Context) (io.ReadCloser, error) {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(nodeAgain):
 		}
-		if res, err := l.request(ctx); err == nil || !isGone(err) {
-			return res, err
+		if answer, err := l.request(ctx); err == nil || !isGone(err) {
+			return answer, err
 		}
 	}
 }
@@ -156,13 +159,13 @@ func (l *listener) lost(ctx context.Context, err error) bool {
 }
 
 // copy writes the messages of an answer and acknowledges them.
-func (l *listener) copy(ctx context.Context, res *http.Response) error {
-	defer res.Body.Close()
+func (l *listener) copy(ctx context.Context, answer io.ReadCloser) error {
+	defer answer.Close()
 	var acks *acknowledger
 	if !l.all {
-		acks = newAcknowledger(ctx, l.client, l.out, l.open, func() { res.Body.Close() })
+		acks = newAcknowledger(ctx, l.client, l.out, l.open, func() { answer.Close() })
 	}
-	err := l.copyMessages(res.Body, acks)
+	err := l.copyMessages(answer, acks)
 	if acks != nil { // also for messages written before an error
 		if err == nil {
 			l.out.End()
@@ -171,7 +174,7 @@ func (l *listener) copy(ctx context.Context, res *http.Response) error {
 		_, refused := errors.AsType[*failure.Error](err)
 		gone := err != nil && !refused && ctx.Err() == nil
 		if err = errors.Join(err, acks.end(ctx, broken || gone)); err != nil {
-			res.Body.Close()
+			answer.Close()
 			l.client.handBack(ctx, l.name)
 		}
 	}
