@@ -55,7 +55,12 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 		return s, false
 	}
 	s.Interfaces = transport.Interfaces
-	s.Judge = !b.Reach.Off && (!b.onlyLoopback() || b.seedElsewhere() != nil)
+	s.Judge = !b.Reach.Off && (!b.onlyLoopback() || b.anyPort && b.seedElsewhere() != nil)
+	s.Private = b.profile.TestAddresses
+	s.Most = b.profile.Limits.Addresses
+	if b.onion != nil {
+		s.Most-- // for its address
+	}
 	s.DialBack = !b.Reach.NoDialBack
 	s.Claimed = n.Addresses
 	s.Ports = b.ports
@@ -82,7 +87,9 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 func (b *builder) ports() (list []uint16) {
 	addrs := slices.Clone(b.public)
 	for _, l := range b.bound {
-		addrs = append(addrs, l.Where())
+		if address.Beyond(l.Where()) {
+			addrs = append(addrs, l.Where())
+		}
 	}
 	for _, a := range addrs {
 		text, err := a.ValueForProtocol(ma.P_TCP)

@@ -38,13 +38,22 @@ func reachWarnings(n *Node) []string {
 		return nil
 	}
 	var refused *Reachability
+	unknown := false
 	for _, r := range n.Reachability() {
+		told := slices.ContainsFunc(own, transport.FromAddrPort(r.Addr).Equal)
+		beyond := n.trunk.Profile().TestAddresses || address.Public(r.Addr.Addr()) == nil
 		switch {
-		case r.Verdict == reach.Reachable && (n.trunk.Profile().TestAddresses || address.Public(r.Addr.Addr()) == nil):
+		case !told && !r.Ours || !beyond:
+		case r.Verdict == reach.Reachable:
 			return nil
 		case r.Verdict == reach.Unreachable:
 			refused = &r
+		default:
+			unknown = true
 		}
+	}
+	if unknown && refused != nil {
+		return nil // the other address may do
 	}
 	switch {
 	case refused != nil:

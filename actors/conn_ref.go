@@ -49,6 +49,7 @@ type liveConn struct {
 	session atomic.Pointer[mux.Session]   // set when the conn actor starts, nil after the end; nobody writes on it
 	calls   atomic.Int32                  // RPC calls under way, of both sides
 	retired atomic.Bool                   // another connection has taken its place
+	lists   atomic.Int32                  // see TakeList
 	useful  atomic.Bool                   // see Useful
 	used    atomic.Bool                   // see TakeUse
 	asked   *atomic.Bool                  // see Asked; shared with the connections whose place this one has taken
@@ -201,6 +202,16 @@ func (r *ConnRef) SetListed(list []protocol.ID) {
 	if r.live != nil {
 		r.live.listed.Store(&list)
 	}
+}
+
+// TakeList counts a list of protocols that the peer sends, unless there were so many already. Only
+// one actor may call it.
+func (r *ConnRef) TakeList(most int) bool {
+	if r.live == nil || int(r.live.lists.Load()) >= most {
+		return false
+	}
+	r.live.lists.Add(1)
+	return true
 }
 
 // Accepts reports whether the peer lists the protocol: see Listed.

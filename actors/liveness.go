@@ -156,17 +156,19 @@ func (p *probes) used() int {
 	return p.taken
 }
 
-// expect awaits a token, which admits one session.
-func (p *probes) expect(token string, now, until time.Time) {
+// expect awaits a token, which admits one session. It returns false if too many are awaited.
+func (p *probes) expect(token string, now, until time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.prune(now)
 	if p.tokens == nil {
 		p.tokens = make(map[string]time.Time)
 	}
-	if len(p.tokens) < maxTokens {
-		p.tokens[token] = until
+	if len(p.tokens) >= maxTokens {
+		return false
 	}
+	p.tokens[token] = until
+	return true
 }
 
 // redeem removes a token and reports whether it was awaited.

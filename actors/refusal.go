@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/protocol/more"
+	"github.com/gamelan-p2p/gamelan/protocol/reach"
 )
 
 // The profile's messaging protocol carries messages of the DHT on most nodes, and plain
@@ -55,7 +56,7 @@ func (e *env) marked(m identify.Message, list []protocol.ID) []protocol.ID {
 // other protocol may use it.
 func (e *env) reserved(id protocol.ID) bool {
 	switch id {
-	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID:
+	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID, reach.ID:
 		return true
 	}
 	return false

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/more"
+	"github.com/gamelan-p2p/gamelan/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -98,9 +99,9 @@ func (e *env) use(peer identity.NodeID, conn uint64) {
 // substreamsOfUse reports whether a substream of a protocol makes its connection useful by
 // being opened. A substream of messages, or for a child of services such as rpc, does not:
 // there only a message or a call counts. Nor does one that this node opens to read a list of
-// peers, or to send a list of protocols.
+// peers, or to send a list of protocols, nor one by which nodes find out whether they can be reached.
 func (e *env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
-	if id == protocol.PeersID || id == more.ID {
+	if id == protocol.PeersID || id == more.ID || id == reach.ID {
 		return false
 	}
 	for _, m := range e.messagings() {

@@ -37,6 +37,9 @@ const most = more.MaxProtocols - 2
 // ProtocolsChanged is published when the node accepts other protocols: see [Trunk.Listed].
 type ProtocolsChanged struct{}
 
+// ClaimChanged is published when the node has been given addresses to tell others: see [Trunk.Claim].
+type ClaimChanged struct{}
+
 // ServicesStarted is published each time services has started. The protocol table then has
 // only the DHT's messaging protocol, if the node runs the DHT; other actors have to add
 // their protocols again.
@@ -189,10 +192,11 @@ func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
 	}
 	m.Protocols = s.env.marked(m, s.order)
 	s.env.Local.Open(m)
+	supervisor.Publish(c, ClaimChanged{})
 	return nil
 }
 
-// newIdentity makes an identity message with these addresses, without protocols. It
+// newIdentity makes an identity message with these addresses, and the protocols of a node that starts. It
 // signs a new claim only if the signed data has changed.
 func (e *env) newIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
 	raw := make([][]byte, len(addrs))

@@ -193,19 +193,23 @@ func (t Trunk) OpenSubstream(on *ConnRef, token uint64, reply *actor.PID, ids ..
 }
 
 // ExpectProbe awaits a token in the first line of a liveness check, until a time of Now. It admits
-// that check, from whatever host it comes. [ProbeSeen] tells that it has come.
-func (t Trunk) ExpectProbe(token string, until time.Time) {
-	t.env.probes.expect(token, t.env.Now(), until)
+// that check, from whatever host it comes. [ProbeSeen] tells that it has come. It returns false if
+// too many are awaited.
+func (t Trunk) ExpectProbe(token string, until time.Time) bool {
+	return t.env.probes.expect(token, t.env.Now(), until)
 }
 
-// DialRaw connects to an address without a handshake, if the node may dial it at all.
+// MayDial reports whether the node may dial an IP address for a peer.
+func (t Trunk) MayDial(to ma.Multiaddr) bool {
+	ip, ok := transport.IP(to)
+	return ok && t.env.transportFor(to) != nil && !address.Excluded(t.env.Excluded, to) && (t.env.Profile.TestAddresses || address.Public(ip) == nil)
+}
+
+// DialRaw connects to an address without a handshake.
 func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
 	via := t.env.transportFor(to)
 	if via == nil {
 		return nil, ErrNoAddress
-	}
-	if ip, ok := transport.IP(to); !ok || address.Excluded(t.env.Excluded, to) || !t.env.Profile.TestAddresses && address.Public(ip) != nil {
-		return nil, ErrExcluded
 	}
 	return via.Dial(ctx, to)
 }

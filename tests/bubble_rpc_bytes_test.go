@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -284,6 +285,7 @@ func takeFor(t *testing.T, n, peer *gamelantest.Node, agent string) {
 	if !ok {
 		t.Fatalf("not connected to node %d", peer.Number)
 	}
+	synctest.Wait() // others have read it
 	ref.UserAgent = agent
 }
 

@@ -34,6 +34,8 @@ type clientActor struct {
 type (
 	// gatewayStarted: a gateway takes requests.
 	gatewayStarted struct{ gate *gate }
+	// gatewaysDue: those that have not started are not waited for.
+	gatewaysDue struct{}
 
 	// happened is an event of one of the client's actors.
 	happened struct{ event Event }
@@ -67,7 +69,14 @@ func (a *clientActor) Receive(c actor.Context) {
 	case *actor.Started:
 		a.start(c)
 	case gatewayStarted:
+		if len(a.started) == 0 {
+			supervisor.After(c, startWithin, gatewaysDue{})
+		}
 		a.started[m.gate] = true
+		if len(a.started) == len(a.x.gates) {
+			a.maintain(c)
+		}
+	case gatewaysDue:
 		a.maintain(c)
 	case happened:
 		a.happened(c, m.event)
@@ -118,10 +127,13 @@ func (a *clientActor) start(c actor.Context) {
 	}
 }
 
-// maintain spawns upkeep once every gateway has started: it asks them at once, and what is asked of
+// startWithin is how long upkeep waits for the other gateways when one has started.
+const startWithin = time.Second
+
+// maintain spawns upkeep, once every gateway has started: it asks them at once, and what is asked of
 // an actor that does not exist yet counts as lost.
 func (a *clientActor) maintain(c actor.Context) {
-	if a.upkeep || len(a.started) < len(a.x.gates) || a.finishing != nil {
+	if a.upkeep || a.finishing != nil {
 		return
 	}
 	a.upkeep = true

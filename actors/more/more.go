@@ -20,6 +20,8 @@ const (
 	limit = 10 * time.Second // to write or read a list
 	// settle is how long changes of the list are gathered.
 	settle = 2 * time.Second
+	// afterFailure is the pause before the only other try.
+	afterFailure = 5 * time.Second
 	// A connection may bring heardAtOnce lists, and one more each second.
 	heardAtOnce = 10
 )
@@ -51,20 +53,22 @@ type exchange struct {
 type link struct {
 	ref     *actors.ConnRef
 	told    []protocol.ID // what the peer knows, or is being told
+	before  []protocol.ID // what it knew
 	telling bool
-	heard   int // lists
+	again   bool // a try has failed, and one more is due or was made
 }
 
 type (
 	settled  struct{}
+	retell   struct{ conn uint64 }
 	tellKey  struct{ conn uint64 }
-	hearKey  struct{ from actors.Origin }
+	hearKey  struct{ with *actors.ConnRef }
 	done     struct{}
 	received []protocol.ID
 )
 
 // Source names the peer to which a panic is charged.
-func (k hearKey) Source() any { return k.from }
+func (k hearKey) Source() any { return actors.Origin{Peer: k.with.Peer, Conn: k.with.ID} }
 
 func (x *exchange) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -90,6 +94,10 @@ func (x *exchange) Receive(c actor.Context) {
 			x.settles = true
 			supervisor.After(c, settle, settled{})
 		}
+	case retell:
+		if l := x.links[m.conn]; l != nil {
+			x.tell(c, l)
+		}
 	case settled:
 		x.settles = false
 		for _, l := range x.links {
@@ -103,8 +111,7 @@ func (x *exchange) Receive(c actor.Context) {
 		}
 	case actors.SubstreamFailed:
 		if l := x.asked(m.Token); l != nil {
-			supervisor.Log(c).Debug("protocols not told", "peer", l.ref.Peer, "err", m.Err)
-			l.telling = false // the next change tries again
+			x.failed(c, l, m.Err)
 		}
 	case supervisor.Done[done]:
 		x.wrote(c, m)
@@ -151,7 +158,7 @@ func (x *exchange) tell(c actor.Context, l *link) {
 	if l.telling || l.ref.Retired() || slices.Equal(list, l.told) {
 		return
 	}
-	l.told, l.telling = list, true
+	l.before, l.told, l.telling = l.told, list, true
 	token := x.trunk.NewID()
 	x.tokens[token] = l
 	x.trunk.OpenSubstream(l.ref, token, c.Self(), wire.ID)
@@ -185,29 +192,37 @@ func (x *exchange) wrote(c actor.Context, m supervisor.Done[done]) {
 	if l == nil {
 		return
 	}
-	l.telling = false
 	if m.Err != nil {
-		supervisor.Log(c).Debug("protocols not told", "peer", l.ref.Peer, "err", m.Err)
+		x.failed(c, l, m.Err)
 		return
 	}
+	l.telling, l.again = false, false
 	x.tell(c, l) // it may have changed meanwhile
 }
 
-// hear reads a list of a peer.
+// failed has a list told once more, as the peer's services may have been starting.
+func (x *exchange) failed(c actor.Context, l *link, err error) {
+	supervisor.Log(c).Debug("protocols not told", "peer", l.ref.Peer, "err", err)
+	l.told, l.telling = l.before, false
+	if !l.again {
+		l.again = true
+		supervisor.After(c, afterFailure, retell{l.ref.ID})
+	}
+}
+
+// hear reads a list of a peer, also on a connection that is not announced yet.
 func (x *exchange) hear(c actor.Context, m actors.SubstreamOpened) {
-	l := x.links[m.Conn.ID]
 	now := supervisor.Now(c)
-	if l == nil || l.heard >= heardAtOnce+int(now.Sub(m.Conn.Since)/time.Second) {
+	if !m.Conn.Ours() || !m.Conn.TakeList(heardAtOnce+int(now.Sub(m.Conn.Since)/time.Second)) {
 		m.Discard()
 		return
 	}
-	l.heard++
 	stream, ok := m.Stream.Take()
 	if !ok {
 		return
 	}
 	until := now.Add(limit)
-	supervisor.Do(c, hearKey{actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}}, func(context.Context) (received, error) {
+	supervisor.Do(c, hearKey{m.Conn}, func(context.Context) (received, error) {
 		defer stream.Close()
 		if err := stream.SetDeadline(until); err != nil {
 			return nil, err
@@ -217,16 +232,14 @@ func (x *exchange) hear(c actor.Context, m actors.SubstreamOpened) {
 }
 
 func (x *exchange) listed(c actor.Context, m supervisor.Done[received]) {
-	from := m.Key.(hearKey).from
-	l := x.links[from.Conn]
+	with := m.Key.(hearKey).with
 	switch {
-	case l == nil:
 	case errors.Is(m.Err, protocol.ErrViolation):
-		c.Send(x.trunk.Connectivity(), actors.PeerViolated{Peer: from.Peer, Key: l.ref.Key, Conn: from.Conn, Err: m.Err})
+		c.Send(x.trunk.Connectivity(), actors.PeerViolated{Peer: with.Peer, Key: with.Key, Conn: with.ID, Err: m.Err})
 	case m.Err != nil:
-		supervisor.Log(c).Debug("list of protocols not read", "peer", from.Peer, "err", m.Err)
+		supervisor.Log(c).Debug("list of protocols not read", "peer", with.Peer, "err", m.Err)
 	default:
-		l.ref.SetListed(m.Value)
-		supervisor.Publish(c, actors.PeerListed{Peer: from.Peer, Conn: l.ref})
+		with.SetListed(m.Value)
+		supervisor.Publish(c, actors.PeerListed{Peer: with.Peer, Conn: with})
 	}
 }

@@ -20,7 +20,7 @@ import (
 // judge finds out at which addresses others can reach this node. It asks connected nodes of this
 // library where they see it, and to connect to it there. The machine reach.Judge decides.
 //
-// In: PeerConnected, PeerListed, PeerDisconnected, AddressesChanged, ListenerMoved, ProbeSeen,
+// In: PeerConnected, PeerListed, PeerDisconnected, ClaimChanged, ProbeSeen,
 // SubstreamOpened, SubstreamFailed, networkChanged, results of its tasks. Out: OpenSubstream, event
 // ReachChanged, provenChanged to watch. A restart forgets the verdicts and asks again.
 type judge struct {
@@ -50,20 +50,22 @@ func (j *judge) Receive(c actor.Context) {
 		supervisor.Subscribe[actors.PeerConnected](c)
 		supervisor.Subscribe[actors.PeerListed](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
-		supervisor.Subscribe[actors.AddressesChanged](c)
+		supervisor.Subscribe[actors.ClaimChanged](c)
 		supervisor.Subscribe[actors.ProbeSeen](c)
 		j.look(c)
 		for _, ref := range j.r.trunk.Connections().All() {
 			j.meets(c, ref)
 		}
-	case networkChanged, actors.AddressesChanged:
+	case networkChanged, actors.ClaimChanged:
 		j.look(c)
 	case actors.PeerConnected:
 		j.meets(c, m.Conn)
 	case actors.PeerListed:
 		j.meets(c, m.Conn)
 	case actors.PeerDisconnected:
-		delete(j.met, m.Peer)
+		if j.met[m.Peer] == m.Conn.ID {
+			delete(j.met, m.Peer)
+		}
 		j.do(c, j.machine.Left(now, m.Peer, m.Conn.ID))
 	case actors.ProbeSeen:
 		var token [reach.TokenLen]byte
@@ -87,7 +89,13 @@ func (j *judge) Receive(c actor.Context) {
 
 // look tells the machine what this node has.
 func (j *judge) look(c actor.Context) {
-	j.do(c, j.machine.Set(supervisor.Now(c), j.r.addresses(), literal(j.r.Claimed()), j.r.Ports()))
+	claimed, ports := literal(j.r.Claimed()), j.r.Ports()
+	for _, a := range claimed {
+		if !slices.Contains(ports, a.Port()) {
+			ports = append(ports, a.Port())
+		}
+	}
+	j.do(c, j.machine.Set(supervisor.Now(c), j.r.addresses(), claimed, ports))
 }
 
 // literal returns the addresses with an IP address.
@@ -103,6 +111,10 @@ func literal(addrs []ma.Multiaddr) (list []netip.AddrPort) {
 // meets notes a peer that can help, once on each connection.
 func (j *judge) meets(c actor.Context, with *actors.ConnRef) {
 	at, direct := seen(with)
+	now, ok := j.r.trunk.Connections().Get(with.Peer)
+	if !ok || now.ID != with.ID { // its end is known already, or will be
+		return
+	}
 	if !direct || !with.Accepts(reach.ID) || with.Retired() || j.met[with.Peer] == with.ID {
 		return
 	}
@@ -125,12 +137,13 @@ func (j *judge) do(c actor.Context, a reach.Asks) {
 			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.Refused))
 			continue
 		}
-		j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit))
+		if !j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit)) {
+			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.Refused))
+			continue
+		}
 		j.open(c, with, r)
 	}
-	if a.Changed {
-		j.publish(c)
-	}
+	j.publish(c)
 	if j.wake != nil {
 		j.wake()
 	}

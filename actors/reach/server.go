@@ -32,9 +32,14 @@ const lowestPort = 1024
 // In: ServicesStarted, SubstreamOpened, results of its tasks. Out: AddProtocol, PeerViolated. A
 // restart ends dial-backs under way, and forgets who has asked.
 type server struct {
-	r     *Reach
-	backs reach.Backs
+	r       *Reach
+	backs   reach.Backs
+	reading map[uint64]int // requests that are being read, by connection
+	total   int
 }
+
+// A connection may have maxReading requests that have not arrived, and all together maxReadings.
+const maxReading, maxReadings = 4, 64
 
 type (
 	askRead struct {
@@ -61,6 +66,7 @@ func (k readKey) Source() any { return actors.Origin{Peer: k.with.Peer, Conn: k.
 func (s *server) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
+		s.reading = make(map[uint64]int)
 		supervisor.Subscribe[actors.ServicesStarted](c)
 		s.offer(c)
 	case actors.ServicesStarted:
@@ -87,10 +93,16 @@ func (s *server) offer(c actor.Context) {
 }
 
 func (s *server) read(c actor.Context, m actors.SubstreamOpened) {
+	if s.total >= maxReadings || s.reading[m.Conn.ID] >= maxReading {
+		m.Discard()
+		return
+	}
 	stream, ok := m.Stream.Take()
 	if !ok {
 		return
 	}
+	s.total++
+	s.reading[m.Conn.ID]++
 	until := supervisor.Now(c).Add(answerLimit)
 	supervisor.Do(c, readKey{m.Conn}, func(context.Context) (askRead, error) {
 		err := stream.SetDeadline(until)
@@ -108,6 +120,10 @@ func (s *server) read(c actor.Context, m actors.SubstreamOpened) {
 
 func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 	with := m.Key.(readKey).with
+	s.total--
+	if s.reading[with.ID]--; s.reading[with.ID] == 0 {
+		delete(s.reading, with.ID)
+	}
 	if m.Err != nil {
 		if errors.Is(m.Err, protocol.ErrViolation) {
 			c.Send(s.r.trunk.Connectivity(), actors.PeerViolated{Peer: with.Peer, Key: with.Key, Conn: with.ID, Err: m.Err})
@@ -124,7 +140,7 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 		s.answer(c, stream, reach.Answer{Seen: from})
 	case ask.Port == 0:
 		s.answer(c, stream, reach.Answer{Code: reach.Malformed})
-	case !s.r.DialBack || !from.IsValid() || ask.Port < lowestPort:
+	case !s.r.DialBack || !from.IsValid() || ask.Port < lowestPort || !s.r.trunk.MayDial(transport.FromAddrPort(from)):
 		s.answer(c, stream, reach.Answer{Code: reach.Refused})
 	default:
 		if code := s.backs.Begin(supervisor.Now(c), share.Of(from.Addr())); code != reach.OK {

@@ -29,7 +29,8 @@ type Trunk interface {
 	MoveListener(to netip.Addr, reply *actor.PID)
 	AddressGone(ip netip.Addr)
 	Unplugged(ip netip.Addr)
-	ExpectProbe(token string, until time.Time)
+	ExpectProbe(token string, until time.Time) bool
+	MayDial(to ma.Multiaddr) bool
 	DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error)
 }
 

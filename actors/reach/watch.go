@@ -3,7 +3,6 @@ package reach
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -32,6 +31,10 @@ type Settings struct {
 	Claimed func() []ma.Multiaddr
 	Ports   func() []uint16
 	Trusted func(identity.NodeID) bool
+	// Most is how many addresses others are told, and Private says that those of private networks
+	// may be among them.
+	Most    int
+	Private bool
 	// Judge has the node find out whether others can connect to it, and help others to.
 	Judge bool
 	// DialBack has this node connect to others that ask for it, to see whether they can be reached.
@@ -106,23 +109,23 @@ func (r *Reach) addresses() []netip.Addr {
 	return nil
 }
 
-// own returns the addresses to tell others: those that are proven first.
+// own returns the addresses to tell others. With a public one that is proven, a node of a public
+// network tells no private one (spec: V 3).
 func (r *Reach) own() []ma.Multiaddr {
-	own := r.Own()
-	if len(own) == 0 {
+	list := slices.Clone(r.Own())
+	if len(list) == 0 {
 		return nil
 	}
-	var list []ma.Multiaddr
 	for _, at := range r.provenNow() {
 		if address.Public(at.Addr()) == nil {
 			list = append(list, transport.FromAddrPort(at))
 		}
 	}
-	return address.Claimable(append(list, own...), maxOwn)
+	if !r.Private && slices.ContainsFunc(list, address.External) {
+		list = slices.DeleteFunc(list, func(a ma.Multiaddr) bool { return !address.External(a) })
+	}
+	return address.Claimable(list, r.Most)
 }
-
-// maxOwn is how many addresses a claim holds.
-const maxOwn = 5
 
 // Part returns the actors.
 func (r *Reach) Part() actors.Part {
@@ -151,38 +154,42 @@ type watch struct {
 	r        *Reach
 	setting  []ma.Multiaddr // that services was asked to set
 	next     *supervisor.Timer
+	homing   bool // where to listen is being looked for
 	troubled bool // the system does not tell its addresses; logged
 }
 
 type (
 	lookTick struct{}
-	looked   struct {
-		present []reach.Interface
-		home    netip.Addr // where to listen; not valid: as before
-	}
+	looked   struct{ present []reach.Interface }
+	homed    struct{ at netip.Addr } // where to listen
 )
 
 func (w *watch) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		if w.r.told == nil && w.r.Own != nil {
+		if w.r.told != nil { // what the incarnation before was about to tell is not known
+			w.r.watch.Failed()
+		} else if w.r.Own != nil {
 			w.r.told = w.r.own()
 		}
-		w.look(c, false)
+		w.look(c)
 	case lookTick:
 		w.next = nil
-		w.look(c, false)
+		w.look(c)
 	case lookNow:
 		if w.next != nil { // else a look is under way
 			w.next.Stop()
 			w.next = nil
-			w.look(c, false)
+			w.look(c)
 		}
 	case supervisor.Done[looked]:
 		w.looked(c, m.Value, m.Err)
+	case supervisor.Done[homed]:
+		w.homed(c, m.Value, m.Err)
 	case actors.ListenerMoved:
 		if m.Err != nil {
-			supervisor.Log(c).Error("the node cannot listen on the machine's new address; start it again", "err", m.Err)
+			supervisor.Log(c).Error("the node cannot listen on the machine's new address; it tries again", "err", m.Err)
+			w.r.watch.Want()
 		}
 		w.tell(c)
 	case actors.AddressesSet:
@@ -194,16 +201,10 @@ func (w *watch) Receive(c actor.Context) {
 	}
 }
 
-// look asks the system for its addresses, and where to listen if they have changed.
-func (w *watch) look(c actor.Context, changed bool) {
+// look asks the system for its addresses.
+func (w *watch) look(c actor.Context) {
 	r := w.r
-	supervisor.Do(c, "look", func(ctx context.Context) (l looked, err error) {
-		if changed {
-			if l.home, err = r.Home(ctx); err != nil {
-				return l, fmt.Errorf("where to listen: %w", err)
-			}
-			return l, nil
-		}
+	supervisor.Do(c, "look", func(context.Context) (l looked, err error) {
 		all, err := r.Interfaces()
 		for _, i := range all {
 			l.present = append(l.present, reach.Interface{Addr: i.Addr, Down: !i.Running})
@@ -212,11 +213,32 @@ func (w *watch) look(c actor.Context, changed bool) {
 	})
 }
 
-func (w *watch) looked(c actor.Context, l looked, err error) {
-	if l.home.IsValid() {
-		w.r.trunk.MoveListener(l.home, c.Self())
+// home asks the system where to listen.
+func (w *watch) home(c actor.Context) {
+	if w.homing {
 		return
 	}
+	w.homing = true
+	r := w.r
+	supervisor.Do(c, "home", func(ctx context.Context) (h homed, err error) {
+		h.at, err = r.Home(ctx)
+		return h, err
+	})
+}
+
+// homed has the node listen there. Without a way to others yet, such as before the machine has its
+// default route, the next look tries again.
+func (w *watch) homed(c actor.Context, h homed, err error) {
+	w.homing = false
+	if err != nil {
+		supervisor.Log(c).Debug("no way to a peer elsewhere yet", "err", err)
+		w.r.watch.Failed()
+		return
+	}
+	w.r.trunk.MoveListener(h.at, c.Self())
+}
+
+func (w *watch) looked(c actor.Context, l looked, err error) {
 	w.next = supervisor.After(c, reach.Look, lookTick{})
 	if err != nil {
 		if !w.troubled {
@@ -240,7 +262,7 @@ func (w *watch) looked(c actor.Context, l looked, err error) {
 	switch {
 	case !f.Tell:
 	case w.r.Home != nil:
-		w.look(c, true)
+		w.home(c)
 	default:
 		w.tell(c)
 	}
@@ -276,7 +298,8 @@ func (w *watch) tell(c actor.Context) {
 
 func (w *watch) set(c actor.Context, err error) {
 	if err != nil {
-		supervisor.Log(c).Error("the new addresses cannot be told others", "addrs", w.setting, "err", err)
+		supervisor.Log(c).Error("the new addresses cannot be told others; the node tries again", "addrs", w.setting, "err", err)
+		w.r.watch.Want()
 		return
 	}
 	if len(w.r.told) > 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // The times and numbers of the judge.
@@ -27,6 +28,7 @@ const (
 	provenFor      = AgainReachable + AgainUnreachable
 	refusedPause   = time.Minute // after a refusal, until the peer is asked again
 	maxObservers   = 16          // peers that are asked
+	maxOfNetwork   = 2           // of these in one network
 	firstPort      = 1024        // ports below are dialled by nobody for others
 )
 
@@ -83,7 +85,6 @@ type Request struct {
 type Asks struct {
 	Observe []identity.NodeID // ask these where this node is
 	Dial    []Request
-	Changed bool // a verdict, or what is proven
 }
 
 // Judged is an address with its verdict.
@@ -126,6 +127,8 @@ type target struct {
 	tried   time.Time                  // the last result of any kind
 	again   time.Time                  // of the next round
 	asking  int
+	ours    bool // see Judge.ours; holds as long as the verdict
+	seers   int  // networks that saw this node there at a time
 }
 
 type result struct {
@@ -138,6 +141,7 @@ type pending struct {
 	peer  identity.NodeID
 	addr  netip.AddrPort
 	until time.Time
+	told  bool // the peer says that the token has come
 }
 
 // NewJudge returns a judge. random is for tokens.
@@ -161,9 +165,7 @@ func (j *Judge) Set(now time.Time, interfaces []netip.Addr, claimed []netip.Addr
 			p.asked, p.sees, p.rest = false, netip.Addr{}, time.Time{}
 		}
 	}
-	a := j.next(now)
-	a.Changed = true
-	return a
+	return j.next(now)
 }
 
 // Met notes a node that connects.
@@ -196,21 +198,26 @@ func (j *Judge) Observed(now time.Time, peer identity.NodeID, conn uint64, seen 
 		return Asks{}
 	}
 	p.sees = seen.Unmap()
-	a := j.next(now)
-	a.Changed = true
-	return a
+	return j.next(now)
 }
 
 // Answered notes the answer to a request of a dial-back, or that there is none (Refused).
 func (j *Judge) Answered(now time.Time, r Request, code Code) Asks {
-	x, ok := j.pending[r.Token]
-	if !ok {
-		return j.next(now) // the token has come, or the connection has ended
+	if x, ok := j.pending[r.Token]; ok && code == OK {
+		x.told = true // the token may come later than the answer
+		j.pending[r.Token] = x
+	} else if ok {
+		j.settle(now, r.Token, x, code)
 	}
-	delete(j.pending, r.Token)
+	return j.next(now)
+}
+
+// settle ends a request without a token.
+func (j *Judge) settle(now time.Time, token [TokenLen]byte, x pending, code Code) {
+	delete(j.pending, token)
 	t, p := j.targets[x.addr], j.peers[x.peer]
 	if t == nil || p == nil {
-		return j.next(now)
+		return
 	}
 	t.asking--
 	switch code {
@@ -218,12 +225,11 @@ func (j *Judge) Answered(now time.Time, r Request, code Code) Asks {
 		t.tried = now
 		f := t.failed[x.peer]
 		t.failed[x.peer] = result{p.Network, now, f.n + 1}
-	case OK: // the token has not come, so somebody else has answered
+	case OK: // somebody else has answered there
 		p.rest = now.Add(AgainReachable)
 	default:
 		p.rest = now.Add(refusedPause)
 	}
-	return j.next(now)
 }
 
 // Came notes a token that has come back over a new connection.
@@ -249,8 +255,8 @@ func (j *Judge) Again(now time.Time) Asks {
 	for _, t := range j.targets {
 		clear(t.failed)
 		t.again = time.Time{}
-		if t.verdict == Reachable {
-			t.last = now.Add(-AgainReachable) // stays so for ten minutes
+		if limit := now.Add(-AgainReachable); t.last.After(limit) { // stays reachable for ten minutes
+			t.last = limit
 		}
 	}
 	return j.next(now)
@@ -259,20 +265,21 @@ func (j *Judge) Again(now time.Time) Asks {
 // Due returns when Look is to be called, at the latest.
 func (j *Judge) Due(now time.Time) time.Time {
 	due := now.Add(AgainUnreachable)
-	for _, t := range j.targets {
-		if t.again.After(now) && t.again.Before(due) {
-			due = t.again
+	sooner := func(t time.Time) {
+		if t.After(now) && t.Before(due) {
+			due = t
 		}
+	}
+	for _, t := range j.targets {
+		sooner(t.again)
+		sooner(t.last.Add(provenFor))
+		sooner(t.tried.Add(provenFor))
 	}
 	for _, p := range j.peers {
-		if p.rest.After(now) && p.rest.Before(due) {
-			due = p.rest
-		}
+		sooner(p.rest)
 	}
 	for _, x := range j.pending {
-		if x.until.Before(due) {
-			due = x.until
-		}
+		sooner(x.until)
 	}
 	return due
 }
@@ -280,8 +287,12 @@ func (j *Judge) Due(now time.Time) time.Time {
 // Look notes that time has passed.
 func (j *Judge) Look(now time.Time) Asks {
 	for token, x := range j.pending {
-		if !now.Before(x.until) {
-			j.Answered(now, Request{Token: token}, Refused)
+		switch {
+		case now.Before(x.until):
+		case x.told:
+			j.settle(now, token, x, OK)
+		default:
+			j.settle(now, token, x, Refused)
 		}
 	}
 	return j.next(now)
@@ -299,10 +310,8 @@ func (j *Judge) next(now time.Time) (a Asks) {
 	}
 	for _, addr := range j.sorted() {
 		t := j.targets[addr]
-		if j.judge(now, addr, t) {
-			a.Changed = true
-		}
-		if t.asking > 0 || now.Before(t.again) || addr.Port() < firstPort {
+		j.judge(now, addr, t)
+		if t.asking > 0 || now.Before(t.again) && !j.unasked(addr.Addr(), t) || addr.Port() < firstPort {
 			continue
 		}
 		p := j.choose(now, addr, t, observers)
@@ -315,7 +324,7 @@ func (j *Judge) next(now time.Time) (a Asks) {
 		}
 		p.rest = now.Add(AskPause)
 		t.asking++
-		j.pending[r.Token] = pending{p.ID, addr, now.Add(AskLimit)}
+		j.pending[r.Token] = pending{peer: p.ID, addr: addr, until: now.Add(AskLimit)}
 		a.Dial = append(a.Dial, r)
 	}
 	return a
@@ -346,7 +355,7 @@ func (j *Judge) findTargets(now time.Time) {
 }
 
 // observers returns the peers that are asked: those that the user has named and those that connected
-// of their own accord first.
+// of their own accord first, and few of one network.
 func (j *Judge) observers() []*observer {
 	all := slices.Collect(maps.Values(j.peers))
 	rank := func(p *observer) int {
@@ -359,6 +368,11 @@ func (j *Judge) observers() []*observer {
 		return 2
 	}
 	slices.SortFunc(all, func(a, b *observer) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.met, b.met)) })
+	of := make(map[netip.Prefix]int)
+	all = slices.DeleteFunc(all, func(p *observer) bool {
+		of[p.Network]++
+		return !p.Trusted && of[p.Network] > maxOfNetwork
+	})
 	return all[:min(len(all), maxObservers)]
 }
 
@@ -391,9 +405,8 @@ func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target, from []*ob
 	return best
 }
 
-// judge sets the verdict on an address and when others are asked again. It reports whether it has
-// changed.
-func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) bool {
+// judge sets the verdict on an address and when others are asked again.
+func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 	verdict := t.verdict
 	fresh := !t.last.IsZero() && now.Sub(t.last) < provenFor
 	switch {
@@ -412,34 +425,50 @@ func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) bool {
 	case t.verdict == Reachable, now.Sub(t.tried) >= provenFor:
 		verdict = NotKnown
 	}
-	if verdict == t.verdict {
-		return false
+	if verdict != t.verdict {
+		t.verdict, t.since, t.ours, t.seers = verdict, now, false, 0
 	}
-	t.verdict, t.since = verdict, now
-	return true
+	t.ours = t.ours || j.ours(addr.Addr())
+	t.seers = max(t.seers, len(j.networks(addr.Addr())))
+}
+
+// unasked reports whether nobody can reach the address as far as is known, and a network that is new
+// has a word to say.
+func (j *Judge) unasked(ip netip.Addr, t *target) bool {
+	return t.verdict == Unreachable && !j.allFailed(ip, t)
 }
 
 // allFailed reports whether enough have failed: those of three networks, or of fewer networks all
 // that see this node there, twice.
 func (j *Judge) allFailed(ip netip.Addr, t *target) bool {
-	by, see := make(map[netip.Prefix]int), make(map[netip.Prefix]bool)
+	by := make(map[netip.Prefix]int)
 	for _, f := range t.failed {
 		by[f.network] += f.n
 	}
 	if len(by) >= failedNetworks {
 		return true
 	}
-	for _, p := range j.peers {
-		if p.sees == ip {
-			see[p.Network] = true
-		}
+	all := j.networks(ip)
+	for network := range by {
+		all[network] = true
 	}
-	for network := range see {
+	for network := range all {
 		if by[network] < 2 {
 			return false
 		}
 	}
 	return len(by) > 0
+}
+
+// networks returns the networks of the peers that see this node at the address.
+func (j *Judge) networks(ip netip.Addr) map[netip.Prefix]bool {
+	all := make(map[netip.Prefix]bool)
+	for _, p := range j.observers() {
+		if p.sees == ip {
+			all[p.Network] = true
+		}
+	}
+	return all
 }
 
 // ours reports whether this machine or a router before it has the address: it is one of an
@@ -448,17 +477,12 @@ func (j *Judge) ours(ip netip.Addr) bool {
 	if j.interfaces[ip] {
 		return true
 	}
-	var first netip.Prefix
 	for _, p := range j.peers {
-		switch {
-		case p.sees != ip:
-		case p.Trusted, first.IsValid() && first != p.Network:
+		if p.sees == ip && p.Trusted {
 			return true
-		default:
-			first = p.Network
 		}
 	}
-	return false
+	return len(j.networks(ip)) > 1
 }
 
 func (j *Judge) sorted() []netip.AddrPort {
@@ -466,24 +490,34 @@ func (j *Judge) sorted() []netip.AddrPort {
 }
 
 // Judged returns the verdicts: first on the addresses that others are told, then on others where
-// peers see this node, as far as they are known.
+// peers see this node, if it is known whether it is reached there.
 func (j *Judge) Judged(now time.Time) (all []Judged) {
 	for _, addr := range j.claimed {
 		all = append(all, j.view(now, addr))
 	}
 	for _, addr := range j.sorted() {
-		if !slices.Contains(j.claimed, addr) && j.targets[addr].verdict != NotKnown {
+		t := j.targets[addr]
+		if !slices.Contains(j.claimed, addr) && (t.verdict == Reachable || t.verdict == Unreachable && t.ours) {
 			all = append(all, j.view(now, addr))
 		}
 	}
 	return all
 }
 
-// Proven returns the addresses at which others reach this node and which are its own.
+// Proven returns addresses at which others reach this node and which are its own: of IPv4 and of IPv6
+// at most one, the one that most networks see. There is none where an interface has a public address.
 func (j *Judge) Proven() (all []netip.AddrPort) {
-	for _, addr := range j.sorted() {
-		if j.targets[addr].verdict == Reachable && j.ours(addr.Addr()) {
-			all = append(all, addr)
+	for _, four := range []bool{true, false} {
+		best := netip.AddrPort{}
+		for _, addr := range j.sorted() {
+			t := j.targets[addr]
+			if addr.Addr().Is4() == four && t.verdict == Reachable && t.ours && (!best.IsValid() || t.seers > j.targets[best].seers) {
+				best = addr
+			}
+		}
+		public := func(ip netip.Addr) bool { return ip.Is4() == four && address.Public(ip) == nil }
+		if best.IsValid() && !slices.ContainsFunc(slices.Collect(maps.Keys(j.interfaces)), public) {
+			all = append(all, best)
 		}
 	}
 	return all
@@ -494,7 +528,7 @@ func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
 	if t == nil {
 		return Judged{Addr: addr, Why: "it was not looked at yet"}
 	}
-	v := Judged{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.tried, Ours: j.ours(addr.Addr())}
+	v := Judged{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.tried, Ours: t.ours}
 	switch t.verdict {
 	case Reachable:
 		for _, r := range t.reached {

@@ -43,6 +43,9 @@ type known struct {
 // Want has the next look that may do so tell others.
 func (w *Watch) Want() { w.due = true }
 
+// Failed has the next look tell others: they could not be told.
+func (w *Watch) Failed() { w.due, w.told = true, time.Time{} }
+
 // Look compares the addresses with those of the last look. An address is gone when two looks in a
 // row have missed it. The first look changes nothing.
 func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {

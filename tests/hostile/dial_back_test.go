@@ -103,6 +103,9 @@ func TestDialBacks(t *testing.T) {
 		t.Errorf("got %q, want the token and no more", got)
 	}
 	says("again", ask(dialBack(open)), reach.TooFast)
+	if with, ok := n.Connection(attacker.id()); !ok || with.Useful() {
+		t.Error("got a connection that questions where it is make useful, or none")
+	}
 	n.banned(attacker.id(), 0)
 
 	attacker.open(stream, optimistic(string(reach.ID))+string(frame.Append(nil, []byte("\xff"))))

@@ -56,9 +56,10 @@ func TestReached(t *testing.T) {
 	}
 	for _, m := range []*bed.Machine{b, c} {
 		at := m.Addr().String() + ":" + strconv.Itoa(bed.Port)
-		if v, told := reached(m, at); v != "reachable" && v != "not known" || !told {
-			t.Errorf("%s: got %q at %s, told %v", m.Name, v, at, told)
-		}
+		net.Within(patience, m.Name+" reachable", func() bool {
+			v, told := reached(m, at)
+			return v == "reachable" && told
+		})
 	}
 }
 
@@ -80,6 +81,10 @@ func TestReachedForwarded(t *testing.T) {
 		return told
 	})
 	t.Logf("told after %v", took)
+	var own struct{ Addresses []string }
+	if err := a.Get("/v1/node", &own); err != nil || len(own.Addresses) != 1 {
+		t.Errorf("got the addresses %v, %v, want the one outside alone", own.Addresses, err)
+	}
 	if s := a.Status(); !strings.Contains(s, "yes, at "+outside) || strings.Contains(s, "cannot connect to this node") {
 		t.Errorf("got the status\n%s", s)
 	}

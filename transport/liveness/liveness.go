@@ -34,6 +34,8 @@ var (
 	ErrRefused = errors.New("liveness: not admitted")
 	// ErrTooFast reports more lines in a second than the limit.
 	ErrTooFast = errors.New("liveness: too many lines")
+	// ErrNoEcho reports an answer that is not the first line.
+	ErrNoEcho = errors.New("liveness: the answer is no echo")
 	// ErrOver reports a session that has reached its greatest duration.
 	ErrOver = errors.New("liveness: the session is over")
 )
@@ -107,7 +109,10 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 // line, and waits for the echo, whose round trip it returns.
 func Ask(c net.Conn, first string, limit time.Duration) (*Session, time.Duration, error) {
 	s := &Session{c: c, r: bufio.NewReaderSize(c, MaxLine+2), limit: limit}
-	took, err := s.exchange(append([]byte{protocol.LivenessByte}, first...))
+	echo, took, err := s.exchange(append([]byte{protocol.LivenessByte}, first...))
+	if err == nil && echo != first {
+		err = ErrNoEcho
+	}
 	return s, took, err
 }
 
@@ -119,18 +124,22 @@ type Session struct {
 }
 
 // Ping sends a line, waits for any line, and returns the round trip.
-func (s *Session) Ping() (time.Duration, error) { return s.exchange([]byte("pingpong")) }
+func (s *Session) Ping() (time.Duration, error) {
+	_, took, err := s.exchange([]byte("pingpong"))
+	return took, err
+}
 
-func (s *Session) exchange(line []byte) (time.Duration, error) {
+func (s *Session) exchange(line []byte) (echo string, took time.Duration, err error) {
 	began := time.Now()
 	if err := s.c.SetDeadline(began.Add(s.limit)); err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	if _, err := s.c.Write(append(line, '\n')); err != nil {
-		return 0, fmt.Errorf("liveness: %w", err)
+		return "", 0, fmt.Errorf("liveness: %w", err)
 	}
-	if _, err := readLine(s.r); err != nil {
-		return 0, fmt.Errorf("liveness: no echo: %w", err)
+	answer, err := readLine(s.r)
+	if err != nil {
+		return "", 0, fmt.Errorf("liveness: no echo: %w", err)
 	}
-	return time.Since(began), nil
+	return string(answer), time.Since(began), nil
 }

@@ -18,7 +18,7 @@ import (
 // reload reads the settings again and applies those that can change while the node runs. A
 // file with a problem changes nothing. The node looks at the machine's addresses at once.
 func (d *daemon) reload(ctx context.Context) {
-	d.node.LookAtAddresses()
+	defer d.node.LookAtAddresses() // also at those that the settings have changed
 	now := d.Load()
 	if len(now.Problems) > 0 {
 		for _, p := range now.Problems {
