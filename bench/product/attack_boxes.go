@@ -258,7 +258,9 @@ func boxed(dialled bool) func(context.Context, *gamelan.Node) (func() float64, e
 			if dialled {
 				from, to = n, author
 			}
-			err = connect(ctx, from, to)
+			if err = connect(ctx, from, to); err == nil { // the author may hear of it later
+				err = wait(ctx, func() bool { _, ok := author.Connection(n.ID()); return ok })
+			}
 		}
 		for i := 0; err == nil && i < count; i++ {
 			err = storeAway(ctx, author, receiver.PublicKey(), letterLength)

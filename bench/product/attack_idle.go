@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
@@ -38,7 +39,7 @@ func usefulIdentities() attack {
 		if err != nil {
 			return nil, err
 		}
-		w, err := writerOn(s)
+		w, err := writerOf(s, protocol.PlainID)
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +74,7 @@ func inAllPlaces(name string, enter func(seed string, place int) (*mux.Session, 
 				for i, s := range held {
 					wg.Go(func() {
 						if s != nil {
+							count.Add(1) // it holds a place
 							<-s.Done()
 						}
 						for ctx.Err() == nil {

@@ -134,12 +134,15 @@ func dial(seed string, secret *identity.Secret) (*writer, error) {
 }
 
 // writerOn opens a substream for messages.
-func writerOn(session *mux.Session) (*writer, error) {
+func writerOn(session *mux.Session) (*writer, error) { return writerOf(session, protocol.MessagingID) }
+
+// writerOf is writerOn with another protocol of messages.
+func writerOf(session *mux.Session, id protocol.ID) (*writer, error) {
 	s, err := session.Open()
 	if err != nil {
 		return nil, errors.Join(err, session.Close())
 	}
-	if _, err := negotiate.Open(s, []protocol.ID{protocol.MessagingID}); err != nil {
+	if _, err := negotiate.Open(s, []protocol.ID{id}); err != nil {
 		return nil, errors.Join(err, session.Close())
 	}
 	return &writer{session: session, stream: s}, nil
