@@ -169,10 +169,11 @@ func TestExamplesRun(t *testing.T) {
 			if !ok {
 				t.Fatal("no expected output in this test: add it to exampleOutput")
 			}
+			program := build(t, example) // takes long beside others
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			var stderr strings.Builder
-			cmd := exec.CommandContext(ctx, build(t, example))
+			cmd := exec.CommandContext(ctx, program)
 			cmd.Stderr = &stderr
 			out, err := cmd.Output()
 			if err != nil || stderr.Len() > 0 {
@@ -193,9 +194,10 @@ func TestExamplesRun(t *testing.T) {
 func TestExampleGossip(t *testing.T) {
 	t.Parallel()
 	picture := filepath.Join(t.TempDir(), "gossip.svg")
+	program := build(t, "gossip")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, build(t, "gossip"), "-svg", picture).CombinedOutput()
+	out, err := exec.CommandContext(ctx, program, "-svg", picture).CombinedOutput()
 	if err != nil {
 		t.Fatalf("got %v\n%s", err, out)
 	}
@@ -225,9 +227,10 @@ func TestExampleGossip(t *testing.T) {
 func TestExampleKademlia(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "lookup.svg")
+	program := build(t, "kademlia")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, build(t, "kademlia"), "-nodes", "30", "-svg", file).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, program, "-nodes", "30", "-svg", file).CombinedOutput(); err != nil {
 		t.Fatalf("got %v\n%s", err, out)
 	}
 	svg, err := os.ReadFile(file)
@@ -243,9 +246,10 @@ func TestExampleKademlia(t *testing.T) {
 func TestExampleMemorynet(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "memorynet.html")
+	program := build(t, "memorynet")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, build(t, "memorynet"), "-nodes", "12", "-wallets", "2", "-html", file).Output()
+	out, err := exec.CommandContext(ctx, program, "-nodes", "12", "-wallets", "2", "-html", file).Output()
 	if err != nil {
 		t.Fatalf("got %v\n%s", err, out)
 	}
