@@ -175,8 +175,9 @@ func (x *exchange) write(c actor.Context, m actors.SubstreamOpened) {
 		return
 	}
 	frame, until := wire.Append(nil, l.told), supervisor.Now(c).Add(limit)
-	supervisor.Do(c, tellKey{m.Conn.ID}, func(context.Context) (done, error) {
+	supervisor.Do(c, tellKey{m.Conn.ID}, func(ctx context.Context) (done, error) {
 		defer stream.Close()
+		defer context.AfterFunc(ctx, func() { stream.Close() })()
 		if err := stream.SetDeadline(until); err != nil {
 			return done{}, err
 		}
@@ -222,8 +223,9 @@ func (x *exchange) hear(c actor.Context, m actors.SubstreamOpened) {
 		return
 	}
 	until := now.Add(limit)
-	supervisor.Do(c, hearKey{m.Conn}, func(context.Context) (received, error) {
+	supervisor.Do(c, hearKey{m.Conn}, func(ctx context.Context) (received, error) {
 		defer stream.Close()
+		defer context.AfterFunc(ctx, func() { stream.Close() })()
 		if err := stream.SetDeadline(until); err != nil {
 			return nil, err
 		}

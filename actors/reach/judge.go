@@ -198,8 +198,9 @@ func (j *judge) opened(c actor.Context, m actors.SubstreamOpened) {
 		return
 	}
 	until := supervisor.Now(c).Add(limit)
-	supervisor.Do(c, key, func(context.Context) (heard, error) {
+	supervisor.Do(c, key, func(ctx context.Context) (heard, error) {
 		defer stream.Close()
+		defer context.AfterFunc(ctx, func() { stream.Close() })()
 		if err := stream.SetDeadline(until); err != nil {
 			return heard{}, err
 		}

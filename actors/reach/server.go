@@ -104,7 +104,8 @@ func (s *server) read(c actor.Context, m actors.SubstreamOpened) {
 	s.total++
 	s.reading[m.Conn.ID]++
 	until := supervisor.Now(c).Add(answerLimit)
-	supervisor.Do(c, readKey{m.Conn}, func(context.Context) (askRead, error) {
+	supervisor.Do(c, readKey{m.Conn}, func(ctx context.Context) (askRead, error) {
+		defer context.AfterFunc(ctx, func() { stream.Close() })()
 		err := stream.SetDeadline(until)
 		var ask reach.Ask
 		if err == nil {
@@ -206,7 +207,8 @@ func dialBack(ctx context.Context, trunk Trunk, to netip.AddrPort, token [reach.
 
 func (s *server) answer(c actor.Context, stream protocol.Stream, a reach.Answer) {
 	until := supervisor.Now(c).Add(answerLimit)
-	supervisor.Do(c, answeredKey{}, func(context.Context) (written, error) {
+	supervisor.Do(c, answeredKey{}, func(ctx context.Context) (written, error) {
+		defer context.AfterFunc(ctx, func() { stream.Close() })()
 		return written{}, write(stream, until, a)
 	})
 }
