@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -92,13 +91,8 @@ func (b *builder) ports() (list []uint16) {
 		}
 	}
 	for _, a := range addrs {
-		text, err := a.ValueForProtocol(ma.P_TCP)
-		if err != nil {
-			continue
-		}
-		port, err := strconv.ParseUint(text, 10, 16)
-		if err == nil && !slices.Contains(list, uint16(port)) {
-			list = append(list, uint16(port))
+		if port, ok := transport.TCPPort(a); ok && !slices.Contains(list, port) {
+			list = append(list, port)
 		}
 	}
 	return list

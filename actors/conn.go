@@ -519,7 +519,7 @@ func (a *conn) listen(now time.Time) {
 
 // accuse reports an offence of the peer to connectivity.
 func (a *conn) accuse(c actor.Context, err error) {
-	c.Send(a.env.Connectivity, PeerViolated{Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref.ID, Err: err, Origin: a.ref.origin})
+	c.Send(a.env.Connectivity, a.ref.Violated(err))
 }
 
 func (a *conn) violated(c actor.Context, err error) {

@@ -217,5 +217,10 @@ func (r *ConnRef) TakeList(most int) bool {
 // Accepts reports whether the peer lists the protocol: see Listed.
 func (r *ConnRef) Accepts(id protocol.ID) bool { return slices.Contains(r.Listed(), id) }
 
+// Violated returns what is sent to connectivity when the peer broke the rules on the connection.
+func (r *ConnRef) Violated(err error) PeerViolated {
+	return PeerViolated{Peer: r.Peer, Key: r.Key, Conn: r.ID, Err: err, Origin: r.origin}
+}
+
 // Told returns the protocols that this node's identity message has listed on the connection.
 func (r *ConnRef) Told() []protocol.ID { return r.told }

@@ -265,7 +265,7 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		in.detach()
 	}
 	if errors.Is(m.Err, protocol.ErrViolation) {
-		c.Send(b.env.Connectivity, PeerViolated{Peer: b.peer, Key: in.conn.Key, Conn: in.conn.ID, Err: m.Err, Origin: in.conn.origin})
+		c.Send(b.env.Connectivity, in.conn.Violated(m.Err))
 	}
 	if len(b.queue) > 0 {
 		next := b.queue[0]

@@ -43,7 +43,7 @@ func (e *env) marked(m identify.Message, list []protocol.ID) []protocol.ID {
 	if e.DHT {
 		m.Protocols = append(m.Protocols, protocol.DHTMarker)
 	}
-	for _, id := range append(list, protocol.TakenMarker) {
+	for _, id := range append(slices.Clip(list), protocol.TakenMarker) {
 		if identify.Fits(m, id) {
 			m.Protocols = append(m.Protocols, id)
 		}

@@ -33,9 +33,14 @@ func GoLong(c actor.Context, name string, closer io.Closer, fn func(context.Cont
 // Do is Go for one short piece of work with a result, which it sends as a Done. It
 // panics for a T that is an io.Closer but no Discarder: put it into a Handover.
 func Do[T any](c actor.Context, key any, fn func(context.Context) (T, error)) (cancel func()) {
+	return DoWith(c, key, nil, fn)
+}
+
+// DoWith is Do with a closer, which belongs to the task as that of Go does.
+func DoWith[T any](c actor.Context, key any, closer io.Closer, fn func(context.Context) (T, error)) (cancel func()) {
 	mustNotLeak[T]()
 	var v T
-	return of(c).task(key, nil, short,
+	return of(c).task(key, closer, short,
 		func(ctx context.Context) (err error) { v, err = fn(ctx); return err },
 		func(err error) any { return Done[T]{key, v, err} })
 }

@@ -62,6 +62,16 @@ func IP(a ma.Multiaddr) (ip netip.Addr, ok bool) {
 	return netip.Addr{}, false
 }
 
+// TCPPort returns the TCP port of a; ok is false for an address without one.
+func TCPPort(a ma.Multiaddr) (port uint16, ok bool) {
+	text, err := a.ValueForProtocol(ma.P_TCP)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	return uint16(n), err == nil
+}
+
 // Source returns the source of a connection from a, for limits per source: the IPv4
 // address, or the /64 of the IPv6 address. ok is false for loopback and for an address
 // without IP, which are exempt from these limits.

@@ -106,20 +106,17 @@ func (a *clientActor) Receive(c actor.Context) {
 
 func (a *clientActor) start(c actor.Context) {
 	x := a.x
-	child := func(name, kind string, new func(*core) actor.Actor) supervisor.Spec {
-		return supervisor.Spec{Name: name, Kind: kind, New: func() actor.Actor { return new(x) }}
-	}
 	gates := make([]supervisor.Spec, len(x.gates))
 	for i, g := range x.gates {
 		gates[i] = supervisor.Spec{
 			Name: strconv.Itoa(i), Kind: "kadGateway", New: func() actor.Actor { return newGateway(g) }, Drains: true, Alarm: MaxRequests + MaxAnswers,
 		}
 	}
-	lookups := child("lookups", "kadLookups", newLookups)
+	lookups := x.child("lookups", "kadLookups", newLookups)
 	lookups.Children = supervisor.Policy{Action: supervisor.Temporary}
 	for _, s := range []supervisor.Spec{
-		child("table", "kadTable", newTableActor),
-		child("store", "kadStore", newStoreActor),
+		x.child("table", "kadTable", newTableActor),
+		x.child("store", "kadStore", newStoreActor),
 		lookups,
 		{Name: "gateways", Kind: "group", New: supervisor.Group(gates...), Children: policy},
 	} {
@@ -137,8 +134,12 @@ func (a *clientActor) maintain(c actor.Context) {
 		return
 	}
 	a.upkeep = true
-	x := a.x
-	supervisor.Spawn(c, supervisor.Spec{Name: "upkeep", Kind: "kadUpkeep", New: func() actor.Actor { return newUpkeepActor(x) }})
+	supervisor.Spawn(c, a.x.child("upkeep", "kadUpkeep", newUpkeepActor))
+}
+
+// child describes an actor below the client's.
+func (x *core) child(name, kind string, new func(*core) actor.Actor) supervisor.Spec {
+	return supervisor.Spec{Name: name, Kind: kind, New: func() actor.Actor { return new(x) }}
 }
 
 func (a *clientActor) happened(c actor.Context, e Event) {

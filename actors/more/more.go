@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	wire "github.com/gamelan-p2p/gamelan/protocol/more"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -44,7 +45,7 @@ func Part(t Trunk) actors.Part {
 // sends the list to all again.
 type exchange struct {
 	trunk   Trunk
-	links   map[uint64]*link // by the id of the connection
+	links   map[identity.NodeID]*link
 	tokens  map[uint64]*link // what is being opened
 	settles bool             // a settled message is due
 }
@@ -52,16 +53,15 @@ type exchange struct {
 // link is a connection with a node of this library.
 type link struct {
 	ref     *actors.ConnRef
-	told    []protocol.ID // what the peer knows, or is being told
-	before  []protocol.ID // what it knew
-	telling bool
-	again   bool // a try has failed, and one more is due or was made
+	told    []protocol.ID // what the peer knows
+	telling []protocol.ID // what it is being told; nil: nothing
+	again   bool          // a try has failed, and one more is due or was made
 }
 
 type (
 	settled  struct{}
-	retell   struct{ conn uint64 }
-	tellKey  struct{ conn uint64 }
+	retell   struct{ to *link }
+	tellKey  struct{ to *link }
 	hearKey  struct{ with *actors.ConnRef }
 	done     struct{}
 	received []protocol.ID
@@ -73,7 +73,7 @@ func (k hearKey) Source() any { return actors.Origin{Peer: k.with.Peer, Conn: k.
 func (x *exchange) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		x.links, x.tokens = make(map[uint64]*link), make(map[uint64]*link)
+		x.links, x.tokens = make(map[identity.NodeID]*link), make(map[uint64]*link)
 		supervisor.Subscribe[actors.PeerConnected](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
 		supervisor.Subscribe[actors.ProtocolsChanged](c)
@@ -88,15 +88,17 @@ func (x *exchange) Receive(c actor.Context) {
 	case actors.PeerConnected:
 		x.met(c, m.Conn)
 	case actors.PeerDisconnected:
-		x.forget(m.Conn)
+		if l := x.links[m.Peer]; l != nil && l.ref.ID == m.Conn.ID {
+			delete(x.links, m.Peer)
+		}
 	case actors.ProtocolsChanged:
 		if !x.settles {
 			x.settles = true
 			supervisor.After(c, settle, settled{})
 		}
 	case retell:
-		if l := x.links[m.conn]; l != nil {
-			x.tell(c, l)
+		if x.holds(m.to) {
+			x.tell(c, m.to)
 		}
 	case settled:
 		x.settles = false
@@ -110,7 +112,7 @@ func (x *exchange) Receive(c actor.Context) {
 			x.write(c, m)
 		}
 	case actors.SubstreamFailed:
-		if l := x.asked(m.Token); l != nil {
+		if l := x.asked(m.Token); x.holds(l) {
 			x.failed(c, l, m.Err)
 		}
 	case supervisor.Done[done]:
@@ -124,27 +126,16 @@ func (x *exchange) Receive(c actor.Context) {
 
 // met begins with a connection. The one before it of the same peer is over.
 func (x *exchange) met(c actor.Context, ref *actors.ConnRef) {
-	if !ref.Ours() || x.links[ref.ID] != nil {
+	if l := x.links[ref.Peer]; !ref.Ours() || l != nil && l.ref.ID == ref.ID {
 		return
 	}
-	for id, l := range x.links {
-		if l.ref.Peer == ref.Peer {
-			delete(x.links, id)
-		}
-	}
 	l := &link{ref: ref, told: ref.Told()}
-	x.links[ref.ID] = l
+	x.links[ref.Peer] = l
 	x.tell(c, l)
 }
 
-func (x *exchange) forget(ref *actors.ConnRef) {
-	delete(x.links, ref.ID)
-	for token, l := range x.tokens {
-		if l.ref.ID == ref.ID {
-			delete(x.tokens, token)
-		}
-	}
-}
+// holds reports whether the connection is still that of its peer.
+func (x *exchange) holds(l *link) bool { return l != nil && x.links[l.ref.Peer] == l }
 
 func (x *exchange) asked(token uint64) *link {
 	l := x.tokens[token]
@@ -155,10 +146,10 @@ func (x *exchange) asked(token uint64) *link {
 // tell sends the list on a connection, unless the peer knows it.
 func (x *exchange) tell(c actor.Context, l *link) {
 	list := x.trunk.Listed()
-	if l.telling || l.ref.Retired() || slices.Equal(list, l.told) {
+	if l.telling != nil || l.ref.Retired() || slices.Equal(list, l.told) {
 		return
 	}
-	l.before, l.told, l.telling = l.told, list, true
+	l.telling = list
 	token := x.trunk.NewID()
 	x.tokens[token] = l
 	x.trunk.OpenSubstream(l.ref, token, c.Self(), wire.ID)
@@ -166,7 +157,7 @@ func (x *exchange) tell(c actor.Context, l *link) {
 
 func (x *exchange) write(c actor.Context, m actors.SubstreamOpened) {
 	l := x.asked(m.Token)
-	if l == nil {
+	if !x.holds(l) {
 		m.Discard()
 		return
 	}
@@ -174,10 +165,8 @@ func (x *exchange) write(c actor.Context, m actors.SubstreamOpened) {
 	if !ok {
 		return
 	}
-	frame, until := wire.Append(nil, l.told), supervisor.Now(c).Add(limit)
-	supervisor.Do(c, tellKey{m.Conn.ID}, func(ctx context.Context) (done, error) {
-		defer stream.Close()
-		defer context.AfterFunc(ctx, func() { stream.Close() })()
+	frame, until := wire.Append(nil, l.telling), supervisor.Now(c).Add(limit)
+	supervisor.DoWith(c, tellKey{l}, stream, func(context.Context) (done, error) {
 		if err := stream.SetDeadline(until); err != nil {
 			return done{}, err
 		}
@@ -189,25 +178,25 @@ func (x *exchange) write(c actor.Context, m actors.SubstreamOpened) {
 }
 
 func (x *exchange) wrote(c actor.Context, m supervisor.Done[done]) {
-	l := x.links[m.Key.(tellKey).conn]
-	if l == nil {
+	l := m.Key.(tellKey).to
+	if !x.holds(l) {
 		return
 	}
 	if m.Err != nil {
 		x.failed(c, l, m.Err)
 		return
 	}
-	l.telling, l.again = false, false
+	l.told, l.telling, l.again = l.telling, nil, false
 	x.tell(c, l) // it may have changed meanwhile
 }
 
 // failed has a list told once more, as the peer's services may have been starting.
 func (x *exchange) failed(c actor.Context, l *link, err error) {
 	supervisor.Log(c).Debug("protocols not told", "peer", l.ref.Peer, "err", err)
-	l.told, l.telling = l.before, false
+	l.telling = nil
 	if !l.again {
 		l.again = true
-		supervisor.After(c, afterFailure, retell{l.ref.ID})
+		supervisor.After(c, afterFailure, retell{l})
 	}
 }
 
@@ -223,9 +212,7 @@ func (x *exchange) hear(c actor.Context, m actors.SubstreamOpened) {
 		return
 	}
 	until := now.Add(limit)
-	supervisor.Do(c, hearKey{m.Conn}, func(ctx context.Context) (received, error) {
-		defer stream.Close()
-		defer context.AfterFunc(ctx, func() { stream.Close() })()
+	supervisor.DoWith(c, hearKey{m.Conn}, stream, func(context.Context) (received, error) {
 		if err := stream.SetDeadline(until); err != nil {
 			return nil, err
 		}
@@ -237,7 +224,7 @@ func (x *exchange) listed(c actor.Context, m supervisor.Done[received]) {
 	with := m.Key.(hearKey).with
 	switch {
 	case errors.Is(m.Err, protocol.ErrViolation):
-		c.Send(x.trunk.Connectivity(), actors.PeerViolated{Peer: with.Peer, Key: with.Key, Conn: with.ID, Err: m.Err})
+		c.Send(x.trunk.Connectivity(), with.Violated(m.Err))
 	case m.Err != nil:
 		supervisor.Log(c).Debug("list of protocols not read", "peer", with.Peer, "err", m.Err)
 	default:

@@ -11,7 +11,6 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -27,8 +26,7 @@ type judge struct {
 	r       *Reach
 	machine *reach.Judge
 	asks    map[uint64]any // by the token of what is being opened: *actors.ConnRef to observe, reach.Request
-	met     map[identity.NodeID]uint64
-	wake    func()
+	due     *supervisor.Timer
 }
 
 type (
@@ -46,7 +44,7 @@ func (j *judge) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		j.machine = reach.NewJudge(supervisor.Rand(c))
-		j.asks, j.met = make(map[uint64]any), make(map[identity.NodeID]uint64)
+		j.asks = make(map[uint64]any)
 		supervisor.Subscribe[actors.PeerConnected](c)
 		supervisor.Subscribe[actors.PeerListed](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
@@ -63,9 +61,6 @@ func (j *judge) Receive(c actor.Context) {
 	case actors.PeerListed:
 		j.meets(c, m.Conn)
 	case actors.PeerDisconnected:
-		if j.met[m.Peer] == m.Conn.ID {
-			delete(j.met, m.Peer)
-		}
 		j.do(c, j.machine.Left(now, m.Peer, m.Conn.ID))
 	case actors.ProbeSeen:
 		var token [reach.TokenLen]byte
@@ -108,17 +103,16 @@ func literal(addrs []ma.Multiaddr) (list []netip.AddrPort) {
 	return list
 }
 
-// meets notes a peer that can help, once on each connection.
+// meets notes a peer that can help.
 func (j *judge) meets(c actor.Context, with *actors.ConnRef) {
 	at, direct := seen(with)
 	now, ok := j.r.trunk.Connections().Get(with.Peer)
 	if !ok || now.ID != with.ID { // its end is known already, or will be
 		return
 	}
-	if !direct || !with.Accepts(reach.ID) || with.Retired() || j.met[with.Peer] == with.ID {
+	if !direct || !with.Accepts(reach.ID) || with.Retired() {
 		return
 	}
-	j.met[with.Peer] = with.ID
 	j.do(c, j.machine.Met(supervisor.Now(c), reach.Observer{
 		ID: with.Peer, Conn: with.ID, Network: reach.NetworkOf(at.Addr()), Dialled: with.Direction == protocol.Outbound, Trusted: j.r.Trusted(with.Peer),
 	}))
@@ -133,22 +127,17 @@ func (j *judge) do(c actor.Context, a reach.Asks) {
 	}
 	for _, r := range a.Dial {
 		with, ok := j.r.trunk.Connections().Get(r.Peer)
-		if !ok || with.ID != r.Conn {
-			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.Refused))
-			continue
-		}
-		if !j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit)) {
+		if !ok || with.ID != r.Conn || !j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit)) {
 			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.Refused))
 			continue
 		}
 		j.open(c, with, r)
 	}
 	j.publish(c)
-	if j.wake != nil {
-		j.wake()
+	if j.due != nil {
+		j.due.Stop()
 	}
-	timer := supervisor.At(c, j.machine.Due(supervisor.Now(c)), judgeTick{})
-	j.wake = func() { timer.Stop() }
+	j.due = supervisor.At(c, j.machine.Due(supervisor.Now(c)), judgeTick{})
 }
 
 func (j *judge) open(c actor.Context, with *actors.ConnRef, ask any) {
@@ -198,9 +187,7 @@ func (j *judge) opened(c actor.Context, m actors.SubstreamOpened) {
 		return
 	}
 	until := supervisor.Now(c).Add(limit)
-	supervisor.Do(c, key, func(ctx context.Context) (heard, error) {
-		defer stream.Close()
-		defer context.AfterFunc(ctx, func() { stream.Close() })()
+	supervisor.DoWith(c, key, stream, func(context.Context) (heard, error) {
 		if err := stream.SetDeadline(until); err != nil {
 			return heard{}, err
 		}
@@ -227,7 +214,9 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 	now := supervisor.Now(c)
 	switch k := m.Key.(type) {
 	case observedKey:
-		j.violated(c, k.with.Peer, k.with.Key, k.with.ID, m.Err)
+		if errors.Is(m.Err, protocol.ErrViolation) {
+			c.Send(j.r.trunk.Connectivity(), k.with.Violated(m.Err))
+		}
 		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer, m.Err)))
 	case backKey:
 		code := m.Value.answer.Code
@@ -235,12 +224,6 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 			code = reach.Refused
 		}
 		j.do(c, j.machine.Answered(now, k.request, code))
-	}
-}
-
-func (j *judge) violated(c actor.Context, peer identity.NodeID, key identity.PublicKey, conn uint64, err error) {
-	if errors.Is(err, protocol.ErrViolation) {
-		c.Send(j.r.trunk.Connectivity(), actors.PeerViolated{Peer: peer, Key: key, Conn: conn, Err: err})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -22,9 +21,6 @@ import (
 
 // answerLimit is how long a request, or an answer without a dial-back, may take.
 const answerLimit = 10 * time.Second
-
-// lowestPort is the least port that is dialled for others.
-const lowestPort = 1024
 
 // server tells peers where it sees them, and dials them back. It connects to nothing but the IP
 // address from which a peer's own connection comes.
@@ -127,7 +123,7 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 	}
 	if m.Err != nil {
 		if errors.Is(m.Err, protocol.ErrViolation) {
-			c.Send(s.r.trunk.Connectivity(), actors.PeerViolated{Peer: with.Peer, Key: with.Key, Conn: with.ID, Err: m.Err})
+			c.Send(s.r.trunk.Connectivity(), with.Violated(m.Err))
 		}
 		return
 	}
@@ -141,7 +137,7 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 		s.answer(c, stream, reach.Answer{Seen: from})
 	case ask.Port == 0:
 		s.answer(c, stream, reach.Answer{Code: reach.Malformed})
-	case !s.r.DialBack || !from.IsValid() || ask.Port < lowestPort || !s.r.trunk.MayDial(transport.FromAddrPort(from)):
+	case !s.r.DialBack || !from.IsValid() || ask.Port < reach.FirstPort || !s.r.trunk.MayDial(transport.FromAddrPort(from)):
 		s.answer(c, stream, reach.Answer{Code: reach.Refused})
 	default:
 		if code := s.backs.Begin(supervisor.Now(c), share.Of(from.Addr())); code != reach.OK {
@@ -164,27 +160,19 @@ func seen(with *actors.ConnRef) (netip.AddrPort, bool) {
 // addrPort returns the IP address and the TCP port of an address; ok is false for any other one.
 func addrPort(a ma.Multiaddr) (at netip.AddrPort, ok bool) {
 	ip, ok := transport.IP(a)
-	if !ok || len(a) != 2 {
-		return at, false
-	}
-	text, err := a.ValueForProtocol(ma.P_TCP)
-	if err != nil {
-		return at, false
-	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	return netip.AddrPortFrom(ip, uint16(port)), err == nil
+	port, tcp := transport.TCPPort(a)
+	return netip.AddrPortFrom(ip, port), ok && tcp && len(a) == 2
 }
 
 // back dials the peer, and answers. A failure takes as long whatever its cause, so that it tells
 // nothing of the ports of the peer's machine.
 func (s *server) back(c actor.Context, stream protocol.Stream, to netip.AddrPort, token [reach.TokenLen]byte) {
 	trunk, begun := s.r.trunk, supervisor.Now(c)
-	supervisor.Do(c, answeredKey{back: true}, func(ctx context.Context) (written, error) {
+	supervisor.DoWith(c, answeredKey{back: true}, stream, func(ctx context.Context) (written, error) {
 		code := reach.OK
 		if err := dialBack(ctx, trunk, to, token); err != nil {
 			code = reach.Failed
 			if err := supervisor.Sleep(ctx, reach.BackLimit-trunk.Now().Sub(begun)); err != nil {
-				stream.Close()
 				return written{}, err
 			}
 		}
@@ -207,14 +195,12 @@ func dialBack(ctx context.Context, trunk Trunk, to netip.AddrPort, token [reach.
 
 func (s *server) answer(c actor.Context, stream protocol.Stream, a reach.Answer) {
 	until := supervisor.Now(c).Add(answerLimit)
-	supervisor.Do(c, answeredKey{}, func(ctx context.Context) (written, error) {
-		defer context.AfterFunc(ctx, func() { stream.Close() })()
+	supervisor.DoWith(c, answeredKey{}, stream, func(context.Context) (written, error) {
 		return written{}, write(stream, until, a)
 	})
 }
 
 func write(stream protocol.Stream, until time.Time, a reach.Answer) error {
-	defer stream.Close()
 	if err := stream.SetDeadline(until); err != nil {
 		return err
 	}

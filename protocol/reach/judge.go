@@ -23,13 +23,14 @@ const (
 	AskPause = BackPause + time.Second
 	// AskLimit is how long an answer to a dial-back may take. It has failed after [BackLimit].
 	AskLimit = BackLimit + 4*time.Second
+	// FirstPort is the least port that nodes dial for others.
+	FirstPort = 1024
 
 	failedNetworks = 3 // of so many, or of all there are twice: nobody can reach the address
 	provenFor      = AgainReachable + AgainUnreachable
 	refusedPause   = time.Minute // after a refusal, until the peer is asked again
 	maxObservers   = 16          // peers that are asked
 	maxOfNetwork   = 2           // of these in one network
-	firstPort      = 1024        // ports below are dialled by nobody for others
 )
 
 // Verdict says whether others can connect to an address.
@@ -105,6 +106,7 @@ type Judge struct {
 	claimed    []netip.AddrPort // what others are told
 	ports      []uint16         // where the node can be
 	peers      map[identity.NodeID]*observer
+	asked      []*observer // of these, those that are asked
 	targets    map[netip.AddrPort]*target
 	pending    map[[TokenLen]byte]pending
 }
@@ -114,26 +116,23 @@ type observer struct {
 	asked bool       // to observe
 	sees  netip.Addr // not valid: not known
 	rest  time.Time  // not before
-	met   uint64     // order
 }
 
 // target is an address whose reachability is judged.
 type target struct {
 	verdict Verdict
 	since   time.Time
-	reached map[identity.NodeID]result // who has reached it last
-	failed  map[identity.NodeID]result // in this round
-	last    time.Time                  // a token came
-	tried   time.Time                  // the last result of any kind
-	again   time.Time                  // of the next round
-	asking  int
-	ours    bool // see Judge.ours; holds as long as the verdict
-	seers   int  // networks that saw this node there at a time
+	reached map[identity.NodeID]time.Time // who has reached it, and when
+	failed  map[identity.NodeID]failures  // in this round
+	last    time.Time                     // a token came
+	tried   time.Time                     // the last result of any kind
+	again   time.Time                     // of the next round
+	ours    bool                          // see Judge.ours; holds as long as the verdict
+	seers   int                           // networks that saw this node there at a time
 }
 
-type result struct {
+type failures struct {
 	network netip.Prefix
-	at      time.Time
 	n       int
 }
 
@@ -168,9 +167,13 @@ func (j *Judge) Set(now time.Time, interfaces []netip.Addr, claimed []netip.Addr
 	return j.next(now)
 }
 
-// Met notes a node that connects.
+// Met notes a node that connects, once on each connection.
 func (j *Judge) Met(now time.Time, o Observer) Asks {
-	j.peers[o.ID] = &observer{Observer: o, met: o.Conn}
+	if p := j.peers[o.ID]; p != nil && p.Conn == o.Conn {
+		return Asks{}
+	}
+	j.peers[o.ID] = &observer{Observer: o}
+	j.asked = j.observers()
 	return j.next(now)
 }
 
@@ -180,14 +183,8 @@ func (j *Judge) Left(now time.Time, peer identity.NodeID, conn uint64) Asks {
 		return Asks{}
 	}
 	delete(j.peers, peer)
-	for token, x := range j.pending {
-		if x.peer == peer {
-			delete(j.pending, token)
-			if t := j.targets[x.addr]; t != nil {
-				t.asking--
-			}
-		}
-	}
+	j.asked = j.observers()
+	maps.DeleteFunc(j.pending, func(_ [TokenLen]byte, x pending) bool { return x.peer == peer })
 	return j.next(now)
 }
 
@@ -219,12 +216,11 @@ func (j *Judge) settle(now time.Time, token [TokenLen]byte, x pending, code Code
 	if t == nil || p == nil {
 		return
 	}
-	t.asking--
 	switch code {
 	case Failed:
 		t.tried = now
 		f := t.failed[x.peer]
-		t.failed[x.peer] = result{p.Network, now, f.n + 1}
+		t.failed[x.peer] = failures{p.Network, f.n + 1}
 	case OK: // somebody else has answered there
 		p.rest = now.Add(AgainReachable)
 	default:
@@ -239,14 +235,13 @@ func (j *Judge) Came(now time.Time, token [TokenLen]byte) Asks {
 		return Asks{}
 	}
 	delete(j.pending, token)
-	t, p := j.targets[x.addr], j.peers[x.peer]
-	if t == nil || p == nil {
+	t := j.targets[x.addr]
+	if t == nil {
 		return Asks{}
 	}
-	t.asking--
 	t.last, t.tried = now, now
 	clear(t.failed)
-	t.reached[x.peer] = result{p.Network, now, 1}
+	t.reached[x.peer] = now
 	return j.next(now)
 }
 
@@ -301,8 +296,7 @@ func (j *Judge) Look(now time.Time) Asks {
 // next decides what to ask, and judges.
 func (j *Judge) next(now time.Time) (a Asks) {
 	j.findTargets(now)
-	observers := j.observers()
-	for _, p := range observers {
+	for _, p := range j.asked {
 		if !p.asked {
 			p.asked = true
 			a.Observe = append(a.Observe, p.ID)
@@ -311,10 +305,10 @@ func (j *Judge) next(now time.Time) (a Asks) {
 	for _, addr := range j.sorted() {
 		t := j.targets[addr]
 		j.judge(now, addr, t)
-		if t.asking > 0 || now.Before(t.again) && !j.unasked(addr.Addr(), t) || addr.Port() < firstPort {
+		if j.asking(addr) || now.Before(t.again) && !j.unasked(addr.Addr(), t) || addr.Port() < FirstPort {
 			continue
 		}
-		p := j.choose(now, addr, t, observers)
+		p := j.choose(now, addr, t)
 		if p == nil {
 			continue
 		}
@@ -323,11 +317,20 @@ func (j *Judge) next(now time.Time) (a Asks) {
 			continue
 		}
 		p.rest = now.Add(AskPause)
-		t.asking++
 		j.pending[r.Token] = pending{peer: p.ID, addr: addr, until: now.Add(AskLimit)}
 		a.Dial = append(a.Dial, r)
 	}
 	return a
+}
+
+// asking reports whether a peer is being asked to dial the address.
+func (j *Judge) asking(addr netip.AddrPort) bool {
+	for _, x := range j.pending {
+		if x.addr == addr {
+			return true
+		}
+	}
+	return false
 }
 
 // findTargets adds the addresses that are to be judged, and removes those that nobody tells others
@@ -345,11 +348,11 @@ func (j *Judge) findTargets(now time.Time) {
 		}
 	}
 	maps.DeleteFunc(j.targets, func(addr netip.AddrPort, t *target) bool {
-		return !want[addr] && t.asking == 0 && now.Sub(t.last) > provenFor
+		return !want[addr] && !j.asking(addr) && now.Sub(t.last) > provenFor
 	})
 	for addr := range want {
 		if j.targets[addr] == nil {
-			j.targets[addr] = &target{reached: make(map[identity.NodeID]result), failed: make(map[identity.NodeID]result), since: now}
+			j.targets[addr] = &target{reached: make(map[identity.NodeID]time.Time), failed: make(map[identity.NodeID]failures), since: now}
 		}
 	}
 }
@@ -367,7 +370,7 @@ func (j *Judge) observers() []*observer {
 		}
 		return 2
 	}
-	slices.SortFunc(all, func(a, b *observer) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.met, b.met)) })
+	slices.SortFunc(all, func(a, b *observer) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Conn, b.Conn)) })
 	of := make(map[netip.Prefix]int)
 	all = slices.DeleteFunc(all, func(p *observer) bool {
 		of[p.Network]++
@@ -378,7 +381,7 @@ func (j *Judge) observers() []*observer {
 
 // choose returns who is asked next to dial the address: of those that see this node there, one of a
 // network that has not failed, one that this node has not dialled, the one that has failed least.
-func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target, from []*observer) (best *observer) {
+func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target) (best *observer) {
 	failed := func(p *observer) int {
 		n := 0
 		for _, f := range t.failed {
@@ -397,7 +400,7 @@ func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target, from []*ob
 		}
 		return cmp.Or(cmp.Compare(failed(p), failed(than)), cmp.Compare(side(p), side(than)), cmp.Compare(t.failed[p.ID].n, t.failed[than.ID].n)) > 0
 	}
-	for _, p := range from {
+	for _, p := range j.asked {
 		if p.sees == addr.Addr() && !now.Before(p.rest) && (best == nil || worse(best, p)) {
 			best = p
 		}
@@ -463,7 +466,7 @@ func (j *Judge) allFailed(ip netip.Addr, t *target) bool {
 // networks returns the networks of the peers that see this node at the address.
 func (j *Judge) networks(ip netip.Addr) map[netip.Prefix]bool {
 	all := make(map[netip.Prefix]bool)
-	for _, p := range j.observers() {
+	for _, p := range j.asked {
 		if p.sees == ip {
 			all[p.Network] = true
 		}
@@ -531,8 +534,8 @@ func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
 	v := Judged{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.tried, Ours: t.ours}
 	switch t.verdict {
 	case Reachable:
-		for _, r := range t.reached {
-			if now.Sub(r.at) < provenFor {
+		for _, at := range t.reached {
+			if now.Sub(at) < provenFor {
 				v.By++
 			}
 		}
@@ -554,9 +557,9 @@ func (j *Judge) why(addr netip.AddrPort, t *target) string {
 	switch {
 	case len(j.peers) == 0:
 		return "no node that can check it is connected"
-	case addr.Port() < firstPort:
-		return fmt.Sprintf("ports below %d are not checked", firstPort)
-	case t.asking > 0:
+	case addr.Port() < FirstPort:
+		return fmt.Sprintf("ports below %d are not checked", FirstPort)
+	case j.asking(addr):
 		return "being checked"
 	case sees == 0:
 		return "no connected node sees this one there"

@@ -37,7 +37,7 @@ func TestMutePeer(t *testing.T) {
 	r.now = r.now.Add(AskLimit)
 	a := r.Look(r.now)
 	if len(a.Dial) != 1 {
-		t.Errorf("Look: got dials %v; pending in the machine: %d, asking %d", a.Dial, len(r.pending), r.targets[public].asking)
+		t.Errorf("Look: got dials %v; pending in the machine: %d, asking %v", a.Dial, len(r.pending), r.asking(public))
 	}
 }
 
