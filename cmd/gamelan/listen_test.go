@@ -24,6 +24,7 @@ type keptInbox struct {
 	kept  []uint64
 	added chan struct{} // closed when there is more
 	deaf  bool          // it acknowledges nothing, and is stopping once it was to
+	heard chan struct{} // closed when a deaf one may refuse
 	stops bool          // nobody can listen any more
 }
 
@@ -62,6 +63,7 @@ func (b *keptInbox) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[m
 }
 
 func (b *keptInbox) acknowledge(_ context.Context, seqs []uint64) error {
+	<-b.heard
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.deaf {
@@ -108,7 +110,7 @@ func TestListenAgain(t *testing.T) {
 	}{{"without an end", 0, false, "bcdefg", 0}, {"count", 5, false, "bcdef", 1}, {"all", 0, true, "bcdefg", 6}, {"all and count", 5, true, "bcdef", 6}} {
 		t.Run(x.name, func(t *testing.T) {
 			d := nodedir.Named(t.TempDir())
-			box := &keptInbox{added: make(chan struct{}), deaf: !x.all}
+			box := &keptInbox{added: make(chan struct{}), deaf: !x.all, heard: make(chan struct{})}
 			serve := func() *daemon.Server {
 				s, err := daemon.Serve(d, inspect.Options{Source: fakeSource{}, Messages: box},
 					inspect.Actions{Acknowledge: box.acknowledge, HandBack: func(context.Context, string) error { return nil }}, slog.New(slog.DiscardHandler))
@@ -130,6 +132,7 @@ func TestListenAgain(t *testing.T) {
 			for range 3 {
 				<-out.more
 			}
+			close(box.heard) // a refusal ends the stream, so it comes after the messages
 			if x.all {
 				node.Close(now)
 			}
