@@ -57,7 +57,7 @@ interop: ## build real Tari nodes (needs Rust) and run the tests against them, a
 	bash tests/interop/build.sh
 	GAMELAN_INTEROP=1 $(GO) test -count=1 -timeout 25m ./tests/interop
 
-machines: ## nodes on machines in network namespaces: cables, routers, addresses; writes docs/machines.md (as root on Linux, 6 minutes)
+machines: ## nodes on machines in network namespaces: cables, routers, addresses; writes docs/machines.md (as root on Linux, 15 minutes)
 	GAMELAN_MACHINES=1 GAMELAN_MACHINES_TABLE=$(CURDIR)/docs/machines.md $(GO) test -count=1 -v -timeout 1h ./tests/machines
 
 kills: ## kill KILLS (10000) actors at random under load; SEED picks others

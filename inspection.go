@@ -67,6 +67,7 @@ type PeerHistory struct {
 	Attempts  []DialAttempt      // last dials of the peer's addresses, oldest first: at most 32, kept for the 512 peers dialled last
 	NotTaken  []ProtocolNotTaken // protocols on which the peer takes none of our messages
 	Ended     *ClosedConn        // last connection that ended; nil: none is remembered
+	Before    *ClosedConn        // last connection that the present one follows, or whose place it has taken; nil: none is remembered
 	Choice    *connpool.Choice   // last choice of peers to dial that considered the peer; nil: none of the last 16 did
 }
 
@@ -91,6 +92,12 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 	if last, ok := lastEnded(i.n)[peer]; ok {
 		last.At = trunk.OnWall(last.At)
 		h.Ended = &last
+	}
+	if ref, ok := i.n.Connection(peer); ok {
+		if before, ok := precursor(trunk.Closed(), ref); ok {
+			before.At = trunk.OnWall(before.At)
+			h.Before = &before
+		}
 	}
 	for _, c := range slices.Backward(trunk.Choices()) {
 		if _, _, ok := c.Rank(peer); ok {

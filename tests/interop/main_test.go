@@ -4,13 +4,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/tests/internal/tarinodes"
 )
 
 // releases are those of tari_comms that the tests run against.
-var releases = []string{"6.2.0", "1.0.0-rc.5"}
+var releases = tarinodes.Releases
 
 // unpublished is a release that is not among the published crates. It is built from a source
 // tree, if the variable envTree names one.
@@ -50,31 +52,11 @@ func findPeers() error {
 	if os.Getenv("GAMELAN_INTEROP") != "1" {
 		return fmt.Errorf("\"bash tests/interop/build.sh && GAMELAN_INTEROP=1 go test ./tests/interop\" (needs Rust) runs the tests against Tari's nodes")
 	}
-	for _, release := range releases {
-		if _, err := os.Stat(program(release)); err != nil {
-			return fmt.Errorf("no Tari node %s; build it with \"bash tests/interop/build.sh\" (needs Rust)", release)
-		}
-	}
+	wanted := releases
 	if os.Getenv(envTree) != "" {
-		if _, err := os.Stat(program(unpublished)); err != nil {
-			return fmt.Errorf("no Tari node %s; build it with \"bash tests/interop/build.sh %s\" (needs Rust)", unpublished, unpublished)
-		}
+		wanted = append(slices.Clone(wanted), unpublished)
 	}
-	return nil
-}
-
-// program is where build.sh puts the node of a release.
-func program(release string) string {
-	dir := os.Getenv("CARGO_TARGET_DIR")
-	if dir == "" {
-		cache := os.Getenv("XDG_CACHE_HOME")
-		if cache == "" {
-			home, _ := os.UserHomeDir()
-			cache = filepath.Join(home, ".cache")
-		}
-		dir = filepath.Join(cache, "gamelan", "interop")
-	}
-	return filepath.Join(dir, "tari-peer-"+release)
+	return tarinodes.Missing(wanted...)
 }
 
 // against runs a test against each release.

@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/tests/internal/signals"
+	"github.com/gamelan-p2p/gamelan/tests/internal/tarinodes"
 )
 
 // answerLimit is how long a command may take: longer than anything that Tari's
@@ -67,7 +68,7 @@ func startTari(t *testing.T, release string, args ...string) *tari {
 func (p *tari) start() {
 	p.t.Helper()
 	args := append([]string{"--key", hex.EncodeToString(p.secret.Bytes()), "--listen", p.addr}, p.args...)
-	p.cmd = exec.Command(program(p.release), args...)
+	p.cmd = exec.Command(tarinodes.Program(p.release), args...)
 	p.cmd.Env = append(p.cmd.Environ(), "TMPDIR="+p.t.TempDir())
 	p.cmd.Stderr = &p.log
 	stdin, err := p.cmd.StdinPipe()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/tests/machines/internal/bed"
+	"github.com/gamelan-p2p/gamelan/tests/machines/internal/internet"
 )
 
 // The table says how many seconds after an event each end notices it, names it, and is healed:
@@ -113,6 +114,16 @@ var events = []event{
 	{
 		name: "machine is suspended for 10 s, traffic", traffic: true,
 		begin: func(s *scene) { s.here.Suspend() }, holds: 10 * time.Second, end: func(s *scene) { s.here.Resume() },
+		here: signs{asleep: true}, peer: signs{names: noAnswer},
+	},
+	{
+		name: "machine is suspended for 10 s at a round trip of 100 ms, traffic", traffic: true,
+		begin: func(s *scene) {
+			s.net.Internet.Everywhere(internet.Path{Delay: 50 * time.Millisecond})
+			time.Sleep(5 * time.Second) // the nodes learn of it
+			s.here.Suspend()
+		},
+		holds: 15 * time.Second, end: func(s *scene) { s.here.Resume() },
 		here: signs{asleep: true}, peer: signs{names: noAnswer},
 	},
 	{
@@ -230,6 +241,9 @@ func (v *view) look(t time.Duration) {
 		v.said = time.Now()
 		v.says = []*bed.Process{v.m.Gamelan("why", v.peer.Key()), v.m.Gamelan("status")}
 	}
+	if v.named == 0 && !running {
+		v.text = text
+	}
 	if v.noticed == 0 && strings.Contains(text, "silent") {
 		v.noticed = t
 	}
@@ -263,24 +277,46 @@ func startTraffic(from, to *bed.Machine) *traffic {
 	return &traffic{from, to, from.Shell("i=0; while [ ! -e stop ]; do i=$((i+1)); echo message $i; sleep 1; done | gamelan send --retry " + to.Key()), listen}
 }
 
-// result ends the traffic, and says what became of it.
-func (tr *traffic) result() string {
+// outcomes is what became of the messages of a traffic. Messages have the numbers of their lines.
+type outcomes struct {
+	said    map[string][]string // numbers by what the sender says of them
+	arrived map[string]bool
+}
+
+// result ends the traffic, and says what became of it. A message that is confirmed must have
+// arrived, and one that has failed must not have.
+func (tr *traffic) result(t *testing.T) outcomes {
+	t.Helper()
 	tr.from.Start(nil, "touch", "stop").Code()
 	for end := time.Now().Add(healLimit); !tr.send.Ended() && time.Now().Before(end); time.Sleep(lookEvery) {
 	}
-	all := map[string]int{}
+	o := outcomes{make(map[string][]string), make(map[string]bool)}
 	for line := range strings.Lines(tr.send.Out()) {
-		_, outcome, _ := strings.Cut(strings.TrimSpace(line), " ")
+		number, outcome, _ := strings.Cut(strings.TrimSpace(line), " ")
 		kind, _, _ := strings.Cut(outcome, ":")
-		all[kind]++
+		o.said[kind] = append(o.said[kind], number)
 	}
-	distinct := map[string]bool{}
 	for line := range strings.Lines(tr.listen.Out()) {
-		if strings.HasPrefix(line, "message ") {
-			distinct[line] = true
+		if number, ok := strings.CutPrefix(line, "message "); ok {
+			o.arrived[strings.TrimSpace(number)] = true
 		}
 	}
-	return fmt.Sprintf("%d confirmed, %d in doubt, %d failed; %d arrived", all["confirmed"], all["in doubt"], all["failed"], len(distinct))
+	for _, number := range o.said["confirmed"] {
+		if !o.arrived[number] {
+			t.Errorf("message %s from %s to %s is confirmed, and has not arrived", number, tr.from.Name, tr.to.Name)
+		}
+	}
+	for _, number := range o.said["failed"] {
+		if o.arrived[number] {
+			t.Errorf("message %s from %s to %s has failed, and has arrived", number, tr.from.Name, tr.to.Name)
+		}
+	}
+	return o
+}
+
+func (o outcomes) String() string {
+	return fmt.Sprintf("%d confirmed, %d in doubt, %d failed; %d arrived",
+		len(o.said["confirmed"]), len(o.said["in doubt"]), len(o.said["failed"]), len(o.arrived))
 }
 
 // rows carries out an event, and returns a row of the table for each end.
@@ -343,7 +379,7 @@ func (e *event) rows(t *testing.T, fault time.Duration) string {
 	for i, v := range ends {
 		messages, connection := "", "another"
 		if e.traffic {
-			messages = flows[i].result()
+			messages = flows[i].result(t).String()
 		}
 		if v.connections() == v.before {
 			connection = "kept"
@@ -351,7 +387,7 @@ func (e *event) rows(t *testing.T, fault time.Duration) string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", e.name, []string{"here", "peer"}[i],
 			seconds(v.noticed, v.asleep), seconds(v.named, v.names == nil), seconds(v.healed, false), connection, messages)
 		if v.text != "" {
-			t.Logf("%s named it after %v:\n%s", v.m.Name, v.named, v.text)
+			t.Logf("%s, named after %s s:\n%s", v.m.Name, seconds(v.named, false), v.text)
 		}
 		if v.healed == 0 {
 			t.Errorf("%s: no message got through within %v", v.m.Name, healLimit)
@@ -432,6 +468,9 @@ func TestTable(t *testing.T) {
 	rows := []row{
 		{"dead first address", true, deadFirst},
 		{"NAT on a public network", true, publicNAT},
+	}
+	for i := range losses {
+		rows = append(rows, row{losses[i].name, losses[i].short != 0, losses[i].rows})
 	}
 	for i := range events {
 		rows = append(rows, row{events[i].name, events[i].short, events[i].rows})

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -77,6 +79,11 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 	}
 	if connected {
 		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), seen.OnWall(ref.Since)
+		if last := history.Before; last != nil {
+			if before, moved := movedFrom(last.Ref.Addr, ref.Addr); moved {
+				w.MovedFrom, w.MovedAt = before, last.At
+			}
+		}
 	} else {
 		w.NextDialAt, w.Tor = history.NextDial, failure.OneLine(torOf(n, history))
 		if last := history.Ended; last != nil {
@@ -116,6 +123,18 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		w.Candidates = append(w.Candidates, x)
 	}
 	return w
+}
+
+// movedFrom returns the IP address of an earlier connection to a peer, and whether the present
+// one is with another address of the same family.
+func movedFrom(before, now ma.Multiaddr) (string, bool) {
+	was, _ := ma.SplitFirst(before)
+	is, _ := ma.SplitFirst(now)
+	if was == nil || is == nil || was.Protocol().Code != is.Protocol().Code || was.Value() == is.Value() {
+		return "", false
+	}
+	code := is.Protocol().Code
+	return was.Value(), code == ma.P_IP4 || code == ma.P_IP6
 }
 
 // storedOf returns how a peer has answered requests for stored messages, nil if it was not
