@@ -5,6 +5,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // The most files that a node has open, beside those of its inbound connections.
@@ -25,10 +27,11 @@ func filesNeeded(s *settled) uint64 {
 
 // filesWarning returns a warning if a process that may have most files open cannot have as many as
 // its limits need. most 0 is unknown.
-func filesWarning(need, most uint64) []string {
+func filesWarning(need, most uint64) models.Notices {
 	if most == 0 || most >= need {
 		return nil
 	}
-	return []string{fmt.Sprintf("this process may have %s open, and the limits of its connections need %s; %s",
-		inspect.Count(most, "file"), inspect.Number(need), actors.RaiseFiles)}
+	v := codes.FewFiles.Notice(fmt.Sprintf("this process may have %s open, and the limits of its connections need %s", inspect.Count(most, "file"), inspect.Number(need)))
+	v.Step = actors.RaiseFiles
+	return models.Notices{v}
 }

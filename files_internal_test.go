@@ -21,7 +21,7 @@ func TestFilesWarning(t *testing.T) {
 	if got := filesWarning(1000, 1000); got != nil {
 		t.Errorf("with enough: got %q, want no warning", got)
 	}
-	got := strings.Join(filesWarning(1000, 40), "")
+	got := strings.Join(filesWarning(1000, 40).Texts(), "")
 	for _, want := range []string{"40 files open", "need 1,000", "ulimit -n", "LimitNOFILE"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
@@ -35,11 +35,11 @@ func TestInboundTroubleInWords(t *testing.T) {
 		name, got string
 		want      []string
 	}{
-		{"no descriptors", deafText(actors.InboundTrouble{Err: syscall.EMFILE, FailedAt: now.Add(-time.Second)}, now), []string{"too many open files", "1s ago", "ulimit -n", "LimitNOFILE"}},
-		{"another cause", deafText(actors.InboundTrouble{Err: syscall.EPERM, FailedAt: now}, now), []string{"not permitted"}},
+		{"no descriptors", deaf(actors.InboundTrouble{Err: syscall.EMFILE, FailedAt: now.Add(-time.Second)}, now).String(), []string{"too many open files", "1s ago", "ulimit -n", "LimitNOFILE"}},
+		{"another cause", deaf(actors.InboundTrouble{Err: syscall.EPERM, FailedAt: now}, now).String(), []string{"not permitted"}},
 		{"a full source", strings.Join(limitWarning(actors.InboundTrouble{
 			Limit: connpool.LimitError{Name: "MaxInboundPerSource", Limit: 32, Scope: netip.MustParsePrefix("10.0.0.7/32")}, LimitedAt: now,
-		}, now), ""), []string{"10.0.0.7/32", "connections.max_inbound_per_source is 32", "connections.exempt_sources"}},
+		}, now).Texts(), ""), []string{"10.0.0.7/32", "connections.max_inbound_per_source is 32", "connections.exempt_sources"}},
 	} {
 		for _, want := range c.want {
 			if !strings.Contains(c.got, want) {
@@ -47,7 +47,7 @@ func TestInboundTroubleInWords(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(deafText(actors.InboundTrouble{Err: syscall.EPERM}, now), "ulimit") {
+	if strings.Contains(deaf(actors.InboundTrouble{Err: syscall.EPERM}, now).String(), "ulimit") {
 		t.Error("a cause other than descriptors names ulimit")
 	}
 	if got := limitWarning(actors.InboundTrouble{Limit: connpool.LimitError{Name: "MaxInbound", Limit: 5}, LimitedAt: now}, now); got != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -139,12 +140,12 @@ func inboxSection(n *Node) *models.Inbox {
 }
 
 // inboxDegraded returns the reasons why the node is degraded because of its inbox.
-func inboxDegraded(v *models.Inbox) (list []string) {
+func inboxDegraded(v *models.Inbox) (list models.Notices) {
 	if v == nil {
 		return nil
 	}
 	if v.Trouble != "" {
-		list = append(list, "the inbox cannot be written or read, and messages wait: "+v.Trouble)
+		list = append(list, codes.InboxFailed.Notice("the inbox cannot be written or read, and messages wait: "+v.Trouble))
 	}
 	if v.Full {
 		list = append(list, inboxFull(v))
@@ -153,33 +154,32 @@ func inboxDegraded(v *models.Inbox) (list []string) {
 }
 
 // inboxWarnings returns further warnings about the inbox for the operator.
-func inboxWarnings(v *models.Inbox) (list []string) {
+func inboxWarnings(v *models.Inbox) (list models.Notices) {
 	if v == nil {
 		return nil
 	}
 	if level := v.Level(); !v.Full && level >= inboxHigh {
-		list = append(list, fmt.Sprintf("the inbox is %.0f%% full, with %s messages; acknowledge some, as gamelan listen does, before senders have to wait",
-			level*100, inspect.Number(uint64(v.Messages))))
+		list = append(list, codes.InboxHigh.Notice(fmt.Sprintf("the inbox is %.0f%% full, with %s messages", level*100, inspect.Number(uint64(v.Messages)))))
 	}
 	if v.Dropped > 0 {
 		were := "were"
 		if v.Dropped == 1 {
 			were = "was"
 		}
-		list = append(list, fmt.Sprintf("%s over the DHT %s dropped since the start because the inbox had no room for more of their peer or author; acknowledge some, as gamelan listen does",
-			inspect.Count(v.Dropped, "message"), were))
+		list = append(list, codes.InboxDropped.Notice(fmt.Sprintf("%s over the DHT %s dropped since the start because the inbox had no room for more of their peer or author",
+			inspect.Count(v.Dropped, "message"), were)))
 	}
 	if v.Damaged > 0 {
-		list = append(list, inspect.Count(uint64(v.Damaged), "record")+" of the inbox could not be read and were left as they are")
+		list = append(list, codes.InboxDamaged.Notice(inspect.Count(uint64(v.Damaged), "record")+" of the inbox could not be read and were left as they are"))
 	}
 	return list
 }
 
-func inboxFull(v *models.Inbox) string {
+func inboxFull(v *models.Inbox) models.Notice {
 	over := ""
 	if v.DHTMessages > 0 {
 		over = ", and " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
 	}
-	return fmt.Sprintf("the inbox is full, with %s of connected peers, whose senders wait%s; acknowledge some, as gamelan listen does",
-		inspect.Count(uint64(v.Messages-v.DHTMessages), "message"), over)
+	return codes.InboxFull.Notice(fmt.Sprintf("the inbox is full, with %s of connected peers, whose senders wait%s",
+		inspect.Count(uint64(v.Messages-v.DHTMessages), "message"), over))
 }

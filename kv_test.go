@@ -102,13 +102,13 @@ func TestKVDegraded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := n.Inspection().Degraded(t.Context()); len(got) != 0 {
+		if got := n.Inspection().Degraded(t.Context()).Texts(); len(got) != 0 {
 			t.Errorf("got %q before anything was written", got)
 		}
 		if _, err := c.Put(t.Context(), []byte("hello")); !errors.Is(err, errFull) {
 			t.Fatalf("got %v, want %v", err, errFull)
 		}
-		got := n.Inspection().Degraded(t.Context())
+		got := n.Inspection().Degraded(t.Context()).Texts()
 		if len(got) != 1 || !strings.Contains(got[0], "client main of the key-value DHT") || !strings.Contains(got[0], "no space left") {
 			t.Errorf("got %q, want the client and the cause", got)
 		}

@@ -27,6 +27,7 @@ import (
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -47,9 +48,9 @@ type Node struct {
 	listen []*actors.Bound
 	events *events
 	start  time.Time
-	files  []string     // a warning about the file descriptors of the process, or none
-	given  atomic.Bool  // SetPublicAddresses was called
-	inbox  *inbox.Inbox // nil without an inbox
+	files  models.Notices // a warning about the file descriptors of the process, or none
+	given  atomic.Bool    // SetPublicAddresses was called
+	inbox  *inbox.Inbox   // nil without an inbox
 	loops  loops
 	called *backlog // of WithMessages; nil without it, and with an inbox
 	calls  *rpcpart.Calls

@@ -80,18 +80,18 @@ func TestPanicsShow(t *testing.T) {
 					}
 					synctest.Wait()
 				}
-				warnings := func() string { return strings.Join(b.Inspection().Node(t.Context()).Warnings, "; ") }
+				warnings := func() string { return strings.Join(b.Inspection().Node(t.Context()).Warnings.Texts(), "; ") }
 				first, more := []string{"panic on a message of a peer", "/node/" + test.actor + " ", "cannot do", "at=panics_test.go:", "stack_id="}, []string{"more panics on messages of peers", "/node/" + test.actor + " ", "at=panics_test.go:"}
 				begin := time.Now()
 				post(1)
-				if got, want := warnings(), "actor "+test.actor+" panicked on 1 message of peers, last 1s ago: look at gamelan why "+test.actor; got != want {
+				if got, want := warnings(), "actor "+test.actor+" panicked on 1 message of peers, last 1s ago; look at what it has failed on"; got != want {
 					t.Errorf("got %q, want %q", got, want)
 				}
 				post(13)
 				if got := log.with(first...); got != 1 {
 					t.Errorf("got %d lines for the first panic, want 1", got)
 				}
-				if got, want := warnings(), "actor "+test.actor+" panicked on 14 messages of peers, last 1s ago: look at gamelan why "+test.actor; got != want {
+				if got, want := warnings(), "actor "+test.actor+" panicked on 14 messages of peers, last 1s ago; look at what it has failed on"; got != want {
 					t.Errorf("got %q, want %q", got, want)
 				}
 				var counts []string

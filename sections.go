@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -47,7 +48,7 @@ func (n *Node) options() inspect.Options {
 			_, err := n.Peers().Export(w)
 			return err
 		},
-		Health: n.unhealthy, Ready: n.unhealthy, Degraded: func(context.Context) []string {
+		Health: n.unhealthy, Ready: n.unhealthy, Degraded: func(context.Context) models.Notices {
 			return append(n.storeDegraded(), n.degraded(n.trunk.Now())...)
 		},
 	}
@@ -56,29 +57,29 @@ func (n *Node) options() inspect.Options {
 // unhealthy returns the reasons why the node does not work, as sentences, or none if it
 // works. To be offline is no such reason, because a restart of the node would not help.
 // unhealthy takes at most 2 s.
-func (n *Node) unhealthy(ctx context.Context) []string {
+func (n *Node) unhealthy(ctx context.Context) models.Notices {
 	switch {
 	case n.ended():
-		return []string{"the node has ended"}
+		return models.Notices{codes.Ended.Notice("the node has ended")}
 	case n.stopping():
-		return []string{"the node is stopping"}
+		return models.Notices{codes.Stopping.Notice("the node is stopping")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	if _, err := n.Status(ctx); err != nil {
-		return []string{"the connectivity actor does not answer"}
+		return models.Notices{codes.ConnectivitySilent.Notice(connectivitySilent)}
 	}
 	return nil
 }
 
 // storeDegraded returns why the peer store cannot be written, if it cannot. The cause of the
 // node's status says it, too, so that it is not one of the warnings.
-func (n *Node) storeDegraded() []string {
+func (n *Node) storeDegraded() models.Notices {
 	trouble, ok := n.trunk.StoreTrouble()
 	if !ok {
 		return nil
 	}
-	return []string{"the " + strings.TrimPrefix(trouble.Err.Error(), "actors: ")}
+	return models.Notices{codes.PeersUnwritten.Notice("the " + strings.TrimPrefix(trouble.Err.Error(), "actors: "))}
 }
 
 // degraded returns the other reasons why a working node is degraded, as sentences: an inbox, or a
@@ -87,12 +88,12 @@ func (n *Node) storeDegraded() []string {
 // services that panicked in the last ten minutes, and the user's actors and services that a
 // panic has stopped. If messages of
 // peers are the cause, a restart of the node would not help.
-func (n *Node) degraded(now time.Time) (reasons []string) {
+func (n *Node) degraded(now time.Time) (reasons models.Notices) {
 	reasons = append(inboxDegraded(inboxSection(n)), n.storeForwardDegraded()...)
 	reasons = append(reasons, n.torDegraded()...)
 	reasons = append(reasons, n.kadDegraded()...)
 	if t := n.trunk.InboundTrouble(); t.Err != nil && now.Sub(t.FailedAt) < deafTold {
-		reasons = append(reasons, deafText(t, now))
+		reasons = append(reasons, deaf(t, now))
 	}
 	for _, p := range n.trunk.Panicking() {
 		reasons = append(reasons, panicking(p, now))
@@ -107,26 +108,28 @@ const (
 	limitTold = 10 * time.Minute
 )
 
-// deafText returns why a node accepts no connections.
-func deafText(t actors.InboundTrouble, now time.Time) string {
-	text := fmt.Sprintf("connections could not be accepted, the last %s ago: %v", now.Sub(t.FailedAt).Round(time.Second), t.Err)
+// deaf returns why a node accepts no connections.
+func deaf(t actors.InboundTrouble, now time.Time) models.Notice {
+	v := codes.Deaf.Notice(fmt.Sprintf("connections could not be accepted, the last %s ago: %v", now.Sub(t.FailedAt).Round(time.Second), t.Err))
 	if transport.OutOfFiles(t.Err) {
-		text += "; " + actors.RaiseFiles
+		v.Step = actors.RaiseFiles
 	}
-	return text
+	return v
 }
 
 // limitWarning returns the warning about a limit for connections of one source or subnet, which
 // may be those of a user's own nodes, or none.
-func limitWarning(t actors.InboundTrouble, now time.Time) []string {
+func limitWarning(t actors.InboundTrouble, now time.Time) models.Notices {
 	if t.LimitedAt.IsZero() || now.Sub(t.LimitedAt) >= limitTold || !t.Limit.Scope.IsValid() {
 		return nil
 	}
-	return []string{fmt.Sprintf("connections from %s were refused, the last %s ago: %s is %d; raise it, or exempt the source with connections.exempt_sources if it is yours",
-		t.Limit.Scope, now.Sub(t.LimitedAt).Round(time.Second), t.Limit.Key(), t.Limit.Limit)}
+	return models.Notices{codes.SourceLimited.Notice(fmt.Sprintf("connections from %s were refused, the last %s ago: %s is %d",
+		t.Limit.Scope, now.Sub(t.LimitedAt).Round(time.Second), t.Limit.Key(), t.Limit.Limit), t.Limit.Scope.String(), t.Limit.Key())}
 }
 
 // healthTimeout is how long an actor of a healthy node may take to answer.
+const connectivitySilent = "the connectivity actor does not answer"
+
 const healthTimeout = 2 * time.Second
 
 func (n *Node) ended() bool {
@@ -146,7 +149,7 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	v := models.Node{
 		NodeID: n.ID().String(), PublicKey: n.PublicKey().String(),
 		Network: n.Profile().Network.String(), Profile: n.Profile().Name,
-		Addresses: []string{}, Warnings: []string{}, Held: len(n.Connections()),
+		Addresses: []string{}, Warnings: models.Notices{}, Held: len(n.Connections()),
 		Credit:    models.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
 		StartedAt: n.trunk.OnWall(n.start), Version: Version, PID: os.Getpid(), Peers: n.Peers().Len(),
 		Places: places(n.trunk.Inbounds()),
@@ -168,13 +171,13 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	}
 	v.Reach, v.Moved = reachSection(n), movedSection(n)
 	if d := n.trunk.PeerStore().Damaged(); d > 0 {
-		v.Warnings = append(v.Warnings, inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are")
+		v.Warnings = append(v.Warnings, codes.PeersDamaged.Notice(inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are"))
 	}
 	for _, shared := range n.sharedIdentities(now) {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other; give each node a data directory of its own",
-			shared.Peer, shared.Then, shared.Here))
+		v.Warnings = append(v.Warnings, codes.SharedIdentity.Notice(fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other",
+			shared.Peer, shared.Then, shared.Here), shared.Peer.String()))
 	}
-	v.Warnings = warnEach(v.Warnings, n.trunk.RefusedSources(), now, refusedSource, "sources are refused because of their offences")
+	v.Warnings = noticeEach(v.Warnings, n.trunk.RefusedSources(), now, refusedSource, codes.SourceRefused, "sources are refused because of their offences")
 	v.Warnings = append(v.Warnings, limitWarning(n.trunk.InboundTrouble(), now)...)
 	v.Warnings = append(v.Warnings, n.files...)
 	v.Warnings = append(v.Warnings, reachWarnings(n)...)
@@ -185,20 +188,20 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
 	v.Warnings = append(v.Warnings, n.degraded(now)...)
 	if n.dht != nil {
-		v.Warnings = warnEach(v.Warnings, n.dht.Undecodable(), now, undecodable, "peers sent messages that cannot be decoded; gamelan dht shows the last error")
+		v.Warnings = noticeEach(v.Warnings, n.dht.Undecodable(), now, undecodable, codes.Undecodable, "peers sent messages that cannot be decoded")
 	}
-	v.Warnings = warnEach(v.Warnings, n.trunk.NotTaken(), now, notTaken, "peers take none of our messages")
+	v.Warnings = noticeEach(v.Warnings, n.trunk.NotTaken(), now, notTaken, codes.TakesNothing, "peers take none of our messages")
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	status, err := n.Status(ctx)
 	if err != nil {
 		v.Status, v.Cause = "unknown", "the connectivity actor did not say in time"
-		v.Warnings = append(v.Warnings, "the connectivity actor does not answer; look at it with gamelan tree")
+		v.Warnings = append(v.Warnings, codes.ConnectivitySilent.Notice(connectivitySilent))
 		return v
 	}
 	v.Status, v.Cause, v.Wanted = status.State, status.Cause, status.Wanted
 	if v.Profile != "tari" && n.Profile().Pattern == protocol.IX {
-		v.Warnings = append(v.Warnings, "the wire profile sends this node's key unencrypted when it dials")
+		v.Warnings = append(v.Warnings, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
 	}
 	return v
 }
@@ -211,18 +214,18 @@ func places(g connpool.GateStats) models.Places {
 	}
 }
 
-// panicking returns the warning about an actor or a service that panicked.
-func panicking(p actors.Panicking, now time.Time) string {
+// panicking returns the notice of an actor or a service that panicked.
+func panicking(p actors.Panicking, now time.Time) models.Notice {
 	ago := now.Sub(p.Last).Round(time.Second)
 	if !p.Yours {
-		return fmt.Sprintf("actor %s panicked on %s of peers, last %s ago: look at gamelan why %s", p.Path, inspect.Count(p.Count, "message"), ago, p.Path)
+		return codes.ActorPanicked.Notice(fmt.Sprintf("actor %s panicked on %s of peers, last %s ago", p.Path, inspect.Count(p.Count, "message"), ago), p.Path)
 	}
-	what, look := "your actor "+p.Path, ": look at gamelan why "+p.Path
-	if p.Layer != "" {
-		what, look = "your layer "+p.Layer, ""
-	}
-	if p.Service != "" {
-		what, look = fmt.Sprintf("your service %q", string(p.Service)), ""
+	what, args := "your actor "+p.Path, []string{p.Path}
+	switch {
+	case p.Service != "":
+		what, args = fmt.Sprintf("your service %q", string(p.Service)), nil
+	case p.Layer != "":
+		what, args = "your layer "+p.Layer, nil
 	}
 	on := p.Message
 	if p.Where != "" {
@@ -230,42 +233,48 @@ func panicking(p actors.Panicking, now time.Time) string {
 	}
 	last := fmt.Sprintf("%s ago on %s: %s", ago, on, p.Value)
 	if p.Stopped {
-		return fmt.Sprintf("%s has stopped after a panic %s; register it again or start the node again%s", what, last, look)
+		return codes.OwnStopped.Notice(fmt.Sprintf("%s has stopped after a panic %s", what, last), args...)
 	}
-	return fmt.Sprintf("%s panicked %s in the last 10 minutes, last %s%s", what, inspect.Count(p.Count, "time"), last, look)
+	v := codes.OwnPanicked.Notice(fmt.Sprintf("%s panicked %s in the last 10 minutes, last %s", what, inspect.Count(p.Count, "time"), last), args...)
+	if args == nil {
+		v.Step = "" // nothing shows more
+	}
+	return v
 }
 
-// undecodable returns the warning about a peer whose messages could not be decoded.
-func undecodable(p dhtpart.Undecodable, now time.Time) string {
-	return fmt.Sprintf("peer %s sent %s on %s that cannot be decoded, the last %s ago; this node expects messages of the DHT there: have that node use another protocol, or ban it; gamelan dht shows the last error",
-		p.Peer, inspect.Count(p.Count, "message"), p.Protocol, now.Sub(p.Last).Round(time.Second))
+// undecodable returns the notice of a peer whose messages could not be decoded.
+func undecodable(p dhtpart.Undecodable, now time.Time) models.Notice {
+	return codes.Undecodable.Notice(fmt.Sprintf("peer %s sent %s on %s that cannot be decoded, the last %s ago; this node expects messages of the DHT there",
+		p.Peer, inspect.Count(p.Count, "message"), p.Protocol, now.Sub(p.Last).Round(time.Second)), p.Peer.String(), string(p.Protocol))
 }
 
-// refusedSource returns the warning about a source that has committed too many offences.
-func refusedSource(r connpool.Refused, now time.Time) string {
-	return fmt.Sprintf("connections from %s are refused for another %s because of offences from there; exempt it with connections.exempt_sources if they are yours",
-		r.Source, r.Until.Sub(now).Round(time.Second))
+// refusedSource returns the notice of a source that has committed too many offences.
+func refusedSource(r connpool.Refused, now time.Time) models.Notice {
+	return codes.SourceRefused.Notice(fmt.Sprintf("connections from %s are refused for another %s because of offences from there",
+		r.Source, r.Until.Sub(now).Round(time.Second)), r.Source.String())
 }
 
-// notTaken returns the warning about a peer that takes no messages of this node.
-func notTaken(p actors.NotTaken, now time.Time) string {
-	return fmt.Sprintf("peer %s takes none of our messages on %s: it ended %s substreams in a row, the last %s ago; restart that node if it is yours, else it may take them again later",
-		p.Peer, p.Protocol, inspect.Number(uint64(p.Times)), now.Sub(p.Last).Round(time.Second))
+// notTaken returns the notice of a peer that takes no messages of this node.
+func notTaken(p actors.NotTaken, now time.Time) models.Notice {
+	return codes.TakesNothing.Notice(fmt.Sprintf("peer %s takes none of our messages on %s: it ended %s substreams in a row, the last %s ago",
+		p.Peer, p.Protocol, inspect.Number(uint64(p.Times)), now.Sub(p.Last).Round(time.Second)), p.Peer.String(), string(p.Protocol))
 }
 
 // maxNamed is how many peers or sources with the same problem get a warning each.
 const maxNamed = 5
 
-// warnEach appends a warning for each of the first maxNamed entries, and one warning with
-// the number of the others.
-func warnEach[T any](warnings []string, all []T, now time.Time, warn func(T, time.Time) string, others string) []string {
+// noticeEach appends a notice for each of the first maxNamed entries, and one of the same code
+// with the number of the others.
+func noticeEach[T any](list models.Notices, all []T, now time.Time, notice func(T, time.Time) models.Notice, code *codes.Code, others string) models.Notices {
 	for _, one := range all[:min(len(all), maxNamed)] {
-		warnings = append(warnings, warn(one, now))
+		list = append(list, notice(one, now))
 	}
 	if more := len(all) - maxNamed; more > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s more %s", inspect.Number(uint64(more)), others))
+		v := code.Notice(fmt.Sprintf("%s more %s", inspect.Number(uint64(more)), others))
+		v.Step = "" // said above
+		list = append(list, v)
 	}
-	return warnings
+	return list
 }
 
 // sharedWarned is how long the node warns that two nodes may use one identity.

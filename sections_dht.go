@@ -9,6 +9,7 @@ import (
 	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -124,6 +125,9 @@ func words(all ...string) string {
 
 func describeOutcome(o protocol.Outcome) models.Outcome {
 	v := models.Outcome{Outcome: models.OutcomeOpen, Reason: o.Reason.String(), Detail: sentence(o.Err)}
+	if c := codes.Of(o.Err); c != nil {
+		v.Code = c.Name
+	}
 	switch o.Kind {
 	case protocol.Confirmed:
 		v.Outcome = models.OutcomeConfirmed

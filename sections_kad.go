@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -28,10 +29,10 @@ func kadSection(ctx context.Context, n *Node) models.Kad {
 }
 
 // kadDegraded returns why the node is degraded because of its clients of the key-value DHT.
-func (n *Node) kadDegraded() (list []string) {
+func (n *Node) kadDegraded() (list models.Notices) {
 	for _, c := range n.kad.Clients() {
 		if err := c.Trouble(); err != nil {
-			list = append(list, fmt.Sprintf("the client %s of the key-value DHT stores nothing for others, because records cannot be written to the disk: %s", c.Name(), sentence(err)))
+			list = append(list, codes.KadUnwritten.Notice(fmt.Sprintf("the client %s of the key-value DHT stores nothing for others, because records cannot be written to the disk: %s", c.Name(), sentence(err)), c.Name()))
 		}
 	}
 	return list

@@ -3,8 +3,10 @@ package gamelan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/reach"
@@ -32,7 +34,7 @@ func reachSection(n *Node) (list []models.Reach) {
 
 // reachWarnings returns a warning if others cannot connect to the node: nodes have tried, or all
 // the addresses that it tells others are of a private network.
-func reachWarnings(n *Node) []string {
+func reachWarnings(n *Node) models.Notices {
 	own := n.Addresses()
 	if len(n.listen) == 0 || len(own) == 0 {
 		return nil
@@ -57,10 +59,10 @@ func reachWarnings(n *Node) []string {
 	}
 	switch {
 	case refused != nil:
-		return []string{fmt.Sprintf("others cannot connect to this node: %s could not at %s; open TCP port %d in the firewall of this machine, or forward it in the router",
-			inspect.Count(uint64(refused.By), "node"), refused.Addr, refused.Addr.Port())}
+		return models.Notices{codes.NotReached.Notice(fmt.Sprintf("others cannot connect to this node: %s could not at %s",
+			inspect.Count(uint64(refused.By), "node"), refused.Addr), strconv.Itoa(int(refused.Addr.Port())))}
 	case !n.trunk.Profile().TestAddresses && !slices.ContainsFunc(own, address.External):
-		return []string{fmt.Sprintf("others cannot connect to this node, it can only connect to them: %s is an address of a private network; forward a port of the router to it, and set the router's address as node.public_addresses", own[0])}
+		return models.Notices{codes.PrivateOnly.Notice(fmt.Sprintf("others cannot connect to this node, it can only connect to them: %s is an address of a private network", own[0]), own[0].String())}
 	}
 	return nil
 }

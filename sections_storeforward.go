@@ -11,6 +11,7 @@ import (
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -78,17 +79,17 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 
 // storeForwardDegraded returns the reasons why the node is degraded because of what it stores
 // for others.
-func (n *Node) storeForwardDegraded() (list []string) {
+func (n *Node) storeForwardDegraded() (list models.Notices) {
 	if n.saf == nil {
 		return nil
 	}
 	t := n.saf.Trouble()
 	if t.Err != nil {
-		list = append(list, "messages for other nodes cannot be stored, and are relayed only: "+sentence(t.Err))
+		list = append(list, codes.StoredFailed.Notice("messages for other nodes cannot be stored, and are relayed only: "+sentence(t.Err)))
 	}
 	if t.Full {
-		list = append(list, fmt.Sprintf("the store of messages for other nodes is full, with %s: new ones evict those of the source with most; gamelan saf shows for whom most is stored",
-			inspect.Count(uint64(t.Messages), "message")))
+		list = append(list, codes.StoredFull.Notice(fmt.Sprintf("the store of messages for other nodes is full, with %s: new ones evict those of the source with most",
+			inspect.Count(uint64(t.Messages), "message"))))
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
@@ -41,10 +42,10 @@ func torSummary(s TorStatus) string {
 }
 
 // torDegraded returns why the node is degraded because of Tor.
-func (n *Node) torDegraded() []string {
+func (n *Node) torDegraded() models.Notices {
 	s, ok := n.Tor()
 	if !ok || s.Trouble() == "" {
 		return nil
 	}
-	return []string{strings.TrimSuffix(s.Trouble(), ".")}
+	return models.Notices{codes.TorFailed.Notice(strings.TrimSuffix(s.Trouble(), "."))}
 }

@@ -19,7 +19,7 @@ func TestSameIdentityTwice(t *testing.T) {
 		secret := gamelantest.Secret(77)
 		a, one := net.Start(gamelan.Config{}), net.Start(gamelan.Config{Secret: secret})
 		warned := func() bool {
-			for _, w := range a.Inspection().Node(t.Context()).Warnings {
+			for _, w := range a.Inspection().Node(t.Context()).Warnings.Texts() {
 				if strings.Contains(w, "two nodes may use the identity of "+one.ID().String()) {
 					return true
 				}

@@ -101,7 +101,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	n.files = filesWarning(filesNeeded(&b.settled), openfiles.Most())
 	for _, w := range n.files {
-		b.logger.Warn("too few files", "err", w)
+		b.logger.Warn("too few files", "err", w.String())
 	}
 	b.trunk = actors.NewNode(b.settings())
 	n.trunk = b.trunk

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -90,20 +92,18 @@ func (m *Messaging) refusal(to *ConnRef) error {
 	case m.ID != m.env.Profile.MessagingID || !to.Ours():
 		return nil
 	case m.frames() && to.noDHT:
-		why := "it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)"
+		code := codes.PeerWithoutDHT
 		if to.Accepts(m.env.Plain.ID) {
-			why += ", or send straight to it (Node.Send, or gamelan send PEER)"
+			code = codes.PeerTakesPlain
 		}
-		return &refusedError{why: why}
+		return coded(code, nil, "it runs without the DHT")
 	case !m.frames() && !to.noDHT:
-		return refused(nil, "%s is the DHT's there, and this node sends other messages on it; %s", m.ID, leaveProfile)
+		return coded(codes.ProfileShared, nil, "%s is the DHT's there, and this node sends other messages on it", m.ID)
 	case !m.frames() && to.Accepts(protocol.PlainID):
-		return refused(nil, "it takes messages of connected peers on %s, and this node sends them on %s; %s", protocol.PlainID, m.ID, leaveProfile)
+		return coded(codes.ProfileShared, nil, "it takes messages of connected peers on %s, and this node sends them on %s", protocol.PlainID, m.ID)
 	}
 	return nil
 }
-
-const leaveProfile = "start this node without PlainOnProfile (gamelan node: without --plain-on-profile)"
 
 // declined returns the error for a peer that has refused the protocol. It says what to
 // change.
@@ -113,9 +113,9 @@ func (m *Messaging) declined(to *ConnRef, err error) error {
 	case m.frames() || !to.Ours() && (m.ID == shared || !to.Accepts(shared)):
 		return refused(err, "it does not know %s", m.ID)
 	case !to.Ours() && !m.env.DHT:
-		return refused(err, "it is no node of Gamelan, and messages to connected peers have the protocol %s; start this node without NoDHT and send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with PlainOnProfile", m.ID)
+		return coded(codes.ForeignPeerNoDHT, err, "it is no node of Gamelan, and messages to connected peers have the protocol %s", m.ID)
 	case !to.Ours():
-		return refused(err, "it is no node of Gamelan, and messages to connected peers have the protocol %s; send it messages of the DHT (Send, or gamelan send --to KEY), or, if it has no DHT, start this node with NoDHT and PlainOnProfile", m.ID)
+		return coded(codes.ForeignPeer, err, "it is no node of Gamelan, and messages to connected peers have the protocol %s", m.ID)
 	case to.noDHT && m.ID != shared && to.Accepts(shared):
 		return refused(err, "it takes messages of connected peers on %s, and this node sends them on %s; start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile", shared, m.ID)
 	}
@@ -123,14 +123,23 @@ func (m *Messaging) declined(to *ConnRef, err error) error {
 }
 
 // refusedError is an ErrNotTaken that says what to change. cause is the peer's answer, or
-// nil if the peer was not asked.
+// nil if the peer was not asked; code is nil if nothing of the registry fits.
 type refusedError struct {
 	why   string
 	cause error
+	code  *codes.Code
 }
 
+// coded is refused with a code, whose step ends the text.
+func coded(code *codes.Code, cause error, format string, args ...any) error {
+	return &refusedError{fmt.Sprintf(format, args...) + "; " + code.Step, cause, code}
+}
+
+// Code returns the code of the error, or nil.
+func (e *refusedError) Code() *codes.Code { return e.code }
+
 func refused(cause error, format string, args ...any) error {
-	return &refusedError{fmt.Sprintf(format, args...), cause}
+	return &refusedError{fmt.Sprintf(format, args...), cause, nil}
 }
 
 func (e *refusedError) Error() string { return ErrNotTaken.Error() + ": " + e.why }

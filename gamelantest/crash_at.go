@@ -79,7 +79,7 @@ type Aftermath struct {
 	Restarts uint64
 	// Panic is part of the text of the actor's last panic.
 	Panic string
-	// Degraded is part of a reason why the node is degraded, as `gamelan health` says it.
+	// Degraded is part of a reason why the node is degraded, as [models.Notice.String] says it.
 	// Empty: the node is not degraded. A panic makes it degraded for ten minutes, with
 	// "panicked" in the reason.
 	Degraded string
@@ -112,7 +112,7 @@ func Sees(t testing.TB, n *gamelan.Node, want Aftermath) {
 	if !found {
 		t.Errorf("got no actor %s", want.Actor)
 	}
-	reasons := strings.Join(n.Inspection().Degraded(t.Context()), "; ")
+	reasons := strings.Join(n.Inspection().Degraded(t.Context()).Texts(), "; ")
 	if want.Degraded == "" && reasons != "" || !strings.Contains(reasons, want.Degraded) {
 		t.Errorf("got the node degraded because of %q, want %q", reasons, want.Degraded)
 	}

@@ -89,5 +89,5 @@ func (h *handler) actor(w http.ResponseWriter, r *http.Request) {
 }
 
 func noActor(w http.ResponseWriter, path string) {
-	notFound(w, fmt.Sprintf("there is no actor %q", Escape(path)), "see the actors with gamelan tree")
+	notFound(w, fmt.Sprintf("there is no actor %q", Escape(path)), HintActors)
 }

@@ -64,7 +64,7 @@ func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
 		fail(w, e)
 		return
 	} else if err != nil {
-		fail(w, &Error{CodeBadQuery, err.Error(), "see gamelan send --help"})
+		fail(w, &Error{CodeBadQuery, err.Error(), HintDHTParameters})
 		return
 	}
 	transmit(w, r, kind, newBatch(

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Limits of the read-only handler.
@@ -31,10 +33,10 @@ type Options struct {
 
 	// Health and Ready return the reasons why the node is not healthy or not ready, as
 	// sentences; none means that it is. They read views only.
-	Health, Ready func(ctx context.Context) []string
+	Health, Ready func(ctx context.Context) models.Notices
 	// Degraded returns the reasons why a healthy node does not work as it should, as
 	// sentences; none means that it does. It reads views only.
-	Degraded func(ctx context.Context) []string
+	Degraded func(ctx context.Context) models.Notices
 
 	// Hosts are the names that the Host header of a request over TCP may have, beside
 	// localhost and the loopback addresses. Others are refused, since a web page could

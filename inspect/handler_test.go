@@ -222,22 +222,21 @@ func TestFailuresNewestFirst(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	var reasons []string
-	var degraded []string
+	var reasons, degraded models.Notices
 	h := Handler(Options{
-		Source: testSource(), Health: func(context.Context) []string { return reasons },
-		Degraded: func(context.Context) []string { return degraded },
+		Source: testSource(), Health: func(context.Context) models.Notices { return reasons },
+		Degraded: func(context.Context) models.Notices { return degraded },
 	})
 	a := getJSON[HealthReport](t, h, "/healthz")
-	if !a.OK || len(a.Degraded) != 0 || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "stuck in actors.Received") {
+	if !a.OK || len(a.Degraded) != 0 || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0].What, "stuck in actors.Received") {
 		t.Errorf("got %+v, want ok with a warning of the stuck actor", a)
 	}
-	degraded = []string{"your actor panics"}
-	if a := getJSON[HealthReport](t, h, "/healthz"); !a.OK || len(a.Degraded) != 1 || a.Degraded[0] != degraded[0] {
+	degraded = models.Notices{{Code: "own_panicked", Severity: models.Degraded, What: "your actor panics"}}
+	if a := getJSON[HealthReport](t, h, "/healthz"); !a.OK || len(a.Degraded) != 1 || a.Degraded[0].What != degraded[0].What {
 		t.Errorf("got %+v, want ok and degraded", a)
 	}
-	reasons = []string{"no listener"}
-	if code, body := get(t, h, "/healthz"); code != 503 || !strings.Contains(body, `"reasons":["no listener"]`) {
+	reasons = models.Notices{{Code: "deaf", Severity: models.Unhealthy, What: "no listener"}}
+	if code, body := get(t, h, "/healthz"); code != 503 || !strings.Contains(body, `"reasons":[{"code":"deaf","severity":"unhealthy","what":"no listener"}]`) {
 		t.Errorf("got %d %s, want 503 with the reason", code, body)
 	}
 	if code, _ := get(t, h, "/readyz"); code != 200 {

@@ -33,7 +33,7 @@ func (m *mutations) kadAction(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !overUnix(r) {
-		fail(w, &Error{CodeForbidden, "the key-value DHT is used on the node's Unix socket only", "use gamelan kad on the machine of the node"})
+		fail(w, &Error{CodeForbidden, "the key-value DHT is used on the node's Unix socket only", HintKadHere})
 		return
 	}
 	q := newQuery(r, action.Params...)

@@ -40,7 +40,7 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
 		fail(w, &Error{CodeBadQuery, "the name of the listener is too long", "take at most 64 bytes"})
 		return
 	case !overUnix(r):
-		fail(w, &Error{CodeForbidden, "messages are shown on the node's Unix socket only", "use gamelan listen on the machine of the node"})
+		fail(w, &Error{CodeForbidden, "messages are shown on the node's Unix socket only", HintListenHere})
 		return
 	case h.Messages == nil:
 		notFound(w, "this node does not show its messages", "its program receives them in its own handler")

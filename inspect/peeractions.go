@@ -74,7 +74,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 	case errors.As(err, &e):
 		fail(w, e)
 	case err != nil:
-		fail(w, &Error{CodeFailed, err.Error(), "look at the node with gamelan status"})
+		fail(w, &Error{CodeFailed, err.Error(), HintNode})
 	case v == nil:
 		reply(w, struct{}{})
 	default:

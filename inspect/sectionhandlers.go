@@ -94,7 +94,7 @@ func (h *handler) peer(w http.ResponseWriter, r *http.Request) {
 		reply(w, p)
 		return
 	}
-	notFound(w, fmt.Sprintf("no peer %q is known", Escape(id)), "list the peers with /v1/peers or gamelan peers")
+	notFound(w, fmt.Sprintf("no peer %q is known", Escape(id)), HintPeers)
 }
 
 // findPeer returns the peer of the section "peers" that text stands for, if it is one.

@@ -79,7 +79,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 		fail(w, e)
 		return
 	} else if err != nil {
-		fail(w, &Error{CodeUnknownPeer, err.Error(), "give a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it"})
+		fail(w, &Error{CodeUnknownPeer, err.Error(), HintPeer})
 		return
 	}
 	transmit(w, r, kind, newBatch(

@@ -306,7 +306,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if err := json.Unmarshal(answer.Body.Bytes(), &health); err != nil {
 			t.Fatal(err)
 		}
-		if answer.Code != 200 || !health.OK || len(health.Degraded) != 1 || !strings.HasPrefix(health.Degraded[0], "the inbox is full, with 15 messages of connected peers") {
+		if answer.Code != 200 || !health.OK || len(health.Degraded) != 1 || !strings.HasPrefix(health.Degraded[0].What, "the inbox is full, with 15 messages of connected peers") {
 			t.Errorf("got /healthz %d %+v, want 200 and degraded by the full inbox", answer.Code, health)
 		}
 		value, err := to.Inspection().Sections.Value(t.Context(), "dht")
@@ -321,10 +321,10 @@ func TestBubbleInboxFull(t *testing.T) {
 			}
 		}
 		kept(t, to, 0)
-		if w := to.Inspection().Node(t.Context()).Warnings; strings.Contains(fmt.Sprint(w), "full, with") {
+		if w := to.Inspection().Node(t.Context()).Warnings.Texts(); strings.Contains(fmt.Sprint(w), "full, with") {
 			t.Errorf("got warnings %q, want none that it is full", w)
 		}
-		if got := to.Inspection().Degraded(t.Context()); len(got) != 0 {
+		if got := to.Inspection().Degraded(t.Context()).Texts(); len(got) != 0 {
 			t.Errorf("got %q with an empty inbox, want a node that is not degraded", got)
 		}
 	})

@@ -134,16 +134,16 @@ func TestBubbleUselessFrames(t *testing.T) {
 			t.Errorf("got %d bytes of credit in use, want none", in)
 		}
 		warned := func(peer *gamelantest.Node) bool {
-			return slices.ContainsFunc(b.Inspection().Node(t.Context()).Warnings, func(w string) bool {
+			return slices.ContainsFunc(b.Inspection().Node(t.Context()).Warnings.Texts(), func(w string) bool {
 				return strings.Contains(w, peer.ID().String()) && strings.Contains(w, "100 messages on t/msg/0.1 that cannot be decoded")
 			})
 		}
 		if !warned(a) || warned(b) {
-			t.Errorf("got the warnings %q, want one of the sender, with the number and the protocol", b.Inspection().Node(t.Context()).Warnings)
+			t.Errorf("got the warnings %q, want one of the sender, with the number and the protocol", b.Inspection().Node(t.Context()).Warnings.Texts())
 		}
 		time.Sleep(view.RecentQuiet)
 		if warned(a) {
-			t.Errorf("got %q after a time without any, want no warning", b.Inspection().Node(t.Context()).Warnings)
+			t.Errorf("got %q after a time without any, want no warning", b.Inspection().Node(t.Context()).Warnings.Texts())
 		}
 	})
 }

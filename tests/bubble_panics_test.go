@@ -377,12 +377,12 @@ func TestBubblePanicPolicies(t *testing.T) {
 					if len(all) != 10 {
 						t.Errorf("got %d records, want 10", len(all))
 					}
-					reasons := to.Inspection().Degraded(t.Context())
+					reasons := to.Inspection().Degraded(t.Context()).Texts()
 					wantReason := "your actor extensions/" + k.name + " panicked 10 times in the last 10 minutes, last "
-					if len(reasons) != 1 || !strings.HasPrefix(reasons[0], wantReason) || !strings.Contains(reasons[0], "assignment to entry in nil map: look at gamelan why extensions/"+k.name) {
+					if len(reasons) != 1 || !strings.HasPrefix(reasons[0], wantReason) || !strings.Contains(reasons[0], "assignment to entry in nil map; look at what it has failed on") {
 						t.Errorf("got %q, want %q…", reasons, wantReason)
 					}
-					if w := to.Inspection().Node(t.Context()).Warnings; len(w) != 1 || w[0] != reasons[0] {
+					if w := to.Inspection().Node(t.Context()).Warnings.Texts(); len(w) != 1 || w[0] != reasons[0] {
 						t.Errorf("got the warnings %q, want what degrades the node", w)
 					}
 					if bad := to.Inspection().Health(t.Context()); len(bad) != 0 {
@@ -394,7 +394,7 @@ func TestBubblePanicPolicies(t *testing.T) {
 					wantNoCredit(t, from, to)
 					l.end()
 					time.Sleep(actors.PanicQuiet)
-					if got := to.Inspection().Degraded(t.Context()); len(got) != 0 {
+					if got := to.Inspection().Degraded(t.Context()).Texts(); len(got) != 0 {
 						t.Errorf("ten minutes later: got %q, want nothing", got)
 					}
 				})
@@ -465,7 +465,7 @@ func TestBubblePanicStops(t *testing.T) {
 					t.Errorf("got %s after %d lives, next try %v, failure %v; want it failed for good", i.State, h.lives, i.NextRestart, i.LastFailure)
 				}
 				time.Sleep(time.Hour)
-				reasons := to.Inspection().Degraded(t.Context())
+				reasons := to.Inspection().Degraded(t.Context()).Texts()
 				if len(reasons) != 1 || !strings.HasPrefix(reasons[0], "your actor extensions/"+k.name+" has stopped after a panic 1h1m") {
 					t.Errorf("got %q, want that it has stopped", reasons)
 				}
@@ -495,7 +495,7 @@ func TestBubblePanicStops(t *testing.T) {
 					if got := h.take(); fmt.Sprint(got) != "[again]" {
 						t.Errorf("round %d: got %q, want what was sent", round, got)
 					}
-					if got := to.Inspection().Degraded(t.Context()); len(got) != 0 {
+					if got := to.Inspection().Degraded(t.Context()).Texts(); len(got) != 0 {
 						t.Errorf("round %d: got %q, want a node that is well", round, got)
 					}
 				}
@@ -613,7 +613,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 				if now, ok := client.Connection(server.ID()); !ok || now.ID != ref.ID {
 					t.Errorf("got %v, want the connection of the beginning", now)
 				}
-				reasons := fmt.Sprint(server.Inspection().Degraded(t.Context()))
+				reasons := fmt.Sprint(server.Inspection().Degraded(t.Context()).Texts())
 				if policy != gamelan.PanicStop {
 					if want := `your service "test/rpc/1" panicked 12 times in the last 10 minutes, last`; !strings.Contains(reasons, want) {
 						t.Errorf("got %s, want %s", reasons, want)
@@ -636,7 +636,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 					t.Fatal(err)
 				}
 				p.mustGreet(t)
-				if got := server.Inspection().Degraded(t.Context()); len(got) != 0 {
+				if got := server.Inspection().Degraded(t.Context()).Texts(); len(got) != 0 {
 					t.Errorf("got %q, want a node that is well", got)
 				}
 			})
@@ -795,7 +795,7 @@ func TestBubbleLayerPanics(t *testing.T) {
 		if records != 20 {
 			t.Errorf("got %d records, want 20", records)
 		}
-		if got := strings.Join(to.Inspection().Degraded(t.Context()), "; "); !strings.Contains(got, "your layer before deliver panicked 20 times in the last 10 minutes, last 2s ago on dht message at bubble_panics_test.go:") {
+		if got := strings.Join(to.Inspection().Degraded(t.Context()).Texts(), "; "); !strings.Contains(got, "your layer before deliver panicked 20 times in the last 10 minutes, last 2s ago on dht message at bubble_panics_test.go:") {
 			t.Errorf("got %q, want the layer's panics", got)
 		}
 		wantNoCredit(t, from, to)

@@ -48,14 +48,14 @@ func TestBubbleStoredFull(t *testing.T) {
 			const text = "the store of messages for other nodes is full, with 3 messages: new ones evict those of the source with most"
 			has := func(s string) bool { return strings.HasPrefix(s, text) }
 			in := server.Inspection()
-			if got := in.Degraded(t.Context()); slices.ContainsFunc(got, has) != isFull {
+			if got := in.Degraded(t.Context()).Texts(); slices.ContainsFunc(got, has) != isFull {
 				t.Errorf("%s: got degraded %q", what, got)
 			}
 			v, err := in.Sections.Value(t.Context(), "node")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := v.(models.Node).Warnings; slices.ContainsFunc(got, has) != isFull {
+			if got := v.(models.Node).Warnings.Texts(); slices.ContainsFunc(got, has) != isFull {
 				t.Errorf("%s: got warnings %q", what, got)
 			}
 			s := server.DHT().StoreForward(t.Context())

@@ -77,9 +77,9 @@ func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) 
 	case err != nil:
 		v.Cause = failure.OneLine(err.Error())
 	case !h.OK:
-		v.Cause = strings.Join(h.Reasons, ", ")
+		v.Cause = strings.Join(render.Notices(h.Reasons), ", ")
 	case len(h.Degraded) > 0:
-		v.OK, v.State, v.Cause = true, "degraded", strings.Join(h.Degraded, "; ")
+		v.OK, v.State, v.Cause = true, "degraded", strings.Join(render.Notices(h.Degraded), "; ")
 	default:
 		v.OK, v.State, v.Cause = true, "healthy", render.State(n.Status, n.Cause)
 	}

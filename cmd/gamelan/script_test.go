@@ -88,7 +88,7 @@ func embedded() {
 	if err == nil && clumsy {
 		pid, _ := n.Actor("clumsy")
 		n.System().Root.Send(pid, "a word")
-		for len(n.Inspection().Degraded(ctx)) == 0 {
+		for len(n.Inspection().Degraded(ctx).Texts()) == 0 {
 			runtime.Gosched()
 		}
 	}
@@ -260,7 +260,7 @@ func waitKept(ts *testscript.TestScript, _ bool, args []string) {
 		n, err := c.Node(context.Background())
 		ts.Check(err)
 		got := 0
-		for _, w := range n.Warnings {
+		for _, w := range n.Warnings.Texts() {
 			if k, text, _ := strings.Cut(w, " "); strings.Contains(text, "nobody listens") {
 				got, err = strconv.Atoi(k)
 				ts.Check(err)

@@ -16,7 +16,7 @@ type Node struct {
 	Cause     string    `json:"cause"`     // a sentence
 	Wanted    int       `json:"wanted"`    // protected peers, which it keeps connected
 	Held      int       `json:"held"`      // connections that it has
-	Warnings  []string  `json:"warnings"`
+	Warnings  Notices   `json:"warnings"`
 	Credit    Credit    `json:"credit"`
 	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler receives its messages
 	Tor       *Tor      `json:"tor,omitempty"`   // nil: the node has no onion service

@@ -192,7 +192,7 @@ func fillDisk(n *gamelan.Node) error {
 	if err != nil || !strings.Contains(status.Cause, "peer store cannot be written: ") {
 		return fmt.Errorf("on a full disk: got status %q (%w), want it to say so", status.Cause, err)
 	}
-	if why := n.Inspection().Degraded(ctx); len(why) == 0 || !strings.HasPrefix(why[0], "the peer store cannot be written: ") {
+	if why := n.Inspection().Degraded(ctx).Texts(); len(why) == 0 || !strings.HasPrefix(why[0], "the peer store cannot be written: ") {
 		return fmt.Errorf("on a full disk: got %q, want the node degraded because of it", why)
 	}
 	if got := n.Peers().Len(); got != next {
@@ -240,7 +240,7 @@ func fillDisk(n *gamelan.Node) error {
 	if status, err := n.Status(ctx); err != nil || strings.Contains(status.Cause, "peer store") {
 		return fmt.Errorf("with room again: got status %q (%w), want nothing of the store", status.Cause, err)
 	}
-	if why := n.Inspection().Degraded(ctx); len(why) > 0 {
+	if why := n.Inspection().Degraded(ctx).Texts(); len(why) > 0 {
 		return fmt.Errorf("with room again: got degraded: %q", why)
 	}
 	return syscall.Kill(os.Getpid(), syscall.SIGKILL) // nothing is written at the end

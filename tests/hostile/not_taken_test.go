@@ -50,7 +50,7 @@ func (p *peer) openings() (all []time.Duration) {
 
 // warned are the warnings of status that name the peer.
 func (n *target) warned(p *peer) (all []string) {
-	for _, w := range n.Inspection().Node(n.t.Context()).Warnings {
+	for _, w := range n.Inspection().Node(n.t.Context()).Warnings.Texts() {
 		if strings.Contains(w, p.secret.NodeID().String()) {
 			all = append(all, w)
 		}

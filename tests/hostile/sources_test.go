@@ -133,7 +133,7 @@ func TestSetupRateOfOneSource(t *testing.T) {
 		if p := n.Inspection().Node(t.Context()).Places; p.TooFast != 5 || p.Refused != 5 || p.MaxSetupRate != limit {
 			t.Errorf("status: got %+v, want 5 refused for the rate", p)
 		}
-		if got := strings.Join(n.Inspection().Node(t.Context()).Warnings, "\n"); !strings.Contains(got, "connections from 6.6.6.6/32 were refused") || !strings.Contains(got, "connections.max_setup_rate_per_source is 20") {
+		if got := strings.Join(n.Inspection().Node(t.Context()).Warnings.Texts(), "\n"); !strings.Contains(got, "connections from 6.6.6.6/32 were refused") || !strings.Contains(got, "connections.max_setup_rate_per_source is 20") {
 			t.Errorf("got the warnings %q, want one that names the source and the setting", got)
 		}
 		time.Sleep(time.Minute / limit)
@@ -234,7 +234,7 @@ func TestIdentityRotation(t *testing.T) {
 		if refused := offend("/ip4/8.8.8.8", 3000, 1); refused != 0 {
 			t.Error("got another source refused")
 		}
-		d := strings.Join(n.Inspection().Node(t.Context()).Warnings, "\n")
+		d := strings.Join(n.Inspection().Node(t.Context()).Warnings.Texts(), "\n")
 		if !strings.Contains(d, "6.6.6.6/32") || strings.Contains(d, "8.8.8.8") {
 			t.Errorf("status: got %q, want the one source that is refused", d)
 		}
@@ -284,7 +284,7 @@ func TestOffenceIsNotForgotten(t *testing.T) {
 				blocked.Store(false)
 				close(release)
 				synctest.Wait()
-				d := strings.Join(n.Inspection().Node(t.Context()).Warnings, "\n")
+				d := strings.Join(n.Inspection().Node(t.Context()).Warnings.Texts(), "\n")
 				if !strings.Contains(d, "6.6.6.6/32") {
 					t.Errorf("status: got %q, want the source of the offence refused", d)
 				}

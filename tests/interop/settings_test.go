@@ -41,7 +41,7 @@ func TestMessageSettings(t *testing.T) {
 					gamelantest.Eventually(t, connectLimit, "their message here", func() bool { return n.heard(p.id).Count == 1 })
 				case cfg.DHT != nil:
 					gamelantest.Eventually(t, connectLimit, "a warning of their message", func() bool {
-						return slices.ContainsFunc(n.Inspection().Node(t.Context()).Warnings, func(w string) bool {
+						return slices.ContainsFunc(n.Inspection().Node(t.Context()).Warnings.Texts(), func(w string) bool {
 							return strings.Contains(w, p.id.String()) && strings.Contains(w, "cannot be decoded")
 						})
 					})

@@ -57,7 +57,7 @@ func hearsOnce(t *testing.T) {
 		t.Errorf("got %v, want failed: %v", out, gamelan.NotTaken)
 	}
 	warned := false
-	for _, w := range n.Inspection().Node(ctx).Warnings {
+	for _, w := range n.Inspection().Node(ctx).Warnings.Texts() {
 		warned = warned || strings.Contains(w, p.id.String())
 	}
 	if !warned {

@@ -177,7 +177,7 @@ func refusal(res *http.Response) error {
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&e); err != nil || e.Error.Message == "" {
 		return failure.New("node", "check that gamelan and the node are of the same version", "the node answered %s", res.Status)
 	}
-	return failure.New(e.Error.Code, e.Error.Hint, "%s", e.Error.Message)
+	return failureOf(&e.Error)
 }
 
 // notPermitted is the kind of the failure for a node of another user.

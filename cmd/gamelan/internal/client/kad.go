@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -79,7 +78,7 @@ func (c *Client) KadTrace(ctx context.Context, name, target string, find bool, s
 	ended := false
 	err = readObjects(res.Body, func(s tracedStep, _ bool) error {
 		if s.Error != nil {
-			return failure.New(s.Error.Code, s.Error.Hint, "%s", s.Error.Message)
+			return failureOf(s.Error)
 		}
 		ended = ended || s.End != nil
 		if err := step(&s.KadStep); err != nil {

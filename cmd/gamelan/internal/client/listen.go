@@ -220,7 +220,7 @@ func (l *listener) copyMessages(r io.Reader, acks *acknowledger) error {
 	unflushed := 0
 	err := readObjects(r, func(m heardMessage, more bool) error {
 		if m.err != nil {
-			return failure.New(m.err.Code, m.err.Hint, "%s", m.err.Message)
+			return failureOf(m.err)
 		}
 		l.back()
 		if !l.again(&m.Message) {

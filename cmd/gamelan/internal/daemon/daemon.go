@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -237,7 +238,7 @@ func (d *daemon) shown() inspect.Options {
 	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
 	degraded := o.Degraded
-	o.Degraded = func(ctx context.Context) []string { return append(degraded(ctx), d.logTrouble()...) }
+	o.Degraded = func(ctx context.Context) models.Notices { return append(degraded(ctx), d.logTrouble()...) }
 	o.Messages, o.Ready, o.Health = inboxMessages{d.node}, d.unhealthy, d.unhealthy
 	return o
 }
@@ -258,31 +259,33 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 func (d *daemon) nodeSection(ctx context.Context) models.Node {
 	v := d.node.Inspection().Node(ctx)
 	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
-		v.Warnings = append(v.Warnings, inspect.Count(uint64(in.Messages), "message")+" kept on the disk, and nobody listens; read with "+d.Dir.Command("listen"))
+		unheard := codes.InboxUnheard.Notice(inspect.Count(uint64(in.Messages), "message") + " kept on the disk, and nobody listens")
+		unheard.Step = "read with " + d.Dir.Command("listen")
+		v.Warnings = append(v.Warnings, unheard)
 	}
 	v.Warnings = append(v.Warnings, d.logTrouble()...)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.refused != "" {
-		v.Warnings = append(v.Warnings, d.refused)
+		v.Warnings = append(v.Warnings, codes.SettingsRefused.Notice(d.refused))
 	}
 	where := ""
 	if d.loaded.File != "" {
 		where = " in " + d.loaded.File
 	}
 	for _, key := range d.waiting {
-		v.Warnings = append(v.Warnings, key+" has changed"+where+" and takes a restart")
+		v.Warnings = append(v.Warnings, codes.NeedsRestart.Notice(key+" has changed"+where+" and takes a restart", key))
 	}
 	return v
 }
 
 // logTrouble returns what is wrong with the log, or nothing.
-func (d *daemon) logTrouble() []string {
+func (d *daemon) logTrouble() models.Notices {
 	if d.Log == nil {
 		return nil
 	}
 	if text := d.Log.Trouble(); text != "" {
-		return []string{text}
+		return models.Notices{codes.LogFailed.Notice(text)}
 	}
 	return nil
 }
@@ -299,9 +302,9 @@ func (d *daemon) configSection() []models.Setting {
 
 // unhealthy returns the reasons why the node does not work. Being offline is no such
 // reason: a restart would not help.
-func (d *daemon) unhealthy(ctx context.Context) []string {
+func (d *daemon) unhealthy(ctx context.Context) models.Notices {
 	if d.stopping.Load() {
-		return []string{"the node is stopping"}
+		return models.Notices{codes.Stopping.Notice("the node is stopping")}
 	}
 	return d.node.Inspection().Health(ctx)
 }

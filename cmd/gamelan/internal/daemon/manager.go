@@ -89,7 +89,7 @@ func (d *daemon) watchdog(ctx context.Context) {
 // guard is one check of the watchdog.
 func (d *daemon) guard(ctx context.Context) {
 	if reasons := d.unhealthy(ctx); len(reasons) > 0 && !d.stopping.Load() {
-		d.logger.Error("the node does not work", "reasons", strings.Join(reasons, ", "))
+		d.logger.Error("the node does not work", "reasons", strings.Join(reasons.Texts(), ", "))
 		return
 	}
 	d.manager.tell(service.SdNotifyWatchdog)

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -175,6 +176,9 @@ func outcomeOf(o gamelan.Outcome) models.Outcome {
 	}
 	if o.Err != nil {
 		out.Detail = failure.Text(o.Err)
+		if c := codes.Of(o.Err); c != nil {
+			out.Code = c.Name
+		}
 	}
 	return out
 }

@@ -142,8 +142,8 @@ func TestCommandNames(t *testing.T) {
 func TestStatusNames(t *testing.T) {
 	var b bytes.Buffer
 	s := Status{
-		Node:    models.Node{Status: "degraded", Cause: "waits for " + bobID, Warnings: []string{"peer " + bobID + " takes none of our messages"}},
-		Reasons: []string{"no word from 0011223344556677"},
+		Node:    models.Node{Status: "degraded", Cause: "waits for " + bobID, Warnings: models.Notices{{What: "peer " + bobID + " takes none of our messages"}}},
+		Reasons: models.Notices{{What: "no word from 0011223344556677"}},
 	}
 	if err := ShowStatus(withBob(&b), s, time.Now()); err != nil {
 		t.Fatal(err)

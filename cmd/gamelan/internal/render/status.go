@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -18,7 +19,7 @@ type Status struct {
 	Stored    *models.StoreForward `json:"saf,omitempty"`       // nil: the node does not show it
 	Kad       *models.Kad          `json:"kad,omitempty"`       // nil: the node does not show it
 	Healthy   bool                 `json:"healthy"`
-	Reasons   []string             `json:"reasons"` // why it is not
+	Reasons   models.Notices       `json:"reasons"` // why it is not
 }
 
 // ShowStatus writes the state of the node. It fits on one screen.
@@ -30,7 +31,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	line := b.aboutf
 	line("state", "%s", o.Named(State(s.Status, s.Cause)))
 	for _, r := range s.Reasons {
-		line("", "%s", o.Named(r))
+		line("", "%s", o.Named(Notice(r)))
 	}
 	line("public key", "%s", s.PublicKey)
 	if o.Verbose {
@@ -82,7 +83,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 		if i > 0 {
 			name = ""
 		}
-		line(name, "%s", o.Named(w))
+		line(name, "%s", o.Named(Notice(w)))
 	}
 	if len(s.Warnings) == 0 {
 		line("warnings", "none")
@@ -189,7 +190,7 @@ func inboxText(v *models.Inbox, age func() string) string {
 
 // Unheard returns a warning about messages over the DHT that were dropped because no actor
 // of the node handles their type, with advice.
-func Unheard(d *models.DHT, now time.Time) []string {
+func Unheard(d *models.DHT, now time.Time) models.Notices {
 	if d == nil {
 		return nil
 	}
@@ -202,7 +203,7 @@ func Unheard(d *models.DHT, now time.Time) []string {
 			_, kind, _ := strings.Cut(c.LastError, "nobody handles ")
 			text = fmt.Sprintf("%s (the last %s ago from %s, of %s)", text, Ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), kind)
 		}
-		return []string{text + "; to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again"}
+		return models.Notices{codes.Unhandled.Notice(text)}
 	}
 	return nil
 }

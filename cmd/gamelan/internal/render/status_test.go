@@ -22,7 +22,7 @@ func TestUnheard(t *testing.T) {
 			"2 messages over the DHT dropped: nobody here handles the type (the last 3s ago from 0011223344556677, of type 7); to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again",
 		}},
 	} {
-		if got := Unheard(c.dht, now); !slices.Equal(got, c.want) {
+		if got := Notices(Unheard(c.dht, now)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
@@ -47,13 +47,13 @@ func TestStatusInPlainWords(t *testing.T) {
 
 func TestWordsOfTheCommand(t *testing.T) {
 	for in, want := range map[string]string{
-		"it runs without the DHT; start it without NoDHT (gamelan node: without --no-dht)":                                                                                        "it runs without the DHT; start it without --no-dht",
-		"start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile":                                                                                       "start that node without --plain-on-profile, or this one with --no-dht and --plain-on-profile",
-		"give that node a handler (WithHandler), and the same PlainID as this one":                                                                                                "give that node a handler, and the same --node-plain-protocol as this one",
-		"dial peer 0011: dial /ip4/127.0.0.1/tcp/1: connection refused":                                                                                                           "no connection to 0011: /ip4/127.0.0.1/tcp/1: connection refused",
-		"dial failed: dial peer 0011: at /ip4/127.0.0.1/tcp/1: set-up with aabb failed at key: peer has another key: " + otherKey + ", want " + bobKey + "; check the peer's key": "no connection to 0011: /ip4/127.0.0.1/tcp/1: another node answers there, with the key " + otherKey + "; check the peer's key",
-		"set-up with aabb failed at key: peer has another key: " + otherKey + ", want " + bobKey:                                                                                  "another node answers there, with the key " + otherKey,
-		"no connection: dial peer 0011: at /ip6/::1/tcp/1: set-up failed at wire byte: peer hung up":                                                                              "no connection to 0011: /ip6/::1/tcp/1: set-up failed: peer hung up",
+		"it runs without the DHT; start it without NoDHT":                                   "it runs without the DHT; start it without --no-dht",
+		"start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile": "start that node without --plain-on-profile, or this one with --no-dht and --plain-on-profile",
+		"give that node a handler (WithHandler), and the same PlainID as this one":          "give that node a handler, and the same --node-plain-protocol as this one",
+		"dial peer 0011: dial /ip4/127.0.0.1/tcp/1: connection refused":                     "no connection to 0011: /ip4/127.0.0.1/tcp/1: connection refused",
+		"dial failed: dial peer 0011: at /ip4/127.0.0.1/tcp/1: set-up with aabb failed at key: peer has another key: " + otherKey + ", want " + bobKey + "; check the peer's key":                                                                    "no connection to 0011: /ip4/127.0.0.1/tcp/1: another node answers there, with the key " + otherKey + "; check the peer's key",
+		"set-up with aabb failed at key: peer has another key: " + otherKey + ", want " + bobKey:                                                                                                                                                     "another node answers there, with the key " + otherKey,
+		"no connection: dial peer 0011: at /ip6/::1/tcp/1: set-up failed at wire byte: peer hung up":                                                                                                                                                 "no connection to 0011: /ip6/::1/tcp/1: set-up failed: peer hung up",
 		"dial peer 0011: at /ip4/127.0.0.1/tcp/1: set-up failed at noise: noise: read handshake message 2: carries a payload: 18516 bytes, want 96; this looks like another protocol: the program that listens there may be no Gamelan or Tari node": "no connection to 0011: /ip4/127.0.0.1/tcp/1: it speaks another protocol: the program that listens there may be no Gamelan or Tari node",
 		"dial peer 0011: dial /dns4/a.invalid/tcp/1: name not resolved: dial tcp4: lookup a.invalid on 10.0.0.1:53: no such host; check the name":                                                                                                    "no connection to 0011: /dns4/a.invalid/tcp/1: name not resolved: no such host; check the name",
 		"dial peer 0011: all 2 given addresses failed, the last one: dial /ip4/127.0.0.1/tcp/1: connection refused; check it; 1 known address failed as well: dial /ip6/::1/tcp/2: i/o timeout":                                                      "no connection to 0011: all 2 given addresses failed, the last one: /ip4/127.0.0.1/tcp/1: connection refused; check it; 1 known address failed as well: /ip6/::1/tcp/2: i/o timeout",

@@ -8,10 +8,8 @@ import (
 // words replaces the fields of the library's configuration in its errors by the flags of
 // gamelan node.
 var words = strings.NewReplacer(
-	"without NoDHT (gamelan node: without --no-dht)", "without --no-dht",
-	"without PlainOnProfile (gamelan node: without --plain-on-profile)", "without --plain-on-profile",
-	"(Node.Send, or gamelan send PEER)", "with gamelan send PEER",
-	"(Send, or gamelan send --to KEY)", "with gamelan send --to KEY",
+	"(Node.Send)", "with gamelan send PEER",
+	"(DHT.Send)", "with gamelan send --to KEY",
 	"a handler (WithHandler)", "a handler",
 	"set Discover of the strategy to search for it", "search for it with gamelan discover KEY",
 	"Selected.Peers has no usable peer", "none of the given peers can be used",

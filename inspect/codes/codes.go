@@ -1,0 +1,82 @@
+// Package codes is the registry of what can be wrong with a node. Each [Code] has a name that
+// never changes, a severity, what it means, and what helps. The library says these, and no
+// commands; programs turn a code into the commands that they have.
+package codes
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+// Code is something that can be wrong with a node.
+type Code struct {
+	Name     string // in snake case
+	Severity models.Severity
+	Meaning  string   // a sentence for people
+	Step     string   // what helps, without a command; {NAME} stands for the argument of that name
+	Args     []string // names of the arguments
+}
+
+// Notice returns a notice of this code. The values of its arguments have the order of Args; those
+// that are not given, at the end, are not known.
+func (c *Code) Notice(what string, values ...string) models.Notice {
+	n := models.Notice{Code: c.Name, Severity: c.Severity, What: what, Step: c.Step}
+	for i, v := range values {
+		if n.Args == nil {
+			n.Args = make(map[string]string, len(values))
+		}
+		n.Args[c.Args[i]] = v
+	}
+	n.Step = Fill(n.Step, n.Args)
+	return n
+}
+
+// Fill puts arguments in the place of their names in braces.
+func Fill(text string, args map[string]string) string {
+	for name, v := range args {
+		text = strings.ReplaceAll(text, "{"+name+"}", v)
+	}
+	return text
+}
+
+// All returns the codes in the order of their names.
+func All() iter.Seq[*Code] {
+	return slices.Values(slices.SortedFunc(slices.Values(all), func(a, b *Code) int { return strings.Compare(a.Name, b.Name) }))
+}
+
+// Named returns the code of a name, or nil.
+func Named(name string) *Code {
+	for _, c := range all {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// Of returns the code of the first error in the chain of err that has one, or nil.
+func Of(err error) *Code {
+	if e, ok := errors.AsType[interface {
+		error
+		Code() *Code
+	}](err); ok {
+		return e.Code()
+	}
+	return nil
+}
+
+var all []*Code
+
+// code registers a code.
+func code(name string, s models.Severity, meaning, step string, args ...string) *Code {
+	if Named(name) != nil {
+		panic("codes: " + name + " is there already")
+	}
+	c := &Code{name, s, meaning, step, args}
+	all = append(all, c)
+	return c
+}

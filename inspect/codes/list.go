@@ -1,0 +1,58 @@
+package codes
+
+import "github.com/gamelan-p2p/gamelan/inspect/models"
+
+// The node as a whole.
+var (
+	Ended              = code("ended", models.Unhealthy, "The node has ended.", "")
+	Stopping           = code("stopping", models.Unhealthy, "The node is stopping.", "")
+	ConnectivitySilent = code("connectivity_silent", models.Unhealthy, "The actor that keeps the node connected does not answer.", "look at it in the tree of actors")
+	ActorStuck         = code("actor_stuck", models.Warning, "An actor has worked on one message for long.", "", "actor")
+	ActorFailed        = code("actor_failed", models.Warning, "An actor has failed, and was not started again.", "", "actor")
+	ActorPanicked      = code("actor_panicked", models.Degraded, "An actor of the node panicked on messages of peers.", "look at what it has failed on", "actor")
+	OwnPanicked        = code("own_panicked", models.Degraded, "An actor, a layer or a service of the program panicked.", "look at what it has failed on", "actor")
+	OwnStopped         = code("own_stopped", models.Degraded, "An actor, a layer or a service of the program has stopped after a panic.", "register it again or start the node again", "actor")
+	FewFiles           = code("few_files", models.Warning, "The process may not have as many files open as the limits of its connections need.", "raise the limit of open files")
+	KeyInClear         = code("key_in_clear", models.Warning, "The wire profile sends the node's key unencrypted when it dials.", "")
+	SharedIdentity     = code("shared_identity", models.Warning, "Two nodes may use one identity.", "give each node a data directory of its own", "peer")
+)
+
+// Connections and peers.
+var (
+	Deaf           = code("deaf", models.Degraded, "Connections could not be accepted.", "")
+	SourceRefused  = code("source_refused", models.Warning, "Connections from a source are refused because of offences from there.", "exempt it with connections.exempt_sources if they are yours", "source")
+	SourceLimited  = code("source_limited", models.Warning, "Connections from a source were refused because it has as many as it may.", "raise it, or exempt the source with connections.exempt_sources if it is yours", "source", "setting")
+	NotReached     = code("not_reached", models.Warning, "Others cannot connect to the node: they have tried.", "open TCP port {port} in the firewall of this machine, or forward it in the router", "port")
+	PrivateOnly    = code("private_only", models.Warning, "Others cannot connect to the node: all its addresses are of private networks.", "forward a port of the router to it, and set the router's address as node.public_addresses", "address")
+	TakesNothing   = code("takes_nothing", models.Warning, "A peer takes none of the node's messages on a protocol.", "restart that node if it is yours, else it may take them again later", "peer", "protocol")
+	Undecodable    = code("undecodable", models.Warning, "A peer sends messages that cannot be decoded.", "have that node use another protocol, or ban it", "peer", "protocol")
+	PeersUnwritten = code("peers_unwritten", models.Degraded, "The peer store cannot be written.", "")
+	PeersDamaged   = code("peers_damaged", models.Warning, "Records of the peer store could not be read.", "")
+)
+
+// Messages.
+var (
+	InboxFull       = code("inbox_full", models.Degraded, "The inbox is full, and senders wait.", "acknowledge some")
+	InboxFailed     = code("inbox_failed", models.Degraded, "The inbox cannot be written or read.", "")
+	InboxHigh       = code("inbox_high", models.Warning, "The inbox is nearly full.", "acknowledge some before senders have to wait")
+	InboxDropped    = code("inbox_dropped", models.Warning, "Messages over the DHT were dropped because the inbox had no room for more of their peer or author.", "acknowledge some")
+	InboxDamaged    = code("inbox_damaged", models.Warning, "Records of the inbox could not be read.", "")
+	InboxUnheard    = code("inbox_unheard", models.Warning, "Messages are kept on the disk, and nobody listens.", "read them")
+	Unhandled       = code("unhandled", models.Warning, "Messages over the DHT were dropped because nobody handles their type.", "handle the type")
+	StoredFailed    = code("stored_failed", models.Degraded, "Messages for other nodes cannot be stored, and are relayed only.", "")
+	StoredFull      = code("stored_full", models.Degraded, "The store of messages for other nodes is full: new ones evict those of the source with most.", "look for whom most is stored")
+	TorFailed       = code("tor", models.Degraded, "Tor does not work, or peers cannot find the onion service.", "")
+	KadUnwritten    = code("kad_unwritten", models.Degraded, "A client of the key-value DHT cannot write records to the disk.", "", "client")
+	LogFailed       = code("log_failed", models.Degraded, "The log cannot be written.", "")
+	SettingsRefused = code("settings_refused", models.Warning, "The settings were read again, and have errors: the earlier ones stay.", "")
+	NeedsRestart    = code("needs_restart", models.Warning, "A setting has changed, and takes a restart.", "", "setting")
+)
+
+// Messages that a peer does not take.
+var (
+	PeerWithoutDHT   = code("peer_without_dht", models.Failure, "The peer runs without the DHT, and the message is one of the DHT.", "start it without NoDHT")
+	PeerTakesPlain   = code("peer_takes_plain", models.Failure, "The peer runs without the DHT, and takes messages that are sent straight to it.", "start it without NoDHT, or send straight to it (Node.Send)")
+	ProfileShared    = code("profile_shared", models.Failure, "This node sends messages without the DHT on the protocol that the peer uses for the DHT.", "start this node without PlainOnProfile")
+	ForeignPeer      = code("foreign_peer", models.Failure, "The peer is a node of another library, and does not know the protocol of messages that are sent straight to a peer.", "send it messages of the DHT (DHT.Send), or, if it has no DHT, start this node with NoDHT and PlainOnProfile")
+	ForeignPeerNoDHT = code("foreign_peer_no_dht", models.Failure, "The peer is a node of another library, and this node runs without the DHT.", "start this node without NoDHT and send it messages of the DHT (DHT.Send), or, if it has no DHT, start this node with PlainOnProfile")
+)

@@ -1,0 +1,42 @@
+package models
+
+// Severity says what a [Notice] means for the health of a node.
+type Severity string
+
+// The severities. A restart helps only against Unhealthy.
+const (
+	Warning   Severity = "warning"   // it works as it should, and somebody should know
+	Degraded  Severity = "degraded"  // it runs, and does not work as it should
+	Unhealthy Severity = "unhealthy" // it does not work
+	Failure   Severity = "failure"   // a message or a request has failed
+)
+
+// Notice says what is wrong with a node, and what kind of step helps. It names no commands: a
+// program turns Code into those that it has.
+type Notice struct {
+	Code     string            `json:"code"` // of package inspect/codes, or of a part's own
+	Severity Severity          `json:"severity"`
+	What     string            `json:"what"`           // what is wrong; it may hold text of strangers
+	Step     string            `json:"step,omitempty"` // what helps
+	Args     map[string]string `json:"args,omitempty"` // what What is about, such as the peer
+}
+
+// String returns what is wrong, and what helps.
+func (n Notice) String() string {
+	if n.Step == "" {
+		return n.What
+	}
+	return n.What + "; " + n.Step
+}
+
+// Notices are what is wrong with a node, the order has no meaning.
+type Notices []Notice
+
+// Texts returns each notice as text.
+func (l Notices) Texts() []string {
+	all := make([]string, len(l))
+	for i, n := range l {
+		all[i] = n.String()
+	}
+	return all
+}
