@@ -54,7 +54,7 @@ func TestWithInspector(t *testing.T) {
 	}
 	var node models.Node
 	get("/v1/node", &node)
-	if node.NodeID != n.ID().String() || node.Network == "" || len(node.Addresses) == 0 {
+	if node.NodeID != n.ID().String() || node.Network == "" || len(node.Addresses) != 0 { // it only dials
 		t.Errorf("got the section %+v, want that of the node", node)
 	}
 	var tree inspect.Tree

@@ -54,7 +54,7 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 		return s, false
 	}
 	s.Interfaces = transport.Interfaces
-	s.Judge = !b.Reach.Off && (!b.onlyLoopback() || b.anyPort && b.seedElsewhere() != nil)
+	s.Judge = !b.Reach.Off && !n.onlyDials() && (!b.onlyLoopback() || b.anyPort && b.seedElsewhere() != nil)
 	s.Private = b.profile.TestAddresses
 	s.Most = b.profile.Limits.Addresses
 	if b.onion != nil {

@@ -41,21 +41,23 @@ type Outcome = protocol.Outcome
 // context may wait, so an actor calls them in a task ([supervisor.Do]) and never inside
 // Receive. The other methods never wait.
 type Node struct {
-	trunk  actors.Node
-	up     chan struct{} // closed when root is set, while the actors start
-	root   *supervisor.Root
-	db     kv.DB
-	listen []*actors.Bound
-	events *events
-	start  time.Time
-	files  models.Notices // a warning about the file descriptors of the process, or none
-	given  atomic.Bool    // SetPublicAddresses was called
-	inbox  *inbox.Inbox   // nil without an inbox
-	loops  loops
-	called *backlog // of WithMessages; nil without it, and with an inbox
-	calls  *rpcpart.Calls
-	dht    *dhtpart.DHT // nil without the DHT
-	parts  []actors.Part
+	trunk        actors.Node
+	up           chan struct{} // closed when root is set, while the actors start
+	root         *supervisor.Root
+	db           kv.DB
+	listen       []*actors.Bound
+	events       *events
+	start        time.Time
+	files        models.Notices // a warning about the file descriptors of the process, or none
+	public       bool           // the settings have public addresses
+	loopbackOnly bool           // it listens on loopback alone, and the settings have peers elsewhere
+	given        atomic.Bool    // SetPublicAddresses was called
+	inbox        *inbox.Inbox   // nil without an inbox
+	loops        loops
+	called       *backlog // of WithMessages; nil without it, and with an inbox
+	calls        *rpcpart.Calls
+	dht          *dhtpart.DHT // nil without the DHT
+	parts        []actors.Part
 
 	discovery *discovery.Discovery // nil without the DHT
 	saf       *safpart.Saf         // nil without the DHT
@@ -242,7 +244,12 @@ func (n *Node) Listening() []ma.Multiaddr {
 	return addrs
 }
 
-// Addresses returns the addresses that the node advertises to its peers.
+// onlyDials reports whether nobody is expected to reach the node: it does not listen, and the user
+// has set no addresses. What it advertises then is there because a claim has an address.
+func (n *Node) onlyDials() bool { return len(n.listen) == 0 && !n.public && !n.given.Load() }
+
+// Addresses returns the addresses that the node advertises to its peers. Nobody can reach a node
+// that only dials at the one that it has.
 func (n *Node) Addresses() []ma.Multiaddr {
 	m, _ := n.trunk.Local()
 	addrs := make([]ma.Multiaddr, 0, len(m.Claim.Addresses))

@@ -166,8 +166,10 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 			v.Banned++
 		}
 	}
-	for _, a := range n.Addresses() {
-		v.Addresses = append(v.Addresses, a.String())
+	if !n.onlyDials() {
+		for _, a := range n.Addresses() {
+			v.Addresses = append(v.Addresses, a.String())
+		}
 	}
 	v.Reach, v.Moved = reachSection(n), movedSection(n)
 	if d := n.trunk.PeerStore().Damaged(); d > 0 {
@@ -181,6 +183,9 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	v.Warnings = append(v.Warnings, limitWarning(n.trunk.InboundTrouble(), now)...)
 	v.Warnings = append(v.Warnings, n.files...)
 	v.Warnings = append(v.Warnings, reachWarnings(n)...)
+	if n.loopbackOnly {
+		v.Warnings = append(v.Warnings, codes.LoopbackOnly.Notice("only programs on this machine can connect to this node, and it knows peers on other machines"))
+	}
 	v.Inbox = inboxSection(n)
 	if n.tor != nil {
 		v.Tor = new(torSection(n))

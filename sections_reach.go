@@ -18,7 +18,7 @@ func reachSection(n *Node) (list []models.Reach) {
 	own := n.Addresses()
 	for _, r := range n.Reachability() {
 		v := models.Reach{
-			Addr: r.Addr.String(), Verdict: r.Verdict.String(), Nodes: r.By, Why: r.Why,
+			Addr: r.Addr.String(), Verdict: r.Verdict.String(), Nodes: r.By, Again: r.Again, Why: r.Why,
 			Told: slices.ContainsFunc(own, transport.FromAddrPort(r.Addr).Equal),
 		}
 		if !r.Since.IsZero() {
@@ -35,29 +35,42 @@ func reachSection(n *Node) (list []models.Reach) {
 // reachWarnings returns a warning if others cannot connect to the node: nodes have tried, or all
 // the addresses that it tells others are of a private network.
 func reachWarnings(n *Node) models.Notices {
+	if gone := listenGone(n); len(gone) > 0 {
+		return gone
+	}
 	own := n.Addresses()
 	if len(n.listen) == 0 || len(own) == 0 {
 		return nil
 	}
-	var refused *Reachability
-	unknown := false
+	var refused, elsewhere, untrue *Reachability
+	unknown, reached := false, false
 	for _, r := range n.Reachability() {
 		told := slices.ContainsFunc(own, transport.FromAddrPort(r.Addr).Equal)
 		beyond := n.trunk.Profile().TestAddresses || address.Public(r.Addr.Addr()) == nil
+		if !told && !r.Ours || !beyond {
+			continue
+		}
+		if told && r.Verdict != reach.Reachable && untrue == nil {
+			untrue = &r
+		}
 		switch {
-		case !told && !r.Ours || !beyond:
-		case r.Verdict == reach.Reachable:
-			return nil
 		case r.Verdict == reach.Unreachable:
 			refused = &r
-		default:
+		case r.Verdict == reach.NotKnown:
 			unknown = true
+		case told:
+			reached = true
+		default:
+			elsewhere = &r
 		}
 	}
-	if unknown && refused != nil {
-		return nil // the other address may do
-	}
-	switch {
+	switch set := n.public || n.given.Load(); {
+	case reached:
+		return nil
+	case set && elsewhere != nil && untrue != nil:
+		return models.Notices{codes.WrongPublicAddress.Notice(fmt.Sprintf("others are told %s, where nobody has reached this node; they can reach it at %s", untrue.Addr, elsewhere.Addr), untrue.Addr.String(), elsewhere.Addr.String())}
+	case elsewhere != nil, refused != nil && unknown: // the other address may do
+		return nil
 	case refused != nil:
 		return models.Notices{codes.NotReached.Notice(fmt.Sprintf("others cannot connect to this node: %s could not at %s",
 			inspect.Count(uint64(refused.By), "node"), refused.Addr), strconv.Itoa(int(refused.Addr.Port())))}
@@ -65,6 +78,24 @@ func reachWarnings(n *Node) models.Notices {
 		return models.Notices{codes.PrivateOnly.Notice(fmt.Sprintf("others cannot connect to this node, it can only connect to them: %s is an address of a private network", own[0]), own[0].String())}
 	}
 	return nil
+}
+
+// listenGone returns a notice for each address of the settings on which the node listens, and which
+// the machine does not have any more.
+func listenGone(n *Node) (list models.Notices) {
+	if n.reach == nil {
+		return nil
+	}
+	present := n.reach.Addresses()
+	for _, l := range n.listen {
+		ip, ok := transport.IP(l.Where())
+		if !ok || len(present) == 0 || ip.IsUnspecified() || ip.IsLoopback() || slices.Contains(present, ip.WithZone("")) || slices.Contains(present, ip) {
+			continue
+		}
+		port, _ := transport.TCPPort(l.Where())
+		list = append(list, codes.ListenGone.Notice(fmt.Sprintf("the node listens on %s, which is no address of this machine now", l.Where()), l.Where().String(), strconv.Itoa(int(port))))
+	}
+	return list
 }
 
 // movedSection returns the last change of the addresses that the node tells others, or nil.

@@ -96,7 +96,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		db: b.db, listen: b.bound, events: newEvents(b.now), start: b.now(),
+		db: b.db, listen: b.bound, public: len(b.public) > 0, loopbackOnly: b.Transport == TransportTCP && len(b.public) == 0 && b.onlyLoopback() && !b.anyPort && b.seedElsewhere() != nil, events: newEvents(b.now), start: b.now(),
 		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}), closings: newClosings(),
 	}
 	n.files = filesWarning(filesNeeded(&b.settled), openfiles.Most())

@@ -161,7 +161,7 @@ func (a *conn) Receive(c actor.Context) {
 	case lookTick:
 		a.look(c)
 	case suspectConn:
-		a.suspect(c)
+		a.suspect(c, m)
 	case suspectTick:
 		a.suspected(c, m)
 	case CloseConn:

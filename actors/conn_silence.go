@@ -18,6 +18,7 @@ import (
 var (
 	ErrUnacknowledged = fmt.Errorf("nothing that was sent was acknowledged for %v; the cable, the way or the other machine is gone", keepalive.Unacknowledged)
 	ErrUnplugged      = fmt.Errorf("a cable or network of this machine has gone, and the peer did not answer within %v", suspectLimit)
+	ErrElsewhere      = errors.New("the peer has connected again, and does not answer here")
 	ErrAddressGone    = errors.New("its address at this machine is gone")
 	ErrSilent         = fmt.Errorf("nothing came for %v, not even the answer to a ping; the peer or the way to it is gone, or stands still", keepalive.Silent)
 )
@@ -85,15 +86,24 @@ func (a *conn) silent(now time.Time) time.Duration {
 	return 0
 }
 
-// suspectConn asks a conn for a sign of life of the peer within suspectLimit: what the connection
-// runs over may be gone.
-type suspectConn struct{}
+// suspectConn asks a conn for a sign of life of the peer within limit, else the connection ends for
+// err: what it runs over may be gone.
+type suspectConn struct {
+	limit time.Duration
+	err   error
+}
 
-const suspectLimit = 5 * time.Second
+const (
+	suspectLimit   = 5 * time.Second
+	elsewhereLimit = 2 * time.Second // and four round trips
+)
 
-type suspectTick struct{ since time.Time }
+type suspectTick struct {
+	since time.Time
+	err   error
+}
 
-func (a *conn) suspect(c actor.Context) {
+func (a *conn) suspect(c actor.Context, m suspectConn) {
 	if a.over || a.said {
 		return
 	}
@@ -101,7 +111,7 @@ func (a *conn) suspect(c actor.Context) {
 	a.listen(now)
 	a.pingers.last++
 	a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: a.ref.PID, N: a.pingers.last}, now))
-	supervisor.After(c, suspectLimit, suspectTick{now})
+	supervisor.After(c, m.limit, suspectTick{now, m.err})
 }
 
 func (a *conn) suspected(c actor.Context, m suspectTick) {
@@ -110,6 +120,6 @@ func (a *conn) suspected(c actor.Context, m suspectTick) {
 	}
 	a.listen(supervisor.Now(c))
 	if !a.pings.LastHeard().After(m.since) {
-		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: ErrUnplugged})
+		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: m.err})
 	}
 }

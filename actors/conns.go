@@ -186,6 +186,10 @@ func (a *conns) added(c actor.Context, m PeerAdded) {
 	a.adopt(c, ad.up)
 }
 
+// crossing is the most by which the beginnings of two connections differ when both nodes have
+// dialled each other at about the same time.
+const crossing = 10 * time.Second
+
 // adopt spawns the actor of a connection, and tells the table that the connection has
 // arrived.
 func (a *conns) adopt(c actor.Context, m Upgraded) {
@@ -223,8 +227,13 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		New:  func() actor.Actor { return newConn(a.env, ref, m.Session, m.flight) },
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
-	if old, ok := a.table.Get(m.Peer); ok && m.Direction == protocol.Inbound {
-		a.replaced(c, old, ref)
+	if old, ok := a.table.Get(m.Peer); ok {
+		if m.Direction == protocol.Inbound {
+			a.replaced(c, old, ref)
+		}
+		if old.Direction != ref.Direction && ref.Since.Sub(old.Since) > crossing { // the peer may have lost the old one
+			c.Send(old.PID, suspectConn{elsewhereLimit + 4*ref.Timings.Noise, ErrElsewhere})
+		}
 	}
 	a.carry(c, a.table.Arrive(m.Peer, ref, m.Direction, m.Began), CloseReason{Code: CloseTieBreak, By: "us"})
 	if m.arrived != nil {

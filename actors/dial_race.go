@@ -81,6 +81,20 @@ func (f *first) take(i int) bool {
 	return true
 }
 
+// close ends all attempts, unless one goes on, and reports whether it has. None can begin then.
+func (f *first) close() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.taken {
+		return false
+	}
+	f.taken, f.by = true, -1
+	for _, cancel := range f.cancels {
+		cancel()
+	}
+	return true
+}
+
 func (f *first) overtook(i int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

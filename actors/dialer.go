@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ import (
 // when conns announces a connection, not when the upgrade ends: the new connection may
 // yet lose the tie-break.
 //
-// In: DialPeer, OfferPeer, CancelDial, GetDials, events PeerConnected and PeerRefused. Out: PeerDialed, PeerOffered, Dials,
+// In: DialPeer, OfferPeer, CancelDial, GetDials, dialAnew, events PeerConnected and PeerRefused. Out: PeerDialed, PeerOffered, Dials,
 // Upgraded to conns, AddPeer, SeenPeer, PeerViolated, event DialFailed. A restart loses all
 // dials; abandon answers the askers.
 type dialer struct {
@@ -52,6 +53,8 @@ func newDialer(env *env) actor.Actor {
 type (
 	dueTick   struct{}
 	againTick struct{ peer identity.NodeID }
+	// dialAnew says that there may be a new way to others.
+	dialAnew struct{}
 )
 
 func (d *dialer) Receive(c actor.Context) {
@@ -72,6 +75,8 @@ func (d *dialer) Receive(c actor.Context) {
 		d.offerDue(m)
 	case CancelDial:
 		d.cancelDial(c, m)
+	case dialAnew:
+		d.dialAnew(c)
 	case GetDials:
 		c.Respond(Dials{d.underWay()})
 	case supervisor.Done[dialResult]:
@@ -264,6 +269,20 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 		return
 	}
 	d.advance(c, r)
+}
+
+// dialAnew begins each dial under way again, unless a peer has answered. The attempts that it
+// ends say nothing about their addresses.
+func (d *dialer) dialAnew(c actor.Context) {
+	for _, r := range slices.Collect(maps.Values(d.running)) {
+		if r.cancelled() || !r.first.close() {
+			continue
+		}
+		r.cancel()
+		d.attempt(c, r.peer)
+		next := d.running[r.peer]
+		next.since, next.attempts = r.since, r.attempts
+	}
 }
 
 // underWay returns the dials that have not ended.

@@ -266,9 +266,11 @@ func (f *floorDialer) cause() string {
 		return ""
 	case len(f.dials) > 0:
 		return fmt.Sprintf("looking for %s, dialling %d now", moreNodes(missing), len(f.dials))
-	case f.nobody && f.refused == 0:
+	case f.nobody:
 		nodes, others := f.unconnected()
 		switch {
+		case nodes > 0 && f.refused > 0:
+			return fmt.Sprintf("looking for %s, but %s", moreNodes(missing), undialable(min(f.refused, nodes)))
 		case nodes > 0: // learnt since that choice: the next one has them
 			return "looking for " + moreNodes(missing)
 		case missing < f.env.Floor:
@@ -279,8 +281,6 @@ func (f *floorDialer) cause() string {
 			return fmt.Sprintf("none of the %d known peers is a node; add a seed, KEY::ADDRESS", others)
 		}
 		return "no other node is known yet; add a seed, KEY::ADDRESS"
-	case f.nobody:
-		return fmt.Sprintf("looking for %s, but %s", moreNodes(missing), undialable(f.refused))
 	}
 	return "looking for " + moreNodes(missing)
 }

@@ -32,10 +32,9 @@ func TestAdviceForANodeWithoutDHT(t *testing.T) {
 func TestFloorCause(t *testing.T) {
 	peer := identity.NodeID{1}
 	for want, f := range map[string]floorDialer{
-		"looking for 8 more nodes":                                                             {},
-		"looking for 8 more nodes, dialling 1 now":                                             {dials: map[uint64]identity.NodeID{1: peer}},
-		"no other node is known yet; add a seed, KEY::ADDRESS":                                 {nobody: true},
-		"looking for 8 more nodes, but none of the 2 others that are known can be dialled now": {nobody: true, refused: 2},
+		"looking for 8 more nodes":                             {},
+		"looking for 8 more nodes, dialling 1 now":             {dials: map[uint64]identity.NodeID{1: peer}},
+		"no other node is known yet; add a seed, KEY::ADDRESS": {nobody: true},
 	} {
 		f.env = envWith(t)
 		if got := f.cause(); got != want {
@@ -56,6 +55,16 @@ func TestFloorCauseOfKnownPeers(t *testing.T) {
 		f := floorDialer{env: envWith(t, known...), nobody: true}
 		if got := f.cause(); got != want {
 			t.Errorf("%v: got %q, want %q", known, got, want)
+		}
+	}
+	for want, known := range map[string][]identity.Features{
+		"looking for 8 more nodes, but none of the 2 others that are known can be dialled now": {identity.FeatureNode, identity.FeatureNode},
+		"looking for 8 more nodes, but the only other one that is known cannot be dialled now": {identity.FeatureNode}, // the other is connected since that choice
+		"no other node is known yet; add a seed, KEY::ADDRESS":                                 nil,                    // so are both
+	} {
+		f := floorDialer{env: envWith(t, known...), nobody: true, refused: 2}
+		if got := f.cause(); got != want {
+			t.Errorf("%d refused: got %q, want %q", len(known), got, want)
 		}
 	}
 }

@@ -164,10 +164,14 @@ func (t Trunk) AddressGone(ip netip.Addr) {
 func (t Trunk) Unplugged(ip netip.Addr) {
 	for _, ref := range t.env.Connections.All() {
 		if ref.local == ip {
-			t.env.System.Root.Send(ref.PID, suspectConn{})
+			t.env.System.Root.Send(ref.PID, suspectConn{suspectLimit, ErrUnplugged})
 		}
 	}
 }
+
+// DialAnew begins the dials under way again, unless a peer has answered: what they have sent may
+// have gone out over an address, or into a cable, that is no more.
+func (t Trunk) DialAnew() { t.env.System.Root.Send(t.env.Dialer, dialAnew{}) }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
 func (t Trunk) OnWall(at time.Time) time.Time { return t.env.OnWall(at) }

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/dial"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
@@ -96,5 +98,51 @@ func TestBubbleDialsSideBySide(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBubblePeerComesFromElsewhere: a peer that has lost its connection without a word, such as by
+// a change of its address, dials this node. The old connection does not keep the new one waiting
+// until its silence is long enough.
+func TestBubblePeerComesFromElsewhere(t *testing.T) {
+	survives := make(map[bool]int) // whether the old connection is the one that wins a tie-break
+	for _, secrets := range [][2]int{{170, 171}, {171, 170}} {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			net := gamelantest.NewNetwork(t)
+			cfg := gamelan.Config{Secret: gamelantest.Secret(secrets[1])}
+			a, before := net.Start(gamelan.Config{Secret: gamelantest.Secret(secrets[0])}), net.Start(cfg)
+			net.Introduce(a, before)
+			if _, err := a.Dial(t.Context(), before.ID()); err != nil {
+				t.Fatal(err)
+			}
+			survives[a.ID().Compare(before.ID()) < 0]++
+			time.Sleep(time.Minute)
+			net.Network.Partition(nil, before.Addr)
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			before.Close(soon)
+			cancel()
+			b := net.Start(cfg, gamelan.WithHandler(gamelantest.NewCollector().New))
+			net.Introduce(b, a)
+			if _, err := b.Dial(t.Context(), a.ID()); err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			for {
+				ref, ok := a.Connection(b.ID())
+				if ok && ref.Direction == protocol.Inbound {
+					break
+				}
+				if time.Since(begin) > 4*time.Second {
+					t.Fatalf("got the connection %v after %v, want that of the peer", ref, time.Since(begin))
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if out, err := a.Send(t.Context(), b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
+				t.Errorf("got %v, %v, want a message on the new connection confirmed", out, err)
+			}
+		})
+	}
+	if survives[true] == 0 || survives[false] == 0 {
+		t.Errorf("got %v, want both orders of the ids", survives)
 	}
 }

@@ -90,7 +90,7 @@ func (j *judge) look(c actor.Context) {
 			ports = append(ports, a.Port())
 		}
 	}
-	j.do(c, j.machine.Set(supervisor.Now(c), j.r.addresses(), claimed, ports))
+	j.do(c, j.machine.Set(supervisor.Now(c), j.r.Addresses(), claimed, ports))
 }
 
 // literal returns the addresses with an IP address.

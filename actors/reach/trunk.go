@@ -29,6 +29,7 @@ type Trunk interface {
 	MoveListener(to netip.Addr, reply *actor.PID)
 	AddressGone(ip netip.Addr)
 	Unplugged(ip netip.Addr)
+	DialAnew()
 	ExpectProbe(token string, until time.Time) bool
 	MayDial(to ma.Multiaddr) bool
 	DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error)

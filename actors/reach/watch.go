@@ -102,7 +102,7 @@ func (r *Reach) provenNow() []netip.AddrPort {
 }
 
 // addresses returns the addresses of the machine.
-func (r *Reach) addresses() []netip.Addr {
+func (r *Reach) Addresses() []netip.Addr {
 	if p := r.present.Load(); p != nil {
 		return *p
 	}
@@ -148,7 +148,7 @@ const retry = 30 * time.Second
 // watch looks at the addresses of the machine every 2 s. When they have changed, it ends the
 // connections that are dead by that, has the node listen on the right address, and tells others.
 //
-// In: AddressesSet, ListenerMoved, provenChanged. Out: networkChanged to judge, SetAddresses, MoveListener, CloseConn, suspectConn,
+// In: AddressesSet, ListenerMoved, provenChanged. Out: networkChanged to judge, SetAddresses, MoveListener, CloseConn, suspectConn, dialAnew,
 // event AddressesChanged. A restart loses nothing but an answer that is awaited.
 type watch struct {
 	r        *Reach
@@ -256,6 +256,9 @@ func (w *watch) looked(c actor.Context, l looked, err error) {
 	for _, ip := range f.Unplugged {
 		w.r.trunk.Unplugged(ip)
 	}
+	if f.Way {
+		w.r.trunk.DialAnew()
+	}
 	if len(f.Added)+len(f.Gone)+len(f.Unplugged) > 0 {
 		supervisor.Log(c).Info("the network of this machine has changed", "new", f.Added, "gone", f.Gone, "unplugged", f.Unplugged)
 	}
@@ -275,7 +278,7 @@ func (w *watch) note(c actor.Context, all []reach.Interface) {
 		list[i] = all[i].Addr
 	}
 	slices.SortFunc(list, netip.Addr.Compare)
-	if !slices.Equal(list, w.r.addresses()) {
+	if !slices.Equal(list, w.r.Addresses()) {
 		w.r.present.Store(&list)
 		if w.r.Judge {
 			c.Send(w.r.judge, networkChanged{})

@@ -57,6 +57,7 @@ func (m *machine) MoveListener(to netip.Addr, reply *actor.PID) {
 	m.reply(reply, actors.ListenerMoved{})
 }
 func (m *machine) AddressGone(ip netip.Addr) { m.note("gone %v", ip) }
+func (m *machine) DialAnew()                 { m.note("dial anew") }
 func (m *machine) Unplugged(ip netip.Addr)   { m.note("unplugged %v", ip) }
 
 func at(ip string, running bool) transport.Interface {
@@ -114,7 +115,7 @@ func TestWatch(t *testing.T) {
 		m.becomes(at("127.0.0.1", true), at("10.0.0.2", false))
 		step(2*time.Second, "unplugged 10.0.0.2")
 		m.becomes(at("127.0.0.1", true), at("10.1.0.7", true))
-		step(4*time.Second, "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]", "gone 10.0.0.2")
+		step(4*time.Second, "dial anew", "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]", "gone 10.0.0.2")
 		step(time.Minute, "listen on 10.1.0.7") // nothing new to tell
 		if moved, ok := r.Moved(); !ok || fmt.Sprint(moved.Before) != "[/ip4/10.0.0.2/tcp/1]" {
 			t.Errorf("got the change %v, %v, want the address before", moved, ok)
@@ -188,7 +189,7 @@ func TestWatchBeforeTheRoute(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		noRoute.Store(false)
 		synctest.Wait()
-		step(3*time.Second, "gone 10.0.0.2", "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]")
+		step(3*time.Second, "gone 10.0.0.2", "dial anew", "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]")
 		time.Sleep(5 * time.Minute)
 		looks.Store(0)
 		time.Sleep(time.Minute)

@@ -39,6 +39,17 @@ func (c *statusCmd) Run(a *app) error {
 	if s.Kad, err = ifThere(node.Kad(ctx)); err != nil {
 		return err
 	}
+	conns, err := ifThere(node.Connections(ctx, false))
+	if err != nil {
+		return err
+	}
+	if conns != nil {
+		for _, c := range *conns {
+			if c.SilentMS > 0 {
+				s.Silent++
+			}
+		}
+	}
 	h, err := node.Health(ctx)
 	if err != nil {
 		return err

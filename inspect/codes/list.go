@@ -19,15 +19,18 @@ var (
 
 // Connections and peers.
 var (
-	Deaf           = code("deaf", models.Degraded, "Connections could not be accepted.", "")
-	SourceRefused  = code("source_refused", models.Warning, "Connections from a source are refused because of offences from there.", "exempt it with connections.exempt_sources if they are yours", "source")
-	SourceLimited  = code("source_limited", models.Warning, "Connections from a source were refused because it has as many as it may.", "raise it, or exempt the source with connections.exempt_sources if it is yours", "source", "setting")
-	NotReached     = code("not_reached", models.Warning, "Others cannot connect to the node: they have tried.", "open TCP port {port} in the firewall of this machine, or forward it in the router", "port")
-	PrivateOnly    = code("private_only", models.Warning, "Others cannot connect to the node: all its addresses are of private networks.", "forward a port of the router to it, and set the router's address as node.public_addresses", "address")
-	TakesNothing   = code("takes_nothing", models.Warning, "A peer takes none of the node's messages on a protocol.", "restart that node if it is yours, else it may take them again later", "peer", "protocol")
-	Undecodable    = code("undecodable", models.Warning, "A peer sends messages that cannot be decoded.", "have that node use another protocol, or ban it", "peer", "protocol")
-	PeersUnwritten = code("peers_unwritten", models.Degraded, "The peer store cannot be written.", "")
-	PeersDamaged   = code("peers_damaged", models.Warning, "Records of the peer store could not be read.", "")
+	Deaf               = code("deaf", models.Degraded, "Connections could not be accepted.", "")
+	SourceRefused      = code("source_refused", models.Warning, "Connections from a source are refused because of offences from there.", "exempt it with connections.exempt_sources if they are yours", "source")
+	SourceLimited      = code("source_limited", models.Warning, "Connections from a source were refused because it has as many as it may.", "raise it, or exempt the source with connections.exempt_sources if it is yours", "source", "setting")
+	NotReached         = code("not_reached", models.Warning, "Others cannot connect to the node: they have tried.", "open TCP port {port} in the firewall of this machine, or forward it in the router", "port")
+	PrivateOnly        = code("private_only", models.Warning, "Others cannot connect to the node: all its addresses are of private networks.", "forward a port of the router to it, and set the router's address as node.public_addresses", "address")
+	ListenGone         = code("listen_gone", models.Warning, "The node listens on an address that the machine has no longer.", "listen on one that it has, or on /ip4/0.0.0.0/tcp/{port}: node.listen", "address", "port")
+	LoopbackOnly       = code("loopback_only", models.Warning, "The node knows peers on other machines, and listens where only its own machine can reach it.", "listen on /ip4/0.0.0.0/tcp/18189: node.listen")
+	WrongPublicAddress = code("wrong_public_address", models.Warning, "Others are told an address of the settings at which nobody has reached the node; they can reach it at another one.", "set {reached} in node.public_addresses, or none", "told", "reached")
+	TakesNothing       = code("takes_nothing", models.Warning, "A peer takes none of the node's messages on a protocol.", "restart that node if it is yours, else it may take them again later", "peer", "protocol")
+	Undecodable        = code("undecodable", models.Warning, "A peer sends messages that cannot be decoded.", "have that node use another protocol, or ban it", "peer", "protocol")
+	PeersUnwritten     = code("peers_unwritten", models.Degraded, "The peer store cannot be written.", "")
+	PeersDamaged       = code("peers_damaged", models.Warning, "Records of the peer store could not be read.", "")
 )
 
 // Messages.

@@ -43,8 +43,9 @@ type Reach struct {
 	Addr    string    `json:"addr"`    // IP address and port
 	Verdict string    `json:"verdict"` // reachable, not reachable or not known
 	Since   time.Time `json:"since"`   // of the verdict
-	At      time.Time `json:"at"`      // of the last try; zero: none
+	At      time.Time `json:"at"`      // of the last try that gave the verdict; zero: none
 	Nodes   int       `json:"nodes"`   // that have connected there, or could not
+	Again   bool      `json:"again"`   // nodes are being asked again
 	Told    bool      `json:"told"`    // the node tells others this address
 	Why     string    `json:"why"`     // why it is not known
 }

@@ -18,6 +18,9 @@ const (
 	// AgainReachable and AgainUnreachable are how long a verdict stands before others are asked again.
 	AgainReachable   = 30 * time.Minute
 	AgainUnreachable = 10 * time.Minute
+	// AgainFirst is how soon others are asked again after the first round in which nobody has
+	// reached an address: somebody may be mending it. The pause doubles up to AgainUnreachable.
+	AgainFirst = time.Minute
 	// AskPause is the least time between two dial-backs that one peer is asked for. A peer serves
 	// each source once in [BackPause].
 	AskPause = BackPause + time.Second
@@ -93,8 +96,9 @@ type Judged struct {
 	Addr    netip.AddrPort
 	Verdict Verdict
 	Since   time.Time // of the verdict
-	At      time.Time // of the last result; zero: none
+	At      time.Time // of the last result that gave the verdict; zero: none
 	By      int       // nodes that have reached it, or could not
+	Again   bool      // nodes are being asked again
 	Why     string    // of NotKnown: why it is not
 	Ours    bool      // this machine, or a router before it, has the IP address
 }
@@ -113,9 +117,10 @@ type Judge struct {
 
 type observer struct {
 	Observer
-	asked bool       // to observe
-	sees  netip.Addr // not valid: not known
-	rest  time.Time  // not before
+	asked    bool       // to observe
+	sees     netip.Addr // not valid: not known
+	rest     time.Time  // not before
+	declines bool       // it has declined the last dial-back
 }
 
 // target is an address whose reachability is judged.
@@ -127,6 +132,9 @@ type target struct {
 	last    time.Time                     // a token came
 	tried   time.Time                     // the last result of any kind
 	again   time.Time                     // of the next round
+	rounds  int                           // in a row in which nobody has reached it
+	at      time.Time                     // of the last result that gave the verdict
+	by      int                           // nodes that could not, in the last such round
 	ours    bool                          // see Judge.ours; holds as long as the verdict
 	seers   int                           // networks that saw this node there at a time
 }
@@ -216,6 +224,7 @@ func (j *Judge) settle(now time.Time, token [TokenLen]byte, x pending, code Code
 	if t == nil || p == nil {
 		return
 	}
+	p.declines = code == Refused
 	switch code {
 	case Failed:
 		t.tried = now
@@ -239,7 +248,10 @@ func (j *Judge) Came(now time.Time, token [TokenLen]byte) Asks {
 	if t == nil {
 		return Asks{}
 	}
-	t.last, t.tried = now, now
+	if p := j.peers[x.peer]; p != nil {
+		p.declines = false
+	}
+	t.last, t.tried, t.rounds = now, now, 0
 	clear(t.failed)
 	t.reached[x.peer] = now
 	return j.next(now)
@@ -249,7 +261,7 @@ func (j *Judge) Came(now time.Time, token [TokenLen]byte) Asks {
 func (j *Judge) Again(now time.Time) Asks {
 	for _, t := range j.targets {
 		clear(t.failed)
-		t.again = time.Time{}
+		t.again, t.rounds = time.Time{}, 0
 		if limit := now.Add(-AgainReachable); t.last.After(limit) { // stays reachable for ten minutes
 			t.last = limit
 		}
@@ -411,17 +423,20 @@ func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target) (best *obs
 // judge sets the verdict on an address and when others are asked again.
 func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 	verdict := t.verdict
-	fresh := !t.last.IsZero() && now.Sub(t.last) < provenFor
+	fresh := !t.last.IsZero() && now.Sub(t.last) < provenFor && (t.verdict != Unreachable || t.last.After(t.since))
 	switch {
 	case j.allFailed(addr.Addr(), t) && (t.last.IsZero() || now.Sub(t.last) >= AgainUnreachable):
 		verdict = Unreachable
-		t.again = t.tried.Add(AgainUnreachable)
+		t.at, t.by = t.tried, len(t.failed)
+		t.again = t.tried.Add(min(AgainFirst<<min(t.rounds, 4), AgainUnreachable))
 		if !now.Before(t.again) { // another round
 			clear(t.failed)
 			t.again = time.Time{}
+			t.rounds++
 		}
 	case fresh:
 		verdict = Reachable
+		t.at = later(t.at, t.last)
 		if len(t.failed) == 0 {
 			t.again = t.last.Add(AgainReachable)
 		}
@@ -531,7 +546,7 @@ func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
 	if t == nil {
 		return Judged{Addr: addr, Why: "it was not looked at yet"}
 	}
-	v := Judged{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.tried, Ours: t.ours}
+	v := Judged{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.at, Again: t.verdict != NotKnown && j.asking(addr), Ours: t.ours}
 	switch t.verdict {
 	case Reachable:
 		for _, at := range t.reached {
@@ -540,7 +555,7 @@ func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
 			}
 		}
 	case Unreachable:
-		v.By = len(t.failed)
+		v.By = t.by
 	default:
 		v.Why = j.why(addr, t)
 	}
@@ -548,10 +563,16 @@ func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
 }
 
 func (j *Judge) why(addr netip.AddrPort, t *target) string {
-	sees := 0
+	sees, declines, elsewhere := 0, 0, map[netip.Addr]int{}
 	for _, p := range j.peers {
-		if p.sees == addr.Addr() {
+		switch {
+		case p.sees == addr.Addr():
 			sees++
+			if p.declines {
+				declines++
+			}
+		case p.sees.IsValid():
+			elsewhere[p.sees]++
 		}
 	}
 	switch {
@@ -561,8 +582,26 @@ func (j *Judge) why(addr netip.AddrPort, t *target) string {
 		return fmt.Sprintf("ports below %d are not checked", FirstPort)
 	case j.asking(addr):
 		return "being checked"
+	case sees == 0 && len(elsewhere) > 0:
+		return fmt.Sprintf("connected nodes see this one at %s", mostSeen(elsewhere))
 	case sees == 0:
-		return "no connected node sees this one there"
+		return "no connected node has said where it sees this one"
+	case declines == sees:
+		return "the connected nodes do not check addresses for others"
 	}
 	return "no node has checked it yet"
+}
+
+// mostSeen returns the address that most peers see; of equals the smallest.
+func mostSeen(by map[netip.Addr]int) netip.Addr {
+	return slices.MinFunc(slices.Collect(maps.Keys(by)), func(a, b netip.Addr) int {
+		return cmp.Or(cmp.Compare(by[b], by[a]), a.Compare(b))
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -114,7 +114,7 @@ func TestForwardedPort(t *testing.T) {
 	c.says("10.0.0.2:18189 not known: no node that can check it is connected")
 	c.opens[public] = true
 	c.peer(1, "198.51.100.1", "203.0.113.7")
-	c.says("10.0.0.2:18189 not known: no connected node sees this one there", "203.0.113.7:18189 reachable by 1")
+	c.says("10.0.0.2:18189 not known: connected nodes see this one at 203.0.113.7", "203.0.113.7:18189 reachable by 1")
 	c.proven("[]")
 	c.peer(2, "198.51.100.2", "203.0.113.7") // of the same network
 	c.proven("[]")
@@ -131,7 +131,7 @@ func TestForwardedPort(t *testing.T) {
 	}
 	c.opens[public] = false
 	c.pass(40 * time.Minute)
-	c.says("10.0.0.2:18189 not known: no connected node sees this one there", "203.0.113.7:18189 not reachable by 3")
+	c.says("10.0.0.2:18189 not known: connected nodes see this one at 203.0.113.7", "203.0.113.7:18189 not reachable by 3")
 	c.proven("[]")
 }
 
@@ -160,6 +160,80 @@ func TestClosedPort(t *testing.T) {
 			c.pass(11 * time.Minute)
 			c.says("203.0.113.7:18189 reachable by 1")
 		})
+	}
+}
+
+// TestVerdictsHaveTheirTime: a verdict shows when it was found, and by whom, while nodes are asked
+// again; a round that fails does not bring an earlier verdict back.
+func TestVerdictsHaveTheirTime(t *testing.T) {
+	c := newCourt(t)
+	c.home(public)
+	c.opens[public] = true
+	c.peer(1, "198.51.100.1", "203.0.113.7")
+	c.peer(2, "192.0.2.1", "203.0.113.7")
+	reached := c.now
+	c.pass(5 * time.Minute)
+	c.opens[public] = false // the user removes the forwarding
+	v := func() Judged { return c.Judged(c.now)[0] }
+	c.do(c.Again(c.now))
+	for range 30 {
+		if got := v(); got.Verdict == Reachable && !got.At.Equal(reached) {
+			t.Fatalf("got %+v while nodes are asked again, want the time of the last success, %v", got, reached)
+		}
+		c.pass(time.Second)
+	}
+	c.says("203.0.113.7:18189 not reachable by 2")
+	found := v().At
+	for range 3 {
+		c.do(c.Again(c.now))
+		for range 40 {
+			if got := v(); got.Verdict != Unreachable || got.By != 2 || got.At.Before(found) {
+				t.Fatalf("got %+v, want that two could not connect, since %v", got, found)
+			}
+			c.pass(time.Second)
+		}
+	}
+	c.opens[public] = true
+	c.do(c.Again(c.now))
+	c.pass(15 * time.Second)
+	c.says("203.0.113.7:18189 reachable by 1")
+}
+
+// TestMendedSoon: after a verdict that nobody can reach an address it is tried again after a minute,
+// and then ever more rarely.
+func TestMendedSoon(t *testing.T) {
+	c := newCourt(t)
+	c.Judge.Set(c.now, nil, []netip.AddrPort{public}, []uint16{public.Port()})
+	c.peer(1, "198.51.100.1", "203.0.113.7")
+	began, rounds := c.now, []time.Duration{}
+	for n := 0; c.now.Sub(began) < 40*time.Minute; c.pass(time.Second) {
+		if len(c.asked) > n && len(c.asked)%2 == 1 { // two in a round
+			rounds = append(rounds, c.now.Sub(began).Round(time.Minute))
+		}
+		n = len(c.asked)
+	}
+	if want := []time.Duration{1, 3, 8, 16, 27, 37}; len(rounds) < 5 || rounds[0] > 2*time.Minute || rounds[len(rounds)-1]-rounds[len(rounds)-2] < 9*time.Minute {
+		t.Errorf("got rounds after %v, want about %v minutes", rounds, want)
+	}
+	c.opens[public] = true
+	c.pass(12 * time.Minute)
+	c.says("203.0.113.7:18189 reachable by 1")
+}
+
+// TestDecliners: the connected nodes do not check addresses for others, and that is said.
+func TestDecliners(t *testing.T) {
+	j := NewJudge(rand.NewChaCha8([32]byte{1}))
+	now := time.Unix(1e9, 0)
+	j.Set(now, nil, []netip.AddrPort{public}, []uint16{public.Port()})
+	peer := identity.NodeID{1}
+	j.Met(now, Observer{ID: peer, Conn: 1, Network: NetworkOf(netip.MustParseAddr("198.51.100.1"))})
+	a := j.Observed(now, peer, 1, public.Addr())
+	if len(a.Dial) != 1 {
+		t.Fatalf("got %+v, want one request", a)
+	}
+	j.Answered(now, a.Dial[0], Refused)
+	if v := j.Judged(now)[0]; v.Why != "the connected nodes do not check addresses for others" {
+		t.Errorf("got %+v", v)
 	}
 }
 
@@ -205,7 +279,7 @@ func TestOtherNetwork(t *testing.T) {
 	c.says("203.0.113.7:18189 reachable by 1")
 	c.sees[1] = netip.MustParseAddr("203.0.113.9")
 	c.do(c.Set(c.now, []netip.Addr{netip.MustParseAddr("192.168.1.2")}, []netip.AddrPort{public}, []uint16{18189}))
-	c.says("203.0.113.7:18189 not known: no connected node sees this one there")
+	c.says("203.0.113.7:18189 not known: connected nodes see this one at 203.0.113.9")
 }
 
 func TestLowPort(t *testing.T) {
@@ -225,7 +299,7 @@ func TestManyNodes(t *testing.T) {
 	for i := range byte(100) {
 		c.peer(i+1, fmt.Sprintf("%d.0.0.1", i+1), "203.0.113.7")
 	}
-	c.pass(9 * time.Minute)
+	c.pass(50 * time.Second) // a round
 	if len(c.asked) < 3 || len(c.asked) > 5 {
 		t.Errorf("got %d asked, want those of three networks", len(c.asked))
 	}

@@ -24,6 +24,7 @@ type Interface struct {
 type Effects struct {
 	Added, Gone []netip.Addr // of the machine; the connections over those that are gone are dead
 	Unplugged   []netip.Addr // the connections over them may be dead
+	Way         bool         // there may be a new way to others: an address has come, or something is plugged in again
 	Tell        bool         // tell others the present addresses
 }
 
@@ -60,11 +61,13 @@ func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {
 			w.known[i.Addr] = &known{down: i.Down}
 			if !first {
 				f.Added = append(f.Added, i.Addr)
+				f.Way = f.Way || !i.Down
 			}
 		case i.Down && !k.down:
 			f.Unplugged = append(f.Unplugged, i.Addr)
 			fallthrough
 		default:
+			f.Way = f.Way || k.down && !i.Down
 			k.down, k.missing = i.Down, false
 		}
 	}

@@ -48,6 +48,9 @@ func TestWatch(t *testing.T) {
 				fmt.Fprintln(&out, x.what, x.list)
 			}
 		}
+		if f.Way {
+			fmt.Fprintln(&out, "way")
+		}
 		if f.Tell {
 			fmt.Fprintln(&out, "tell")
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -43,9 +44,7 @@ func (p *tari) ask(cmd string, args map[string]any, result any) {
 	p.t.Helper()
 	p.last++
 	command := map[string]any{"id": p.last, "cmd": cmd}
-	for name, v := range args {
-		command[name] = v
-	}
+	maps.Copy(command, args)
 	line, err := json.Marshal(command)
 	if err == nil {
 		_, err = p.stdin.Write(append(line, '\n'))

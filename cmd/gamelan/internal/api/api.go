@@ -60,6 +60,7 @@ type Why struct {
 	Since       time.Time                `json:"since,omitzero"`      // … when it was made
 	Lost        string                   `json:"lost,omitempty"`      // if not connected: why its last connection ended, and which side ended it
 	LostAt      time.Time                `json:"lost_at,omitzero"`
+	SilentMS    int64                    `json:"silent_ms,omitempty"`   // if connected: for how long nothing has come, where an answer is due
 	MovedFrom   string                   `json:"moved_from,omitempty"`  // if connected: IP address of its last connection, if it differs
 	MovedAt     time.Time                `json:"moved_at,omitzero"`     // … when that one ended
 	NotTaken    []string                 `json:"not_taken,omitempty"`   // sentences on the protocols on which it accepts no messages of ours

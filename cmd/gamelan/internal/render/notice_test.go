@@ -34,7 +34,7 @@ func TestNoticeInCommands(t *testing.T) {
 			t.Errorf("there are commands for %s, which is no code with a step", name)
 			continue
 		}
-		for _, word := range strings.Fields(steps[name]) {
+		for word := range strings.FieldsSeq(steps[name]) {
 			if arg, ok := strings.CutPrefix(word, "{"); ok && !strings.Contains(strings.Join(c.Args, " "), strings.Trim(arg, "},;")) {
 				t.Errorf("%s: %q is no argument of it", name, word)
 			}

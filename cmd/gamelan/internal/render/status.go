@@ -14,6 +14,7 @@ import (
 // Status is the output of status with --json.
 type Status struct {
 	models.Node
+	Silent    int                  `json:"silent"`              // connections on which an answer is due, and nothing has come for 5 s
 	DHT       *models.DHT          `json:"dht,omitempty"`       // nil: the node does not show it
 	Discovery *models.Network      `json:"discovery,omitempty"` // nil: the node does not show it
 	Stored    *models.StoreForward `json:"saf,omitempty"`       // nil: the node does not show it
@@ -53,7 +54,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	if s.Tor != nil {
 		line("tor", "%s", torText(s.Tor, now))
 	}
-	line("connections", "%s", connectionsText(&s.Node))
+	line("connections", "%s", connectionsText(&s.Node, s.Silent))
 	line("inbound", "%s", placesText(s.Places))
 	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
 	if s.Discovery != nil && s.Discovery.On {
@@ -97,17 +98,24 @@ const movedFor = time.Hour
 // reachText returns whether others can connect to the node.
 func reachText(list []models.Reach, now time.Time) string {
 	var yes, no []string
-	why := ""
+	why, told := "", false // others are told one that is reached
 	for _, r := range list {
 		switch {
 		case r.Verdict == "reachable":
 			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
-			if !r.Told {
+			if told = told || r.Told; !r.Told {
 				at += " (not told others)"
+			}
+			if r.Again {
+				at += ", being checked again"
 			}
 			yes = append(yes, at)
 		case r.Verdict == "not reachable":
-			no = append(no, fmt.Sprintf("at %s, as %s found %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At))))
+			at := fmt.Sprintf("at %s, as %s found %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
+			if r.Again {
+				at += ", being checked again"
+			}
+			no = append(no, at)
 		case why == "" || why == r.Why:
 			why = r.Why
 		default:
@@ -115,6 +123,8 @@ func reachText(list []models.Reach, now time.Time) string {
 		}
 	}
 	switch {
+	case len(yes) > 0 && !told && len(yes) < len(list):
+		return "not where others are told, but " + strings.Join(yes, "; ")
 	case len(yes) > 0 && len(no) > 0:
 		return "yes, " + strings.Join(yes, "; ") + "; not " + strings.Join(no, "; not ")
 	case len(yes) > 0:
@@ -144,8 +154,11 @@ func torText(v *models.Tor, now time.Time) string {
 }
 
 // connectionsText returns how many connections there are, and how many peers are protected.
-func connectionsText(n *models.Node) string {
+func connectionsText(n *models.Node, silent int) string {
 	text := fmt.Sprintf("%s: %d outbound, %d inbound", inspect.Count(uint64(n.Held), "connection"), n.Outbound, n.Inbound)
+	if silent > 0 {
+		text += fmt.Sprintf("; %d of them silent, see gamelan conns", silent)
+	}
 	if n.Wanted > 0 {
 		text += "; the node keeps " + inspect.Count(uint64(n.Wanted), "protected peer") + " connected"
 	}

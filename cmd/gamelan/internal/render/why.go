@@ -57,6 +57,9 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	if w.Connected {
 		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", o.whoLong(w.NodeID, w.PublicKey), w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
 	}
+	if w.SilentMS > 0 {
+		line += fmt.Sprintf("; nothing has come from it for %s, although an answer is due", shortAge(time.Duration(w.SilentMS)*time.Millisecond))
+	}
 	if len(w.Protected) > 0 {
 		line += ", protected by " + strings.Join(w.Protected, ", ")
 	}

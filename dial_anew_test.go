@@ -1,0 +1,92 @@
+package gamelan_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// swallowed is a transport whose first dials go out into a cable that is no more.
+type swallowed struct {
+	transport.Transport
+	begun atomic.Int64
+	lost  int64
+}
+
+func (s *swallowed) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
+	if s.begun.Add(1) <= s.lost {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return s.Transport.Dial(ctx, a)
+}
+
+// TestDialAnew: a dial under way begins again when there may be a new way to others. What went
+// nowhere counts as no failure of the address. A dial that is answered goes on, however often that
+// is said.
+func TestDialAnew(t *testing.T) {
+	for name, lost := range map[string]int64{"unanswered": 1, "answered": 0} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				dials := &swallowed{Transport: net.Transport(), lost: lost}
+				a, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}}, gamelan.WithTransport(dials), gamelan.WithLogger(discard))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Close(context.WithoutCancel(t.Context()))
+				b := net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+				if lost == 0 {
+					net.SetLink(slowLink)
+				}
+				if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
+					t.Fatal(err)
+				}
+				p, err := a.Submit(t.Context(), b.ID(), []byte("message"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				begin := time.Now()
+				if lost > 0 {
+					time.Sleep(10 * time.Second)
+					begin = time.Now()
+					nodetest.Trunk(a).DialAnew()
+				}
+				done := make(chan gamelan.Outcome, 1)
+				go func() { done <- p.Wait(t.Context()) }()
+				var out gamelan.Outcome
+				for over := false; !over; {
+					select {
+					case out = <-done:
+						over = true
+					case <-time.After(time.Millisecond):
+						if lost == 0 && len(b.Connections()) > 0 { // the peer has an end that it could use
+							nodetest.Trunk(a).DialAnew()
+						}
+					}
+				}
+				wantOutcome(t, "sent", out, nil, protocol.Confirmed, protocol.ReasonNone)
+				if took := time.Since(begin); took > 5*time.Second {
+					t.Errorf("got the message through after %v, want at once", took)
+				}
+				if got := dials.begun.Load(); got != lost+1 {
+					t.Errorf("got %d dials, want %d", got, lost+1)
+				}
+				if known, _ := a.Peers().Get(b.ID()); known.Addresses[0].Attempts > 0 {
+					t.Errorf("got %d failures of the address, want none", known.Addresses[0].Attempts)
+				}
+			})
+		})
+	}
+}
