@@ -37,12 +37,16 @@ type choice struct {
 // [peerstore.Address.Compare]. It omits addresses that are excluded or lead to this node
 // (comms 16).
 func (e *env) dialable(peer peerstore.Peer, offered []givenAddress) ([]target, error) {
-	excluded := false
+	excluded, own := false, false
 	given, _ := e.Given.Get(peer.ID)
 	last := e.lastAttempts(peer.ID)
 	list := make([]choice, 0, len(offered)+len(peer.Addresses))
 	for _, g := range offered {
-		if address.Excluded(e.Excluded, g.addr) || e.own(g.addr) {
+		switch {
+		case e.own(g.addr):
+			own = true
+			continue
+		case address.Excluded(e.Excluded, g.addr):
 			excluded = true
 			continue
 		}
@@ -57,7 +61,9 @@ func (e *env) dialable(peer peerstore.Peer, offered []givenAddress) ([]target, e
 		switch {
 		case slices.ContainsFunc(offered, func(g givenAddress) bool { return g.addr.Equal(a.Addr) }):
 		case !address.Usable(a.Addr, e.Profile.TestAddresses) && a.Source != peerstore.Config:
-		case address.Excluded(e.Excluded, a.Addr), e.own(a.Addr):
+		case e.own(a.Addr):
+			own = true
+		case address.Excluded(e.Excluded, a.Addr):
 			excluded = true
 		default:
 			claimed := a.Source != peerstore.Config && i < 0
@@ -87,7 +93,9 @@ func (e *env) dialable(peer peerstore.Peer, offered []givenAddress) ([]target, e
 	switch {
 	case len(addrs) > 0:
 		return addrs, nil
-	case excluded:
+	case own && !excluded:
+		return nil, ownAddressesError{}
+	case own || excluded:
 		return nil, ErrExcluded
 	}
 	return nil, ErrNoAddress

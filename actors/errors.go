@@ -15,7 +15,7 @@ var (
 	ErrSelf             = errors.New("actors: that is this node itself")
 	ErrNoAddress        = errors.New("actors: no address of the peer can be dialled; add one")
 	ErrAimed            = errors.New("actors: 4 dials of the last minute that other nodes have caused went to the address of the peer; wait a minute, or dial it yourself")
-	ErrExcluded         = errors.New("actors: all addresses of the peer are excluded from dialling, or this node's own; change what is excluded, or add an address")
+	ErrExcluded         = errors.New("actors: all addresses of the peer are excluded from dialling; change what is excluded, or add an address")
 	ErrSpared           = errors.New("actors: the peer is on the allow list; take it off first")
 	ErrBansFull         = errors.New("actors: not banned, because too many peers are that were never reached; its source is refused instead")
 	ErrConnectionClosed = errors.New("actors: the connection has ended; try again on another")
@@ -62,3 +62,13 @@ func (e *TypeTakenError) Error() string {
 
 // Unwrap returns [ErrTypeTaken].
 func (e *TypeTakenError) Unwrap() error { return ErrTypeTaken }
+
+// ownAddressesError is an ErrExcluded: there is no address of the peer but such as this node has,
+// too.
+type ownAddressesError struct{}
+
+func (ownAddressesError) Error() string {
+	return "actors: the addresses of the peer are this node's own, as 127.0.0.1 is on every machine; give one at which the other machine is reached"
+}
+
+func (ownAddressesError) Is(target error) bool { return target == ErrExcluded }

@@ -578,3 +578,18 @@ func keysOf(all []*Setting) (keys []string) {
 	}
 	return keys
 }
+
+// TestAdviceOnPeers says what is missing in a peer that is no KEY::ADDRESS.
+func TestAdviceOnPeers(t *testing.T) {
+	s, _ := Find("node.seeds")
+	key := strings.Repeat("ab", 32)
+	for text, want := range map[string]string{
+		key:                              "the address is missing, as gamelan id --address prints it on the other node",
+		key + ":/ip4/10.0.0.1/tcp/18189": "two colons stand between the key and the address",
+		key + "::10.0.0.1:18189":         "/ip4/10.0.0.1/tcp/18189",
+	} {
+		if got := s.advice(text); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q in it", text, got, want)
+		}
+	}
+}

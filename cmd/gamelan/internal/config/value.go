@@ -174,9 +174,15 @@ func (e *elementError) Error() string {
 // advice returns how to write an entry that is no valid address, or "" if that is not
 // clear.
 func (s *Setting) advice(text string) string {
-	if _, addr, ok := strings.Cut(text, "::"); ok && s.Kind == Seeds {
+	_, addr, ok := strings.Cut(text, "::")
+	switch {
+	case s.Kind == Seeds && ok:
 		text = addr
-	} else if s.Kind != Addrs {
+	case s.Kind == Seeds && strings.Contains(text, ":/"):
+		return "two colons stand between the key and the address"
+	case s.Kind == Seeds && !strings.Contains(text, "/"):
+		return "the address is missing, as gamelan id --address prints it on the other node"
+	case s.Kind != Addrs:
 		return ""
 	}
 	return secretLike.ReplaceAllString(address.Advice(text), "***")
