@@ -2,6 +2,7 @@ package gamelan_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
 // swallowed is a transport whose first dials go out into a cable that is no more.
@@ -89,4 +91,61 @@ func TestDialAnew(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDialAnewTwice: a dial that takes longer than the time between two new ways still ends.
+func TestDialAnewTwice(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard)), net.Start(gamelan.Config{}, gamelan.WithLogger(discard))
+		net.SetLink(memory.Link{Latency: time.Second})
+		net.Introduce(a, b)
+		done := make(chan error, 1)
+		go func() {
+			_, err := a.Dial(t.Context(), b.ID())
+			done <- err
+		}()
+		for begin := time.Now(); time.Since(begin) < 5*time.Minute; time.Sleep(2 * time.Second) {
+			select {
+			case err := <-done:
+				if err != nil || time.Since(begin) > 20*time.Second {
+					t.Errorf("got %v after %v, want a connection", err, time.Since(begin))
+				}
+				return
+			default:
+				nodetest.Trunk(a).DialAnew()
+			}
+		}
+		t.Error("got no connection in five minutes")
+	})
+}
+
+// TestDialAnewOfOtherAddresses: when a dial begins again, the peer may have no address left that
+// this node can dial.
+func TestDialAnewOfOtherAddresses(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		dials := &swallowed{Transport: net.Transport(), lost: 1}
+		a, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}}, gamelan.WithTransport(dials), gamelan.WithLogger(discard))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close(context.WithoutCancel(t.Context()))
+		b := net.Start(gamelan.Config{})
+		key := b.PublicKey().String()
+		for _, address := range []string{b.Addr.String(), "/ip4/10.0.0.1/tcp/1"} { // of the second kind the node has no transport
+			if _, err := a.Peers().Offer(t.Context(), key+"::"+address); err != nil {
+				t.Fatal(err)
+			}
+			go a.Dial(t.Context(), b.ID())
+			synctest.Wait()
+		}
+		nodetest.Trunk(a).DialAnew()
+		time.Sleep(2 * time.Minute)
+		for _, x := range a.Inspection().Tree().Snapshot() {
+			if strings.HasSuffix(x.Path, "/dialer") && x.Restarts > 0 {
+				t.Errorf("got %+v, want a dialer that goes on", x)
+			}
+		}
+	})
 }

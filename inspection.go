@@ -52,6 +52,17 @@ func (i *Inspection) Look(ctx context.Context) inspect.Tree {
 // Node returns the section "node": the node's identity and state.
 func (i *Inspection) Node(ctx context.Context) models.Node { return nodeSection(ctx, i.n) }
 
+// Silence returns for how long nothing has come on a connection, if an answer has been due for 5 s;
+// else 0.
+func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
+	d, err := i.n.tree().Inspect(ctx, c.PID.Id)
+	s, ok := d.Value.(actors.ConnStats)
+	if err != nil || !ok {
+		return 0
+	}
+	return s.Silent
+}
+
 // Report converts a report of this node to the form that package inspect's API uses.
 func (i *Inspection) Report(r dht.Report) models.Report { return i.n.report(r) }
 

@@ -31,7 +31,7 @@ func (b *builder) listenBeyond(ctx context.Context) {
 		b.logger.Warn("no way to a peer now, so the node listens where other machines cannot reach it until its network is up", "peer", a, "err", err)
 	case !ip.IsLoopback():
 		b.listen = []ma.Multiaddr{transport.FromAddrPort(netip.AddrPortFrom(ip, 0))}
-		b.logger.Info("other machines can connect, because a peer is on one of them; --listen nowhere stops it", "address", ip, "peer", a)
+		b.logger.Info("other machines can connect, because a peer is on one of them; ListenNowhere stops it", "address", ip, "peer", a)
 	}
 }
 

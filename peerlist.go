@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // peerList is the section "peers": the peer records of one moment, ordered by id. They are
@@ -42,15 +43,11 @@ func lastEnded(n *Node) map[identity.NodeID]actors.ClosedConn {
 	return ended
 }
 
-// crossing is the most by which the beginnings of two connections of opposite directions
-// differ when the ends have dialled each other at about the same time.
-const crossing = 10 * time.Second
-
 // precursor returns the last of the connections to a peer that have ended which began before
 // the present one. One that has lost a tie-break to it does not count.
 func precursor(closed []actors.ClosedConn, ref *Connection) (last actors.ClosedConn, ok bool) {
 	for _, c := range closed {
-		crossed := c.Reason.Code == actors.CloseTieBreak && c.Ref.Direction != ref.Direction && ref.Since.Sub(c.Ref.Since) < crossing
+		crossed := c.Reason.Code == actors.CloseTieBreak && c.Ref.Direction != ref.Direction && ref.Since.Sub(c.Ref.Since) < connpool.Crossing
 		if c.Ref.Peer == ref.Peer && c.Ref.Since.Before(ref.Since) && !crossed && !c.At.Before(last.At) {
 			last, ok = c, true
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -128,8 +129,6 @@ func limitWarning(t actors.InboundTrouble, now time.Time) models.Notices {
 }
 
 // healthTimeout is how long an actor of a healthy node may take to answer.
-const connectivitySilent = "the connectivity actor does not answer"
-
 const healthTimeout = 2 * time.Second
 
 func (n *Node) ended() bool {
@@ -140,6 +139,8 @@ func (n *Node) ended() bool {
 		return false
 	}
 }
+
+const connectivitySilent = "the connectivity actor does not answer"
 
 // nodeSection returns the section "node": the node's identity and its state.
 func nodeSection(ctx context.Context, n *Node) models.Node {
@@ -182,7 +183,7 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	v.Warnings = noticeEach(v.Warnings, n.trunk.RefusedSources(), now, refusedSource, codes.SourceRefused, "sources are refused because of their offences")
 	v.Warnings = append(v.Warnings, limitWarning(n.trunk.InboundTrouble(), now)...)
 	v.Warnings = append(v.Warnings, n.files...)
-	v.Warnings = append(v.Warnings, reachWarnings(n)...)
+	v.Warnings = append(v.Warnings, append(listenGone(n), reachWarnings(n)...)...)
 	if n.loopbackOnly {
 		v.Warnings = append(v.Warnings, codes.LoopbackOnly.Notice("only programs on this machine can connect to this node, and it knows peers on other machines"))
 	}
@@ -334,25 +335,41 @@ func peerOf(n *Node, p peerstore.Peer, ended actors.ClosedConn, now time.Time) m
 	return v
 }
 
+// askedAtOnce is how many connections are asked for their statistics at a time: one that does not
+// answer does not keep the others from it.
+const askedAtOnce = 32
+
+func openConnection(ctx context.Context, n *Node, ref *Connection, now time.Time) models.Connection {
+	v := connectionOf(n, ref)
+	v.Protected = append(v.Protected, n.protectors(ref.Peer)...)
+	v.AgeMS = now.Sub(ref.Since).Milliseconds()
+	if d, err := n.tree().Inspect(ctx, ref.PID.Id); err == nil {
+		if s, ok := d.Value.(actors.ConnStats); ok {
+			v.RTTMS, v.LastPongAt, v.SilentMS = milliseconds(s.RTT), n.trunk.OnWall(s.LastPong), s.Silent.Milliseconds()
+			v.BytesIn, v.BytesOut = s.BytesIn, s.BytesOut
+		}
+	}
+	return v
+}
+
 // connectionsSection lists the live connections and those that ended last. It asks each
 // connection's actor for its statistics, all within the time limit for one question, and
 // omits the statistics of an actor that does not answer.
 func connectionsSection(ctx context.Context, n *Node, now time.Time) []models.Connection {
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
-	var all []models.Connection
-	for _, ref := range n.Connections() {
-		v := connectionOf(n, ref)
-		v.Protected = append(v.Protected, n.protectors(ref.Peer)...)
-		v.AgeMS = now.Sub(ref.Since).Milliseconds()
-		if d, err := n.tree().Inspect(ctx, ref.PID.Id); err == nil {
-			if s, ok := d.Value.(actors.ConnStats); ok {
-				v.RTTMS, v.LastPongAt, v.SilentMS = milliseconds(s.RTT), n.trunk.OnWall(s.LastPong), s.Silent.Milliseconds()
-				v.BytesIn, v.BytesOut = s.BytesIn, s.BytesOut
-			}
-		}
-		all = append(all, v)
+	open := n.Connections()
+	all := make([]models.Connection, len(open))
+	var asking sync.WaitGroup
+	places := make(chan struct{}, askedAtOnce)
+	for i, ref := range open {
+		places <- struct{}{}
+		asking.Go(func() {
+			defer func() { <-places }()
+			all[i] = openConnection(ctx, n, ref, now)
+		})
 	}
+	asking.Wait()
 	for _, c := range n.trunk.Closed() {
 		v := connectionOf(n, c.Ref)
 		v.AgeMS = c.At.Sub(c.Ref.Since).Milliseconds()

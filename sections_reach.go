@@ -2,6 +2,7 @@ package gamelan
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 
@@ -35,14 +36,12 @@ func reachSection(n *Node) (list []models.Reach) {
 // reachWarnings returns a warning if others cannot connect to the node: nodes have tried, or all
 // the addresses that it tells others are of a private network.
 func reachWarnings(n *Node) models.Notices {
-	if gone := listenGone(n); len(gone) > 0 {
-		return gone
-	}
 	own := n.Addresses()
 	if len(n.listen) == 0 || len(own) == 0 {
 		return nil
 	}
-	var refused, elsewhere, untrue *Reachability
+	var refused, elsewhere *Reachability
+	var untrue []netip.AddrPort
 	unknown, reached := false, false
 	for _, r := range n.Reachability() {
 		told := slices.ContainsFunc(own, transport.FromAddrPort(r.Addr).Equal)
@@ -50,8 +49,8 @@ func reachWarnings(n *Node) models.Notices {
 		if !told && !r.Ours || !beyond {
 			continue
 		}
-		if told && r.Verdict != reach.Reachable && untrue == nil {
-			untrue = &r
+		if told && (r.Verdict == reach.Unreachable || r.Unseen) {
+			untrue = append(untrue, r.Addr)
 		}
 		switch {
 		case r.Verdict == reach.Unreachable:
@@ -67,8 +66,11 @@ func reachWarnings(n *Node) models.Notices {
 	switch set := n.public || n.given.Load(); {
 	case reached:
 		return nil
-	case set && elsewhere != nil && untrue != nil:
-		return models.Notices{codes.WrongPublicAddress.Notice(fmt.Sprintf("others are told %s, where nobody has reached this node; they can reach it at %s", untrue.Addr, elsewhere.Addr), untrue.Addr.String(), elsewhere.Addr.String())}
+	case set && elsewhere != nil:
+		if i := slices.IndexFunc(untrue, func(a netip.AddrPort) bool { return a.Addr().Is4() == elsewhere.Addr.Addr().Is4() }); i >= 0 {
+			return models.Notices{codes.WrongPublicAddress.Notice(fmt.Sprintf("others are told %s, where nobody has reached this node; they can reach it at %s", untrue[i], elsewhere.Addr), untrue[i].String(), elsewhere.Addr.String())}
+		}
+		return nil
 	case elsewhere != nil, refused != nil && unknown: // the other address may do
 		return nil
 	case refused != nil:
@@ -83,7 +85,7 @@ func reachWarnings(n *Node) models.Notices {
 // listenGone returns a notice for each address of the settings on which the node listens, and which
 // the machine does not have any more.
 func listenGone(n *Node) (list models.Notices) {
-	if n.reach == nil {
+	if n.reach == nil || n.reach.Home != nil { // it follows the machine
 		return nil
 	}
 	present := n.reach.Addresses()

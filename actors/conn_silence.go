@@ -96,11 +96,13 @@ type suspectConn struct {
 const (
 	suspectLimit   = 5 * time.Second
 	elsewhereLimit = 2 * time.Second // and four round trips
+	elsewhereAfter = 2 * time.Second // between two connections: those that cross begin at about the same time
+	lateLimit      = time.Second     // a tick that comes later says nothing
 )
 
 type suspectTick struct {
+	suspectConn
 	since time.Time
-	err   error
 }
 
 func (a *conn) suspect(c actor.Context, m suspectConn) {
@@ -111,14 +113,19 @@ func (a *conn) suspect(c actor.Context, m suspectConn) {
 	a.listen(now)
 	a.pingers.last++
 	a.ping(c, a.pings.Prove(now, keepalive.Mark[*actor.PID]{Key: a.ref.PID, N: a.pingers.last}, now))
-	supervisor.After(c, m.limit, suspectTick{now, m.err})
+	supervisor.After(c, m.limit, suspectTick{m, now})
 }
 
 func (a *conn) suspected(c actor.Context, m suspectTick) {
 	if a.over || a.said {
 		return
 	}
-	a.listen(supervisor.Now(c))
+	now := supervisor.Now(c)
+	a.listen(now)
+	if now.Sub(m.since) > m.limit+lateLimit { // this machine or process stood still: what has come meanwhile is not read yet
+		a.suspect(c, m.suspectConn)
+		return
+	}
 	if !a.pings.LastHeard().After(m.since) {
 		a.close(c, CloseReason{Code: CloseNoAnswer, By: "network", Err: m.err})
 	}

@@ -186,10 +186,6 @@ func (a *conns) added(c actor.Context, m PeerAdded) {
 	a.adopt(c, ad.up)
 }
 
-// crossing is the most by which the beginnings of two connections differ when both nodes have
-// dialled each other at about the same time.
-const crossing = 10 * time.Second
-
 // adopt spawns the actor of a connection, and tells the table that the connection has
 // arrived.
 func (a *conns) adopt(c actor.Context, m Upgraded) {
@@ -231,8 +227,8 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		if m.Direction == protocol.Inbound {
 			a.replaced(c, old, ref)
 		}
-		if old.Direction != ref.Direction && ref.Since.Sub(old.Since) > crossing { // the peer may have lost the old one
-			c.Send(old.PID, suspectConn{elsewhereLimit + 4*ref.Timings.Noise, ErrElsewhere})
+		if old.Direction != ref.Direction && old.Transport == ref.Transport && ref.Since.Sub(old.Since) > elsewhereAfter { // the peer may have lost the old one
+			c.Send(old.PID, suspectConn{elsewhereLimit + 4*max(old.Timings.Noise, ref.Timings.Noise), ErrElsewhere})
 		}
 	}
 	a.carry(c, a.table.Arrive(m.Peer, ref, m.Direction, m.Began), CloseReason{Code: CloseTieBreak, By: "us"})

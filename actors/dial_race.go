@@ -155,10 +155,6 @@ func (d *dialer) advance(c actor.Context, r *dialRace) {
 		if !ok {
 			break
 		}
-		if d.env.transportFor(r.addrs[i].addr) == nil {
-			r.plan.Ended(i, false)
-			continue
-		}
 		d.try(c, r, i)
 	}
 	if r.plan.Over() || r.cancelled() && r.plan.Idle() {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/dial"
 	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
@@ -36,6 +38,7 @@ type dialer struct {
 	again   map[identity.NodeID][]DialPeer // requests that the dialer makes once more: see settle
 	offers  map[identity.NodeID]uint64     // the offer with which the last attempt was made
 	asked   map[identity.NodeID]string     // names of the askers of each attempt under way
+	anew    time.Time                      // when dials began again; zero: never
 }
 
 // newDialer makes the actor that dials.
@@ -257,6 +260,7 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 			addrs[i].strange = addrs[i].public
 		}
 	}
+	addrs = slices.DeleteFunc(addrs, func(t target) bool { return d.env.transportFor(t.addr) == nil })
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
 	r := &dialRace{
@@ -271,11 +275,20 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	d.advance(c, r)
 }
 
+// anewPause is the least time between two times that dials begin again: a dial needs some of it.
+const anewPause = 10 * time.Second
+
 // dialAnew begins each dial under way again, unless a peer has answered. The attempts that it
-// ends say nothing about their addresses.
+// ends say nothing about their addresses. Dials through a proxy go on, and so do those that
+// strangers have caused.
 func (d *dialer) dialAnew(c actor.Context) {
+	now := supervisor.Now(c)
+	if !d.anew.IsZero() && now.Sub(d.anew) < anewPause {
+		return
+	}
+	d.anew = now
 	for _, r := range slices.Collect(maps.Values(d.running)) {
-		if r.cancelled() || !r.first.close() {
+		if r.cancelled() || slices.ContainsFunc(r.addrs, d.env.unaffected) || !r.first.close() {
 			continue
 		}
 		r.cancel()
@@ -283,6 +296,12 @@ func (d *dialer) dialAnew(c actor.Context) {
 		next := d.running[r.peer]
 		next.since, next.attempts = r.since, r.attempts
 	}
+}
+
+// unaffected reports whether a dial of the address does not begin again.
+func (e *env) unaffected(t target) bool {
+	l, ok := e.transportFor(t.addr).(transport.DialLimiter)
+	return t.strange || ok && l.DialLimit(t.addr) > e.Profile.Limits.Dial
 }
 
 // underWay returns the dials that have not ended.

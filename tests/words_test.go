@@ -15,7 +15,7 @@ import (
 var knowing = regexp.MustCompile(`^\.\./(cmd|tests|tools|examples|bench|\.git)$`)
 
 // commandName is a command of the program, as a text would name it.
-var commandName = regexp.MustCompile(`\bgamelan (act|allow|ban|conns|demo|dht|dial|discover|disconnect|health|id|inbox|init|interop|join|kad|listen|messages|node|peers|ping|saf|seed|send|show|status|tor|tree|unban|why)\b`)
+var commandName = regexp.MustCompile(`\bgamelan (act|allow|ban|conns|demo|dht|dial|discover|disconnect|health|id|inbox|init|interop|join|kad|listen|messages|node|peers|ping|saf|seed|send|show|status|tor|tree|unban|why)\b| --[a-z]`)
 
 // TestLibraryNamesNoCommand: a program that embeds a node may not have the command, so the
 // library says what helps, and the command puts its own words in the place.

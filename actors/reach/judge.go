@@ -128,7 +128,7 @@ func (j *judge) do(c actor.Context, a reach.Asks) {
 	for _, r := range a.Dial {
 		with, ok := j.r.trunk.Connections().Get(r.Peer)
 		if !ok || with.ID != r.Conn || !j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit)) {
-			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.Refused))
+			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.NoAnswer))
 			continue
 		}
 		j.open(c, with, r)
@@ -206,7 +206,7 @@ func (j *judge) failed(c actor.Context, m actors.SubstreamFailed) {
 	case *actors.ConnRef:
 		j.do(c, j.machine.Observed(supervisor.Now(c), a.Peer, a.ID, netip.Addr{}))
 	case reach.Request:
-		j.do(c, j.machine.Answered(supervisor.Now(c), a, reach.Refused))
+		j.do(c, j.machine.Answered(supervisor.Now(c), a, reach.NoAnswer))
 	}
 }
 
@@ -221,7 +221,7 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 	case backKey:
 		code := m.Value.answer.Code
 		if m.Err != nil {
-			code = reach.Refused
+			code = reach.NoAnswer
 		}
 		j.do(c, j.machine.Answered(now, k.request, code))
 	}

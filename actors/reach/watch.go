@@ -101,7 +101,7 @@ func (r *Reach) provenNow() []netip.AddrPort {
 	return nil
 }
 
-// addresses returns the addresses of the machine.
+// Addresses returns the addresses of the machine.
 func (r *Reach) Addresses() []netip.Addr {
 	if p := r.present.Load(); p != nil {
 		return *p

@@ -115,7 +115,7 @@ func TestWatch(t *testing.T) {
 		m.becomes(at("127.0.0.1", true), at("10.0.0.2", false))
 		step(2*time.Second, "unplugged 10.0.0.2")
 		m.becomes(at("127.0.0.1", true), at("10.1.0.7", true))
-		step(4*time.Second, "dial anew", "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]", "gone 10.0.0.2")
+		step(4*time.Second, "listen on 10.1.0.7", "tell [/ip4/10.1.0.7/tcp/1]", "gone 10.0.0.2", "dial anew")
 		step(time.Minute, "listen on 10.1.0.7") // nothing new to tell
 		if moved, ok := r.Moved(); !ok || fmt.Sprint(moved.Before) != "[/ip4/10.0.0.2/tcp/1]" {
 			t.Errorf("got the change %v, %v, want the address before", moved, ok)

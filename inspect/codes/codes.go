@@ -25,7 +25,7 @@ type Code struct {
 // that are not given, at the end, are not known.
 func (c *Code) Notice(what string, values ...string) models.Notice {
 	n := models.Notice{Code: c.Name, Severity: c.Severity, What: what, Step: c.Step}
-	for i, v := range values {
+	for i, v := range values[:min(len(values), len(c.Args))] {
 		if n.Args == nil {
 			n.Args = make(map[string]string, len(values))
 		}
@@ -37,10 +37,11 @@ func (c *Code) Notice(what string, values ...string) models.Notice {
 
 // Fill puts arguments in the place of their names in braces.
 func Fill(text string, args map[string]string) string {
+	pairs := make([]string, 0, 2*len(args))
 	for name, v := range args {
-		text = strings.ReplaceAll(text, "{"+name+"}", v)
+		pairs = append(pairs, "{"+name+"}", v)
 	}
-	return text
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // All returns the codes in the order of their names.
@@ -60,11 +61,18 @@ func Named(name string) *Code {
 
 // Of returns the code of the first error in the chain of err that has one, or nil.
 func Of(err error) *Code {
-	if e, ok := errors.AsType[interface {
-		error
-		Code() *Code
-	}](err); ok {
-		return e.Code()
+	for err != nil {
+		e, ok := errors.AsType[interface {
+			error
+			Code() *Code
+		}](err)
+		if !ok {
+			return nil
+		}
+		if c := e.Code(); c != nil {
+			return c
+		}
+		err = errors.Unwrap(e)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package models
 
+import "encoding/json"
+
 // Severity says what a [Notice] means for the health of a node.
 type Severity string
 
-// The severities. A restart helps only against Unhealthy.
+// The severities.
 const (
 	Warning   Severity = "warning"   // it works as it should, and somebody should know
 	Degraded  Severity = "degraded"  // it runs, and does not work as it should
@@ -27,6 +29,15 @@ func (n Notice) String() string {
 		return n.What
 	}
 	return n.What + "; " + n.Step
+}
+
+// UnmarshalJSON also takes a text, as nodes of other versions write notices.
+func (n *Notice) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &n.What)
+	}
+	type plain Notice
+	return json.Unmarshal(b, (*plain)(n))
 }
 
 // Notices are what is wrong with a node, the order has no meaning.

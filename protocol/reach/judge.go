@@ -101,6 +101,7 @@ type Judged struct {
 	Again   bool      // nodes are being asked again
 	Why     string    // of NotKnown: why it is not
 	Ours    bool      // this machine, or a router before it, has the IP address
+	Unseen  bool      // of NotKnown: the nodes that could try it see this one elsewhere
 }
 
 // Judge finds out at which addresses others can reach this node. It is not safe for concurrent use.
@@ -299,7 +300,7 @@ func (j *Judge) Look(now time.Time) Asks {
 		case x.told:
 			j.settle(now, token, x, OK)
 		default:
-			j.settle(now, token, x, Refused)
+			j.settle(now, token, x, NoAnswer)
 		}
 	}
 	return j.next(now)
@@ -441,7 +442,8 @@ func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 			t.again = t.last.Add(AgainReachable)
 		}
 	case t.verdict == Reachable, now.Sub(t.tried) >= provenFor:
-		verdict = NotKnown
+		verdict, t.rounds = NotKnown, 0
+		clear(t.failed)
 	}
 	if verdict != t.verdict {
 		t.verdict, t.since, t.ours, t.seers = verdict, now, false, 0
@@ -557,14 +559,16 @@ func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
 	case Unreachable:
 		v.By = t.by
 	default:
-		v.Why = j.why(addr, t)
+		v.Why, v.Unseen = j.why(addr, t)
 	}
 	return v
 }
 
-func (j *Judge) why(addr netip.AddrPort, t *target) string {
+// why returns why it is not known whether the address is reached, and whether nodes that could try
+// it see this one elsewhere.
+func (j *Judge) why(addr netip.AddrPort, t *target) (text string, unseen bool) {
 	sees, declines, elsewhere := 0, 0, map[netip.Addr]int{}
-	for _, p := range j.peers {
+	for _, p := range j.asked {
 		switch {
 		case p.sees == addr.Addr():
 			sees++
@@ -577,19 +581,19 @@ func (j *Judge) why(addr netip.AddrPort, t *target) string {
 	}
 	switch {
 	case len(j.peers) == 0:
-		return "no node that can check it is connected"
+		return "no node that can check it is connected", false
 	case addr.Port() < FirstPort:
-		return fmt.Sprintf("ports below %d are not checked", FirstPort)
+		return fmt.Sprintf("ports below %d are not checked", FirstPort), false
 	case j.asking(addr):
-		return "being checked"
+		return "being checked", false
 	case sees == 0 && len(elsewhere) > 0:
-		return fmt.Sprintf("connected nodes see this one at %s", mostSeen(elsewhere))
+		return fmt.Sprintf("connected nodes see this one at %s", mostSeen(elsewhere)), true
 	case sees == 0:
-		return "no connected node has said where it sees this one"
+		return "no connected node has said where it sees this one", false
 	case declines == sees:
-		return "the connected nodes do not check addresses for others"
+		return "the connected nodes do not check addresses for others", false
 	}
-	return "no node has checked it yet"
+	return "no node has checked it yet", false
 }
 
 // mostSeen returns the address that most peers see; of equals the smallest.

@@ -24,7 +24,7 @@ type Interface struct {
 type Effects struct {
 	Added, Gone []netip.Addr // of the machine; the connections over those that are gone are dead
 	Unplugged   []netip.Addr // the connections over them may be dead
-	Way         bool         // there may be a new way to others: an address has come, or something is plugged in again
+	Way         bool         // there may be a new way to others since the look before: an address had come, or something was plugged in again
 	Tell        bool         // tell others the present addresses
 }
 
@@ -34,6 +34,7 @@ type Watch struct {
 	known  map[netip.Addr]*known
 	told   time.Time // when others were told last
 	due    bool      // something is to be told
+	way    bool      // there may be a new way to others
 }
 
 type known struct {
@@ -50,7 +51,8 @@ func (w *Watch) Failed() { w.due, w.told = true, time.Time{} }
 // Look compares the addresses with those of the last look. An address is gone when two looks in a
 // row have missed it. The first look changes nothing.
 func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {
-	first := !w.looked
+	first, way := !w.looked, false
+	f.Way = w.way
 	if first {
 		w.looked, w.known = true, make(map[netip.Addr]*known)
 	}
@@ -61,13 +63,13 @@ func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {
 			w.known[i.Addr] = &known{down: i.Down}
 			if !first {
 				f.Added = append(f.Added, i.Addr)
-				f.Way = f.Way || !i.Down
+				way = way || !i.Down && beyond(i.Addr)
 			}
 		case i.Down && !k.down:
 			f.Unplugged = append(f.Unplugged, i.Addr)
 			fallthrough
 		default:
-			f.Way = f.Way || k.down && !i.Down
+			way = way || k.down && !i.Down && beyond(i.Addr)
 			k.down, k.missing = i.Down, false
 		}
 	}
@@ -81,6 +83,7 @@ func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {
 			k.missing = true
 		}
 	}
+	w.way = way // the route comes after the address
 	slices.SortFunc(f.Gone, netip.Addr.Compare)
 	w.due = w.due || len(f.Added)+len(f.Gone) > 0
 	if w.due && (w.told.IsZero() || now.Sub(w.told) >= TellPause) {
@@ -88,3 +91,6 @@ func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {
 	}
 	return f
 }
+
+// beyond reports whether others may be reached from an address.
+func beyond(ip netip.Addr) bool { return !ip.IsLoopback() && !ip.IsLinkLocalUnicast() }

@@ -46,6 +46,9 @@ const (
 	Failed    Code = 9 // no connection, or no echo
 )
 
+// NoAnswer stands for an answer that has not come. No message has it.
+const NoAnswer Code = 1 << 31
+
 // String returns the meaning in words.
 func (c Code) String() string {
 	switch c {

@@ -74,6 +74,9 @@ func (l *loss) rows(t *testing.T, fault time.Duration) string {
 	}
 	var b strings.Builder
 	for i, v := range ends {
+		if v.healed == 0 {
+			t.Errorf("%s: no message got through within %v after the loss", v.m.Name, healLimit)
+		}
 		connection := "kept"
 		if v.connections() != v.before {
 			connection = fmt.Sprintf("another; away %d times, at most %.1f s", away[i].n, away[i].longest.Seconds())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,13 +29,14 @@ import (
 // of some rows are kept for a short time.
 
 const (
-	longFault  = 150 * time.Second // most that a fault is kept until both ends name it
-	shortFault = 15 * time.Second
-	healLimit  = 90 * time.Second
-	connecting = 90 * time.Second
-	lookEvery  = 250 * time.Millisecond
-	sayEvery   = 2 * time.Second // the commands that people type take processor time
-	sendEvery  = time.Second
+	longFault   = 150 * time.Second // most that a fault is kept until both ends name it
+	shortFault  = 15 * time.Second
+	healLimit   = 90 * time.Second
+	connecting  = 90 * time.Second
+	lookEvery   = 250 * time.Millisecond
+	sayEvery    = 2 * time.Second // the commands that people type take processor time
+	sendEvery   = time.Second
+	listenLimit = 20 * time.Second // for a reader behind a pipe
 )
 
 // event is what happens between two connected machines, here and its peer.
@@ -62,7 +64,7 @@ type signs struct {
 var (
 	noCarrier = regexp.MustCompile(`(?i)carrier|cable|link (is )?down|network is (down|unreachable)`)
 	noAnswer  = regexp.MustCompile(`(?i)no answer|not answer|silent|no pong|timed out|timeout|unreachable|no route`)
-	moved     = regexp.MustCompile(`(?i)moved|new address|address.{0,40}changed|changed.{0,40}address`)
+	moved     = regexp.MustCompile(`(?i)moved|new address|another address|address.{0,40}changed|changed.{0,40}address`)
 )
 
 var events = []event{
@@ -296,9 +298,15 @@ func (tr *traffic) result(t *testing.T) outcomes {
 		kind, _, _ := strings.Cut(outcome, ":")
 		o.said[kind] = append(o.said[kind], number)
 	}
-	for line := range strings.Lines(tr.listen.Out()) {
-		if number, ok := strings.CutPrefix(line, "message "); ok {
-			o.arrived[strings.TrimSpace(number)] = true
+	for end := time.Now().Add(listenLimit); ; time.Sleep(lookEvery) { // what is confirmed is written a moment later
+		for line := range strings.Lines(tr.listen.Out()) {
+			if number, ok := strings.CutPrefix(line, "message "); ok && strings.HasSuffix(number, "\n") {
+				o.arrived[strings.TrimSpace(number)] = true
+			}
+		}
+		missing := slices.ContainsFunc(o.said["confirmed"], func(number string) bool { return !o.arrived[number] })
+		if !missing || time.Now().After(end) {
+			break
 		}
 	}
 	for _, number := range o.said["confirmed"] {
@@ -340,11 +348,14 @@ func (e *event) rows(t *testing.T, fault time.Duration) string {
 	time.Sleep(2 * sendEvery) // the traffic begins
 	for _, v := range ends {
 		v.before = v.connections()
-		if text := v.m.Run("why", v.peer.Key()) + v.m.Status(); v.names != nil && v.names.MatchString(text) {
+		if text := v.m.Run("why", v.peer.Key()) + v.m.Status(); !e.nat && v.names != nil && v.names.MatchString(text) {
 			t.Fatalf("%s names a cause before the event:\n%s", v.m.Name, text)
 		}
 	}
 
+	if e.nat { // the address outside is a new one to begin with
+		here.names = regexp.MustCompile(`before: .*` + regexp.QuoteMeta(s.here.Public().String()))
+	}
 	begin := time.Now()
 	e.begin(s)
 	over := func() bool { return (here.asleep || here.over()) && there.over() }

@@ -32,15 +32,15 @@ func startTari(t *testing.T, m *bed.Machine, release string) *tari {
 	at := fmt.Sprintf("/ip4/%s/tcp/%d", m.Addr(), bed.Port)
 	p := &tari{t: t, m: m, stdin: w, process: m.Start(r, tarinodes.Program(release), "--listen", at, "--public", at, "--dht", "true")}
 	var id struct{ Key string }
-	p.ask("identity", nil, &id)
+	p.must("identity", nil, &id)
 	p.key = id.Key
 	return p
 }
 
 func (p *tari) line() string { return fmt.Sprintf("%s::/ip4/%s/tcp/%d", p.key, p.m.Addr(), bed.Port) }
 
-// ask runs a command of the node and decodes its answer.
-func (p *tari) ask(cmd string, args map[string]any, result any) {
+// ask runs a command of the node and decodes its answer. It returns the error of the node.
+func (p *tari) ask(cmd string, args map[string]any, result any) (trouble string) {
 	p.t.Helper()
 	p.last++
 	command := map[string]any{"id": p.last, "cmd": cmd}
@@ -62,18 +62,25 @@ func (p *tari) ask(cmd string, args map[string]any, result any) {
 			if json.Unmarshal([]byte(line), &answer) != nil || answer.ID != p.last {
 				continue
 			}
-			if answer.Error != "" {
-				p.t.Fatalf("Tari node on %s: %s: %s", p.m.Name, cmd, answer.Error)
+			if answer.Error != "" || result == nil {
+				return answer.Error
 			}
-			if result != nil {
-				if err := json.Unmarshal(answer.OK, result); err != nil {
-					p.t.Fatal(err)
-				}
+			if err := json.Unmarshal(answer.OK, result); err != nil {
+				p.t.Fatal(err)
 			}
-			return
+			return ""
 		}
 	}
 	p.t.Fatalf("Tari node on %s: %s: got no answer within %v", p.m.Name, cmd, connecting)
+	return ""
+}
+
+// must is ask for commands that have to work.
+func (p *tari) must(cmd string, args map[string]any, result any) {
+	p.t.Helper()
+	if trouble := p.ask(cmd, args, result); trouble != "" {
+		p.t.Fatalf("Tari node on %s: %s: %s", p.m.Name, cmd, trouble)
+	}
 }
 
 // heard returns the bodies of the messages that the node's DHT has delivered.
@@ -93,8 +100,8 @@ func (p *tari) heard() map[string]bool {
 func (p *tari) send(to, body string) bool {
 	p.t.Helper()
 	var got struct{ Copies []struct{ Ended string } }
-	p.ask("dht_send", map[string]any{"to": "key", "peer": to, "seal": "signed", "type": 1225, "body": hex.EncodeToString([]byte(body))}, &got)
-	return len(got.Copies) == 1 && got.Copies[0].Ended == "sent"
+	trouble := p.ask("dht_send", map[string]any{"to": "key", "peer": to, "seal": "signed", "type": 1225, "body": hex.EncodeToString([]byte(body))}, &got)
+	return trouble == "" && len(got.Copies) == 1 && got.Copies[0].Ended == "sent"
 }
 
 // TestTari: a node among Tari nodes of both releases changes its address, and its cable is
@@ -152,6 +159,7 @@ func TestTari(t *testing.T) {
 
 	here.Start(nil, "touch", "stop").Code()
 	for i, p := range peers {
+		net.Within(connecting, "the sender to "+p.m.Name+" ends", sends[i].Ended)
 		if code := sends[i].Code(); code != 0 {
 			t.Errorf("sending to %s: got exit code %d:\n%s", p.m.Name, code, sends[i].Errs())
 		}
@@ -170,7 +178,7 @@ func TestTari(t *testing.T) {
 			BanReason     string `json:"ban_reason"`
 			Addresses     []string
 		}
-		p.ask("peer", map[string]any{"peer": key}, &we)
+		p.must("peer", map[string]any{"peer": key}, &we)
 		if !we.Known || we.Banned || strings.Contains(p.process.Out(), `"event":"banned"`) {
 			t.Errorf("%s thinks of us: %+v, want that it knows us, and no ban", p.m.Name, we)
 		}

@@ -79,7 +79,9 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 	}
 	if connected {
 		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), seen.OnWall(ref.Since)
-		w.SilentMS = silence(ctx, n, ref)
+		asking, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
+		w.SilentMS = seen.Silence(asking, ref).Milliseconds()
+		cancel()
 		if last := history.Before; last != nil {
 			if before, moved := movedFrom(last.Ref.Addr, ref.Addr); moved {
 				w.MovedFrom, w.MovedAt = before, last.At
@@ -124,22 +126,6 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		w.Candidates = append(w.Candidates, x)
 	}
 	return w
-}
-
-// silence returns for how many milliseconds nothing has come on a connection on which an answer is
-// due, or 0.
-func silence(ctx context.Context, n *gamelan.Node, ref *gamelan.Connection) int64 {
-	v, err := n.Inspection().Sections.Value(ctx, "connections")
-	if err != nil {
-		return 0
-	}
-	all, _ := v.([]models.Connection)
-	for _, c := range all {
-		if c.ID == fmt.Sprintf("%s-%d", ref.Peer, ref.ID) {
-			return c.SilentMS
-		}
-	}
-	return 0
 }
 
 // movedFrom returns the IP address of an earlier connection to a peer, and whether the present

@@ -65,7 +65,7 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 	}
 	lines = append(lines, line+".")
 	if w.MovedFrom != "" {
-		lines = append(lines, fmt.Sprintf("Its address has changed: its last connection was with %s, and ended %s ago, at %s.", w.MovedFrom, shortAge(now.Sub(w.MovedAt)), w.MovedAt.Local().Format(time.TimeOnly)))
+		lines = append(lines, fmt.Sprintf("Its last connection was with another address, %s, and ended %s ago, at %s.", w.MovedFrom, shortAge(now.Sub(w.MovedAt)), w.MovedAt.Local().Format(time.TimeOnly)))
 	}
 	if d := w.Dialling; d != nil {
 		at := ""

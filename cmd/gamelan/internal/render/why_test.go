@@ -32,7 +32,7 @@ func TestWhyNamesTheRemedy(t *testing.T) {
 	}{
 		"banned":     {api.Why{BannedUntil: now.Add(time.Hour), BanReason: "noisy"}, []string{key + " is banned until 20", key + " is not connected.", `Next: "gamelan unban ` + id + `" lifts the ban`}},
 		"connected":  {api.Why{Connected: true, Since: now.Add(-4 * time.Minute), Direction: "inbound", Remote: "/memory/1", Addresses: 1}, []string{key + " is connected, inbound, for 4m, at /memory/1."}},
-		"moved":      {api.Why{Connected: true, Since: now.Add(-4 * time.Minute), MovedFrom: "11.2.0.10", MovedAt: now.Add(-3 * time.Minute), Addresses: 1}, []string{key + " is connected, ", "Its address has changed: its last connection was with 11.2.0.10, and ended 3m ago, at "}},
+		"moved":      {api.Why{Connected: true, Since: now.Add(-4 * time.Minute), MovedFrom: "11.2.0.10", MovedAt: now.Add(-3 * time.Minute), Addresses: 1}, []string{key + " is connected, ", "Its last connection was with another address, 11.2.0.10, and ended 3m ago, at "}},
 		"no address": {api.Why{}, []string{key + " is not connected.", `Next: no address of it is known; give one with "gamelan dial aabb::ADDRESS".`}},
 		"ended":      {api.Why{Addresses: 1, Lost: "ended by peer", LostAt: now.Add(-time.Hour), Dials: failed(now.Add(-2*time.Hour), "old")}, []string{key + " is not connected.", "Its last connection ended 1h ago, at ", `Next: connect to it with "gamelan dial ` + id + `".`}},
 		"failed":     {api.Why{Addresses: 1, Dials: failed(now, "connection refused; check that the peer is running"), NextDialAt: now.Add(90 * time.Second)}, []string{key + " is not connected.", "It is dialled again at ", `Next: check that the peer is running; or give another address with "gamelan dial aabb::ADDRESS".`}},
