@@ -67,5 +67,5 @@ func (d *DHT) purge(ctx context.Context, m safpart.Purge) (models.StoreForwardPu
 
 // StoreForward returns what the node stores for others, and what it asked others for.
 func (d *DHT) StoreForward(ctx context.Context) models.StoreForward {
-	return storeForwardSection(ctx, d.n)
+	return d.n.saf.Section(ctx)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // InboxConfig are the limits of a durable inbox. A number that is 0 has its
@@ -134,7 +135,7 @@ func inboxSection(n *Node) *models.Inbox {
 		v.OldestAt = time.Unix(0, s.Oldest)
 	}
 	if s.Err != nil {
-		v.Trouble = sentence(s.Err)
+		v.Trouble = words.Sentence(s.Err)
 	}
 	return v
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // trunkSections are the names of the node's own sections, which no part may use.
-var trunkSections = []string{"node", "peers", "connections", "dht", "network", "saf", "kad", "kad-peers", "kad-own", "ledger", "tor"}
+var trunkSections = []string{"node", "peers", "connections", "dht", "network", "kad", "kad-peers", "kad-own", "ledger", "tor"}
 
 // options returns the node's data for [inspect.Handler].
 func (n *Node) options() inspect.Options {
@@ -32,7 +32,6 @@ func (n *Node) options() inspect.Options {
 	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, n.trunk.Now()) })
 	s.Section("dht", func(ctx context.Context) any { return dhtSection(ctx, n) })
 	s.Section("network", func(context.Context) any { return networkSection(n) })
-	s.Section("saf", func(ctx context.Context) any { return storeForwardSection(ctx, n) })
 	s.Section("kad", func(ctx context.Context) any { return kadSection(ctx, n) })
 	s.Section("kad-peers", func(context.Context) any { return kadContacts(n) })
 	s.Section("kad-own", func(ctx context.Context) any { return kadPublications(ctx, n) })
@@ -90,7 +89,12 @@ func (n *Node) storeDegraded() models.Notices {
 // panic has stopped. If messages of
 // peers are the cause, a restart of the node would not help.
 func (n *Node) degraded(now time.Time) (reasons models.Notices) {
-	reasons = append(inboxDegraded(inboxSection(n)), n.storeForwardDegraded()...)
+	reasons = inboxDegraded(inboxSection(n))
+	for _, p := range n.parts {
+		if p.Degraded != nil {
+			reasons = append(reasons, p.Degraded()...)
+		}
+	}
 	reasons = append(reasons, n.torDegraded()...)
 	reasons = append(reasons, n.kadDegraded()...)
 	if t := n.trunk.InboundTrouble(); t.Err != nil && now.Sub(t.FailedAt) < deafTold {

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -31,7 +32,7 @@ func dhtSection(ctx context.Context, n *Node) models.DHT {
 	for _, c := range n.dht.Counts() {
 		x := models.DHTCount{Reason: c.Reason.String(), Count: c.Count}
 		if c.Last != nil {
-			x.LastAt, x.LastPeer, x.LastError = n.trunk.OnWall(c.Last.At), c.Last.Peer.String(), withoutPackage(c.Last.Err)
+			x.LastAt, x.LastPeer, x.LastError = n.trunk.OnWall(c.Last.At), c.Last.Peer.String(), words.WithoutPackage(c.Last.Err)
 		}
 		v.Inbound = append(v.Inbound, x)
 	}
@@ -71,7 +72,7 @@ func outboundOf(s *dhtpart.Sending) *models.DHTOutbound {
 		Sends: c.Sends, Copies: c.Copies, Confirmed: c.Confirmed, InDoubt: c.InDoubt, Failed: c.Failed,
 		OpenSends: s.Sends, OpenCopies: s.Copies, Resent: c.Resent, Paced: c.Paced,
 		Passed: c.Relays - c.RelaysNobody - c.RelaysDropped, PassedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped, Nobody: c.RelaysNobody,
-		Credit: models.Credit{Used: s.Credit, Limit: s.Limit}, LastError: withoutPackage(s.LastError),
+		Credit: models.Credit{Used: s.Credit, Limit: s.Limit}, LastError: words.WithoutPackage(s.LastError),
 	}
 }
 
@@ -99,7 +100,7 @@ func describeReport(r dht.Report) models.Report {
 		v.Destination, v.DestinationID = r.Destination.String(), r.Destination.NodeID().String()
 	}
 	if r.Reason != 0 {
-		v.Reason, v.Detail = r.Reason.String(), sentence(r.Err)
+		v.Reason, v.Detail = r.Reason.String(), words.Sentence(r.Err)
 	}
 	for _, c := range r.Copies {
 		v.Copies = append(v.Copies, models.Copy{Peer: c.Peer.String(), Outcome: describeOutcome(c.Outcome), Tries: c.Tries, At: c.At})
@@ -112,19 +113,19 @@ func describeReport(r dht.Report) models.Report {
 func summary(r *dht.Report, v *models.Report) string {
 	switch {
 	case v.Reason != "":
-		return words(models.OutcomeFailed, v.Reason, v.Detail)
+		return phrase(models.OutcomeFailed, v.Reason, v.Detail)
 	case len(v.Copies) == 1 && r.Open() == 0 && !r.ToStore:
-		return words(r.Copies[0].Outcome.Kind.String(), v.Copies[0].Reason, v.Copies[0].Detail)
+		return phrase(r.Copies[0].Outcome.Kind.String(), v.Copies[0].Reason, v.Copies[0].Detail)
 	}
 	return r.String()
 }
 
-func words(all ...string) string {
+func phrase(all ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), ": ")
 }
 
 func describeOutcome(o protocol.Outcome) models.Outcome {
-	v := models.Outcome{Outcome: models.OutcomeOpen, Reason: o.Reason.String(), Detail: sentence(o.Err)}
+	v := models.Outcome{Outcome: models.OutcomeOpen, Reason: o.Reason.String(), Detail: words.Sentence(o.Err)}
 	if c := codes.Of(o.Err); c != nil {
 		v.Code = c.Name
 	}
@@ -137,21 +138,4 @@ func describeOutcome(o protocol.Outcome) models.Outcome {
 		v.Outcome = models.OutcomeFailed
 	}
 	return v
-}
-
-// sentence returns the error on one line, without the prefix of its package. It returns ""
-// if there is no error.
-func sentence(err error) string {
-	if err == nil {
-		return ""
-	}
-	return withoutPackage(err.Error())
-}
-
-func withoutPackage(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	for _, p := range []string{"gamelan: ", "actors: ", "dht: ", "saf: ", "peerstore: ", "transport: "} {
-		text = strings.TrimPrefix(text, p)
-	}
-	return text
 }

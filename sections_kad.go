@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // kadSection returns the section "kad". It takes at most 2 s.
@@ -32,7 +33,7 @@ func kadSection(ctx context.Context, n *Node) models.Kad {
 func (n *Node) kadDegraded() (list models.Notices) {
 	for _, c := range n.kad.Clients() {
 		if err := c.Trouble(); err != nil {
-			list = append(list, codes.KadUnwritten.Notice(fmt.Sprintf("the client %s of the key-value DHT stores nothing for others, because records cannot be written to the disk: %s", c.Name(), sentence(err)), c.Name()))
+			list = append(list, codes.KadUnwritten.Notice(fmt.Sprintf("the client %s of the key-value DHT stores nothing for others, because records cannot be written to the disk: %s", c.Name(), words.Sentence(err)), c.Name()))
 		}
 	}
 	return list
@@ -49,7 +50,7 @@ func kadClient(s *kad.Status) models.KadClient {
 		Refused: s.Refused,
 	}
 	if s.Disk != nil {
-		v.Trouble = sentence(s.Disk)
+		v.Trouble = words.Sentence(s.Disk)
 	}
 	for _, a := range s.Addresses {
 		v.Addresses = append(v.Addresses, string(a))

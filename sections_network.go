@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // networkSection returns the section "network".
@@ -23,13 +24,13 @@ func networkSection(n *Node) models.Network {
 		_, connected := n.trunk.Connection(seed.Peer)
 		v.Seeds = append(v.Seeds, models.NetworkSeed{
 			NodeID: seed.Peer.String(), AskedAt: n.wallTime(seed.At), Answered: seed.Answered, Peers: seed.Peers,
-			Error: sentence(seed.Err), Connected: connected,
+			Error: words.Sentence(seed.Err), Connected: connected,
 		})
 	}
-	v.SeedNames = models.NetworkSeedNames{Names: d.SeedNames, BadRecords: s.Sync.BadSeedRecords, Error: sentence(s.Sync.SeedNameErr)}
+	v.SeedNames = models.NetworkSeedNames{Names: d.SeedNames, BadRecords: s.Sync.BadSeedRecords, Error: words.Sentence(s.Sync.SeedNameErr)}
 	j := &s.Join
 	v.Join = models.NetworkJoin{
-		LastAt: n.wallTime(j.Last), Nodes: j.Nodes, Confirmed: j.Confirmed, Error: sentence(j.Err), NextAt: n.wallTime(j.Next),
+		LastAt: n.wallTime(j.Last), Nodes: j.Nodes, Confirmed: j.Confirmed, Error: words.Sentence(j.Err), NextAt: n.wallTime(j.Next),
 		Heard: j.Heard, Stored: j.Stored, Relayed: j.Relayed, Refused: j.Refused,
 	}
 	r := &s.Sync.Last
@@ -40,7 +41,7 @@ func networkSection(n *Node) models.Network {
 	}
 	for _, x := range s.Sync.Answers {
 		v.Sync.Answers = append(v.Sync.Answers, models.NetworkAnswer{
-			NodeID: x.Peer.String(), Answered: x.Answered, Peers: x.Peers, New: x.New, Error: sentence(x.Err),
+			NodeID: x.Peer.String(), Answered: x.Answered, Peers: x.Peers, New: x.New, Error: words.Sentence(x.Err),
 		})
 	}
 	v.Searches = models.NetworkSearches{

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
@@ -16,7 +17,7 @@ func torSection(n *Node) models.Tor {
 		return models.Tor{Transports: n.trunk.TransportNames(), Summary: "this node has no onion service"}
 	}
 	v := models.Tor{
-		On: true, Transports: n.trunk.TransportNames(), Control: string(s.Phase), Since: n.wallTime(s.Since), Error: sentence(s.Err),
+		On: true, Transports: n.trunk.TransportNames(), Control: string(s.Phase), Since: n.wallTime(s.Since), Error: words.Sentence(s.Err),
 		Version: s.Version, Bootstrap: s.Bootstrap, Circuits: s.Circuits, Offline: s.Offline, NewCircuits: s.Signals,
 		Onion: s.Onion.String(), State: string(s.Service.State), StateSince: n.wallTime(s.Service.Since),
 		Reachable: s.Reachable(), AdvertisedAt: n.wallTime(s.Advertised), Trouble: s.Trouble(),

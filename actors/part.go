@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -47,6 +48,9 @@ type Part struct {
 	// Sections are further sections of the inspector, by name, beside those that every node
 	// has. Each function returns the content.
 	Sections map[string]func(ctx context.Context) any
+	// Degraded returns why the node does not work as it should because of the part, and
+	// Warnings what else is wrong with it. Neither waits. They may be nil.
+	Degraded, Warnings func() models.Notices
 	// Ready waits until the part works; Start fails with its error. It waits for the
 	// answer of an actor of the part, because parts have no channels.
 	Ready func(ctx context.Context) error

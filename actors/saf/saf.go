@@ -108,9 +108,12 @@ func (f *Saf) answerBytes() int64 {
 // Part returns the actors of store and forward. The keeper's last writes end before the
 // disk is closed.
 func (f *Saf) Part() actors.Part {
-	p := actors.Part{Name: "saf", Actors: []supervisor.Spec{
-		{Name: "client", Kind: "safClient", New: func() actor.Actor { return newClient(f) }},
-	}}
+	p := actors.Part{
+		Name: "saf", Actors: []supervisor.Spec{
+			{Name: "client", Kind: "safClient", New: func() actor.Actor { return newClient(f) }},
+		},
+		Sections: f.Sections(), Degraded: f.Degraded,
+	}
 	if f.Keeper == nil {
 		return p
 	}

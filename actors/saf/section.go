@@ -1,4 +1,4 @@
-package gamelan
+package saf
 
 import (
 	"context"
@@ -8,44 +8,51 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// storeForwardSection returns the section "saf". It takes at most 2 s.
-func storeForwardSection(ctx context.Context, n *Node) models.StoreForward {
-	if n.saf == nil {
+// sectionTimeout is how long the actors may take to answer for the section.
+const sectionTimeout = 2 * time.Second
+
+// Sections returns the sections of the part; f may be nil.
+func (f *Saf) Sections() map[string]func(ctx context.Context) any {
+	return map[string]func(ctx context.Context) any{"saf": func(ctx context.Context) any { return f.Section(ctx) }}
+}
+
+// Section returns the section "saf"; f is nil for a node without the DHT. It takes at most 2 s.
+func (f *Saf) Section(ctx context.Context) models.StoreForward {
+	if f == nil {
 		return models.StoreForward{Summary: "this node runs without the DHT, so it neither stores messages for others nor asks for its own"}
 	}
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sectionTimeout)
 	defer cancel()
 	v := models.StoreForward{On: true}
-	if n.saf.Keeper != nil {
-		v.Server = storeForwardServer(safState[safpart.ServerState](ctx, n, n.saf.Keeper))
-		v.Server.NoStore = n.saf.NoStore
+	if f.Keeper != nil {
+		v.Server = server(state[ServerState](ctx, f, f.Keeper))
+		v.Server.NoStore = f.NoStore
 	}
-	v.Client = n.storeForwardClient(safState[safpart.ClientState](ctx, n, n.saf.Client))
-	v.Summary = storeForwardSummary(&v)
+	v.Client = f.clientSection(state[ClientState](ctx, f, f.Client))
+	v.Summary = summary(&v)
 	return v
 }
 
-// safState returns the state of an actor, and the zero state if it does not answer.
-func safState[S any](ctx context.Context, n *Node, pid *actor.PID) S {
-	s, _ := supervisor.Ask[S](ctx, n.trunk.System(), pid, safpart.GetState{})
+// state returns the state of an actor, and the zero state if it does not answer.
+func state[S any](ctx context.Context, f *Saf, pid *actor.PID) S {
+	s, _ := supervisor.Ask[S](ctx, f.trunk.System(), pid, GetState{})
 	return s
 }
 
-func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
+func server(s ServerState) *models.StoreForwardServer {
 	v := &models.StoreForwardServer{
 		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
 		High: s.High, Low: s.Low, Delivered: s.Delivered, Destinations: s.Destinations, Sources: s.Sources,
 		Most: []models.StoreForwardShare{}, Stored: s.Added, Confirmed: s.Confirmed, Expired: s.Expired, Removed: s.Removed,
 		MadeWay: s.MadeWay + s.SourceMadeWay + s.DestinationMadeWay + s.PairMadeWay,
-		Refused: make(map[string]uint64), Requests: make(map[string]uint64), Full: s.Full, Unwritten: s.Unwritten, Error: sentence(s.Err),
+		Refused: make(map[string]uint64), Requests: make(map[string]uint64), Full: s.Full, Unwritten: s.Unwritten, Error: words.Sentence(s.Err),
 	}
 	v.Region = models.StoreForwardRegion{
 		Part: s.Region.Part, Bound: s.Region.Bound.String(), Nodes: s.Region.Nodes, Clients: s.Region.Clients, Visits: s.Visits, Text: s.Region.String(),
@@ -77,24 +84,7 @@ func storeForwardServer(s safpart.ServerState) *models.StoreForwardServer {
 	return v
 }
 
-// storeForwardDegraded returns the reasons why the node is degraded because of what it stores
-// for others.
-func (n *Node) storeForwardDegraded() (list models.Notices) {
-	if n.saf == nil {
-		return nil
-	}
-	t := n.saf.Trouble()
-	if t.Err != nil {
-		list = append(list, codes.StoredFailed.Notice("messages for other nodes cannot be stored, and are relayed only: "+sentence(t.Err)))
-	}
-	if t.Full {
-		list = append(list, codes.StoredFull.Notice(fmt.Sprintf("the store of messages for other nodes is full, with %s: new ones evict those of the source with most",
-			inspect.Count(uint64(t.Messages), "message"))))
-	}
-	return list
-}
-
-func (n *Node) storeForwardClient(s safpart.ClientState) *models.StoreForwardClient {
+func (f *Saf) clientSection(s ClientState) *models.StoreForwardClient {
 	v := &models.StoreForwardClient{
 		Automatic: s.Automatic, Requests: s.Requests, Answers: s.Answers, Unanswered: s.Unanswered, Messages: s.Messages,
 		Delivered: s.Delivered, Duplicates: s.Duplicates, Refused: s.ClientStats.Refused, Ahead: s.Ahead, Peers: []models.StoreForwardPeer{},
@@ -108,13 +98,13 @@ func (n *Node) storeForwardClient(s safpart.ClientState) *models.StoreForwardCli
 	for _, server := range s.Servers {
 		p := models.StoreForwardPeer{
 			NodeID: server.Peer.String(), Connected: server.Connected, Unanswered: server.Unanswered,
-			SilentUntil: n.wallTime(server.SilentTill), LastAt: n.wallTime(server.LastAt), NextAt: n.wallTime(server.NextAt),
+			SilentUntil: f.onWall(server.SilentTill), LastAt: f.onWall(server.LastAt), NextAt: f.onWall(server.NextAt),
 		}
 		if server.Running != nil {
 			p.Running = server.Running.Stage.String()
 		}
 		if !server.LastAt.IsZero() {
-			last := storeForwardResult(&server.Last)
+			last := result(&server.Last)
 			p.Last = &last
 		}
 		v.Peers = append(v.Peers, p)
@@ -122,15 +112,15 @@ func (n *Node) storeForwardClient(s safpart.ClientState) *models.StoreForwardCli
 	return v
 }
 
-func storeForwardResult(r *saf.Result) models.StoreForwardResult {
+func result(r *saf.Result) models.StoreForwardResult {
 	return models.StoreForwardResult{
 		NodeID: r.Server.String(), Answers: r.Answers, Messages: r.Messages, Delivered: r.Delivered,
-		Duplicates: r.Duplicates, Refused: r.Refused, Skipped: r.Skipped, Ahead: r.Ahead, Error: sentence(r.Err),
+		Duplicates: r.Duplicates, Refused: r.Refused, Skipped: r.Skipped, Ahead: r.Ahead, Error: words.Sentence(r.Err),
 	}
 }
 
-// storeForwardSummary returns in one sentence what is stored and what was fetched.
-func storeForwardSummary(v *models.StoreForward) string {
+// summary returns in one sentence what is stored and what was fetched.
+func summary(v *models.StoreForward) string {
 	stores := "stores nothing for others"
 	if s := v.Server; s != nil {
 		stores = fmt.Sprintf("stores %s for %s", inspect.Count(uint64(s.Messages), "message"), inspect.Count(uint64(s.Destinations), "other node"))
@@ -142,4 +132,12 @@ func storeForwardSummary(v *models.StoreForward) string {
 		}
 	}
 	return strings.Join([]string{stores, inspect.Count(v.Client.Delivered, "stored message") + " received since the start"}, "; ")
+}
+
+// onWall converts a time of the node's own clock, which may be zero.
+func (f *Saf) onWall(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return f.trunk.OnWall(t)
 }
