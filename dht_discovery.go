@@ -68,4 +68,4 @@ func (d *DHT) Sync(ctx context.Context) (Synced, error) {
 
 // Network returns how well the node has found its network: its seeds, its rounds of
 // exchanging peers, and the nodes that it wants to be connected to.
-func (d *DHT) Network() models.Network { return networkSection(d.n) }
+func (d *DHT) Network() models.Network { return d.n.discovery.Section(d.n.Peers().Len()) }

@@ -22,7 +22,7 @@ import (
 )
 
 // trunkSections are the names of the node's own sections, which no part may use.
-var trunkSections = []string{"node", "peers", "connections", "dht", "network", "kad", "kad-peers", "kad-own", "ledger", "tor"}
+var trunkSections = []string{"node", "peers", "connections", "dht", "ledger", "tor"}
 
 // options returns the node's data for [inspect.Handler].
 func (n *Node) options() inspect.Options {
@@ -31,12 +31,12 @@ func (n *Node) options() inspect.Options {
 	s.Section("peers", func(context.Context) any { return peersSection(n, n.trunk.Wall()) })
 	s.Section("connections", func(ctx context.Context) any { return connectionsSection(ctx, n, n.trunk.Now()) })
 	s.Section("dht", func(ctx context.Context) any { return dhtSection(ctx, n) })
-	s.Section("network", func(context.Context) any { return networkSection(n) })
-	s.Section("kad", func(ctx context.Context) any { return kadSection(ctx, n) })
-	s.Section("kad-peers", func(context.Context) any { return kadContacts(n) })
-	s.Section("kad-own", func(ctx context.Context) any { return kadPublications(ctx, n) })
 	s.Section("ledger", func(context.Context) any { return ledgerSection(n) })
 	s.Section("tor", func(context.Context) any { return torSection(n) })
+	if n.discovery == nil { // the parts of the DHT are not there to say so
+		s.Section("network", func(context.Context) any { return n.discovery.Section(n.Peers().Len()) })
+		s.Section("saf", func(ctx context.Context) any { return n.saf.Section(ctx) })
+	}
 	for _, p := range n.parts {
 		for name, show := range p.Sections {
 			s.Section(name, show)
@@ -96,7 +96,6 @@ func (n *Node) degraded(now time.Time) (reasons models.Notices) {
 		}
 	}
 	reasons = append(reasons, n.torDegraded()...)
-	reasons = append(reasons, n.kadDegraded()...)
 	if t := n.trunk.InboundTrouble(); t.Err != nil && now.Sub(t.FailedAt) < deafTold {
 		reasons = append(reasons, deaf(t, now))
 	}
@@ -400,3 +399,11 @@ func connectionOf(n *Node, ref *Connection) models.Connection {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// wallTime translates a time of the node's clock, and keeps zero.
+func (n *Node) wallTime(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return n.trunk.OnWall(t)
+}

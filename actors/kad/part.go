@@ -14,6 +14,7 @@ type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
 	Wall() time.Time
+	OnWall(t time.Time) time.Time
 	PID(path string) *actor.PID
 	Secret() *identity.Secret
 	Banned(peer identity.NodeID) error
@@ -53,6 +54,7 @@ func (k *Kad) Part() actors.Part {
 	g := group()
 	return actors.Part{
 		Name: g.Name, Attached: true, Policy: g.Children, Stages: map[string]actors.Stage{g.Name: actors.StopSenders},
+		Sections: k.Sections(), Degraded: k.Degraded,
 	}
 }
 

@@ -1,4 +1,4 @@
-package gamelan
+package discovery
 
 import (
 	"testing"
@@ -21,7 +21,7 @@ func TestNetworkSummaryOfSeeds(t *testing.T) {
 		{[]models.NetworkSeed{{AskedAt: at, Connected: true}}, "0 of 1 seed answered; 2 peers known"},
 		{[]models.NetworkSeed{{Connected: true}, {AskedAt: at, Answered: true}}, "1 of 2 seeds answered; 2 peers known"},
 	} {
-		if got := networkSummary(&models.Network{Known: 2, Seeds: x.seeds}); got != x.want {
+		if got := summary(&models.Network{Known: 2, Seeds: x.seeds}); got != x.want {
 			t.Errorf("%+v: got %q, want %q", x.seeds, got, x.want)
 		}
 	}

@@ -1,43 +1,49 @@
-package gamelan
+package discovery
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
-// networkSection returns the section "network".
-func networkSection(n *Node) models.Network {
-	v := models.Network{Known: n.trunk.PeerStore().View().Len(), Seeds: []models.NetworkSeed{}, Summary: "this node runs without the DHT, so it does not look for other nodes"}
-	if n.discovery == nil {
+// Sections returns the sections of the part.
+func (d *Discovery) Sections() map[string]func(ctx context.Context) any {
+	return map[string]func(ctx context.Context) any{"network": func(context.Context) any { return d.Section(0) }}
+}
+
+// Section returns the section "network". For a node without the DHT d is nil, and known is how many
+// peers it knows.
+func (d *Discovery) Section(known int) models.Network {
+	v := models.Network{Known: known, Seeds: []models.NetworkSeed{}, Summary: "this node runs without the DHT, so it does not look for other nodes"}
+	if d == nil {
 		return v
 	}
-	d := n.discovery
+	v.Known = d.trunk.Store().Len()
 	s := d.State()
 	v.On, v.Automatic = true, d.Automatic
 	for _, seed := range s.Sync.Seeds {
-		_, connected := n.trunk.Connection(seed.Peer)
+		_, connected := d.trunk.Connection(seed.Peer)
 		v.Seeds = append(v.Seeds, models.NetworkSeed{
-			NodeID: seed.Peer.String(), AskedAt: n.wallTime(seed.At), Answered: seed.Answered, Peers: seed.Peers,
+			NodeID: seed.Peer.String(), AskedAt: d.onWall(seed.At), Answered: seed.Answered, Peers: seed.Peers,
 			Error: words.Sentence(seed.Err), Connected: connected,
 		})
 	}
 	v.SeedNames = models.NetworkSeedNames{Names: d.SeedNames, BadRecords: s.Sync.BadSeedRecords, Error: words.Sentence(s.Sync.SeedNameErr)}
 	j := &s.Join
 	v.Join = models.NetworkJoin{
-		LastAt: n.wallTime(j.Last), Nodes: j.Nodes, Confirmed: j.Confirmed, Error: words.Sentence(j.Err), NextAt: n.wallTime(j.Next),
+		LastAt: d.onWall(j.Last), Nodes: j.Nodes, Confirmed: j.Confirmed, Error: words.Sentence(j.Err), NextAt: d.onWall(j.Next),
 		Heard: j.Heard, Stored: j.Stored, Relayed: j.Relayed, Refused: j.Refused,
 	}
 	r := &s.Sync.Last
 	v.Sync = models.NetworkSync{
-		Phase: s.Sync.Phase, NextAt: n.wallTime(s.Sync.Next), Round: s.Sync.Round, LastAt: n.wallTime(r.At),
+		Phase: s.Sync.Phase, NextAt: d.onWall(s.Sync.Next), Round: s.Sync.Round, LastAt: d.onWall(r.At),
 		Asked: r.Asked, Answered: r.Answered, New: r.New, AlreadyKnown: r.Known, Skipped: r.Skipped,
-		Answers: []models.NetworkAnswer{}, StarvedSince: n.wallTime(s.Sync.Starved), Rebootstraps: s.Sync.Rebootstraps,
+		Answers: []models.NetworkAnswer{}, StarvedSince: d.onWall(s.Sync.Starved), Rebootstraps: s.Sync.Rebootstraps,
 	}
 	for _, x := range s.Sync.Answers {
 		v.Sync.Answers = append(v.Sync.Answers, models.NetworkAnswer{
@@ -49,26 +55,26 @@ func networkSection(n *Node) models.Network {
 	}
 	for _, x := range s.Search.Running {
 		v.Searches.Running = append(v.Searches.Running, models.NetworkSearch{
-			Key: x.Key.String(), Stage: x.Stage, Since: n.wallTime(x.Since), Waiters: x.Waiters,
+			Key: x.Key.String(), Stage: x.Stage, Since: d.onWall(x.Since), Waiters: x.Waiters,
 		})
 	}
-	v.Neighbour = networkSet(s.Neighbours.Neighbours, s.Neighbours.Target)
-	v.Random = networkSet(s.Neighbours.Random, s.Neighbours.RandomSize)
+	v.Neighbour = set(s.Neighbours.Neighbours, s.Neighbours.Target)
+	v.Random = set(s.Neighbours.Random, s.Neighbours.RandomSize)
 	v.Dialling = s.Neighbours.Dialling
 	v.Service = models.NetworkService{Served: s.Service.Served, Peers: s.Service.Peers, Refused: s.Service.Refused}
-	v.Summary = networkSummary(&v)
+	v.Summary = summary(&v)
 	return v
 }
 
-// wallTime translates a time of the node's clock, and keeps zero.
-func (n *Node) wallTime(t time.Time) time.Time {
+// onWall translates a time of the node's clock, and keeps zero.
+func (d *Discovery) onWall(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	return n.trunk.OnWall(t)
+	return d.trunk.OnWall(t)
 }
 
-func networkSet(members []discovery.Member, target int) models.NetworkSet {
+func set(members []Member, target int) models.NetworkSet {
 	v := models.NetworkSet{Target: target, Members: []models.NetworkMember{}}
 	for _, m := range members {
 		v.Members = append(v.Members, models.NetworkMember{NodeID: m.Peer.String(), Connected: m.Connected})
@@ -76,8 +82,8 @@ func networkSet(members []discovery.Member, target int) models.NetworkSet {
 	return v
 }
 
-// networkSummary returns in one sentence how well the node has found its network.
-func networkSummary(v *models.Network) string {
+// summary returns in one sentence how well the node has found its network.
+func summary(v *models.Network) string {
 	var parts []string
 	if n := len(v.Seeds); n > 0 {
 		answered, asked, connected := 0, false, false

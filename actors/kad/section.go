@@ -1,27 +1,37 @@
-package gamelan
+package kad
 
 import (
 	"context"
 	"fmt"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
-// kadSection returns the section "kad". It takes at most 2 s.
-func kadSection(ctx context.Context, n *Node) models.Kad {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+// sectionTimeout is how long the clients may take to answer for a section.
+const sectionTimeout = 2 * time.Second
+
+// Sections returns the sections of the part.
+func (k *Kad) Sections() map[string]func(ctx context.Context) any {
+	return map[string]func(ctx context.Context) any{
+		"kad":       func(ctx context.Context) any { return k.section(ctx) },
+		"kad-peers": func(context.Context) any { return k.contacts() },
+		"kad-own":   func(ctx context.Context) any { return k.publications(ctx) },
+	}
+}
+
+// section returns the section "kad". It takes at most 2 s.
+func (k *Kad) section(ctx context.Context) models.Kad {
+	ctx, cancel := context.WithTimeout(ctx, sectionTimeout)
 	defer cancel()
 	v := models.Kad{Clients: []models.KadClient{}}
 	contacts := 0
-	for _, c := range n.kad.Clients() {
+	for _, c := range k.Clients() {
 		s := c.Status(ctx)
 		contacts += s.Contacts
-		v.Clients = append(v.Clients, kadClient(&s))
+		v.Clients = append(v.Clients, clientSection(&s))
 	}
 	if v.Summary = "this node runs no client of the key-value DHT"; len(v.Clients) > 0 {
 		v.Summary = fmt.Sprintf("%s, %s", inspect.Count(uint64(len(v.Clients)), "client"), inspect.Count(uint64(contacts), "contact"))
@@ -29,17 +39,7 @@ func kadSection(ctx context.Context, n *Node) models.Kad {
 	return v
 }
 
-// kadDegraded returns why the node is degraded because of its clients of the key-value DHT.
-func (n *Node) kadDegraded() (list models.Notices) {
-	for _, c := range n.kad.Clients() {
-		if err := c.Trouble(); err != nil {
-			list = append(list, codes.KadUnwritten.Notice(fmt.Sprintf("the client %s of the key-value DHT stores nothing for others, because records cannot be written to the disk: %s", c.Name(), words.Sentence(err)), c.Name()))
-		}
-	}
-	return list
-}
-
-func kadClient(s *kad.Status) models.KadClient {
+func clientSection(s *Status) models.KadClient {
 	v := models.KadClient{
 		Name: s.Name, ID: s.ID.Text(s.IDLen), Overlay: s.Overlay.String(), Mode: s.Mode.String(), State: s.State.String(),
 		Networks: s.Networks, Addresses: []string{}, Contacts: s.Contacts, Buckets: s.Buckets,
@@ -63,20 +63,20 @@ func kadClient(s *kad.Status) models.KadClient {
 	return v
 }
 
-// kadContacts returns the section "kad-peers": the routing tables of the clients.
-func kadContacts(n *Node) []models.KadContacts {
+// contacts returns the section "kad-peers": the routing tables of the clients.
+func (k *Kad) contacts() []models.KadContacts {
 	list := []models.KadContacts{}
-	for _, c := range n.kad.Clients() {
+	for _, c := range k.Clients() {
 		v := models.KadContacts{Client: c.Name(), Contacts: []models.KadContact{}}
-		for _, k := range c.Known() {
+		for _, known := range c.Known() {
 			x := models.KadContact{
-				ID: k.Contact.ID.Text(c.IDLen()), Addresses: []string{}, Bucket: k.Bucket, SinceAt: k.Since, AnsweredAt: k.Answered,
-				RTT: k.RTT.Seconds(), Score: k.Score, Failures: k.Failures,
+				ID: known.Contact.ID.Text(c.IDLen()), Addresses: []string{}, Bucket: known.Bucket, SinceAt: known.Since, AnsweredAt: known.Answered,
+				RTT: known.RTT.Seconds(), Score: known.Score, Failures: known.Failures,
 			}
-			if !k.Contact.PublicKey.IsZero() {
-				x.PublicKey = k.Contact.PublicKey.String()
+			if !known.Contact.PublicKey.IsZero() {
+				x.PublicKey = known.Contact.PublicKey.String()
 			}
-			for _, a := range k.Contact.Addresses {
+			for _, a := range known.Contact.Addresses {
 				x.Addresses = append(x.Addresses, string(a))
 			}
 			v.Contacts = append(v.Contacts, x)
@@ -86,19 +86,19 @@ func kadContacts(n *Node) []models.KadContacts {
 	return list
 }
 
-// kadPublications returns the section "kad-own": what the clients publish. It takes at most
+// publications returns the section "kad-own": what the clients publish. It takes at most
 // 2 s; a client that does not answer has none.
-func kadPublications(ctx context.Context, n *Node) []models.KadPublications {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+func (k *Kad) publications(ctx context.Context) []models.KadPublications {
+	ctx, cancel := context.WithTimeout(ctx, sectionTimeout)
 	defer cancel()
 	list := []models.KadPublications{}
-	for _, c := range n.kad.Clients() {
+	for _, c := range k.Clients() {
 		v := models.KadPublications{Client: c.Name(), Publications: []models.KadPublication{}}
 		own, _ := c.Own(ctx)
 		for _, o := range own {
 			x := models.KadPublication{
 				Key: o.Record.Key.Text(c.IDLen()), Kind: o.Record.Kind.String(), Bytes: len(o.Record.Value), Seq: o.Record.Seq, Deleted: o.Record.Tombstone(),
-				DueAt: n.trunk.OnWall(o.Due),
+				DueAt: k.trunk.OnWall(o.Due),
 			}
 			if o.Record.Expires > 0 {
 				x.ExpiresAt = time.Unix(int64(o.Record.Expires), 0)
