@@ -362,17 +362,18 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []models.Co
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
 	open := n.Connections()
-	all := make([]models.Connection, len(open))
+	live := make([]models.Connection, len(open))
 	var asking sync.WaitGroup
 	places := make(chan struct{}, askedAtOnce)
 	for i, ref := range open {
 		places <- struct{}{}
 		asking.Go(func() {
 			defer func() { <-places }()
-			all[i] = openConnection(ctx, n, ref, now)
+			live[i] = openConnection(ctx, n, ref, now)
 		})
 	}
 	asking.Wait()
+	var ended []models.Connection
 	for _, c := range n.trunk.Closed() {
 		v := connectionOf(n, c.Ref)
 		v.AgeMS = c.At.Sub(c.Ref.Since).Milliseconds()
@@ -380,9 +381,9 @@ func connectionsSection(ctx context.Context, n *Node, now time.Time) []models.Co
 		if c.Reason.Err != nil {
 			v.CloseReason += ": " + c.Reason.Err.Error()
 		}
-		all = append(all, v)
+		ended = append(ended, v)
 	}
-	return all
+	return slices.Concat(live, ended)
 }
 
 func connectionID(ref *Connection) string { return fmt.Sprintf("%s-%d", ref.Peer, ref.ID) }

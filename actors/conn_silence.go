@@ -96,7 +96,6 @@ type suspectConn struct {
 const (
 	suspectLimit   = 5 * time.Second
 	elsewhereLimit = 2 * time.Second // and four round trips
-	elsewhereAfter = 2 * time.Second // between two connections: those that cross begin at about the same time
 	lateLimit      = time.Second     // a tick that comes later says nothing
 )
 

@@ -227,7 +227,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		if m.Direction == protocol.Inbound {
 			a.replaced(c, old, ref)
 		}
-		if old.Direction != ref.Direction && old.Transport == ref.Transport && ref.Since.Sub(old.Since) > elsewhereAfter { // the peer may have lost the old one
+		if old.Direction != ref.Direction && old.Transport == ref.Transport && ref.Since.Sub(old.Since) > connpool.Crossing { // the peer may have lost the old one
 			c.Send(old.PID, suspectConn{elsewhereLimit + 4*max(old.Timings.Noise, ref.Timings.Noise), ErrElsewhere})
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // Crossing is the most by which the beginnings of two connections of opposite directions differ
 // when the ends have dialled each other at about the same time.
-const Crossing = 10 * time.Second
+const Crossing = 3 * time.Second
 
 // pair holds the connections of one peer: at most one in each direction, of which one is
 // live. Of two that cross, the one dialled by the node with the smaller id is live as soon as
