@@ -120,6 +120,37 @@ func TestDialAnewTwice(t *testing.T) {
 	})
 }
 
+// TestDialsEndAmongNewWays: a dial that nobody answers ends, and gives its place free, also where
+// networks come and go all the time.
+func TestDialsEndAmongNewWays(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		dials := &swallowed{Transport: net.Transport(), lost: 1 << 40}
+		a, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}}, gamelan.WithTransport(dials), gamelan.WithLogger(discard))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close(context.WithoutCancel(t.Context()))
+		b := net.Start(gamelan.Config{})
+		if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan time.Duration, 1)
+		go func() {
+			begin := time.Now()
+			a.Dial(t.Context(), b.ID())
+			done <- time.Since(begin)
+		}()
+		for range 300 {
+			time.Sleep(time.Second)
+			nodetest.Trunk(a).DialAnew()
+		}
+		if took := <-done; took > 2*time.Minute {
+			t.Errorf("got the end of the dial after %v, want within two minutes", took)
+		}
+	})
+}
+
 // TestDialAnewOfOtherAddresses: when a dial begins again, the peer may have no address left that
 // this node can dial.
 func TestDialAnewOfOtherAddresses(t *testing.T) {

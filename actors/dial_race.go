@@ -30,6 +30,7 @@ type dialRace struct {
 	settled  bool          // err is that of a handshake
 	at       ma.Multiaddr  // the address of the last attempt
 	wake     time.Time     // the last that was asked for
+	anew     int           // how often it has begun again
 
 	peer   identity.NodeID
 	key    identity.PublicKey

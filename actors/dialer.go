@@ -275,8 +275,12 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	d.advance(c, r)
 }
 
-// anewPause is the least time between two times that dials begin again: a dial needs some of it.
-const anewPause = 10 * time.Second
+const (
+	// anewPause is the least time between two times that dials begin again: a dial needs some of it.
+	anewPause = 10 * time.Second
+	// maxAnew is how often one dial begins again: it has to end, also where networks come and go.
+	maxAnew = 2
+)
 
 // dialAnew begins each dial under way again, unless a peer has answered. The attempts that it
 // ends say nothing about their addresses. Dials through a proxy go on, and so do those that
@@ -288,13 +292,13 @@ func (d *dialer) dialAnew(c actor.Context) {
 	}
 	d.anew = now
 	for _, r := range slices.Collect(maps.Values(d.running)) {
-		if r.cancelled() || slices.ContainsFunc(r.addrs, d.env.unaffected) || !r.first.close() {
+		if r.cancelled() || r.anew >= maxAnew || slices.ContainsFunc(r.addrs, d.env.unaffected) || !r.first.close() {
 			continue
 		}
 		r.cancel()
 		d.attempt(c, r.peer)
 		next := d.running[r.peer]
-		next.since, next.attempts = r.since, r.attempts
+		next.since, next.attempts, next.anew = r.since, r.attempts, r.anew+1
 	}
 }
 

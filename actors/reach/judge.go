@@ -159,8 +159,10 @@ func (j *judge) publish(c actor.Context) {
 	if before != nil && slices.EqualFunc(*before, verdicts, func(a, b reach.Judged) bool { return a.Addr == b.Addr && a.Verdict == b.Verdict }) {
 		return
 	}
+	told := literal(j.r.Claimed())
 	for _, v := range verdicts {
-		if v.Verdict != reach.NotKnown {
+		same := before != nil && slices.ContainsFunc(*before, func(b reach.Judged) bool { return b.Addr == v.Addr && b.Verdict == v.Verdict })
+		if v.Verdict != reach.NotKnown && !same && (v.Ours || slices.Contains(told, v.Addr)) {
 			supervisor.Log(c).Info("whether others can connect to this node", "address", v.Addr, "verdict", v.Verdict, "nodes", v.By)
 		}
 	}

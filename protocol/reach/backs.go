@@ -35,14 +35,14 @@ func (b *Backs) Begin(now time.Time, source share.Source) Code {
 	if _, soon := b.last[source]; soon {
 		return TooFast
 	}
-	if b.running >= backsAtOnce || len(b.times) >= backsIn {
-		return TooMany
-	}
 	if b.last == nil {
 		b.last = make(map[share.Source]time.Time)
 	}
+	b.last[source] = now // also of one that finds no place: else who asks all the time has the next one
+	if b.running >= backsAtOnce || len(b.times) >= backsIn {
+		return TooMany
+	}
 	b.running++
-	b.last[source] = now
 	b.times = append(b.times, now)
 	return OK
 }

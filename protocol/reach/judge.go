@@ -34,6 +34,8 @@ const (
 	refusedPause   = time.Minute // after a refusal, until the peer is asked again
 	maxObservers   = 16          // peers that are asked
 	maxOfNetwork   = 2           // of these in one network
+	maxKept        = 16          // addresses that nobody sees any more and others are not told
+	maxRests       = 1024        // networks whose rest is remembered
 )
 
 // Verdict says whether others can connect to an address.
@@ -114,6 +116,7 @@ type Judge struct {
 	asked      []*observer // of these, those that are asked
 	targets    map[netip.AddrPort]*target
 	pending    map[[TokenLen]byte]pending
+	rests      map[netip.Prefix]time.Time // until when those of a network rest that have left
 }
 
 type observer struct {
@@ -181,7 +184,7 @@ func (j *Judge) Met(now time.Time, o Observer) Asks {
 	if p := j.peers[o.ID]; p != nil && p.Conn == o.Conn {
 		return Asks{}
 	}
-	j.peers[o.ID] = &observer{Observer: o}
+	j.peers[o.ID] = &observer{Observer: o, rest: j.rests[o.Network]} // to come again is no way to be asked sooner
 	j.asked = j.observers()
 	return j.next(now)
 }
@@ -191,10 +194,27 @@ func (j *Judge) Left(now time.Time, peer identity.NodeID, conn uint64) Asks {
 	if p := j.peers[peer]; p == nil || p.Conn != conn {
 		return Asks{}
 	}
+	p := j.peers[peer]
 	delete(j.peers, peer)
 	j.asked = j.observers()
+	j.rested(now, p)
 	maps.DeleteFunc(j.pending, func(_ [TokenLen]byte, x pending) bool { return x.peer == peer })
 	return j.next(now)
+}
+
+// rested remembers until when a peer that leaves would have rested.
+func (j *Judge) rested(now time.Time, p *observer) {
+	if p.Trusted || !p.rest.After(now) || !p.rest.After(j.rests[p.Network]) {
+		return
+	}
+	maps.DeleteFunc(j.rests, func(_ netip.Prefix, until time.Time) bool { return !until.After(now) })
+	if len(j.rests) >= maxRests {
+		clear(j.rests)
+	}
+	if j.rests == nil {
+		j.rests = make(map[netip.Prefix]time.Time)
+	}
+	j.rests[p.Network] = p.rest
 }
 
 // Observed notes where a peer sees this node. An address that is not valid says that it cannot tell.
@@ -353,16 +373,32 @@ func (j *Judge) findTargets(now time.Time) {
 	for _, c := range j.claimed {
 		want[c] = true
 	}
-	for _, p := range j.peers {
+	for _, p := range j.asked {
 		if p.sees.IsValid() {
 			for _, port := range j.ports {
 				want[netip.AddrPortFrom(p.sees, port)] = true
 			}
 		}
 	}
+	var kept []netip.AddrPort
 	maps.DeleteFunc(j.targets, func(addr netip.AddrPort, t *target) bool {
-		return !want[addr] && !j.asking(addr) && now.Sub(t.last) > provenFor
+		if want[addr] || j.asking(addr) {
+			return false
+		}
+		stays := t.ours && now.Sub(t.last) <= provenFor
+		if stays {
+			kept = append(kept, addr)
+		}
+		return !stays
 	})
+	if more := len(kept) - maxKept; more > 0 { // those that were reached longest ago
+		slices.SortFunc(kept, func(a, b netip.AddrPort) int {
+			return cmp.Or(j.targets[a].last.Compare(j.targets[b].last), a.Compare(b))
+		})
+		for _, addr := range kept[:more] {
+			delete(j.targets, addr)
+		}
+	}
 	for addr := range want {
 		if j.targets[addr] == nil {
 			j.targets[addr] = &target{reached: make(map[identity.NodeID]time.Time), failed: make(map[identity.NodeID]failures), since: now}
@@ -525,13 +561,13 @@ func (j *Judge) Judged(now time.Time) (all []Judged) {
 }
 
 // Proven returns addresses at which others reach this node and which are its own: of IPv4 and of IPv6
-// at most one, the one that most networks see. There is none where an interface has a public address.
+// at most one, the one that most networks see, of equals the one that was reached first. There is none where an interface has a public address.
 func (j *Judge) Proven() (all []netip.AddrPort) {
 	for _, four := range []bool{true, false} {
 		best := netip.AddrPort{}
 		for _, addr := range j.sorted() {
 			t := j.targets[addr]
-			if addr.Addr().Is4() == four && t.verdict == Reachable && t.ours && (!best.IsValid() || t.seers > j.targets[best].seers) {
+			if addr.Addr().Is4() == four && t.verdict == Reachable && t.ours && (!best.IsValid() || t.seers > j.targets[best].seers || t.seers == j.targets[best].seers && t.since.Before(j.targets[best].since)) {
 				best = addr
 			}
 		}

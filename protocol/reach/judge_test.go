@@ -297,6 +297,57 @@ func TestLowPort(t *testing.T) {
 	}
 }
 
+// TestAddressesWithoutEnd: nodes that come again and again, and see this one somewhere else each
+// time, are not asked sooner for it, and leave nothing behind.
+func TestAddressesWithoutEnd(t *testing.T) {
+	c := newCourt(t)
+	c.home(public)
+	const networks, rounds = 30, 200
+	for round := range rounds {
+		for n := range networks {
+			id := identity.NodeID{byte(n + 1)}
+			conn := uint64(round + 1)
+			sees := netip.AddrFrom4([4]byte{66, byte(n), byte(round), 1})
+			a := c.Met(c.now, Observer{ID: id, Conn: conn, Network: NetworkOf(netip.AddrFrom4([4]byte{11, byte(100 + n), 0, 10}))})
+			for range a.Observe {
+				for _, r := range c.Observed(c.now, id, conn, sees).Dial {
+					c.asked = append(c.asked, fmt.Sprint(n))
+					c.Came(c.now, r.Token)
+					c.Answered(c.now, r, OK)
+				}
+			}
+			c.Left(c.now, id, conn)
+		}
+		c.now = c.now.Add(time.Second)
+	}
+	if most := networks * (rounds/int(AskPause/time.Second) + 2); len(c.asked) > most {
+		t.Errorf("got %d dial-backs asked for in %d s, want at most %d: one of a network each %v", len(c.asked), rounds, most, AskPause)
+	}
+	if got := len(c.Judged(c.now)); got > maxKept+1 || len(c.targets) > maxKept+1 {
+		t.Errorf("got %d addresses judged, and %d remembered, want at most %d", got, len(c.targets), maxKept+1)
+	}
+}
+
+// TestKeptAddresses: of proven addresses where nobody sees this node any more only some stay.
+func TestKeptAddresses(t *testing.T) {
+	c := newCourt(t)
+	c.home(private)
+	for n := range byte(3 * maxKept) {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{81, 1, 1, n}), private.Port())
+		c.opens[at] = true
+		for i, network := range []string{"198.51.100.1", "192.0.2.1"} { // two networks: it is this node's
+			c.peer(byte(i+1), network, at.Addr().String())
+		}
+		c.pass(15 * time.Second)
+		for i := range byte(2) {
+			c.do(c.Left(c.now, identity.NodeID{i + 1}, 1))
+		}
+	}
+	if got := len(c.targets); got > maxKept+3 || got < maxKept {
+		t.Errorf("got %d addresses remembered, want about %d", got, maxKept)
+	}
+}
+
 // TestManyNodes: of many only some are asked.
 func TestManyNodes(t *testing.T) {
 	c := newCourt(t)

@@ -98,6 +98,7 @@ func TestBacks(t *testing.T) {
 	}
 	begin(0, TooFast)
 	begin(99, TooMany)
+	begin(99, TooFast) // who asks all the time does not have the next place
 	for range backsAtOnce {
 		b.End()
 	}
