@@ -3,7 +3,6 @@ package gamelan
 import (
 	"fmt"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -31,7 +30,5 @@ func filesWarning(need, most uint64) models.Notices {
 	if most == 0 || most >= need {
 		return nil
 	}
-	v := codes.FewFiles.Notice(fmt.Sprintf("this process may have %s open, and the limits of its connections need %s", inspect.Count(most, "file"), inspect.Number(need)))
-	v.Step = actors.RaiseFiles
-	return models.Notices{v}
+	return models.Notices{codes.FewFiles.Notice(fmt.Sprintf("this process may have %s open, and the limits of its connections need %s", inspect.Count(most, "file"), inspect.Number(need)))}
 }

@@ -116,7 +116,7 @@ const (
 func deaf(t actors.InboundTrouble, now time.Time) models.Notice {
 	v := codes.Deaf.Notice(fmt.Sprintf("connections could not be accepted, the last %s ago: %v", now.Sub(t.FailedAt).Round(time.Second), t.Err))
 	if transport.OutOfFiles(t.Err) {
-		v.Step = actors.RaiseFiles
+		v.Step = codes.FewFiles.Step
 	}
 	return v
 }
@@ -196,6 +196,11 @@ func nodeSection(ctx context.Context, n *Node) models.Node {
 	}
 	v.Warnings = append(v.Warnings, inboxWarnings(v.Inbox)...)
 	v.Warnings = append(v.Warnings, n.degraded(now)...)
+	for _, p := range n.parts {
+		if p.Warnings != nil {
+			v.Warnings = append(v.Warnings, p.Warnings()...)
+		}
+	}
 	if n.dht != nil {
 		v.Warnings = noticeEach(v.Warnings, n.dht.Undecodable(), now, undecodable, codes.Undecodable, "peers sent messages that cannot be decoded")
 	}
@@ -400,11 +405,3 @@ func connectionOf(n *Node, ref *Connection) models.Connection {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// wallTime translates a time of the node's clock, and keeps zero.
-func (n *Node) wallTime(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return n.trunk.OnWall(t)
-}

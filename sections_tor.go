@@ -17,10 +17,10 @@ func torSection(n *Node) models.Tor {
 		return models.Tor{Transports: n.trunk.TransportNames(), Summary: "this node has no onion service"}
 	}
 	v := models.Tor{
-		On: true, Transports: n.trunk.TransportNames(), Control: string(s.Phase), Since: n.wallTime(s.Since), Error: words.Sentence(s.Err),
+		On: true, Transports: n.trunk.TransportNames(), Control: string(s.Phase), Since: n.trunk.Shown(s.Since), Error: words.Sentence(s.Err),
 		Version: s.Version, Bootstrap: s.Bootstrap, Circuits: s.Circuits, Offline: s.Offline, NewCircuits: s.Signals,
-		Onion: s.Onion.String(), State: string(s.Service.State), StateSince: n.wallTime(s.Service.Since),
-		Reachable: s.Reachable(), AdvertisedAt: n.wallTime(s.Advertised), Trouble: s.Trouble(),
+		Onion: s.Onion.String(), State: string(s.Service.State), StateSince: n.trunk.Shown(s.Service.Since),
+		Reachable: s.Reachable(), AdvertisedAt: n.trunk.Shown(s.Advertised), Trouble: s.Trouble(),
 	}
 	if s.Proxy != nil {
 		v.Proxy = s.Proxy.String()

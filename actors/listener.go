@@ -13,6 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -242,7 +243,7 @@ func (l *listener) notAccepted(c actor.Context, err error) {
 	l.unsaid++
 	attrs := []any{"addr", l.bound.Where()}
 	if transport.OutOfFiles(err) {
-		attrs = append(attrs, "do", RaiseFiles)
+		attrs = append(attrs, "do", codes.FewFiles.Step)
 	}
 	if l.lastErr = err; l.deaf.Say(c, identity.NodeID{}, err, attrs...) {
 		l.sayDeaf(c)
@@ -254,9 +255,6 @@ func (l *listener) sayDeaf(c actor.Context) {
 	supervisor.Publish(c, AcceptFailed{Addr: l.bound.Addr, Err: l.lastErr, N: l.unsaid})
 	l.unsaid, l.lastErr = 0, nil
 }
-
-// RaiseFiles says what to do when there are no file descriptors left.
-const RaiseFiles = "let the process open more files: ulimit -n in a shell, LimitNOFILE in a unit of systemd; or lower max_inbound"
 
 // tooMany counts and publishes that a connection was closed because of a limit.
 func (l *listener) tooMany(c actor.Context, addr ma.Multiaddr, peer identity.NodeID, err error) {

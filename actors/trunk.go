@@ -176,6 +176,14 @@ func (t Trunk) DialAnew() { t.env.System.Root.Send(t.env.Dialer, dialAnew{}) }
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
 func (t Trunk) OnWall(at time.Time) time.Time { return t.env.OnWall(at) }
 
+// Shown is OnWall for a time that may be zero, which it keeps.
+func (t Trunk) Shown(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return t.OnWall(at)
+}
+
 // Allowed reports whether the peer is on the allow list.
 func (t Trunk) Allowed(peer identity.NodeID) bool { return t.env.allowed(peer) }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -29,21 +28,21 @@ func (d *Discovery) Section(known int) models.Network {
 	for _, seed := range s.Sync.Seeds {
 		_, connected := d.trunk.Connection(seed.Peer)
 		v.Seeds = append(v.Seeds, models.NetworkSeed{
-			NodeID: seed.Peer.String(), AskedAt: d.onWall(seed.At), Answered: seed.Answered, Peers: seed.Peers,
+			NodeID: seed.Peer.String(), AskedAt: d.trunk.Shown(seed.At), Answered: seed.Answered, Peers: seed.Peers,
 			Error: words.Sentence(seed.Err), Connected: connected,
 		})
 	}
 	v.SeedNames = models.NetworkSeedNames{Names: d.SeedNames, BadRecords: s.Sync.BadSeedRecords, Error: words.Sentence(s.Sync.SeedNameErr)}
 	j := &s.Join
 	v.Join = models.NetworkJoin{
-		LastAt: d.onWall(j.Last), Nodes: j.Nodes, Confirmed: j.Confirmed, Error: words.Sentence(j.Err), NextAt: d.onWall(j.Next),
+		LastAt: d.trunk.Shown(j.Last), Nodes: j.Nodes, Confirmed: j.Confirmed, Error: words.Sentence(j.Err), NextAt: d.trunk.Shown(j.Next),
 		Heard: j.Heard, Stored: j.Stored, Relayed: j.Relayed, Refused: j.Refused,
 	}
 	r := &s.Sync.Last
 	v.Sync = models.NetworkSync{
-		Phase: s.Sync.Phase, NextAt: d.onWall(s.Sync.Next), Round: s.Sync.Round, LastAt: d.onWall(r.At),
+		Phase: s.Sync.Phase, NextAt: d.trunk.Shown(s.Sync.Next), Round: s.Sync.Round, LastAt: d.trunk.Shown(r.At),
 		Asked: r.Asked, Answered: r.Answered, New: r.New, AlreadyKnown: r.Known, Skipped: r.Skipped,
-		Answers: []models.NetworkAnswer{}, StarvedSince: d.onWall(s.Sync.Starved), Rebootstraps: s.Sync.Rebootstraps,
+		Answers: []models.NetworkAnswer{}, StarvedSince: d.trunk.Shown(s.Sync.Starved), Rebootstraps: s.Sync.Rebootstraps,
 	}
 	for _, x := range s.Sync.Answers {
 		v.Sync.Answers = append(v.Sync.Answers, models.NetworkAnswer{
@@ -55,7 +54,7 @@ func (d *Discovery) Section(known int) models.Network {
 	}
 	for _, x := range s.Search.Running {
 		v.Searches.Running = append(v.Searches.Running, models.NetworkSearch{
-			Key: x.Key.String(), Stage: x.Stage, Since: d.onWall(x.Since), Waiters: x.Waiters,
+			Key: x.Key.String(), Stage: x.Stage, Since: d.trunk.Shown(x.Since), Waiters: x.Waiters,
 		})
 	}
 	v.Neighbour = set(s.Neighbours.Neighbours, s.Neighbours.Target)
@@ -64,14 +63,6 @@ func (d *Discovery) Section(known int) models.Network {
 	v.Service = models.NetworkService{Served: s.Service.Served, Peers: s.Service.Peers, Refused: s.Service.Refused}
 	v.Summary = summary(&v)
 	return v
-}
-
-// onWall translates a time of the node's clock, and keeps zero.
-func (d *Discovery) onWall(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return d.trunk.OnWall(t)
 }
 
 func set(members []Member, target int) models.NetworkSet {

@@ -20,6 +20,7 @@ type Trunk interface {
 	Now() time.Time
 	Wall() time.Time
 	OnWall(t time.Time) time.Time
+	Shown(t time.Time) time.Time
 	NewID() uint64
 	PID(path string) *actor.PID
 	Connectivity() *actor.PID

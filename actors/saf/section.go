@@ -98,7 +98,7 @@ func (f *Saf) clientSection(s ClientState) *models.StoreForwardClient {
 	for _, server := range s.Servers {
 		p := models.StoreForwardPeer{
 			NodeID: server.Peer.String(), Connected: server.Connected, Unanswered: server.Unanswered,
-			SilentUntil: f.onWall(server.SilentTill), LastAt: f.onWall(server.LastAt), NextAt: f.onWall(server.NextAt),
+			SilentUntil: f.trunk.Shown(server.SilentTill), LastAt: f.trunk.Shown(server.LastAt), NextAt: f.trunk.Shown(server.NextAt),
 		}
 		if server.Running != nil {
 			p.Running = server.Running.Stage.String()
@@ -132,12 +132,4 @@ func summary(v *models.StoreForward) string {
 		}
 	}
 	return strings.Join([]string{stores, inspect.Count(v.Client.Delivered, "stored message") + " received since the start"}, "; ")
-}
-
-// onWall converts a time of the node's own clock, which may be zero.
-func (f *Saf) onWall(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return f.trunk.OnWall(t)
 }

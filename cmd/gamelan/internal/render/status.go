@@ -100,22 +100,19 @@ func reachText(list []models.Reach, now time.Time) string {
 	var yes, no []string
 	why, told := "", false // others are told one that is reached
 	for _, r := range list {
+		again := ""
+		if r.Again {
+			again = ", being checked again"
+		}
 		switch {
 		case r.Verdict == "reachable":
 			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
 			if told = told || r.Told; !r.Told {
 				at += " (not told others)"
 			}
-			if r.Again {
-				at += ", being checked again"
-			}
-			yes = append(yes, at)
+			yes = append(yes, at+again)
 		case r.Verdict == "not reachable":
-			at := fmt.Sprintf("at %s, as %s found %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
-			if r.Again {
-				at += ", being checked again"
-			}
-			no = append(no, at)
+			no = append(no, fmt.Sprintf("at %s, as %s found %s ago%s", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)), again))
 		case why == "" || why == r.Why:
 			why = r.Why
 		default:
