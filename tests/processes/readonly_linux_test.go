@@ -33,6 +33,7 @@ until gamelan health --data-dir disk/a | grep 'degraded: .*read-only'; do sleep 
 // TestDiskTurnsReadOnly: health names the file system that remounted itself read-only, and the
 // remedy.
 func TestDiskTurnsReadOnly(t *testing.T) {
+	t.Parallel()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
