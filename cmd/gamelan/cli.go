@@ -165,7 +165,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		_, err := io.WriteString(a.Out, shortHelp)
 		return a.fail(err)
 	}
-	k, err := parser.Parse(withoutDashes(withoutHelp(args)))
+	k, err := parser.Parse(withoutDashes(inOurWords(args)))
 	a.JSON, a.Verbose = c.JSON, c.Verbose
 	if err != nil {
 		a.JSON = a.JSON || hasFlag(args, "--json") // parsing may have stopped before it
@@ -193,12 +193,16 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	return a.fail(k.Run(a))
 }
 
-// withoutHelp turns "help send" into "send --help", and "help" into "--help".
-func withoutHelp(args []string) []string {
-	if len(args) == 0 || args[0] != "help" {
-		return args
+// inOurWords turns what other programs take into what this one does: "help send" into
+// "send --help", "help" into "--help", and "--version" into "version".
+func inOurWords(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case len(args) > 0 && args[0] == "--version":
+		return append([]string{"version"}, args[1:]...)
 	}
-	return append(slices.Clone(args[1:]), "--help")
+	return args
 }
 
 // usageOf turns an error of kong into a usage failure.

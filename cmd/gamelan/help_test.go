@@ -98,7 +98,7 @@ func parsed(words []string) (verb string, err error) {
 			verb, err = "gamelan", nil
 		}
 	}()
-	c, err := k.Parse(withoutDashes(withoutHelp(words[1:])))
+	c, err := k.Parse(withoutDashes(inOurWords(words[1:])))
 	if err != nil {
 		return "", err
 	}
