@@ -26,7 +26,7 @@ var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
 	"protocol": 1, "inspect": 1,
 	"transport": 2, "peerstore": 2, "dht/wire": 2,
-	"dht": 3, "actors/internal": 3,
+	"dht": 3, "actors/internal": 3, "internal/wirecheck": 3,
 	"actors":            4, // what lies below are parts of the node, of layer 5, which do not import each other
 	"internal/nodetest": 5,
 	"":                  6,
@@ -110,7 +110,7 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "inspect", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
+	"net":      {"transport", "inspect", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
 	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client", "tests/tor/tornet", "tests/machines"},
 	"net/url":  {"inspect", "cmd/gamelan/internal/client", "cmd/gamelan/internal/daemon"},
 }

@@ -129,7 +129,7 @@ func TestSelect(t *testing.T) {
 func TestCheckList(t *testing.T) {
 	items := map[string]bool{}
 	for area, file := range map[string]string{"comms": "comms.md", "dht": "dht.md", "V": "versions.md"} {
-		b, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "docs", "conformance", file))
+		b, err := os.ReadFile(filepath.Join("..", "..", "docs", "conformance", file))
 		if err != nil {
 			t.Fatal(err)
 		}
