@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -419,7 +420,7 @@ func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
 	if w.dialing || w.next != nil {
 		return
 	}
-	wait := min(redialFirst<<min(w.fails, 10), redialMax)
+	wait := backoff.Doubled(w.fails+1, redialFirst, redialMax)
 	wait = wait/2 + time.Duration(supervisor.Rand(c).Int64N(int64(wait/2)))
 	w.due = supervisor.Now(c).Add(wait)
 	w.next = supervisor.After(c, wait, redialTick{peer})

@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -70,7 +71,7 @@ func (f *floorDialer) soon(c actor.Context) {
 	if f.timer != nil || len(f.dials) > 0 || f.missing() == 0 {
 		return
 	}
-	wait := min(fillFirst<<min(f.barren, 10), fillMax)
+	wait := backoff.Doubled(f.barren+1, fillFirst, fillMax)
 	wait = wait/2 + time.Duration(supervisor.Rand(c).Int64N(int64(wait/2)))
 	f.timer = supervisor.After(c, wait, fillTick{})
 }

@@ -119,7 +119,7 @@ var confined = map[string][]string{
 // disk or actor. They import of ours only what is pure as well.
 var (
 	pure        = []string{"identity", "protocol", "dht", "transport/dial", "transport/connpool", "transport/keepalive", "transport/tor"}
-	pureImports = append(slices.Clone(pure), "internal/ristretto", "internal/deadline", "internal/queue", "internal/share")
+	pureImports = append(slices.Clone(pure), "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff")
 	impure      = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
 )
 

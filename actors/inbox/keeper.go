@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -516,7 +517,7 @@ func (k *keeper) halt() {
 	}
 }
 
-func (k *keeper) pause() time.Duration { return min(retryFirst<<min(k.fails-1, 10), retryMost) }
+func (k *keeper) pause() time.Duration { return backoff.Doubled(k.fails, retryFirst, retryMost) }
 
 // health records the result of a write or a load, and logs when it changes.
 func (k *keeper) health(c actor.Context, err error) {

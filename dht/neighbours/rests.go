@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 )
 
 // How long a peer is not dialled.
@@ -82,7 +83,7 @@ func (r *rests) failed(now time.Time, peer identity.NodeID, offline bool) {
 	if !offline || x.failures == 0 {
 		x.failures++
 	}
-	r.set(now, x, doubled(x.failures))
+	r.set(now, x, backoff.Doubled(x.failures, restFirst, restMost))
 }
 
 // ended notes the end of a connection. It reports whether the peer should be dialled again
@@ -98,7 +99,7 @@ func (r *rests) ended(now time.Time, peer identity.NodeID, why End) (back bool) 
 		return false
 	case x.losses > 0 && now.Sub(x.lost) < steady:
 		x.losses++
-		r.set(now, x, doubled(x.losses-1))
+		r.set(now, x, backoff.Doubled(x.losses-1, restFirst, restMost))
 	case why == Left:
 		x.losses = 1
 		r.set(now, x, restLeft)
@@ -142,8 +143,4 @@ func (r *rests) purge(now time.Time) {
 			delete(r.peers, peer)
 		}
 	}
-}
-
-func doubled(n int) time.Duration {
-	return min(restFirst<<min(max(n, 1)-1, 10), restMost)
 }

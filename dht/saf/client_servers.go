@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/internal/deadline"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -223,15 +224,15 @@ func (c *Client[W]) first(s *server) time.Time {
 		at = again
 	}
 	if s.silence >= SilentAfter { // it is busy
-		if again := s.silent.Add(backoff(s.silence - 1)); again.After(at) {
+		if again := s.silent.Add(pauseAfter(s.silence - 1)); again.After(at) {
 			at = again
 		}
 	}
 	return at
 }
 
-// backoff returns how long after so many failures in succession a server is asked again.
-func backoff(failures int) time.Duration { return min(AgainMost, AutoAgain<<min(failures, 10)) }
+// pauseAfter returns how long after so many failures in succession a server is asked again.
+func pauseAfter(failures int) time.Duration { return backoff.Doubled(failures+1, AutoAgain, AgainMost) }
 
 // spread returns a time within [AutoSpread] from at.
 func (c *Client[W]) spread(at time.Time) time.Time {
@@ -254,7 +255,7 @@ func (c *Client[W]) again(s *server, err error, sure bool) {
 	case err == ErrRunLimit || err == ErrUnhandled:
 		c.begin(s, true, c.spread(c.now.Add(AutoAgain)))
 	default:
-		c.begin(s, true, c.spread(c.now.Add(backoff(s.failed))))
+		c.begin(s, true, c.spread(c.now.Add(pauseAfter(s.failed))))
 		s.failed++
 	}
 }
@@ -282,7 +283,7 @@ func (c *Client[W]) missedOne() {
 
 // check returns when a run begins because of doubt.
 func (c *Client[W]) check(s *server) time.Time {
-	return c.spread(c.now.Add(min(AgainMost, CheckAfter<<min(s.checks, 10))))
+	return c.spread(c.now.Add(backoff.Doubled(s.checks+1, CheckAfter, AgainMost)))
 }
 
 // near reports whether a connected peer is among the nearest that are asked (spec: dht

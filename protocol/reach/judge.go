@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
@@ -465,7 +466,7 @@ func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 	case j.allFailed(addr.Addr(), t) && (t.last.IsZero() || now.Sub(t.last) >= AgainUnreachable):
 		verdict = Unreachable
 		t.at, t.by = t.tried, len(t.failed)
-		t.again = t.tried.Add(min(AgainFirst<<min(t.rounds, 4), AgainUnreachable))
+		t.again = t.tried.Add(backoff.Doubled(t.rounds+1, AgainFirst, AgainUnreachable))
 		if !now.Before(t.again) { // another round
 			clear(t.failed)
 			t.again = time.Time{}

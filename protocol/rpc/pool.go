@@ -3,6 +3,8 @@ package rpc
 import (
 	"errors"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 )
 
 // PoolOptions bound the sessions of a client with one service of one peer. A zero
@@ -97,7 +99,7 @@ func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 		return PoolEffects{Fail: err}
 	}
 	p.refusals++
-	wait := min(poolFirst<<min(p.refusals-1, 16), poolCeiling)
+	wait := backoff.Doubled(p.refusals, poolFirst, poolCeiling)
 	p.after = now.Add(wait/2 + time.Duration(jitter*float64(wait/2)))
 	if rejected.Reason == NoClientSessions { // "refused" in 1.0.0-rc.5: no new attempt soon
 		p.refusals, p.after, p.closed = poolRefusals, now.Add(poolCeiling), err

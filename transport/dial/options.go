@@ -3,6 +3,8 @@ package dial
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 )
 
 // Options configure a Scheduler. A zero field stands for its default, which is named
@@ -45,11 +47,7 @@ type Backoff struct{ Initial, Ceiling time.Duration }
 
 // after returns the time to wait after failure n, counted from 1.
 func (b Backoff) after(n int) time.Duration {
-	d := min(b.Initial, b.Ceiling)
-	for ; n > 1 && d < b.Ceiling; n-- {
-		d = min(2*d, b.Ceiling)
-	}
-	return d
+	return backoff.Doubled(n, b.Initial, b.Ceiling)
 }
 
 // jittered returns a time between half of d and d.

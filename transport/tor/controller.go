@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 )
 
 const (
@@ -235,11 +237,8 @@ func (c *Controller) lost(now time.Time, err error) {
 	if c.options.Local {
 		most = maxRetryLocal
 	}
-	wait := most
-	if c.failures < 16 {
-		wait = min(most, firstRetry<<c.failures)
-	}
 	c.failures++
+	wait := backoff.Doubled(c.failures, firstRetry, most)
 	c.retry = now.Add(wait/2 + time.Duration(c.options.Random.Int64N(int64(wait/2)+1)))
 	for _, s := range c.sorted() {
 		s.repeat = time.Time{}

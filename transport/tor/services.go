@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 )
 
 // service is a wanted onion service. It outlives connections.
@@ -105,7 +107,7 @@ func (c *Controller) answered(now time.Time, p pending, r Reply) {
 		}
 		// Another control connection holds it, which may be a dead one that Tor has not
 		// noticed yet. That can last, and is no reason for another key.
-		s.repeat = now.Add(min(maxRepeat, firstRepeat<<min(s.collisions, 8)))
+		s.repeat = now.Add(backoff.Doubled(s.collisions+1, firstRepeat, maxRepeat))
 		s.collisions++
 	case kindDelete:
 		if slices.ContainsFunc(c.waiting, func(w pending) bool { return w.id == p.id && (w.kind == kindDelete || w.kind == kindAdd) }) {

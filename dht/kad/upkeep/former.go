@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 )
 
 // Numbers of former contacts.
@@ -78,7 +79,7 @@ func (f *former) probed(now time.Time, e Probed) {
 	default:
 		x := &f.list[at]
 		x.Failures++
-		x.Rest = now.Add(min(formerEvery<<min(x.Failures, 16), formerRestMax))
+		x.Rest = now.Add(backoff.Doubled(x.Failures+1, formerEvery, formerRestMax))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/internal/queue"
 )
 
@@ -81,7 +82,7 @@ func (m *Machine) published(now time.Time, e Published) {
 	if x.failures++; e.OK {
 		x.failures = 0
 	} else {
-		after = m.around(min(retryFirst<<min(x.failures-1, 16), m.o.Publish), 10)
+		after = m.around(backoff.Doubled(x.failures, retryFirst, m.o.Publish), 10)
 	}
 	m.own.ended(e.Key, now.Add(after))
 }
