@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -16,14 +15,7 @@ import (
 type Connection = actors.ConnRef
 
 // Connections returns the live connections, ordered by peer.
-func (n *Node) Connections() []*Connection {
-	all := make([]*Connection, 0, n.trunk.Connections().Len())
-	for _, ref := range n.trunk.Connections().All() {
-		all = append(all, ref)
-	}
-	slices.SortFunc(all, func(a, b *Connection) int { return a.Peer.Compare(b.Peer) })
-	return all
-}
+func (n *Node) Connections() []*Connection { return n.trunk.AllConnections() }
 
 // Connection returns the connection to a peer, if there is one.
 func (n *Node) Connection(peer identity.NodeID) (*Connection, bool) {

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
@@ -68,4 +69,6 @@ func (d *DHT) Sync(ctx context.Context) (Synced, error) {
 
 // Network returns how well the node has found its network: its seeds, its rounds of
 // exchanging peers, and the nodes that it wants to be connected to.
-func (d *DHT) Network() models.Network { return d.n.discovery.Section(d.n.Peers().Len()) }
+func (d *DHT) Network() models.Network {
+	return nodeview.Section[models.Network](context.Background(), d.n.view, "network")
+}

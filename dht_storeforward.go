@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 )
 
 // ErrNobodyToAsk reports that no connected peer stores messages for others. Connect to one,
@@ -67,5 +68,5 @@ func (d *DHT) purge(ctx context.Context, m safpart.Purge) (models.StoreForwardPu
 
 // StoreForward returns what the node stores for others, and what it asked others for.
 func (d *DHT) StoreForward(ctx context.Context) models.StoreForward {
-	return d.n.saf.Section(ctx)
+	return nodeview.Section[models.StoreForward](ctx, d.n.view, "saf")
 }

@@ -12,9 +12,3 @@ func WrapStore(n *Node, wrap func(kv.DB) kv.DB) { n.db = wrap(n.db) }
 // NoAddress is the error of a node with these listeners that has no address to show to its
 // peers.
 func NoAddress(bound ...*actors.Bound) error { return (&builder{bound: bound}).noAddress() }
-
-// DescribeReport is what the section "ledger" has of a report.
-var DescribeReport = describeReport
-
-// TrunkSections are the names of the node's own sections.
-var TrunkSections = trunkSections

@@ -1,13 +1,5 @@
 package gamelan
 
-import (
-	"fmt"
-
-	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/inspect/codes"
-	"github.com/gamelan-p2p/gamelan/inspect/models"
-)
-
 // The most files that a node has open, beside those of its inbound connections.
 const (
 	outboundFiles = 80 // above 50 idle ones are closed once a minute
@@ -22,13 +14,4 @@ func filesNeeded(s *settled) uint64 {
 		n += storeFiles
 	}
 	return uint64(n)
-}
-
-// filesWarning returns a warning if a process that may have most files open cannot have as many as
-// its limits need. most 0 is unknown.
-func filesWarning(need, most uint64) models.Notices {
-	if most == 0 || most >= need {
-		return nil
-	}
-	return models.Notices{codes.FewFiles.Notice(fmt.Sprintf("this process may have %s open, and the limits of its connections need %s", inspect.Count(most, "file"), inspect.Number(need)))}
 }

@@ -10,10 +10,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
-	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/inspect/codes"
-	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // InboxConfig are the limits of a durable inbox. A number that is 0 has its
@@ -92,6 +88,7 @@ func (b *builder) openInbox(n *Node) error {
 	}
 	in.Bind(n.trunk, n.pauseInbox)
 	n.inbox = in
+	n.parts = append(n.parts, in.Part())
 	b.registered = append(b.registered, registered{new: func(*Node) actor.Actor { return in.NewActor() }})
 	for _, t := range c.Types {
 		b.registered = append(b.registered, registered{Register: actors.Register{Type: &t}, new: func(*Node) actor.Actor { return in.NewTypeActor() }})
@@ -112,75 +109,4 @@ func (n *Node) pauseInbox(ctx context.Context) error {
 	case <-time.After(inboxAgain):
 	}
 	return nil
-}
-
-// inboxHigh is the level of the inbox, as a fraction of its limits, from which on there is
-// a warning.
-const inboxHigh = 0.75
-
-// inboxSection returns the state of the inbox, or nil if there is none.
-func inboxSection(n *Node) *models.Inbox {
-	if n.inbox == nil {
-		return nil
-	}
-	s := n.inbox.Status()
-	messages, bytes := s.Limits.OfKind()
-	v := &models.Inbox{
-		DHTMessages: s.DHT, DHTBytes: s.DHTBytes, MaxMessagesOfKind: messages, MaxBytesOfKind: bytes,
-		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
-		InHand: s.InHand, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
-		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full,
-	}
-	if s.Oldest != 0 {
-		v.OldestAt = time.Unix(0, s.Oldest)
-	}
-	if s.Err != nil {
-		v.Trouble = words.Sentence(s.Err)
-	}
-	return v
-}
-
-// inboxDegraded returns the reasons why the node is degraded because of its inbox.
-func inboxDegraded(v *models.Inbox) (list models.Notices) {
-	if v == nil {
-		return nil
-	}
-	if v.Trouble != "" {
-		list = append(list, codes.InboxFailed.Notice("the inbox cannot be written or read, and messages wait: "+v.Trouble))
-	}
-	if v.Full {
-		list = append(list, inboxFull(v))
-	}
-	return list
-}
-
-// inboxWarnings returns further warnings about the inbox for the operator.
-func inboxWarnings(v *models.Inbox) (list models.Notices) {
-	if v == nil {
-		return nil
-	}
-	if level := v.Level(); !v.Full && level >= inboxHigh {
-		list = append(list, codes.InboxHigh.Notice(fmt.Sprintf("the inbox is %.0f%% full, with %s messages", level*100, inspect.Number(uint64(v.Messages)))))
-	}
-	if v.Dropped > 0 {
-		were := "were"
-		if v.Dropped == 1 {
-			were = "was"
-		}
-		list = append(list, codes.InboxDropped.Notice(fmt.Sprintf("%s over the DHT %s dropped since the start because the inbox had no room for more of their peer or author",
-			inspect.Count(v.Dropped, "message"), were)))
-	}
-	if v.Damaged > 0 {
-		list = append(list, codes.InboxDamaged.Notice(inspect.Count(uint64(v.Damaged), "record")+" of the inbox could not be read and were left as they are"))
-	}
-	return list
-}
-
-func inboxFull(v *models.Inbox) models.Notice {
-	over := ""
-	if v.DHTMessages > 0 {
-		over = ", and " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
-	}
-	return codes.InboxFull.Notice(fmt.Sprintf("the inbox is full, with %s of connected peers, whose senders wait%s",
-		inspect.Count(uint64(v.Messages-v.DHTMessages), "message"), over))
 }

@@ -2,14 +2,17 @@ package gamelan
 
 import (
 	"context"
+	"io"
 	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -50,7 +53,9 @@ func (i *Inspection) Look(ctx context.Context) inspect.Tree {
 }
 
 // Node returns the section "node": the node's identity and state.
-func (i *Inspection) Node(ctx context.Context) models.Node { return nodeSection(ctx, i.n) }
+func (i *Inspection) Node(ctx context.Context) models.Node {
+	return nodeview.Section[models.Node](ctx, i.n.view, "node")
+}
 
 // Silence returns for how long nothing has come on a connection, if an answer has been due for 5 s;
 // else 0.
@@ -64,7 +69,9 @@ func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
 }
 
 // Report converts a report of this node to the form that package inspect's API uses.
-func (i *Inspection) Report(r dht.Report) models.Report { return i.n.report(r) }
+func (i *Inspection) Report(r dht.Report) models.Report {
+	return dhtpart.Report(i.n.trunk, r)
+}
 
 // OnWall converts a time of the node's own clock, such as [Connection].Since, to a time of
 // the system's clock as it is set now.
@@ -85,7 +92,7 @@ type PeerHistory struct {
 // Peer returns what the node remembers about a peer.
 func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 	trunk := i.n.trunk
-	h := PeerHistory{Protected: i.n.protectors(peer)}
+	h := PeerHistory{Protected: trunk.Protectors(peer)}
 	if due, ok := trunk.Redials().Get(peer); ok {
 		h.NextDial = trunk.OnWall(due)
 	}
@@ -100,12 +107,12 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 			h.NotTaken = append(h.NotTaken, m)
 		}
 	}
-	if last, ok := lastEnded(i.n)[peer]; ok {
+	if last, ok := nodeview.LastEnded(trunk)[peer]; ok {
 		last.At = trunk.OnWall(last.At)
 		h.Ended = &last
 	}
 	if ref, ok := i.n.Connection(peer); ok {
-		if before, ok := precursor(trunk.Closed(), ref); ok {
+		if before, ok := nodeview.Precursor(trunk.Closed(), ref); ok {
 			before.At = trunk.OnWall(before.At)
 			h.Before = &before
 		}
@@ -136,17 +143,14 @@ func (n *Node) tree() *supervisor.Root {
 	return n.root
 }
 
-// protectors returns the tags of the protections of a peer.
-func (n *Node) protectors(peer identity.NodeID) []string {
-	tags, _ := n.trunk.Protected().Get(peer)
-	return slices.Clone(tags)
-}
-
-// report converts a report of this node, with its times on the system's clock.
-func (n *Node) report(r dht.Report) models.Report {
-	r.Begin, r.End, r.Copies = n.trunk.OnWall(r.Begin), n.trunk.OnWall(r.End), slices.Clone(r.Copies)
-	for i := range r.Copies {
-		r.Copies[i].At = n.trunk.OnWall(r.Copies[i].At)
+// options returns the node's data for [inspect.Handler].
+func (n *Node) options() inspect.Options {
+	return inspect.Options{
+		Source: inspect.FromRoot(n.tree(), n.trunk.System()), Sections: n.view.Sections(),
+		ExportPeers: func(_ context.Context, w io.Writer) error {
+			_, err := n.Peers().Export(w)
+			return err
+		},
+		Health: n.view.Unhealthy, Ready: n.view.Unhealthy, Degraded: n.view.Degraded,
 	}
-	return describeReport(r)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 )
 
 // A node with an inspector shows its sections on a socket of its owner's, and
@@ -86,7 +87,7 @@ func TestSectionsAreNamed(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		want = gamelantest.NewNetwork(t).Start(gamelan.Config{}).Inspection().Sections.Names()
 	})
-	for _, name := range gamelan.TrunkSections {
+	for _, name := range nodeview.Names {
 		if !slices.Contains(want, name) {
 			t.Errorf("no part may use the name %q, and there is no such section in %q", name, want)
 		}

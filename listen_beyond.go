@@ -47,21 +47,22 @@ func (b *builder) seedElsewhere() ma.Multiaddr {
 	return nil
 }
 
-// reachSettings return what follows the machine's addresses; ok is false for a node that has none
-// of them.
+// reachSettings returns the settings of the part reach; ok is false for a node that does not follow
+// the machine's addresses.
 func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
+	s.Private = b.profile.TestAddresses
+	s.Claimed, s.Listening, s.Given = n.Addresses, n.Listening, n.givenAddresses
+	s.LoopbackOnly = b.Transport == TransportTCP && len(b.public) == 0 && b.onlyLoopback() && !b.anyPort && b.seedElsewhere() != nil
 	if b.Transport != TransportTCP && b.Transport != TransportTCPWithTor || !b.dialsTCP() {
 		return s, false
 	}
 	s.Interfaces = transport.Interfaces
 	s.Judge = !b.Reach.Off && !n.onlyDials() && (!b.onlyLoopback() || b.anyPort && b.seedElsewhere() != nil)
-	s.Private = b.profile.TestAddresses
 	s.Most = b.profile.Limits.Addresses
 	if b.onion != nil {
 		s.Most-- // for its address
 	}
 	s.DialBack = !b.Reach.NoDialBack
-	s.Claimed = n.Addresses
 	s.Ports = b.ports
 	s.Trusted = func(peer identity.NodeID) bool {
 		return slices.ContainsFunc(b.seeds, func(p peerstore.Peer) bool { return p.ID == peer })

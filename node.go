@@ -27,8 +27,8 @@ import (
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -41,23 +41,21 @@ type Outcome = protocol.Outcome
 // context may wait, so an actor calls them in a task ([supervisor.Do]) and never inside
 // Receive. The other methods never wait.
 type Node struct {
-	trunk        actors.Node
-	up           chan struct{} // closed when root is set, while the actors start
-	root         *supervisor.Root
-	db           kv.DB
-	listen       []*actors.Bound
-	events       *events
-	start        time.Time
-	files        models.Notices // a warning about the file descriptors of the process, or none
-	public       bool           // the settings have public addresses
-	loopbackOnly bool           // it listens on loopback alone, and the settings have peers elsewhere
-	given        atomic.Bool    // SetPublicAddresses was called
-	inbox        *inbox.Inbox   // nil without an inbox
-	loops        loops
-	called       *backlog // of WithMessages; nil without it, and with an inbox
-	calls        *rpcpart.Calls
-	dht          *dhtpart.DHT // nil without the DHT
-	parts        []actors.Part
+	trunk  actors.Node
+	up     chan struct{} // closed when root is set, while the actors start
+	root   *supervisor.Root
+	db     kv.DB
+	listen []*actors.Bound
+	events *events
+	public bool         // the settings have public addresses
+	given  atomic.Bool  // SetPublicAddresses was called
+	inbox  *inbox.Inbox // nil without an inbox
+	loops  loops
+	called *backlog // of WithMessages; nil without it, and with an inbox
+	calls  *rpcpart.Calls
+	dht    *dhtpart.DHT // nil without the DHT
+	parts  []actors.Part
+	view   *nodeview.View
 
 	discovery *discovery.Discovery // nil without the DHT
 	saf       *safpart.Saf         // nil without the DHT
@@ -246,20 +244,14 @@ func (n *Node) Listening() []ma.Multiaddr {
 
 // onlyDials reports whether nobody is expected to reach the node: it does not listen, and the user
 // has set no addresses. What it advertises then is there because a claim has an address.
-func (n *Node) onlyDials() bool { return len(n.listen) == 0 && !n.public && !n.given.Load() }
+func (n *Node) onlyDials() bool { return len(n.listen) == 0 && !n.givenAddresses() }
+
+// givenAddresses reports whether the user has set the addresses that the node advertises.
+func (n *Node) givenAddresses() bool { return n.public || n.given.Load() }
 
 // Addresses returns the addresses that the node advertises to its peers. Nobody can reach a node
 // that only dials at the one that it has.
-func (n *Node) Addresses() []ma.Multiaddr {
-	m, _ := n.trunk.Local()
-	addrs := make([]ma.Multiaddr, 0, len(m.Claim.Addresses))
-	for _, raw := range m.Claim.Addresses {
-		if a, err := ma.NewMultiaddrBytes(raw); err == nil {
-			addrs = append(addrs, a)
-		}
-	}
-	return addrs
-}
+func (n *Node) Addresses() []ma.Multiaddr { return n.trunk.Addresses() }
 
 // SetPublicAddresses changes the addresses that the node advertises. The identity message
 // of each new connection carries them, with a new signature.
@@ -287,6 +279,16 @@ func (n *Node) Seed() string {
 // System returns the actor system that the node runs in. Use it to send messages to your
 // actors: node.System().Root.Send, or [supervisor.Ask].
 func (n *Node) System() *actor.ActorSystem { return n.trunk.System() }
+
+// ended reports whether the node has ended.
+func (n *Node) ended() bool {
+	select {
+	case <-n.closed:
+		return true
+	default:
+		return false
+	}
+}
 
 // stopping reports whether the node is closing or closed.
 func (n *Node) stopping() bool {

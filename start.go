@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/openfiles"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -96,11 +97,11 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		db: b.db, listen: b.bound, public: len(b.public) > 0, loopbackOnly: b.Transport == TransportTCP && len(b.public) == 0 && b.onlyLoopback() && !b.anyPort && b.seedElsewhere() != nil, events: newEvents(b.now), start: b.now(),
+		db: b.db, listen: b.bound, public: len(b.public) > 0, events: newEvents(b.now),
 		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}), closings: newClosings(),
 	}
-	n.files = filesWarning(filesNeeded(&b.settled), openfiles.Most())
-	for _, w := range n.files {
+	begun, files := b.now(), nodeview.FewFiles(filesNeeded(&b.settled), openfiles.Most())
+	for _, w := range files {
 		b.logger.Warn("too few files", "err", w.String())
 	}
 	b.trunk = actors.NewNode(b.settings())
@@ -108,13 +109,14 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	if err := b.addParts(n); err != nil {
 		return nil, err
 	}
-	if err := actors.CheckParts(n.parts, trunkSections); err != nil {
+	n.view = &nodeview.View{
+		Trunk: n.trunk, Parts: n.parts, Version: Version, Start: begun, Files: files,
+		Tree: n.tree, Status: n.Status, OnlyDials: n.onlyDials, Stopping: n.stopping, Ended: n.ended, Pools: n.discovery.Pools,
+	}
+	if err := actors.CheckParts(n.parts, nodeview.Names); err != nil {
 		return nil, err
 	}
 	if err := b.announce(n); err != nil {
-		return nil, err
-	}
-	if err := b.openInbox(n); err != nil {
 		return nil, err
 	}
 	if err := b.openMessages(n); err != nil {

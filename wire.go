@@ -17,48 +17,61 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// addParts adds the parts of the node. The error is one of the store on the disk.
+// addParts adds the parts of the node. The error is one of the settings, or of the store on the disk.
 func (b *builder) addParts(n *Node) error {
+	t := b.trunk.Trunk
 	if s, ok := b.reachSettings(n); ok {
-		n.reach = reachpart.New(b.trunk.Trunk, s)
+		n.reach = reachpart.New(t, s)
 		n.parts = append(n.parts, n.reach.Part())
+	} else {
+		n.parts = append(n.parts, reachpart.Off(t, s))
 	}
-	n.parts = append(n.parts, morepart.Part(b.trunk.Trunk))
-	if b.DHT != nil {
-		s := b.dhtSettings()
-		s.NoStore = func(peer identity.NodeID) bool { return n.saf.Silent(peer) }
-		n.dht = dhtpart.New(b.trunk.Trunk, s)
-		n.parts = append(n.parts, n.dht.Part())
+	if err := b.openInbox(n); err != nil {
+		return err
 	}
-	if b.DHT != nil {
-		n.discovery = discovery.New(b.trunk.Trunk, b.discoverySettings(n))
-		n.parts = append(n.parts, n.discovery.Part())
+	n.parts = append(n.parts, morepart.Part(t))
+	if err := b.addDHT(n); err != nil {
+		return err
 	}
-	if b.DHT != nil {
-		var err error
-		if n.saf, err = safpart.New(b.trunk.Trunk, b.storeForwardSettings()); err != nil {
-			return fmt.Errorf("gamelan: %w", err)
-		}
-		n.parts = append(n.parts, n.saf.Part())
-	}
-	n.kad = kadpart.New(b.trunk.Trunk, b.kadSettings())
+	n.kad = kadpart.New(t, b.kadSettings())
 	n.parts = append(n.parts, n.kad.Part())
-	n.calls = rpcpart.New(b.trunk.Trunk, rpcpart.Settings{
+	n.calls = rpcpart.New(t, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discovery.ServiceID},
 	})
 	n.parts = append(n.parts, n.calls.Part())
-	if b.onion != nil {
-		s, err := b.torSettings()
-		if err != nil {
-			return err
-		}
-		n.tor = torpart.New(b.trunk.Trunk, s)
-		if b.proxyOfTor != nil {
-			b.proxyOfTor.OnStuck(n.tor.Stuck)
-		}
-		n.parts = append(n.parts, n.tor.Part())
+	if b.onion == nil {
+		n.parts = append(n.parts, torpart.Off(t))
+		return nil
 	}
+	s, err := b.torSettings()
+	if err != nil {
+		return err
+	}
+	n.tor = torpart.New(t, s)
+	if b.proxyOfTor != nil {
+		b.proxyOfTor.OnStuck(n.tor.Stuck)
+	}
+	n.parts = append(n.parts, n.tor.Part())
+	return nil
+}
+
+// addDHT adds the parts of the DHT.
+func (b *builder) addDHT(n *Node) (err error) {
+	t := b.trunk.Trunk
+	if b.DHT == nil {
+		n.parts = append(n.parts, dhtpart.Off(), discovery.Off(t), safpart.Off())
+		return nil
+	}
+	s := b.dhtSettings()
+	s.NoStore = func(peer identity.NodeID) bool { return n.saf.Silent(peer) }
+	s.NoRoom = func() uint64 { return n.inbox.Status().Dropped }
+	n.dht = dhtpart.New(t, s)
+	n.discovery = discovery.New(t, b.discoverySettings(n))
+	if n.saf, err = safpart.New(t, b.storeForwardSettings()); err != nil {
+		return fmt.Errorf("gamelan: %w", err)
+	}
+	n.parts = append(n.parts, n.dht.Part(), n.discovery.Part(), n.saf.Part())
 	return nil
 }
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"io"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -84,9 +85,6 @@ func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.env
 // stops, and may handle none of it.
 func (n Node) ConfirmNothing() { n.env.confirmNothing() }
 
-// Plain returns the messaging protocol of plain messages.
-func (n Node) Plain() *Messaging { return n.env.Plain }
-
 // Protocols returns the protocol table: which actor handles the inbound substreams of
 // each protocol.
 func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.env.Protocols }
@@ -94,12 +92,26 @@ func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.env.Pro
 // Local returns the node's identity message, and false while there is none.
 func (n Node) Local() (identify.Message, bool) { return n.env.Local.Get() }
 
-// TransportNames returns the names of the transports by which the node connects.
-func (n Node) TransportNames() (names []string) {
-	for _, t := range n.env.Transports {
-		names = append(names, t.Name())
+// Addresses returns the addresses that the node advertises to its peers.
+func (n Node) Addresses() []ma.Multiaddr {
+	m, _ := n.Local()
+	addrs := make([]ma.Multiaddr, 0, len(m.Claim.Addresses))
+	for _, raw := range m.Claim.Addresses {
+		if a, err := ma.NewMultiaddrBytes(raw); err == nil {
+			addrs = append(addrs, a)
+		}
 	}
-	return names
+	return addrs
+}
+
+// AllConnections returns the live connections, ordered by peer.
+func (n Node) AllConnections() []*ConnRef {
+	all := make([]*ConnRef, 0, n.Connections().Len())
+	for _, ref := range n.Connections().All() {
+		all = append(all, ref)
+	}
+	slices.SortFunc(all, func(a, b *ConnRef) int { return a.Peer.Compare(b.Peer) })
+	return all
 }
 
 // Announce sets the node's identity message. It is called before the tree starts.
@@ -116,6 +128,12 @@ func (n Node) Choices() []connpool.Choice { return n.env.Choices.Last() }
 
 // Protected returns the protected peers, each with its tags.
 func (n Node) Protected() *view.Map[identity.NodeID, []string] { return &n.env.Protected }
+
+// Protectors returns the tags of the protections of a peer.
+func (n Node) Protectors(peer identity.NodeID) []string {
+	tags, _ := n.env.Protected.Get(peer)
+	return slices.Clone(tags)
+}
 
 // Redials returns when each wanted peer without a connection is dialled next.
 func (n Node) Redials() *view.Map[identity.NodeID, time.Time] { return &n.env.Redials }

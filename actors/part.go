@@ -19,6 +19,9 @@ import (
 //
 // State that outlives a restart of the part's actors belongs to the value that
 // makes the Part: New of a [supervisor.Spec] hands it to each incarnation.
+//
+// A subsystem that is switched off is a Part without actors: a function Off of its package
+// returns one with the same sections, which are empty.
 type Part struct {
 	// Name is the name of the part, and of its group in the tree.
 	Name string
@@ -48,9 +51,12 @@ type Part struct {
 	// Sections are further sections of the inspector, by name, beside those that every node
 	// has. Each function returns the content.
 	Sections map[string]func(ctx context.Context) any
+	// Node fills in the fields of the section "node" that are the part's. It does not wait.
+	Node func(v *models.Node)
 	// Degraded returns why the node does not work as it should because of the part, and
-	// Warnings what else is wrong with it. Neither waits. They may be nil.
-	Degraded, Warnings func() models.Notices
+	// Warnings what else is wrong with it. PeerWarnings returns what is wrong with its peers.
+	// None of them waits.
+	Degraded, Warnings, PeerWarnings func() models.Notices
 	// Ready waits until the part works; Start fails with its error. It waits for the
 	// answer of an actor of the part, because parts have no channels.
 	Ready func(ctx context.Context) error

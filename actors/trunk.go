@@ -275,6 +275,14 @@ func (t Trunk) MarkUsed(peer identity.NodeID) {
 	}
 }
 
+// TransportNames returns the names of the transports by which the node connects.
+func (t Trunk) TransportNames() (names []string) {
+	for _, via := range t.env.Transports {
+		names = append(names, via.Name())
+	}
+	return names
+}
+
 // Excluded returns the ranges of addresses that the node never dials.
 func (t Trunk) Excluded() []address.Range { return t.env.Excluded }
 
@@ -299,6 +307,9 @@ func (t Trunk) Profile() protocol.Profile { return t.env.Profile }
 
 // Wall returns the time of the system's clock, which may step.
 func (t Trunk) Wall() time.Time { return t.env.Wall() }
+
+// Plain returns the messaging protocol of plain messages.
+func (t Trunk) Plain() *Messaging { return t.env.Plain }
 
 // Frames returns the messaging protocol of the DHT's frames, or nil if the node runs
 // without the DHT.

@@ -38,7 +38,10 @@ type Settings struct {
 	Unreached *dht.Unreached
 	// NoStore reports whether a peer is known to store no messages for others, whatever
 	// its features say. Nil knows of none. Any goroutine may call it.
-	NoStore    func(identity.NodeID) bool
+	NoStore func(identity.NodeID) bool
+	// NoRoom returns how many messages the inbox of the node has dropped since the start for want
+	// of room. They count as delivered before. Nil: the node has no inbox. Any goroutine may call it.
+	NoRoom     func() uint64
 	Layers     map[dht.Position][]dht.Layer         // the application's, for inbound messages
 	SendLayers map[dht.SendPosition][]dht.SendLayer // the application's, for outbound messages
 }
@@ -156,7 +159,7 @@ func (d *DHT) Part() actors.Part {
 		{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return NewPinger(d) }},
 	}
 	p := actors.Part{
-		Name: "dht", Actors: append(specs, d.Inbounds()...),
+		Name: "dht", Actors: append(specs, d.Inbounds()...), Sections: sections(d.section, d.ledger), PeerWarnings: d.peerWarnings,
 		Stages: map[string]actors.Stage{outboundPath: actors.StopSenders, dedupPath: actors.StopStores},
 	}
 	for _, s := range d.shards { // after all frames, and before those who get the messages

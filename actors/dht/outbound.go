@@ -40,6 +40,8 @@ type sendDrain struct {
 type (
 	sendDue   struct{}
 	closeSend struct{}
+
+	getSending struct{} // reply: Sending
 )
 
 // NewOutbound returns the actor that sends and relays the messages of the DHT.
@@ -70,6 +72,8 @@ func (o *outbound) Receive(c actor.Context) {
 		o.do(c, o.machine.Connected(supervisor.Now(c), m.Peer))
 	case actors.PeerDiscovered:
 		o.do(c, o.machine.Discovered(supervisor.Now(c), supervisor.Wall(c), m.Token, m.Key.NodeID(), m.Err))
+	case getSending:
+		supervisor.Reply(c, o.sending())
 	case sendDue:
 		o.timer = nil
 		o.do(c, o.machine.Due(supervisor.Now(c)))
@@ -256,7 +260,9 @@ type Sending struct {
 }
 
 // Inspect returns a Sending.
-func (o *outbound) Inspect() any {
+func (o *outbound) Inspect() any { return o.sending() }
+
+func (o *outbound) sending() Sending {
 	sends, copies := o.machine.Len()
 	v := Sending{Sends: sends, Copies: copies, Credit: o.dht.sendCredit.Used(), Limit: o.dht.sendCredit.Limit(), Counts: o.machine.Counts()}
 	v.Unreached = o.dht.Unreached.Len()

@@ -19,6 +19,7 @@ type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
 	Wall() time.Time
+	OnWall(t time.Time) time.Time
 	NewID() uint64
 	PID(path string) *actor.PID
 	Connectivity() *actor.PID
@@ -40,6 +41,7 @@ type Trunk interface {
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
 	Frames() *actors.Messaging
+	Plain() *actors.Messaging
 	ReceiveFrames(r actors.Receiver)
 	ServeTypes(table actors.TypeTable)
 	Provider(name string) (*actor.PID, bool)

@@ -107,6 +107,6 @@ func (d *Discovery) Part() actors.Part {
 			{Name: "netsync", Kind: "netsync", New: func() actor.Actor { return newNetsync(d) }},
 			{Name: "neighbours", Kind: "neighbours", New: func() actor.Actor { return newNeighbours(d) }},
 		},
-		Sections: d.Sections(),
+		Sections: sections(d.section),
 	}
 }

@@ -5,26 +5,29 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
-// Sections returns the sections of the part.
-func (d *Discovery) Sections() map[string]func(ctx context.Context) any {
-	return map[string]func(ctx context.Context) any{"network": func(context.Context) any { return d.Section(0) }}
+// Off returns the part of a node without the DHT.
+func Off(t Trunk) actors.Part {
+	return actors.Part{Name: "discovery", Sections: sections(func() models.Network {
+		return models.Network{Known: t.Store().Len(), Seeds: []models.NetworkSeed{}, Summary: "this node runs without the DHT, so it does not look for other nodes"}
+	})}
 }
 
-// Section returns the section "network". For a node without the DHT d is nil, and known is how many
-// peers it knows.
-func (d *Discovery) Section(known int) models.Network {
-	v := models.Network{Known: known, Seeds: []models.NetworkSeed{}, Summary: "this node runs without the DHT, so it does not look for other nodes"}
-	if d == nil {
-		return v
-	}
-	v.Known = d.trunk.Store().Len()
+// sections returns the sections of the part.
+func sections(show func() models.Network) map[string]func(ctx context.Context) any {
+	return map[string]func(ctx context.Context) any{"network": func(context.Context) any { return show() }}
+}
+
+// section returns the section "network".
+func (d *Discovery) section() models.Network {
 	s := d.State()
-	v.On, v.Automatic = true, d.Automatic
+	v := models.Network{On: true, Automatic: d.Automatic, Known: d.trunk.Store().Len(), Seeds: []models.NetworkSeed{}}
 	for _, seed := range s.Sync.Seeds {
 		_, connected := d.trunk.Connection(seed.Peer)
 		v.Seeds = append(v.Seeds, models.NetworkSeed{
@@ -63,6 +66,23 @@ func (d *Discovery) Section(known int) models.Network {
 	v.Service = models.NetworkService{Served: s.Service.Served, Peers: s.Service.Peers, Refused: s.Service.Refused}
 	v.Summary = summary(&v)
 	return v
+}
+
+// Pools returns the peers that the node wants to be connected to, each with the reason: "neighbour"
+// or "random". Without the DHT, d is nil and there are none.
+func (d *Discovery) Pools() map[identity.NodeID]string {
+	if d == nil {
+		return nil
+	}
+	sets := d.State().Neighbours
+	pools := make(map[identity.NodeID]string, len(sets.Random)+len(sets.Neighbours))
+	for _, m := range sets.Random {
+		pools[m.Peer] = "random"
+	}
+	for _, m := range sets.Neighbours {
+		pools[m.Peer] = "neighbour"
+	}
+	return pools
 }
 
 func set(members []Member, target int) models.NetworkSet {

@@ -26,9 +26,14 @@ type Settings struct {
 	// Own returns the addresses that the node may tell others now. It is nil when the user has
 	// set them, and returns none when the user does so later.
 	Own func() []ma.Multiaddr
-	// Claimed returns the addresses that others are told now, and Ports the TCP ports at which the
-	// node may be reached. Trusted reports whether the user has named a peer.
-	Claimed func() []ma.Multiaddr
+	// Claimed returns the addresses that others are told now, and Given reports whether the user
+	// has set them. Listening returns the addresses that the node listens on.
+	Claimed, Listening func() []ma.Multiaddr
+	Given              func() bool
+	// LoopbackOnly says that only programs on this machine can connect, and peers elsewhere are known.
+	LoopbackOnly bool
+	// Ports returns the TCP ports at which the node may be reached. Trusted reports whether the
+	// user has named a peer.
 	Ports   func() []uint16
 	Trusted func(identity.NodeID) bool
 	// Most is how many addresses others are told, and Private says that those of private networks
@@ -61,6 +66,11 @@ type Reach struct {
 // New returns the part. It must be called before the node's actors start.
 func New(t Trunk, s Settings) *Reach {
 	return &Reach{Settings: s, trunk: t, watcher: t.PID("reach/watch"), judge: t.PID("reach/judge")}
+}
+
+// Off returns the part of a node that does not follow the machine's addresses.
+func Off(t Trunk, s Settings) actors.Part {
+	return actors.Part{Name: name, Warnings: New(t, s).warnings}
 }
 
 // Moved is a change of the addresses that others are told.
@@ -136,11 +146,14 @@ func (r *Reach) Part() actors.Part {
 			supervisor.Spec{Name: "server", Kind: "reachServer", New: func() actor.Actor { return &server{r: r} }})
 	}
 	return actors.Part{
-		Name:   "reach",
+		Name:   name,
 		Actors: list,
 		Policy: supervisor.Policy{Action: supervisor.Isolate, Retry: retry},
+		Node:   r.node, Warnings: r.warnings,
 	}
 }
+
+const name = "reach"
 
 // retry is how long the actor rests that has failed too often.
 const retry = 30 * time.Second

@@ -112,7 +112,7 @@ func (f *Saf) Part() actors.Part {
 		Name: "saf", Actors: []supervisor.Spec{
 			{Name: "client", Kind: "safClient", New: func() actor.Actor { return newClient(f) }},
 		},
-		Sections: f.Sections(), Degraded: f.Degraded,
+		Sections: sections(f.section), Degraded: f.Degraded,
 	}
 	if f.Keeper == nil {
 		return p

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -18,16 +19,20 @@ import (
 // sectionTimeout is how long the actors may take to answer for the section.
 const sectionTimeout = 2 * time.Second
 
-// Sections returns the sections of the part; f may be nil.
-func (f *Saf) Sections() map[string]func(ctx context.Context) any {
-	return map[string]func(ctx context.Context) any{"saf": func(ctx context.Context) any { return f.Section(ctx) }}
+// Off returns the part of a node without the DHT.
+func Off() actors.Part {
+	return actors.Part{Name: "saf", Sections: sections(func(context.Context) models.StoreForward {
+		return models.StoreForward{Summary: "this node runs without the DHT, so it neither stores messages for others nor asks for its own"}
+	})}
 }
 
-// Section returns the section "saf"; f is nil for a node without the DHT. It takes at most 2 s.
-func (f *Saf) Section(ctx context.Context) models.StoreForward {
-	if f == nil {
-		return models.StoreForward{Summary: "this node runs without the DHT, so it neither stores messages for others nor asks for its own"}
-	}
+// sections returns the sections of the part.
+func sections(show func(context.Context) models.StoreForward) map[string]func(ctx context.Context) any {
+	return map[string]func(ctx context.Context) any{"saf": func(ctx context.Context) any { return show(ctx) }}
+}
+
+// section returns the section "saf". It takes at most 2 s.
+func (f *Saf) section(ctx context.Context) models.StoreForward {
 	ctx, cancel := context.WithTimeout(ctx, sectionTimeout)
 	defer cancel()
 	v := models.StoreForward{On: true}

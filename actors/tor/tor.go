@@ -106,6 +106,8 @@ func (w *Tor) Part() actors.Part {
 		Policy: supervisor.Policy{Action: supervisor.Isolate, Retry: retry},
 		Stages: map[string]actors.Stage{path: actors.StopIntake},
 		Ready:  w.ready,
+
+		Sections: sections(w.section), Node: w.node, Degraded: w.degraded,
 	}
 }
 

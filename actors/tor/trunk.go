@@ -13,7 +13,9 @@ import (
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
+	Shown(t time.Time) time.Time
 	PID(path string) *actor.PID
+	TransportNames() []string
 	Advertise(a ma.Multiaddr, reply *actor.PID)
 }
 

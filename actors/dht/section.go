@@ -1,4 +1,4 @@
-package gamelan
+package dht
 
 import (
 	"context"
@@ -6,60 +6,79 @@ import (
 	"slices"
 	"strings"
 
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// dhtSection returns the section "dht". It asks the outbound actor for its state; the field
-// Outbound is nil if that actor does not answer in time.
-func dhtSection(ctx context.Context, n *Node) models.DHT {
-	v := models.DHT{Types: []int32{}, Inbound: []models.DHTCount{}}
-	if n.dht == nil {
-		return v
+// Off returns the part of a node without the DHT.
+func Off() actors.Part {
+	return actors.Part{Name: "dht", Sections: sections(
+		func(context.Context) models.DHT { return models.DHT{Types: []int32{}, Inbound: []models.DHTCount{}} },
+		func() models.Ledger { return models.Ledger{Reports: []models.Report{}} },
+	)}
+}
+
+// sections returns the sections of the part.
+func sections(show func(context.Context) models.DHT, ledger func() models.Ledger) map[string]func(ctx context.Context) any {
+	return map[string]func(ctx context.Context) any{
+		"dht":    func(ctx context.Context) any { return show(ctx) },
+		"ledger": func(context.Context) any { return ledger() },
 	}
-	v.On, v.Forwarding = true, !n.dht.NoForwarding
-	v.Protocol = string(n.trunk.Frames().ID)
-	v.PlainProtocol = string(n.trunk.Plain().ID)
-	for t := range n.dht.Types.All() {
+}
+
+// section returns the section "dht". It asks the outbound actor for its state; the field
+// Outbound is nil if that actor does not answer in time.
+func (d *DHT) section(ctx context.Context) models.DHT {
+	v := models.DHT{
+		On: true, Forwarding: !d.NoForwarding, Types: []int32{}, Inbound: []models.DHTCount{},
+		Protocol: string(d.frames.ID), PlainProtocol: string(d.trunk.Plain().ID),
+	}
+	for t := range d.Types.All() {
 		v.Types = append(v.Types, t)
 	}
 	slices.Sort(v.Types)
-	for _, c := range n.dht.Counts() {
+	for _, c := range d.Counts() {
 		x := models.DHTCount{Reason: c.Reason.String(), Count: c.Count}
 		if c.Last != nil {
-			x.LastAt, x.LastPeer, x.LastError = n.trunk.OnWall(c.Last.At), c.Last.Peer.String(), words.WithoutPackage(c.Last.Err)
+			x.LastAt, x.LastPeer, x.LastError = d.trunk.OnWall(c.Last.At), c.Last.Peer.String(), words.WithoutPackage(c.Last.Err)
 		}
 		v.Inbound = append(v.Inbound, x)
 	}
-	if in := inboxSection(n); in != nil && in.Dropped > 0 { // these messages were delivered to the inbox, which had no room
+	if dropped := d.noRoom(); dropped > 0 { // these messages were delivered to the inbox, which had no room
 		for i := range v.Inbound {
 			if x := &v.Inbound[i]; x.Reason == dht.Delivered.String() {
-				x.Count -= min(x.Count, in.Dropped)
+				x.Count -= min(x.Count, dropped)
 			}
 		}
-		v.Inbound = append(v.Inbound, models.DHTCount{Reason: models.ReasonInboxFull, Count: in.Dropped})
+		v.Inbound = append(v.Inbound, models.DHTCount{Reason: models.ReasonInboxFull, Count: dropped})
 	}
-	limits := n.dht.Limits()
+	limits := d.Limits()
 	v.Flood = &models.DHTFlood{Limit: limits.Flood.Limit, Held: limits.Flood.Held, Unread: limits.Flood.Unread}
 	v.Relayed = &models.DHTRelayed{Limit: limits.Relay.Limit, Sources: limits.Relay.Sources, Refused: limits.Relay.Refused}
-	seen := n.dht.Dedup.Stats()
+	seen := d.Dedup.Stats()
 	v.Dedup = models.DHTDedup{Messages: seen.Hashes, Capacity: seen.Capacity, Repeats: seen.Copies, Fingerprints: seen.Fingerprints, Early: seen.Early}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
-	if d, err := n.tree().Inspect(ctx, n.dht.Outbound.Id); err == nil {
-		if s, ok := d.Value.(dhtpart.Sending); ok {
-			v.Outbound = outboundOf(&s)
-		}
+	if s, err := supervisor.Ask[Sending](ctx, d.trunk.System(), d.Outbound, getSending{}); err == nil {
+		v.Outbound = outboundSection(&s)
 	}
 	return v
 }
 
-func outboundOf(s *dhtpart.Sending) *models.DHTOutbound {
+func (d *DHT) noRoom() uint64 {
+	if d.NoRoom == nil {
+		return 0
+	}
+	return d.NoRoom()
+}
+
+func outboundSection(s *Sending) *models.DHTOutbound {
 	c := &s.Counts
 	var lost []models.DHTLost
 	for why, n := range c.RelayFailed {
@@ -76,17 +95,24 @@ func outboundOf(s *dhtpart.Sending) *models.DHTOutbound {
 	}
 }
 
-// ledgerSection returns the section "ledger": the messages that were sent over the DHT.
-func ledgerSection(n *Node) models.Ledger {
+// ledger returns the section "ledger": the messages that were sent over the DHT.
+func (d *DHT) ledger() models.Ledger {
 	v := models.Ledger{Reports: []models.Report{}}
-	if n.dht == nil {
-		return v
-	}
-	v.Accepted, v.Ended = n.dht.Ledger.Counts()
-	for _, r := range n.DHT().Sends() {
-		v.Reports = append(v.Reports, n.report(r))
+	v.Accepted, v.Ended = d.Ledger.Counts()
+	for _, r := range d.Ledger.All() {
+		v.Reports = append(v.Reports, Report(d.trunk, r))
 	}
 	return v
+}
+
+// Report converts a report of this node to the form that the API uses, with its times on the
+// system's clock.
+func Report(t Trunk, r dht.Report) models.Report {
+	r.Begin, r.End, r.Copies = t.OnWall(r.Begin), t.OnWall(r.End), slices.Clone(r.Copies)
+	for i := range r.Copies {
+		r.Copies[i].At = t.OnWall(r.Copies[i].At)
+	}
+	return describeReport(r)
 }
 
 // describeReport converts a report to the form that the API uses. It does not change the

@@ -1,4 +1,4 @@
-package gamelan
+package inbox
 
 import (
 	"strings"
@@ -14,7 +14,6 @@ func TestInboxDegrades(t *testing.T) {
 		inbox             *models.Inbox
 		degraded, warning string
 	}{
-		{nil, "", ""},
 		{&models.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000}, "", ""},
 		{&models.Inbox{Messages: 8, MaxMessages: 10, MaxBytes: 1000}, "", "80% full"},
 		{&models.Inbox{Messages: 7, DHTMessages: 1, MaxMessages: 10, MaxBytes: 1000, MaxMessagesOfKind: 7}, "", "86% full"},
@@ -24,8 +23,8 @@ func TestInboxDegrades(t *testing.T) {
 		{&models.Inbox{Messages: 1, MaxMessages: 10, MaxBytes: 1000, Trouble: "no space left"}, "cannot be written or read, and messages wait: no space left", ""},
 	} {
 		for what, got := range map[string][2]string{
-			"degraded": {strings.Join(inboxDegraded(c.inbox).Texts(), "; "), c.degraded},
-			"warnings": {strings.Join(inboxWarnings(c.inbox).Texts(), "; "), c.warning},
+			"degraded": {strings.Join(degraded(c.inbox).Texts(), "; "), c.degraded},
+			"warnings": {strings.Join(warnings(c.inbox).Texts(), "; "), c.warning},
 		} {
 			if got[1] == "" && got[0] != "" || !strings.Contains(got[0], got[1]) {
 				t.Errorf("%+v: got %s %q, want %q", c.inbox, what, got[0], got[1])

@@ -1,4 +1,4 @@
-package gamelan
+package nodeview
 
 import (
 	"testing"
@@ -31,7 +31,7 @@ func TestPrecursor(t *testing.T) {
 		"one that came later": {out, []actors.ClosedConn{closed(peer, 1, time.Hour+time.Second, time.Hour+time.Minute, actors.CloseTieBreak)}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, ok := precursor(c.closed, &actors.ConnRef{Peer: peer, Direction: c.is, Since: begin.Add(time.Hour)})
+			got, ok := Precursor(c.closed, &actors.ConnRef{Peer: peer, Direction: c.is, Since: begin.Add(time.Hour)})
 			if ok != (c.want != 0) || ok && got.Ref.ID != c.want {
 				t.Errorf("got %+v, %v, want connection %d", got, ok, c.want)
 			}

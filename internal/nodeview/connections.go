@@ -1,0 +1,78 @@
+package nodeview
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+// askedAtOnce is how many connections are asked for their statistics at a time: one that does not
+// answer does not keep the others from it.
+const askedAtOnce = 32
+
+func (v *View) open(ctx context.Context, ref *actors.ConnRef, now time.Time) models.Connection {
+	c := v.connection(ref)
+	c.Protected = append(c.Protected, v.Trunk.Protectors(ref.Peer)...)
+	c.AgeMS = now.Sub(ref.Since).Milliseconds()
+	if d, err := v.Tree().Inspect(ctx, ref.PID.Id); err == nil {
+		if s, ok := d.Value.(actors.ConnStats); ok {
+			c.RTTMS, c.LastPongAt, c.SilentMS = milliseconds(s.RTT), v.Trunk.OnWall(s.LastPong), s.Silent.Milliseconds()
+			c.BytesIn, c.BytesOut = s.BytesIn, s.BytesOut
+		}
+	}
+	return c
+}
+
+// connections lists the live connections and those that ended last. It asks each
+// connection's actor for its statistics, all within the time limit for one question, and
+// omits the statistics of an actor that does not answer.
+func (v *View) connections(ctx context.Context) []models.Connection {
+	now := v.Trunk.Now()
+	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
+	defer cancel()
+	open := v.Trunk.AllConnections()
+	live := make([]models.Connection, len(open))
+	var asking sync.WaitGroup
+	places := make(chan struct{}, askedAtOnce)
+	for i, ref := range open {
+		places <- struct{}{}
+		asking.Go(func() {
+			defer func() { <-places }()
+			live[i] = v.open(ctx, ref, now)
+		})
+	}
+	asking.Wait()
+	var ended []models.Connection
+	for _, last := range v.Trunk.Closed() {
+		c := v.connection(last.Ref)
+		c.AgeMS = last.At.Sub(last.Ref.Since).Milliseconds()
+		c.ClosedAt, c.CloseReason, c.ClosedBy = v.Trunk.OnWall(last.At), last.Reason.Code, last.Reason.By
+		if last.Reason.Err != nil {
+			c.CloseReason += ": " + last.Reason.Err.Error()
+		}
+		ended = append(ended, c)
+	}
+	return slices.Concat(live, ended)
+}
+
+func connectionID(ref *actors.ConnRef) string { return fmt.Sprintf("%s-%d", ref.Peer, ref.ID) }
+
+// connection returns what does not change of a connection.
+func (v *View) connection(ref *actors.ConnRef) models.Connection {
+	return models.Connection{
+		ID: connectionID(ref), Peer: ref.Peer.String(), Direction: ref.Direction.String(), Transport: ref.Transport,
+		Remote: ref.Addr.String(), OpenedAt: v.Trunk.OnWall(ref.Since),
+		Handshake: models.Handshake{
+			Wire: milliseconds(ref.Timings.Wire), Noise: milliseconds(ref.Timings.Noise), Identity: milliseconds(ref.Timings.Identity),
+		},
+		Substreams: []models.Substream{}, Protected: []string{},
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

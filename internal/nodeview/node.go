@@ -1,0 +1,74 @@
+package nodeview
+
+import (
+	"context"
+	"os"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+)
+
+// node returns the section "node": the node's identity and its state.
+func (v *View) node(ctx context.Context) models.Node {
+	t := v.Trunk
+	now := t.Now() // the section describes this moment
+	wall := t.OnWall(now)
+	profile := t.Profile()
+	inUsed, inLimit, outUsed, outLimit := t.Credit()
+	n := models.Node{
+		NodeID: t.Self().String(), PublicKey: t.Key().String(),
+		Network: profile.Network.String(), Profile: profile.Name,
+		Addresses: []string{}, Warnings: models.Notices{},
+		Credit:    models.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
+		StartedAt: t.OnWall(v.Start), Version: v.Version, PID: os.Getpid(), Peers: t.Store().Len(),
+		Places: places(t.Inbounds()),
+	}
+	for _, c := range t.Connections().All() {
+		n.Held++
+		if c.Direction == protocol.Inbound {
+			n.Inbound++
+		} else {
+			n.Outbound++
+		}
+	}
+	for p := range t.Store().All() {
+		if p.Banned(wall) {
+			n.Banned++
+		}
+	}
+	if !v.OnlyDials() {
+		for _, a := range t.Addresses() {
+			n.Addresses = append(n.Addresses, a.String())
+		}
+	}
+	for _, p := range v.Parts {
+		if p.Node != nil {
+			p.Node(&n)
+		}
+	}
+	n.Warnings = append(n.Warnings, v.warnings(now)...)
+	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
+	defer cancel()
+	status, err := v.Status(ctx)
+	if err != nil {
+		n.Status, n.Cause = "unknown", "the connectivity actor did not say in time"
+		n.Warnings = append(n.Warnings, codes.ConnectivitySilent.Notice(connectivitySilent))
+		return n
+	}
+	n.Status, n.Cause, n.Wanted = status.State, status.Cause, status.Wanted
+	if n.Profile != "tari" && profile.Pattern == protocol.IX {
+		n.Warnings = append(n.Warnings, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
+	}
+	return n
+}
+
+func places(g connpool.GateStats) models.Places {
+	return models.Places{
+		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
+		MaxSetupRate: g.MaxSetupRate, GaveWay: g.GaveWay, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
+		OtherNetwork: g.OtherNetwork,
+	}
+}

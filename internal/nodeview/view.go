@@ -1,0 +1,124 @@
+// Package nodeview shows the trunk of a node, and puts together what its parts say of themselves.
+package nodeview
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Names are the names of the trunk's own sections, which no part may use.
+var Names = []string{"node", "peers", "connections"}
+
+// View is the view of one node. Its fields never change.
+type View struct {
+	Trunk   actors.Node
+	Parts   []actors.Part
+	Version string         // of the library
+	Start   time.Time      // of the node's clock
+	Files   models.Notices // see [FewFiles]
+
+	// Tree returns the tree of actors. It waits until there is one.
+	Tree func() *supervisor.Root
+	// Status asks the actor connectivity for the node's state.
+	Status func(ctx context.Context) (actors.Status, error)
+	// OnlyDials reports whether nobody is expected to reach the node.
+	OnlyDials func() bool
+	// Stopping reports whether the node stops or has ended, and Ended whether it has ended.
+	Stopping, Ended func() bool
+	// Pools returns the peers that the node wants to be connected to, each with the reason.
+	Pools func() map[identity.NodeID]string
+}
+
+// Sections returns the sections of the trunk and of the parts.
+func (v *View) Sections() *inspect.Sections {
+	s := new(inspect.Sections)
+	s.Section("node", func(ctx context.Context) any { return v.node(ctx) })
+	s.Section("peers", func(context.Context) any { return v.peers() })
+	s.Section("connections", func(ctx context.Context) any { return v.connections(ctx) })
+	for _, p := range v.Parts {
+		for name, show := range p.Sections {
+			s.Section(name, show)
+		}
+	}
+	return s
+}
+
+// Section returns the value of a section, which is a T.
+func Section[T any](ctx context.Context, v *View, name string) T {
+	value, err := v.Sections().Value(ctx, name)
+	if err != nil {
+		panic(err)
+	}
+	return value.(T)
+}
+
+// healthTimeout is how long an actor of a healthy node may take to answer.
+const healthTimeout = 2 * time.Second
+
+const connectivitySilent = "the connectivity actor does not answer"
+
+// Unhealthy returns the reasons why the node does not work, as sentences, or none if it
+// works. To be offline is no such reason, because a restart of the node would not help.
+// Unhealthy takes at most 2 s.
+func (v *View) Unhealthy(ctx context.Context) models.Notices {
+	switch {
+	case v.Ended():
+		return models.Notices{codes.Ended.Notice("the node has ended")}
+	case v.Stopping():
+		return models.Notices{codes.Stopping.Notice("the node is stopping")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	if _, err := v.Status(ctx); err != nil {
+		return models.Notices{codes.ConnectivitySilent.Notice(connectivitySilent)}
+	}
+	return nil
+}
+
+// Degraded returns the reasons why a working node is degraded, as sentences. If messages of
+// peers are the cause, a restart of the node would not help.
+func (v *View) Degraded(context.Context) models.Notices {
+	return append(v.storeDegraded(), v.degraded(v.Trunk.Now())...)
+}
+
+// storeDegraded returns why the peer store cannot be written, if it cannot. The cause of the
+// node's status says it, too, so that it is not one of the warnings.
+func (v *View) storeDegraded() models.Notices {
+	trouble, ok := v.Trunk.StoreTrouble()
+	if !ok {
+		return nil
+	}
+	return models.Notices{codes.PeersUnwritten.Notice("the " + strings.TrimPrefix(trouble.Err.Error(), "actors: "))}
+}
+
+// degraded returns the other reasons: those of the parts, connections that could not be accepted,
+// actors and services that panicked in the last ten minutes, and the user's actors and services
+// that a panic has stopped.
+func (v *View) degraded(now time.Time) models.Notices {
+	reasons := v.ofParts(func(p *actors.Part) func() models.Notices { return p.Degraded })
+	if t := v.Trunk.InboundTrouble(); t.Err != nil && now.Sub(t.FailedAt) < deafTold {
+		reasons = append(reasons, deaf(t, now))
+	}
+	for _, p := range v.Trunk.Panicking() {
+		reasons = append(reasons, panicking(p, now))
+	}
+	return reasons
+}
+
+// ofParts returns notices of all parts, in the order of the parts.
+func (v *View) ofParts(which func(*actors.Part) func() models.Notices) (list models.Notices) {
+	for i := range v.Parts {
+		if say := which(&v.Parts[i]); say != nil {
+			list = append(list, say()...)
+		}
+	}
+	return list
+}

@@ -1,0 +1,124 @@
+package nodeview
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+)
+
+// warnings returns the warnings of the trunk and of the parts.
+func (v *View) warnings(now time.Time) (list models.Notices) {
+	t := v.Trunk
+	if d := t.PeerStore().Damaged(); d > 0 {
+		list = append(list, codes.PeersDamaged.Notice(inspect.Count(uint64(d), "record")+" of the peer store could not be read and were left as they are"))
+	}
+	for _, shared := range v.sharedIdentities(now) {
+		list = append(list, codes.SharedIdentity.Notice(fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other",
+			shared.Peer, shared.Then, shared.Here), shared.Peer.String()))
+	}
+	list = append(list, actors.NoticeEach(t.RefusedSources(), func(r connpool.Refused) models.Notice { return refusedSource(r, now) },
+		codes.SourceRefused, "sources are refused because of their offences")...)
+	list = append(list, limitWarning(t.InboundTrouble(), now)...)
+	list = append(list, v.Files...)
+	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.Warnings })...)
+	list = append(list, v.degraded(now)...)
+	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.PeerWarnings })...)
+	return append(list, actors.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
+		codes.TakesNothing, "peers take none of our messages")...)
+}
+
+// FewFiles returns a warning if a process that may have most files open cannot have as many as
+// its limits need. most 0 is unknown.
+func FewFiles(need, most uint64) models.Notices {
+	if most == 0 || most >= need {
+		return nil
+	}
+	return models.Notices{codes.FewFiles.Notice(fmt.Sprintf("this process may have %s open, and the limits of its connections need %s", inspect.Count(most, "file"), inspect.Number(need)))}
+}
+
+// sharedWarned is how long the node warns that two nodes may use one identity.
+const sharedWarned = 10 * time.Minute
+
+// sharedIdentities returns the peers whose identity two nodes may be using, ordered by id.
+func (v *View) sharedIdentities(now time.Time) (all []actors.SharedIdentity) {
+	for _, shared := range v.Trunk.SharedIdentities().All() {
+		if now.Sub(shared.At) < sharedWarned {
+			all = append(all, shared)
+		}
+	}
+	slices.SortFunc(all, func(a, b actors.SharedIdentity) int { return a.Peer.Compare(b.Peer) })
+	return all
+}
+
+const (
+	// deafTold is how long the node is degraded after an accept that failed.
+	deafTold = 10 * time.Minute
+	// limitTold is how long the node warns of a limit for connections of one source.
+	limitTold = 10 * time.Minute
+)
+
+// deaf returns why a node accepts no connections.
+func deaf(t actors.InboundTrouble, now time.Time) models.Notice {
+	v := codes.Deaf.Notice(fmt.Sprintf("connections could not be accepted, the last %s ago: %v", now.Sub(t.FailedAt).Round(time.Second), t.Err))
+	if transport.OutOfFiles(t.Err) {
+		v.Step = codes.FewFiles.Step
+	}
+	return v
+}
+
+// limitWarning returns the warning about a limit for connections of one source or subnet, which
+// may be those of a user's own nodes, or none.
+func limitWarning(t actors.InboundTrouble, now time.Time) models.Notices {
+	if t.LimitedAt.IsZero() || now.Sub(t.LimitedAt) >= limitTold || !t.Limit.Scope.IsValid() {
+		return nil
+	}
+	return models.Notices{codes.SourceLimited.Notice(fmt.Sprintf("connections from %s were refused, the last %s ago: %s is %d",
+		t.Limit.Scope, now.Sub(t.LimitedAt).Round(time.Second), t.Limit.Key(), t.Limit.Limit), t.Limit.Scope.String(), t.Limit.Key())}
+}
+
+// refusedSource returns the notice of a source that has committed too many offences.
+func refusedSource(r connpool.Refused, now time.Time) models.Notice {
+	return codes.SourceRefused.Notice(fmt.Sprintf("connections from %s are refused for another %s because of offences from there",
+		r.Source, r.Until.Sub(now).Round(time.Second)), r.Source.String())
+}
+
+// notTaken returns the notice of a peer that takes no messages of this node.
+func notTaken(p actors.NotTaken, now time.Time) models.Notice {
+	return codes.TakesNothing.Notice(fmt.Sprintf("peer %s takes none of our messages on %s: it ended %s substreams in a row, the last %s ago",
+		p.Peer, p.Protocol, inspect.Number(uint64(p.Times)), now.Sub(p.Last).Round(time.Second)), p.Peer.String(), string(p.Protocol))
+}
+
+// panicking returns the notice of an actor or a service that panicked.
+func panicking(p actors.Panicking, now time.Time) models.Notice {
+	ago := now.Sub(p.Last).Round(time.Second)
+	if !p.Yours {
+		return codes.ActorPanicked.Notice(fmt.Sprintf("actor %s panicked on %s of peers, last %s ago", p.Path, inspect.Count(p.Count, "message"), ago), p.Path)
+	}
+	what, args := "your actor "+p.Path, []string{p.Path}
+	switch {
+	case p.Service != "":
+		what, args = fmt.Sprintf("your service %q", string(p.Service)), nil
+	case p.Layer != "":
+		what, args = "your layer "+p.Layer, nil
+	}
+	on := p.Message
+	if p.Where != "" {
+		on += " at " + p.Where
+	}
+	last := fmt.Sprintf("%s ago on %s: %s", ago, on, p.Value)
+	if p.Stopped {
+		return codes.OwnStopped.Notice(fmt.Sprintf("%s has stopped after a panic %s", what, last), args...)
+	}
+	v := codes.OwnPanicked.Notice(fmt.Sprintf("%s panicked %s in the last 10 minutes, last %s", what, inspect.Count(p.Count, "time"), last), args...)
+	if args == nil {
+		v.Step = "" // nothing shows more
+	}
+	return v
+}
