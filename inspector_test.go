@@ -85,7 +85,11 @@ func TestWithInspector(t *testing.T) {
 func TestSectionsAreNamed(t *testing.T) {
 	var want []string
 	gamelantest.Bubble(t, func(t *testing.T) {
-		want = gamelantest.NewNetwork(t).Start(gamelan.Config{}).Inspection().Sections.Names()
+		net := gamelantest.NewNetwork(t)
+		want = net.Start(gamelan.Config{}).Inspection().Sections.Names()
+		if got := net.Start(gamelan.Config{NoDHT: true}).Inspection().Sections.Names(); !slices.Equal(got, want) {
+			t.Errorf("without the DHT: got the sections %q, want %q", got, want)
+		}
 	})
 	for _, name := range nodeview.Names {
 		if !slices.Contains(want, name) {

@@ -15,7 +15,7 @@ import (
 )
 
 // Messaging is one protocol of messages between neighbours. A node has
-// [Node.Plain] and, with the DHT, [Trunk.Frames]. All its methods may be called from
+// [Trunk.Plain] and, with the DHT, [Trunk.Frames]. All its methods may be called from
 // any goroutine.
 type Messaging struct {
 	// ID is the id of the protocol on the wire, PID the protocol's actor.

@@ -28,10 +28,10 @@ var layers = map[string]int{
 	"transport": 2, "peerstore": 2, "dht/wire": 2,
 	"dht": 3, "actors/internal": 3, "internal/wirecheck": 3,
 	"actors":            4, // what lies below are parts of the node, of layer 5, which do not import each other
-	"internal/nodetest": 5,
-	"":                  6,
-	"gamelantest":       7,
-	"cmd":               8, "examples": 8,
+	"internal/nodetest": 5, "internal/nodeview": 5,
+	"":            6,
+	"gamelantest": 7,
+	"cmd":         8, "examples": 8,
 	"tests": 9,
 }
 
@@ -48,6 +48,12 @@ var sameLayer = map[string][]string{
 // insides is the package by which tests look inside a node; of what is not a test
 // only the root package, which sets it, imports it.
 const insides = "internal/nodetest"
+
+// shown is the package with what the inspector shows of a node. Sections are built where their data
+// is, so of the root package only these files import it: their exported methods return its types.
+const shown = "inspect/models"
+
+var showing = []string{"inspection.go", "dht_discovery.go", "dht_storeforward.go"}
 
 // narrow lists folders that may import less of ours than their layer allows.
 var narrow = map[string][]string{
@@ -209,7 +215,7 @@ func violations(t *testing.T, name string, src []byte) []string {
 	if i := strings.LastIndex(name, "/"); i >= 0 {
 		folder = name[:i]
 	}
-	c := checker{fset: fset, folder: folder, names: map[string]string{}}
+	c := checker{fset: fset, name: name, folder: folder, names: map[string]string{}}
 	if _, ok := layerOf(folder); !ok {
 		c.report(file.Name, "got folder %q in no layer", folder)
 		return c.found
@@ -229,6 +235,7 @@ func violations(t *testing.T, name string, src []byte) []string {
 // checker walks one file.
 type checker struct {
 	fset   *token.FileSet
+	name   string
 	folder string
 	names  map[string]string // local name of an import → its path
 	found  []string
@@ -280,6 +287,9 @@ func (c *checker) ours(n ast.Node, path string) {
 	}
 	if path == insides && c.folder != "" {
 		c.report(n, "%q imports %q, which is for tests and benchmarks", c.folder, path)
+	}
+	if path == shown && c.folder == "" && !slices.Contains(showing, c.name) {
+		c.report(n, "%s imports %q, want sections in the packages of the parts and in internal/nodeview", c.name, path)
 	}
 	c.command(n, path)
 	if within(c.folder, pure) && !within(path, pureImports) {
@@ -470,6 +480,9 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/actors/kad"`, "layer 5"},
 		{"inside a node", "cmd/gamelan/a.go", `import _ "` + m + `/internal/nodetest"`, "for tests and benchmarks"},
 		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/actors/dht"`, "lower layers only"},
+		{"a section in the root", "tor.go", `import _ "` + m + `/inspect/models"`, "want sections in the packages of the parts"},
+		{"the root from the view", "internal/nodeview/a.go", `import _ "` + m + `"`, "lower layers only"},
+		{"a part from the view", "internal/nodeview/a.go", `import _ "` + m + `/actors/tor"`, "lower layers only"},
 		{"unlisted sibling", "identity/a.go", `import _ "` + m + `/internal/kv"`, "lower layers only"},
 		{"supervisor alone", "supervisor/a.go", `import _ "` + m + `/internal/credit"`, "want nothing of ours"},
 		{"inspect narrow", "inspect/a.go", `import _ "` + m + `/identity"`, "want nothing of ours"},
@@ -540,6 +553,7 @@ func TestArchitectureAllows(t *testing.T) {
 		{"daemon and render", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`},
 		{"client and failure", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`},
 		{"root", "wire.go", `import _ "` + m + `/actors/kad"`},
+		{"what the root returns", "inspection.go", `import _ "` + m + `/inspect/models"`},
 		{"bytes from machines", "dht/a.go", `import _ "` + m + `/dht/wire"`},
 		{"xor from kad", "dht/kad/a.go", `import _ "` + m + `/dht/xor"`},
 		{"xor from dht", "dht/saf/a.go", `import _ "` + m + `/dht/xor"`},
