@@ -11,8 +11,8 @@ import (
 // maxNamed is how many peers or sources with the same problem get a notice each.
 const maxNamed = 5
 
-// NoticeEach returns a notice for each of the first 5 entries, and one of the same code with the
-// number of the others.
+// NoticeEach returns a notice for each of the first 5 entries. One more, of the same code, says how
+// many others there are.
 func NoticeEach[T any](all []T, notice func(T) models.Notice, code *codes.Code, others string) (list models.Notices) {
 	for _, one := range all[:min(len(all), maxNamed)] {
 		list = append(list, notice(one))

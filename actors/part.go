@@ -20,8 +20,8 @@ import (
 // State that outlives a restart of the part's actors belongs to the value that
 // makes the Part: New of a [supervisor.Spec] hands it to each incarnation.
 //
-// A subsystem that is switched off is a Part without actors: a function Off of its package
-// returns one with the same sections, which are empty.
+// A subsystem that is switched off is a Part without actors, whose sections are empty. The
+// function Off of its package returns it.
 type Part struct {
 	// Name is the name of the part, and of its group in the tree.
 	Name string

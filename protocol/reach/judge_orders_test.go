@@ -202,7 +202,7 @@ func TestLieAboutAnAddress(t *testing.T) {
 	for _, v := range r.Judged(r.now) {
 		t.Logf("%v %v ours %v", v.Addr, v.Verdict, v.Ours)
 		if v.Verdict == Unreachable && !v.Ours {
-			t.Error("shown, and reachWarnings warns of it")
+			t.Error("shown, and actors/reach warns of it")
 		}
 	}
 }
