@@ -49,11 +49,12 @@ var sameLayer = map[string][]string{
 // only the root package, which sets it, imports it.
 const insides = "internal/nodetest"
 
-// shown is the package with what the inspector shows of a node. Sections are built where their data
-// is, so of the root package only these files import it: their exported methods return its types.
-const shown = "inspect/models"
-
-var showing = []string{"inspection.go", "dht_discovery.go", "dht_storeforward.go"}
+// shown are the packages of what sections and warnings consist of. These are built where their data
+// is. Of the root package only the files in showing import them: their methods return such types.
+var (
+	shown   = []string{"inspect/models", "inspect/codes"}
+	showing = []string{"inspection.go", "dht_discovery.go", "dht_storeforward.go"}
+)
 
 // narrow lists folders that may import less of ours than their layer allows.
 var narrow = map[string][]string{
@@ -288,7 +289,7 @@ func (c *checker) ours(n ast.Node, path string) {
 	if path == insides && c.folder != "" {
 		c.report(n, "%q imports %q, which is for tests and benchmarks", c.folder, path)
 	}
-	if path == shown && c.folder == "" && !slices.Contains(showing, c.name) {
+	if within(path, shown) && c.folder == "" && !slices.Contains(showing, c.name) {
 		c.report(n, "%s imports %q, want sections in the packages of the parts and in internal/nodeview", c.name, path)
 	}
 	c.command(n, path)
@@ -481,6 +482,7 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"inside a node", "cmd/gamelan/a.go", `import _ "` + m + `/internal/nodetest"`, "for tests and benchmarks"},
 		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/actors/dht"`, "lower layers only"},
 		{"a section in the root", "tor.go", `import _ "` + m + `/inspect/models"`, "want sections in the packages of the parts"},
+		{"a warning in the root", "start.go", `import _ "` + m + `/inspect/codes"`, "want sections in the packages of the parts"},
 		{"the root from the view", "internal/nodeview/a.go", `import _ "` + m + `"`, "lower layers only"},
 		{"a part from the view", "internal/nodeview/a.go", `import _ "` + m + `/actors/tor"`, "lower layers only"},
 		{"unlisted sibling", "identity/a.go", `import _ "` + m + `/internal/kv"`, "lower layers only"},
