@@ -159,6 +159,7 @@ func (b *builder) discoverySettings(n *Node) discovery.Settings {
 		Idle: c.Idle, FailurePause: c.FailurePause, SyncDelay: c.SyncDelay, ServeWithin: c.ServeWithin,
 		Seeds: b.seeds, SeedNames: c.SeedNames, Resolver: b.resolver(),
 		Client: func(peer identity.NodeID) rpc.Invoker { return n.RPC().Client(peer, discovery.ServiceID) },
+		Host:   n.host(),
 	}
 }
 

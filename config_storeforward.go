@@ -59,11 +59,11 @@ func (s *settled) checkStoreForward() error {
 }
 
 // storeForwardSettings returns the settings of the part saf.
-func (b *builder) storeForwardSettings() safpart.Settings {
+func (b *builder) storeForwardSettings(n *Node) safpart.Settings {
 	c := &b.StoreForward
 	s := safpart.Settings{
 		NoStore: c.NoStore, NoRequests: c.NoRequests, SinceLast: c.SinceLast, Limits: c.Limits,
-		Neighbours: b.DHT.Neighbours, DB: b.db, Dedup: b.dedup,
+		Neighbours: b.DHT.Neighbours, DB: b.db, Dedup: b.dedup, Host: n.host(),
 	}
 	if b.Discovery.Minimise {
 		s.Minimise = b.DHT.Neighbours + b.Discovery.Random

@@ -2,6 +2,8 @@ package gamelan
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 )
@@ -19,6 +21,14 @@ func (n *Node) DHT() *DHT { return &DHT{n} }
 
 // Enabled reports whether the node takes part in the DHT.
 func (d *DHT) Enabled() bool { return d.n.dht != nil }
+
+// wrap says what failed, but for ErrNoDHT, which says it itself.
+func wrap(what string, err error) error {
+	if err == nil || errors.Is(err, ErrNoDHT) {
+		return err
+	}
+	return fmt.Errorf("gamelan: %s: %w", what, err)
+}
 
 // RegisterType registers your actor for the DHT messages of one type. The actor is
 // type-<t> in the tree and receives [dht.Received]. Each type has its own actor, so a slow

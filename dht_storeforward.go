@@ -1,9 +1,7 @@
 package gamelan
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 
 	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/dht/saf"
@@ -27,18 +25,8 @@ var ErrNobodyToAsk = saf.ErrNobodyToAsk
 // [dht.Received].Stored set. Each comes once. After a crash of this node a message may come
 // again.
 func (d *DHT) FetchStored(ctx context.Context, peers ...identity.NodeID) (saf.Fetched, error) {
-	if !d.Enabled() {
-		return saf.Fetched{}, ErrNoDHT
-	}
-	token := d.n.trunk.NewID()
-	r, err := ask[safpart.Fetched](ctx, d.n, d.n.saf.Client, safpart.Fetch{Token: token, Peers: peers})
-	if err != nil {
-		d.n.trunk.System().Root.Send(d.n.saf.Client, safpart.GiveUp{Token: token})
-	}
-	if err = cmp.Or(err, r.Err); err != nil {
-		return r.Fetched, fmt.Errorf("gamelan: fetch stored messages: %w", err)
-	}
-	return r.Fetched, nil
+	r, err := d.n.saf.FetchFrom(ctx, peers...)
+	return r, wrap("fetch stored messages", err)
 }
 
 // PurgeStored deletes the messages that this node stores for another one. It returns how
@@ -53,17 +41,8 @@ func (d *DHT) PurgeAllStored(ctx context.Context) (models.StoreForwardPurged, er
 }
 
 func (d *DHT) purge(ctx context.Context, m safpart.Purge) (models.StoreForwardPurged, error) {
-	if !d.Enabled() {
-		return models.StoreForwardPurged{}, ErrNoDHT
-	}
-	if d.n.saf.Keeper == nil { // a client stores nothing
-		return models.StoreForwardPurged{}, nil
-	}
-	r, err := ask[safpart.Purged](ctx, d.n, d.n.saf.Keeper, m)
-	if err = cmp.Or(err, r.Err); err != nil {
-		return models.StoreForwardPurged{}, fmt.Errorf("gamelan: purge stored messages: %w", err)
-	}
-	return models.StoreForwardPurged{Messages: r.Messages, Bytes: r.Bytes}, nil
+	p, err := d.n.saf.Delete(ctx, m)
+	return p, wrap("purge stored messages", err)
 }
 
 // StoreForward returns what the node stores for others, and what it asked others for.

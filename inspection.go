@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -72,6 +73,9 @@ func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
 func (i *Inspection) Report(r dht.Report) models.Report {
 	return dhtpart.Report(i.n.trunk, r)
 }
+
+// peer converts the record of a peer.
+func (i *Inspection) peer(p peerstore.Peer) models.Peer { return i.n.view.Peer(p) }
 
 // OnWall converts a time of the node's own clock, such as [Connection].Since, to a time of
 // the system's clock as it is set now.

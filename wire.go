@@ -33,7 +33,7 @@ func (b *builder) addParts(n *Node) error {
 	if err := b.addDHT(n); err != nil {
 		return err
 	}
-	n.kad = kadpart.New(t, b.kadSettings())
+	n.kad = kadpart.New(t, b.kadSettings(n))
 	n.parts = append(n.parts, n.kad.Part())
 	n.calls = rpcpart.New(t, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
@@ -68,7 +68,7 @@ func (b *builder) addDHT(n *Node) (err error) {
 	s.NoRoom = func() uint64 { return n.inbox.Status().Dropped }
 	n.dht = dhtpart.New(t, s)
 	n.discovery = discovery.New(t, b.discoverySettings(n))
-	if n.saf, err = safpart.New(t, b.storeForwardSettings()); err != nil {
+	if n.saf, err = safpart.New(t, b.storeForwardSettings(n)); err != nil {
 		return fmt.Errorf("gamelan: %w", err)
 	}
 	n.parts = append(n.parts, n.dht.Part(), n.discovery.Part(), n.saf.Part())
@@ -77,9 +77,9 @@ func (b *builder) addDHT(n *Node) (err error) {
 
 // kadSettings returns what clients of the key-value DHT use unless their settings say
 // otherwise.
-func (b *builder) kadSettings() kadpart.Settings {
+func (b *builder) kadSettings(n *Node) kadpart.Settings {
 	return kadpart.Settings{
-		AllowPrivate: b.profile.TestAddresses,
+		AllowPrivate: b.profile.TestAddresses, Host: n.host(),
 		Networks: func(c *kadpart.Config) ([]kadpart.Network, error) {
 			if c.Overlay != kadpart.Native {
 				return nil, kadpart.ErrNoGateway

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -53,6 +54,9 @@ type Part struct {
 	Sections map[string]func(ctx context.Context) any
 	// Node fills in the fields of the section "node" that are the part's. It does not wait.
 	Node func(v *models.Node)
+	// Verbs are the actions of the part, by one of its Sections and by name. In the API, GET
+	// /v1/SECTION shows, and POST /v1/SECTION/VERB acts. They may wait.
+	Verbs map[string]map[string]inspect.Verb
 	// Degraded returns why the node does not work as it should because of the part, and
 	// Warnings what else is wrong with it. PeerWarnings returns what is wrong with its peers.
 	// None of them waits.
@@ -97,8 +101,8 @@ var trunkStages = [stages]supervisor.Phase{
 }
 
 // CheckParts returns an error if the parts of a node cannot work: a part, service or
-// section has no name or the name of another, or a stage names an actor that does not
-// exist, does not drain, or has stopped before. sections are the names of the sections
+// section has no name or the name of another, verbs are of no section of their part or do
+// nothing, or a stage names an actor that does not exist, does not drain, or has stopped before. sections are the names of the sections
 // that the node has already.
 func CheckParts(parts []Part, sections []string) error {
 	var wrong []error
@@ -122,6 +126,16 @@ func CheckParts(parts []Part, sections []string) error {
 		once("part", p.Name)
 		for name := range p.Sections {
 			once("section", name)
+		}
+		for section, verbs := range p.Verbs {
+			if p.Sections[section] == nil {
+				wrong = append(wrong, fmt.Errorf("actors: part %s: there are verbs of %q, which is no section of the part", p.Name, section))
+			}
+			for name, v := range verbs {
+				if (v.Do == nil) == (v.Stream == nil) {
+					wrong = append(wrong, fmt.Errorf("actors: part %s: the verb %s %s needs either Do or Stream", p.Name, section, name))
+				}
+			}
 		}
 		drains := make(map[string]bool)
 		for _, s := range p.Services {

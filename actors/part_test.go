@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -29,6 +30,8 @@ func TestPartsThatDoNotWork(t *testing.T) {
 		"the trunk's service":      {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "plain"}}}}, `service "plain"`},
 		"two of one section":       {[]Part{{Name: "a", Sections: show}, {Name: "b", Sections: show}}, `section "clocks"`},
 		"the node's section":       {[]Part{{Name: "a", Sections: map[string]func(context.Context) any{"peers": nil}}}, `section "peers"`},
+		"verbs of no section":      {[]Part{{Name: "a", Sections: show, Verbs: map[string]map[string]inspect.Verb{"a": nil}}}, `verbs of "a", which is no section`},
+		"a verb that does nothing": {[]Part{{Name: "a", Sections: show, Verbs: map[string]map[string]inspect.Verb{"clocks": {"wind": {}}}}}, "the verb clocks wind needs either Do or Stream"},
 		"two of one actor":         {[]Part{{Name: "a", Actors: []supervisor.Spec{{Name: "b"}, {Name: "b"}}}}, `actor of part a "b"`},
 		"no such stage":            {[]Part{{Name: "a", Actors: []supervisor.Spec{{Name: "b", Drains: true}}, Stages: map[string]Stage{"a/b": 17}}}, "a stage of the stop that there is not"},
 		"a stage of nobody":        {[]Part{{Name: "a", Stages: map[string]Stage{"services/a": StopProtocols}}}, `there is no actor at "services/a"`},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -49,7 +51,8 @@ type handler struct {
 	rates rates
 }
 
-// Handler returns the read-only part of the API, below /v1. It starts no goroutine, and
+// Handler returns the read-only part of the API, below /v1. A section is at /v1/NAME, unless
+// something else is there, and always at /v1/sections/NAME. The handler starts no goroutine, and
 // without requests it does no work. In tests, httptest.NewServer works as it is; the requests of
 // httptest.NewRequest are for example.com unless they name localhost, and Options.Hosts does not
 // have that name, so the answer is 403.
@@ -66,7 +69,6 @@ func Handler(o Options) http.Handler {
 	}
 	get("/healthz", h.healthz)
 	get("/readyz", h.readyz)
-	get("/v1/node", h.node)
 	get("/v1/actors", h.actors)
 	get("/v1/actors/{path...}", h.actor)
 	get("/v1/tree", h.tree)
@@ -76,22 +78,22 @@ func Handler(o Options) http.Handler {
 	get("/v1/peers:export", h.exportPeers)
 	get("/v1/peers/{id}", h.peer)
 	get("/v1/connections", h.connections)
-	get("/v1/dht", h.dht)
-	get("/v1/network", h.network)
-	get("/v1/saf", h.storeForward)
-	get("/v1/kad", h.kad)
 	get("/v1/ledger", h.ledger)
-	get("/v1/config", h.config)
 	get("/v1/failures", h.failures)
 	get("/v1/deadletters", h.deadLetters)
 	get("/v1/messages", h.messages)
 	endpoints = append(endpoints, "/v1/actors/{path...}/stacks")
+	mux.HandleFunc("/v1/{name}", only(h.named, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/v1", only(func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, map[string][]string{"endpoints": endpoints})
+		all := slices.Clone(endpoints)
+		for _, name := range h.Sections.Names() {
+			if path := "/v1/" + url.PathEscape(name); !slices.Contains(all, path) {
+				all = append(all, path)
+			}
+		}
+		reply(w, map[string][]string{"endpoints": all})
 	}, http.MethodGet, http.MethodHead))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing at "+Escape(r.URL.Path), "see the list of addresses at /v1, for example /v1/tree")
-	})
+	mux.HandleFunc("/", nothing)
 	return guard(o.Hosts, mux)
 }
 

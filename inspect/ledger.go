@@ -9,8 +9,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-func (h *handler) dht(w http.ResponseWriter, r *http.Request) { h.show(w, r, "dht") }
-
 // ledgerPage is the answer of /v1/ledger: the counts, and a page of the requested
 // reports.
 type ledgerPage struct {

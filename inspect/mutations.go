@@ -3,7 +3,10 @@ package inspect
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // Actions are the functions by which the mutating handler changes a node; the package
@@ -32,15 +35,9 @@ type Actions struct {
 	// Peers are the actions on one peer, by verb, for instance "forget".
 	Peers map[string]PeerAction
 
-	// Network are the actions by which the node finds other nodes, by verb, for
-	// instance "join".
-	Network map[string]NetworkAction
-
-	// StoreForward are the actions on stored messages, by verb, for instance "fetch".
-	StoreForward map[string]NetworkAction
-
-	// Kad are the actions on the key-value DHT, by verb, for instance "put".
-	Kad map[string]KadAction
+	// Verbs are the actions of the node's parts, by section and verb: Verbs["cache"]["purge"]
+	// is done by POST /v1/cache/purge.
+	Verbs map[string]map[string]Verb
 
 	// Shutdown begins an orderly stop and returns at once.
 	Shutdown func()
@@ -66,8 +63,8 @@ type mutations struct {
 
 // Mutations returns the part of the API that changes the node: POST /v1/messages,
 // /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import,
-// /v1/peers/{id}:{verb}, /v1/network/{verb}, /v1/saf/{verb}, /v1/kad/{verb} and /v1/shutdown. Every request must
-// carry token; without one, the error is [ErrNoToken] and there is no handler.
+// /v1/peers/{id}:{verb}, /v1/{section}/{verb} and /v1/shutdown. Every request must carry token;
+// without one, the error is [ErrNoToken] and there is no handler.
 func Mutations(token Token, a Actions) (http.Handler, error) {
 	if !token.set {
 		return nil, ErrNoToken
@@ -82,14 +79,19 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	post("/v1/peers", m.addPeer)
 	post("/v1/peers:import", m.importPeers)
 	post("/v1/peers/{target}", m.peerAction)
-	post("/v1/network/{verb}", m.networkAction)
-	post("/v1/saf/{verb}", m.storeForwardAction)
-	post("/v1/kad/{verb}", m.kadAction)
+	post("/v1/{section}/{verb}", m.verb)
 	post("/v1/shutdown", m.shutdown)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		notFound(w, "there is nothing to do at "+Escape(r.URL.Path), "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, /v1/network/{verb}, /v1/saf/{verb}, /v1/kad/{verb} or /v1/shutdown")
-	})
+	mux.HandleFunc("/", m.nothing)
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
+}
+
+// nothing answers a request for a path at which there is nothing to do.
+func (m *mutations) nothing(w http.ResponseWriter, r *http.Request) {
+	hint := "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, "
+	for _, section := range slices.Sorted(maps.Keys(m.Verbs)) {
+		hint += "/v1/" + section + "/{verb}, "
+	}
+	notFound(w, "there is nothing to do at "+Escape(r.URL.Path), strings.TrimSuffix(hint, ", ")+" or /v1/shutdown")
 }
 
 // admit refuses requests without the token.

@@ -2,8 +2,9 @@ package inspect
 
 import "strings"
 
-// A node id is 26 hexadecimal digits in full and its first 16 when printed.
+// A node id is 26 hexadecimal digits in full and its first 16 when printed. A public key is 64.
 const (
+	fullKey = 64
 	fullID  = 26
 	shortID = 16
 )

@@ -22,6 +22,15 @@ func FindPeer(text string, peers iter.Seq2[string, string]) (last int, ids []str
 	return last, ids
 }
 
+// MinPrefix is how many digits of a node id or a public key are enough to look for it.
+const MinPrefix = 4
+
+// IsPrefix reports whether text may be the beginning of a node id or of a public key: at least
+// [MinPrefix] hexadecimal digits, but no whole one.
+func IsPrefix(text string) bool {
+	return len(text) >= MinPrefix && len(text) < fullKey && len(text) != fullID && strings.Trim(text, "0123456789abcdefABCDEF") == ""
+}
+
 // Ambiguous returns the error for the beginning of the ids or keys of several peers.
 func Ambiguous(text string, ids []string) *Error {
 	return &Error{CodeBadQuery, fmt.Sprintf("%s peers begin with %s: %s", Number(uint64(len(ids))), Escape(text), Candidates(ids)), "give more digits"}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -23,13 +24,21 @@ func (h *handler) sections(w http.ResponseWriter, r *http.Request) {
 	}{h.Sections.Names()})
 }
 
-func (h *handler) section(w http.ResponseWriter, r *http.Request)      { h.show(w, r, r.PathValue("name")) }
-func (h *handler) node(w http.ResponseWriter, r *http.Request)         { h.show(w, r, "node") }
-func (h *handler) network(w http.ResponseWriter, r *http.Request)      { h.show(w, r, "network") }
-func (h *handler) storeForward(w http.ResponseWriter, r *http.Request) { h.show(w, r, "saf") }
+func (h *handler) section(w http.ResponseWriter, r *http.Request) { h.show(w, r, r.PathValue("name")) }
 
-func (h *handler) kad(w http.ResponseWriter, r *http.Request)    { h.show(w, r, "kad") }
-func (h *handler) config(w http.ResponseWriter, r *http.Request) { h.show(w, r, "config") }
+// named shows a section at /v1/NAME.
+func (h *handler) named(w http.ResponseWriter, r *http.Request) {
+	if !slices.Contains(h.Sections.Names(), r.PathValue("name")) {
+		nothing(w, r)
+		return
+	}
+	h.section(w, r)
+}
+
+// nothing answers a request for a path at which there is nothing.
+func nothing(w http.ResponseWriter, r *http.Request) {
+	notFound(w, "there is nothing at "+Escape(r.URL.Path), "see the list of addresses at /v1, for example /v1/tree")
+}
 
 // show answers with the value of one section.
 func (h *handler) show(w http.ResponseWriter, r *http.Request, name string) {

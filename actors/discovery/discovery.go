@@ -59,6 +59,8 @@ type Settings struct {
 
 	// Client returns the client of a peer's service [ServiceID].
 	Client func(peer identity.NodeID) rpc.Invoker
+	// Host is used by the verbs alone.
+	Host actors.Host
 }
 
 // Resolver looks up TXT records. A *net.Resolver is one.
@@ -107,6 +109,6 @@ func (d *Discovery) Part() actors.Part {
 			{Name: "netsync", Kind: "netsync", New: func() actor.Actor { return newNetsync(d) }},
 			{Name: "neighbours", Kind: "neighbours", New: func() actor.Actor { return newNeighbours(d) }},
 		},
-		Sections: sections(d.section),
+		Sections: sections(d.section), Verbs: d.Verbs(),
 	}
 }

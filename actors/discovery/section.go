@@ -14,7 +14,7 @@ import (
 
 // Off returns the part of a node without the DHT.
 func Off(t Trunk) actors.Part {
-	return actors.Part{Name: "discovery", Sections: sections(func() models.Network {
+	return actors.Part{Name: "discovery", Verbs: (*Discovery)(nil).Verbs(), Sections: sections(func() models.Network {
 		return models.Network{Known: t.Store().Len(), Seeds: []models.NetworkSeed{}, Summary: "this node runs without the DHT, so it does not look for other nodes"}
 	})}
 }

@@ -30,6 +30,8 @@ type Settings struct {
 	Keeper func(c *Config) (Keeper, error)
 	// AllowPrivate is what a client's AllowPrivate is at least.
 	AllowPrivate bool
+	// Host is used by the verbs alone.
+	Host actors.Host
 }
 
 // Kad is the host of the clients of one node.
@@ -54,7 +56,7 @@ func (k *Kad) Part() actors.Part {
 	g := group()
 	return actors.Part{
 		Name: g.Name, Attached: true, Policy: g.Children, Stages: map[string]actors.Stage{g.Name: actors.StopSenders},
-		Sections: k.Sections(), Degraded: k.Degraded,
+		Sections: k.Sections(), Verbs: k.Verbs(), Degraded: k.Degraded,
 	}
 }
 

@@ -35,6 +35,8 @@ type Settings struct {
 
 	DB    kv.DB
 	Dedup *dht.Dedup
+	// Host is used by the verbs alone.
+	Host actors.Host
 }
 
 // Saf is the store and forward of one node. Its actors share it, and it outlives their
@@ -112,7 +114,7 @@ func (f *Saf) Part() actors.Part {
 		Name: "saf", Actors: []supervisor.Spec{
 			{Name: "client", Kind: "safClient", New: func() actor.Actor { return newClient(f) }},
 		},
-		Sections: sections(f.section), Degraded: f.Degraded,
+		Sections: sections(f.section), Verbs: f.Verbs(), Degraded: f.Degraded,
 	}
 	if f.Keeper == nil {
 		return p

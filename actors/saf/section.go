@@ -21,7 +21,7 @@ const sectionTimeout = 2 * time.Second
 
 // Off returns the part of a node without the DHT.
 func Off() actors.Part {
-	return actors.Part{Name: "saf", Sections: sections(func(context.Context) models.StoreForward {
+	return actors.Part{Name: "saf", Verbs: (*Saf)(nil).Verbs(), Sections: sections(func(context.Context) models.StoreForward {
 		return models.StoreForward{Summary: "this node runs without the DHT, so it neither stores messages for others nor asks for its own"}
 	})}
 }

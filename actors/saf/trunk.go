@@ -36,6 +36,7 @@ type Trunk interface {
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View
 	Banned(peer identity.NodeID) error
+	FindPeer(text string) (identity.NodeID, error)
 	Keep(tag string, peers []identity.NodeID)
 }
 

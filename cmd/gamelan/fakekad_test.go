@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	part "github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -53,7 +53,7 @@ func fakeRecord(key string) (models.KadRecord, error) {
 }
 
 // fakePut publishes; what a value is called decides how that ends.
-func fakePut(p *api.KadPut) (models.KadReport, error) {
+func fakePut(p *models.KadPut) (models.KadReport, error) {
 	r := models.KadReport{Key: kad.ImmutableKey(p.Value).String(), Accepted: 2, Quorum: 2, Outcomes: []models.KadOutcome{
 		{ID: fakeID, State: "stored", LifeSeconds: 3600}, {ID: fakeOtherID, State: "stored", LifeSeconds: 3600},
 	}}
@@ -95,17 +95,17 @@ func fakeTrace(find, found bool) iter.Seq2[any, error] {
 	}
 }
 
-func fakeKadActions() map[string]inspect.KadAction {
+func fakeKadActions() map[string]inspect.Verb {
 	client := []string{"client", "key", "target", "quorum", "max_stale", "find"}
-	do := func(f func(v url.Values, body []byte) (any, error)) inspect.KadAction {
-		return inspect.KadAction{Params: client, Body: api.MaxKadPut, Do: func(_ context.Context, v url.Values, body []byte) (any, error) {
+	do := func(f func(v url.Values, body []byte) (any, error)) inspect.Verb {
+		return inspect.Verb{Params: client, Body: part.MaxPut, Do: func(_ context.Context, v url.Values, body []byte) (any, error) {
 			if v.Get("client") != "main" {
 				return nil, errors.New("no client of this name runs")
 			}
 			return f(v, body)
 		}}
 	}
-	return map[string]inspect.KadAction{
+	return map[string]inspect.Verb{
 		"connect": do(func(v url.Values, _ []byte) (any, error) {
 			if v.Get("target") == "away" {
 				return nil, errors.New("no answer")
@@ -120,7 +120,7 @@ func fakeKadActions() map[string]inspect.KadAction {
 			return models.KadForgotten{Key: v.Get("key")}, nil
 		}),
 		"put": do(func(_ url.Values, body []byte) (any, error) {
-			var p api.KadPut
+			var p models.KadPut
 			if err := json.Unmarshal(body, &p); err != nil {
 				return nil, err
 			}

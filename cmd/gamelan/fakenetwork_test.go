@@ -82,10 +82,10 @@ func (f *fakeNetwork) during(ctx context.Context, set func()) {
 	f.key, f.asking, f.changed = "", false, nil
 }
 
-func (f *fakeNetwork) actions() map[string]inspect.NetworkAction {
-	return map[string]inspect.NetworkAction{
-		"join": {Do: func(context.Context, url.Values) (any, error) { return fakeReports()[1], nil }},
-		"discover": {Params: []string{"key", "for"}, Do: func(ctx context.Context, v url.Values) (any, error) {
+func (f *fakeNetwork) actions() map[string]inspect.Verb {
+	return map[string]inspect.Verb{
+		"join": {Do: func(context.Context, url.Values, []byte) (any, error) { return fakeReports()[1], nil }},
+		"discover": {Params: []string{"key", "for"}, Do: func(ctx context.Context, v url.Values, _ []byte) (any, error) {
 			f.during(ctx, func() { f.key = v.Get("key") })
 			if v.Get("key") != fakeKey {
 				return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "the holder was not found: nobody knows it", Hint: api.SearchHint}
@@ -94,9 +94,9 @@ func (f *fakeNetwork) actions() map[string]inspect.NetworkAction {
 			p.Connection = nil
 			return p, nil
 		}},
-		"sync": {Do: func(ctx context.Context, _ url.Values) (any, error) {
+		"sync": {Do: func(ctx context.Context, _ url.Values, _ []byte) (any, error) {
 			f.during(ctx, func() { f.asking = true })
-			return api.Synced{Asked: 3, Answered: 2, New: 12, AlreadyKnown: 130, Skipped: 2, Nodes: []api.SyncedNode{
+			return models.Synced{Asked: 3, Answered: 2, New: 12, AlreadyKnown: 130, Skipped: 2, Nodes: []models.SyncedNode{
 				{NodeID: fakePeer, Seed: true, Answered: true, Peers: 41, New: 12},
 				{NodeID: "9c01d2e4a1b2c3d4e5f6a7b8c9", Error: "rpc: deadline exceeded after 5s"},
 				{NodeID: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Answered: true, Peers: 103, Error: "entry 104: bad signature"},

@@ -54,7 +54,8 @@ func fakeNode(ctx context.Context, dir string) error {
 	server, err := daemon.Serve(d,
 		inspect.Options{Source: fakeSource{}, Sections: &s, Messages: fakeInbox{}},
 		inspect.Actions{
-			Sender: fakeSender{slow}, DHT: fakeDHTSender{slow}, Network: network.actions(), StoreForward: fakeStoreForwardActions(), Kad: fakeKadActions(),
+			Sender: fakeSender{slow}, DHT: fakeDHTSender{slow},
+			Verbs:       map[string]map[string]inspect.Verb{"network": network.actions(), "saf": fakeStoreForwardActions(), "kad": fakeKadActions()},
 			Acknowledge: func(context.Context, []uint64) error { return nil },
 		}, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -37,9 +37,9 @@ func fakeStoreForward() models.StoreForward {
 	}
 }
 
-func fakeStoreForwardActions() map[string]inspect.NetworkAction {
-	return map[string]inspect.NetworkAction{
-		"fetch": {Params: []string{"peers"}, Do: func(_ context.Context, v url.Values) (any, error) {
+func fakeStoreForwardActions() map[string]inspect.Verb {
+	return map[string]inspect.Verb{
+		"fetch": {Params: []string{"peers"}, Do: func(_ context.Context, v url.Values, _ []byte) (any, error) {
 			f := models.StoreForwardFetched{Delivered: 2, Complete: true, Peers: []models.StoreForwardResult{
 				{NodeID: fakePeer, Answers: 2, Messages: 3, Delivered: 2, Duplicates: 1}, {NodeID: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Answers: 1},
 			}}
@@ -53,7 +53,7 @@ func fakeStoreForwardActions() map[string]inspect.NetworkAction {
 			}
 			return f, nil
 		}},
-		"purge": {Params: []string{"to", "all"}, Do: func(_ context.Context, v url.Values) (any, error) {
+		"purge": {Params: []string{"to", "all"}, Do: func(_ context.Context, v url.Values, _ []byte) (any, error) {
 			if v.Get("all") == "true" {
 				return models.StoreForwardPurged{Messages: 12, Bytes: 73_000}, nil
 			}

@@ -140,8 +140,8 @@ func (c *kadPutCmd) Run(a *app, k *kadCmd) error {
 }
 
 // put returns what is to be published.
-func (c *kadPutCmd) put(a *app) (*api.KadPut, error) {
-	p := &api.KadPut{Salt: []byte(c.Salt), Delete: c.Delete}
+func (c *kadPutCmd) put(a *app) (*models.KadPut, error) {
+	p := &models.KadPut{Salt: []byte(c.Salt), Delete: c.Delete}
 	switch {
 	case c.Sign == "" && c.Delete:
 		return nil, failure.Usage("name the key with --sign FILE", "only a signed value can be deleted")

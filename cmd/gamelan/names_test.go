@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -61,7 +61,7 @@ func TestIsPrefix(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"0123": true, "ABCD": true, "012": false, "wxyz": false, fakePeer: false, fakePeer[:25]: true, fakeKey: false, fakeKey[:27]: true, fakeKey + "0": false,
 	} {
-		if api.IsPrefix(text) != ok {
+		if inspect.IsPrefix(text) != ok {
 			t.Errorf("%q: got %v, want %v", text, !ok, ok)
 		}
 	}

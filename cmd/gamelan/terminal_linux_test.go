@@ -175,31 +175,33 @@ func serveHostile(t *testing.T, dir string) {
 	} {
 		s.Section(name, func(context.Context) any { return value })
 	}
-	refuse := func(context.Context, url.Values) (any, error) {
+	refuse := func(context.Context, url.Values, []byte) (any, error) {
 		return nil, &inspect.Error{Message: hostileText, Hint: hostileText}
 	}
-	give := func(v any) inspect.KadAction {
-		return inspect.KadAction{Params: []string{"client", "key", "target", "quorum", "max_stale", "find"}, Body: 1 << 16, Do: func(context.Context, url.Values, []byte) (any, error) { return v, nil }}
+	give := func(v any) inspect.Verb {
+		return inspect.Verb{Params: []string{"client", "key", "target", "quorum", "max_stale", "find"}, Body: 1 << 16, Do: func(context.Context, url.Values, []byte) (any, error) { return v, nil }}
 	}
 	server, err := daemon.Serve(d,
 		inspect.Options{Source: hostileSource{}, Sections: &s, Messages: hostileInbox{}},
 		inspect.Actions{
 			Sender: hostileSender{}, DHT: hostileDHT{},
-			Network:      map[string]inspect.NetworkAction{"join": {Do: refuse}, "discover": {Params: []string{"key", "for"}, Do: refuse}, "sync": {Do: refuse}},
-			StoreForward: map[string]inspect.NetworkAction{"fetch": {Params: []string{"peers"}, Do: refuse}, "purge": {Params: []string{"to", "all"}, Do: refuse}},
-			Kad: map[string]inspect.KadAction{
-				"connect": give(hostileOf[models.KadConnected]()), "get": give(hostileOf[models.KadRecord]()), "forget": give(hostileOf[models.KadForgotten]()),
-				"put": give(hostileOf[models.KadReport]()),
-				"trace": {Params: []string{"client", "target", "find"}, Stream: func(context.Context, url.Values) iter.Seq2[any, error] {
-					return func(yield func(any, error) bool) {
-						step := hostileOf[models.KadStep]()
-						end := models.KadStep{End: step.End}
-						step.End = nil
-						if yield(step, nil) {
-							yield(end, nil)
+			Verbs: map[string]map[string]inspect.Verb{
+				"network": {"join": {Do: refuse}, "discover": {Params: []string{"key", "for"}, Do: refuse}, "sync": {Do: refuse}},
+				"saf":     {"fetch": {Params: []string{"peers"}, Do: refuse}, "purge": {Params: []string{"to", "all"}, Do: refuse}},
+				"kad": {
+					"connect": give(hostileOf[models.KadConnected]()), "get": give(hostileOf[models.KadRecord]()), "forget": give(hostileOf[models.KadForgotten]()),
+					"put": give(hostileOf[models.KadReport]()),
+					"trace": {Params: []string{"client", "target", "find"}, Stream: func(context.Context, url.Values) iter.Seq2[any, error] {
+						return func(yield func(any, error) bool) {
+							step := hostileOf[models.KadStep]()
+							end := models.KadStep{End: step.End}
+							step.End = nil
+							if yield(step, nil) {
+								yield(end, nil)
+							}
 						}
-					}
-				}},
+					}},
+				},
 			},
 			Acknowledge: func(context.Context, []uint64) error { return nil },
 		}, slog.New(slog.DiscardHandler))

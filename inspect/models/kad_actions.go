@@ -36,6 +36,17 @@ type KadRecord struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
+// KadPut asks a client to publish a value. Bytes are base64 in JSON.
+type KadPut struct {
+	Value []byte `json:"value,omitempty"`
+	// Seed is the secret of an Ed25519 key, 32 bytes: the value is signed. Without it the
+	// value is immutable.
+	Seed   []byte        `json:"seed,omitempty"`
+	Salt   []byte        `json:"salt,omitempty"`
+	TTL    time.Duration `json:"ttl,omitempty"` // nanoseconds; 0: a day
+	Delete bool          `json:"delete,omitempty"`
+}
+
 // KadReport is what became of a record that was published.
 type KadReport struct {
 	Key      string       `json:"key"`

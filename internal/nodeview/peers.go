@@ -25,8 +25,11 @@ type peerList struct {
 	pools   map[identity.NodeID]string
 }
 
+// Peer returns the record of a peer as the section "peers" has it.
+func (v *View) Peer(p peerstore.Peer) models.Peer { return v.peers().peer(p) }
+
 // peers returns the section "peers".
-func (v *View) peers() models.PeerList {
+func (v *View) peers() peerList {
 	view := v.Trunk.Store()
 	records := sync.OnceValue(func() []peerstore.Peer { return slices.AppendSeq(make([]peerstore.Peer, 0, view.Len()), view.All()) })
 	return peerList{v.Trunk, v.Trunk.Wall(), view, records, LastEnded(v.Trunk), v.Pools()}

@@ -1,7 +1,10 @@
 // Package words writes errors for people.
 package words
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // Sentence returns an error on one line, without the prefix of its package. It returns "" if
 // there is no error.
@@ -12,8 +15,17 @@ func Sentence(err error) string {
 	return WithoutPackage(err.Error())
 }
 
+// Cause returns the innermost cause of an error, as Sentence does: without the words about what
+// was being done.
+func Cause(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return Sentence(err)
+}
+
 // packages are the prefixes of errors of this library.
-var packages = []string{"gamelan: ", "actors: ", "dht: ", "saf: ", "peerstore: ", "transport: "}
+var packages = []string{"gamelan: ", "actors: ", "peerstore: ", "transport: ", "kv: ", "dht: ", "netsync: ", "saf: ", "kad: "}
 
 // WithoutPackage returns a text on one line, without the prefixes of packages.
 func WithoutPackage(text string) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
@@ -28,7 +29,7 @@ func CheckPeer(s string) error {
 	}
 	_, keyErr := identity.ParsePublicKey(s)
 	_, idErr := identity.ParseNodeID(s)
-	if keyErr == nil || idErr == nil || IsPrefix(s) {
+	if keyErr == nil || idErr == nil || inspect.IsPrefix(s) {
 		return nil
 	}
 	return cmp.Or(checkKey(s), checkForm(s), error(failure.Usage(PeerHint, "%q is no peer", s)))
@@ -117,15 +118,6 @@ func withoutRemedy(err error) string {
 
 // SeedForm says in a help what KEY::ADDRESS is.
 const SeedForm = "KEY::ADDRESS as gamelan id --address prints it on the other node, such as KEY::/ip4/192.0.2.7/tcp/18189 with the 64 digits of its public key for KEY"
-
-// MinPrefix is how many digits of a node id or a public key are enough to look for it.
-const MinPrefix = 4
-
-// IsPrefix reports whether s may be the beginning of a node id or of a public key: at least
-// [MinPrefix] hexadecimal digits, but no whole one.
-func IsPrefix(s string) bool {
-	return len(s) >= MinPrefix && len(s) < 2*identity.KeyLen && len(s) != 2*identity.NodeIDLen && strings.Trim(s, "0123456789abcdefABCDEF") == ""
-}
 
 // CheckKnownPeer is CheckPeer without KEY::ADDRESS, for actions on peers that the node
 // knows already.

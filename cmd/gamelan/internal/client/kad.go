@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -44,7 +43,7 @@ func (c *Client) KadForget(ctx context.Context, name, key string) (v models.KadF
 }
 
 // KadPut makes a client of the node publish a value.
-func (c *Client) KadPut(ctx context.Context, name string, p *api.KadPut) (v models.KadReport, err error) {
+func (c *Client) KadPut(ctx context.Context, name string, p *models.KadPut) (v models.KadReport, err error) {
 	body, err := json.Marshal(p)
 	if err != nil {
 		return v, err

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -34,7 +33,7 @@ func (c *Client) Discover(ctx context.Context, key string, limit time.Duration) 
 }
 
 // Sync makes the node ask others for the peers that they know.
-func (c *Client) Sync(ctx context.Context) (s api.Synced, err error) {
+func (c *Client) Sync(ctx context.Context) (s models.Synced, err error) {
 	err = c.post(ctx, "/v1/network/sync", nil, &s)
 	return s, err
 }

@@ -107,16 +107,12 @@ func peerAnswer(n *gamelan.Node, id identity.NodeID) api.Peer {
 // with its ids.
 func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.NodeID, url.Values) error) inspect.PeerAction {
 	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
-		text, err := nodeSender{n}.find(ctx, peer)
+		id, err := nodeSender{n}.find(ctx, peer)
 		if err != nil {
 			return nil, notFound(err, api.UnknownHint)
 		}
-		id, err := identity.ParseNodeID(text)
 		answer := peerAnswer(n, id) // do may forget it
-		if err == nil {
-			err = do(ctx, id, v)
-		}
-		if err != nil {
+		if err := do(ctx, id, v); err != nil {
 			return nil, errors.New(failure.Text(err))
 		}
 		return answer, nil

@@ -246,8 +246,8 @@ func (d *daemon) shown() inspect.Options {
 // actions returns the API's functions that change the node; stop ends it.
 func (d *daemon) actions(stop func()) inspect.Actions {
 	return inspect.Actions{
-		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node), Network: networkActions(d.node), StoreForward: storeForwardActions(d.node),
-		Kad:         kadActions(d.node, d.settings().Kad.Network),
+		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
+		Verbs:       d.node.Inspection().Verbs(),
 		Acknowledge: acknowledge(d.node),
 		HandBack:    d.node.Inbox().HandBack,
 		Shutdown:    stop, Stopping: d.stopping.Load,

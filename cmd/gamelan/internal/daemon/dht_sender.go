@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/dht"
@@ -113,7 +114,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 
 // toItself returns the error of a message from the node to itself.
 func toItself() error {
-	return &inspect.Error{Code: inspect.CodeBadQuery, Message: errItself.Error(), Hint: "give the key of another node, as gamelan id prints it there"}
+	return &inspect.Error{Code: inspect.CodeBadQuery, Message: failure.Text(actors.ErrSelf), Hint: "give the key of another node, as gamelan id prints it there"}
 }
 
 // receiver returns the key of a receiver given as a public key, known or not, as a known
@@ -125,16 +126,12 @@ func (s dhtSender) receiver(ctx context.Context, text string) (key identity.Publ
 		}
 		return key, nil
 	}
-	known, err := nodeSender{s.node}.find(ctx, text)
+	id, err := nodeSender{s.node}.find(ctx, text)
 	switch {
-	case errors.Is(err, errItself):
+	case errors.Is(err, actors.ErrSelf):
 		return key, toItself()
 	case err != nil:
 		return key, notFound(err, "give a public key, a name that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it")
-	}
-	id, err := identity.ParseNodeID(known)
-	if err != nil {
-		return key, err
 	}
 	if p, ok := s.node.Peers().Get(id); ok && !p.Key.IsZero() {
 		return p.Key, nil

@@ -45,12 +45,11 @@ func dialFailed(peer string, err error) error {
 // offered returns the id of a peer that is to be dialled, and offers the addresses that
 // come with its key to the node.
 func offered(ctx context.Context, n *gamelan.Node, peer string) (identity.NodeID, error) {
-	s := nodeSender{n}
-	text, err := s.findOr(ctx, peer, n.Peers().Offer)
+	id, err := nodeSender{n}.findOr(ctx, peer, n.Peers().Offer)
 	if err != nil {
-		return identity.NodeID{}, notFound(err, api.UnknownHint)
+		return id, notFound(err, api.UnknownHint)
 	}
-	return identity.ParseNodeID(text)
+	return id, nil
 }
 
 // elsewhere returns the address of a connection that was made although the given

@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -25,82 +25,51 @@ type nodeSender struct{ node *gamelan.Node }
 // searches for its holder.
 func (s nodeSender) Resolve(ctx context.Context, peer string) (string, error) {
 	id, err := s.findOr(ctx, peer, s.node.Peers().Offer)
-	if err == nil || !s.node.DHT().Enabled() {
-		return id, err
+	if err == nil {
+		return id.String(), nil
 	}
-	key, notKey := identity.ParsePublicKey(peer)
-	if notKey != nil || key == s.node.PublicKey() {
-		return "", err
+	if _, notKey := identity.ParsePublicKey(peer); notKey != nil || errors.Is(err, actors.ErrSelf) || !s.node.DHT().Enabled() {
+		if several, ok := errors.AsType[*inspect.Error](err); ok {
+			return "", several
+		}
+		return "", errors.New(failure.Text(err))
 	}
-	found, err := search(ctx, s.node, key)
-	if err != nil {
-		return "", err
+	query := url.Values{"key": {peer}}
+	if end, ok := ctx.Deadline(); ok {
+		query.Set("for", max(time.Until(end), 1).String())
 	}
-	return found.ID.String(), nil
+	v, err := s.node.Inspection().Verbs()["network"]["discover"].Do(ctx, query, nil)
+	if p, ok := v.(models.Peer); ok && err == nil {
+		return p.NodeID, nil
+	}
+	return "", err
 }
 
 // find returns the node id of a peer as people write it: a node id, a public key, or the
 // beginning of one of them, or KEY::ADDRESS, which it adds to the known peers.
-func (s nodeSender) find(ctx context.Context, peer string) (string, error) {
+func (s nodeSender) find(ctx context.Context, peer string) (identity.NodeID, error) {
 	return s.findOr(ctx, peer, s.node.Peers().AddAt)
 }
 
 // findOr is find that adds a peer given as KEY::ADDRESS with the function.
-func (s nodeSender) findOr(ctx context.Context, peer string, add func(context.Context, string) (identity.NodeID, error)) (string, error) {
-	if strings.Contains(peer, "::") {
-		id, err := add(ctx, peer)
-		if errors.Is(err, actors.ErrSelf) {
-			return "", errItself
-		}
-		if err != nil {
-			return "", errors.New(failure.Text(err))
-		}
-		return id.String(), nil
+func (s nodeSender) findOr(ctx context.Context, peer string, add func(context.Context, string) (identity.NodeID, error)) (identity.NodeID, error) {
+	if !strings.Contains(peer, "::") {
+		return s.node.Peers().Find(peer)
 	}
-	if key, err := identity.ParsePublicKey(peer); err == nil {
-		return s.known(key.NodeID(), peer)
+	id, err := add(ctx, peer)
+	if errors.Is(err, actors.ErrSelf) {
+		err = actors.ErrSelf // without what was being done
 	}
-	if id, err := identity.ParseNodeID(peer); err == nil {
-		return s.known(id, peer)
-	}
-	if !api.IsPrefix(peer) {
-		return "", unknownPeer(peer)
-	}
-	_, found := inspect.FindPeer(peer, peerstore.Texts(s.node.Peers().All()))
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return "", unknownPeer(peer)
-	}
-	return "", inspect.Ambiguous(peer, found)
+	return id, err
 }
-
-func (s nodeSender) known(id identity.NodeID, as string) (string, error) {
-	if id == s.node.ID() {
-		return "", errItself
-	}
-	if _, ok := s.node.Peers().Get(id); ok {
-		return id.String(), nil
-	}
-	if _, ok := s.node.Connection(id); ok {
-		return id.String(), nil
-	}
-	return "", unknownPeer(as)
-}
-
-// errItself reports that a peer is the node itself.
-var errItself = errors.New("that is this node itself")
 
 // notFound returns the API's error for a peer that find has not found.
 func notFound(err error, hint string) error {
 	if e, ok := errors.AsType[*inspect.Error](err); ok {
 		return e
 	}
-	return &inspect.Error{Code: inspect.CodeUnknownPeer, Message: err.Error(), Hint: hint}
+	return &inspect.Error{Code: inspect.CodeUnknownPeer, Message: failure.Text(err), Hint: hint}
 }
-
-func unknownPeer(peer string) error { return fmt.Errorf("no peer %s is known", peer) }
 
 // Send gives one message to the node.
 func (s nodeSender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pending, error) {

@@ -25,16 +25,12 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 		if err != nil {
 			return nil, err
 		}
-		text, err := nodeSender{n}.find(ctx, peer)
+		id, err := nodeSender{n}.find(ctx, peer)
 		if err != nil {
 			var dialled bool
-			if text, dialled = amongDialled(peer, dials); !dialled {
+			if id, dialled = amongDialled(peer, dials); !dialled {
 				return nil, notFound(err, api.UnknownHint)
 			}
-		}
-		id, err := identity.ParseNodeID(text)
-		if err != nil {
-			return nil, err
 		}
 		return whyOf(ctx, n, id, dials), nil
 	}}
@@ -42,16 +38,16 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 
 // amongDialled finds a peer that is being dialled and of which the node knows nothing else: a
 // peer of which a person has given the address.
-func amongDialled(peer string, dials []gamelan.DialUnderWay) (id string, ok bool) {
+func amongDialled(peer string, dials []gamelan.DialUnderWay) (id identity.NodeID, ok bool) {
 	if key, err := identity.ParsePublicKey(peer); err == nil {
 		peer = key.NodeID().String()
 	}
 	for _, d := range dials {
-		if text := d.Peer.String(); strings.HasPrefix(text, strings.ToLower(peer)) {
+		if strings.HasPrefix(d.Peer.String(), strings.ToLower(peer)) {
 			if ok {
-				return "", false // of two
+				return id, false // of two
 			}
-			id, ok = text, true
+			id, ok = d.Peer, true
 		}
 	}
 	return id, ok

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // The exit codes.
@@ -81,13 +82,7 @@ func As(err error) *Error {
 }
 
 // Text returns an error's text on one line, without the name of its package.
-func Text(err error) string {
-	text := OneLine(err.Error())
-	for _, p := range []string{"gamelan: ", "actors: ", "peerstore: ", "transport: ", "kv: ", "dht: ", "netsync: ", "saf: ", "kad: "} {
-		text = strings.TrimPrefix(text, p)
-	}
-	return text
-}
+func Text(err error) string { return words.WithoutPackage(err.Error()) }
 
 // OneLine returns s on one line.
 func OneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -309,7 +309,7 @@ func Discovered(o *Output, p *models.Peer) error {
 }
 
 // Synced writes what each node gave. It returns an error if none has answered.
-func Synced(o *Output, s *api.Synced) error {
+func Synced(o *Output, s *models.Synced) error {
 	if o.JSON {
 		if err := o.PrintJSON(s); err != nil {
 			return err
@@ -323,7 +323,7 @@ func Synced(o *Output, s *api.Synced) error {
 	return failure.New(inspect.CodeFailed, api.ConnectHint, "%s", nobodyAnswered(s))
 }
 
-func syncedTable(o *Output, s *api.Synced) error {
+func syncedTable(o *Output, s *models.Synced) error {
 	fmt.Fprintf(o.Out, "%d of %s answered; peers: %s\n", s.Answered, inspect.Count(uint64(s.Asked), "node"), learnedText(s.New, s.AlreadyKnown, s.Skipped))
 	if len(s.Nodes) == 0 {
 		return nil
@@ -354,7 +354,7 @@ func answerError(text string) string {
 const answerWidth = 42
 
 // nobodyAnswered returns "0 of 3 seeds answered: ID: connection refused; …".
-func nobodyAnswered(s *api.Synced) string {
+func nobodyAnswered(s *models.Synced) string {
 	seeds := 0
 	for _, n := range s.Nodes {
 		if n.Seed {

@@ -7,7 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -67,11 +66,11 @@ func TestNetworkNamesTheRemedy(t *testing.T) {
 // The table of the sets fits into 80 columns, and so does that of a round.
 func TestNetworkTablesFit(t *testing.T) {
 	var n models.Network
-	var s api.Synced
+	var s models.Synced
 	for range 8 {
 		n.Neighbour.Members = append(n.Neighbour.Members, models.NetworkMember{NodeID: strings.Repeat("a", 26)})
 		n.Random.Members = append(n.Random.Members, models.NetworkMember{NodeID: strings.Repeat("b", 26)})
-		s.Nodes = append(s.Nodes, api.SyncedNode{NodeID: strings.Repeat("c", 26), Seed: true, Answered: true, Peers: 500, New: 500, Error: strings.Repeat("long words ", 20)})
+		s.Nodes = append(s.Nodes, models.SyncedNode{NodeID: strings.Repeat("c", 26), Seed: true, Answered: true, Peers: 500, New: 500, Error: strings.Repeat("long words ", 20)})
 	}
 	var b bytes.Buffer
 	o := &Output{Out: &b, Err: &b}
@@ -96,15 +95,15 @@ func TestNetworkTablesFit(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	var b bytes.Buffer
 	o := &Output{Out: &b, Err: &b}
-	seed := func(err string) api.SyncedNode {
-		return api.SyncedNode{NodeID: strings.Repeat("a", 26), Seed: true, Error: err}
+	seed := func(err string) models.SyncedNode {
+		return models.SyncedNode{NodeID: strings.Repeat("a", 26), Seed: true, Error: err}
 	}
 	for name, c := range map[string]struct {
 		err  error
 		want string
 	}{
-		"seeds":    {Synced(o, &api.Synced{Asked: 2, Nodes: []api.SyncedNode{seed("dial peer 00aa: dial /ip4/127.0.0.1/tcp/1: connection refused; check that the peer is running"), seed("")}}), "0 of 2 seeds answered: aaaaaaaaaaaaaaaa: connection refused, aaaaaaaaaaaaaaaa: it did not say why; connect it first: "},
-		"nodes":    {Synced(o, &api.Synced{Asked: 1, Nodes: []api.SyncedNode{{NodeID: "b", Error: "x"}}}), "0 of 1 node answered: b: x; connect it first: "},
+		"seeds":    {Synced(o, &models.Synced{Asked: 2, Nodes: []models.SyncedNode{seed("dial peer 00aa: dial /ip4/127.0.0.1/tcp/1: connection refused; check that the peer is running"), seed("")}}), "0 of 2 seeds answered: aaaaaaaaaaaaaaaa: connection refused, aaaaaaaaaaaaaaaa: it did not say why; connect it first: "},
+		"nodes":    {Synced(o, &models.Synced{Asked: 1, Nodes: []models.SyncedNode{{NodeID: "b", Error: "x"}}}), "0 of 1 node answered: b: x; connect it first: "},
 		"nobody":   {Joined(o, &models.Report{Reason: "nobody selected", Detail: "no connected node can take the message; connect to some first"}), "announced to nobody: no connected node can take the message; connect to some first"},
 		"not took": {Joined(o, &models.Report{Copies: []models.Copy{{Peer: "c", Outcome: models.Outcome{Outcome: models.OutcomeFailed, Reason: "dial failed"}}}}), `nobody has the announcement; try again; "gamelan conns" shows the connections`},
 	} {

@@ -1,0 +1,79 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Verb is an action of a part of the node. The request for it is POST /v1/{section}/{verb},
+// where section and verb are its keys in Actions.Verbs.
+type Verb struct {
+	// Params are the parameters that the query may have.
+	Params []string
+	// Body is the length of the longest body in bytes; 0: there is none.
+	Body int
+	// Local says that requests may carry secrets. They are taken on the Unix socket only.
+	Local bool
+	// Do carries out the action, and returns when it has ended. Its result is the answer.
+	// Errors are as in [PeerAction].
+	Do func(ctx context.Context, params url.Values, body []byte) (any, error)
+	// Stream, instead of Do, yields results as they come, each of which is a line of the
+	// answer. An error comes last.
+	Stream func(ctx context.Context, params url.Values) iter.Seq2[any, error]
+}
+
+// verb carries out one of Actions.Verbs.
+func (m *mutations) verb(w http.ResponseWriter, r *http.Request) {
+	section, name := r.PathValue("section"), r.PathValue("verb")
+	verb, ok := m.Verbs[section][name]
+	switch {
+	case len(m.Verbs[section]) == 0:
+		m.nothing(w, r)
+		return
+	case !ok:
+		notFound(w, "there is nothing to do at "+Escape(r.URL.Path),
+			"POST to /v1/"+section+"/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(m.Verbs[section])), ", "))
+		return
+	case verb.Local && !overUnix(r):
+		fail(w, &Error{CodeForbidden, Escape(r.URL.Path) + " is done on the node's Unix socket only", HintHere})
+		return
+	}
+	q := newQuery(r, verb.Params...)
+	if q.err != nil {
+		fail(w, q.err)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(verb.Body)))
+	if long := (*http.MaxBytesError)(nil); errors.As(err, &long) {
+		fail(w, &Error{CodeBadQuery, fmt.Sprintf("the body is longer than %d bytes", verb.Body), "send less"})
+		return
+	}
+	if err != nil {
+		fail(w, &Error{CodeBadQuery, "the body cannot be read", "send it again"})
+		return
+	}
+	m.tell("admin." + section + "." + name)
+	if verb.Stream == nil {
+		v, err := verb.Do(r.Context(), q.values, body)
+		answer(w, v, err)
+		return
+	}
+	s := newStream(w)
+	for v, err := range verb.Stream(r.Context(), q.values) {
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		if s.write(v) != nil || s.flush() != nil {
+			return
+		}
+	}
+}
