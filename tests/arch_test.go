@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,7 +120,18 @@ var confined = map[string][]string{
 	// Of the standard library, what opens sockets.
 	"net":      {"transport", "inspect", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
 	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client", "tests/tor/tornet", "tests/machines"},
-	"net/url":  {"inspect", "cmd/gamelan/internal/client", "cmd/gamelan/internal/daemon"},
+	"net/url":  {"inspect", "actors", "cmd/gamelan/internal/client", "cmd/gamelan/internal/daemon"},
+}
+
+// partNames are names of parts of a node, and of their sections, which package inspect does not
+// know: a part gives it its sections and verbs.
+var partNames = []string{"saf", "kad", "network", "discovery", "tor", "ledger", "rpc"}
+
+// partNamesIn says which of these names a file of package inspect has all the same, and why.
+var partNamesIn = map[string]map[string]string{
+	"inspect/guard.go":   {"network": "a method of net.Addr"},
+	"inspect/handler.go": {"ledger": "its address has filters and pages"},
+	"inspect/ledger.go":  {"ledger": "filters and pages of messages sent, a section of the node that no part has"},
 }
 
 // pure folders hold values, codecs and machines: no goroutine, clock, socket,
@@ -229,6 +241,9 @@ func violations(t *testing.T, name string, src []byte) []string {
 	}
 	if within(folder, []string{"actors"}) {
 		c.actorCode(file)
+	}
+	if folder == "inspect" {
+		c.namesNoPart(file, partNamesIn[name])
 	}
 	return c.found
 }
@@ -413,6 +428,28 @@ func (c *checker) actorCode(file *ast.File) {
 	})
 }
 
+// nameWord is a word of an identifier or of a text.
+var nameWord = regexp.MustCompile(`[A-Z]+[a-z]*|[a-z]+`)
+
+// namesNoPart reports names of parts in identifiers and strings, but for those in allowed.
+func (c *checker) namesNoPart(file *ast.File, allowed map[string]string) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		text := ""
+		switch n := n.(type) {
+		case *ast.Ident:
+			text = n.Name
+		case *ast.BasicLit:
+			text = n.Value
+		}
+		for _, word := range nameWord.FindAllString(text, -1) {
+			if word = strings.ToLower(word); slices.Contains(partNames, word) && allowed[word] == "" {
+				c.report(n, "%q names the part %s in %s, want it to know no part", c.folder, word, text)
+			}
+		}
+		return true
+	})
+}
+
 // channelOperation reports sending, receiving and select.
 func (c *checker) channelOperation(n ast.Node, who string) {
 	switch n := n.(type) {
@@ -514,6 +551,9 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"new dependency", "cmd/gamelan/a.go", `import _ "github.com/spf13/cobra"`, "no rule covers"},
 		{"sockets", "actors/a.go", `import _ "net"`, "want it only in"},
 		{"dot import", "actors/a.go", `import . "time"`, "dot import"},
+		{"inspect and a part's path", "inspect/a.go", `var _ = "/v1/saf/{verb}"`, "names the part saf"},
+		{"inspect and a part's name", "inspect/a.go", `func openKadHere() {}`, "names the part kad"},
+		{"inspect and a part's field", "inspect/a.go", `var _ = a.Ledger`, "names the part ledger"},
 		{"pure disk", "protocol/a.go", `import _ "os"`, "imports os"},
 		{"pure socket", "transport/dial/a.go", `import _ "net"`, "imports net"},
 		{"pure goroutine", "dht/a.go", `func f() { go f() }`, "starts a goroutine"},
@@ -549,6 +589,8 @@ func TestArchitectureAllows(t *testing.T) {
 		{"downward", "actors/a.go", `import _ "` + m + `/transport/mux"`},
 		{"own folder", "transport/upgrade/a.go", `import _ "` + m + `/transport/noise"`},
 		{"ristretto", "identity/a.go", `import _ "` + m + `/internal/ristretto"`},
+		{"no part in a longer word", "inspect/a.go", `func networker() string { return "a tornado in safety" }`},
+		{"a part in the models", "inspect/models/a.go", `type Kad struct{}`},
 		{"inspect and supervisor", "inspect/a.go", `import _ "` + m + `/supervisor"`},
 		{"the trunk from a part", "actors/rpc/a.go", `import _ "` + m + `/actors"`},
 		{"verb and daemon", "cmd/gamelan/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`},
@@ -571,5 +613,27 @@ func TestArchitectureAllows(t *testing.T) {
 				t.Errorf("got %q, want no violation", got)
 			}
 		})
+	}
+}
+
+// TestPartNamesAllowed shows that each exception for the name of a part is needed.
+func TestPartNamesAllowed(t *testing.T) {
+	for name, allowed := range partNamesIn {
+		src, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, src, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part := range allowed {
+			c := checker{fset: set, folder: "inspect"}
+			c.namesNoPart(file, nil)
+			if !slices.ContainsFunc(c.found, func(v string) bool { return strings.Contains(v, "names the part "+part+" ") }) {
+				t.Errorf("%s: got no %q, want the exception removed", name, part)
+			}
+		}
 	}
 }

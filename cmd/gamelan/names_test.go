@@ -7,10 +7,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 // TestNamesOfManyWriters: no name is lost when several commands give one at a time, and
