@@ -77,6 +77,7 @@ func TestBubbleDHTDrainRestart(t *testing.T) {
 				if err := a.Close(ctx); err != nil {
 					t.Errorf("close: %v", err)
 				}
+				synctest.Wait() // Crash may return after the close
 				if took := time.Since(begin); !died.Load() || took > 10*time.Second {
 					t.Errorf("died %v; closed after %v, want no wait for an actor that is gone", died.Load(), took)
 				}

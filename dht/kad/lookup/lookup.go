@@ -233,6 +233,7 @@ func (l *Lookup) answered(now time.Time, e Answered) {
 // who named them.
 func (l *Lookup) told(p *peer, contacts []kad.Contact) (gained int) {
 	contacts = contacts[:min(len(contacts), answerFactor*l.o.K)]
+	contacts = distinct(contacts)
 	groups := l.groups(contacts)
 	crowds := crowded(groups)
 	if len(crowds) > 0 {
@@ -263,6 +264,25 @@ func (l *Lookup) told(p *peer, contacts []kad.Contact) (gained int) {
 		l.nearestDone = p.contact.ID
 	}
 	return gained
+}
+
+// distinct returns the contacts without those whose id came before.
+func distinct(contacts []kad.Contact) []kad.Contact {
+	named := make(map[kad.ID]bool, len(contacts))
+	for _, c := range contacts {
+		named[c.ID] = true
+	}
+	if len(named) == len(contacts) {
+		return contacts
+	}
+	list := make([]kad.Contact, 0, len(named))
+	for _, c := range contacts {
+		if named[c.ID] {
+			list = append(list, c)
+			named[c.ID] = false
+		}
+	}
+	return list
 }
 
 // groups returns the networks of each contact. Those of a known one are not worked out again.
