@@ -29,8 +29,8 @@ func (n *Node) Peers() *Peers { return &Peers{n} }
 func (p *Peers) Get(peer identity.NodeID) (peerstore.Peer, bool) { return p.view().Get(peer) }
 
 // Find returns the peer that a person means by a node id, a public key, or its first digits, at
-// least four. Peers with a record or a connection are found. The error matches [ErrUnknownPeer] or
-// [ErrSelf], or is an [*inspect.Error] that names several peers.
+// least four. Peers with a record are found, and by a whole id or key those with a connection.
+// The error matches [ErrUnknownPeer] or [ErrSelf], or is an [*inspect.Error] that names several peers.
 func (p *Peers) Find(text string) (identity.NodeID, error) { return p.n.trunk.FindPeer(text) }
 
 // All iterates over the known peers in the order of their ids. It yields the records as

@@ -13,11 +13,13 @@ import (
 )
 
 // Verbs returns the actions of the node's parts by section and name, for the field Verbs of
-// [inspect.Actions]. The map is the caller's. A node without the DHT has its verbs, which say so.
+// [inspect.Actions]. The maps are the caller's. A node without the DHT has its verbs, which say so.
 func (i *Inspection) Verbs() map[string]map[string]inspect.Verb {
 	all := make(map[string]map[string]inspect.Verb)
 	for _, p := range i.n.parts {
-		maps.Copy(all, p.Verbs)
+		for section, verbs := range p.Verbs {
+			all[section] = maps.Clone(verbs)
+		}
 	}
 	return all
 }

@@ -50,5 +50,9 @@ func TestVerbs(t *testing.T) {
 				t.Errorf("got verbs of %q, want them of one of the sections %q", section, names)
 			}
 		}
+		delete(verbs["saf"], "purge")
+		if _, ok := n.Inspection().Verbs()["saf"]["purge"]; !ok {
+			t.Error("the node has lost a verb that its user does not want to offer")
+		}
 	}
 }

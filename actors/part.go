@@ -49,8 +49,8 @@ type Part struct {
 	// with Attached, which passes the Drain on to its children. Services stop at the
 	// end of [StopProtocols], the group of Actors at the end of [StopStores].
 	Stages map[string]Stage
-	// Sections are further sections of the inspector, by name, beside those that every node
-	// has. Each function returns the content.
+	// Sections are the sections of the part in the inspector, by name. Each function returns the
+	// content.
 	Sections map[string]func(ctx context.Context) any
 	// Node fills in the fields of the section "node" that are the part's. It does not wait.
 	Node func(v *models.Node)

@@ -54,14 +54,14 @@ func VerbError(err error, hint string) error {
 // NotKnownError reports a text that stands for no peer that the node knows.
 type NotKnownError struct{ Text string }
 
-// Error quotes the text.
+// Error names the text.
 func (e *NotKnownError) Error() string { return fmt.Sprintf("actors: no peer %s is known", e.Text) }
 
 // Is makes the error match [ErrUnknownPeer].
 func (e *NotKnownError) Is(target error) bool { return target == ErrUnknownPeer }
 
 // FindPeer returns the peer that a person means by a node id, a public key, or the first digits of
-// one. Peers with a record or a connection are found. The error is a [*NotKnownError], [ErrSelf],
+// one. Peers with a record are found, and by a whole id or key those with a connection. The error is a [*NotKnownError], [ErrSelf],
 // or an [*inspect.Error] that names several peers.
 func (t Trunk) FindPeer(text string) (identity.NodeID, error) {
 	id, err := identity.ParseNodeID(text)

@@ -18,7 +18,7 @@ import (
 type Verb struct {
 	// Params are the parameters that the query may have.
 	Params []string
-	// Body is the length of the longest body in bytes; 0: there is none.
+	// Body is the length of the longest body in bytes; 0: a body is not read.
 	Body int
 	// Local says that requests may carry secrets. They are taken on the Unix socket only.
 	Local bool
@@ -51,7 +51,11 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) {
 		fail(w, q.err)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(verb.Body)))
+	var body []byte
+	var err error
+	if verb.Body > 0 {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(verb.Body)))
+	}
 	if long := (*http.MaxBytesError)(nil); errors.As(err, &long) {
 		fail(w, &Error{CodeBadQuery, fmt.Sprintf("the body is longer than %d bytes", verb.Body), "send less"})
 		return

@@ -42,7 +42,7 @@ func TestVerbs(t *testing.T) {
 		{"/v1/network/leave", 404, "one of these verbs: discover, join"},
 		{"/v1/saf/fetch", 404, "/v1/peers/{id}:{verb}, /v1/network/{verb} or /v1/shutdown"},
 	} {
-		res := post(t.Context(), t, c, x.target, "text/plain", strings.NewReader(""))
+		res := post(t.Context(), t, c, x.target, "text/plain", strings.NewReader("{}"))
 		b, err := io.ReadAll(res.Body)
 		if err != nil || res.StatusCode != x.status || !strings.Contains(string(b), x.want) {
 			t.Errorf("POST %s: got %d %s, want %d with %s", x.target, res.StatusCode, b, x.status, x.want)

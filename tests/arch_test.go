@@ -131,7 +131,7 @@ var partNames = []string{"saf", "kad", "network", "discovery", "tor", "ledger", 
 var partNamesIn = map[string]map[string]string{
 	"inspect/guard.go":   {"network": "a method of net.Addr"},
 	"inspect/handler.go": {"ledger": "its address has filters and pages"},
-	"inspect/ledger.go":  {"ledger": "filters and pages of messages sent, a section of the node that no part has"},
+	"inspect/ledger.go":  {"ledger": "filters and pages of messages sent"},
 }
 
 // pure folders hold values, codecs and machines: no goroutine, clock, socket,

@@ -16,7 +16,7 @@ import (
 // outbound sends the node's own DHT messages and relays messages of others. The machine
 // dht.Outbound decides; outbound carries out its effects.
 //
-// In: acceptedSend, SendMessage, dht.SendControl, dht.CancelControl, sendQuietly, forwardMessage, Sent, PeerDiscovered,
+// In: acceptedSend, SendMessage, dht.SendControl, dht.CancelControl, sendQuietly, forwardMessage, getSending, Sent, PeerDiscovered,
 // Drain, event PeerConnected. Out: Enqueue to messaging actors, DiscoverPeer, dht.Sent,
 // dht.Reached to the part that stores messages, Drained. A restart loses pongs and relayed messages; a later copy of a relayed message
 // is relayed again. Sends under way end in the ledger, which outlives the actor: as in

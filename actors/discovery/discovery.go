@@ -59,7 +59,7 @@ type Settings struct {
 
 	// Client returns the client of a peer's service [ServiceID].
 	Client func(peer identity.NodeID) rpc.Invoker
-	// Host is used by the verbs alone.
+	// Host is used by the verbs, and by the methods that wait for an actor.
 	Host actors.Host
 }
 

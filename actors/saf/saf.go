@@ -35,7 +35,7 @@ type Settings struct {
 
 	DB    kv.DB
 	Dedup *dht.Dedup
-	// Host is used by the verbs alone.
+	// Host is used by the verbs, and by the methods that wait for an actor.
 	Host actors.Host
 }
 

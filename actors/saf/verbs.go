@@ -104,12 +104,15 @@ func (f *Saf) purgeVerb(ctx context.Context, v url.Values, _ []byte) (any, error
 }
 
 // receiver returns the node id of a receiver, which need not be known. Of KEY::ADDRESS only the
-// key matters.
+// key matters. f may be nil as for FetchFrom.
 func (f *Saf) receiver(text string) (identity.NodeID, error) {
+	if f == nil {
+		return identity.NodeID{}, actors.VerbError(actors.ErrNoDHT, "")
+	}
 	if key, err := identity.ParsePublicKey(text); err == nil {
 		return key.NodeID(), nil
 	}
-	if id, err := identity.ParseNodeID(text); err == nil || f == nil {
+	if id, err := identity.ParseNodeID(text); err == nil {
 		return id, nil
 	}
 	p, err := peerstore.ParseSeed(text)

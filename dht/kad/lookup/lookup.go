@@ -266,7 +266,7 @@ func (l *Lookup) told(p *peer, contacts []kad.Contact) (gained int) {
 	return gained
 }
 
-// distinct returns the contacts without those whose id came before.
+// distinct returns the contacts without those whose id came before, with whatever key.
 func distinct(contacts []kad.Contact) []kad.Contact {
 	named := make(map[kad.ID]bool, len(contacts))
 	for _, c := range contacts {
