@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -70,9 +69,7 @@ func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
 }
 
 // Report converts a report of this node to the form that package inspect's API uses.
-func (i *Inspection) Report(r dht.Report) models.Report {
-	return dhtpart.Report(i.n.trunk, r)
-}
+func (i *Inspection) Report(r dht.Report) models.Report { return i.n.trunk.Report(r) }
 
 // peer converts the record of a peer.
 func (i *Inspection) peer(p peerstore.Peer) models.Peer { return i.n.view.Peer(p) }

@@ -28,7 +28,7 @@ func (i *Inspection) Verbs() map[string]map[string]inspect.Verb {
 func (n *Node) host() actors.Host {
 	return actors.Host{
 		Again:   func(ctx context.Context, f func() error) error { return again(ctx, n, f) },
-		Connect: n.connectTo, Report: (&Inspection{n: n}).Report, Peer: (&Inspection{n: n}).peer,
+		Connect: n.connectTo, Peer: (&Inspection{n: n}).peer,
 	}
 }
 

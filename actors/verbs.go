@@ -9,7 +9,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -27,9 +26,8 @@ type Host struct {
 	// stored even if it does not work. Errors are of type [*inspect.Error]; with the code failed,
 	// the peer was found and the dial has failed.
 	Connect func(ctx context.Context, peer string, keep bool) (*ConnRef, error)
-	// Report and Peer convert a report, and the record of a peer, to the form of the API.
-	Report func(dht.Report) models.Report
-	Peer   func(peerstore.Peer) models.Peer
+	// Peer converts the record of a peer to the form of the API.
+	Peer func(peerstore.Peer) models.Peer
 }
 
 // AskAgain is [supervisor.Ask] for an actor whose path is fixed; see Host.Again.
@@ -61,8 +59,8 @@ func (e *NotKnownError) Error() string { return fmt.Sprintf("actors: no peer %s 
 func (e *NotKnownError) Is(target error) bool { return target == ErrUnknownPeer }
 
 // FindPeer returns the peer that a person means by a node id, a public key, or the first digits of
-// one. Peers with a record are found, and by a whole id or key those with a connection. The error is a [*NotKnownError], [ErrSelf],
-// or an [*inspect.Error] that names several peers.
+// one. Peers with a record are found, and by a whole id or key those with a connection. The error
+// is a [*NotKnownError], [ErrSelf], or an [*inspect.Error] that names several peers.
 func (t Trunk) FindPeer(text string) (identity.NodeID, error) {
 	id, err := identity.ParseNodeID(text)
 	if key, notKey := identity.ParsePublicKey(text); notKey == nil {

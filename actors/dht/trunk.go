@@ -6,7 +6,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -20,6 +22,7 @@ type Trunk interface {
 	Now() time.Time
 	Wall() time.Time
 	OnWall(t time.Time) time.Time
+	Report(r dht.Report) models.Report
 	NewID() uint64
 	PID(path string) *actor.PID
 	Connectivity() *actor.PID

@@ -46,7 +46,7 @@ func (d *Discovery) joinVerb(ctx context.Context, _ url.Values, _ []byte) (any, 
 	if err != nil && r.Reason == 0 && len(r.Copies) == 0 {
 		return nil, actors.VerbError(err, inspect.HintConnect)
 	}
-	return d.Host.Report(r), nil // it says why nobody has the announcement
+	return d.trunk.Report(r), nil // it says why nobody has the announcement
 }
 
 // Find searches for the holder of a key until it is in the peer store, and returns its record. It

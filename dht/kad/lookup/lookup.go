@@ -269,20 +269,11 @@ func (l *Lookup) told(p *peer, contacts []kad.Contact) (gained int) {
 // distinct returns the contacts without those whose id came before, with whatever key.
 func distinct(contacts []kad.Contact) []kad.Contact {
 	named := make(map[kad.ID]bool, len(contacts))
-	for _, c := range contacts {
+	return slices.DeleteFunc(slices.Clone(contacts), func(c kad.Contact) bool {
+		again := named[c.ID]
 		named[c.ID] = true
-	}
-	if len(named) == len(contacts) {
-		return contacts
-	}
-	list := make([]kad.Contact, 0, len(named))
-	for _, c := range contacts {
-		if named[c.ID] {
-			list = append(list, c)
-			named[c.ID] = false
-		}
-	}
-	return list
+		return again
+	})
 }
 
 // groups returns the networks of each contact. Those of a known one are not worked out again.

@@ -13,7 +13,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -97,7 +96,7 @@ type pending struct {
 
 // Wait returns the outcome. That of a message whose time was over says what it waited for.
 func (p pending) Wait(ctx context.Context) models.Outcome {
-	o := outcomeOf(p.Pending.Wait(ctx))
+	o := actors.DescribeOutcome(p.Pending.Wait(ctx))
 	if o.Reason == protocol.Expired.String() && o.Detail == "" {
 		o.Detail = waitedFor(p.node, p.peer)
 	}
@@ -130,24 +129,4 @@ func waitedFor(n *gamelan.Node, peer identity.NodeID) string {
 		return "not connected; the last dial failed: " + failure.Text(last.Err)
 	}
 	return "the connection was lost, and there is no other yet"
-}
-
-func outcomeOf(o gamelan.Outcome) models.Outcome {
-	out := models.Outcome{Outcome: models.OutcomeFailed}
-	switch o.Kind {
-	case protocol.Confirmed:
-		out.Outcome = models.OutcomeConfirmed
-	case protocol.InDoubt:
-		out.Outcome = models.OutcomeInDoubt
-	}
-	if o.Reason != protocol.ReasonNone {
-		out.Reason = o.Reason.String()
-	}
-	if o.Err != nil {
-		out.Detail = failure.Text(o.Err)
-		if c := codes.Of(o.Err); c != nil {
-			out.Code = c.Name
-		}
-	}
-	return out
 }
