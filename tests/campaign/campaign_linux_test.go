@@ -372,8 +372,8 @@ func (p *pair) explain(sender string, missing []int) {
 				last = false
 			}
 		}
-		// Messages of the DHT do not keep their order: a later one that was printed says nothing.
-		last = last || sender == "dht" && end.what != "" && end.from.Sub(journal[n].at) < lastSecond
+		// Messages over the DHT do not keep their order: a later one that has come says nothing.
+		last = last || sender != "library" && sender != "command" && end.what != "" && end.from.Sub(journal[n].at) < lastSecond
 		switch {
 		case sender == "stored" && p.fullAt(journal[n].at):
 			unstored++
@@ -381,7 +381,8 @@ func (p *pair) explain(sender string, missing []int) {
 			dropped++
 			p.t.Logf("%s: dht %d was confirmed at %s and is not printed; the next end is a %s at %s", p.name, n, journal[n].at.Format("15:04:05.000"), end.what, end.from.Format("15:04:05.000"))
 		case !last:
-			p.t.Errorf("%s: %s %d was confirmed at %s and is lost; the next end is a %s at %s", p.name, sender, n, journal[n].at.Format("15:04:05.000"), end.what, end.from.Format("15:04:05.000"))
+			p.t.Errorf("%s: %s %d was confirmed at %s, %v after it was sent, and is lost; the next end is a %s at %s",
+				p.name, sender, n, journal[n].at.Format("15:04:05.000"), journal[n].took, end.what, end.from.Format("15:04:05.000"))
 		default:
 			l := losses[end.from]
 			if l == nil {

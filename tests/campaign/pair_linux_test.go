@@ -209,14 +209,18 @@ func (p *pair) next(sender string, size int) (body []byte, n int) {
 }
 
 func (p *pair) ended(sender string, n int, out protocol.OutcomeKind) {
+	p.endedAt(sender, n, out, time.Now())
+}
+
+// endedAt is ended for an outcome of before: a send has several copies, and ends with the last.
+func (p *pair) endedAt(sender string, n int, out protocol.OutcomeKind, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := &p.journal[sender][n]
 	if s.out != 0 {
 		p.faults = append(p.faults, fmt.Sprintf("%s %d: got a second outcome", sender, n))
 	}
-	now := time.Now()
-	s.out, s.took, s.at = out, now.Sub(s.at), now
+	s.out, s.took, s.at = out, at.Sub(s.at), at
 }
 
 func (p *pair) sendPlain(ctx context.Context) {

@@ -123,17 +123,26 @@ func (p *pair) sendStored(ctx context.Context, to identity.PublicKey) {
 			continue
 		}
 		waits.Go(func() {
-			r, out := s.Wait(p.t.Context()), protocol.Failed
-			switch {
-			case r.Count(protocol.Confirmed) > 0:
-				out = protocol.Confirmed
-			case r.Count(protocol.InDoubt) > 0:
-				out = protocol.InDoubt
-			}
-			p.ended("stored", n, out)
+			out, at := p.stored(s.Wait(p.t.Context()))
+			p.endedAt("stored", n, out, at)
 		})
 	}
 	waits.Wait()
+}
+
+// stored returns the outcome of a send, and its time: of the receiver's copy, which is the one that
+// can be lost, or of another.
+func (p *pair) stored(r dht.Report) (out protocol.OutcomeKind, at time.Time) {
+	out, at = protocol.Failed, r.End
+	for _, c := range r.Copies {
+		switch {
+		case c.Outcome.Kind == protocol.Confirmed && (out != protocol.Confirmed || c.Peer == p.peer):
+			out, at = protocol.Confirmed, c.At
+		case c.Outcome.Kind == protocol.InDoubt && out == protocol.Failed:
+			out, at = protocol.InDoubt, c.At
+		}
+	}
+	return out, at
 }
 
 // fullAt tells whether the receiver's disk was full at a time: then it stores nothing.

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
 // ackTimeout is how long the node may take to acknowledge written messages, even after the
@@ -191,18 +194,34 @@ func (a *acknowledger) end(ctx context.Context, broken bool) error {
 	return err
 }
 
-// post acknowledges messages, also when the user has ended the command.
+// post acknowledges messages, also when the user has ended the command. Without an answer it asks
+// once more: this process may have stood still, and what it gives back comes to another listener
+// again.
 func (a *acknowledger) post(ctx context.Context, seqs []uint64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
-	defer cancel()
 	body, err := json.Marshal(map[string]any{"seqs": seqs})
 	if err != nil {
 		return err
 	}
-	res, err := a.client.do(ctx, "POST", "/v1/messages:ack", "application/json", bytes.NewReader(body))
+	ctx = context.WithoutCancel(ctx)
+	err = a.client.acknowledge(ctx, body)
+	if failure.Is(err, Silent) {
+		a.client.answer.over.Store(nil)
+		err = a.client.acknowledge(ctx, body)
+	}
 	if err != nil {
 		return notAcknowledged(err)
 	}
 	a.open.acknowledged(seqs)
+	return nil
+}
+
+// acknowledge asks the node once.
+func (c *Client) acknowledge(ctx context.Context, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	res, err := c.do(ctx, http.MethodPost, "/v1/messages:ack", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
 	return res.Body.Close()
 }
