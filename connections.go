@@ -71,7 +71,7 @@ func (n *Node) DialAt(ctx context.Context, text string) (*Connection, error) {
 // confirmed. A protected peer is dialled again.
 func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 	var ref *Connection
-	err := n.events.await(ctx, func() bool {
+	err := n.events.Await(ctx, ErrClosed, func() bool {
 		now, ok := n.trunk.Connections().Get(peer)
 		if ok && ref == nil {
 			ref = now
@@ -119,7 +119,7 @@ func (n *Node) LookAtAddresses() {
 
 // WaitOnline waits until at least that many peers are connected.
 func (n *Node) WaitOnline(ctx context.Context, connections int) error {
-	err := n.events.await(ctx, func() bool { return n.trunk.Connections().Len() >= connections })
+	err := n.events.Await(ctx, ErrClosed, func() bool { return n.trunk.Connections().Len() >= connections })
 	if err == nil || errors.Is(err, ErrClosed) {
 		return err
 	}

@@ -20,8 +20,8 @@ import (
 // Inspection shows the state of a node to tools and to its operator. Its Options are for
 // [inspect.Handler]: the node's actors, its health, and the sections node, peers,
 // connections, dht, network, saf, kad, kad-peers, kad-own, ledger and tor. A node always
-// has all of them; those of a subsystem that is switched off are empty. You can add sections of
-// your own:
+// has all of them; those of a subsystem that is switched off are empty. [WithSection] adds one of
+// yours. For one handler alone:
 //
 //	i := node.Inspection()
 //	i.Sections.Section("cache", func(context.Context) any { return cache.Stats() })

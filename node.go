@@ -27,8 +27,10 @@ import (
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/feed"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
+	"github.com/gamelan-p2p/gamelan/internal/receive"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -46,12 +48,13 @@ type Node struct {
 	root   *supervisor.Root
 	db     kv.DB
 	listen []*actors.Bound
-	events *events
+	events *feed.Feed[Event]
+	now    func() time.Time
 	public bool         // the settings have public addresses
 	given  atomic.Bool  // SetPublicAddresses was called
 	inbox  *inbox.Inbox // nil without an inbox
-	loops  loops
-	called *backlog // of WithMessages; nil without it, and with an inbox
+	loops  receive.Loops
+	called *receive.Caller // of WithMessages; nil without it, and with an inbox
 	calls  *rpcpart.Calls
 	dht    *dhtpart.DHT // nil without the DHT
 	parts  []actors.Part
@@ -70,6 +73,7 @@ type Node struct {
 	closed    chan struct{} // closed when everything is released
 	err       error         // set before closed is closed
 
+	stops    stops
 	waits    sendWaits
 	closings closings // closed after closed
 }
@@ -83,7 +87,7 @@ const closeTimeout = 10 * time.Second
 // wait waits until the tree of actors has ended and then releases what Start opened.
 func (n *Node) wait(log *slog.Logger) {
 	<-n.root.Done()
-	n.loops.finish()
+	n.loops.Finish()
 	n.sayDropped(log)
 	n.err = n.root.Err()
 	if err := n.closeInspector(); err != nil {
@@ -105,7 +109,7 @@ func (n *Node) wait(log *slog.Logger) {
 	if err := n.db.Close(); err != nil {
 		n.err = errors.Join(n.err, fmt.Errorf("gamelan: close peer store: %w", err))
 	}
-	n.events.close()
+	n.events.Close()
 	close(n.closed)
 	n.closings.close()
 }
@@ -135,7 +139,7 @@ func (n *Node) sayDropped(log *slog.Logger) {
 		if dropped == nil {
 			dropped = make(map[identity.NodeID]actors.Loss)
 		}
-		n.called.count(dropped)
+		n.called.Waiting(dropped)
 	}
 	if len(dropped) > 0 {
 		all := sayLosses(dropped, func(attributes ...any) { log.Warn("messages of a connected peer were not handled", attributes...) })
@@ -154,7 +158,7 @@ func (n *Node) sayDropped(log *slog.Logger) {
 	}
 }
 
-// Close stops the node in order: the node accepts nothing new, finishes accepted work,
+// Close stops the node in order: the functions of [WithStop] return, the node accepts nothing new, finishes accepted work,
 // closes every connection in order and syncs its store. It takes until ctx ends at most,
 // or 10 s if ctx has no deadline, and one second more if the store's disk does not answer.
 // The error names the parts that did not stop in time. If that is the store, the error is
@@ -171,6 +175,7 @@ func (n *Node) Close(ctx context.Context) error {
 		defer cancel()
 	}
 	<-n.up // a user's actor may call Close before Start returns
+	failed := n.stops.run(ctx, n)
 	n.closeOnce.Do(func() {
 		close(n.closing)
 		n.trunk.ConfirmNothing()
@@ -178,10 +183,10 @@ func (n *Node) Close(ctx context.Context) error {
 	err := n.root.Stop(ctx, nil)
 	select {
 	case <-n.root.Done():
-		return n.released(ctx)
-	default:
-		return err // an earlier Close with a later deadline still waits
+		err = n.released(ctx)
+	default: // an earlier Close with a later deadline still waits
 	}
+	return errors.Join(failed, err)
 }
 
 // storeGrace is how long Close waits for the store after its context has ended: the actors

@@ -35,6 +35,10 @@ type options struct {
 	runtime    supervisor.Runtime
 	fault      func(path, point string)
 	inspector  bool
+	parts      []func(*Node) (Part, error)
+	sections   map[string]func(context.Context) any
+	checks     []func() error
+	stops      []func(context.Context, *Node) error
 	inbox      *InboxConfig
 	messages   *messagesOption
 	sendLayers map[dht.SendPosition][]dht.SendLayer

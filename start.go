@@ -97,8 +97,9 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		db: b.db, listen: b.bound, public: len(b.public) > 0, events: newEvents(b.now),
+		db: b.db, listen: b.bound, public: len(b.public) > 0, events: newEvents(), now: b.now,
 		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}), closings: newClosings(),
+		stops: stops{list: b.stops, ended: make(chan struct{})},
 	}
 	begun, files := b.now(), nodeview.FewFiles(filesNeeded(&b.settled), openfiles.Most())
 	for _, w := range files {
@@ -106,7 +107,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	b.trunk = actors.NewNode(b.settings())
 	n.trunk = b.trunk
-	if err := b.addParts(n); err != nil {
+	if err := errors.Join(b.addParts(n), b.addUsersParts(n)); err != nil {
 		return nil, err
 	}
 	n.view = &nodeview.View{
@@ -130,7 +131,7 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	}
 	root, err := supervisor.Start(n.trunk.System(), n.trunk.Root(), n.trunk.Tree(n.parts, b.bound), supervisor.Options{
 		Runtime: b.runtime, Logger: b.logger, Phases: actors.Phases(n.parts), StopTimeout: closeTimeout,
-		Contained: n.trunk.Contained, Panicked: n.trunk.Panicked, Published: n.events.publish, Fault: b.fault, DontWait: true,
+		Contained: n.trunk.Contained, Panicked: n.trunk.Panicked, Published: n.publish, Fault: b.fault, DontWait: true,
 	})
 	if err != nil {
 		return nil, err

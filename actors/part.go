@@ -124,6 +124,9 @@ func CheckParts(parts []Part, sections []string) error {
 	}
 	for _, p := range parts {
 		once("part", p.Name)
+		if !supervisor.ValidName(p.Name) {
+			wrong = append(wrong, fmt.Errorf("actors: part %q: %w", p.Name, ErrBadName))
+		}
 		for name := range p.Sections {
 			once("section", name)
 		}

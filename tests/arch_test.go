@@ -29,7 +29,7 @@ var layers = map[string]int{
 	"transport": 2, "peerstore": 2, "dht/wire": 2,
 	"dht": 3, "actors/internal": 3, "internal/wirecheck": 3,
 	"actors":            4, // what lies below are parts of the node, of layer 5, which do not import each other
-	"internal/nodetest": 5, "internal/nodeview": 5,
+	"internal/nodetest": 5, "internal/nodeview": 5, "internal/receive": 5,
 	"":            6,
 	"gamelantest": 7,
 	"cmd":         8, "examples": 8,
@@ -40,6 +40,7 @@ var layers = map[string]int{
 var sameLayer = map[string][]string{
 	"identity":          {"internal/ristretto"},
 	"internal/nodetest": {"actors/dht"},
+	"internal/receive":  {"actors/inbox"},
 	"actors/saf":        {"actors/saf/store"},
 	"actors/kad/keep":   {"actors/kad"},
 	"actors/kad/comms":  {"actors/kad"},
@@ -92,7 +93,7 @@ var strangers = []struct {
 // dependency has to be entered here, and in docs/adr/0005-dependencies.md.
 // No folder at all means: in tests only.
 var confined = map[string][]string{
-	"github.com/asynkron/protoactor-go/actor":       {"supervisor", "inspect", "actors", "", "gamelantest", "cmd", "examples", "tests"},
+	"github.com/asynkron/protoactor-go/actor":       {"supervisor", "inspect", "actors", "internal/receive", "", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/asynkron/protoactor-go/eventstream": {"supervisor"},
 	"github.com/flynn/noise":                        {"transport/noise"},
 	"github.com/hashicorp/yamux":                    {"transport/mux"},

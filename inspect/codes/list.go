@@ -12,6 +12,7 @@ var (
 	ActorPanicked      = code("actor_panicked", models.Degraded, "An actor of the node panicked on messages of peers.", "look at what it has failed on", "actor")
 	OwnPanicked        = code("own_panicked", models.Degraded, "An actor, a layer or a service of the program panicked.", "look at what it has failed on", "actor")
 	OwnStopped         = code("own_stopped", models.Degraded, "An actor, a layer or a service of the program has stopped after a panic.", "register it again or start the node again", "actor")
+	Program            = code("program", models.Degraded, "The program that runs the node says that it does not work as it should.", "")
 	FewFiles           = code("few_files", models.Warning, "The process may not have as many files open as the limits of its connections need.", "let the process open more files: ulimit -n in a shell, LimitNOFILE in a unit of systemd; or lower max_inbound")
 	KeyInClear         = code("key_in_clear", models.Warning, "The wire profile sends the node's key unencrypted when it dials.", "")
 	SharedIdentity     = code("shared_identity", models.Warning, "Two nodes may use one identity.", "give each node a data directory of its own", "peer")

@@ -1,18 +1,16 @@
-package gamelan
+package receive
 
 import (
 	"context"
 	"sync"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
-// backlog holds plain messages, with their credit, that wait for the function of
-// [WithMessages] or a loop of [Node.Messages]. The credit bounds it. It outlives
-// restarts of the actor that fills it.
-type backlog struct {
+// Backlog holds plain messages, with their credit, that wait for the function or for a loop. The
+// credit bounds it. It outlives restarts of the actor that fills it. The zero value works.
+type Backlog struct {
 	mu      sync.Mutex
 	list    []Message     // oldest first
 	changed chan struct{} // closed at the next change; nil while nobody waits for one
@@ -23,7 +21,7 @@ type backlog struct {
 }
 
 // put adds a message. After finish and discard its credit goes back at once.
-func (b *backlog) put(m Message) {
+func (b *Backlog) put(m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.final {
@@ -37,7 +35,7 @@ func (b *backlog) put(m Message) {
 
 // next returns the oldest message, for which it waits. It returns false when ctx ends, or
 // when there are no more messages.
-func (b *backlog) next(ctx context.Context) (Message, bool) {
+func (b *Backlog) next(ctx context.Context) (Message, bool) {
 	for ctx.Err() == nil {
 		m, ok, changed := b.take()
 		if ok || changed == nil {
@@ -53,7 +51,7 @@ func (b *backlog) next(ctx context.Context) (Message, bool) {
 
 // take returns the oldest message, or else a channel that is closed at the next change.
 // The channel is nil if no more messages come.
-func (b *backlog) take() (m Message, ok bool, changed <-chan struct{}) {
+func (b *Backlog) take() (m Message, ok bool, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -72,7 +70,7 @@ func (b *backlog) take() (m Message, ok bool, changed <-chan struct{}) {
 }
 
 // finish says that no more messages come: next returns those that wait, and then false.
-func (b *backlog) finish() {
+func (b *Backlog) finish() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.final = true
@@ -81,7 +79,7 @@ func (b *backlog) finish() {
 
 // after has f called once, when each has handled all messages that were put before. The call
 // may be at once.
-func (b *backlog) after(f func()) {
+func (b *Backlog) after(f func()) {
 	b.mu.Lock()
 	b.mark, b.marked = b.in, f
 	b.mu.Unlock()
@@ -89,7 +87,7 @@ func (b *backlog) after(f func()) {
 }
 
 // handled counts n more messages that each has handled.
-func (b *backlog) handled(n uint64) {
+func (b *Backlog) handled(n uint64) {
 	b.mu.Lock()
 	b.out += n
 	f := b.marked
@@ -103,7 +101,7 @@ func (b *backlog) handled(n uint64) {
 }
 
 // discard gives back the credit of the messages that wait, and finishes the backlog.
-func (b *backlog) discard() {
+func (b *Backlog) discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.list {
@@ -114,21 +112,21 @@ func (b *backlog) discard() {
 }
 
 // change wakes all that wait; the caller holds mu.
-func (b *backlog) change() {
+func (b *Backlog) change() {
 	if b.changed != nil {
 		close(b.changed)
 		b.changed = nil
 	}
 }
 
-func (b *backlog) over() bool {
+func (b *Backlog) over() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.final
 }
 
-// count adds the messages that wait to those of each peer.
-func (b *backlog) count(of map[identity.NodeID]actors.Loss) {
+// Count adds the messages that wait to those of each peer.
+func (b *Backlog) Count(of map[identity.NodeID]actors.Loss) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.list {
@@ -137,15 +135,15 @@ func (b *backlog) count(of map[identity.NodeID]actors.Loss) {
 	}
 }
 
-func (b *backlog) len() int {
+func (b *Backlog) len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.list)
 }
 
-// each calls f with one message after the other until ctx ends, no more messages come, or
+// Each calls f with one message after the other until ctx ends, no more messages come, or
 // f returns false. The credit of a message goes back when f has returned or panicked.
-func (b *backlog) each(ctx context.Context, f func(Message) (goOn bool)) {
+func (b *Backlog) Each(ctx context.Context, f func(Message) (goOn bool)) {
 	one := func() bool {
 		m, ok := b.next(ctx)
 		if !ok {
@@ -157,31 +155,4 @@ func (b *backlog) each(ctx context.Context, f func(Message) (goOn bool)) {
 	}
 	for one() {
 	}
-}
-
-// eachKept calls f with one message of the inbox after the other until listen ends or f
-// returns false for goOn. A message for which f returns true for handled is acknowledged, within ctx;
-// any other is declined, so that it waits for the next listener.
-func (n *Node) eachKept(ctx, listen context.Context, f func(Message) (handled, goOn bool)) error {
-	for m, err := range n.inbox.Listen(listen, inbox.ListenOptions{}) {
-		if err != nil {
-			return err
-		}
-		if listen.Err() != nil {
-			return nil
-		}
-		handled, goOn := f(n.keptMessage(m))
-		switch {
-		case handled:
-			if err := n.inbox.Ack(ctx, m.Seq); err != nil {
-				return err
-			}
-		case goOn:
-			n.inbox.Decline(m.Seq) // it makes way for the messages behind it
-		}
-		if !goOn {
-			return nil
-		}
-	}
-	return nil
 }

@@ -1,8 +1,7 @@
-package gamelan
+package receive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -12,67 +11,17 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// WithMessages calls f with each message that peers send to this node, one at a time,
-// those of one peer in their order. The function may wait; its ctx ends when the node
-// stops. A message's credit returns to its sender when f has returned, so a slow function
-// slows down its senders and nobody else. [Node.Close] waits, within its deadline, until f
-// has handled the messages that were confirmed before it; those that remain are dropped.
-//
-// If f returns an error, the message is dropped; the node counts it, and logs at most one
-// warning a minute. A panic does what the option [OnPanic] says for an actor: the message is
-// dropped, and by default the actor that calls f is restarted.
-//
-// With [WithInbox] the messages are those of the inbox. A message is acknowledged when f
-// returns nil. Otherwise it comes again about ten seconds later, or after the restart that a
-// panic causes; meanwhile f gets the messages behind it.
-//
-// For messages in a loop see [Node.Messages]; for an actor of your own, [WithHandler].
-func WithMessages(f func(ctx context.Context, m Message) error, opts ...ActorOption) Option {
-	return func(o *options) error {
-		switch {
-		case f == nil:
-			return errors.New("gamelan: WithMessages was given no function")
-		case o.messages != nil:
-			return errors.New("gamelan: WithMessages was given twice")
-		}
-		o.messages = &messagesOption{f, opts}
-		return nil
-	}
-}
-
-type messagesOption struct {
-	f    func(context.Context, Message) error
-	opts []ActorOption
-}
-
-// openMessages registers the actor that calls the function of [WithMessages]. With an inbox
-// the inbox is the handler of plain messages, and the actor speaks no protocol.
-func (b *builder) openMessages(n *Node) error {
-	if b.messages == nil {
-		return nil
-	}
-	s := &calls{f: b.messages.f, backlog: new(backlog), turn: make(chan struct{}, 1)}
-	m := actors.Register{Drains: true, Ended: s.backlog.discard}
-	switch {
-	case n.inbox != nil:
-		m.Actor, s.inbox = "messages", true
-	case b.handled():
-		return errors.New("gamelan: WithMessages and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
-	default:
-		n.called = s.backlog
-	}
-	return b.add(m, func(n *Node) actor.Actor { return &caller{calls: s, n: n} }, b.messages.opts)
-}
-
-// calls is what outlives restarts of the caller.
-type calls struct {
+// Caller calls a function with messages. It is what outlives restarts of the actor that does so.
+type Caller struct {
 	f        func(context.Context, Message) error
-	inbox    bool // the messages are those of the inbox
-	backlog  *backlog
+	inbox    *inbox.Inbox // the messages are those of the inbox; nil: those of backlog
+	backlog  Backlog
 	draining *actor.PID // waits for Drained
 	// turn is full while a task calls f. The task of the next incarnation waits for it: f gets
 	// one message at a time, and a message that was not handled comes before those behind it.
@@ -86,6 +35,20 @@ type calls struct {
 	waits           atomic.Bool            // the actor was sent notHandled, and has not waited retryAfter since
 }
 
+// NewCaller returns a Caller of f. With an inbox the messages are those that it keeps.
+func NewCaller(f func(context.Context, Message) error, in *inbox.Inbox) *Caller {
+	return &Caller{f: f, inbox: in, turn: make(chan struct{}, 1)}
+}
+
+// NewActor returns an incarnation of the actor that calls the function.
+func (a *Caller) NewActor() actor.Actor { return &caller{Caller: a} }
+
+// Discard gives back the credit of the messages that wait.
+func (a *Caller) Discard() { a.backlog.discard() }
+
+// Waiting adds the messages that wait to those of each peer.
+func (a *Caller) Waiting(of map[identity.NodeID]actors.Loss) { a.backlog.Count(of) }
+
 // failed is a message for which f has returned an error.
 type failed struct {
 	m   Message // without its body
@@ -97,8 +60,7 @@ type failed struct {
 // In: Received, Drain. Out: Drained. A restart cancels the context of the call that goes
 // on, and loses nothing else.
 type caller struct {
-	*calls
-	n       *Node
+	*Caller
 	running bool
 	stop    func()            // ends the listening of the task
 	quiet   *supervisor.Timer // runs between two warnings
@@ -146,7 +108,7 @@ func (a *caller) Receive(c actor.Context) {
 		a.waits.Store(false) // its listener has handed back its messages
 		a.start(c)
 	case actors.Received:
-		a.backlog.put(a.n.plainMessage(m))
+		a.backlog.put(plain(m))
 	case supervisor.TaskDone:
 		a.done(c, m.Err)
 	case startTick:
@@ -187,7 +149,7 @@ func (a *caller) start(c actor.Context) {
 	a.running = true
 	listen, stop := context.WithCancel(context.Background())
 	a.stop = stop
-	if a.draining != nil && a.inbox {
+	if a.draining != nil && a.inbox != nil {
 		stop()
 	}
 	log := supervisor.Log(c)
@@ -201,10 +163,10 @@ func (a *caller) start(c actor.Context) {
 			return nil
 		}
 		call := func(m Message) (handled, goOn bool) { return a.call(ctx, log, m) }
-		if a.inbox {
-			return a.n.eachKept(ctx, listen, call)
+		if a.inbox != nil {
+			return EachKept(ctx, listen, a.inbox, call)
 		}
-		a.backlog.each(ctx, func(m Message) bool { _, goOn := call(m); return goOn })
+		a.backlog.Each(ctx, func(m Message) bool { _, goOn := call(m); return goOn })
 		return nil
 	})
 }
@@ -213,7 +175,7 @@ func (a *caller) start(c actor.Context) {
 // one in hand. Otherwise the messages that wait are handled first, and then the task goes on:
 // the connections still receive messages, and confirm them, until they end.
 func (a *caller) finish(c actor.Context) {
-	if a.inbox {
+	if a.inbox != nil {
 		a.stop()
 		return
 	}
@@ -224,7 +186,7 @@ func (a *caller) finish(c actor.Context) {
 // done handles the end of the task.
 func (a *caller) done(c actor.Context, err error) {
 	a.running = false
-	if a.draining != nil && a.inbox {
+	if a.draining != nil && a.inbox != nil {
 		c.Send(a.draining, supervisor.Drained{From: c.Self()})
 		return
 	}
@@ -237,7 +199,7 @@ func (a *caller) done(c actor.Context, err error) {
 }
 
 // call calls f, on the task's goroutine. After a panic it waits for the actor's policy.
-func (a *calls) call(ctx context.Context, log *slog.Logger, m Message) (handled, goOn bool) {
+func (a *Caller) call(ctx context.Context, log *slog.Logger, m Message) (handled, goOn bool) {
 	crash, err := a.try(ctx, m)
 	switch {
 	case crash != nil:
@@ -270,14 +232,14 @@ func (a *calls) call(ctx context.Context, log *slog.Logger, m Message) (handled,
 }
 
 // retry makes a message of the inbox come again that was not handled.
-func (a *calls) retry(ctx context.Context) {
-	if a.inbox && !a.waits.Swap(true) {
+func (a *Caller) retry(ctx context.Context) {
+	if a.inbox != nil && !a.waits.Swap(true) {
 		supervisor.Tell(ctx, notHandled{})
 	}
 }
 
 // try calls f and turns its panic into a PanicError with the stack of the panic.
-func (a *calls) try(ctx context.Context, m Message) (crash *supervisor.PanicError, err error) {
+func (a *Caller) try(ctx context.Context, m Message) (crash *supervisor.PanicError, err error) {
 	returned := false
 	defer func() {
 		if r := recover(); r != nil {
@@ -309,7 +271,7 @@ func (a *caller) warn(c actor.Context) {
 }
 
 // String is the actor's line in the tree.
-func (a *calls) String() string {
+func (a *Caller) String() string {
 	s := inspect.Count(a.handled.Load(), "message") + " handled"
 	if n := a.failed.Load(); n > 0 {
 		s += fmt.Sprintf(", %s failed", inspect.Number(n))

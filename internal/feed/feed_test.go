@@ -1,4 +1,4 @@
-package gamelan
+package feed
 
 import (
 	"context"
@@ -7,16 +7,18 @@ import (
 	"time"
 )
 
+var errClosed = errors.New("closed")
+
 // TestAwaitMissesNothing has what is awaited happen between the first look and
 // the waiting.
 func TestAwaitMissesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	e := newEvents(time.Now)
+	e := New(func(v string, _ uint64) string { return v })
 	looks := 0
-	err := e.await(ctx, func() bool {
+	err := e.Await(ctx, errClosed, func() bool {
 		if looks++; looks == 1 {
-			e.publish("it happens")
+			e.Publish(func(uint64) string { return "it happens" })
 		}
 		return looks > 1
 	})
@@ -30,17 +32,17 @@ func TestAwaitMissesNothing(t *testing.T) {
 
 func TestAwaitEnds(t *testing.T) {
 	never := func() bool { return false }
-	e := newEvents(time.Now)
+	e := New(func(v string, _ uint64) string { return v })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := e.await(ctx, never); !errors.Is(err, context.Canceled) {
+	if err := e.Await(ctx, errClosed, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	e.close()
-	if err := e.await(t.Context(), never); !errors.Is(err, ErrClosed) {
-		t.Errorf("got %v, want %v", err, ErrClosed)
+	e.Close()
+	if err := e.Await(t.Context(), errClosed, never); !errors.Is(err, errClosed) {
+		t.Errorf("got %v, want %v", err, errClosed)
 	}
-	if err := e.await(t.Context(), func() bool { return true }); err != nil {
+	if err := e.Await(t.Context(), errClosed, func() bool { return true }); err != nil {
 		t.Errorf("what is so already: got %v, want nil", err)
 	}
 }

@@ -1,0 +1,216 @@
+package gamelan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/receive"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Message is a message from a peer, for [WithMessages] and [Node.Messages].
+type Message struct {
+	// From is the author's public key. It is zero for a DHT message that names none.
+	From identity.PublicKey
+	// Peer is the node id of the peer that delivered the message. For a plain message
+	// that is its author.
+	Peer identity.NodeID
+	// Body must not be changed.
+	Body []byte
+	// Seq is the message's number in the inbox, which grows with every message. It is 0 without
+	// [WithInbox].
+	Seq uint64
+	// DHT holds the fields of a message over the DHT, and is nil for a plain message. Only an
+	// inbox with InboxConfig.Types delivers messages over the DHT.
+	DHT *OverDHT
+
+	node *Node
+}
+
+// Reply sends a plain message to the peer that delivered m, as [Node.Send] does.
+func (m Message) Reply(ctx context.Context, body []byte, opts ...SendOption) (Outcome, error) {
+	return m.node.Send(ctx, m.Peer, body, opts...)
+}
+
+// message makes a Message of one that was received.
+func (n *Node) message(m receive.Message) Message {
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, DHT: m.DHT, node: n}
+}
+
+// WithMessages calls f with each message that peers send to this node, one at a time,
+// those of one peer in their order. The function may wait; its ctx ends when the node
+// stops. A message's credit returns to its sender when f has returned, so a slow function
+// slows down its senders and nobody else. [Node.Close] waits, within its deadline, until f
+// has handled the messages that were confirmed before it; those that remain are dropped.
+//
+// If f returns an error, the message is dropped; the node counts it, and logs at most one
+// warning a minute. A panic does what the option [OnPanic] says for an actor: the message is
+// dropped, and by default the actor that calls f is restarted.
+//
+// With [WithInbox] the messages are those of the inbox. A message is acknowledged when f
+// returns nil. Otherwise it comes again about ten seconds later, or after the restart that a
+// panic causes; meanwhile f gets the messages behind it.
+//
+// For messages in a loop see [Node.Messages]; for an actor of your own, [WithHandler].
+func WithMessages(f func(ctx context.Context, m Message) error, opts ...ActorOption) Option {
+	return func(o *options) error {
+		switch {
+		case f == nil:
+			return errors.New("gamelan: WithMessages was given no function")
+		case o.messages != nil:
+			return errors.New("gamelan: WithMessages was given twice")
+		}
+		o.messages = &messagesOption{f, opts}
+		return nil
+	}
+}
+
+type messagesOption struct {
+	f    func(context.Context, Message) error
+	opts []ActorOption
+}
+
+// openMessages registers the actor that calls the function of [WithMessages]. With an inbox
+// the inbox is the handler of plain messages, and the actor speaks no protocol.
+func (b *builder) openMessages(n *Node) error {
+	if b.messages == nil {
+		return nil
+	}
+	f := b.messages.f
+	s := receive.NewCaller(func(ctx context.Context, m receive.Message) error { return f(ctx, n.message(m)) }, n.inbox)
+	m := actors.Register{Drains: true, Ended: s.Discard}
+	switch {
+	case n.inbox != nil:
+		m.Actor = "messages"
+	case b.handled():
+		return errors.New("gamelan: WithMessages and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
+	default:
+		n.called = s
+	}
+	return b.add(m, func(*Node) actor.Actor { return s.NewActor() }, b.messages.opts)
+}
+
+// Messages iterates over the messages that peers send to this node, until ctx ends or
+// the node stops. The body of the loop may wait. Messages of one peer come in their order.
+//
+//	for m, err := range node.Messages(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Printf("%s: %s\n", m.Peer, m.Body)
+//	}
+//
+// A message's credit returns to its sender when the body of the loop is done, so a slow
+// loop slows down its senders and nobody else. Several loops share the messages. Between
+// loops the messages wait. The first call of Messages makes the node accept plain messages,
+// as [Node.RegisterHandler] does; the loop may begin later. Before that, peers are told that
+// the node takes no messages. [Node.UnregisterHandler] ends all loops.
+//
+// With [WithInbox] the messages are those of the inbox, and a message is acknowledged when
+// the loop asks for the next one. The message at which the loop ends comes again, as do
+// all that no loop has acknowledged; acknowledge it with [Node.Inbox] and Message.Seq if
+// it is done. Each of several loops takes many messages in hand at once, for at most a minute:
+// messages that a slow loop has not reached by then go to another loop as well, and out of
+// their order. Where that matters, let one loop receive and hand the work on. A loop ends at
+// most a few seconds after its ctx, even if the disk fails meanwhile.
+//
+// If the loop cannot go on, its last round has an error and no message: another handler is
+// registered, or the inbox cannot be read. After [Node.Close] a loop still gets the
+// messages that the node had accepted; Close does not wait for it.
+func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	var b *receive.Backlog
+	var opened error
+	if n.inbox == nil {
+		b, opened = n.openLoop(ctx)
+	}
+	return func(yield func(Message, error) bool) {
+		both := func(m receive.Message) (handled, goOn bool) {
+			goOn = yield(n.message(m), nil)
+			return goOn, goOn
+		}
+		err := opened
+		switch {
+		case n.inbox != nil:
+			ack, end := outlive(ctx, ackGrace)
+			err = receive.EachKept(ack, ctx, n.inbox, both)
+			end()
+		case err == nil:
+			b.Each(ctx, func(m receive.Message) bool { return yield(n.message(m), nil) })
+		}
+		if err != nil && ctx.Err() == nil && !n.stopping() {
+			yield(Message{}, err)
+		}
+	}
+}
+
+// ackGrace is how long the acknowledgement of a message may take after the loop's ctx has
+// ended: a broken disk may never answer.
+const ackGrace = 5 * time.Second
+
+// outlive returns a context that ends d after ctx, or with end, which must be called.
+func outlive(ctx context.Context, d time.Duration) (_ context.Context, end func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
+// openLoop returns the messages for loops. It registers the actor that collects them, unless that
+// was done.
+func (n *Node) openLoop(ctx context.Context) (*receive.Backlog, error) {
+	return n.loops.Open(n.stopping, func(fill func() actor.Actor, ended func()) error {
+		// A registration that outlives ctx is not undone, so it is waited for.
+		err := n.register(context.WithoutCancel(ctx), actors.Register{Ended: ended}, func(*Node) actor.Actor { return fill() }, nil)
+		if errors.Is(err, actors.ErrProtocolTaken) {
+			err = fmt.Errorf("%w: leave out WithHandler and WithMessages to receive them in a loop", err)
+		}
+		return err
+	})
+}
+
+// These are the messages that your actors receive. For the DHT they receive
+// [dht.Received] and [dht.Sent].
+type (
+	// Received is a plain message from a peer, for the handler. Its credit returns to
+	// the sender when Receive returns.
+	Received = actors.Received
+	// SubstreamOpened is a substream that a peer has opened for one of your protocols.
+	SubstreamOpened = actors.SubstreamOpened
+	// Sent is the outcome of a message that was sent with [Node.SendFrom].
+	Sent = actors.Sent
+)
+
+// Handle returns an actor that calls f with each message of type M, one at a time. The
+// function f must not wait. M is what the actor receives: Received for plain messages, and
+// not the [Message] of [WithMessages]. Of a message of a peer that is no M the node logs a
+// warning that names both types, once.
+//
+//	gamelan.WithHandler(gamelan.Handle(func(m gamelan.Received) { … }))
+//	gamelan.WithType(1225, gamelan.Handle(func(m dht.Received) { … }))
+func Handle[M any](f func(M)) NewActor {
+	return func(*Node) actor.Actor { return &handler[M]{f: f} }
+}
+
+type handler[M any] struct {
+	f      func(M)
+	warned bool
+}
+
+func (h *handler[M]) Receive(c actor.Context) {
+	if m, ok := c.Message().(M); ok {
+		h.f(m)
+		return
+	}
+	if m, ok := c.Message().(supervisor.Attributed); ok && !h.warned {
+		h.warned = true
+		supervisor.Log(c).Warn("messages of peers are dropped: the function given to Handle takes another type", "takes", reflect.TypeFor[M]().String(), "came", reflect.TypeOf(m).String())
+	}
+	supervisor.Unhandled(c)
+}
