@@ -158,5 +158,5 @@ type FloodStats struct {
 func (f *FloodMeter) Stats() FloodStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return FloodStats{Limit: f.limit, Peers: len(f.peers.of), Held: f.held, Unread: f.unread}
+	return FloodStats{Limit: f.limit, Peers: f.peers.of.Len(), Held: f.held, Unread: f.unread}
 }

@@ -34,4 +34,4 @@ func (p *Pongs) Ping(now time.Time, peer identity.NodeID) bool {
 }
 
 // Len returns how many peers are remembered.
-func (p *Pongs) Len() int { return len(p.peers.of) }
+func (p *Pongs) Len() int { return p.peers.of.Len() }

@@ -63,5 +63,5 @@ type RelayStats struct {
 func (m *RelayMeter[K]) Stats() RelayStats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return RelayStats{Sources: len(m.sources.of), Limit: int64(m.limit), Refused: m.refused}
+	return RelayStats{Sources: m.sources.of.Len(), Limit: int64(m.limit), Refused: m.refused}
 }

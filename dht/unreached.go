@@ -1,13 +1,13 @@
 package dht
 
 import (
-	"container/list"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/lru"
 )
 
 // MaxUnreached is how many messages an [Unreached] remembers.
@@ -22,21 +22,21 @@ const maxUnreachedPeers = 64
 // memory and forgets the oldest. Its methods may be called from any goroutine. A nil
 // *Unreached remembers nothing.
 type Unreached struct {
-	n     atomic.Int64 // how many messages; read without mu
-	mu    sync.Mutex
-	index map[wire.Hash]*list.Element
-	order list.List // of *unreached, the newest in front
+	n        atomic.Int64 // how many messages; read without mu
+	mu       sync.Mutex
+	messages *lru.Map[wire.Hash, unreached]
 }
 
 // unreached is one message.
 type unreached struct {
-	hash  wire.Hash
 	anew  bool // it was relayed to nobody, so peers are selected anew
 	peers []identity.NodeID
 }
 
 // NewUnreached returns an empty Unreached.
-func NewUnreached() *Unreached { return &Unreached{index: make(map[wire.Hash]*list.Element)} }
+func NewUnreached() *Unreached {
+	return &Unreached{messages: lru.New[wire.Hash, unreached](MaxUnreached)}
+}
 
 // Anew notes that the message was relayed to nobody: peers are selected anew for a
 // later copy.
@@ -57,16 +57,8 @@ func (u *Unreached) note(h wire.Hash, change func(*unreached)) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	e, ok := u.index[h]
-	if !ok {
-		if u.order.Len() >= MaxUnreached {
-			u.forget(u.order.Back())
-		}
-		e = u.order.PushFront(&unreached{hash: h})
-		u.index[h] = e
-		u.n.Store(int64(u.order.Len()))
-	}
-	change(e.Value.(*unreached))
+	change(u.messages.Keep(h))
+	u.n.Store(int64(u.messages.Len()))
 }
 
 // Reached notes that a peer has the message after all.
@@ -76,14 +68,13 @@ func (u *Unreached) Reached(h wire.Hash, peer identity.NodeID) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	e, ok := u.index[h]
-	if !ok {
+	x := u.messages.Get(h)
+	if x == nil {
 		return
 	}
-	x := e.Value.(*unreached)
 	x.peers = slices.DeleteFunc(x.peers, func(id identity.NodeID) bool { return id == peer })
 	if len(x.peers) == 0 && !x.anew {
-		u.forget(e)
+		u.forget(h)
 	}
 }
 
@@ -94,8 +85,7 @@ func (u *Unreached) Has(h wire.Hash) bool {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	_, ok := u.index[h]
-	return ok
+	return u.messages.Get(h) != nil
 }
 
 // Take forgets the message and returns the peers that it did not reach. Anew reports
@@ -106,12 +96,11 @@ func (u *Unreached) Take(h wire.Hash) (peers []identity.NodeID, anew, ok bool) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	e, ok := u.index[h]
-	if !ok {
+	x := u.messages.Get(h)
+	if x == nil {
 		return nil, false, false
 	}
-	u.forget(e)
-	x := e.Value.(*unreached)
+	u.forget(h)
 	return x.peers, x.anew, true
 }
 
@@ -123,8 +112,7 @@ func (u *Unreached) Len() int {
 	return int(u.n.Load())
 }
 
-func (u *Unreached) forget(e *list.Element) {
-	delete(u.index, e.Value.(*unreached).hash)
-	u.order.Remove(e)
-	u.n.Store(int64(u.order.Len()))
+func (u *Unreached) forget(h wire.Hash) {
+	u.messages.Delete(h)
+	u.n.Store(int64(u.messages.Len()))
 }

@@ -1,8 +1,9 @@
 package dht
 
 import (
-	"container/list"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/lru"
 )
 
 // maxWindows is how many sources are remembered. Each takes 450 bytes, and 1 KiB more
@@ -13,14 +14,12 @@ const maxWindows = 4096
 // has sent nothing for 60 s and, beyond maxWindows, the source that has been silent for
 // longest. The zero value is ready to use.
 type windows[K comparable] struct {
-	of    map[K]*list.Element
-	order list.List // of *window[K], the source that sent last in front
+	of    lru.Map[K, window] // by source, that which sent last is the newest
 	begin time.Time
 }
 
 // window counts what one source has sent.
-type window[K comparable] struct {
-	source    K
+type window struct {
 	perSecond // in seconds since windows.begin
 
 	// Of a [FloodMeter]: messages handed on and not judged yet, by the second in which
@@ -40,48 +39,40 @@ type handed struct {
 const maxWakes = 128
 
 // at returns the window of a source, moved on to now.
-func (w *windows[K]) at(now time.Time, source K) *window[K] {
-	if w.of == nil {
-		w.of, w.begin = make(map[K]*list.Element), now
+func (w *windows[K]) at(now time.Time, source K) *window {
+	if w.of.Most == 0 {
+		w.of.Most, w.begin = maxWindows, now
 	}
 	second := int64(now.Sub(w.begin) / time.Second)
-	e, ok := w.of[source]
-	if !ok {
+	x := w.of.Get(source)
+	switch {
+	case x == nil:
 		w.forget(second)
-		e = w.order.PushFront(&window[K]{source: source, perSecond: perSecond{last: second}})
-		w.of[source] = e
-	}
-	x := e.Value.(*window[K])
-	if second > x.last {
-		w.order.MoveToFront(e)
-		x.advance(second)
+		x = w.of.Use(source)
+		x.last = second
+	case second > x.last:
+		w.of.Use(source).advance(second)
 	}
 	return x
 }
 
 // find returns the window of a source as at left it, nil if there is none.
-func (w *windows[K]) find(source K) *window[K] {
-	if e, ok := w.of[source]; ok {
-		return e.Value.(*window[K])
-	}
-	return nil
-}
+func (w *windows[K]) find(source K) *window { return w.of.Get(source) }
 
 // forget drops the sources that have been silent for 60 s, and makes room for one more.
 func (w *windows[K]) forget(second int64) {
-	for e := w.order.Back(); e != nil; e = w.order.Back() {
-		x := e.Value.(*window[K])
-		if len(w.of) < maxWindows && second-x.last < floodSeconds {
+	for {
+		source, x, ok := w.of.Oldest()
+		if !ok || w.of.Len() < maxWindows && second-x.last < floodSeconds {
 			return
 		}
-		w.order.Remove(e)
-		delete(w.of, x.source)
+		w.of.Delete(source)
 		x.woken()
 	}
 }
 
 // handOn notes that n messages were handed on in the newest second.
-func (x *window[K]) handOn(n int) {
+func (x *window) handOn(n int) {
 	if n == 0 {
 		return
 	}
@@ -99,7 +90,7 @@ func (x *window[K]) handOn(n int) {
 }
 
 // judged notes that the oldest message handed on was judged.
-func (x *window[K]) judged() {
+func (x *window) judged() {
 	x.unjudged--
 	if x.handed[0].n--; x.handed[0].n == 0 {
 		x.handed = x.handed[1:]
@@ -108,7 +99,7 @@ func (x *window[K]) judged() {
 
 // count counts the oldest message handed on in the second in which it was handed on, or
 // now if there is none. It reports whether that second is one of the last 60.
-func (x *window[K]) count() bool {
+func (x *window) count() bool {
 	second := x.last
 	if len(x.handed) > 0 {
 		second = x.handed[0].second
@@ -118,7 +109,7 @@ func (x *window[K]) count() bool {
 
 // await has woken call wake. When too many wait, it calls the oldest, whose reader may
 // have asked again since.
-func (x *window[K]) await(wake func()) {
+func (x *window) await(wake func()) {
 	if len(x.wakes) >= maxWakes {
 		x.wakes[0]()
 		x.wakes = x.wakes[1:]
@@ -127,7 +118,7 @@ func (x *window[K]) await(wake func()) {
 }
 
 // woken calls all of wakes once.
-func (x *window[K]) woken() {
+func (x *window) woken() {
 	for _, wake := range x.wakes {
 		wake()
 	}

@@ -139,7 +139,7 @@ var partNamesIn = map[string]map[string]string{
 // disk or actor. They import of ours only what is pure as well.
 var (
 	pure        = []string{"identity", "protocol", "dht", "transport/dial", "transport/connpool", "transport/keepalive", "transport/tor"}
-	pureImports = append(slices.Clone(pure), "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff")
+	pureImports = append(slices.Clone(pure), "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff", "internal/lru")
 	impure      = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
 )
 

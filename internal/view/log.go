@@ -1,8 +1,9 @@
 package view
 
 import (
-	"container/list"
 	"sync"
+
+	"github.com/gamelan-p2p/gamelan/internal/lru"
 )
 
 // Log remembers the last values of each of many keys. One goroutine at a time
@@ -13,34 +14,17 @@ type Log[K comparable, V any] struct {
 	PerKey int // how many values of each key are remembered
 
 	mu   sync.RWMutex
-	logs map[K]*keyLog[V]
-	keys list.List // of K, the least recently added to first
-}
-
-type keyLog[V any] struct {
-	ring  ring[V]
-	place *list.Element // in Log.keys
+	logs lru.Map[K, ring[V]]
 }
 
 // Add remembers values of k, the oldest first.
 func (l *Log[K, V]) Add(k K, values ...V) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	x := l.logs[k]
-	if x == nil {
-		if l.logs == nil {
-			l.logs = make(map[K]*keyLog[V])
-		}
-		if len(l.logs) >= l.Keys {
-			oldest := l.keys.Front()
-			delete(l.logs, l.keys.Remove(oldest).(K))
-		}
-		x = &keyLog[V]{place: l.keys.PushBack(k)}
-		l.logs[k] = x
-	}
-	l.keys.MoveToBack(x.place)
+	l.logs.Most = l.Keys
+	x := l.logs.Use(k)
 	for _, v := range values {
-		x.ring.add(v, l.PerKey)
+		x.add(v, l.PerKey)
 	}
 }
 
@@ -49,16 +33,16 @@ func (l *Log[K, V]) Add(k K, values ...V) {
 func (l *Log[K, V]) Get(k K) (values []V, ok bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	x := l.logs[k]
+	x := l.logs.Get(k)
 	if x == nil {
 		return nil, false
 	}
-	return x.ring.list(), true
+	return x.list(), true
 }
 
 // Len returns how many keys are remembered.
 func (l *Log[K, V]) Len() int {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return len(l.logs)
+	return l.logs.Len()
 }

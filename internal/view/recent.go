@@ -1,10 +1,10 @@
 package view
 
 import (
-	"cmp"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/lru"
 )
 
 const (
@@ -18,15 +18,13 @@ const (
 // most 64 keys, those noticed last. Unlike the other views it has several writers;
 // each call is one step.
 type Recent[K comparable, V any] struct {
-	mu   sync.Mutex
-	turn uint64
-	by   map[K]*noticed[V]
+	mu sync.Mutex
+	by lru.Map[K, noticed[V]]
 }
 
 type noticed[V any] struct {
 	value V
 	at    time.Time
-	turn  uint64 // grows with each notice
 }
 
 // Notice has change bring what is remembered of key up to date, which is the zero
@@ -34,57 +32,33 @@ type noticed[V any] struct {
 func (r *Recent[K, V]) Notice(now time.Time, key K, change func(*V)) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x := r.by[key]
-	if x == nil || now.Sub(x.at) >= RecentQuiet {
-		r.makeRoom(key)
-		x, first = new(noticed[V]), true
-		r.by[key] = x
+	r.by.Most = recentKept
+	x := r.by.Get(key)
+	first = x == nil || now.Sub(x.at) >= RecentQuiet
+	if x = r.by.Use(key); first {
+		*x = noticed[V]{}
 	}
 	change(&x.value)
-	r.turn++
-	x.at, x.turn = now, r.turn
+	x.at = now
 	return first
-}
-
-// makeRoom forgets key, and when there are too many what was noticed longest ago.
-func (r *Recent[K, V]) makeRoom(key K) {
-	if r.by == nil {
-		r.by = make(map[K]*noticed[V])
-	}
-	delete(r.by, key)
-	if len(r.by) < recentKept {
-		return
-	}
-	oldest := key
-	for k, x := range r.by {
-		if old := r.by[oldest]; old == nil || x.turn < old.turn {
-			oldest = k
-		}
-	}
-	delete(r.by, oldest)
 }
 
 // Forget takes out what is remembered of key.
 func (r *Recent[K, V]) Forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.by, key)
+	r.by.Delete(key)
 }
 
 // All returns what is remembered at now, what was noticed last first.
 func (r *Recent[K, V]) All(now time.Time) []V {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var list []*noticed[V]
-	for _, x := range r.by {
+	values := make([]V, 0, r.by.Len())
+	for _, x := range r.by.Newest() {
 		if now.Sub(x.at) < RecentQuiet {
-			list = append(list, x)
+			values = append(values, x.value)
 		}
-	}
-	slices.SortFunc(list, func(a, b *noticed[V]) int { return cmp.Compare(b.turn, a.turn) })
-	values := make([]V, len(list))
-	for i, x := range list {
-		values[i] = x.value
 	}
 	return values
 }

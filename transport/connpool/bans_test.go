@@ -97,7 +97,7 @@ func TestPanicsAreBounded(t *testing.T) {
 	for i := range 2 * maxTracked {
 		p.Count(time.Unix(0, 0), i)
 	}
-	if len(p.times) != maxTracked || len(p.order) != maxTracked {
-		t.Errorf("got %d connections remembered in %d places, want %d", len(p.times), len(p.order), maxTracked)
+	if p.times.Len() != maxTracked {
+		t.Errorf("got %d connections remembered, want %d", p.times.Len(), maxTracked)
 	}
 }

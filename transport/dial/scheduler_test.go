@@ -55,8 +55,8 @@ func TestBusyPeersAreBounded(t *testing.T) {
 		b.forget(peer)
 		b.count(time.Unix(0, 0), peer, time.Minute)
 	}
-	if len(b.peers) != maxBusy || len(b.order) != maxBusy {
-		t.Errorf("got %d peers remembered in %d places, want %d", len(b.peers), len(b.order), maxBusy)
+	if b.peers.Len() != maxBusy {
+		t.Errorf("got %d peers remembered, want %d", b.peers.Len(), maxBusy)
 	}
 	peer := identity.NodeID{0xff, 0xff, 0xff}
 	for want := 1; want < 4; want++ {

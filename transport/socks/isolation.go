@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"sync"
+
+	"github.com/gamelan-p2p/gamelan/internal/lru"
 )
 
 // Isolation chooses which dials share a pair of user name and password. Tor builds circuits
@@ -39,8 +41,7 @@ type pairs struct {
 
 	mu       sync.Mutex
 	dials    uint64
-	troubled map[string]*trouble // by address
-	oldest   []string            // keys of troubled in order of arrival
+	troubled *lru.Map[string, trouble] // by address
 }
 
 // trouble is what is remembered about an address that could not be dialled.
@@ -50,7 +51,7 @@ type trouble struct {
 }
 
 func newPairs(kind Isolation, secret [32]byte) *pairs {
-	return &pairs{kind: kind, secret: secret, troubled: make(map[string]*trouble)}
+	return &pairs{kind: kind, secret: secret, troubled: lru.New[string, trouble](maxTroubled)}
 }
 
 // credentials returns the pair for a dial of the peer, "" if it is not known, at the address.
@@ -69,7 +70,7 @@ func (p *pairs) credentials(peer, addr string) Credentials {
 		if peer == "" {
 			key = "address " + addr
 		}
-		if t := p.troubled[addr]; t != nil {
+		if t := p.troubled.Get(addr); t != nil {
 			number = t.generation
 		}
 	}
@@ -84,23 +85,13 @@ func (p *pairs) credentials(peer, addr string) Credentials {
 func (p *pairs) ended(addr string, worked bool) (failures int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.troubled[addr]
-	switch {
-	case t == nil && worked:
-		return 0
-	case t == nil:
-		if len(p.oldest) == maxTroubled {
-			delete(p.troubled, p.oldest[0])
-			p.oldest = append(p.oldest[:0], p.oldest[1:]...)
-		}
-		t = &trouble{}
-		p.troubled[addr] = t
-		p.oldest = append(p.oldest, addr)
-	}
 	if worked {
-		t.inARow = 0
+		if t := p.troubled.Get(addr); t != nil {
+			t.inARow = 0
+		}
 		return 0
 	}
+	t := p.troubled.Keep(addr)
 	if t.inARow++; t.inARow%freshAfter == 0 {
 		t.generation++
 	}

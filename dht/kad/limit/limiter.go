@@ -1,6 +1,10 @@
 package limit
 
-import "time"
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/lru"
+)
 
 // Source is a sender of requests.
 type Source struct {
@@ -34,12 +38,12 @@ const (
 type Limiter struct {
 	rates   Rates
 	total   bucket
-	sources *recent[string, source] // authenticated, or with a proven address
+	sources *lru.Map[string, source] // authenticated, or with a proven address
 	// others are groups, and addresses without proof. Whoever invents addresses fills them,
 	// and them alone.
-	others   *recent[name, source]
-	punished *recent[string, time.Time] // until when
-	panics   *recent[string, panics]
+	others   *lru.Map[name, source]
+	punished *lru.Map[string, time.Time] // until when
+	panics   *lru.Map[string, panics]
 	refused  map[Reason]uint64
 }
 
@@ -54,8 +58,8 @@ type source struct{ requests, stores, out bucket }
 // NewLimiter returns a limiter that has seen nobody.
 func NewLimiter(r Rates) *Limiter {
 	return &Limiter{
-		rates: r, sources: newRecent[string, source](r.Entries / 2), others: newRecent[name, source](r.Entries / 2), punished: newRecent[string, time.Time](r.Entries),
-		panics:  newRecent[string, panics](maxPanicking),
+		rates: r, sources: lru.New[string, source](r.Entries / 2), others: lru.New[name, source](r.Entries / 2), punished: lru.New[string, time.Time](r.Entries),
+		panics:  lru.New[string, panics](maxPanicking),
 		refused: map[Reason]uint64{},
 	}
 }
@@ -79,7 +83,7 @@ func (l *Limiter) request(s Source, isStore bool, now time.Time) (Reason, time.D
 	}
 	var all *source
 	if s.Group != "" {
-		all = l.others.use(name{true, s.Group})
+		all = l.others.Use(name{true, s.Group})
 		if wait := all.requests.wait(l.rates.Group, s.needs(l.rates.Group), now); wait > 0 {
 			return GroupRate, wait
 		}
@@ -105,9 +109,9 @@ func (l *Limiter) request(s Source, isStore bool, now time.Time) (Reason, time.D
 // source returns what is known of a source, and its rate of requests.
 func (l *Limiter) source(s Source) (*source, Rate) {
 	if s.Unproven {
-		return l.others.use(name{false, s.ID}), l.rates.Unproven
+		return l.others.Use(name{false, s.ID}), l.rates.Unproven
 	}
-	return l.sources.use(s.ID), l.rates.Requests
+	return l.sources.Use(s.ID), l.rates.Requests
 }
 
 // needs returns how many requests must be left of what others share before one of this
@@ -138,11 +142,11 @@ func (l *Limiter) Punish(id string, now time.Time) bool { return l.punish(id, l.
 
 func (l *Limiter) punish(id string, penalty time.Duration, now time.Time) bool {
 	left := l.penalty(id, now)
-	if left == 0 && l.punished.len() >= l.rates.Entries {
+	if left == 0 && l.punished.Len() >= l.rates.Entries {
 		l.refused[Crowded]++
 		return false
 	}
-	*l.punished.use(id) = now.Add(max(left, penalty))
+	*l.punished.Use(id) = now.Add(max(left, penalty))
 	return true
 }
 
@@ -160,7 +164,7 @@ type panics [PanicsAllowed]time.Time
 // minute the source is ignored for a minute, also if its address may be invented: the node
 // comes first.
 func (l *Limiter) Panicked(id string, now time.Time) {
-	p := l.panics.use(id)
+	p := l.panics.Use(id)
 	first := p[0]
 	copy(p[:], p[1:])
 	p[len(p)-1] = now
@@ -175,14 +179,14 @@ func (l *Limiter) Ignored(id string, now time.Time) bool { return l.penalty(id, 
 // penalty returns how long the source will be ignored; 0: it is not.
 func (l *Limiter) penalty(id string, now time.Time) time.Duration {
 	l.forgive(now)
-	until := l.punished.get(id)
+	until := l.punished.Get(id)
 	if until == nil {
 		return 0
 	}
 	if left := until.Sub(now); left > 0 {
 		return left
 	}
-	l.punished.delete(id)
+	l.punished.Delete(id)
 	return 0
 }
 
@@ -190,18 +194,18 @@ func (l *Limiter) penalty(id string, now time.Time) time.Duration {
 // was given later is found to be over when its source comes again.
 func (l *Limiter) forgive(now time.Time) {
 	for {
-		id, until, ok := l.punished.oldest()
+		id, until, ok := l.punished.Oldest()
 		if !ok || now.Before(*until) {
 			return
 		}
-		l.punished.delete(id)
+		l.punished.Delete(id)
 	}
 }
 
 // Remembered returns how many sources and groups the limiter remembers, and how many
 // sources it ignores.
 func (l *Limiter) Remembered() (sources, punished int) {
-	return l.sources.len() + l.others.len(), l.punished.len()
+	return l.sources.Len() + l.others.Len(), l.punished.Len()
 }
 
 // Refused returns how many requests were refused for a reason. For [Crowded] it is how

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/internal/lru"
 )
 
 // Amplification is how many times the bytes that an address sent may be sent to it, until
@@ -39,7 +40,7 @@ const ProofEntries = 65_536
 // A PONG proves nothing: nodes of the overlay Seed send it with a message id of their own.
 type Proofs struct {
 	proofs   *shared[kad.Address, proof]
-	accounts *recent[kad.Address, account]
+	accounts *lru.Map[kad.Address, account]
 }
 
 // proof is the last proof of an address. The account counts while it is stale.
@@ -60,7 +61,7 @@ type account struct {
 func NewProofs() *Proofs { return newProofs(ProofEntries) }
 
 func newProofs(entries int) *Proofs {
-	return &Proofs{newShared[kad.Address, proof](entries), newRecent[kad.Address, account](entries)}
+	return &Proofs{newShared[kad.Address, proof](entries), lru.New[kad.Address, account](entries)}
 }
 
 // Received counts a datagram of n bytes from an address.
@@ -78,7 +79,7 @@ func (p *Proofs) Room(to kad.Address, now time.Time) int {
 	if p.Fresh(to, now) {
 		return math.MaxInt
 	}
-	a := p.accounts.get(to)
+	a := p.accounts.Get(to)
 	if p.Reached(to, now) {
 		a = &p.proofs.get(to).account
 	}
@@ -133,7 +134,7 @@ func (p *Proofs) Probe(to kad.Address, id kad.ID, n int, now time.Time) bool {
 // Probed returns when the address was probed last, and false if that is not known, or if the
 // node with this id has proved since to be there.
 func (p *Proofs) Probed(at kad.Address, id kad.ID, now time.Time) (when time.Time, ok bool) {
-	a := p.accounts.get(at)
+	a := p.accounts.Get(at)
 	if p.Reached(at, now) {
 		known := p.proofs.get(at)
 		if known.id == id && !known.at.Before(known.account.probed) {
@@ -152,7 +153,7 @@ func (p *Proofs) Probed(at kad.Address, id kad.ID, now time.Time) (when time.Tim
 func (p *Proofs) Prove(at kad.Address, id kad.ID, now time.Time) {
 	known := p.proofs.use(at, kad.Address.Group)
 	*known = proof{id: id, at: now, account: account{probed: known.account.probed}}
-	p.accounts.delete(at)
+	p.accounts.Delete(at)
 }
 
 // Useful has the proof of an address go last when there are too many: its node has stored a
@@ -186,7 +187,7 @@ func (p *Proofs) Proven(at kad.Address, id kad.ID, now time.Time) bool {
 }
 
 // Remembered returns how many addresses with and without proof are remembered.
-func (p *Proofs) Remembered() (proven, unproven int) { return p.proofs.len(), p.accounts.len() }
+func (p *Proofs) Remembered() (proven, unproven int) { return p.proofs.len(), p.accounts.Len() }
 
 // account returns the account of an address; one that is too old begins anew.
 func (p *Proofs) account(at kad.Address, now time.Time) *account {
@@ -194,7 +195,7 @@ func (p *Proofs) account(at kad.Address, now time.Time) *account {
 	if p.Reached(at, now) {
 		a = &p.proofs.get(at).account
 	} else {
-		a = p.accounts.use(at)
+		a = p.accounts.Use(at)
 	}
 	if a.begin.IsZero() || now.Sub(a.begin) >= AccountLife {
 		*a = account{begin: now, probed: a.probed}
