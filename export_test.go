@@ -2,6 +2,7 @@ package gamelan
 
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
@@ -11,4 +12,6 @@ func WrapStore(n *Node, wrap func(kv.DB) kv.DB) { n.db = wrap(n.db) }
 
 // NoAddress is the error of a node with these listeners that has no address to show to its
 // peers.
-func NoAddress(bound ...*actors.Bound) error { return (&builder{bound: bound}).noAddress() }
+func NoAddress(bound ...*actors.Bound) error {
+	return (&builder{Settled: new(config.Settled), bound: bound}).noAddress()
+}

@@ -1,5 +1,7 @@
 package gamelan
 
+import "github.com/gamelan-p2p/gamelan/config"
+
 // The most files that a node has open, beside those of its inbound connections.
 const (
 	outboundFiles = 80 // above 50 idle ones are closed once a minute
@@ -8,8 +10,8 @@ const (
 )
 
 // filesNeeded returns how many files a node with these limits may have open.
-func filesNeeded(s *settled) uint64 {
-	n := s.MaxInbound + s.MaxSetups + s.MaxDials + outboundFiles + otherFiles + len(s.listen)
+func filesNeeded(s *config.Settled) uint64 {
+	n := s.MaxInbound + s.MaxSetups + s.MaxDials + outboundFiles + otherFiles + len(s.ListenOn)
 	if s.DataDir != "" {
 		n += storeFiles
 	}

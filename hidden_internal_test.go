@@ -7,6 +7,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
@@ -28,8 +29,8 @@ func TestOwnAddresses(t *testing.T) {
 		{[]string{"/ip4/10.1.0.7/tcp/1", "/ip4/8.8.8.8/tcp/1"}, public, "[/ip4/8.8.8.8/tcp/1]", false},
 		{[]string{"/ip4/127.0.0.1/tcp/1"}, public, "[]", true},
 	} {
-		b := &builder{}
-		b.profile = protocol.Tari(protocol.MainNet)
+		b := &builder{Settled: new(config.Settled)}
+		b.Wire = protocol.Tari(protocol.MainNet)
 		for _, l := range c.listen {
 			b.bound = append(b.bound, &actors.Bound{Addr: ma.StringCast(l)})
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // listenFile is the name of the file in a data directory that holds the address on which
-// the node listened last, if [Config.Listen] was empty. If the file is missing or
+// the node listened last, if Config.Listen was empty. If the file is missing or
 // unusable, the node takes a free port.
 const listenFile = "listen"
 
@@ -20,9 +20,9 @@ const listenFile = "listen"
 // that port. If another program uses it, listenWhereBefore takes a free port and stores
 // that one.
 func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, anyPort ma.Multiaddr) (transport.Listener, error) {
-	d, err := b.dataDir().open()
+	d, err := b.Dir().Open()
 	if err != nil {
-		return nil, dataDirError(err)
+		return nil, datadir.Error(err)
 	}
 	defer d.Close()
 	before, taken := readListenFile(d), error(nil)

@@ -14,11 +14,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// listenBeyond has a node without [Config.Listen] that is given a peer on another machine listen
+// listenBeyond has a node without Config.Listen that is given a peer on another machine listen
 // on the address from which the way to that peer leaves. On loopback, where it would listen
 // otherwise, nobody there could reach it.
 func (b *builder) listenBeyond(ctx context.Context) {
-	if !b.anyPort || !b.dialsTCP() {
+	if !b.AnyPort || !b.dialsTCP() {
 		return
 	}
 	a := b.seedElsewhere()
@@ -30,14 +30,14 @@ func (b *builder) listenBeyond(ctx context.Context) {
 	case err != nil:
 		b.logger.Warn("no way to a peer now, so the node listens where other machines cannot reach it until its network is up", "peer", a, "err", err)
 	case !ip.IsLoopback():
-		b.listen = []ma.Multiaddr{transport.FromAddrPort(netip.AddrPortFrom(ip, 0))}
+		b.ListenOn = []ma.Multiaddr{transport.FromAddrPort(netip.AddrPortFrom(ip, 0))}
 		b.logger.Info("other machines can connect, because a peer is on one of them; ListenNowhere stops it", "address", ip, "peer", a)
 	}
 }
 
 // seedElsewhere returns an address of a seed on another machine, or nil.
 func (b *builder) seedElsewhere() ma.Multiaddr {
-	for _, seed := range b.seeds {
+	for _, seed := range b.SeedPeers {
 		for _, a := range seed.Addresses {
 			if address.Beyond(a.Addr) {
 				return a.Addr
@@ -50,24 +50,24 @@ func (b *builder) seedElsewhere() ma.Multiaddr {
 // reachSettings returns the settings of the part reach; ok is false for a node that does not follow
 // the machine's addresses.
 func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
-	s.Private = b.profile.TestAddresses
+	s.Private = b.Wire.TestAddresses
 	s.Claimed, s.Listening, s.Given = n.Addresses, n.Listening, n.givenAddresses
-	s.LoopbackOnly = b.Transport == TransportTCP && len(b.public) == 0 && b.onlyLoopback() && !b.anyPort && b.seedElsewhere() != nil
+	s.LoopbackOnly = b.Transport == TransportTCP && len(b.Advertised) == 0 && b.onlyLoopback() && !b.AnyPort && b.seedElsewhere() != nil
 	if b.Transport != TransportTCP && b.Transport != TransportTCPWithTor || !b.dialsTCP() {
 		return s, false
 	}
 	s.Interfaces = transport.Interfaces
-	s.Judge = !b.Reach.Off && !n.onlyDials() && (!b.onlyLoopback() || b.anyPort && b.seedElsewhere() != nil)
-	s.Most = b.profile.Limits.Addresses
+	s.Judge = !b.Reach.Off && !n.onlyDials() && (!b.onlyLoopback() || b.AnyPort && b.seedElsewhere() != nil)
+	s.Most = b.Wire.Limits.Addresses
 	if b.onion != nil {
 		s.Most-- // for its address
 	}
 	s.DialBack = !b.Reach.NoDialBack
 	s.Ports = b.ports
 	s.Trusted = func(peer identity.NodeID) bool {
-		return slices.ContainsFunc(b.seeds, func(p peerstore.Peer) bool { return p.ID == peer })
+		return slices.ContainsFunc(b.SeedPeers, func(p peerstore.Peer) bool { return p.ID == peer })
 	}
-	if len(b.public) == 0 {
+	if len(b.Advertised) == 0 {
 		s.Own = func() []ma.Multiaddr {
 			if n.given.Load() {
 				return nil
@@ -76,7 +76,7 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 			return own
 		}
 	}
-	if away := b.seedElsewhere(); b.anyPort && away != nil {
+	if away := b.seedElsewhere(); b.AnyPort && away != nil {
 		s.Home = func(ctx context.Context) (netip.Addr, error) { return transport.RouteTo(ctx, away) }
 	}
 	return s, true
@@ -85,7 +85,7 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 // ports returns the TCP ports at which the node may be reached: those that it listens on, and those
 // that the user has it tell others.
 func (b *builder) ports() (list []uint16) {
-	addrs := slices.Clone(b.public)
+	addrs := slices.Clone(b.Advertised)
 	for _, l := range b.bound {
 		if address.Beyond(l.Where()) {
 			addrs = append(addrs, l.Where())

@@ -166,7 +166,7 @@ func (n *Node) sayDropped(log *slog.Logger) {
 //
 // What peers send after Close began is not confirmed to them. All that was confirmed before is
 // read. An inbox keeps it, even above its limits. Without an inbox it is handled as far as the
-// time allows. The rest is dropped, at most [Config.PeerCredit], or one larger message, and
+// time allows. The rest is dropped, at most Config.PeerCredit, or one larger message, and
 // 1 MiB and 64 KiB of each peer; the log counts its messages and bytes by peer.
 func (n *Node) Close(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
+	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
@@ -43,11 +44,11 @@ func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 			return nil, err
 		}
 	}
-	s, err := cfg.settleWithIdentity()
+	s, err := cfg.Settle()
 	if err != nil {
 		return nil, err
 	}
-	b := builder{settled: s, options: o}
+	b := builder{Settled: s, options: o}
 	n, err := b.build(ctx)
 	if err != nil {
 		b.undo()
@@ -58,7 +59,7 @@ func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 
 // builder builds a node. It holds the resources to release if the start fails.
 type builder struct {
-	settled
+	*config.Settled
 	options
 	now   func() time.Time
 	db    kv.DB
@@ -97,11 +98,11 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		db: b.db, listen: b.bound, public: len(b.public) > 0, events: newEvents(), now: b.now,
+		db: b.db, listen: b.bound, public: len(b.Advertised) > 0, events: newEvents(), now: b.now,
 		up: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}), closings: newClosings(),
 		stops: stops{list: b.stops, ended: make(chan struct{})},
 	}
-	begun, files := b.now(), nodeview.FewFiles(filesNeeded(&b.settled), openfiles.Most())
+	begun, files := b.now(), nodeview.FewFiles(filesNeeded(b.Settled), openfiles.Most())
 	for _, w := range files {
 		b.logger.Warn("too few files", "err", w.String())
 	}
@@ -126,8 +127,8 @@ func (b *builder) build(ctx context.Context) (*Node, error) {
 	if err := b.preregister(n); err != nil {
 		return nil, err
 	}
-	if b.profile.Pattern == protocol.IX {
-		b.logger.Warn("the wire profile sends this node's key unencrypted when it dials", "profile", b.profile.Name)
+	if b.Wire.Pattern == protocol.IX {
+		b.logger.Warn("the wire profile sends this node's key unencrypted when it dials", "profile", b.Wire.Name)
 	}
 	root, err := supervisor.Start(n.trunk.System(), n.trunk.Root(), n.trunk.Tree(n.parts, b.bound), supervisor.Options{
 		Runtime: b.runtime, Logger: b.logger, Phases: actors.Phases(n.parts), StopTimeout: closeTimeout,
@@ -174,7 +175,7 @@ func (b *builder) fill() (err error) {
 		return err
 	}
 	if b.Profile == nil && slices.ContainsFunc(b.transports, func(t transport.Transport) bool { return t.Name() == "memory" }) {
-		b.profile.TestAddresses = true // otherwise the node could advertise none of its addresses (spec: V 3)
+		b.Wire.TestAddresses = true // otherwise the node could advertise none of its addresses (spec: V 3)
 	}
 	if b.Secret == nil {
 		b.Secret, err = identity.NewSecret(rand.Reader)
@@ -186,7 +187,7 @@ func (b *builder) openStore() (err error) {
 	if b.DataDir == "" {
 		b.db = kv.Memory()
 	} else {
-		if err := checkDataDir(b.dataDir().make()); err != nil {
+		if err := checkDataDir(b.Dir().Make()); err != nil {
 			return err
 		}
 		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, kv.StoreDir)); err != nil {
@@ -194,7 +195,7 @@ func (b *builder) openStore() (err error) {
 		}
 	}
 	b.store, err = peerstore.Open(b.db, peerstore.Options{
-		Self: b.Secret.NodeID(), MaxPeers: b.MaxPeers, TestAddresses: b.profile.TestAddresses,
+		Self: b.Secret.NodeID(), MaxPeers: b.MaxPeers, TestAddresses: b.Wire.TestAddresses,
 		Connected: b.connected, Now: b.runtime.Wall(),
 	})
 	if err != nil {
@@ -214,7 +215,7 @@ func checkDataDir(d *datadir.Dir, err error) error {
 		err = d.CheckDir(kv.StoreDir)
 	}
 	if err != nil {
-		return dataDirError(err)
+		return datadir.Error(err)
 	}
 	return nil
 }
@@ -232,7 +233,7 @@ func (b *builder) connected(id identity.NodeID) bool {
 // return an error for a bad address.
 func (b *builder) bind(ctx context.Context) error {
 	b.listenBeyond(ctx)
-	for _, addr := range b.listen {
+	for _, addr := range b.ListenOn {
 		t := b.transportFor(addr)
 		if t == nil && addr[0].Code() == ma.P_IP6ZONE {
 			return fmt.Errorf("gamelan: %w", &transport.ListenError{Addr: addr, Err: tcp.ErrNoZone})
@@ -241,7 +242,7 @@ func (b *builder) bind(ctx context.Context) error {
 			return badConfig("Listen", fmt.Errorf("no transport of this node handles %s; use another kind of address, or add its transport", addr))
 		}
 		listen := t.Listen
-		if b.anyPort && b.DataDir != "" {
+		if b.AnyPort && b.DataDir != "" {
 			listen = func(ctx context.Context, addr ma.Multiaddr) (transport.Listener, error) {
 				return b.listenWhereBefore(ctx, t, addr)
 			}
@@ -270,8 +271,8 @@ func (b *builder) settings() actors.Settings {
 		features = identity.FeatureNone
 	}
 	return actors.Settings{
-		System: b.system, Root: rootName(b.Secret.PublicKey()), Profile: b.profile, Secret: b.Secret,
-		Features: features, UserAgent: b.UserAgent, Transports: b.transports, Listen: b.listen,
+		System: b.system, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret,
+		Features: features, UserAgent: b.UserAgent, Transports: b.transports, Listen: b.ListenOn,
 		Store: b.store, Mux: b.Mux, Now: b.now, Wall: b.runtime.Wall, Logger: b.logger, KeepAlive: b.KeepAlive,
 		NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit,
 		Gate: connpool.GateLimits{
@@ -279,9 +280,9 @@ func (b *builder) settings() actors.Settings {
 			Conns: b.MaxInbound, ConnsPerSource: b.MaxInboundPerSource, ConnsPerSubnet: b.MaxInboundPerSubnet,
 			SetupRate: b.MaxSetupRatePerSource, OffencesPerSource: b.MaxOffencesPerSource,
 		},
-		Exempt: b.exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.exclude, Own: b.own(),
-		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.allow,
-		Liveness: actors.LivenessSettings{Allow: b.mayAsk, Slots: b.LivenessSlots},
+		Exempt: b.Exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own(),
+		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.Allowed,
+		Liveness: actors.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots},
 		DHT:      b.DHT != nil, PlainID: protocol.ID(b.PlainID),
 	}
 }
@@ -289,7 +290,7 @@ func (b *builder) settings() actors.Settings {
 // own returns the addresses that lead to this node: those that it listens on, and those
 // that it advertises.
 func (b *builder) own() []ma.Multiaddr {
-	own := slices.Clone(b.public)
+	own := slices.Clone(b.Advertised)
 	if b.onion != nil {
 		own = append(own, b.onion.addr)
 	}
@@ -308,7 +309,7 @@ func rootName(key identity.PublicKey) string { return "gamelan-" + key.String()[
 
 // announce signs the node's identity message and publishes it to the node's actors.
 func (b *builder) announce(n *Node) error {
-	addrs, policy := b.public, n.policy()
+	addrs, policy := b.Advertised, n.policy()
 	switch {
 	case len(addrs) > 0:
 		policy.Given = true
@@ -369,7 +370,7 @@ func (b *builder) reachable(policy address.Policy) (addrs []ma.Multiaddr) {
 	for _, l := range b.bound {
 		addrs = append(addrs, allowed(l.Where(), policy)...)
 	}
-	return address.Claimable(addrs, b.profile.Limits.Addresses)
+	return address.Claimable(addrs, b.Wire.Limits.Addresses)
 }
 
 // privateAddress returns the one address of a node that only dials, although nobody is expected
@@ -444,14 +445,14 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 			return fmt.Errorf("gamelan: start: %w", err)
 		}
 	}
-	for _, peer := range b.allow { // connectivity asks for their bans to be lifted; wait for that
+	for _, peer := range b.Allowed { // connectivity asks for their bans to be lifted; wait for that
 		if _, _, banned := n.trunk.Ban(peer); banned {
 			if err := n.pardon(ctx, peer); err != nil && !errors.Is(err, actors.ErrStoreFailed) && !errors.Is(err, actors.ErrNotDurable) {
 				return fmt.Errorf("gamelan: start: lift the ban of %s: %w", peer, err)
 			}
 		}
 	}
-	for _, seed := range b.seeds {
+	for _, seed := range b.SeedPeers {
 		if seed.ID == n.trunk.Self() {
 			continue
 		}

@@ -76,7 +76,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"multiplexer":       {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux.Window"},
 		"negative of DHT":   {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
 		"relay bytes":       {gamelan.Config{DHT: &gamelan.DHTConfig{RelayBytes: 1<<30 + 1}}, gamelan.ErrConfig, "is above 1073741824"},
-		"shards":            {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "or fewer"},
+		"shards":            {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "is above 256"},
 		"DHT and NoDHT":     {gamelan.Config{DHT: &gamelan.DHTConfig{}, NoDHT: true}, gamelan.ErrConfig, "leave one of them out"},
 		"plain on profile":  {gamelan.Config{PlainOnProfile: true}, gamelan.ErrConfig, "set NoDHT as well"},
 		"two plain ids":     {gamelan.Config{NoDHT: true, PlainOnProfile: true, PlainID: "t-plain"}, gamelan.ErrConfig, "leave one of them out"},

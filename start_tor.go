@@ -13,6 +13,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
@@ -44,7 +46,7 @@ func (b *builder) openTransports() error {
 	case given:
 		return badConfig("Transport", fmt.Errorf("%s cannot be combined with WithTransport; give one of the two", b.Transport))
 	}
-	proxy, err := socks.New(b.socks)
+	proxy, err := socks.New(b.Proxies)
 	if err != nil {
 		return badConfig("SOCKS.Address", err)
 	}
@@ -55,7 +57,7 @@ func (b *builder) openTransports() error {
 		b.transports = []transport.Transport{proxy}
 	default:
 		b.proxyOfTor = proxy
-		b.transports = []transport.Transport{tcptor.Hidden(proxy, tcptor.Options{DirectTCP: b.SOCKS.BypassTCP, Direct: b.direct})}
+		b.transports = []transport.Transport{tcptor.Hidden(proxy, tcptor.Options{DirectTCP: b.SOCKS.BypassTCP, Direct: b.Direct})}
 	}
 	return nil
 }
@@ -67,7 +69,7 @@ func (b *builder) openOnion() error {
 		return nil
 	}
 	port := uint16(b.Tor.OnionPort)
-	id, err := onionIdentity(b.dataDir(), cmp.Or(port, tor.DefaultOnionPort))
+	id, err := onionIdentity(b.Dir(), cmp.Or(port, tor.DefaultOnionPort))
 	if err != nil {
 		return err
 	}
@@ -86,13 +88,13 @@ func onionIdentity(in DataDir, port uint16) (tor.Identity, error) {
 	if in.Path == "" {
 		return newOnion(port)
 	}
-	d, err := in.open()
+	d, err := in.Open()
 	if err != nil {
-		return tor.Identity{}, dataDirError(err)
+		return tor.Identity{}, datadir.Error(err)
 	}
 	defer d.Close()
 	path := filepath.Join(in.Path, TorIdentityFile)
-	text, err := readPrivate(d, path, ErrTorIdentityOpen)
+	text, err := datadir.ReadPrivate(d, path, ErrTorIdentityOpen)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		id, err := newOnion(port)
@@ -100,13 +102,13 @@ func onionIdentity(in DataDir, port uint16) (tor.Identity, error) {
 			return tor.Identity{}, err
 		}
 		if err := d.WriteNew(TorIdentityFile, id.Append(nil)); err != nil {
-			return tor.Identity{}, dataDirError(err)
+			return tor.Identity{}, datadir.Error(err)
 		}
 		return id, nil
 	case errors.Is(err, ErrTorIdentityOpen):
 		return tor.Identity{}, err
 	case err != nil:
-		return tor.Identity{}, dataDirError(err)
+		return tor.Identity{}, datadir.Error(err)
 	}
 	id, err := tor.ParseIdentity(text)
 	if err != nil {
@@ -137,10 +139,10 @@ func (b *builder) torSettings() (torpart.Settings, error) {
 		return torpart.Settings{}, err
 	}
 	s := torpart.Settings{
-		Host: torconn.Elsewhere(b.control), Auth: b.auth, Account: b.Tor.User, NewCircuits: b.Tor.NewCircuits, Grace: b.Tor.PublishGrace,
+		Host: torconn.Elsewhere(b.Control), Auth: b.Auth, Account: b.Tor.User, NewCircuits: b.Tor.NewCircuits, Grace: b.Tor.PublishGrace,
 		Service: tor.Service{Key: b.onion.identity.Key, Ports: []tor.Port{{Virtual: b.onion.identity.Port, Target: target}}},
 		Onion:   b.onion.addr,
-		Connect: func(ctx context.Context) (*torconn.Conn, error) { return torconn.Dial(ctx, b.control) },
+		Connect: func(ctx context.Context) (*torconn.Conn, error) { return torconn.Dial(ctx, b.Control) },
 	}
 	if connect := b.torControl; connect != nil {
 		s.Connect = func(ctx context.Context) (*torconn.Conn, error) {
@@ -151,7 +153,7 @@ func (b *builder) torSettings() (torpart.Settings, error) {
 			return torconn.New(stream), nil
 		}
 	}
-	if b.proxyOfTor != nil && b.proxy == nil {
+	if b.proxyOfTor != nil && b.Proxy == nil {
 		s.Proxy = b.proxyOfTor.SetProxy
 	}
 	return s, nil
@@ -159,17 +161,17 @@ func (b *builder) torSettings() (torpart.Settings, error) {
 
 // onionTarget returns where Tor delivers connections.
 func (b *builder) onionTarget() (string, error) {
-	to := b.forward
+	to := b.Forward
 	for _, l := range b.bound {
 		if to != nil && (len(to) < 2 || to[1].Value() != "0") {
 			break
 		}
-		if _, err := forwardTarget(l.Addr); err == nil {
+		if _, err := config.ForwardTarget(l.Addr); err == nil {
 			to = l.Addr
 		}
 	}
 	if to == nil {
 		return "", badConfig("Tor.ForwardAddress", errors.New("the node listens on no TCP port of loopback to which Tor could deliver; listen on /ip4/127.0.0.1/tcp/0"))
 	}
-	return forwardTarget(to)
+	return config.ForwardTarget(to)
 }

@@ -1,4 +1,6 @@
 package gamelan
 
+import "github.com/gamelan-p2p/gamelan/internal/version"
+
 // Version is the version of this module.
-const Version = "0.1.0-dev"
+const Version = version.Version

@@ -79,7 +79,7 @@ func (b *builder) addDHT(n *Node) (err error) {
 // otherwise.
 func (b *builder) kadSettings(n *Node) kadpart.Settings {
 	return kadpart.Settings{
-		AllowPrivate: b.profile.TestAddresses, Host: n.host(),
+		AllowPrivate: b.Wire.TestAddresses, Host: n.host(),
 		Networks: func(c *kadpart.Config) ([]kadpart.Network, error) {
 			if c.Overlay != kadpart.Native {
 				return nil, kadpart.ErrNoGateway

@@ -15,7 +15,7 @@ export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$P
 # The Go modules are those of go.sum, and the toolchain is the one that runs.
 export GOFLAGS=-mod=readonly
 
-GAMELAN_VERSION=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' version.go)
+GAMELAN_VERSION=$(sed -n 's/^const Version = "\(.*\)"$/\1/p' internal/version/version.go)
 export GAMELAN_VERSION
 goreleaser() { ${GORELEASER:-go tool -modfile=tools/release/go.mod goreleaser} "$@"; }
 
@@ -32,7 +32,7 @@ release) ;;
 esac
 tag=$(git describe --exact-match --tags 2>/dev/null || echo none)
 if [ "$tag" != "v$GAMELAN_VERSION" ]; then
-	echo "release: version.go says $GAMELAN_VERSION, and the tag of this commit is $tag; both must agree (make snapshot needs no tag)" >&2
+	echo "release: internal/version/version.go says $GAMELAN_VERSION, and the tag of this commit is $tag; both must agree (make snapshot needs no tag)" >&2
 	exit 1
 fi
 goreleaser release --clean --skip=publish

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/config"
 )
 
 // Limits bound the messages that an inbox keeps. Bytes counts records: each is a body
@@ -30,14 +32,11 @@ func (l Limits) OfKind() (messages int, bytes int64) {
 // Least returns how many Bytes give a record of n bytes room in an empty box. The first message
 // over the DHT of a peer or author may have half of what such messages may take together.
 func Least(n int64, dht bool) int64 {
-	if !dht {
-		return n
-	}
-	return (firstPart*n*4 + 2) / 3 // of which OfKind leaves three quarters
+	return config.InboxLeast(int(n)-Overhead, dht)
 }
 
 // Overhead is the maximum length of a record without its body, in bytes.
-const Overhead = 128
+const Overhead = config.InboxOverhead
 
 // Limits of one listener.
 const (

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 
 type configCmd struct {
@@ -35,12 +36,12 @@ func (c *configInitCmd) Run(a *app) error {
 		path = a.sources.Files[0]
 	}
 	if path == "-" {
-		_, err := fmt.Fprint(a.Out, config.File())
+		_, err := fmt.Fprint(a.Out, config.Table.File())
 		return err
 	}
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
-		err = writeFile(path, config.File())
+		err = writeFile(path, config.Table.File())
 	}
 	switch {
 	case errors.Is(err, fs.ErrExist):
@@ -179,10 +180,10 @@ type configExplainCmd struct {
 
 // Run explains the setting, or each one of a section.
 func (c *configExplainCmd) Run(a *app) error {
-	found := config.Lookup(c.Key)
+	found := config.Table.Lookup(c.Key)
 	if len(found) == 0 {
 		hint := "gamelan config show lists them"
-		if near := config.About(c.Key); len(near) > 0 {
+		if near := config.Table.About(c.Key); len(near) > 0 {
 			hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 		}
 		return failure.Usage(hint, "there is no setting %q", c.Key)
@@ -198,10 +199,10 @@ func (c *configExplainCmd) Run(a *app) error {
 
 // explain writes the explanation of one setting, after an empty line if it is not the
 // first.
-func explain(a *app, v config.Value, s *config.Setting, more bool) error {
+func explain(a *app, v settings.Value, s *config.Setting, more bool) error {
 	if a.JSON {
 		return a.PrintJSON(struct {
-			config.Explanation
+			settings.Explanation
 			Value any    `json:"value"`
 			From  string `json:"from"`
 		}{s.Facts(), v.Value, v.Origin.String()})
@@ -218,7 +219,7 @@ func explain(a *app, v config.Value, s *config.Setting, more bool) error {
 // this verb but the setting to explain.
 func withoutDashes(args []string) []string {
 	for i := 2; i < len(args); i++ {
-		if args[i-2] == "config" && args[i-1] == "explain" && strings.HasPrefix(args[i], "--") && args[i] != "--data-dir" && len(config.Lookup(args[i])) > 0 {
+		if args[i-2] == "config" && args[i-1] == "explain" && strings.HasPrefix(args[i], "--") && args[i] != "--data-dir" && len(config.Table.Lookup(args[i])) > 0 {
 			args = slices.Clone(args)
 			args[i] = strings.TrimLeft(args[i], "-")
 		}

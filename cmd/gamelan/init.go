@@ -30,7 +30,7 @@ func (c *initCmd) network(a *app) (protocol.Network, error) {
 		if len(l.Problems) > 0 {
 			return 0, config.Problems(l.Problems)
 		}
-		return l.Network()
+		return config.Network(l)
 	}
 	n, err := protocol.ParseNetwork(c.Network)
 	if err != nil {

@@ -160,8 +160,7 @@ func settingsPage() string {
 	p.text("A TOML file with sections, read strictly: an unknown or wrong setting is an error with its line. The file is that of --config or GAMELAN_CONFIG, else the first that exists of " +
 		configFilesText + ". A flag comes before a variable, a variable before the file. Entries of a list are separated by commas in a variable.")
 	section := "-"
-	for i := range config.Settings {
-		s := &config.Settings[i]
+	for _, s := range config.Settings {
 		if s.Section() != section {
 			section = s.Section()
 			name := "SETTINGS ABOVE ALL SECTIONS"

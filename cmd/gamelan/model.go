@@ -64,8 +64,8 @@ func choices(f *kong.Flag) []string {
 	case f.Name == "strategy":
 		return strings.Split(strings.ReplaceAll(api.StrategyNames, "random:N", "random:5"), ", ")
 	}
-	for i := range config.Settings {
-		if s := &config.Settings[i]; s.FlagName() == f.Name {
+	for _, s := range config.Settings {
+		if s.FlagName() == f.Name {
 			return s.Choices
 		}
 	}

@@ -99,7 +99,7 @@ func runNode(a *app, flags map[string][]string, seed bool) error {
 func checkSeed(l *config.Loaded) error {
 	refuse := func(key, why string) error {
 		text := key
-		if s, ok := config.Find(key); ok {
+		if s, ok := config.Table.Find(key); ok {
 			text += " = " + l.Value(s).Text()
 		}
 		return failure.Usage("leave it out, or run gamelan node", "%s (%s): %s", text, l.Origin(key), why)
@@ -110,7 +110,7 @@ func checkSeed(l *config.Loaded) error {
 		return refuse("node.listen", "nobody can reach the seed")
 	case l.Config.Node.Client:
 		return refuse("node.client", "others do not ask the seed for peers")
-	case !l.Config.DHTEnabled:
+	case l.Config.Node.NoDHT:
 		return refuse("dht.enabled", "the seed knows nothing of the network")
 	}
 	return nil

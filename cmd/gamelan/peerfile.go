@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/replace"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 
 type peersExportCmd struct {
@@ -54,8 +55,8 @@ func (c *peersImportCmd) Run(a *app) error {
 		in = f
 	}
 	all := bufio.NewReader(in)
-	if begin, _ := all.Peek(2); failure.UTF16(begin) {
-		return failure.New("file", "write it with \"gamelan peers export FILE\", or convert it to UTF-8", "%s: %s", c.File, failure.InUTF16)
+	if begin, _ := all.Peek(2); settings.UTF16(begin) {
+		return failure.New("file", "write it with \"gamelan peers export FILE\", or convert it to UTF-8", "%s: %s", c.File, settings.InUTF16)
 	}
 	done, err := a.client().ImportPeers(a.ctx, all)
 	if f := (*failure.Error)(nil); errors.As(err, &f) && f.Kind == "bad_query" {

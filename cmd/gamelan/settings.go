@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 
 // configFilesText describes the places of a configuration file, for all machines.
@@ -61,7 +62,7 @@ func (a *app) load(flags map[string][]string) *config.Loaded {
 // locate sets the data directory. It ignores problems of other settings: the verb only
 // needs to find the node.
 func (a *app) locate(l *config.Loaded) error {
-	path, from, unknown := l.DataDir()
+	path, from, unknown := config.DataDir(l)
 	if len(unknown) > 0 {
 		return config.Problems(unknown)
 	}
@@ -85,8 +86,7 @@ func (a *app) locate(l *config.Loaded) error {
 // directory, whose flag all verbs have.
 func newSettingFlags() any {
 	var fields []reflect.StructField
-	for i := range config.Settings {
-		s := &config.Settings[i]
+	for i, s := range config.Settings {
 		if s.Key == "data_dir" {
 			continue
 		}
@@ -98,7 +98,7 @@ func newSettingFlags() any {
 			f.Type = reflect.TypeFor[[]string]()
 			help = "May be given several times. " + help
 			more = ` sep:"none"`
-		case s.Kind == config.Switch:
+		case s.Kind == settings.Switch:
 			f.Type = reflect.TypeFor[*bool]()
 			if !strings.HasPrefix(s.FlagName(), "no-") {
 				more = ` negatable:""`
@@ -118,15 +118,15 @@ func fieldName(i int) string { return "S" + strconv.Itoa(i) }
 
 func placeholder(s *config.Setting) string {
 	switch s.Kind {
-	case config.Count, config.Types:
+	case settings.Count, settings.Types:
 		return "N"
-	case config.Size:
+	case settings.Size:
 		return "SIZE"
-	case config.Duration:
+	case settings.Duration:
 		return "TIME"
-	case config.Addrs:
+	case settings.Addrs:
 		return "ADDR"
-	case config.Seeds:
+	case settings.Seeds:
 		return "KEY::ADDR"
 	}
 	return "NAME"
@@ -137,18 +137,18 @@ func placeholder(s *config.Setting) string {
 func settingFlags(p kong.Plugins) map[string][]string {
 	given := map[string][]string{}
 	v := reflect.ValueOf(p[0]).Elem()
-	for i := range config.Settings {
+	for i, s := range config.Settings {
 		f := v.FieldByName(fieldName(i))
 		if !f.IsValid() || f.IsNil() {
 			continue
 		}
 		switch f := f.Interface().(type) {
 		case []string:
-			given[config.Settings[i].Key] = f
+			given[s.Key] = f
 		case *string:
-			given[config.Settings[i].Key] = []string{*f}
+			given[s.Key] = []string{*f}
 		case *bool:
-			given[config.Settings[i].Key] = []string{strconv.FormatBool(*f)}
+			given[s.Key] = []string{strconv.FormatBool(*f)}
 		}
 	}
 	return given

@@ -1,7 +1,6 @@
 package saf
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
@@ -10,33 +9,45 @@ import (
 // Limits bound what a node stores for others (spec: dht 8.2, 8.4, 8.6, 11.1). Bytes are
 // counted as an answer needs them: see [Size].
 type Limits struct {
-	Messages int   // in all
-	Bytes    int64 // in all
+	// Most messages that are stored for others.
+	Messages int
+	// Most bytes of messages that are stored for others.
+	Bytes int64
 
-	// Of one source: the connected peer that brought the message, which need not be its
-	// author. The reference has no such limit (Q11).
+	// Most stored messages that one connected peer has brought.
+	//
+	// The peer need not be their author. The reference has no such limit (Q11).
 	SourceMessages int
-	SourceBytes    int64
+	// Most bytes of stored messages that one connected peer has brought.
+	SourceBytes int64
 
-	// For one destination.
+	// Most messages that are stored for one receiver.
 	DestinationMessages int
-	DestinationBytes    int64
-	// Of one source for one destination.
+	// Most bytes of messages that are stored for one receiver.
+	DestinationBytes int64
+
+	// Most messages for one receiver that one connected peer has brought. At this limit they evict
+	// each other, and nothing that other peers have brought.
 	PairMessages int
-	PairBytes    int64
+	// Most bytes of messages for one receiver that one connected peer has brought.
+	PairBytes int64
 
-	Message int // greatest body of a message that is stored, in bytes
+	// Length of the longest message that is stored, encrypted and padded.
+	Message int
 
-	// How long a message is stored: Low if its destination is an unknown peer, High if it
-	// is a known one.
-	Low, High time.Duration
+	// How long messages for unknown peers are stored.
+	Low time.Duration
+	// How long messages for known peers are stored. Receivers that run Gamelan take none that expired
+	// more than 72h ago.
+	High time.Duration
 
-	// Grace is how long a message is stored, and repeated, after its destination has
-	// confirmed it. It is counted from the first confirmation, even if Low or High ends
-	// before.
+	// How long a message is stored, and repeated, after its receiver has read it for the first time.
+	//
+	// It is counted from the first confirmation, even if Low or High ends before.
 	Grace time.Duration
 
-	Answer int // messages in one answer
+	// Most messages in one answer to a receiver.
+	Answer int
 }
 
 // Bounds of [Limits].
@@ -71,53 +82,8 @@ func Default() Limits {
 	}
 }
 
-// LimitError describes an error in one field of [Limits].
-type LimitError struct {
-	Field string
-	Text  string
-}
-
-func (e *LimitError) Error() string { return e.Field + " is " + e.Text }
-
-// Faults returns an error for each field that has a value which it may not have. The error
-// names the field and the values that it may have.
-func (l Limits) Faults() (all []*LimitError) {
-	fault := func(name, format string, args ...any) {
-		all = append(all, &LimitError{name, fmt.Sprintf(format, args...)})
-	}
-	number := func(name string, n, most int) {
-		if n < 1 || n > most {
-			fault(name, "%d; it may be 1 to %d", n, most)
-		}
-	}
-	number("Messages", l.Messages, MostMessages)
-	number("SourceMessages", l.SourceMessages, MostMessages)
-	number("DestinationMessages", l.DestinationMessages, MostMessages)
-	number("PairMessages", l.PairMessages, MostMessages)
-	number("Message", l.Message, MostMessage)
-	number("Answer", l.Answer, MostAnswer)
-	bytes := func(name string, n int64) {
-		if least := l.leastBytes(); n < least {
-			fault(name, "%d; it must have room for a message of Message bytes: at least %d", n, least)
-		}
-	}
-	bytes("Bytes", l.Bytes)
-	bytes("SourceBytes", l.SourceBytes)
-	bytes("DestinationBytes", l.DestinationBytes)
-	bytes("PairBytes", l.PairBytes)
-	duration := func(name string, d, least time.Duration) {
-		if d < least || d > MostValidity {
-			fault(name, "%v; it may be %v to %v", d, least, MostValidity)
-		}
-	}
-	duration("Low", l.Low, time.Second)
-	duration("High", l.High, time.Second)
-	duration("Grace", l.Grace, LeastGrace)
-	return all
-}
-
-// leastBytes is how many bytes a store must have room for, to keep any message that
+// LeastBytes is how many bytes a store must have room for, to keep any message that
 // Message allows.
-func (l Limits) leastBytes() int64 {
+func (l Limits) LeastBytes() int64 {
 	return int64(min(max(l.Message, 1), MostMessage)) + wire.MaxHeaderBytes + Overhead
 }

@@ -11,36 +11,47 @@ import (
 // Config holds the limits of a session. The zero value of a field is its
 // default.
 type Config struct {
-	// MaxStreams bounds the live substreams of both directions together: they
-	// stay below it. Peers of the newest release end a connection at 128.
-	// Default 100. spec: V12
+	// Live substreams of one connection, in both directions together, stay below this number. Peers of
+	// release 6.2 end a connection at 128. Default 100. spec: V12
 	MaxStreams int
-	// MaxInbound is how many live substreams the peer may have opened; more
-	// are reset. It is less than MaxStreams, so that the peer cannot keep this side
-	// from opening any. Default 80. spec: V12
+
+	// Greatest number of live substreams of one connection that the peer has opened; it must be less
+	// than [Config.MaxStreams].
+	//
+	// More are reset. So the peer cannot keep this side from opening any. Default 80. spec: V12
 	MaxInbound int
-	// Window is how many unread bytes a substream holds before the peer must
-	// stop, from 256 KiB to 16 MiB. Default 1 MiB.
+
+	// Unread bytes that a substream holds before the peer must stop.
+	//
+	// From 256 KiB to 16 MiB. Default 1 MiB.
 	Window uint32
-	// WriteTimeout is how long one write may wait for the connection below.
-	// Then the session ends. Default 60 s; 120 s is right over Tor. See also
+
+	// How long one write may wait for the network; then the connection ends. 2m is right over Tor. Unless
+	// it is set, [Config.StallTimeout] applies to TCP without a proxy. Default 60 s. See also
 	// [Config.Direct].
 	WriteTimeout time.Duration
-	// PingTimeout is how long [Session.Ping] waits for the answer. Default
-	// WriteTimeout + 5 s: a peer may stop reading for 10 s and more.
+
+	// How long the answer to a ping may take through a proxy; then the connection ends. Direct ones
+	// end after 15s without an acknowledgement, or 30s of silence.
+	//
+	// The ping is [Session.Ping]. Default WriteTimeout + 5 s: a peer may stop reading for 10 s and
+	// more.
 	PingTimeout time.Duration
-	// StallTimeout is how long a Write waits for the peer to take at least one
-	// byte. Default 120 s. spec: V13
+
+	// How long a substream waits for its peer to take at least one byte. Default 120 s. spec: V13
 	StallTimeout time.Duration
-	// CloseTimeout is how long a substream whose own half was closed waits for
-	// the end of the peer's half before it is reset. Default 5 min. spec:
-	// comms 69
+
+	// How long a substream whose own half is closed waits for the peer's half.
+	//
+	// Then it is reset. Default 5 min. spec: comms 69
 	CloseTimeout time.Duration
-	// LingerTimeout is how long a substream that was closed after the end of our
-	// half waits for the end of the peer's before it is reset. Default 10 s.
+
+	// How long a substream that was closed after the end of its own half waits for the peer's half.
+	//
+	// Then it is reset. Default 10 s.
 	LingerTimeout time.Duration
-	// IdleTimeout is how long no substream must have delivered anything for
-	// their empty receive buffers to be released. Default 2 s.
+
+	// Silence after which the empty receive buffers of a connection are released. Default 2 s.
 	IdleTimeout time.Duration
 }
 

@@ -1,10 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"log/slog"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -12,20 +12,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/dht/kad/store"
+	"github.com/gamelan-p2p/gamelan/internal/settings"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Config are the values of the settings. A field of Node or DHT that is not set is zero, so
-// that the node uses its default.
+// Config are the values of the settings.
 type Config struct {
-	Node       gamelan.Config // without DHT and NoDHT
-	DHTEnabled bool
-	DHT        gamelan.DHTConfig
-	DHTTypes   []string // of messages to show, in digits
-	Inbox      gamelan.InboxConfig
-	Kad        Kad
-	LogLevel   slog.Level
-	LogFormat  string        // "text" or "json"
-	Drain      time.Duration // to finish accepted messages when the node stops
+	Node      gamelan.Config      // with a DHT, also if NoDHT is set
+	Inbox     gamelan.InboxConfig // Types without the command's own
+	Kad       Kad
+	LogLevel  slog.Level
+	LogFormat string        // "text" or "json"
+	Drain     time.Duration // to finish accepted messages when the node stops
 }
 
 // Kad are the settings of the node's client of the key-value DHT.
@@ -37,31 +35,44 @@ type Kad struct {
 	MaxBytes   int64
 }
 
-// own returns the defaults that are not those of the library.
-func own() Config {
-	stored := store.DaemonLimits(kad.Native).Total
-	return Config{
-		DHTEnabled: true, Kad: Kad{MaxRecords: stored.Records, MaxBytes: int64(stored.Bytes)},
-		LogLevel: slog.LevelWarn, LogFormat: "text", Drain: 30 * time.Second,
-	}
+// Load reads the sources.
+func Load(s Sources) *Loaded { return unread().Load(s, check) }
+
+// LoadFile reads one file alone.
+func LoadFile(path string) *Loaded {
+	return Load(Sources{Files: []string{path}, Named: true})
 }
 
-// defaults returns a Config with every default filled in.
-func defaults() *Config {
-	c := own()
-	c.Node, c.DHT, c.Inbox = gamelan.DefaultConfig(), gamelan.DefaultDHTConfig(), gamelan.DefaultInboxConfig()
-	return &c
+// unread returns the settings before any source is read. A field of Node is zero until it is set,
+// so that the node uses its default.
+func unread() *Loaded {
+	c := Config{Node: gamelan.Config{DHT: new(gamelan.DHTConfig)}}
+	settings.Fill(&c, slices.Concat(kadRows(), ownRows()))
+	return settings.New(Table, c)
+}
+
+// Changes lists the settings whose values differ.
+func Changes(old, now *Loaded) []Change { return settings.Changes(old, now) }
+
+func check(c *Config) error { return c.ForNode().Validate() }
+
+// DataDir returns the data directory that the sources name, or "" for the default. unknown
+// are the problems because of which the directory is not certain.
+func DataDir(l *Loaded) (dir string, from settings.Origin, unknown []*Problem) {
+	return l.Config.Node.DataDir, l.Origin("data_dir"), l.Uncertain("data_dir")
+}
+
+// Network returns the network that the settings name, or localnet.
+func Network(l *Loaded) (protocol.Network, error) {
+	return protocol.ParseNetwork(cmp.Or(l.Config.Node.Network, protocol.LocalNet.String()))
 }
 
 // ForNode returns the config of the node.
 func (c *Config) ForNode() gamelan.Config {
 	n := c.Node
-	if !c.DHTEnabled {
-		n.NoDHT = true
-		return n
+	if n.NoDHT {
+		n.DHT = nil
 	}
-	d := c.DHT
-	n.DHT = &d
 	return n
 }
 
@@ -80,8 +91,9 @@ func (c *Config) ForKad(name string) (client kadpart.Config, ok bool) {
 // ForInbox returns the config of the node's inbox.
 func (c *Config) ForInbox() gamelan.InboxConfig {
 	in := c.Inbox
-	if c.DHTEnabled {
-		in.Types = c.Types()
+	in.Types = c.Types()
+	if c.Node.NoDHT {
+		in.Types = nil
 	}
 	return in
 }
@@ -89,9 +101,9 @@ func (c *Config) ForInbox() gamelan.InboxConfig {
 // Types returns the message types that gamelan listen shows, each once.
 func (c *Config) Types() []int32 {
 	types := []int32{api.TextType}
-	for _, text := range c.DHTTypes {
-		if t, err := strconv.ParseInt(text, 10, 32); err == nil && !slices.Contains(types, int32(t)) {
-			types = append(types, int32(t))
+	for _, t := range c.Inbox.Types {
+		if !slices.Contains(types, t) {
+			types = append(types, t)
 		}
 	}
 	return types

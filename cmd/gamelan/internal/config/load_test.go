@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 
 const (
@@ -190,21 +191,21 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 
 // wrong are values that no setting of the kind can have, as they stand in a
 // file.
-var wrong = map[Kind][]string{
-	Text:     {"1", "true", "[]", `""`, "1979-05-27"},
-	Path:     {"1", "true", "[]", `""`, `"not/absolute"`},
-	Choice:   {"1", "true", "[]", `""`, `"nothing of this"`},
-	Switch:   {"1", `"true"`, "[]"},
-	Count:    {"1.5", `"1"`, "true", "[1]", "-1", "9223372036854775807"},
-	Size:     {"1048576", `"1048576"`, `"1MB"`, `"MiB"`, `""`, `"-1MiB"`, `"0B"`, `"8388608TiB"`, `"1.5MiB"`, `"1MiB 1KiB"`},
-	Duration: {"30", `"30"`, `"30 s"`, `"1d"`, `""`, `"-30s"`, `"1ns"`, `"10000h"`, "07:32:00"},
-	Addrs:    {"1", `"/ip4/127.0.0.1/tcp/1"`, "[1]", `["127.0.0.1:1"]`, `[""]`, `["/ip4/127.0.0.1/tcp/1", "nowhere"]`},
-	Networks: {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/127.0.0.1/tcp/1"]`},
-	Ranges:   {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/*.1.1.1/tcp/1"]`},
-	Types:    {"1", `"225"`, `["225"]`, `["x"]`, "[1.5]", "[2147483648]", "[1]", "[true]"},
-	DNSNames: {"1", `"seeds.example.org"`, "[1]", `[""]`, `["a b"]`, `["/dns4/x/tcp/1"]`, `["` + seed + `"]`},
-	Peers:    {"1", `"x"`, "[1]", `["x"]`, `["` + key[2:] + `"]`, `["` + seed + `"]`},
-	Seeds:    {"1", `"` + seed + `"`, "[1]", `["/ip4/127.0.0.1/tcp/1"]`, `["` + key + `"]`},
+var wrong = map[settings.Kind][]string{
+	settings.Text:     {"1", "true", "[]", `""`, "1979-05-27"},
+	settings.Path:     {"1", "true", "[]", `""`, `"not/absolute"`},
+	settings.Choice:   {"1", "true", "[]", `""`, `"nothing of this"`},
+	settings.Switch:   {"1", `"true"`, "[]"},
+	settings.Count:    {"1.5", `"1"`, "true", "[1]", "-1", "9223372036854775807"},
+	settings.Size:     {"1048576", `"1048576"`, `"1MB"`, `"MiB"`, `""`, `"-1MiB"`, `"0B"`, `"8388608TiB"`, `"1.5MiB"`, `"1MiB 1KiB"`},
+	settings.Duration: {"30", `"30"`, `"30 s"`, `"1d"`, `""`, `"-30s"`, `"1ns"`, `"10000h"`, "07:32:00"},
+	settings.Addrs:    {"1", `"/ip4/127.0.0.1/tcp/1"`, "[1]", `["127.0.0.1:1"]`, `[""]`, `["/ip4/127.0.0.1/tcp/1", "nowhere"]`},
+	settings.Networks: {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/127.0.0.1/tcp/1"]`},
+	settings.Ranges:   {"1", `"10.0.0.0/8"`, "[1]", `["10.0.0.0"]`, `["/ip4/*.1.1.1/tcp/1"]`},
+	settings.Types:    {"1", `"225"`, `["225"]`, `["x"]`, "[1.5]", "[2147483648]", "[1]", "[true]"},
+	settings.DNSNames: {"1", `"seeds.example.org"`, "[1]", `[""]`, `["a b"]`, `["/dns4/x/tcp/1"]`, `["` + seed + `"]`},
+	settings.Peers:    {"1", `"x"`, "[1]", `["x"]`, `["` + key[2:] + `"]`, `["` + seed + `"]`},
+	settings.Seeds:    {"1", `"` + seed + `"`, "[1]", `["/ip4/127.0.0.1/tcp/1"]`, `["` + key + `"]`},
 }
 
 func TestEverySettingRefusesWhatItCannotBe(t *testing.T) {
@@ -223,7 +224,7 @@ func TestEverySettingRefusesWhatItCannotBe(t *testing.T) {
 				continue
 			}
 			p := l.Problems[0]
-			if p.Key != s.Key || p.Line != 2 || !strings.Contains(p.Message, s.Key) || p.Expected != s.expected() || p.Example != s.fileExample() {
+			if p.Key != s.Key || p.Line != 2 || !strings.Contains(p.Message, s.Key) || p.Expected != s.Expected() || p.Example != s.FileExample() {
 				t.Errorf("%s = %s: got %+v, want key, line 2, what was expected and the example", s.Key, value, p)
 			}
 			if l.Origin(s.Key).Kind != "default" {
@@ -231,7 +232,7 @@ func TestEverySettingRefusesWhatItCannotBe(t *testing.T) {
 			}
 		}
 		for _, misspelt := range []string{s.Name() + "x", s.Name()[1:], s.Name()[1:2] + s.Name()[:1] + s.Name()[2:]} {
-			if _, ok := Find(strings.TrimPrefix(s.Section()+"."+misspelt, ".")); ok || distance(misspelt, s.Name())*2 >= len(s.Key) {
+			if _, ok := Table.Find(strings.TrimPrefix(s.Section()+"."+misspelt, ".")); ok || settings.Distance(misspelt, s.Name())*2 >= len(s.Key) {
 				continue
 			}
 			l := load(t, head+misspelt+" = 1")
@@ -248,9 +249,9 @@ func TestEverySettingTakesItsExampleFromEverySource(t *testing.T) {
 		if s.Section() != "" {
 			head = "[" + s.Section() + "]\n"
 		}
-		name, text, _ := strings.Cut(s.variableExample(), "=")
+		name, text, _ := strings.Cut(s.VariableExample(), "=")
 		document, environ := head+s.Name()+" = "+s.Example, []string{name + "=" + strings.Trim(text, "'")}
-		flags := map[string][]string{s.Key: {s.bareExample()}}
+		flags := map[string][]string{s.Key: {s.BareExample()}}
 		if s.Key == "proxy.address" { // which tcp, the default, would not use
 			document, environ = document+"\n[node]\ntransport = \"tcp+tor\"", append(environ, "GAMELAN_NODE_TRANSPORT=tcp+tor")
 			flags["node.transport"] = []string{"tcp+tor"}
@@ -268,12 +269,12 @@ func TestEverySettingTakesItsExampleFromEverySource(t *testing.T) {
 			}
 			want := s.Example
 			if s.Secret {
-				want = inTOML(s.masked(s.bareExample()))
+				want = settings.TOML(s.Masked(s.BareExample()))
 			}
-			if got := l.Value(&s); got.Text() != want || got.Origin.Kind == "default" {
+			if got := l.Value(s); got.Text() != want || got.Origin.Kind == "default" {
 				t.Errorf("%s: got %s from %s, want %s", s.Key, got.Text(), got.Origin, want)
 			}
-			if d := Load(Sources{}).Value(&s).Text(); s.Key != "node.release" && s.Key != "node.network" && d == s.Example {
+			if d := Load(Sources{}).Value(s).Text(); s.Key != "node.release" && s.Key != "node.network" && d == s.Example {
 				t.Errorf("%s: the example %s is the default, want one that shows something", s.Key, d)
 			}
 		}
@@ -363,12 +364,12 @@ func TestWhatLeavesTheDataDirectoryInTheDark(t *testing.T) {
 		"data_dir = \"/x\"\nnonsense":                1,
 		"data_dir = \"/x\"\n[mux]\nwindw = \"1MiB\"": 0,
 	} {
-		if _, _, unknown := load(t, text).DataDir(); len(unknown) != want {
+		if _, _, unknown := DataDir(load(t, text)); len(unknown) != want {
 			t.Errorf("%s: got %v, want %d problems", text, unknown, want)
 		}
 	}
 	l := Load(Sources{Files: []string{"/nowhere/f.toml"}, Named: true, Environ: []string{"GAMELAN_DATA_DIR=/y"}})
-	if dir, from, unknown := l.DataDir(); dir != "/y" || from.String() != "GAMELAN_DATA_DIR" || len(unknown) != 0 {
+	if dir, from, unknown := DataDir(l); dir != "/y" || from.String() != "GAMELAN_DATA_DIR" || len(unknown) != 0 {
 		t.Errorf("got %s from %s, %v, want the directory of the variable in spite of the file", dir, from, unknown)
 	}
 	if len(l.Problems) != 1 || !strings.Contains(l.Problems[0].Error(), "/nowhere/f.toml: the file cannot be read: no such file or directory; expected") {
@@ -413,7 +414,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 // A setting that holds a secret is shown without it, and a change of it is noticed.
 func TestSecretSettings(t *testing.T) {
 	for _, key := range []string{"tor.control_auth", "proxy.auth"} {
-		s, _ := Find(key)
+		s, _ := Table.Find(key)
 		section, name, _ := strings.Cut(key, ".")
 		word := map[string]string{"tor.control_auth": "password=", "proxy.auth": "username_password=me:"}[key]
 		file := func(secret string) *Loaded { return load(t, fmt.Sprintf("[%s]\n%s = %q", section, name, word+secret)) }
@@ -433,12 +434,12 @@ func TestSecretSettings(t *testing.T) {
 	}
 }
 
-// A field of the node's config that has no setting could not be set.
+// TestEveryFieldHasASetting walks the fields of the command; package config walks those of a node.
 func TestEveryFieldHasASetting(t *testing.T) {
-	var c Config
+	c := unread().Config
 	at := map[uintptr]string{}
 	for _, s := range Settings {
-		p := reflect.ValueOf(s.at(&c)).Pointer()
+		p := reflect.ValueOf(s.At(&c)).Pointer()
 		if at[p] != "" {
 			t.Errorf("%s and %s are stored in the same place", at[p], s.Key)
 		}
@@ -449,16 +450,10 @@ func TestEveryFieldHasASetting(t *testing.T) {
 		for i := range v.NumField() {
 			f, name := v.Field(i), v.Type().Field(i).Name
 			switch {
-			case f.Kind() == reflect.Struct:
+			case f.Kind() == reflect.Struct && name != "Node":
 				check(f)
-			case v.Type() == reflect.TypeFor[gamelan.Config]() && (name == "Profile" || name == "Secret"):
-				// for programs, not for files
-			case v.Type() == reflect.TypeFor[gamelan.Config]() && (name == "DHT" || name == "NoDHT"):
-				// Config.ForNode sets them
-			case v.Type() == reflect.TypeFor[gamelan.InboxConfig]() && name == "Types":
-				// Config.ForInbox sets it, from dht.types
-			case at[f.Addr().Pointer()] == "":
-				t.Errorf("%s.%s has no setting, want a row in Settings", v.Type(), name)
+			case name != "Node" && at[f.Addr().Pointer()] == "":
+				t.Errorf("%s.%s has no setting, want a row", v.Type(), name)
 			}
 		}
 	}
@@ -468,7 +463,7 @@ func TestEveryFieldHasASetting(t *testing.T) {
 func TestSettingsAreWellFormed(t *testing.T) {
 	flags := map[string]bool{}
 	for _, s := range Settings {
-		if s.Section() != "" && !isSection(s.Section()) {
+		if s.Section() != "" && len(Table.Lookup("["+s.Section()+"]")) == 0 {
 			t.Errorf("%s: section %q is not listed", s.Key, s.Section())
 		}
 		if flags[s.FlagName()] {
@@ -477,19 +472,6 @@ func TestSettingsAreWellFormed(t *testing.T) {
 		flags[s.FlagName()] = true
 		if !strings.HasSuffix(s.Doc, ".") || strings.Contains(s.Doc, "$") {
 			t.Errorf("%s: got text %q, want sentences", s.Key, s.Doc)
-		}
-	}
-}
-
-func TestSizes(t *testing.T) {
-	for text, want := range map[string]int64{"1B": 1, "64 KiB": 64 << 10, "1mib": 1 << 20, " 2GiB ": 2 << 30, "1TiB": 1 << 40} {
-		if got, err := parseSize(text); got != want || err != nil {
-			t.Errorf("%q: got %d, %v, want %d", text, got, err, want)
-		}
-	}
-	for n, want := range map[int64]string{0: "0B", 1: "1B", 1536: "1536B", 1 << 20: "1MiB", 3 << 30: "3GiB"} {
-		if got := formatSize(n); got != want {
-			t.Errorf("%d: got %s, want %s", n, got, want)
 		}
 	}
 }
@@ -505,7 +487,7 @@ func TestChanges(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	level, _ := Find("log.level")
+	level, _ := Table.Find("log.level")
 	old.Take(now, level)
 	if len(Changes(old, now)) != 2 || old.Config.LogLevel != now.Config.LogLevel || old.Origin("log.level").Kind != "default" {
 		t.Errorf("got %+v after the level was taken over", Changes(old, now))
@@ -515,26 +497,26 @@ func TestChanges(t *testing.T) {
 // FuzzFile reads any file: it never panics, says a line for every problem, and
 // what it accepts it writes in a form that it reads as the same.
 func FuzzFile(f *testing.F) {
-	f.Add([]byte(File()))
+	f.Add([]byte(Table.File()))
 	f.Add([]byte("[mux]\nwindow = \"1MiB\"\n[node]\nlisten = [\"/ip4/127.0.0.1/tcp/1\"]\nuser_agent = \"a\\\"b\\\\\"\n"))
 	f.Add([]byte("log = { level = \"info\" }\nmux.window = 5\n[[node]]\n"))
 	f.Add([]byte("\ufeff[log]\r\nlevel = 'info'\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l := &Loaded{Config: own(), origins: map[string]Origin{}}
-		l.readDocument("f", b)
+		l := unread()
+		l.ReadDocument("f", b)
 		for _, p := range l.Problems {
 			if p.Line < 1 || p.Expected == "" || p.Example == "" || strings.ContainsAny(p.Error(), "\n\x00") {
 				t.Errorf("%q: got %+v, want a line, what was expected and an example", b, p)
 			}
 		}
-		again := &Loaded{Config: own(), origins: map[string]Origin{}}
+		again := unread()
 		var text strings.Builder
 		for _, v := range l.Values() {
 			if v.Origin.Kind == "file" {
 				fmt.Fprintf(&text, "%s = %s\n", v.Key, v.Text())
 			}
 		}
-		again.readDocument("f", []byte(text.String()))
+		again.ReadDocument("f", []byte(text.String()))
 		if c := Changes(l, again); len(again.Problems) != 0 || len(c) != 0 {
 			t.Errorf("%q: got %v, %v from %q, want the same", b, again.Problems, c, text.String())
 		}
@@ -564,10 +546,10 @@ func TestTheDHTOfANode(t *testing.T) {
 	if got := off.Types(); len(got) != 1 {
 		t.Errorf("got types %v, want the default", got)
 	}
-	if got := keysOf(Lookup("dht")); len(got) < 5 || got[0] != "dht.enabled" {
+	if got := keysOf(Table.Lookup("dht")); len(got) < 5 || got[0] != "dht.enabled" {
 		t.Errorf("dht: got %v, want the section from dht.enabled on", got)
 	}
-	if got := keysOf(Lookup("--no-dht")); !slices.Equal(got, []string{"dht.enabled"}) {
+	if got := keysOf(Table.Lookup("--no-dht")); !slices.Equal(got, []string{"dht.enabled"}) {
 		t.Errorf("--no-dht: got %v, want dht.enabled", got)
 	}
 }
@@ -581,14 +563,14 @@ func keysOf(all []*Setting) (keys []string) {
 
 // TestAdviceOnPeers says what is missing in a peer that is no KEY::ADDRESS.
 func TestAdviceOnPeers(t *testing.T) {
-	s, _ := Find("node.seeds")
 	key := strings.Repeat("ab", 32)
 	for text, want := range map[string]string{
 		key:                              "the address is missing, as gamelan id --address prints it on the other node",
 		key + ":/ip4/10.0.0.1/tcp/18189": "two colons stand between the key and the address",
 		key + "::10.0.0.1:18189":         "/ip4/10.0.0.1/tcp/18189",
 	} {
-		if got := s.advice(text); !strings.Contains(got, want) {
+		l := Load(Sources{Flags: map[string][]string{"node.seeds": {text}}})
+		if got := problems(l); len(got) != 1 || !strings.Contains(got[0], want) {
 			t.Errorf("%s: got %q, want %q in it", text, got, want)
 		}
 	}

@@ -5,19 +5,21 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 
 var update = flag.Bool("update", false, "write docs/configuration.md")
 
 func TestFileSaysTheDefaults(t *testing.T) {
-	text := File()
+	text := Table.File()
 	if c := Changes(Load(Sources{}), load(t, text)); len(c) != 0 {
 		t.Errorf("got %v, want a file that changes nothing", c)
 	}
 	var set strings.Builder
 	for line := range strings.Lines(text) {
-		if len(line) > width+1 && !strings.Contains(line, "::") {
-			t.Errorf("got a line of %d characters, want at most %d: %s", len(line), width, line)
+		if len(line) > settings.Width+1 && !strings.Contains(line, "::") {
+			t.Errorf("got a line of %d characters, want at most %d: %s", len(line), settings.Width, line)
 		}
 		if strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "# ") {
 			line = line[1:]
@@ -34,14 +36,14 @@ func TestFileSaysTheDefaults(t *testing.T) {
 		if l.Origin(s.Key).Kind != "file" {
 			t.Errorf("%s is not in the file", s.Key)
 		}
-		if s.Dynamic == "" && s.Key != "node.transport" && l.Value(&s).Text() != s.Default() {
-			t.Errorf("%s: got %s in the file, want the default %s", s.Key, l.Value(&s).Text(), s.Default())
+		if s.Dynamic == "" && s.Key != "node.transport" && l.Value(s).Text() != s.Default() {
+			t.Errorf("%s: got %s in the file, want the default %s", s.Key, l.Value(s).Text(), s.Default())
 		}
 	}
 }
 
 func TestExplain(t *testing.T) {
-	s, _ := Find("mux.window")
+	s, _ := Table.Find("mux.window")
 	const want = `mux.window
 
 Unread bytes that a substream holds before the peer must stop.
@@ -65,15 +67,15 @@ Unread bytes that a substream holds before the peer must stop.
 	}
 }
 
-// TestGoField names the fields for programs, and none for settings of the command.
-func TestGoField(t *testing.T) {
+// TestGo names the fields for programs, and none for settings of the command.
+func TestGo(t *testing.T) {
 	got := make(map[string]string)
 	for i := range Settings {
-		got[Settings[i].Key] = Settings[i].GoField()
+		got[Settings[i].Key] = Settings[i].Go
 	}
 	for key, want := range map[string]string{
 		"data_dir": "Config.DataDir", "mux.window": "Config.Mux.Window", "node.network": "Config.Network", "dht.neighbours": "Config.DHT.Neighbours",
-		"dht.no_forwarding": "Config.DHT.NoForwarding", "log.level": "", "dht.enabled": "",
+		"dht.no_forwarding": "Config.DHT.NoForwarding", "log.level": "", "dht.enabled": "", "inbox.max_bytes": "InboxConfig.MaxBytes",
 	} {
 		if f, ok := got[key]; !ok || f != want {
 			t.Errorf("%s: got %q, %v, want %q", key, f, ok, want)
@@ -93,7 +95,7 @@ func TestReference(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("got no marks in %s, want %q and %q", path, begin, end)
 	}
-	want := head + begin + "\n" + Markdown() + "\n" + end + tail
+	want := head + begin + "\n" + Table.Markdown() + "\n" + end + tail
 	if want == string(b) {
 		return
 	}

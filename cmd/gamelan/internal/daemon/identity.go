@@ -12,7 +12,7 @@ import (
 
 // openIdentity reads the identity of the data directory, or makes one.
 func openIdentity(dir nodedir.Dir, l *config.Loaded) (id gamelan.Identity, made bool, err error) {
-	network, err := l.Network()
+	network, err := config.Network(l)
 	if err != nil {
 		return id, false, err
 	}

@@ -94,11 +94,3 @@ func Reason(err error) string {
 	}
 	return err.Error()
 }
-
-// UTF16 reports whether a file begins as one in UTF-16 does, and not as one in UTF-8.
-func UTF16(b []byte) bool {
-	return len(b) >= 2 && (b[0] == 0xff && b[1] == 0xfe || b[0] == 0xfe && b[1] == 0xff || b[0] == 0 && b[1] != 0 || b[0] != 0 && b[1] == 0)
-}
-
-// InUTF16 says of a file that it is in UTF-16.
-const InUTF16 = "the file is UTF-16, as PowerShell's > writes it"

@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"slices"
@@ -8,11 +8,10 @@ import (
 
 // Lookup returns the settings for a key, the name of a section, a variable, or a flag with
 // or without its dashes.
-func Lookup(word string) []*Setting {
-	var found, section []*Setting
+func (t *Table) Lookup(word string) []*Row {
+	var found, section []*Row
 	flag := strings.TrimLeft(word, "-")
-	for i := range Settings {
-		s := &Settings[i]
+	for _, s := range t.Rows {
 		if s.Key == word || s.Variable() == word || s.FlagName() == flag || s.Kind == Switch && "no-"+s.FlagName() == flag {
 			found = append(found, s)
 		}
@@ -20,7 +19,7 @@ func Lookup(word string) []*Setting {
 			section = append(section, s)
 		}
 	}
-	if isSection(strings.Trim(word, "[]")) { // --dht is a flag, dht a section
+	if t.isSection(strings.Trim(word, "[]")) { // --dht is a flag, dht a section
 		return section
 	}
 	return found
@@ -31,14 +30,13 @@ const maxAbout = 3
 
 // About returns the keys of settings that word may mean, at most three: first those with a
 // similar name, then those whose description contains it.
-func About(word string) []string {
+func (t *Table) About(word string) []string {
 	bare := strings.ToLower(strings.TrimPrefix(strings.TrimLeft(word, "-"), "GAMELAN_"))
-	if near := Meant(bare); near != "" {
+	if near := t.Meant(bare); near != "" {
 		return []string{near}
 	}
 	var keys []string
-	for i := range Settings {
-		s := &Settings[i]
+	for _, s := range t.Rows {
 		if slices.Contains(wordsOf(s.Key+" "+s.FlagName()+" "+s.Doc+" "+s.Dynamic), bare) {
 			keys = append(keys, s.Key)
 		}

@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"errors"
@@ -12,15 +12,15 @@ import (
 // Problem is an error in the settings, for the user: its place, what is wrong, what was
 // expected, and an example.
 type Problem struct {
-	File         string `json:"file,omitempty"` // of a file
-	Line         int    `json:"line,omitempty"` // in it, from 1
-	Variable     string `json:"variable,omitempty"`
-	Flag         string `json:"flag,omitempty"`
-	Key          string `json:"key,omitempty"`
-	Message      string `json:"message"`
-	Expected     string `json:"expected"`
-	Example      string `json:"example"`
-	hidesDataDir bool   // because of it, the data directory is not certain
+	File     string `json:"file,omitempty"` // of a file
+	Line     int    `json:"line,omitempty"` // in it, from 1
+	Variable string `json:"variable,omitempty"`
+	Flag     string `json:"flag,omitempty"`
+	Key      string `json:"key,omitempty"`
+	Message  string `json:"message"`
+	Expected string `json:"expected"`
+	Example  string `json:"example"`
+	hides    bool   // because of it, no setting of its source is certain
 }
 
 // Where returns the place of the problem, or "" for a default.

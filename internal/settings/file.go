@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"bytes"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
-
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
 // maxFile bounds a configuration file, in bytes.
@@ -29,17 +27,17 @@ type entry struct {
 type document map[string]entry
 
 // readDocument reads a file. The problem has no file yet.
-func readDocument(b []byte) (document, *Problem) {
+func (t *Table) readDocument(b []byte) (document, *Problem) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	if len(b) > maxFile {
-		return nil, &Problem{Line: 1, Message: "the file is too large", Expected: "at most " + formatSize(maxFile), Example: "the file that gamelan config init writes", hidesDataDir: true}
+		return nil, &Problem{Line: 1, Message: "the file is too large", Expected: "at most " + formatSize(maxFile), Example: "the file that " + t.Program + " config init writes", hides: true}
 	}
-	if p := encoding(b); p != nil {
+	if p := t.encoding(b); p != nil {
 		return nil, p
 	}
 	var values map[string]any
 	if err := toml.Unmarshal(b, &values); err != nil {
-		return nil, syntax(b, err)
+		return nil, t.syntax(b, err)
 	}
 	lines := positions(b)
 	doc := document{}
@@ -49,7 +47,7 @@ func readDocument(b []byte) (document, *Problem) {
 			doc[key] = entry{raw, lineOf(lines, key)}
 			continue
 		}
-		if _, clash := Find(key); clash || !isSection(key) {
+		if _, clash := t.Find(key); clash || !t.isSection(key) {
 			doc[key] = entry{raw, lineOf(lines, key)}
 			continue
 		}
@@ -58,15 +56,6 @@ func readDocument(b []byte) (document, *Problem) {
 		}
 	}
 	return doc, nil
-}
-
-func isSection(name string) bool {
-	for _, s := range Sections {
-		if s.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // positions finds the line of every key, and of the sections.
@@ -144,10 +133,10 @@ var (
 
 // syntax returns the problem of a file that is no valid TOML. If the line belongs to a
 // setting, the problem has the example of the setting.
-func syntax(b []byte, err error) *Problem {
+func (t *Table) syntax(b []byte, err error) *Problem {
 	p := &Problem{
 		Line: 1, Message: "this is not TOML: " + strings.TrimPrefix(secretLike.ReplaceAllString(err.Error(), "***"), "toml: "),
-		Expected: "KEY = VALUE under a [SECTION], with text in quotes", Example: `window = "1MiB" under [mux]`, hidesDataDir: true,
+		Expected: "KEY = VALUE under a [SECTION], with text in quotes", Example: `window = "1MiB" under [mux]`, hides: true,
 	}
 	d := (*toml.DecodeError)(nil)
 	if !errors.As(err, &d) {
@@ -169,8 +158,8 @@ func syntax(b []byte, err error) *Problem {
 			continue
 		}
 		if m := assignment.FindStringSubmatch(line); m != nil {
-			if s, ok := Find(section + m[1]); ok {
-				p.Key, p.Expected, p.Example = s.Key, s.expected(), s.fileExample()
+			if s, ok := t.Find(section + m[1]); ok {
+				p.Key, p.Expected, p.Example = s.Key, s.Expected(), s.FileExample()
 			}
 		}
 		break
@@ -179,9 +168,9 @@ func syntax(b []byte, err error) *Problem {
 }
 
 // encoding returns the problem of a file that is not in UTF-8, and nil for one that is.
-func encoding(b []byte) *Problem {
-	p := &Problem{Line: 1, Message: failure.InUTF16, Expected: "UTF-8", Example: `what "gamelan config init FILE" writes`, hidesDataDir: true}
-	if failure.UTF16(b) {
+func (t *Table) encoding(b []byte) *Problem {
+	p := &Problem{Line: 1, Message: InUTF16, Expected: "UTF-8", Example: "what \"" + t.Program + " config init FILE\" writes", hides: true}
+	if UTF16(b) {
 		return p
 	}
 	for line := range bytes.Lines(b) {
@@ -192,6 +181,14 @@ func encoding(b []byte) *Problem {
 		p.Line++
 	}
 	return nil
+}
+
+// InUTF16 says of a file that it is in UTF-16.
+const InUTF16 = "the file is UTF-16, as PowerShell's > writes it"
+
+// UTF16 reports whether a file begins as one in UTF-16 does, and not as one in UTF-8.
+func UTF16(b []byte) bool {
+	return len(b) >= 2 && (b[0] == 0xff && b[1] == 0xfe || b[0] == 0xfe && b[1] == 0xff || b[0] == 0 && b[1] != 0 || b[0] != 0 && b[1] == 0)
 }
 
 // lookalike returns what is wrong with the first character of a line that looks like one of

@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"errors"
@@ -12,64 +12,62 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // parse returns the value of the setting for a value decoded by TOML: a string, an int64, a
 // bool, a []any or something else. The error has the form of words after "…: ".
-func (s *Setting) parse(raw any) (any, error) {
-	switch s.Kind {
+func (r *Row) parse(raw any) (any, error) {
+	switch r.Kind {
 	case Count:
 		n, ok := raw.(int64)
 		if !ok {
 			return nil, fmt.Errorf("it is %s", typeName(raw))
 		}
-		if s.Key == "connections.floor" && n == 0 { // a Config.Floor of 0 would mean the default
-			n = gamelan.NoFloor
+		if n == 0 { // in the struct it would mean the default
+			n = r.Zero
 		}
-		return n, s.within(n)
+		return n, r.within(n)
 	case Switch:
 		b, ok := raw.(bool)
 		if !ok {
 			return nil, fmt.Errorf("it is %s", typeName(raw))
 		}
 		return b, nil
-	case Addrs, Seeds, Networks, Ranges, Peers, Types, DNSNames:
-		return s.parseList(raw)
+	}
+	if r.List() {
+		return r.parseList(raw)
 	}
 	text, ok := raw.(string)
 	if !ok {
 		return nil, fmt.Errorf("it is %s", typeName(raw))
 	}
-	switch s.Kind {
+	switch r.Kind {
 	case Size:
 		n, err := parseSize(text)
 		if err != nil {
 			return nil, err
 		}
-		return n, s.within(n)
+		return n, r.within(n)
 	case Duration:
 		d, err := parseDuration(text)
 		if err != nil {
 			return nil, err
 		}
-		return d, s.within(int64(d))
+		return d, r.within(int64(d))
 	case Choice:
-		return s.parseChoice(text)
+		return r.parseChoice(text)
 	}
-	return text, s.checkText(text)
+	return text, r.checkText(text)
 }
 
-func (s *Setting) within(n int64) error {
+func (r *Row) within(n int64) error {
 	switch {
-	case n < s.Least:
+	case n < r.Least:
 		return errors.New("it is too small")
-	case n > s.Most:
+	case n > r.Most:
 		return errors.New("it is too large")
 	}
 	return nil
@@ -86,15 +84,15 @@ func parseDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-func (s *Setting) parseChoice(text string) (any, error) {
+func (r *Row) parseChoice(text string) (any, error) {
 	text = strings.ToLower(text)
-	if s.Key == "node.network" {
-		if n, err := protocol.ParseNetwork(text); err == nil {
-			return n.String(), nil
+	if r.Parse != nil {
+		if name, err := r.Parse(text); err == nil {
+			return name, nil
 		}
 	}
-	if !slices.Contains(s.Choices, text) {
-		if near := nearest(text, s.Choices); near != "" {
+	if !slices.Contains(r.Choices, text) {
+		if near := nearest(text, r.Choices); near != "" {
 			return nil, fmt.Errorf("there is no such choice, did you mean %q?", near)
 		}
 		return nil, errors.New("there is no such choice")
@@ -102,36 +100,38 @@ func (s *Setting) parseChoice(text string) (any, error) {
 	return text, nil
 }
 
-func (s *Setting) checkText(text string) error {
+func (r *Row) checkText(text string) error {
 	switch {
 	case text == "":
 		return errors.New("it is empty")
-	case s.Most > 0 && int64(len(text)) > s.Most:
+	case r.Most > 0 && int64(len(text)) > r.Most:
 		return fmt.Errorf("it has %d bytes", len(text))
 	case strings.IndexFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }) >= 0:
 		return errors.New("it holds a control character")
-	case s.Kind == Text && strings.IndexFunc(text, func(r rune) bool { return r > 0x7e }) >= 0:
+	case r.Kind == Text && strings.IndexFunc(text, func(r rune) bool { return r > 0x7e }) >= 0:
 		return errors.New("it is not ASCII")
 	}
 	return nil
 }
 
-func (s *Setting) parseList(raw any) (any, error) {
+func (r *Row) parseList(raw any) (any, error) {
 	list, ok := raw.([]any)
 	if !ok {
 		return nil, fmt.Errorf("it is %s", typeName(raw))
 	}
-	if int64(len(list)) > s.Most {
+	if int64(len(list)) > r.Most {
 		return nil, fmt.Errorf("it has %d entries", len(list))
 	}
 	texts := make([]string, 0, len(list))
 	for i, e := range list {
-		if n, ok := e.(int64); ok && s.Kind == Types {
-			switch {
-			case int64(int32(n)) != n:
+		if n, ok := e.(int64); ok && r.Kind == Types {
+			if int64(int32(n)) != n {
 				return nil, fmt.Errorf("entry %d has more than 32 bits", i+1)
-			case n == int64(dht.TypePing):
-				return nil, fmt.Errorf("type %d is that of pings, which the node answers itself", n)
+			}
+			if r.Refuse != nil {
+				if err := r.Refuse(n); err != nil {
+					return nil, err
+				}
 			}
 			texts = append(texts, strconv.FormatInt(n, 10))
 			continue
@@ -140,14 +140,14 @@ func (s *Setting) parseList(raw any) (any, error) {
 		if !ok {
 			return nil, fmt.Errorf("entry %d is %s", i+1, typeName(e))
 		}
-		if len(list) == 1 && slices.Contains(s.Names, text) {
+		if len(list) == 1 && slices.Contains(r.Names, text) {
 			return []string{text}, nil
 		}
-		if slices.Contains(s.Names, text) {
+		if slices.Contains(r.Names, text) {
 			return nil, fmt.Errorf("%s stands alone or not at all; leave it out, or the other entries", quote(text))
 		}
-		if err := s.checkElement(text); err != nil {
-			return nil, &elementError{i + 1, len(list), quote(text), s.element(), s.advice(text)}
+		if err := r.checkElement(text); err != nil {
+			return nil, &elementError{i + 1, len(list), quote(text), r.element(), r.advice(text)}
 		}
 		texts = append(texts, text)
 	}
@@ -173,16 +173,16 @@ func (e *elementError) Error() string {
 
 // advice returns how to write an entry that is no valid address, or "" if that is not
 // clear.
-func (s *Setting) advice(text string) string {
+func (r *Row) advice(text string) string {
 	_, addr, ok := strings.Cut(text, "::")
 	switch {
-	case s.Kind == Seeds && ok:
+	case r.Kind == Seeds && ok:
 		text = addr
-	case s.Kind == Seeds && strings.Contains(text, ":/"):
+	case r.Kind == Seeds && strings.Contains(text, ":/"):
 		return "two colons stand between the key and the address"
-	case s.Kind == Seeds && !strings.Contains(text, "/"):
-		return "the address is missing, as gamelan id --address prints it on the other node"
-	case s.Kind != Addrs:
+	case r.Kind == Seeds && !strings.Contains(text, "/"):
+		return strings.TrimSuffix("the address is missing, "+r.Hint, ", ")
+	case r.Kind != Addrs:
 		return ""
 	}
 	return secretLike.ReplaceAllString(address.Advice(text), "***")
@@ -191,9 +191,9 @@ func (s *Setting) advice(text string) string {
 // errNoNumber reports a text in place of a number.
 var errNoNumber = errors.New("it is no whole number")
 
-func (s *Setting) checkElement(text string) error {
+func (r *Row) checkElement(text string) error {
 	var err error
-	switch s.Kind {
+	switch r.Kind {
 	case Seeds:
 		_, err = peerstore.ParseSeed(text)
 	case Networks:
@@ -205,15 +205,27 @@ func (s *Setting) checkElement(text string) error {
 	case Types:
 		err = errNoNumber
 	case DNSNames:
-		err = gamelan.Config{Discovery: gamelan.DiscoveryConfig{SeedNames: []string{text}}}.Validate()
+		err = CheckName(text)
 	default:
 		_, err = address.Parse(text)
 	}
 	return err
 }
 
-func (s *Setting) element() string {
-	switch s.Kind {
+// CheckName returns an error if a text is no DNS name.
+func CheckName(name string) error {
+	if name == "" || len(name) > 253 || strings.ContainsFunc(name, notInName) {
+		return fmt.Errorf("%q is not a DNS name; write a name such as seeds.example.org", name)
+	}
+	return nil
+}
+
+func notInName(r rune) bool {
+	return r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+}
+
+func (r *Row) element() string {
+	switch r.Kind {
 	case Seeds:
 		return "KEY::ADDRESS"
 	case Networks:
@@ -232,8 +244,8 @@ func (s *Setting) element() string {
 
 // fromText returns the value that TOML would decode from the text of a variable or a flag.
 // Commas separate the entries of a list in a variable.
-func (s *Setting) fromText(text string) any {
-	switch s.Kind {
+func (r *Row) fromText(text string) any {
+	switch r.Kind {
 	case Count:
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return n
@@ -242,21 +254,22 @@ func (s *Setting) fromText(text string) any {
 		if b, err := strconv.ParseBool(text); err == nil {
 			return b
 		}
-	case Addrs, Seeds, Networks, Ranges, Peers, Types, DNSNames:
-		var list []any
-		for e := range strings.SplitSeq(text, ",") {
-			if e = strings.TrimSpace(e); e != "" {
-				list = append(list, s.entryFromText(e))
-			}
-		}
-		return list
 	}
-	return text
+	if !r.List() {
+		return text
+	}
+	var list []any
+	for e := range strings.SplitSeq(text, ",") {
+		if e = strings.TrimSpace(e); e != "" {
+			list = append(list, r.entryFromText(e))
+		}
+	}
+	return list
 }
 
 // entryFromText returns the value that TOML would decode from one entry of a list.
-func (s *Setting) entryFromText(text string) any {
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil && s.Kind == Types {
+func (r *Row) entryFromText(text string) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && r.Kind == Types {
 		return n
 	}
 	return text
@@ -281,61 +294,55 @@ func typeName(raw any) string {
 	return "a date or a time"
 }
 
-// expected describes the possible values, in words after "expected".
-func (s *Setting) expected() string {
-	switch s.Kind {
+// Expected describes the possible values, in words after "expected".
+func (r *Row) Expected() string {
+	switch r.Kind {
 	case Path:
 		return "a path in quotes, absolute in a file"
 	case Choice:
-		return "one of " + strings.Join(s.Choices, ", ")
+		return "one of " + strings.Join(r.Choices, ", ")
 	case Switch:
 		return "true or false"
 	case Count:
-		return "a whole number " + s.Range()
+		return "a whole number " + r.Range()
 	case Size:
-		return "a size " + s.Range() + " with its unit B, KiB, MiB or GiB"
+		return "a size " + r.Range() + " with its unit B, KiB, MiB or GiB"
 	case Duration:
-		return "a duration " + s.Range() + " with its unit ms, s, m or h"
-	case Addrs:
-		return "a list of multiaddrs, " + s.Range()
-	case Seeds:
-		return "a list of KEY::ADDRESS, " + s.Range()
-	case Networks:
-		return "a list of networks such as 10.0.0.0/8, " + s.Range()
-	case Ranges:
-		return "a list of multiaddrs, ranges and networks, " + s.Range()
-	case Peers:
-		return "a list of public keys, " + s.Range()
-	case Types:
-		return "a list of whole numbers, " + s.Range()
-	case DNSNames:
-		return "a list of DNS names, " + s.Range()
+		return "a duration " + r.Range() + " with its unit ms, s, m or h"
+	case Text:
+		return "text in quotes, " + r.Range()
 	}
-	return "text in quotes, " + s.Range()
+	return "a list of " + lists[r.Kind] + ", " + r.Range()
+}
+
+// lists are the entries of lists, in words.
+var lists = map[Kind]string{
+	Addrs: "multiaddrs", Seeds: "KEY::ADDRESS", Networks: "networks such as 10.0.0.0/8", Ranges: "multiaddrs, ranges and networks",
+	Peers: "public keys", Types: "whole numbers", DNSNames: "DNS names",
 }
 
 // Range returns the allowed values in words, or "" if the kind already tells them.
-func (s *Setting) Range() string {
-	switch s.Kind {
+func (r *Row) Range() string {
+	switch r.Kind {
 	case Count:
-		return fmt.Sprintf("from %d to %d", s.Least, s.Most)
+		return fmt.Sprintf("from %d to %d", r.Least, r.Most)
 	case Size:
-		return "from " + formatSize(s.Least) + " to " + formatSize(s.Most)
+		return "from " + formatSize(r.Least) + " to " + formatSize(r.Most)
 	case Duration:
-		return "from " + formatDuration(time.Duration(s.Least)) + " to " + formatDuration(time.Duration(s.Most))
+		return "from " + formatDuration(time.Duration(r.Least)) + " to " + formatDuration(time.Duration(r.Most))
 	case Choice:
-		return strings.Join(s.Choices, ", ")
-	case Addrs, Seeds, Networks, Ranges, Peers, Types, DNSNames:
-		return fmt.Sprintf("at most %d", s.Most)
+		return strings.Join(r.Choices, ", ")
 	case Text:
-		return fmt.Sprintf("at most %d bytes of printable ASCII", s.Most)
+		return fmt.Sprintf("at most %d bytes of printable ASCII", r.Most)
+	case Path, Switch:
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("at most %d", r.Most)
 }
 
 // Unit returns the unit of the value, for the tables.
-func (s *Setting) Unit() string {
-	switch s.Kind {
+func (r *Row) Unit() string {
+	switch r.Kind {
 	case Size:
 		return "bytes, written with B, KiB, MiB or GiB"
 	case Duration:
@@ -345,12 +352,12 @@ func (s *Setting) Unit() string {
 }
 
 // put stores a value that parse has made.
-func (s *Setting) put(c *Config, v any) {
-	switch p := s.at(c).(type) {
+func (r *Row) put(root, v any) {
+	switch p := r.at(root).(type) {
 	case *string:
 		*p = v.(string)
 	case *bool:
-		*p = v.(bool)
+		*p = v.(bool) != r.Not
 	case *int:
 		*p = int(min(v.(int64), math.MaxInt))
 	case *int64:
@@ -361,23 +368,32 @@ func (s *Setting) put(c *Config, v any) {
 		*p = v.(time.Duration)
 	case *[]string:
 		*p = v.([]string)
+	case *[]int32:
+		*p = nil
+		for _, text := range v.([]string) {
+			n, _ := strconv.ParseInt(text, 10, 32)
+			*p = append(*p, int32(n))
+		}
 	case *slog.Level:
 		_ = p.UnmarshalText([]byte(v.(string))) // one of Choices
 	default:
-		panic(fmt.Sprintf("config: %s is stored in a %T", s.Key, p))
+		panic(fmt.Sprintf("settings: %s is stored in a %T", r.Key, p))
 	}
 }
 
 // get returns the value in the form for JSON: a string, a number, a boolean or a list of
 // strings or numbers.
-func (s *Setting) get(c *Config) any {
-	switch p := s.at(c).(type) {
+func (r *Row) get(root any) any { return r.form(r.at(root)) }
+
+// form returns the value at p in that form.
+func (r *Row) form(p any) any {
+	switch p := p.(type) {
 	case *string:
 		return *p
 	case *bool:
-		return *p
+		return *p != r.Not
 	case *int:
-		if s.Kind == Size {
+		if r.Kind == Size {
 			return formatSize(int64(*p))
 		}
 		return int64(*p)
@@ -388,26 +404,14 @@ func (s *Setting) get(c *Config) any {
 	case *time.Duration:
 		return formatDuration(*p)
 	case *[]string:
-		if s.Kind == Types {
-			return numbers(*p)
-		}
 		return append([]string{}, *p...)
+	case *[]int32:
+		return append([]int32{}, *p...)
 	case *slog.Level:
 		return strings.ToLower(p.String())
 	default:
-		panic(fmt.Sprintf("config: %s is stored in a %T", s.Key, p))
+		panic(fmt.Sprintf("settings: %s is stored in a %T", r.Key, p))
 	}
-}
-
-// numbers returns the numbers of a list of digits.
-func numbers(texts []string) []int64 {
-	all := make([]int64, 0, len(texts))
-	for _, t := range texts {
-		if n, err := strconv.ParseInt(t, 10, 64); err == nil {
-			all = append(all, n)
-		}
-	}
-	return all
 }
 
 // formatDuration returns d without units that are zero: 1m, not 1m0s.
@@ -422,8 +426,8 @@ func formatDuration(d time.Duration) string {
 	return text
 }
 
-// inTOML returns a value from get in the form for a file.
-func inTOML(v any) string {
+// TOML returns a value from get in the form for a file.
+func TOML(v any) string {
 	switch v := v.(type) {
 	case string:
 		return quoteTOML(v)
@@ -433,7 +437,7 @@ func inTOML(v any) string {
 			quoted[i] = quoteTOML(e)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case []int64:
+	case []int32:
 		return strings.ReplaceAll(fmt.Sprint(v), " ", ", ")
 	}
 	return fmt.Sprint(v)
@@ -460,9 +464,18 @@ func quoteTOML(s string) string {
 
 // checkPath refuses a relative path in a file: it is not clear to which directory it would
 // be relative.
-func (s *Setting) checkPath(v any) error {
-	if text, ok := v.(string); ok && s.Kind == Path && !filepath.IsAbs(text) {
+func (r *Row) checkPath(v any) error {
+	if text, ok := v.(string); ok && r.Kind == Path && !filepath.IsAbs(text) {
 		return errors.New("it is relative")
 	}
 	return nil
+}
+
+// Masked returns the value of a setting as it may be shown: of a secret only its kind.
+func (r *Row) Masked(v any) any {
+	text, ok := v.(string)
+	if kind, _, secret := strings.Cut(text, "="); ok && r.Secret && secret {
+		return kind + "=***"
+	}
+	return v
 }

@@ -1,39 +1,39 @@
-package config
+package settings
 
 import (
 	"fmt"
 	"strings"
 )
 
-// width is the width of the comments in a file.
-const width = 78
+// Width is the width of the comments in a file.
+const Width = 78
 
 // Default returns the default value as in a file, or in words if it is not fixed.
-func (s *Setting) Default() string {
-	if s.Dynamic != "" {
-		return s.Dynamic
+func (r *Row) Default() string {
+	if r.Dynamic != "" {
+		return r.Dynamic
 	}
-	return inTOML(s.get(defaults()))
+	return TOML(r.form(r.def))
 }
 
 // facts returns the lines about a setting beside its text.
-func (s *Setting) facts() [][2]string {
-	all := [][2]string{{"type", string(s.Kind)}}
+func (r *Row) facts() [][2]string {
+	all := [][2]string{{"type", string(r.Kind)}}
 	add := func(name, text string) {
 		if text != "" {
 			all = append(all, [2]string{name, text})
 		}
 	}
-	add("unit", s.Unit())
-	add("range", s.Range())
-	add("default", s.Default())
+	add("unit", r.Unit())
+	add("range", r.Range())
+	add("default", r.Default())
 	reload := "takes a restart"
-	if s.Reload {
+	if r.Reload {
 		reload = "is taken over on HUP"
 	}
 	add("a change", reload)
-	add("variable", s.variableExample())
-	add("flag", s.flagExample())
+	add("variable", r.VariableExample())
+	add("flag", r.FlagExample())
 	return all
 }
 
@@ -52,34 +52,33 @@ type Explanation struct {
 }
 
 // Facts returns the description of the setting for programs.
-func (s *Setting) Facts() Explanation {
-	return Explanation{s.Key, s.Doc, s.Kind, s.Unit(), s.Range(), s.Default(), s.Reload, s.Variable(), "--" + s.FlagName(), s.Example}
+func (r *Row) Facts() Explanation {
+	return Explanation{r.Key, r.Doc, r.Kind, r.Unit(), r.Range(), r.Default(), r.Reload, r.Variable(), "--" + r.FlagName(), r.Example}
 }
 
 // Explain returns the description of the setting for people.
-func (s *Setting) Explain() string {
+func (r *Row) Explain() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s\n\n", s.Key, wrap(s.Doc, "", width))
-	for _, f := range s.facts() {
+	fmt.Fprintf(&b, "%s\n\n%s\n\n", r.Key, wrap(r.Doc, "", Width))
+	for _, f := range r.facts() {
 		fmt.Fprintf(&b, "  %-9s %s\n", f[0], f[1])
 	}
-	fmt.Fprintf(&b, "  %-9s %s\n", "file", s.fileExample())
+	fmt.Fprintf(&b, "  %-9s %s\n", "file", r.FileExample())
 	return b.String()
 }
 
 // File returns a file with every setting in a comment, none of them set.
-func File() string {
+func (t *Table) File() string {
 	var b strings.Builder
-	b.WriteString("# Configuration of gamelan. Every setting stands here as a comment with its\n" +
-		"# default, or with an example where the default is no fixed value. Check a\n" +
-		"# change with \"gamelan config check\"; more about a setting is shown by\n" +
-		"# \"gamelan config explain KEY\". Variables and flags come before this file.\n")
+	fmt.Fprintf(&b, "# Configuration of %[1]s. Every setting stands here as a comment with its\n"+
+		"# default, or with an example where the default is no fixed value. Check a\n"+
+		"# change with \"%[1]s config check\"; more about a setting is shown by\n"+
+		"# \"%[1]s config explain KEY\". Variables and flags come before this file.\n", t.Program)
 	section := ""
-	for i := range Settings {
-		s := &Settings[i]
+	for _, s := range t.Rows {
 		if s.Section() != section {
 			section = s.Section()
-			fmt.Fprintf(&b, "\n%s\n[%s]\n", wrap(sectionDoc(section), "# ", width), section)
+			fmt.Fprintf(&b, "\n%s\n[%s]\n", wrap(t.sectionDoc(section), "# ", Width), section)
 		}
 		value := s.Default()
 		text := s.Doc
@@ -93,13 +92,13 @@ func File() string {
 		if s.Reload {
 			text += " A change is taken over on HUP."
 		}
-		fmt.Fprintf(&b, "\n%s\n#%s = %s\n", wrap(text, "# ", width), s.Name(), value)
+		fmt.Fprintf(&b, "\n%s\n#%s = %s\n", wrap(text, "# ", Width), s.Name(), value)
 	}
 	return b.String()
 }
 
-func sectionDoc(name string) string {
-	for _, s := range Sections {
+func (t *Table) sectionDoc(name string) string {
+	for _, s := range t.Sections {
 		if s.Name == name {
 			return s.Doc
 		}
@@ -108,17 +107,16 @@ func sectionDoc(name string) string {
 }
 
 // Markdown returns the reference of all settings for docs/configuration.md.
-func Markdown() string {
+func (t *Table) Markdown() string {
 	var b strings.Builder
 	section := "-"
-	for i := range Settings {
-		s := &Settings[i]
+	for _, s := range t.Rows {
 		if s.Section() != section {
 			section = s.Section()
 			if section == "" {
 				b.WriteString("### Above all sections\n")
 			} else {
-				fmt.Fprintf(&b, "\n### [%s]\n\n%s\n", section, sectionDoc(section))
+				fmt.Fprintf(&b, "\n### [%s]\n\n%s\n", section, t.sectionDoc(section))
 			}
 		}
 		fmt.Fprintf(&b, "\n**%s** · %s", s.Name(), s.Kind)
@@ -133,10 +131,10 @@ func Markdown() string {
 		if s.Reload {
 			b.WriteString(" · HUP")
 		}
-		if f := s.GoField(); f != "" {
+		if f := s.Go; f != "" {
 			fmt.Fprintf(&b, " · Go: `%s`", f)
 		}
-		fmt.Fprintf(&b, "\n%s\n\n```\n%s = %s\n%s\ngamelan node %s\n```\n", s.Doc, s.Name(), s.Example, s.variableExample(), s.flagExample())
+		fmt.Fprintf(&b, "\n%s\n\n```\n%s = %s\n%s\n%s node %s\n```\n", s.Doc, s.Name(), s.Example, s.VariableExample(), t.Program, s.FlagExample())
 	}
 	return b.String()
 }

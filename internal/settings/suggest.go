@@ -1,4 +1,4 @@
-package config
+package settings
 
 import "strings"
 
@@ -6,16 +6,16 @@ import "strings"
 func nearest(s string, words []string) string {
 	best, least := "", 3
 	for _, w := range words {
-		if d := distance(strings.ToLower(s), w); d < least && d*2 < len(w) {
+		if d := Distance(strings.ToLower(s), w); d < least && d*2 < len(w) {
 			best, least = w, d
 		}
 	}
 	return best
 }
 
-// distance returns how many letters must be inserted, deleted, changed, or swapped with
+// Distance returns how many letters must be inserted, deleted, changed, or swapped with
 // their neighbour to turn a into b.
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	var before, last []int
 	row := make([]int, len(y)+1)
@@ -42,16 +42,16 @@ func distance(a, b string) int {
 // Meant returns the key that an unknown one was probably meant to be: for "enabled" a switch
 // that turns its section off, else a key with a similar spelling, or one of the same name in
 // another section. It returns "" if there is none.
-func Meant(key string) string {
+func (t *Table) Meant(key string) string {
 	name := key[strings.LastIndexByte(key, '.')+1:]
-	keys, names := make([]string, len(Settings)), make([]string, len(Settings))
-	for i := range Settings {
-		keys[i], names[i] = Settings[i].Key, Settings[i].Name()
+	keys, names := make([]string, len(t.Rows)), make([]string, len(t.Rows))
+	for i, r := range t.Rows {
+		keys[i], names[i] = r.Key, r.Name()
 	}
 	if name == "enabled" { // it would be the switch of this section that turns it off
-		for i := range Settings {
-			if s := &Settings[i]; s.Section()+".enabled" == key && s.Kind == Switch && strings.HasPrefix(names[i], "no_") {
-				return s.Key
+		for _, r := range t.Rows {
+			if r.Section()+".enabled" == key && r.Kind == Switch && strings.HasPrefix(r.Name(), "no_") {
+				return r.Key
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package gamelan
+package config
 
 import (
 	"bytes"
@@ -53,12 +53,14 @@ type DataDir struct {
 	Group int
 }
 
-func (in DataDir) open() (*datadir.Dir, error) { return datadir.Open(in.Path, datadir.Group(in.Group)) }
+// Open opens the directory.
+func (in DataDir) Open() (*datadir.Dir, error) { return datadir.Open(in.Path, datadir.Group(in.Group)) }
 
-func (in DataDir) make() (*datadir.Dir, error) { return datadir.Make(in.Path, datadir.Group(in.Group)) }
+// Make opens the directory, and makes it if it does not exist.
+func (in DataDir) Make() (*datadir.Dir, error) { return datadir.Make(in.Path, datadir.Group(in.Group)) }
 
-// dataDir returns the data directory of a node.
-func (c *Config) dataDir() DataDir { return DataDir{c.DataDir, c.DataDirGroup} }
+// Dir returns the data directory of a node.
+func (c *Config) Dir() DataDir { return DataDir{c.DataDir, c.DataDirGroup} }
 
 // CreateIdentity is [DataDir.CreateIdentity] of a directory without a trusted group.
 func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
@@ -70,9 +72,9 @@ func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 // refuses a directory that any user other than this one, root and members of the group owns
 // or can change.
 func (in DataDir) CreateIdentity(network protocol.Network) (Identity, error) {
-	d, err := in.make()
+	d, err := in.Make()
 	if err != nil {
-		return Identity{}, dataDirError(err)
+		return Identity{}, datadir.Error(err)
 	}
 	defer d.Close()
 	secret, err := identity.NewSecret(rand.Reader)
@@ -90,22 +92,10 @@ func (in DataDir) CreateIdentity(network protocol.Network) (Identity, error) {
 	case errors.Is(err, fs.ErrExist):
 		return Identity{}, fmt.Errorf("%w: %s", ErrIdentityExists, path)
 	case err != nil:
-		return Identity{}, dataDirError(err)
+		return Identity{}, datadir.Error(err)
 	}
 	return Identity{secret, network}, nil
 }
-
-// dataDirError returns the error for a data directory that cannot be used. The given err
-// names the file.
-func dataDirError(err error) error {
-	if _, ok := errors.AsType[*datadir.UnsafeError](err); ok { // this error says itself what to do
-		return fmt.Errorf("gamelan: data directory: %w", err)
-	}
-	return fmt.Errorf("gamelan: data directory: %w; use a directory that this program may read and write", err)
-}
-
-// maxIdentityFile bounds the identity file, in bytes.
-const maxIdentityFile = 64 << 10
 
 // LoadIdentity is [DataDir.LoadIdentity] of a directory without a trusted group.
 func LoadIdentity(dir string) (Identity, error) { return DataDir{Path: dir}.LoadIdentity() }
@@ -116,10 +106,10 @@ func LoadIdentity(dir string) (Identity, error) { return DataDir{Path: dir}.Load
 func (in DataDir) LoadIdentity() (Identity, error) {
 	path := filepath.Join(in.Path, IdentityFile)
 	var b []byte
-	d, err := in.open()
+	d, err := in.Open()
 	if err == nil {
 		defer d.Close()
-		b, err = readPrivate(d, path, ErrIdentityOpen)
+		b, err = datadir.ReadPrivate(d, path, ErrIdentityOpen)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -127,7 +117,7 @@ func (in DataDir) LoadIdentity() (Identity, error) {
 	case errors.Is(err, ErrIdentityOpen):
 		return Identity{}, err
 	case err != nil:
-		return Identity{}, dataDirError(err)
+		return Identity{}, datadir.Error(err)
 	}
 	id, err := parseIdentity(b)
 	if err != nil {
@@ -135,35 +125,6 @@ func (in DataDir) LoadIdentity() (Identity, error) {
 	}
 	return id, nil
 }
-
-// readPrivate reads a file with a key from the data directory d; path is its whole path. The
-// error wraps open if other users can read the file, and names all else that is wrong with d.
-func readPrivate(d *datadir.Dir, path string, open error) ([]byte, error) {
-	b, info, err := d.ReadFile(filepath.Base(path), maxIdentityFile, true)
-	if err != nil {
-		return nil, err
-	}
-	if unsafe := d.CheckKey(filepath.Base(path), info); unsafe != nil {
-		return nil, &keyOpenError{open, path, unsafe}
-	}
-	return b, nil
-}
-
-// keyOpenError reports a file with a key that others can read.
-type keyOpenError struct {
-	open   error
-	path   string
-	unsafe *datadir.UnsafeError
-}
-
-func (e *keyOpenError) Error() string {
-	if len(e.unsafe.More) > 0 {
-		return "gamelan: data directory: " + e.unsafe.Error()
-	}
-	return fmt.Sprintf("%v: %s (mode %04o)", e.open, e.path, e.unsafe.Mode)
-}
-
-func (e *keyOpenError) Unwrap() []error { return []error{e.open, e.unsafe} }
 
 // parseIdentity decodes an identity file. Its errors never contain the secret key.
 func parseIdentity(b []byte) (Identity, error) {

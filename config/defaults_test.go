@@ -1,4 +1,4 @@
-package gamelan_test
+package config_test
 
 import (
 	"go/ast"
@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/config"
 )
 
 const number = `[0-9](?:[0-9,]*[0-9])?(?:\s?(?:MiB|KiB|s|min|h)\b)?`
@@ -26,16 +26,17 @@ var (
 // comment of its field, so that neither is changed without the other.
 func TestDefaultsAreThoseDocumented(t *testing.T) {
 	var files []ast.Node
-	for _, name := range []string{"config.go", "config_discovery.go"} {
+	for _, name := range []string{"config.go", "dht.go", "discovery.go", "inbox.go", "rpc.go", "tor.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
 		files = append(files, file)
 	}
+	all := config.Default()
 	values := map[string]reflect.Value{
-		"Config": reflect.ValueOf(gamelan.DefaultConfig()), "DHTConfig": reflect.ValueOf(gamelan.DefaultDHTConfig()),
-		"RPCConfig": reflect.ValueOf(gamelan.DefaultConfig().RPC), "DiscoveryConfig": reflect.ValueOf(gamelan.DefaultConfig().Discovery),
+		"Config": reflect.ValueOf(all), "DHTConfig": reflect.ValueOf(config.DefaultDHT()), "RPCConfig": reflect.ValueOf(all.RPC),
+		"DiscoveryConfig": reflect.ValueOf(all.Discovery), "InboxConfig": reflect.ValueOf(config.DefaultInbox()), "TorConfig": reflect.ValueOf(all.Tor),
 	}
 	compared := 0
 	compare := func(n ast.Node) bool {
@@ -43,7 +44,7 @@ func TestDefaultsAreThoseDocumented(t *testing.T) {
 		if !ok {
 			return true
 		}
-		config, known := values[spec.Name.Name]
+		defaults, known := values[spec.Name.Name]
 		fields, isStruct := spec.Type.(*ast.StructType)
 		if !known || !isStruct {
 			return true
@@ -59,7 +60,7 @@ func TestDefaultsAreThoseDocumented(t *testing.T) {
 				continue
 			}
 			for i, name := range f.Names {
-				v, want := config.FieldByName(name.Name), amount(t, wants[i])
+				v, want := defaults.FieldByName(name.Name), amount(t, wants[i])
 				if got := v.Int(); got != want {
 					t.Errorf("%s.%s: the comment says %d, the default is %d", spec.Name.Name, name.Name, want, got)
 				}
@@ -71,8 +72,8 @@ func TestDefaultsAreThoseDocumented(t *testing.T) {
 	for _, file := range files {
 		ast.Inspect(file, compare)
 	}
-	if compared < 15 {
-		t.Errorf("compared %d defaults, want 15 at least: has the wording of the comments changed?", compared)
+	if compared < 35 {
+		t.Errorf("compared %d defaults, want 35 at least: has the wording of the comments changed?", compared)
 	}
 }
 
