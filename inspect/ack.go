@@ -16,14 +16,9 @@ const (
 const maxListener = 64
 
 // handBack ends a listener that its client no longer needs.
-func (m *mutations) handBack(w http.ResponseWriter, r *http.Request) {
-	if q := newQuery(r); q.err != nil {
-		fail(w, q.err)
-		return
-	}
+func (m *mutations) handBack(w http.ResponseWriter, r *http.Request, _ *query) (any, error) {
 	if m.HandBack == nil {
-		notFound(w, "this node keeps no messages", "its program receives them in its own handler")
-		return
+		return nil, notFound("this node keeps no messages", "its program receives them in its own handler")
 	}
 	var body struct {
 		Name string `json:"name"`
@@ -31,25 +26,18 @@ func (m *mutations) handBack(w http.ResponseWriter, r *http.Request) {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16*maxListener))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&body); err != nil || body.Name == "" || len(body.Name) > maxListener {
-		fail(w, &Error{CodeBadQuery, "the body names no listener", `send {"name":"…"}, as it was given to GET /v1/messages`})
-		return
+		return nil, &Error{CodeBadQuery, "the body names no listener", `send {"name":"…"}, as it was given to GET /v1/messages`}
 	}
 	if err := m.HandBack(r.Context(), body.Name); err != nil {
-		fail(w, &Error{CodeInternal, "the listener did not end: " + Escape(err.Error()), "end its connection"})
-		return
+		return nil, &Error{CodeInternal, "the listener did not end: " + Escape(err.Error()), "end its connection"}
 	}
-	replyStatus(w, http.StatusOK, struct{}{})
+	return struct{}{}, nil
 }
 
 // acknowledge acknowledges messages by their numbers.
-func (m *mutations) acknowledge(w http.ResponseWriter, r *http.Request) {
-	if q := newQuery(r); q.err != nil {
-		fail(w, q.err)
-		return
-	}
+func (m *mutations) acknowledge(w http.ResponseWriter, r *http.Request, _ *query) (any, error) {
 	if m.Acknowledge == nil {
-		notFound(w, "this node keeps no messages", "its program receives them in its own handler")
-		return
+		return nil, notFound("this node keeps no messages", "its program receives them in its own handler")
 	}
 	var body struct {
 		Seqs []uint64 `json:"seqs"`
@@ -57,18 +45,16 @@ func (m *mutations) acknowledge(w http.ResponseWriter, r *http.Request) {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAckBody))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&body); err != nil || len(body.Seqs) == 0 || len(body.Seqs) > maxAcks {
-		fail(w, &Error{CodeBadQuery, "the body is no list of messages", `send {"seqs":[1,2]}, with the field seq of at most 10,000 messages`})
-		return
+		return nil, &Error{CodeBadQuery, "the body is no list of messages", `send {"seqs":[1,2]}, with the field seq of at most 10,000 messages`}
 	}
 	if err := m.Acknowledge(r.Context(), body.Seqs); err != nil {
 		x := (*Error)(nil)
 		if !errors.As(err, &x) {
 			x = &Error{CodeInternal, "the messages were not acknowledged: " + Escape(err.Error()), "try it again; what is not acknowledged comes again"}
 		}
-		fail(w, x)
-		return
+		return nil, x
 	}
-	replyStatus(w, http.StatusOK, struct {
+	return struct {
 		Acknowledged int `json:"acknowledged"`
-	}{len(body.Seqs)})
+	}{len(body.Seqs)}, nil
 }

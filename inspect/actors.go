@@ -45,17 +45,15 @@ func cut[T any](all []T, limit, offset int, note string) page[T] {
 	return p
 }
 
-func (h *handler) actors(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "prefix", "kind", "state", "sort", "limit", "offset")
+func (h *handler) actors(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	f := filter{prefix: q.text("prefix"), kind: q.text("kind"), state: State(q.choice("state", "", stateNames()...))}
 	sort := q.choice("sort", "", sortNames...)
 	limit, offset, note := q.window()
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
 	items, total := h.now().list(f, sort, offset, limit)
-	reply(w, page[Actor]{items, total, limit, offset, note})
+	return page[Actor]{items, total, limit, offset, note}, nil
 }
 
 func stateNames() []string {
@@ -66,28 +64,22 @@ func stateNames() []string {
 	return names
 }
 
-func (h *handler) actor(w http.ResponseWriter, r *http.Request) {
-	if q := newQuery(r); q.err != nil {
-		fail(w, q.err)
-		return
-	}
+func (h *handler) actor(w http.ResponseWriter, r *http.Request, _ *query) (any, error) {
 	s, path := h.now(), r.PathValue("path")
 	if i, ok := s.find(path); ok {
 		a := s.actors[i]
 		h.ask(r.Context(), &a)
-		reply(w, a)
-		return
+		return a, nil
 	}
 	if below, ok := strings.CutSuffix(path, "/stacks"); ok {
 		if i, ok := s.find(below); ok {
-			reply(w, stacksOf(&s.actors[i]))
-			return
+			return stacksOf(&s.actors[i]), nil
 		}
 		path = below
 	}
-	noActor(w, path)
+	return nil, noActor(path)
 }
 
-func noActor(w http.ResponseWriter, path string) {
-	notFound(w, fmt.Sprintf("there is no actor %q", Escape(path)), HintActors)
+func noActor(path string) error {
+	return notFound(fmt.Sprintf("there is no actor %q", Escape(path)), HintActors)
 }

@@ -52,11 +52,10 @@ func newBatch[O, L any](
 }
 
 // transmit sends the messages of a request's body and streams their ends.
-func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *batch[O, L]) {
+func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *batch[O, L]) (any, error) {
 	rc := http.NewResponseController(w)
 	if err := rc.EnableFullDuplex(); err != nil {
-		fail(w, &Error{CodeInternal, "this connection cannot send and receive at once", "use HTTP/1.1"})
-		return
+		return nil, &Error{CodeInternal, "this connection cannot send and receive at once", "use HTTP/1.1"}
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -75,6 +74,7 @@ func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *
 		}
 	}
 	work.Wait()
+	return done, nil
 }
 
 // once returns a source with a single message.

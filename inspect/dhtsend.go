@@ -43,8 +43,7 @@ type DHTRequest struct {
 }
 
 // sendDHT reads messages from the body and streams their reports while it reads.
-func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "to", "strategy", "type", "encrypt", "sign", "store", "timeout")
+func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	req := DHTRequest{
 		To: q.text("to"), Strategy: q.text("strategy"), Encrypt: q.flag("encrypt", false), Sign: q.flag("sign", false), Store: q.flag("store", false), Type: q.messageType(),
 		Timeout: q.duration("timeout"),
@@ -52,22 +51,18 @@ func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request) {
 	kind := q.bodyKind(r)
 	switch {
 	case q.err != nil:
-		fail(w, q.err)
-		return
+		return nil, q.err
 	case m.DHT == nil:
-		notFound(w, "this node does not send messages over the DHT from here", "send them from the program that runs it")
-		return
+		return nil, notFound("this node does not send messages over the DHT from here", "send them from the program that runs it")
 	}
 	m.tell("admin.dht.messages")
 	send, err := m.DHT.Prepare(r.Context(), req)
 	if e := (*Error)(nil); errors.As(err, &e) {
-		fail(w, e)
-		return
+		return nil, e
 	} else if err != nil {
-		fail(w, &Error{CodeBadQuery, err.Error(), HintDHTParameters})
-		return
+		return nil, &Error{CodeBadQuery, err.Error(), HintDHTParameters}
 	}
-	transmit(w, r, kind, newBatch(
+	return transmit(w, r, kind, newBatch(
 		send,
 		func(n uint64, x models.Report, took time.Duration) models.SentReport {
 			return models.SentReport{N: n, Report: x, MS: milliseconds(took)}

@@ -14,18 +14,16 @@ type (
 	DeadLetterSource interface{ DeadLetters() []DeadLetter }
 )
 
-func (h *handler) failures(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "limit", "offset")
+func (h *handler) failures(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	limit, offset, note := q.window()
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
 	all := lastFailures(h.now().actors)
 	if s, ok := h.Source.(FailureSource); ok {
 		all = s.Failures()
 	}
-	reply(w, cut(all, limit, offset, note))
+	return cut(all, limit, offset, note), nil
 }
 
 func lastFailures(actors []Actor) []Failure {
@@ -44,17 +42,14 @@ func lastFailures(actors []Actor) []Failure {
 	return all
 }
 
-func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "limit", "offset")
+func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	limit, offset, note := q.window()
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
 	s, ok := h.Source.(DeadLetterSource)
 	if !ok {
-		notFound(w, "this node keeps no dead letters", "see /v1/actors for messages that wait in mailboxes")
-		return
+		return nil, notFound("this node keeps no dead letters", "see /v1/actors for messages that wait in mailboxes")
 	}
-	reply(w, cut(s.DeadLetters(), limit, offset, note))
+	return cut(s.DeadLetters(), limit, offset, note), nil
 }

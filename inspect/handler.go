@@ -63,27 +63,30 @@ func Handler(o Options) http.Handler {
 	h := &handler{Options: o}
 	mux := http.NewServeMux()
 	var endpoints []string
-	get := func(pattern string, f http.HandlerFunc) {
+	serve := func(pattern string, f http.HandlerFunc) {
 		endpoints = append(endpoints, pattern)
 		mux.HandleFunc(pattern, only(f, http.MethodGet, http.MethodHead))
 	}
-	get("/healthz", h.healthz)
-	get("/readyz", h.readyz)
-	get("/v1/actors", h.actors)
+	get := func(pattern string, f func(http.ResponseWriter, *http.Request, *query) (any, error), params ...string) {
+		serve(pattern, asked(f, params...).answer)
+	}
+	serve("/healthz", h.healthz)
+	serve("/readyz", h.readyz)
+	get("/v1/actors", h.actors, "prefix", "kind", "state", "sort", "limit", "offset")
 	get("/v1/actors/{path...}", h.actor)
-	get("/v1/tree", h.tree)
+	get("/v1/tree", h.tree, "path", "depth", "format")
 	get("/v1/sections", h.sections)
 	get("/v1/sections/{name}", h.section)
-	get("/v1/peers", h.peers)
+	get("/v1/peers", h.peers, "limit", "offset")
 	get("/v1/peers:export", h.exportPeers)
 	get("/v1/peers/{id}", h.peer)
-	get("/v1/connections", h.connections)
-	get("/v1/ledger", h.ledger)
-	get("/v1/failures", h.failures)
-	get("/v1/deadletters", h.deadLetters)
-	get("/v1/messages", h.messages)
+	get("/v1/connections", h.connections, "state", "limit", "offset")
+	get("/v1/ledger", h.ledger, "tag", "peer", "state", "limit", "offset")
+	get("/v1/failures", h.failures, "limit", "offset")
+	get("/v1/deadletters", h.deadLetters, "limit", "offset")
+	get("/v1/messages", h.messages, "all", "count", "name")
 	endpoints = append(endpoints, "/v1/actors/{path...}/stacks")
-	mux.HandleFunc("/v1/{name}", only(h.named, http.MethodGet, http.MethodHead))
+	mux.HandleFunc("/v1/{name}", only(handle(h.named).answer, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/v1", only(func(w http.ResponseWriter, _ *http.Request) {
 		all := slices.Clone(endpoints)
 		for _, name := range h.Sections.Names() {
@@ -93,7 +96,7 @@ func Handler(o Options) http.Handler {
 		}
 		reply(w, map[string][]string{"endpoints": all})
 	}, http.MethodGet, http.MethodHead))
-	mux.HandleFunc("/", nothing)
+	mux.HandleFunc("/", handle(nothing).answer)
 	return guard(o.Hosts, mux)
 }
 

@@ -17,30 +17,26 @@ type ledgerPage struct {
 	page[models.Report]
 }
 
-func (h *handler) ledger(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "tag", "peer", "state", "limit", "offset")
+func (h *handler) ledger(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	tag, peer := strings.ToLower(q.text("tag")), q.text("peer")
 	state := q.choice("state", "", "open", "ended", "failed")
 	limit, offset, note := q.window()
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
-	v, ok := h.value(w, r, "ledger")
-	if !ok {
-		return
+	v, err := h.value(r, "ledger")
+	if err != nil {
+		return nil, err
 	}
 	l, ok := v.(models.Ledger)
 	if !ok {
-		reply(w, v)
-		return
+		return v, nil
 	}
 	receiver := ""
 	if peer != "" {
 		ids := h.receivers(r.Context(), l.Reports, peer)
 		if len(ids) > 1 {
-			fail(w, Ambiguous(peer, ids))
-			return
+			return nil, Ambiguous(peer, ids)
 		}
 		receiver = strings.Join(ids, "")
 	}
@@ -50,7 +46,7 @@ func (h *handler) ledger(w http.ResponseWriter, r *http.Request) {
 			some = append(some, x)
 		}
 	}
-	reply(w, ledgerPage{l.Accepted, l.Ended, cut(some, limit, offset, note)})
+	return ledgerPage{l.Accepted, l.Ended, cut(some, limit, offset, note)}, nil
 }
 
 func inState(x *models.Report, state string) bool {

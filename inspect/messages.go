@@ -29,34 +29,30 @@ type Listening struct {
 }
 
 // messages streams messages, one JSON object a line.
-func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "all", "count", "name")
+func (h *handler) messages(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	o := Listening{All: q.flag("all", false), Most: q.number("count", 0, 0), Name: q.text("name")}
 	switch {
 	case q.err != nil:
-		fail(w, q.err)
-		return
+		return nil, q.err
 	case len(o.Name) > maxListener:
-		fail(w, &Error{CodeBadQuery, "the name of the listener is too long", "take at most 64 bytes"})
-		return
+		return nil, &Error{CodeBadQuery, "the name of the listener is too long", "take at most 64 bytes"}
 	case !overUnix(r):
-		fail(w, &Error{CodeForbidden, "messages are shown on the node's Unix socket only", HintListenHere})
-		return
+		return nil, &Error{CodeForbidden, "messages are shown on the node's Unix socket only", HintListenHere}
 	case h.Messages == nil:
-		notFound(w, "this node does not show its messages", "its program receives them in its own handler")
-		return
+		return nil, notFound("this node does not show its messages", "its program receives them in its own handler")
 	}
 	s := newStream(w)
 	for m, err := range h.Messages.Listen(r.Context(), o) {
 		if err != nil {
 			s.fail(err)
-			return
+			break
 		}
 		b, err := m.MarshalJSON()
 		if err != nil || s.line(b) != nil || s.flush() != nil {
-			return
+			break
 		}
 	}
+	return done, nil
 }
 
 // fail ends a stream with a line that holds the error.

@@ -71,27 +71,27 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	}
 	m := &mutations{a, token}
 	mux := http.NewServeMux()
-	post := func(path string, f http.HandlerFunc) { mux.HandleFunc(path, only(f, http.MethodPost)) }
-	post("/v1/messages", m.send)
-	post(ackPath, m.acknowledge)
-	post("/v1/messages:back", m.handBack)
-	post("/v1/dht/messages", m.sendDHT)
-	post("/v1/peers", m.addPeer)
-	post("/v1/peers:import", m.importPeers)
+	post := func(path string, f handle) { mux.HandleFunc(path, only(f.answer, http.MethodPost)) }
+	post("/v1/messages", asked(m.send, "peer", "resend", "timeout", "at_once"))
+	post(ackPath, asked(m.acknowledge))
+	post("/v1/messages:back", asked(m.handBack))
+	post("/v1/dht/messages", asked(m.sendDHT, "to", "strategy", "type", "encrypt", "sign", "store", "timeout"))
+	post("/v1/peers", asked(m.addPeer))
+	post("/v1/peers:import", asked(m.importPeers))
 	post("/v1/peers/{target}", m.peerAction)
 	post("/v1/{section}/{verb}", m.verb)
 	post("/v1/shutdown", m.shutdown)
-	mux.HandleFunc("/", m.nothing)
+	mux.HandleFunc("/", handle(m.nothing).answer)
 	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }
 
 // nothing answers a request for a path at which there is nothing to do.
-func (m *mutations) nothing(w http.ResponseWriter, r *http.Request) {
+func (m *mutations) nothing(_ http.ResponseWriter, r *http.Request) (any, error) {
 	hint := "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, "
 	for _, section := range slices.Sorted(maps.Keys(m.Verbs)) {
 		hint += "/v1/" + section + "/{verb}, "
 	}
-	notFound(w, "there is nothing to do at "+Escape(r.URL.Path), strings.TrimSuffix(hint, ", ")+" or /v1/shutdown")
+	return nil, notFound("there is nothing to do at "+Escape(r.URL.Path), strings.TrimSuffix(hint, ", ")+" or /v1/shutdown")
 }
 
 // admit refuses requests without the token.
@@ -115,10 +115,9 @@ func (m *mutations) tell(event string) {
 	}
 }
 
-func (m *mutations) shutdown(w http.ResponseWriter, r *http.Request) {
+func (m *mutations) shutdown(w http.ResponseWriter, r *http.Request) (any, error) {
 	if m.Shutdown == nil {
-		notFound(w, "this node cannot be stopped from here", "stop the program that runs it")
-		return
+		return nil, notFound("this node cannot be stopped from here", "stop the program that runs it")
 	}
 	m.tell("admin.shutdown")
 	replyStatus(w, http.StatusAccepted, struct {
@@ -126,4 +125,5 @@ func (m *mutations) shutdown(w http.ResponseWriter, r *http.Request) {
 	}{true})
 	http.NewResponseController(w).Flush()
 	m.Shutdown()
+	return done, nil
 }

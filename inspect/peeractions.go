@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -28,56 +27,31 @@ type PeerAction struct {
 const maxSeedBody = 64 << 10
 
 // addPeer adds the peer whose seed is the body.
-func (m *mutations) addPeer(w http.ResponseWriter, r *http.Request) {
-	if q := newQuery(r); q.err != nil {
-		fail(w, q.err)
-		return
-	}
+func (m *mutations) addPeer(w http.ResponseWriter, r *http.Request, _ *query) (any, error) {
 	if m.AddPeer == nil {
-		notFound(w, "peers cannot be added from here", "add them in the program that runs the node")
-		return
+		return nil, notFound("peers cannot be added from here", "add them in the program that runs the node")
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSeedBody))
 	if err != nil {
-		fail(w, &Error{CodeBadQuery, "the body cannot be read: " + err.Error(), "send one KEY::ADDRESS"})
-		return
+		return nil, &Error{CodeBadQuery, "the body cannot be read: " + err.Error(), "send one KEY::ADDRESS"}
 	}
 	m.tell("admin.peer.add")
-	v, err := m.AddPeer(r.Context(), strings.TrimSpace(string(b)))
-	answer(w, v, err)
+	return m.AddPeer(r.Context(), strings.TrimSpace(string(b)))
 }
 
 // peerAction carries out one of Actions.Peers.
-func (m *mutations) peerAction(w http.ResponseWriter, r *http.Request) {
+func (m *mutations) peerAction(w http.ResponseWriter, r *http.Request) (any, error) {
 	target := r.PathValue("target")
 	cut := strings.LastIndexByte(target, ':')
 	action, ok := m.Peers[target[cut+1:]]
 	if cut < 1 || !ok {
-		notFound(w, fmt.Sprintf("there is nothing to do at %s", Escape(r.URL.Path)),
+		return nil, notFound(fmt.Sprintf("there is nothing to do at %s", Escape(r.URL.Path)),
 			"POST to /v1/peers/{id}:{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(m.Peers)), ", "))
-		return
 	}
 	q := newQuery(r, action.Params...)
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
 	m.tell("admin.peer." + target[cut+1:])
-	v, err := action.Do(r.Context(), target[:cut], q.values)
-	answer(w, v, err)
-}
-
-// answer replies with v, or with err.
-func answer(w http.ResponseWriter, v any, err error) {
-	e := (*Error)(nil)
-	switch {
-	case errors.As(err, &e):
-		fail(w, e)
-	case err != nil:
-		fail(w, &Error{CodeFailed, err.Error(), HintNode})
-	case v == nil:
-		reply(w, struct{}{})
-	default:
-		reply(w, v)
-	}
+	return action.Do(r.Context(), target[:cut], q.values)
 }

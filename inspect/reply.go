@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 )
@@ -27,6 +28,7 @@ const (
 	CodeUnknownPeer  = "unknown_peer"
 	CodeFailed       = "failed"
 	CodeInternal     = "internal"
+	CodeNoAnswer     = "no_answer" // of a ping that has come to nothing, where the next may be answered
 
 	CodeNoValue    = "no_value"   // of the key-value DHT: there is no such value
 	CodeNoPeers    = "no_peers"   // nobody else is known, or answers
@@ -43,6 +45,7 @@ var statusOf = map[string]int{
 	CodeUnknownPeer:  http.StatusNotFound,
 	CodeFailed:       http.StatusConflict,
 	CodeInternal:     http.StatusInternalServerError,
+	CodeNoAnswer:     http.StatusInternalServerError,
 	CodeNoValue:      http.StatusNotFound,
 	CodeNoPeers:      http.StatusConflict,
 	CodeSuperseded:   http.StatusConflict,
@@ -79,8 +82,39 @@ func replyStatus(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(b, '\n')) // an error means that the client has gone
 }
 
-func notFound(w http.ResponseWriter, message, hint string) {
-	fail(w, &Error{CodeNotFound, message, hint})
+func notFound(message, hint string) error { return &Error{CodeNotFound, message, hint} }
+
+// handle is a handler that returns its answer; done if it has written that itself. The text of an
+// error that is no [*Error] is a sentence.
+type handle func(w http.ResponseWriter, r *http.Request) (any, error)
+
+// done is the answer of a handler that has written it.
+var done any = new(struct{ _ byte })
+
+// asked returns a handler of requests whose query may have these parameters.
+func asked(f func(w http.ResponseWriter, r *http.Request, q *query) (any, error), params ...string) handle {
+	return func(w http.ResponseWriter, r *http.Request) (any, error) {
+		q := newQuery(r, params...)
+		if q.err != nil {
+			return nil, q.err
+		}
+		return f(w, r, q)
+	}
+}
+
+func (f handle) answer(w http.ResponseWriter, r *http.Request) {
+	v, err := f(w, r)
+	e := (*Error)(nil)
+	switch {
+	case errors.As(err, &e):
+		fail(w, e)
+	case err != nil:
+		fail(w, &Error{CodeFailed, err.Error(), HintNode})
+	case v == nil:
+		reply(w, struct{}{})
+	case v != done:
+		reply(w, v)
+	}
 }
 
 // only lets the given methods through.

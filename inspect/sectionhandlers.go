@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,70 +15,56 @@ import (
 // sectionTimeout is the time limit of a section's function.
 const sectionTimeout = time.Second
 
-func (h *handler) sections(w http.ResponseWriter, r *http.Request) {
-	if q := newQuery(r); q.err != nil {
-		fail(w, q.err)
-		return
-	}
-	reply(w, struct {
+func (h *handler) sections(w http.ResponseWriter, r *http.Request, _ *query) (any, error) {
+	return struct {
 		Sections []string `json:"sections"`
-	}{h.Sections.Names()})
+	}{h.Sections.Names()}, nil
 }
 
-func (h *handler) section(w http.ResponseWriter, r *http.Request) { h.show(w, r, r.PathValue("name")) }
-
 // named shows a section at /v1/NAME.
-func (h *handler) named(w http.ResponseWriter, r *http.Request) {
+func (h *handler) named(w http.ResponseWriter, r *http.Request) (any, error) {
 	if !slices.Contains(h.Sections.Names(), r.PathValue("name")) {
-		nothing(w, r)
-		return
+		return nothing(w, r)
 	}
-	h.section(w, r)
+	return asked(h.section)(w, r)
 }
 
 // nothing answers a request for a path at which there is nothing.
-func nothing(w http.ResponseWriter, r *http.Request) {
-	notFound(w, "there is nothing at "+Escape(r.URL.Path), "see the list of addresses at /v1, for example /v1/tree")
+func nothing(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return nil, notFound("there is nothing at "+Escape(r.URL.Path), "see the list of addresses at /v1, for example /v1/tree")
 }
 
-// show answers with the value of one section.
-func (h *handler) show(w http.ResponseWriter, r *http.Request, name string) {
-	if q := newQuery(r); q.err != nil {
-		fail(w, q.err)
-		return
+// section answers with the value of one section.
+func (h *handler) section(_ http.ResponseWriter, r *http.Request, _ *query) (any, error) {
+	v, err := h.value(r, r.PathValue("name"))
+	if v == nil && err == nil {
+		v = json.RawMessage("null")
 	}
-	if v, ok := h.value(w, r, name); ok {
-		reply(w, v)
-	}
+	return v, err
 }
 
-// value returns the value of a section. If it cannot, it answers with the reason and
-// returns false.
-func (h *handler) value(w http.ResponseWriter, r *http.Request, name string) (any, bool) {
+// value returns the value of a section.
+func (h *handler) value(r *http.Request, name string) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), sectionTimeout)
 	defer cancel()
 	v, err := h.Sections.Value(ctx, name)
 	switch {
 	case errors.Is(err, ErrNoSection):
-		notFound(w, fmt.Sprintf("there is no section %q", Escape(name)), "list the sections with /v1/sections")
+		return nil, notFound(fmt.Sprintf("there is no section %q", Escape(name)), "list the sections with /v1/sections")
 	case err != nil:
-		fail(w, &Error{CodeInternal, err.Error(), "the function that was registered for this section has a bug"})
-	default:
-		return v, true
+		return nil, &Error{CodeInternal, err.Error(), "the function that was registered for this section has a bug"}
 	}
-	return nil, false
+	return v, nil
 }
 
-func (h *handler) peers(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "limit", "offset")
+func (h *handler) peers(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	limit, offset, note := q.window()
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
-	v, ok := h.value(w, r, "peers")
-	if !ok {
-		return
+	v, err := h.value(r, "peers")
+	if err != nil {
+		return nil, err
 	}
 	switch all := v.(type) {
 	case []models.Peer:
@@ -86,24 +73,19 @@ func (h *handler) peers(w http.ResponseWriter, r *http.Request) {
 		from := min(offset, all.Len())
 		v = page[models.Peer]{append([]models.Peer{}, all.Slice(from, min(from+limit, all.Len()))...), all.Len(), limit, offset, note}
 	}
-	reply(w, v)
+	return v, nil
 }
 
-func (h *handler) peer(w http.ResponseWriter, r *http.Request) {
-	if q := newQuery(r); q.err != nil {
-		fail(w, q.err)
-		return
-	}
-	v, ok := h.value(w, r, "peers")
-	if !ok {
-		return
+func (h *handler) peer(w http.ResponseWriter, r *http.Request, _ *query) (any, error) {
+	v, err := h.value(r, "peers")
+	if err != nil {
+		return nil, err
 	}
 	id := r.PathValue("id")
 	if p, ok := findPeer(v, id); ok {
-		reply(w, p)
-		return
+		return p, nil
 	}
-	notFound(w, fmt.Sprintf("no peer %q is known", Escape(id)), HintPeers)
+	return nil, notFound(fmt.Sprintf("no peer %q is known", Escape(id)), HintPeers)
 }
 
 // findPeer returns the peer of the section "peers" that text stands for, if it is one.
@@ -125,17 +107,15 @@ func findPeer(section any, text string) (models.Peer, bool) {
 	return models.Peer{}, false
 }
 
-func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "state", "limit", "offset")
+func (h *handler) connections(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	state := q.choice("state", "", "open", "closed")
 	limit, offset, note := q.window()
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
-	v, ok := h.value(w, r, "connections")
-	if !ok {
-		return
+	v, err := h.value(r, "connections")
+	if err != nil {
+		return nil, err
 	}
 	if all, ok := v.([]models.Connection); ok {
 		var some []models.Connection
@@ -146,5 +126,5 @@ func (h *handler) connections(w http.ResponseWriter, r *http.Request) {
 		}
 		v = cut(some, limit, offset, note)
 	}
-	reply(w, v)
+	return v, nil
 }

@@ -52,8 +52,7 @@ type SendRequest struct {
 // without an outcome after the parameter timeout is withdrawn, and a search for the peer
 // ends after it. The time of a message begins when the message is read; with at_once it
 // begins with the request, so that it includes the search.
-func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "peer", "resend", "timeout", "at_once")
+func (m *mutations) send(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	peer, resend, limit := q.text("peer"), q.flag("resend", false), q.duration("timeout")
 	atOnce := q.flag("at_once", false)
 	if q.err == nil && peer == "" {
@@ -62,11 +61,9 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 	kind := q.bodyKind(r)
 	switch {
 	case q.err != nil:
-		fail(w, q.err)
-		return
+		return nil, q.err
 	case m.Sender == nil:
-		notFound(w, "this node does not send messages from here", "send them from the program that runs it")
-		return
+		return nil, notFound("this node does not send messages from here", "send them from the program that runs it")
 	}
 	m.tell("admin.messages")
 	whole, end := within(r.Context(), limit)
@@ -76,13 +73,11 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request) {
 		err = &Error{CodeUnknownPeer, fmt.Sprintf("the peer was not found within %s: %s", limit, err), "allow more time, or give its address, too, as KEY::ADDRESS"}
 	}
 	if e := (*Error)(nil); errors.As(err, &e) {
-		fail(w, e)
-		return
+		return nil, e
 	} else if err != nil {
-		fail(w, &Error{CodeUnknownPeer, err.Error(), HintPeer})
-		return
+		return nil, &Error{CodeUnknownPeer, err.Error(), HintPeer}
 	}
-	transmit(w, r, kind, newBatch(
+	return transmit(w, r, kind, newBatch(
 		func(ctx context.Context, body []byte) (func(context.Context) models.Outcome, error) {
 			ctx, cancel := withinOrBy(ctx, limit, whole, atOnce)
 			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend})

@@ -63,18 +63,15 @@ func (h *handler) look(ctx context.Context, path string, depth int) (Tree, error
 	return t, nil
 }
 
-func (h *handler) tree(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r, "path", "depth", "format")
+func (h *handler) tree(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	path, depth := q.text("path"), q.number("depth", -1, 0)
 	format := q.choice("format", "json", "json", "text", "dot")
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
 	t, err := h.look(r.Context(), path, depth)
 	if err != nil {
-		noActor(w, path)
-		return
+		return nil, noActor(path)
 	}
 	switch format {
 	case "text":
@@ -84,6 +81,7 @@ func (h *handler) tree(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/vnd.graphviz; charset=utf-8")
 		_ = Dot(w, t)
 	default:
-		reply(w, t)
+		return t, nil
 	}
+	return done, nil
 }

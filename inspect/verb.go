@@ -31,25 +31,21 @@ type Verb struct {
 }
 
 // verb carries out one of Actions.Verbs.
-func (m *mutations) verb(w http.ResponseWriter, r *http.Request) {
+func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 	section, name := r.PathValue("section"), r.PathValue("verb")
 	verb, ok := m.Verbs[section][name]
 	switch {
 	case len(m.Verbs[section]) == 0:
-		m.nothing(w, r)
-		return
+		return m.nothing(w, r)
 	case !ok:
-		notFound(w, "there is nothing to do at "+Escape(r.URL.Path),
+		return nil, notFound("there is nothing to do at "+Escape(r.URL.Path),
 			"POST to /v1/"+section+"/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(m.Verbs[section])), ", "))
-		return
 	case verb.Local && !overUnix(r):
-		fail(w, &Error{CodeForbidden, Escape(r.URL.Path) + " is done on the node's Unix socket only", HintHere})
-		return
+		return nil, &Error{CodeForbidden, Escape(r.URL.Path) + " is done on the node's Unix socket only", HintHere}
 	}
 	q := newQuery(r, verb.Params...)
 	if q.err != nil {
-		fail(w, q.err)
-		return
+		return nil, q.err
 	}
 	var body []byte
 	var err error
@@ -57,27 +53,24 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) {
 		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(verb.Body)))
 	}
 	if long := (*http.MaxBytesError)(nil); errors.As(err, &long) {
-		fail(w, &Error{CodeBadQuery, fmt.Sprintf("the body is longer than %d bytes", verb.Body), "send less"})
-		return
+		return nil, &Error{CodeBadQuery, fmt.Sprintf("the body is longer than %d bytes", verb.Body), "send less"}
 	}
 	if err != nil {
-		fail(w, &Error{CodeBadQuery, "the body cannot be read", "send it again"})
-		return
+		return nil, &Error{CodeBadQuery, "the body cannot be read", "send it again"}
 	}
 	m.tell("admin." + section + "." + name)
 	if verb.Stream == nil {
-		v, err := verb.Do(r.Context(), q.values, body)
-		answer(w, v, err)
-		return
+		return verb.Do(r.Context(), q.values, body)
 	}
 	s := newStream(w)
 	for v, err := range verb.Stream(r.Context(), q.values) {
 		if err != nil {
 			s.fail(err)
-			return
+			break
 		}
 		if s.write(v) != nil || s.flush() != nil {
-			return
+			break
 		}
 	}
+	return done, nil
 }
