@@ -42,6 +42,8 @@
 //	protocol/rpc         services and calls of Node.RPC: rpc.Service, rpc.Call, rpc.Items
 //	peerstore            records of Node.Peers
 //	inspect              the API of Node.Inspection, and its answers in inspect/models
+//	inspect/client       asks a running node from another process
+//	inspect/control      what such a client can make this node do
 //	supervisor           tasks, timers and restarts of actors
 //	gamelantest          nodes and networks in tests, in virtual time
 //	protocol, transport  the wire, for protocols of your own

@@ -13,12 +13,13 @@ import (
 //
 //	gamelan tree --data-dir DIR
 //
-// The commands status, health, conns and peers work in the same way. The node serves the
-// read-only API of package inspect on the Unix socket gamelan.sock in that directory,
-// which only the directory's owner can open. Requests that would change the node are not
-// served. The socket is open while the node's actors start, so that an actor that blocks
-// Start can be found, and until the node has ended. Start fails if there is no data
-// directory, or if its path is too long for a socket.
+// The commands status, health, conns and peers work in the same way, and so does package
+// inspect/client. The node serves the read-only API of package inspect on the Unix socket
+// gamelan.sock in that directory, which only the directory's owner can open. Requests that would
+// change the node are not served: that does control.Serve of inspect/control, instead of this
+// option. The socket is open while the node's actors start, so that an actor that blocks Start
+// can be found, and until the node has ended. Start fails if there is no data directory, or if
+// its path is too long for a socket.
 func WithInspector() Option {
 	return func(o *options) error {
 		o.inspector = true

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -110,6 +111,23 @@ func (p *Peers) Offer(ctx context.Context, text string) (identity.NodeID, error)
 	peer.Flags &^= peerstore.FlagSeed
 	_, err = ask[actors.PeerOffered](ctx, p.n, p.n.trunk.Dialer(), actors.OfferPeer{Peer: peer})
 	return peer.ID, peerError("offer", peer.ID, err)
+}
+
+// Given returns the peer that a person means by a text as for Find, or by KEY::ADDRESS, as Offer does,
+// or with keep AddAt. The errors are theirs; for the node itself it is [ErrSelf].
+func (p *Peers) Given(ctx context.Context, text string, keep bool) (identity.NodeID, error) {
+	add := p.Offer
+	switch {
+	case !strings.Contains(text, "::"):
+		return p.Find(text)
+	case keep:
+		add = p.AddAt
+	}
+	id, err := add(ctx, text)
+	if errors.Is(err, ErrSelf) {
+		err = ErrSelf // without what was being done
+	}
+	return id, err
 }
 
 // Forget removes a peer from the store.

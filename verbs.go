@@ -2,14 +2,10 @@ package gamelan
 
 import (
 	"context"
-	"errors"
 	"maps"
-	"strings"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // Verbs returns the actions of the node's parts by section and name, for the field Verbs of
@@ -34,26 +30,13 @@ func (n *Node) host() actors.Host {
 
 // connectTo is Connect of [actors.Host].
 func (n *Node) connectTo(ctx context.Context, text string, keep bool) (*Connection, error) {
-	find, hint := func(context.Context, string) (identity.NodeID, error) { return n.Peers().Find(text) }, inspect.HintDials+text
-	if strings.Contains(text, "::") {
-		find, hint = n.Peers().Offer, inspect.HintGiven
-		if keep {
-			find = n.Peers().AddAt
-		}
-	}
-	id, err := find(ctx, text)
-	if e, ok := errors.AsType[*inspect.Error](err); ok {
-		return nil, e
-	}
-	if errors.Is(err, ErrSelf) {
-		err = ErrSelf // without what was being done
-	}
+	id, err := n.Peers().Given(ctx, text, keep)
 	if err != nil {
-		return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: words.Sentence(err), Hint: inspect.HintAdd}
+		return nil, actors.NotFound(err, inspect.HintAdd)
 	}
 	ref, err := n.Dial(ctx, id)
 	if err != nil {
-		return nil, &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
+		return nil, actors.NotConnected(err, text)
 	}
 	return ref, nil
 }

@@ -49,6 +49,23 @@ func VerbError(err error, hint string) error {
 	return &inspect.Error{Code: inspect.CodeFailed, Message: text, Hint: cmp.Or(own, hint)}
 }
 
+// NotFound returns the error of the API for a text that stands for no peer.
+func NotFound(err error, hint string) error {
+	if e, ok := errors.AsType[*inspect.Error](err); ok {
+		return e
+	}
+	return &inspect.Error{Code: inspect.CodeUnknownPeer, Message: words.Sentence(err), Hint: hint}
+}
+
+// NotConnected returns the error of the API for a dial of a peer, as a person has written it.
+func NotConnected(err error, peer string) error {
+	hint := inspect.HintDials + peer
+	if strings.Contains(peer, "::") {
+		hint = inspect.HintGiven
+	}
+	return &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
+}
+
 // NotKnownError reports a text that stands for no peer that the node knows.
 type NotKnownError struct{ Text string }
 

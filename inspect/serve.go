@@ -20,6 +20,10 @@ import (
 // answers commands such as gamelan tree.
 const SocketName = "gamelan.sock"
 
+// TokenName is the name of the file with the running node's token in its data directory. A node that
+// can only be inspected has none.
+const TokenName = "token"
+
 // maxSocketPath is the longest path of a Unix socket that every system takes,
 // in bytes.
 const maxSocketPath = 103

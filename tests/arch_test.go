@@ -32,8 +32,8 @@ var layers = map[string]int{
 	"actors":            4, // what lies below are parts of the node, of layer 5, which do not import each other
 	"internal/nodetest": 5, "internal/nodeview": 5, "internal/receive": 5,
 	"":            6,
-	"gamelantest": 7,
-	"cmd":         8, "examples": 8,
+	"gamelantest": 7, "inspect/control": 7,
+	"cmd": 8, "examples": 8,
 	"tests": 9,
 }
 
@@ -59,11 +59,14 @@ var (
 	showing = []string{"inspection.go", "dht_discovery.go", "dht_storeforward.go"}
 )
 
-// narrow lists folders that may import less of ours than their layer allows.
+// narrow lists folders that may import less of ours than their layer allows; the longest prefix counts. nil
+// is all that the layer allows.
 var narrow = map[string][]string{
-	"supervisor":     {"supervisor"},
-	"inspect":        {"inspect", "supervisor"},
-	"inspect/models": {},
+	"supervisor":      {"supervisor"},
+	"inspect":         {"inspect/codes", "inspect/models", "supervisor"},
+	"inspect/client":  {"inspect", "internal/datadir"},
+	"inspect/control": nil,
+	"inspect/models":  {},
 }
 
 // command lists what the packages of the command may import of the command itself
@@ -71,11 +74,11 @@ var narrow = map[string][]string{
 // import all of it.
 var command = map[string][]string{
 	"failure": {},
-	"replace": {},
 	"bitset":  {},
-	"nodedir": {"failure", "replace", ""},
+	"nodedir": {"failure", ""},
 	"api":     {"failure"},
-	"client":  {"api", "failure", "nodedir"},
+	"words":   {"api", "failure", "nodedir"},
+	"outlast": {"failure"},
 	"render":  {"api", "bitset", "failure"},
 	"daemon":  {"api", "config", "failure", "nodedir", "render", ""},
 }
@@ -104,11 +107,11 @@ var confined = map[string][]string{
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire", "dht/kad", "actors/kad/keep"},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},
 	"golang.org/x/term":                             {"cmd"},
-	"github.com/multiformats/go-multiaddr":          {"protocol", "transport", "peerstore", "config", "actors", "", "gamelantest", "cmd", "examples", "tests"},
+	"github.com/multiformats/go-multiaddr":          {"protocol", "transport", "peerstore", "config", "actors", "", "inspect/control", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/alecthomas/kong":                    {"cmd"},
 	"github.com/prometheus/client_golang":           {"inspect", "", "cmd"},
 	"github.com/adrg/xdg":                           {"cmd"},
-	"github.com/google/renameio/v2":                 {"internal/kv", "cmd"},
+	"github.com/google/renameio/v2":                 {"internal/kv", "internal/replace"},
 	"github.com/gofrs/flock":                        {"internal/kv", "", "cmd"},
 	"github.com/pelletier/go-toml/v2":               {"internal/settings"},
 	"github.com/coreos/go-systemd/v22":              {"cmd"},
@@ -121,8 +124,8 @@ var confined = map[string][]string{
 
 	// Of the standard library, what opens sockets.
 	"net":      {"transport", "inspect", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
-	"net/http": {"inspect", "gamelantest", "cmd/gamelan/internal/client", "tests/tor/tornet", "tests/machines"},
-	"net/url":  {"inspect", "actors", "cmd/gamelan/internal/client", "cmd/gamelan/internal/daemon"},
+	"net/http": {"inspect", "gamelantest", "tests/tor/tornet", "tests/machines"},
+	"net/url":  {"inspect", "actors"},
 }
 
 // partNames are names of parts of a node, and of their sections, which package inspect does not
@@ -300,7 +303,7 @@ func (c *checker) ours(n ast.Node, path string) {
 	if !free && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) && !within(path, sameLayer[c.folder]) {
 		c.report(n, "%q (layer %d) imports %q (layer %d), want lower layers only", c.folder, ownLayer, path, theirLayer)
 	}
-	if allowed, ok := narrow[top(c.folder)]; ok && !within(path, allowed) {
+	if allowed := narrowOf(c.folder); allowed != nil && !within(path, allowed) {
 		c.report(n, "%q imports %q, want nothing of ours but %v", c.folder, path, allowed)
 	}
 	if path == insides && c.folder != "" {
@@ -321,6 +324,20 @@ func (c *checker) ours(n ast.Node, path string) {
 		if a != "" && b != "" && a != b {
 			c.report(n, "%q imports %q, want %s and %s to know nothing of each other", c.folder, path, s.a, s.b)
 		}
+	}
+}
+
+// narrowOf returns what narrow says of a folder, nil for nothing.
+func narrowOf(folder string) []string {
+	for f := folder; ; {
+		if allowed, ok := narrow[f]; ok {
+			return allowed
+		}
+		i := strings.LastIndex(f, "/")
+		if i < 0 {
+			return nil
+		}
+		f = f[:i]
 	}
 }
 
@@ -534,11 +551,19 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"machines from bytes", "dht/wire/a.go", `import _ "` + m + `/dht"`, "lower layers only"},
 		{"kad and dht", "dht/kad/table/a.go", `import _ "` + m + `/dht/envelope"`, "know nothing of each other"},
 		{"dht and kad", "dht/saf/a.go", `import _ "` + m + `/dht/kad"`, "know nothing of each other"},
-		{"client and daemon", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
+		{"inspect and its client", "inspect/a.go", `import _ "` + m + `/inspect/client"`, "want nothing of ours"},
+		{"inspect and control", "inspect/a.go", `import _ "` + m + `/inspect/control"`, "lower layers only"},
+		{"models and inspect", "inspect/models/a.go", `import _ "` + m + `/inspect"`, "want nothing of ours"},
+		{"client and the node", "inspect/client/a.go", `import _ "` + m + `"`, "lower layers only"},
+		{"client and the store", "inspect/client/a.go", `import _ "` + m + `/internal/kv"`, "want nothing of ours"},
+		{"client and the command", "inspect/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`, "lower layers only"},
+		{"control from the root", "wire.go", `import _ "` + m + `/inspect/control"`, "lower layers only"},
+		{"control and the command", "inspect/control/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`, "lower layers only"},
+		{"outlast and daemon", "cmd/gamelan/internal/outlast/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
 		{"render and daemon", "cmd/gamelan/internal/render/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
-		{"client and render", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`, "of the command"},
+		{"words and render", "cmd/gamelan/internal/words/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`, "of the command"},
 		{"render and the node", "cmd/gamelan/internal/render/a.go", `import _ "` + m + `"`, "of the command"},
-		{"daemon and client", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/client"`, "of the command"},
+		{"daemon and outlast", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/outlast"`, "of the command"},
 		{"verb and HTTP", "cmd/gamelan/a.go", `import _ "net/http"`, "want it only in"},
 		{"unknown folder of ours", "actors/a.go", `import _ "` + m + `/helpers"`, "in no layer"},
 		{"in an unknown folder", "helpers/a.go", ``, "in no layer"},
@@ -600,7 +625,9 @@ func TestArchitectureAllows(t *testing.T) {
 		{"settings from a part", "actors/inbox/a.go", `import _ "` + m + `/config"`},
 		{"verb and daemon", "cmd/gamelan/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`},
 		{"daemon and render", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`},
-		{"client and failure", "cmd/gamelan/internal/client/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`},
+		{"outlast and failure", "cmd/gamelan/internal/outlast/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`},
+		{"client and inspect", "inspect/client/a.go", `import _ "` + m + `/inspect"`},
+		{"control and the node", "inspect/control/a.go", `import _ "` + m + `"`},
 		{"root", "wire.go", `import _ "` + m + `/actors/kad"`},
 		{"what the root returns", "inspection.go", `import _ "` + m + `/inspect/models"`},
 		{"bytes from machines", "dht/a.go", `import _ "` + m + `/dht/wire"`},

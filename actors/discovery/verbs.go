@@ -88,12 +88,18 @@ func (d *Discovery) discoverVerb(ctx context.Context, v url.Values, _ []byte) (a
 		return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: words.Sentence(actors.ErrSelf), Hint: inspect.HintAdd}
 	}
 	p, err := d.Find(ctx, key, limit)
+	if err != nil {
+		return nil, SearchError(key, err)
+	}
+	return d.Host.Peer(p), nil
+}
+
+// SearchError returns the error of the API for a search for the holder of a key that failed with err.
+func SearchError(key identity.PublicKey, err error) error {
 	hint := HintSearch
 	switch {
-	case err == nil:
-		return d.Host.Peer(p), nil
 	case errors.Is(err, actors.ErrNoDHT):
-		return nil, actors.VerbError(err, "")
+		return actors.VerbError(err, "")
 	case errors.Is(err, actors.ErrNotDiscovered), errors.Is(err, context.DeadlineExceeded):
 		err = machine.ErrNotFound
 	case errors.Is(err, machine.ErrNobodyToAsk):
@@ -102,7 +108,7 @@ func (d *Discovery) discoverVerb(ctx context.Context, v url.Values, _ []byte) (a
 		hint = inspect.HintUnban + key.String()
 	}
 	why, _, _ := strings.Cut(words.Cause(err), "; ")
-	return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: fmt.Sprintf("the holder of %s was not found: %s", key, why), Hint: hint}
+	return &inspect.Error{Code: inspect.CodeUnknownPeer, Message: fmt.Sprintf("the holder of %s was not found: %s", key, why), Hint: hint}
 }
 
 // Exchange asks connected nodes and seeds now for the peers that they know, and returns what each

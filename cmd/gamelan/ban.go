@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type banCmd struct {
@@ -25,7 +25,7 @@ func (c *banCmd) Run(a *app) error {
 	if c.For <= 0 {
 		return failure.Usage("give a positive duration, such as 2h", "--for cannot be %s", c.For)
 	}
-	return doToAnyPeers(a, c.Peer, "banned", func(node *client.Client, ctx context.Context, peer string) (api.Peer, error) {
+	return doToAnyPeers(a, c.Peer, "banned", func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error) {
 		p, err := node.Ban(ctx, peer, c.For, c.Reason)
 		if err == nil && p.BannedUntil.After(time.Now().Add(c.For+time.Second)) {
 			a.Note("An earlier ban lasts longer. To shorten it: %s, then ban again.", a.Command("unban "+p.NodeID))

@@ -14,7 +14,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -22,6 +21,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 )
 
 // app is the environment of a verb: outputs, settings and data directory.
@@ -37,6 +38,7 @@ type app struct {
 	log       *daemon.Queue   // of a verb that runs a node: what Err is then
 	parser    *kong.Kong
 	node      *client.Client // what client returns, once it has been called
+	patience  string         // the flag that gives the node more time to answer
 }
 
 // client returns the verb's client of the node in the data directory. The client waits for
@@ -44,11 +46,26 @@ type app struct {
 // the verb starts goroutines.
 func (a *app) client() *client.Client {
 	if a.node == nil {
-		a.node = client.New(a.dir)
-		a.node.WaitFor(a.wait, a.Note)
-		a.node.AnswerWithin(max(a.wait, client.Patience), "--wait")
+		a.patience = "--wait"
+		a.node = client.New(a.dir.Path, client.Options{Answer: max(a.wait, client.Patience), Wait: a.wait, Waiting: func() bool {
+			if a.dir.Embedded() { // a program without an inspector never has a socket
+				return false
+			}
+			a.Note("Waiting up to %s for the node in %s: none answers there yet.", a.wait, a.dir.Path)
+			return true
+		}})
 	}
 	return a.node
+}
+
+// printed returns a function that prints an answer of the node.
+func printed[T any](a *app, show func(*render.Output, *T) error) func(T, error) error {
+	return func(v T, err error) error {
+		if err != nil {
+			return err
+		}
+		return show(a.Output, &v)
+	}
 }
 
 // cli is the command line.
@@ -129,8 +146,8 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
 		kong.Vars{
 			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
-			"strategies": api.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(api.TextType),
-			"dht_body": inspect.Number(api.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": api.PingTimeout.String(),
+			"strategies": control.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(api.TextType),
+			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
 			"patience": client.Patience.String(), "resends": resends,
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),

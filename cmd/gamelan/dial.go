@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type dialCmd struct {
@@ -18,7 +18,7 @@ func (*dialCmd) Help() string {
 
 // Run makes the node connect to each peer.
 func (c *dialCmd) Run(a *app) error {
-	return doToAnyPeers(a, c.Peer, "connected to", func(node *client.Client, ctx context.Context, peer string) (api.Peer, error) {
+	return doToAnyPeers(a, c.Peer, "connected to", func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error) {
 		a.tellConnected(peer)
 		defer tellDialling(a, peer).stop()
 		return node.Dial(ctx, peer)

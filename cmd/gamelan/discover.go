@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -109,7 +110,7 @@ func followSearch(a *app, key string, anew bool) (stop func()) {
 	ask := a.client()
 	known := func(ctx context.Context) (p models.Peer, ok bool) {
 		p, err := ask.Peer(ctx, key)
-		return p, !failure.Is(err, inspect.CodeNotFound)
+		return p, client.CodeOf(err) != inspect.CodeNotFound
 	}
 	if a.JSON {
 		return func() {}

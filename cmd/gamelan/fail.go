@@ -9,6 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
 // errQuiet ends a verb with exit code 1 after it has printed its errors.
@@ -26,13 +28,13 @@ func (a *app) fail(err error) int {
 		return failure.ExitFailed
 	case errors.Is(err, errWrongSettings):
 		return failure.ExitUsage
-	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil: // the user ended it
+	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil && client.CodeOf(err) != client.CodeInterrupted: // the user ended it
 		return failure.ExitOK
 	}
 	if p, ok := errors.AsType[config.Problems](err); ok {
 		return a.failSettings(p)
 	}
-	f := failure.As(err)
+	f := words.Of(err, a.dir, a.patience)
 	if a.JSON {
 		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, render.Plain(f.Message), render.Plain(f.Hint)}})
 		fmt.Fprintf(a.Err, "%s\n", b)

@@ -2,15 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -47,9 +47,7 @@ func (c *healthCmd) Run(a *app) error {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	node := client.New(a.dir)
-	node.AnswerWithin(c.Timeout, "--timeout")
-	v, err := askHealth(ctx, node)
+	v, err := askHealth(ctx, client.New(a.dir.Path, client.Options{Answer: c.Timeout}), a)
 	if err != nil && a.ctx.Err() != nil {
 		return err
 	}
@@ -64,18 +62,16 @@ func (c *healthCmd) Run(a *app) error {
 
 // askHealth asks the node for its health. It also returns an answer for a node that cannot
 // be reached; err is then the cause.
-func askHealth(ctx context.Context, c *client.Client) (v healthJSON, err error) {
+func askHealth(ctx context.Context, c *client.Client, a *app) (v healthJSON, err error) {
 	h, err := c.Health(ctx)
 	v.State = "unhealthy"
 	var n models.Node
 	if err == nil && h.OK {
 		n, err = c.Node(ctx)
 	}
-	switch f := (*failure.Error)(nil); {
-	case errors.As(err, &f):
-		v.Cause = f.Message
+	switch {
 	case err != nil:
-		v.Cause = failure.OneLine(err.Error())
+		v.Cause = words.Of(err, a.dir, "").Message
 	case !h.OK:
 		v.Cause = strings.Join(render.Notices(h.Reasons), ", ")
 	case len(h.Degraded) > 0:

@@ -6,10 +6,11 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -37,7 +38,7 @@ func (c *idCmd) Run(a *app) error {
 		node.Await(a.ctx)
 		id, err = a.dir.Load()
 	case err == nil && !c.Address && !a.dir.Used(): // no node is starting, and the key file is enough
-		node.WaitFor(0, nil)
+		node = node.AtOnce()
 	}
 	if err != nil {
 		return err
@@ -45,12 +46,12 @@ func (c *idCmd) Run(a *app) error {
 	n, err := node.Node(a.ctx)
 	key := id.Secret.PublicKey()
 	self := render.NewIdentity(key, id.Network, nil)
-	switch f, ok := errors.AsType[*failure.Error](err); {
+	switch f := words.Of(err, a.dir, a.patience); {
 	case err == nil:
 		self = render.NewIdentity(key, id.Network, &n)
-	case !ok || f.Code != failure.ExitUnreachable || f.Kind == client.Silent:
+	case f.Code != failure.ExitUnreachable || f.Kind == client.CodeSilent:
 		return err
-	case c.Address && f.Kind != "not_running":
+	case c.Address && f.Kind != client.CodeNotRunning:
 		return err
 	case c.Address:
 		addrs, err := a.willListen(id.Network)

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,30 +35,6 @@ type kadCmd struct {
 	Sim     kadSimCmd     `cmd:"" help:"Simulate a network of many nodes, in model time."`
 }
 
-// The exit codes of gamelan kad, beside the usual ones.
-const (
-	exitNoValue    = 4
-	exitNoPeers    = 5
-	exitSuperseded = 6
-)
-
-// coded gives a failure of the key-value DHT its exit code.
-func coded(err error) error {
-	f, ok := errors.AsType[*failure.Error](err)
-	if !ok {
-		return err
-	}
-	switch f.Kind {
-	case inspect.CodeNoValue:
-		f.Code = exitNoValue
-	case inspect.CodeNoPeers:
-		f.Code = exitNoPeers
-	case inspect.CodeSuperseded:
-		f.Code = exitSuperseded
-	}
-	return f
-}
-
 type kadStatusCmd struct {
 	Own bool `help:"List what the clients publish."`
 }
@@ -68,15 +43,11 @@ func (c *kadStatusCmd) Run(a *app) error {
 	if c.Own {
 		list, err := a.client().KadOwn(a.ctx)
 		if err != nil {
-			return coded(err)
+			return err
 		}
 		return render.KadOwn(a.Output, list, time.Now())
 	}
-	v, err := a.client().Kad(a.ctx)
-	if err != nil {
-		return coded(err)
-	}
-	return render.Kad(a.Output, &v)
+	return printed(a, render.Kad)(a.client().Kad(a.ctx))
 }
 
 type kadPeersCmd struct {
@@ -86,7 +57,7 @@ type kadPeersCmd struct {
 func (c *kadPeersCmd) Run(a *app) error {
 	list, err := a.client().KadContacts(a.ctx)
 	if err != nil {
-		return coded(err)
+		return err
 	}
 	if c.Buckets {
 		return render.KadBuckets(a.Output, list)
@@ -99,11 +70,7 @@ type kadConnectCmd struct {
 }
 
 func (c *kadConnectCmd) Run(a *app, k *kadCmd) error {
-	v, err := a.client().KadConnect(a.ctx, k.Client, c.Target)
-	if err != nil {
-		return coded(err)
-	}
-	return render.KadConnected(a.Output, &v)
+	return printed(a, render.KadConnected)(a.client().KadConnect(a.ctx, k.Client, c.Target))
 }
 
 type kadPutCmd struct {
@@ -128,7 +95,7 @@ func (c *kadPutCmd) Run(a *app, k *kadCmd) error {
 	}
 	r, err := a.client().KadPut(a.ctx, k.Client, p)
 	if err != nil {
-		return coded(err)
+		return err
 	}
 	if err := render.KadReport(a.Output, &r); err != nil {
 		return err
@@ -232,11 +199,7 @@ func (c *kadGetCmd) Run(a *app, k *kadCmd) error {
 	if c.Quorum < 0 || c.MaxStale < 0 {
 		return failure.Usage("leave it out, or give more than 0", "--quorum and --max-stale cannot be negative")
 	}
-	r, err := a.client().KadGet(a.ctx, k.Client, c.Key, c.Quorum, c.MaxStale)
-	if err != nil {
-		return coded(err)
-	}
-	return render.KadRecord(a.Output, &r)
+	return printed(a, render.KadRecord)(a.client().KadGet(a.ctx, k.Client, c.Key, c.Quorum, c.MaxStale))
 }
 
 func checkKey(text string) error {
@@ -254,11 +217,7 @@ func (c *kadForgetCmd) Run(a *app, k *kadCmd) error {
 	if err := checkKey(c.Key); err != nil {
 		return err
 	}
-	v, err := a.client().KadForget(a.ctx, k.Client, c.Key)
-	if err != nil {
-		return coded(err)
-	}
-	return render.KadForgotten(a.Output, &v)
+	return printed(a, render.KadForgotten)(a.client().KadForget(a.ctx, k.Client, c.Key))
 }
 
 type kadTraceCmd struct {
@@ -281,10 +240,10 @@ func (c *kadTraceCmd) Run(a *app, k *kadCmd) error {
 	trace := render.NewKadTrace(a.Output, c.What == "find")
 	err := a.client().KadTrace(a.ctx, k.Client, c.Target, c.What == "find", func(s *models.KadStep) error { return trace.Step(s) })
 	if err != nil {
-		return coded(err)
+		return err
 	}
 	if trace.Found() {
 		return nil
 	}
-	return coded(failure.New(inspect.CodeNoValue, "", "no node that was asked has the value"))
+	return failure.New(inspect.CodeNoValue, "", "no node that was asked has the value")
 }

@@ -8,11 +8,10 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
 const (
@@ -28,7 +27,7 @@ var publicKey = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 // remembers the answers of the node, and returns "" if none answers. It also works after the
 // end of ctx.
 func keysOf(ctx context.Context, d nodedir.Dir, args []string) func(nodeID string) string {
-	node := client.New(d) // it waits for no node
+	node := client.New(d.Path, client.Options{}) // it waits for no node
 	var (
 		mu    sync.Mutex
 		keys  = map[string]string{}
@@ -48,7 +47,7 @@ func keysOf(ctx context.Context, d nodedir.Dir, args []string) func(nodeID strin
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyWithin)
 		defer cancel()
 		p, err := node.Peer(within, nodeID)
-		if err != nil && !failure.Is(err, inspect.CodeNotFound) {
+		if err != nil && client.CodeOf(err) != inspect.CodeNotFound {
 			again = time.Now().Add(keyWithin)
 			return ""
 		}
@@ -70,7 +69,7 @@ func (a *app) actorPath(path string) string {
 	if path == "" {
 		return ""
 	}
-	if _, err := a.client().Actor(a.ctx, path); !failure.Is(err, inspect.CodeNotFound) {
+	if _, err := a.client().Actor(a.ctx, path); client.CodeOf(err) != inspect.CodeNotFound {
 		return path
 	}
 	parts := strings.Split(path, "/")

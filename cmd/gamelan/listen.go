@@ -9,8 +9,8 @@ import (
 	"syscall"
 
 	"github.com/gamelan-p2p/gamelan/actors/inbox"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -54,7 +54,7 @@ func (c *listenCmd) Run(a *app) error {
 		defer signal.Stop(broken)
 	}
 	a.Names = a.namesNow()
-	err := a.client().Listen(a.ctx, c.Count, c.All, newListenSink(a.Output, c.form()), client.NodeAway{
+	err := outlast.Listen(a.ctx, a.client(), c.Count, c.All, newListenSink(a.Output, c.form()), outlast.NodeAway{
 		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
 		Over:  func() { a.Note("The node is back.") },
 	})

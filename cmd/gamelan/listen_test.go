@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -111,7 +113,7 @@ func TestListenAgain(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			d := nodedir.Named(t.TempDir())
 			box := &keptInbox{added: make(chan struct{}), deaf: !x.all, heard: make(chan struct{})}
-			serve := func() *daemon.Server {
+			serve := func() *control.Server {
 				s, err := daemon.Serve(d, inspect.Options{Source: fakeSource{}, Messages: box},
 					inspect.Actions{Acknowledge: box.acknowledge, HandBack: func(context.Context, string) error { return nil }}, slog.New(slog.DiscardHandler))
 				if err != nil {
@@ -127,7 +129,7 @@ func TestListenAgain(t *testing.T) {
 			defer end()
 			out, said, ended := &lineSink{more: make(chan struct{}, 100)}, make(chan string, 10), make(chan error, 1)
 			go func() {
-				ended <- client.New(d).Listen(ctx, x.count, x.all, out, client.NodeAway{Begin: func() { said <- "away" }, Over: func() { said <- "back" }})
+				ended <- outlast.Listen(ctx, client.New(d.Path, client.Options{}), x.count, x.all, out, outlast.NodeAway{Begin: func() { said <- "away" }, Over: func() { said <- "back" }})
 			}()
 			for range 3 {
 				<-out.more

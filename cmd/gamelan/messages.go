@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -30,7 +30,7 @@ func (*messagesCmd) Help() string {
 }
 
 func (c *messagesCmd) Run(a *app) error {
-	var which client.Messages
+	var which client.Sent
 	if c.Failed {
 		which.State = "failed"
 	}
@@ -48,7 +48,7 @@ func (c *messagesCmd) Run(a *app) error {
 			which.Peer = key.NodeID().String()
 		}
 	}
-	all, forgotten, err := a.client().Ledger(a.ctx, which)
+	all, ended, err := a.client().Ledger(a.ctx, which)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (c *messagesCmd) Run(a *app) error {
 	if c.Peer != "" {
 		a.Note("%s", notListed)
 	}
-	if forgotten > 0 {
+	if forgotten := ended - min(ended, dht.LedgerKept); forgotten > 0 {
 		a.Note("%s forgotten: the last %s that ended are kept.", inspect.Count(forgotten, "older message"), inspect.Number(dht.LedgerKept))
 	}
 	return nil
@@ -97,7 +97,7 @@ type messageCmd struct {
 // tagged returns the messages of the tag that begins with text. It is an error when there is
 // none, or more than one.
 func tagged(a *app, text string) ([]models.Report, error) {
-	all, _, err := a.client().Ledger(a.ctx, client.Messages{})
+	all, _, err := a.client().Ledger(a.ctx, client.Sent{})
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (c *messageCmd) Run(a *app) error {
 	if err != nil {
 		return failure.Usage("give one that gamelan messages lists", "%q is no tag", c.Tag)
 	}
-	all, _, err := a.client().Ledger(a.ctx, client.Messages{Tag: api.Tag(tag)})
+	all, _, err := a.client().Ledger(a.ctx, client.Sent{Tag: fmt.Sprintf("%016x", tag)})
 	if err == nil && len(all) == 0 {
 		all, err = tagged(a, text)
 	}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 )
 
 // verb is one command of the command line's model: gamelan itself, peers, peers add.
@@ -62,7 +62,7 @@ func choices(f *kong.Flag) []string {
 	case f.Enum != "":
 		return f.EnumSlice()
 	case f.Name == "strategy":
-		return strings.Split(strings.ReplaceAll(api.StrategyNames, "random:N", "random:5"), ", ")
+		return strings.Split(strings.ReplaceAll(control.StrategyNames, "random:N", "random:5"), ", ")
 	}
 	for _, s := range config.Settings {
 		if s.FlagName() == f.Name {

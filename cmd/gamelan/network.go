@@ -48,9 +48,5 @@ func (*joinCmd) Help() string {
 }
 
 func (*joinCmd) Run(a *app) error {
-	r, err := a.client().Join(a.ctx)
-	if err != nil {
-		return err
-	}
-	return render.Joined(a.Output, &r)
+	return printed(a, render.Joined)(a.client().Join(a.ctx))
 }

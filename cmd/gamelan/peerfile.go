@@ -8,8 +8,8 @@ import (
 	"os"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/replace"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/replace"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 
@@ -59,8 +59,8 @@ func (c *peersImportCmd) Run(a *app) error {
 		return failure.New("file", "write it with \"gamelan peers export FILE\", or convert it to UTF-8", "%s: %s", c.File, settings.InUTF16)
 	}
 	done, err := a.client().ImportPeers(a.ctx, all)
-	if f := (*failure.Error)(nil); errors.As(err, &f) && f.Kind == "bad_query" {
-		f.Message = c.File + ": " + f.Message
+	if e, ok := errors.AsType[*inspect.Error](err); ok && e.Code == inspect.CodeBadQuery {
+		e.Message = c.File + ": " + e.Message
 	}
 	switch {
 	case err != nil:

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -86,7 +86,7 @@ func (c *peersForgetCmd) Run(a *app) error {
 }
 
 // peerAction is an action of a node on one peer.
-type peerAction func(node *client.Client, ctx context.Context, peer string) (api.Peer, error)
+type peerAction func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error)
 
 // doToPeers makes the node execute an action on each of peers and prints the results.
 func doToPeers(a *app, peers []string, done string, do peerAction) error {

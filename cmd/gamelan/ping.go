@@ -6,6 +6,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
 type pingCmd struct {
@@ -50,10 +53,10 @@ func (c *pingCmd) Run(a *app) error {
 		}
 		f := (*failure.Error)(nil)
 		if err != nil {
-			if !failure.Is(err, api.CodeNoAnswer) {
+			if client.CodeOf(err) != inspect.CodeNoAnswer {
 				return err
 			}
-			f = failure.As(err)
+			f = words.Of(err, a.dir, a.patience)
 		}
 		if err := show.Round(pong, f); err != nil {
 			return err

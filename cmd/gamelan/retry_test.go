@@ -14,12 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -75,7 +76,7 @@ type sent struct {
 }
 
 // sendRetry sends text through a node whose only peer is p. It calls begin when p is away.
-func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send, text io.Reader, whole bool, begin func()) (got sent, err error) {
+func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s outlast.Sending, text io.Reader, whole bool, begin func()) (got sent, err error) {
 	t.Helper()
 	d := nodedir.Named(t.TempDir())
 	var sections inspect.Sections
@@ -86,7 +87,7 @@ func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send,
 	}
 	defer server.Close(t.Context())
 	got.outcomes = map[uint64]string{}
-	err = client.New(d).SendRetry(ctx, s, client.NewInput(text, whole), client.Answers[models.Sent]{
+	err = outlast.Retry(ctx, client.New(d.Path, client.Options{}), s, client.NewInput(text, whole), outlast.Answers[models.Sent]{
 		Each: func(s models.Sent, _ bool) error {
 			if _, twice := got.outcomes[s.N]; twice {
 				t.Errorf("message %d has two outcomes", s.N)
@@ -95,8 +96,8 @@ func sendRetry(ctx context.Context, t *testing.T, p *leavingPeer, s client.Send,
 			return nil
 		},
 		End:  func() error { return nil },
-		Rest: func(n uint64, _ string) error { got.rest = n; return nil },
-	}, client.Away{
+		Rest: func(n uint64, _ error) error { got.rest = n; return nil },
+	}, outlast.Away{
 		Begin: func(o models.Outcome) {
 			got.said = append(got.said, "away: "+cmp.Or(o.Detail, o.Reason))
 			begin()
@@ -126,7 +127,7 @@ func numbered(n int) *strings.Reader {
 func TestRetryBurnsNoLine(t *testing.T) {
 	const n = 20000
 	p := &leavingPeer{leave: 7000, tries: -1}
-	got, err := sendRetry(t.Context(), t, p, client.Send{Peer: fakePeer}, numbered(n), false, func() { p.back(1) })
+	got, err := sendRetry(t.Context(), t, p, outlast.Sending{Sending: client.Sending{Peer: fakePeer}}, numbered(n), false, func() { p.back(1) })
 	if err != nil || len(got.outcomes) != n {
 		t.Fatalf("got %d outcomes, %v, want %d", len(got.outcomes), err, n)
 	}
@@ -158,9 +159,9 @@ func TestRetryReadsNothingWhileAway(t *testing.T) {
 	p := &leavingPeer{tries: -1}
 	in := &counted{r: numbered(1_000_000)}
 	all := int64(in.r.(*strings.Reader).Len())
-	got, err := sendRetry(ctx, t, p, client.Send{Peer: fakePeer}, in, false, cancel)
+	got, err := sendRetry(ctx, t, p, outlast.Sending{Sending: client.Sending{Peer: fakePeer}}, in, false, cancel)
 	read := in.n.Load()
-	if !failure.Is(err, "interrupted") || got.rest == 0 {
+	if words.Of(err, nodedir.Dir{}, "").Kind != "interrupted" || got.rest == 0 {
 		t.Fatalf("got %v, %d read, want an interrupted send", err, got.rest)
 	}
 	if p.failed > 300_000 || read > all/2 {
@@ -195,9 +196,9 @@ func TestRetryEndsBesideAnOpenInput(t *testing.T) {
 	}()
 	ended := make(chan error, 2)
 	go func() {
-		_, err := sendRetry(ctx, t, p, client.Send{Peer: fakePeer}, io.MultiReader(strings.NewReader("a\nb\n"), open), false, func() {})
+		_, err := sendRetry(ctx, t, p, outlast.Sending{Sending: client.Sending{Peer: fakePeer}}, io.MultiReader(strings.NewReader("a\nb\n"), open), false, func() {})
 		ended <- err
-		got, err := sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: fakePeer, Timeout: time.Minute}, io.MultiReader(strings.NewReader("expire\n"), open), false, func() {})
+		got, err := sendRetry(t.Context(), t, &leavingPeer{}, outlast.Sending{Sending: client.Sending{Peer: fakePeer, Timeout: time.Minute}}, io.MultiReader(strings.NewReader("expire\n"), open), false, func() {})
 		if said := strings.Join(got.said, ", "); said != "limit: expired, rest" {
 			t.Errorf("got %q said, want that the rest was not sent", said)
 		}
@@ -206,7 +207,7 @@ func TestRetryEndsBesideAnOpenInput(t *testing.T) {
 	for _, want := range []string{"interrupted", ""} {
 		select {
 		case err := <-ended:
-			if want == "" && err != nil || want != "" && !failure.Is(err, want) {
+			if want == "" && err != nil || want != "" && (err == nil || words.Of(err, nodedir.Dir{}, "").Kind != want) {
 				t.Errorf("got %v, want %q", err, want)
 			}
 		case <-time.After(30 * time.Second):
@@ -219,24 +220,24 @@ func TestRetryEnds(t *testing.T) {
 	for _, x := range []struct {
 		name, in string
 		peer     *leavingPeer
-		send     client.Send
+		send     outlast.Sending
 		whole    bool
 		outcomes string
 		said     string
 	}{
-		{"empty", "", &leavingPeer{}, client.Send{}, false, "", ""},
-		{"no line feed", "a\n\nb", &leavingPeer{}, client.Send{}, false, "confirmed confirmed confirmed", ""},
-		{"back at once", "a\nb", &leavingPeer{leave: 1, tries: 1}, client.Send{}, false, "confirmed confirmed", "away: connection refused, back"},
-		{"whole", "a\nb", &leavingPeer{tries: 1}, client.Send{}, true, "confirmed", "away: connection refused, back"},
-		{"away for too long", "a\nb", &leavingPeer{leave: 1, tries: -1}, client.Send{Timeout: 10 * time.Millisecond}, false, "confirmed failed", "away: connection refused, limit: dial failed"},
-		{"no outcome for too long", "expire\n", &leavingPeer{}, client.Send{Timeout: time.Minute}, false, "failed", "limit: expired"},
-		{"in doubt at another's node", "doubt\na", &leavingPeer{doubts: 1, agent: "tari/basenode/6.2.0"}, client.Send{}, false, "in_doubt confirmed", ""},
-		{"in doubt, again on request", "doubt\na", &leavingPeer{doubts: 1, agent: "tari/basenode/6.2.0"}, client.Send{Resend: true}, false, "confirmed confirmed", "away: connection lost, back"},
-		{"in doubt", "doubt\na", &leavingPeer{doubts: 1, agent: "chat gamelan/1"}, client.Send{}, false, "confirmed confirmed", "away: connection lost, back"},
-		{"in doubt, at most once", "doubt\na", &leavingPeer{doubts: 1, agent: "gamelan/1"}, client.Send{NoResend: true}, false, "in_doubt confirmed", ""},
+		{"empty", "", &leavingPeer{}, outlast.Sending{}, false, "", ""},
+		{"no line feed", "a\n\nb", &leavingPeer{}, outlast.Sending{}, false, "confirmed confirmed confirmed", ""},
+		{"back at once", "a\nb", &leavingPeer{leave: 1, tries: 1}, outlast.Sending{}, false, "confirmed confirmed", "away: connection refused, back"},
+		{"whole", "a\nb", &leavingPeer{tries: 1}, outlast.Sending{}, true, "confirmed", "away: connection refused, back"},
+		{"away for too long", "a\nb", &leavingPeer{leave: 1, tries: -1}, outlast.Sending{Sending: client.Sending{Timeout: 10 * time.Millisecond}}, false, "confirmed failed", "away: connection refused, limit: dial failed"},
+		{"no outcome for too long", "expire\n", &leavingPeer{}, outlast.Sending{Sending: client.Sending{Timeout: time.Minute}}, false, "failed", "limit: expired"},
+		{"in doubt at another's node", "doubt\na", &leavingPeer{doubts: 1, agent: "tari/basenode/6.2.0"}, outlast.Sending{}, false, "in_doubt confirmed", ""},
+		{"in doubt, again on request", "doubt\na", &leavingPeer{doubts: 1, agent: "tari/basenode/6.2.0"}, outlast.Sending{Sending: client.Sending{Resend: true}}, false, "confirmed confirmed", "away: connection lost, back"},
+		{"in doubt", "doubt\na", &leavingPeer{doubts: 1, agent: "chat gamelan/1"}, outlast.Sending{}, false, "confirmed confirmed", "away: connection lost, back"},
+		{"in doubt, at most once", "doubt\na", &leavingPeer{doubts: 1, agent: "gamelan/1"}, outlast.Sending{NoResend: true}, false, "in_doubt confirmed", ""},
 		{
 			"in doubt, then away for too long", "doubt", &leavingPeer{doubts: 1, tries: -1, agent: "gamelan/1"},
-			client.Send{Timeout: 10 * time.Millisecond},
+			outlast.Sending{Sending: client.Sending{Timeout: 10 * time.Millisecond}},
 			false,
 			"in_doubt", "away: connection lost, limit: dial failed",
 		},
@@ -263,12 +264,12 @@ func TestRetryEnds(t *testing.T) {
 
 // TestRetryOfWhatCannotBeSent: an unknown peer and a message that is too long fail at once.
 func TestRetryOfWhatCannotBeSent(t *testing.T) {
-	_, err := sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: "x"}, strings.NewReader("a\n"), false, func() {})
-	if !failure.Is(err, inspect.CodeUnknownPeer) {
+	_, err := sendRetry(t.Context(), t, &leavingPeer{}, outlast.Sending{Sending: client.Sending{Peer: "x"}}, strings.NewReader("a\n"), false, func() {})
+	if client.CodeOf(err) != inspect.CodeUnknownPeer {
 		t.Errorf("got %v, want an unknown peer", err)
 	}
 	long := bytes.Repeat([]byte("x"), inspect.DefaultMaxBody+10)
-	got, err := sendRetry(t.Context(), t, &leavingPeer{}, client.Send{Peer: fakePeer}, io.MultiReader(bytes.NewReader(long), strings.NewReader("\nb\n")), false, func() {})
+	got, err := sendRetry(t.Context(), t, &leavingPeer{}, outlast.Sending{Sending: client.Sending{Peer: fakePeer}}, io.MultiReader(bytes.NewReader(long), strings.NewReader("\nb\n")), false, func() {})
 	if err != nil || got.outcomes[1] != models.OutcomeFailed || got.outcomes[2] != models.OutcomeConfirmed {
 		t.Errorf("got %v, %v, want the first failed", got.outcomes, err)
 	}

@@ -86,9 +86,5 @@ func (c *safPurgeCmd) Run(a *app) error {
 			return err
 		}
 	}
-	p, err := a.client().PurgeStored(a.ctx, c.To)
-	if err != nil {
-		return err
-	}
-	return render.Purged(a.Output, &p)
+	return printed(a, render.Purged)(a.client().PurgeStored(a.ctx, c.To))
 }

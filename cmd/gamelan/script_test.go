@@ -28,10 +28,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/waittest"
 )
@@ -253,7 +253,7 @@ func waitText(ts *testscript.TestScript, _ bool, args []string) {
 // waitkept DIR N waits until the node in DIR warns of N messages that nobody has
 // read.
 func waitKept(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	c := client.New(ts.MkAbs(args[0]), client.Options{})
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -277,7 +277,7 @@ func waitKept(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitconns DIR N waits until the node in DIR has N connections.
 func waitConns(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	c := client.New(ts.MkAbs(args[0]), client.Options{})
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -294,7 +294,7 @@ func waitConns(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitdial DIR waits until the node in DIR dials a peer.
 func waitDial(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	c := client.New(ts.MkAbs(args[0]), client.Options{})
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if a, err := c.Actor(context.Background(), "dialer"); err == nil && strings.Contains(a.Line, "under way") {
 			return
@@ -307,7 +307,7 @@ func waitDial(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitstored DIR N waits until the node in DIR stores N messages for others.
 func waitStored(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	c := client.New(ts.MkAbs(args[0]), client.Options{})
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -364,8 +364,7 @@ func staleSocket(ts *testscript.TestScript, _ bool, args []string) {
 	d := nodedir.Named(ts.MkAbs(args[0]))
 	l, err := inspect.Listen(d.Path)
 	ts.Check(err)
-	_, err = d.NewToken()
-	ts.Check(err)
+	ts.Check(os.WriteFile(d.TokenFile(), []byte(strings.Repeat("0f", 32)), 0o600))
 	l.Close()
 	info, err := os.Lstat(d.Socket())
 	ts.Check(err)
@@ -387,7 +386,7 @@ func fromID(what func(render.Identity) string) func(*testscript.TestScript, bool
 
 // waitlistener DIR waits until somebody listens to the node in DIR.
 func waitListener(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	c := client.New(ts.MkAbs(args[0]), client.Options{})
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		a, err := c.Actor(context.Background(), "node/extensions/handler")
 		ts.Check(err)

@@ -6,11 +6,14 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -80,7 +83,7 @@ func (c *sendCmd) runPlain(a *app) error {
 	in, show := c.input(a), render.NewOutcomes(a.Output, c.Quiet)
 	a.tellConnected(*c.Peer)
 	found, waits := followReceiver(a, *c.Peer), tellWaiting(a, c.lookPlain(a, in))
-	on := client.Answers[models.Sent]{
+	on := outlast.Answers[models.Sent]{
 		Each: func(s models.Sent, more bool) error {
 			found()
 			waits.report()
@@ -90,14 +93,14 @@ func (c *sendCmd) runPlain(a *app) error {
 			waits.stop()
 			return show.End()
 		},
-		Rest: show.Rest,
+		Rest: a.rest(show.Rest),
 	}
-	s := client.Send{Peer: *c.Peer, Resend: c.Resend, NoResend: c.NoResend, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
+	s := client.Sending{Peer: *c.Peer, Resend: c.Resend, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
 	var err error
 	if c.Retry {
-		err = a.client().SendRetry(a.ctx, s, in, on, c.tellAway(a, waits))
+		err = outlast.Retry(a.ctx, a.client(), outlast.Sending{Sending: s, NoResend: c.NoResend}, in, on, c.tellAway(a, waits))
 	} else {
-		err = a.client().Send(a.ctx, s, in, on)
+		err = outlast.Send(func(each func(models.Sent, bool) error) error { return a.client().SendAll(a.ctx, s, in, each) }, in, on)
 	}
 	found()
 	waits.stop()
@@ -120,6 +123,13 @@ func (c *sendCmd) runPlain(a *app) error {
 	return nil
 }
 
+// rest returns the function of an answer that says in words why the node has ended.
+func (a *app) rest(show func(read uint64, why string) error) func(uint64, error) error {
+	return func(read uint64, because error) error {
+		return show(read, words.Of(because, a.dir, a.patience).Message)
+	}
+}
+
 // name replaces names of peers by their keys.
 func (c *sendCmd) name(a *app) (err error) {
 	if c.To, err = a.named(c.To); err != nil || c.overDHT() || c.Peer == nil {
@@ -134,7 +144,7 @@ func (c *sendCmd) name(a *app) (err error) {
 func (c *sendCmd) checkFile(f *os.File) error {
 	most := uint64(inspect.DefaultMaxBody)
 	if c.overDHT() {
-		most = api.MaxDHTBody
+		most = control.MaxDHTBody
 	}
 	switch info, err := f.Stat(); {
 	case err != nil:

@@ -2,16 +2,18 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -38,10 +40,11 @@ func (c *sendCmd) checkDHT() error {
 	if c.Peer != nil {
 		c.Peer, c.Message = nil, slices.Insert(c.Message, 0, *c.Peer)
 	}
-	s, err := api.ParseStrategy(c.Strategy)
+	s, err := control.ParseStrategy(c.Strategy)
+	if e, bad := errors.AsType[*inspect.Error](err); bad {
+		return failure.Usage(e.Hint, "%s", e.Message)
+	}
 	switch {
-	case err != nil:
-		return err
 	case c.Timeout > dht.DefaultLimit:
 		return failure.Usage(fmt.Sprintf("give %s or less; for a receiver that is away for longer there is --store, with --to KEY", dht.DefaultLimit),
 			"--timeout cannot be %s: a message over the DHT ends after %s at the latest", c.Timeout, dht.DefaultLimit)
@@ -71,7 +74,7 @@ func (c *sendCmd) checkDHT() error {
 
 func (c *sendCmd) checkType() error {
 	if c.Type != nil && *c.Type == dht.TypePing {
-		return failure.Usage(api.PingHint, "type %d is that of pings, which nodes send by themselves", dht.TypePing)
+		return failure.Usage(control.HintType, "type %d is that of pings, which nodes send by themselves", dht.TypePing)
 	}
 	return nil
 }
@@ -101,7 +104,8 @@ func (c *sendCmd) runDHT(a *app) error {
 		found = followReceiver(a, c.To)
 	}
 	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store, Timeout: c.Timeout}
-	err := a.client().SendDHT(a.ctx, r, c.input(a), client.Answers[models.SentReport]{
+	in := c.input(a)
+	err := outlast.Send(func(each func(models.SentReport, bool) error) error { return a.client().SendDHT(a.ctx, r, in, each) }, in, outlast.Answers[models.SentReport]{
 		Each: func(s models.SentReport, more bool) error {
 			found()
 			waits.report()
@@ -111,7 +115,7 @@ func (c *sendCmd) runDHT(a *app) error {
 			waits.stop()
 			return show.End()
 		},
-		Rest: show.Rest,
+		Rest: a.rest(show.Rest),
 	})
 	found()
 	waits.stop()

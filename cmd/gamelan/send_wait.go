@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -88,7 +88,7 @@ func (w *waitTeller) ask() string {
 func lookDHT(a *app, start time.Time, limit time.Duration) looker {
 	c := a.client()
 	return func(ctx context.Context, _ uint64) string {
-		open, _, err := c.Ledger(ctx, client.Messages{State: "open"})
+		open, _, err := c.Ledger(ctx, client.Sent{State: "open"})
 		if err != nil {
 			return "" // the send itself reports the error
 		}
@@ -123,7 +123,7 @@ func (c *sendCmd) lookPlain(a *app, in *client.Input) looker {
 		}
 		p, err := c.receiver(ctx, node)
 		switch {
-		case failure.Is(err, inspect.CodeNotFound) && strings.Contains(*c.Peer, "::"):
+		case client.CodeOf(err) == inspect.CodeNotFound && strings.Contains(*c.Peer, "::"):
 			return a.WaitingGiven(ended+1, *c.Peer, c.Timeout)
 		case err != nil:
 			return "" // it is being searched for, or the send itself reports the error
@@ -139,7 +139,7 @@ func tellDialling(a *app, peer string) *waitTeller {
 	return tellWaiting(a, func(ctx context.Context, _ uint64) string {
 		key, _, _ := strings.Cut(peer, "::")
 		p, err := node.Peer(ctx, key)
-		if err != nil && !failure.Is(err, inspect.CodeNotFound) || p.Connection != nil {
+		if err != nil && client.CodeOf(err) != inspect.CodeNotFound || p.Connection != nil {
 			return "" // the verb itself reports the error, or waits for the peer
 		}
 		return a.Dialling(peer, &p)
@@ -153,8 +153,8 @@ func (c *sendCmd) receiver(ctx context.Context, node *client.Client) (models.Pee
 }
 
 // tellAway returns functions that say on standard error that the peer is away.
-func (c *sendCmd) tellAway(a *app, waits *waitTeller) client.Away {
-	return client.Away{
+func (c *sendCmd) tellAway(a *app, waits *waitTeller) outlast.Away {
+	return outlast.Away{
 		Begin: func(last models.Outcome) {
 			waits.stop()
 			a.Note("%s", render.Away(last, c.Timeout))

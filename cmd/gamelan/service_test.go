@@ -15,8 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/client"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
 // notifications is the other end of a service manager's socket.
@@ -127,7 +126,7 @@ func background(ts *testscript.TestScript, dir string) *os.Process {
 // signaluntilgone NAME DIR sends a signal to the node that runs in DIR again and
 // again until it has ended.
 func signalUntilGone(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(nodedir.Named(ts.MkAbs(args[1])))
+	c := client.New(ts.MkAbs(args[1]), client.Options{})
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := c.Node(context.Background()); err != nil {
 			return
@@ -144,7 +143,7 @@ func signalUntilGone(ts *testscript.TestScript, _ bool, args []string) {
 // waitcredit DIR N waits until the node in DIR has messages of N bytes in work: more than it
 // sends of its own accord.
 func waitCredit(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(nodedir.Named(ts.MkAbs(args[0])))
+	c := client.New(ts.MkAbs(args[0]), client.Options{})
 	least, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {

@@ -7,6 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
 type statusCmd struct {
@@ -21,7 +22,7 @@ func (c *statusCmd) Run(a *app) error {
 	node.Await(a.ctx) // its time is not the node's
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	node.AnswerWithin(c.Timeout, "--timeout")
+	node, a.patience = client.New(a.dir.Path, client.Options{Answer: c.Timeout}), "--timeout"
 	var s render.Status
 	var err error
 	if s.Node, err = node.Node(ctx); err != nil {
@@ -60,7 +61,7 @@ func (c *statusCmd) Run(a *app) error {
 
 // ifThere returns a section, and nil for one that the program of the node does not have.
 func ifThere[T any](section T, err error) (*T, error) {
-	if failure.Is(err, inspect.CodeNotFound) {
+	if client.CodeOf(err) == inspect.CodeNotFound {
 		return nil, nil
 	}
 	if err != nil {

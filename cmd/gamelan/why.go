@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
 type whyCmd struct {
@@ -40,7 +41,7 @@ func whyActor(a *app, path string, withStacks bool) error {
 	node, given := a.client(), path
 	path = a.actorPath(given)
 	actor, err := node.Actor(a.ctx, path)
-	if failure.Is(err, inspect.CodeNotFound) {
+	if client.CodeOf(err) == inspect.CodeNotFound {
 		return failure.New(inspect.CodeNotFound, "see the peers with gamelan peers, and the actors with gamelan tree", "%q is neither a peer nor an actor", given)
 	}
 	if err != nil {

@@ -29,9 +29,12 @@ var packages = []string{"gamelan: ", "actors: ", "peerstore: ", "transport: ", "
 
 // WithoutPackage returns a text on one line, without the prefixes of packages.
 func WithoutPackage(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = OneLine(text)
 	for _, p := range packages {
 		text = strings.TrimPrefix(text, p)
 	}
 	return text
 }
+
+// OneLine returns a text on one line.
+func OneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,118 +1,31 @@
-// Package api holds the parts of a gamelan node's API that package inspect does not have,
-// for the daemon and its clients: answers, and the text forms of peers and strategies.
+// Package api holds what the command says of peers and of the key-value DHT: their text forms, and
+// hints with its commands.
 package api
 
 import (
-	"time"
-
-	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 )
 
-// TextType is the default type of the messages that gamelan send sends over the DHT. The
-// meaning of their bytes is up to both sides, as in a plain message. Types above 1,000 are
-// not assigned.
-const TextType = 1225
+// TextType is the type of the messages that gamelan send sends over the DHT.
+const TextType = control.TextType
 
-// Peer is the answer to an action on one peer.
-type Peer struct {
-	NodeID     string `json:"node_id"`
-	PublicKey  string `json:"public_key,omitempty"`  // "": it is not known
-	Address    string `json:"address,omitempty"`     // of a connection that was made elsewhere than at the given addresses
-	GivenError string `json:"given_error,omitempty"` // … and why these did not work
+// KadClient is the name of the client of the key-value DHT that the daemon runs.
+const KadClient = "main"
 
-	BannedUntil time.Time `json:"banned_until,omitzero"` // end of the ban, after a ban
-}
+// Hints for a node that has not found its network, or lacks something.
+const (
+	// ConnectHint is the hint for a node without connections.
+	ConnectHint = `connect it first: gamelan dial KEY::ADDRESS, or name seeds with --peer KEY::ADDRESS; "gamelan network status" shows what the seeds answered`
+	// SearchHint is the hint for a key that nobody knows.
+	SearchHint = `check the key, and with "gamelan network status" whether this node has found its network; if you know an address: gamelan peers add KEY::ADDRESS`
+	// NoDHTHint is the hint for a node without the DHT.
+	NoDHTHint = "start it without --no-dht, and with dht.enabled = true in the settings, which is the default"
+	// NoKadHint is for a node that runs no client of the key-value DHT.
+	NoKadHint = "start the node with --kad, or set kad.enabled = true"
+	// KadConnectHint is for a client of the key-value DHT that knows no other node.
+	KadConnectHint = "enter the network through a node that runs with --kad: gamelan kad connect KEY::ADDRESS"
+)
 
-// Pong is the answer to a ping of one peer.
-type Pong struct {
-	NodeID    string  `json:"node_id"`
-	RTTMS     float64 `json:"rtt_ms"`
-	DialMS    float64 `json:"dial_ms,omitzero"` // how long the dial took that made the connection; 0: there was one
-	Address   string  `json:"address"`          // of the connection's other end
-	Transport string  `json:"transport"`
-	Direction string  `json:"direction"` // "outbound": this node has dialled
-}
-
-// PingTimeout is how long a ping waits for the answer unless it is told otherwise.
-const PingTimeout = 10 * time.Second
-
-// CodeNoAnswer is the code of the error of a ping that has come to nothing, where the next
-// may be answered.
-const CodeNoAnswer = "no_answer"
-
-// Imported is the answer after an import of peers.
-type Imported struct {
-	Added   int `json:"added"`
-	Merged  int `json:"merged"`
-	Skipped int `json:"skipped"` // the node itself, and records that are only bans of allowed peers
-}
-
-// Why is the node's explanation of its relation to a peer and of its own choices.
-type Why struct {
-	NodeID      string                   `json:"node_id"`
-	PublicKey   string                   `json:"public_key,omitempty"`
-	Addresses   int                      `json:"addresses"` // number of known addresses
-	BannedUntil time.Time                `json:"banned_until,omitzero"`
-	BanReason   string                   `json:"ban_reason,omitempty"`
-	Connected   bool                     `json:"connected"`
-	Direction   string                   `json:"direction,omitempty"` // of the connection
-	Remote      string                   `json:"remote,omitempty"`    // … its address
-	Since       time.Time                `json:"since,omitzero"`      // … when it was made
-	Lost        string                   `json:"lost,omitempty"`      // if not connected: why its last connection ended, and which side ended it
-	LostAt      time.Time                `json:"lost_at,omitzero"`
-	SilentMS    int64                    `json:"silent_ms,omitempty"`   // if connected: for how long nothing has come, where an answer is due
-	MovedFrom   string                   `json:"moved_from,omitempty"`  // if connected: IP address of its last connection, if it differs
-	MovedAt     time.Time                `json:"moved_at,omitzero"`     // … when that one ended
-	NotTaken    []string                 `json:"not_taken,omitempty"`   // sentences on the protocols on which it accepts no messages of ours
-	NextDialAt  time.Time                `json:"next_dial_at,omitzero"` // when the node will dial it again by itself, if it will
-	Protected   []string                 `json:"protected"`             // the tags of who protects it
-	Pools       []string                 `json:"pools"`                 // why the node wants it: neighbour, random, seed
-	Asked       *Asked                   `json:"asked,omitempty"`       // how it has answered, if it is a seed or was asked in the last round; nil: neither
-	Stored      *models.StoreForwardPeer `json:"stored,omitempty"`      // how it has answered requests for stored messages; nil: it was not asked
-	Kad         []string                 `json:"kad,omitempty"`         // sentences on what it is to the clients of the key-value DHT
-	Tor         string                   `json:"tor,omitempty"`         // whether the last dial failed at this machine's Tor or beyond it
-	Dialling    *Dialling                `json:"dialling,omitempty"`    // the dial that is under way; nil: none
-	At          time.Time                `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
-	Purpose     string                   `json:"purpose,omitempty"`
-	Missing     int                      `json:"missing,omitempty"`
-	Wanted      int                      `json:"wanted,omitempty"`
-	Considered  int                      `json:"considered,omitempty"`
-	Candidates  []Candidate              `json:"candidates"`
-	Dials       []Dial                   `json:"dials"`
-}
-
-// Dialling is a dial that has not ended.
-type Dialling struct {
-	Since   time.Time `json:"since"`
-	Address string    `json:"address,omitempty"` // the one that is tried now; "": none yet
-	By      string    `json:"by,omitempty"`      // who asked for it
-}
-
-// Asked is how a node has answered when it was asked last for the peers that it knows.
-type Asked struct {
-	At       time.Time `json:"at,omitzero"` // zero: it was not asked yet
-	Answered bool      `json:"answered"`
-	Peers    int       `json:"peers"`         // that it told of
-	New      *int      `json:"new,omitempty"` // of these, not known before; nil: that is not remembered
-	Error    string    `json:"error,omitempty"`
-}
-
-// Candidate is a peer that a choice considered.
-type Candidate struct {
-	Rank    int                `json:"rank"`
-	NodeID  string             `json:"node_id"`
-	Score   float64            `json:"score"`
-	Parts   map[string]float64 `json:"parts"`
-	Chosen  bool               `json:"chosen"`
-	Verdict string             `json:"verdict"`
-}
-
-// Dial is one dial of a peer.
-type Dial struct {
-	At     time.Time `json:"at"`
-	Addr   string    `json:"addr"`
-	Stage  string    `json:"stage,omitempty"`
-	Error  string    `json:"error,omitempty"`
-	TookMS float64   `json:"took_ms"`
-	By     string    `json:"by"`
-}
+// ParseKey returns the key, or the id of a node, that is written as 64 hexadecimal digits.
+func ParseKey(text string) (kad.ID, error) { return kad.ParseID(text, kad.IDLen) }

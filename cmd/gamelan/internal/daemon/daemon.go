@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -15,12 +16,15 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
@@ -70,7 +74,7 @@ type daemon struct {
 	logger   *slog.Logger
 	manager  manager
 	node     *gamelan.Node
-	api      *Server
+	api      *control.Server
 	allowed  *allowList // applies changes of the allow list
 	stopping atomic.Bool
 	made     bool // the identity was made for this start
@@ -239,20 +243,15 @@ func (d *daemon) shown() inspect.Options {
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
 	degraded := o.Degraded
 	o.Degraded = func(ctx context.Context) models.Notices { return append(degraded(ctx), d.logTrouble()...) }
-	o.Messages, o.Ready, o.Health = inboxMessages{d.node}, d.unhealthy, d.unhealthy
+	o.Messages, o.Ready, o.Health = control.Messages(d.node), d.unhealthy, d.unhealthy
 	return o
 }
 
 // actions returns the API's functions that change the node; stop ends it.
 func (d *daemon) actions(stop func()) inspect.Actions {
-	return inspect.Actions{
-		Sender: nodeSender{d.node}, DHT: newDHTSender(d.node), AddPeer: addPeer(d.node), ImportPeers: importPeers(d.node), Peers: peerActions(d.node),
-		Verbs:       d.node.Inspection().Verbs(),
-		Acknowledge: acknowledge(d.node),
-		HandBack:    d.node.Inbox().HandBack,
-		Shutdown:    stop, Stopping: d.stopping.Load,
-		Admin: func(event string) { d.logger.Info("admin", "event", event) },
-	}
+	return control.Actions(d.node, control.Options{
+		Shutdown: stop, Stopping: d.stopping.Load, Admin: func(event string) { d.logger.Info("admin", "event", event) },
+	})
 }
 
 // nodeSection returns the node's own section, with the warnings of the daemon.
@@ -357,4 +356,34 @@ func (d *daemon) setWaiting(keys []string, file string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.waiting, d.loaded.File, d.refused = slices.Clone(keys), file, ""
+}
+
+// lastWords tells the operator, at the end of the node, about messages that are left in the
+// inbox and messages that were dropped.
+func (d *daemon) lastWords(s inbox.Status) {
+	if n := s.Messages + s.Waiting; n > 0 {
+		d.Output.Note("Kept: %s on the disk, not acknowledged; read with %q once the node runs again.", inspect.Count(uint64(n), "message"), d.Dir.Command("listen"))
+		if d.Output.JSON {
+			d.logger.Warn("messages that are not acknowledged are kept on the disk", "n", n)
+		}
+	}
+	if s.Dropped > 0 {
+		d.Output.Note("Dropped: %s over the DHT, for lack of room in the inbox (inbox full).", inspect.Count(s.Dropped, "message"))
+		if d.Output.JSON {
+			d.logger.Warn("messages over the dht were dropped: inbox full", "n", s.Dropped)
+		}
+	}
+}
+
+// openKad starts the node's client of the key-value DHT, if the settings want one.
+func (d *daemon) openKad(ctx context.Context) error {
+	settings := d.settings()
+	c, wanted := settings.ForKad(api.KadClient)
+	if !wanted {
+		return nil
+	}
+	if _, err := d.node.KV().Open(ctx, c); err != nil {
+		return failure.Start(fmt.Errorf("key-value DHT: %s", failure.Text(err)))
+	}
+	return nil
 }

@@ -1,48 +1,27 @@
 package daemon
 
 import (
-	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
-	"os"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 )
 
-// Server is the API of a running node on the socket of its data directory.
-type Server struct {
-	dir    nodedir.Dir
-	server *inspect.Server
-}
-
-// Serve begins to answer on the socket of d. The caller holds the lock of d.
-// Errors of the server go to l.
-func Serve(d nodedir.Dir, o inspect.Options, actions inspect.Actions, l *slog.Logger) (*Server, error) {
-	token, err := d.NewToken()
-	if err != nil {
-		return nil, err
-	}
-	mutate, err := inspect.Mutations(token, actions)
-	if err != nil {
-		return nil, err
-	}
-	s, err := inspect.Serve(d.Path, inspect.Join(inspect.Handler(o), mutate), l)
+// Serve is [control.Serve] with errors for the user. The caller holds the lock of d.
+func Serve(d nodedir.Dir, o inspect.Options, actions inspect.Actions, l *slog.Logger) (*control.Server, error) {
+	s, err := control.Serve(d.Path, o, actions, l)
 	if err == nil {
-		return &Server{d, s}, nil
+		return s, nil
 	}
-	os.Remove(d.TokenFile())
-	if long := (*inspect.PathTooLongError)(nil); errors.As(err, &long) {
+	if long, ok := errors.AsType[*inspect.PathTooLongError](err); ok {
 		return nil, failure.New("data_dir", "choose a shorter one with --data-dir", "the path of %s is too long for the node's socket by %s", d.Path, inspect.Count(uint64(long.Over), "byte"))
 	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == d.TokenFile() {
+		return nil, nodedir.Unusable(d.TokenFile(), p.Err)
+	}
 	return nil, nodedir.Unusable(d.Socket(), err)
-}
-
-// Close ends every request and removes the socket and the token. It waits until ctx ends for
-// requests that do not end by themselves, such as those of listeners.
-func (s *Server) Close(ctx context.Context) error {
-	err := s.server.Close(ctx)
-	os.Remove(s.dir.TokenFile())
-	return err
 }

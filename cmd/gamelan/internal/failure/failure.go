@@ -2,12 +2,14 @@
 package failure
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
@@ -17,7 +19,13 @@ const (
 	ExitFailed      = 1
 	ExitUsage       = 2
 	ExitUnreachable = 3
+	ExitNoValue     = 4 // from here on of the key-value DHT
+	ExitNoPeers     = 5
+	ExitSuperseded  = 6
 )
+
+// exits are the exit codes of kinds that have their own.
+var exits = map[string]int{inspect.CodeNoValue: ExitNoValue, inspect.CodeNoPeers: ExitNoPeers, inspect.CodeSuperseded: ExitSuperseded}
 
 // Error is an error for a person: a message without a full stop, and a hint with advice.
 // Kind is for programs.
@@ -43,9 +51,9 @@ func (e *Error) Because(err error) *Error {
 	return e
 }
 
-// New returns a failure with exit code 1.
+// New returns a failure with the exit code of its kind, mostly 1.
 func New(kind, hint, format string, args ...any) *Error {
-	return &Error{Code: ExitFailed, Kind: kind, Message: fmt.Sprintf(format, args...), Hint: hint}
+	return &Error{Code: cmp.Or(exits[kind], ExitFailed), Kind: kind, Message: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 // Usage returns a failure with exit code 2.
@@ -85,7 +93,7 @@ func As(err error) *Error {
 func Text(err error) string { return words.WithoutPackage(err.Error()) }
 
 // OneLine returns s on one line.
-func OneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+func OneLine(s string) string { return words.OneLine(s) }
 
 // Reason returns the system's text of an error, without the path.
 func Reason(err error) string {

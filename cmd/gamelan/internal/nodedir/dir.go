@@ -36,7 +36,7 @@ func (d Dir) IdentityFile() string { return filepath.Join(d.Path, "identity.json
 func (d Dir) Socket() string { return filepath.Join(d.Path, inspect.SocketName) }
 
 // TokenFile returns the path of the file with the running node's token.
-func (d Dir) TokenFile() string { return filepath.Join(d.Path, "token") }
+func (d Dir) TokenFile() string { return filepath.Join(d.Path, inspect.TokenName) }
 
 // LockFile returns the path of the file that a running node locks.
 func (d Dir) LockFile() string { return filepath.Join(d.Path, "gamelan.lock") }

@@ -13,9 +13,9 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/replace"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
+	"github.com/gamelan-p2p/gamelan/internal/replace"
 )
 
 // Names are the public keys of peers by the names that the user of the directory has given

@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -63,14 +62,14 @@ func TestNoControlSequenceIsShown(t *testing.T) {
 		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), false) },
 		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), true) },
 		"why": func(o *Output) error {
-			w := poisonOf[api.Why]()
+			w := poisonOf[models.Why]()
 			for i := range w.Candidates {
 				w.Candidates[i].NodeID = strings.Repeat(poison, 2)
 			}
 			return Why(o, w)
 		},
 		"why not connected": func(o *Output) error {
-			w := poisonOf[api.Why]()
+			w := poisonOf[models.Why]()
 			w.Connected, w.BannedUntil, w.Candidates = false, time.Time{}, nil
 			return Why(o, w)
 		},

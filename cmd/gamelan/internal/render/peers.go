@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -33,7 +32,7 @@ func Peers(o *Output, peers []models.Peer) error {
 }
 
 // Done writes the result of an action on one peer.
-func Done(o *Output, done string, peer api.Peer) error {
+func Done(o *Output, done string, peer models.PeerDone) error {
 	if o.JSON {
 		return o.PrintJSON(peer)
 	}

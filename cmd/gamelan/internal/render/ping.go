@@ -5,16 +5,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Pings writes the rounds of a ping while they are made, and their sum.
 type Pings struct {
 	o    *Output
 	sent int
-	rtts []float64 // milliseconds, of the rounds that were answered
-	last api.Pong  // of the last answer
+	rtts []float64   // milliseconds, of the rounds that were answered
+	last models.Pong // of the last answer
 }
 
 // NewPings returns a Pings that writes to o.
@@ -32,7 +32,7 @@ type pingRound struct {
 }
 
 // Round writes one round: its answer, or failed if there was none.
-func (p *Pings) Round(pong api.Pong, failed *failure.Error) error {
+func (p *Pings) Round(pong models.Pong, failed *failure.Error) error {
 	p.sent++
 	r := pingRound{Round: p.sent, RTTMS: pong.RTTMS, DialMS: pong.DialMS}
 	if failed != nil {
@@ -99,7 +99,7 @@ func (p *Pings) End() error {
 }
 
 // pathText says in words how the two nodes are connected.
-func pathText(p api.Pong) string {
+func pathText(p models.Pong) string {
 	onion := strings.HasPrefix(p.Address, "/onion")
 	how := "direct connection over " + p.Transport
 	switch {

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // whyParts are the parts of a score in the order of their weight.
@@ -21,7 +21,7 @@ const (
 
 // Why writes the state of the peer, its last dials, the choice as a table, the best first,
 // and advice.
-func Why(o *Output, w api.Why) error {
+func Why(o *Output, w models.Why) error {
 	if o.JSON {
 		return o.PrintJSON(w)
 	}
@@ -44,7 +44,7 @@ func Why(o *Output, w api.Why) error {
 
 // whyState returns lines on the peer's ban, on its connection or the end of its last one,
 // and on the next dial.
-func whyState(o *Output, w api.Why, now time.Time) []string {
+func whyState(o *Output, w models.Why, now time.Time) []string {
 	var lines []string
 	if !w.BannedUntil.IsZero() {
 		line := fmt.Sprintf("%s is banned until %s", o.whoLong(w.NodeID, w.PublicKey), w.BannedUntil.Local().Format("2006-01-02 15:04"))
@@ -93,7 +93,7 @@ func whyState(o *Output, w api.Why, now time.Time) []string {
 }
 
 // poolLines returns lines on the peer's part in the network of this node.
-func poolLines(w api.Why, now time.Time) (lines []string) {
+func poolLines(w models.Why, now time.Time) (lines []string) {
 	words := map[string]string{
 		"neighbour": "a neighbour: one of the known nodes closest to this one",
 		"random":    "one of the nodes chosen at random to stay connected to",
@@ -123,7 +123,7 @@ func poolLines(w api.Why, now time.Time) (lines []string) {
 }
 
 // whyNext returns advice on a peer that is not connected.
-func whyNext(o *Output, w api.Why) string {
+func whyNext(o *Output, w models.Why) string {
 	key := w.PublicKey
 	if key == "" {
 		key = "KEY"
@@ -152,7 +152,7 @@ func whyNext(o *Output, w api.Why) string {
 }
 
 // printDials writes the last dials, the newest last.
-func printDials(o *Output, dials []api.Dial) error {
+func printDials(o *Output, dials []models.WhyDial) error {
 	if len(dials) == 0 {
 		return nil
 	}
@@ -171,7 +171,7 @@ func printDials(o *Output, dials []api.Dial) error {
 }
 
 // printChoice writes the last choice that considered the peer.
-func printChoice(o *Output, w api.Why) error {
+func printChoice(o *Output, w models.Why) error {
 	if len(w.Candidates) == 0 {
 		return o.Say("No remembered choice has considered this peer: the node dials automatically only while it has too few connections.")
 	}

@@ -1,0 +1,252 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
+)
+
+// Patience is how long a node may take to answer, without another time in the options.
+const Patience = 5 * time.Second
+
+// Options configure a client. The zero value is ready.
+type Options struct {
+	// Answer is how long a node may take to answer a short question, which comes before each
+	// request. It tells a node that stands still from one that is at work. 0: Patience.
+	Answer time.Duration
+	// Wait is how long the first request waits for a node that is just starting. 0: it does not wait.
+	Wait time.Duration
+	// Waiting is called before the client begins to wait. If it returns false, the client does
+	// not wait. May be nil.
+	Waiting func() bool
+}
+
+// Client sends requests to the node of one data directory. It holds no connection that must be
+// closed. It may be used from any goroutine.
+type Client struct {
+	dir    string
+	o      Options
+	http   *http.Client
+	waited *sync.Once                // the client waits once; nil: it does not wait
+	silent *atomic.Pointer[standing] // shared with copies of the client
+}
+
+// standing is that a node did not answer in time.
+type standing struct {
+	at  time.Time
+	err error
+}
+
+// standsFor is how long no request waits again: a caller makes several.
+const standsFor = time.Second
+
+// New returns a client of the node whose data directory is dir. It makes no request.
+func New(dir string, o Options) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, inspect.SocketName))
+	}
+	return &Client{
+		dir: dir, o: o, waited: new(sync.Once), silent: new(atomic.Pointer[standing]),
+		http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}},
+	}
+}
+
+// answers asks the node for something that it answers at once, unless it stands still: a request
+// that may take long would wait for ever.
+func (c *Client) answers(ctx context.Context) error {
+	if v := c.silent.Load(); v != nil && time.Since(v.at) < standsFor {
+		return v.err
+	}
+	within, cancel := context.WithTimeout(ctx, cmp.Or(c.o.Answer, Patience))
+	defer cancel()
+	r, err := http.NewRequestWithContext(within, http.MethodGet, "http://gamelan/v1", nil)
+	if err != nil {
+		return err
+	}
+	res, err := c.http.Do(r)
+	if err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)) // so that the connection is used again
+		return res.Body.Close()
+	}
+	err = c.unreachable(within, err)
+	if CodeOf(err) == CodeSilent && ctx.Err() == nil {
+		c.silent.Store(&standing{time.Now(), err})
+	}
+	return err
+}
+
+// get requests path and decodes the answer into v.
+func (c *Client) get(ctx context.Context, path string, v any) error {
+	res, err := c.do(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return err
+	}
+	return c.decode(ctx, res, v)
+}
+
+// post makes the node carry out the action at path and decodes the answer into v, which may be nil.
+func (c *Client) post(ctx context.Context, path, kind string, body io.Reader, v any) error {
+	res, err := c.do(ctx, http.MethodPost, path, kind, body)
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		return res.Body.Close()
+	}
+	return c.decode(ctx, res, v)
+}
+
+// decode reads the body of an answer into v.
+func (c *Client) decode(ctx context.Context, res *http.Response, v any) error {
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
+		return c.gone(ctx, err)
+	}
+	return nil
+}
+
+// do makes one request. A method that changes something carries the token.
+func (c *Client) do(ctx context.Context, method, path, kind string, body io.Reader) (*http.Response, error) {
+	c.Await(ctx)
+	if err := c.answers(ctx); err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://gamelan"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if method != http.MethodGet {
+		token, err := c.token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Authorization", "Bearer "+token.Reveal())
+		r.Header.Set("Content-Type", kind)
+	}
+	res, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	if res.StatusCode < 300 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	var refused struct{ Error inspect.Error }
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&refused); err != nil || refused.Error.Message == "" {
+		return nil, c.fail(CodeForeign, errors.New(res.Status))
+	}
+	return nil, &refused.Error
+}
+
+// maxToken bounds the file of the token, in bytes.
+const maxToken = 4 << 10
+
+// token reads the token that the running node has written.
+func (c *Client) token(ctx context.Context) (t inspect.Token, err error) {
+	var b []byte
+	dir, err := datadir.Look(c.dir) // may belong to another user: root may ask any node
+	if err == nil {
+		defer dir.Close()
+		b, _, err = dir.ReadFile(inspect.TokenName, maxToken, false)
+	}
+	if err == nil {
+		t, err = inspect.ParseToken(string(b))
+	}
+	switch {
+	case err == nil:
+		return t, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return t, c.fail(CodeToken, err)
+	case c.absent(ctx): // it has ended meanwhile
+		return t, c.fail(CodeNotRunning, err)
+	}
+	return t, c.fail(CodeReadOnly, err)
+}
+
+// Section decodes the section of that name into v, for instance one that the program has added.
+func (c *Client) Section(ctx context.Context, name string, v any) error {
+	return c.get(ctx, "/v1/sections/"+url.PathEscape(name), v)
+}
+
+// get requests a value.
+func get[T any](ctx context.Context, c *Client, path string) (v T, err error) {
+	err = c.get(ctx, path, &v)
+	return v, err
+}
+
+// act is Do with its answer.
+func act[T any](ctx context.Context, c *Client, section, verb string, params url.Values, body io.Reader) (v T, err error) {
+	err = c.Do(ctx, section, verb, params, body, &v)
+	return v, err
+}
+
+// Do makes the node carry out a verb of a section, and decodes the answer into v, which may be nil.
+func (c *Client) Do(ctx context.Context, section, verb string, params url.Values, body io.Reader, v any) error {
+	return c.post(ctx, verbAt(section, verb, params), "text/plain", body, v)
+}
+
+func verbAt(section, verb string, params url.Values) string {
+	path := "/v1/" + url.PathEscape(section) + "/" + url.PathEscape(verb)
+	if len(params) > 0 {
+		path += "?" + params.Encode()
+	}
+	return path
+}
+
+// tryAgain is how long a client waits between two attempts to find a node that is starting.
+const tryAgain = 20 * time.Millisecond
+
+// AtOnce returns a client of the same node that does not wait for it.
+func (c *Client) AtOnce() *Client {
+	d := *c
+	d.waited = nil
+	return &d
+}
+
+// Await returns when the node answers on its socket, when Options.Wait is over, or when waiting
+// cannot help; the next request then reports the error. A client waits only once; others
+// that call it meanwhile wait for the end of that.
+func (c *Client) Await(ctx context.Context) {
+	if c.waited != nil && c.o.Wait > 0 {
+		c.waited.Do(func() { c.await(ctx) })
+	}
+}
+
+func (c *Client) await(ctx context.Context) {
+	if !c.absent(ctx) || c.o.Waiting != nil && !c.o.Waiting() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.Wait)
+	defer cancel()
+	for c.absent(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tryAgain):
+		}
+	}
+}
+
+// absent reports whether no process serves the socket.
+func (c *Client) absent(ctx context.Context) bool {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(c.dir, inspect.SocketName))
+	if err == nil {
+		conn.Close()
+		return false
+	}
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+}

@@ -1,0 +1,90 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// The codes of Error.
+const (
+	CodeNotRunning   = "not_running"   // nothing answers on the socket
+	CodeNotPermitted = "not_permitted" // the node belongs to another user
+	CodeReadOnly     = "read_only"     // the node has no token: it can only be inspected
+	CodeToken        = "token"         // the file of the token cannot be used
+	CodeSilent       = "silent"        // the node does not answer in time
+	CodeGone         = "node_gone"     // the node ended during the request
+	CodeInterrupted  = "interrupted"   // the caller's context ended while messages were under way
+	CodeForeign      = "node"          // the answer has no form that this package knows
+)
+
+var texts = map[string]string{
+	CodeNotRunning:   "no node is running in %s",
+	CodeNotPermitted: "the node in %s belongs to another user",
+	CodeReadOnly:     "the node in %s can only be inspected",
+	CodeToken:        "the token of the node in %s cannot be read",
+	CodeSilent:       "the node in %s does not answer in time",
+	CodeGone:         "the node in %s went away",
+	CodeInterrupted:  "the request to the node in %s was interrupted",
+	CodeForeign:      "the node in %s has given an unknown answer",
+}
+
+// Error reports a request without an answer of the node.
+type Error struct {
+	Code  string
+	Dir   string // data directory of the node
+	Begun bool   // messages were given to the node: those without an outcome may or may not have arrived
+	Err   error  // the cause; may be nil
+}
+
+// Error says what is wrong with the node in Dir.
+func (e *Error) Error() string {
+	text := "client: " + fmt.Sprintf(texts[e.Code], e.Dir)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// CodeOf returns the code of the first [*Error] or [*inspect.Error] in err, "" if there is none.
+func CodeOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	if e, ok := errors.AsType[*inspect.Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+func (c *Client) fail(code string, err error) *Error { return &Error{Code: code, Dir: c.dir, Err: err} }
+
+// unreachable returns the error for a node that could not be reached.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, fs.ErrPermission):
+		return c.fail(CodeNotPermitted, err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
+		return c.fail(CodeNotRunning, err)
+	}
+	return c.gone(ctx, err)
+}
+
+// gone returns the error for a node that ended during a request.
+func (c *Client) gone(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return c.fail(CodeSilent, err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return c.fail(CodeGone, err)
+}

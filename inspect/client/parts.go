@@ -1,0 +1,126 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+// Kad requests the state of the clients of the key-value DHT.
+func (c *Client) Kad(ctx context.Context) (models.Kad, error) {
+	return get[models.Kad](ctx, c, "/v1/kad")
+}
+
+// KadContacts requests the routing tables of the clients.
+func (c *Client) KadContacts(ctx context.Context) ([]models.KadContacts, error) {
+	return get[[]models.KadContacts](ctx, c, "/v1/sections/kad-peers")
+}
+
+// KadOwn requests what the clients publish.
+func (c *Client) KadOwn(ctx context.Context) ([]models.KadPublications, error) {
+	return get[[]models.KadPublications](ctx, c, "/v1/sections/kad-own")
+}
+
+// KadConnect makes a client of the node ask another node whether it is there.
+func (c *Client) KadConnect(ctx context.Context, name, target string) (models.KadConnected, error) {
+	return act[models.KadConnected](ctx, c, "kad", "connect", url.Values{"client": {name}, "target": {target}}, nil)
+}
+
+// KadForget makes a client of the node end the publication of a record.
+func (c *Client) KadForget(ctx context.Context, name, key string) (models.KadForgotten, error) {
+	return act[models.KadForgotten](ctx, c, "kad", "forget", url.Values{"client": {name}, "key": {key}}, nil)
+}
+
+// KadPut makes a client of the node publish a value.
+func (c *Client) KadPut(ctx context.Context, name string, p *models.KadPut) (models.KadReport, error) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return models.KadReport{}, err
+	}
+	return act[models.KadReport](ctx, c, "kad", "put", url.Values{"client": {name}}, bytes.NewReader(body))
+}
+
+// KadGet makes a client of the node look for a value.
+func (c *Client) KadGet(ctx context.Context, name, key string, quorum int, stale time.Duration) (models.KadRecord, error) {
+	q := url.Values{"client": {name}, "key": {key}}
+	if quorum > 0 {
+		q.Set("quorum", strconv.Itoa(quorum))
+	}
+	if stale > 0 {
+		q.Set("max_stale", stale.String())
+	}
+	return act[models.KadRecord](ctx, c, "kad", "get", q, nil)
+}
+
+// KadTrace makes a client of the node look for a value, or with find for the nodes near
+// to an id, and calls step with each step as it happens, the last of which is the end.
+func (c *Client) KadTrace(ctx context.Context, name, target string, find bool, step func(*models.KadStep) error) error {
+	q := url.Values{"client": {name}, "target": {target}, "find": {strconv.FormatBool(find)}}
+	ended := false
+	err := stream(ctx, c, verbAt("kad", "trace", q), "text/plain", nil, func(s *models.KadStep, _ bool) error {
+		ended = ended || s.End != nil
+		return step(s)
+	})
+	if err == nil && !ended {
+		return c.gone(ctx, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// Network requests how well the node has found its network.
+func (c *Client) Network(ctx context.Context) (models.Network, error) {
+	return get[models.Network](ctx, c, "/v1/network")
+}
+
+// Join makes the node announce itself, and returns the report when each receiver has the
+// announcement or was given up.
+func (c *Client) Join(ctx context.Context) (models.Report, error) {
+	return act[models.Report](ctx, c, "network", "join", nil, nil)
+}
+
+// Discover makes the node search for the holder of a key, for at most limit if that is not
+// zero.
+func (c *Client) Discover(ctx context.Context, key string, limit time.Duration) (models.Peer, error) {
+	q := url.Values{"key": {key}}
+	if limit > 0 {
+		q.Set("for", limit.String())
+	}
+	return act[models.Peer](ctx, c, "network", "discover", q, nil)
+}
+
+// Sync makes the node ask others for the peers that they know.
+func (c *Client) Sync(ctx context.Context) (models.Synced, error) {
+	return act[models.Synced](ctx, c, "network", "sync", nil, nil)
+}
+
+// StoreForward requests what the node stores for others, and what it asked others for.
+func (c *Client) StoreForward(ctx context.Context) (models.StoreForward, error) {
+	return get[models.StoreForward](ctx, c, "/v1/saf")
+}
+
+// FetchStored makes the node ask peers for the messages that they store for it; without
+// peers the node chooses them.
+func (c *Client) FetchStored(ctx context.Context, peers []string) (models.StoreForwardFetched, error) {
+	q := url.Values{}
+	if len(peers) > 0 {
+		q.Set("peers", strings.Join(peers, ","))
+	}
+	return act[models.StoreForwardFetched](ctx, c, "saf", "fetch", q, nil)
+}
+
+// PurgeStored makes the node delete the messages that it stores for the receiver to, or, if
+// that is "", for all.
+func (c *Client) PurgeStored(ctx context.Context, to string) (models.StoreForwardPurged, error) {
+	q := url.Values{"all": {"true"}}
+	if to != "" {
+		q = url.Values{"to": {to}}
+	}
+	return act[models.StoreForwardPurged](ctx, c, "saf", "purge", q, nil)
+}

@@ -1,0 +1,105 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// sender sends the API's messages through a node.
+type sender struct{ node *gamelan.Node }
+
+// Resolve finds the peer. If it is given as a public key that is not known, Resolve
+// searches for its holder.
+func (s sender) Resolve(ctx context.Context, peer string) (string, error) {
+	id, err := s.node.Peers().Given(ctx, peer, false)
+	if err == nil {
+		return id.String(), nil
+	}
+	key, notKey := identity.ParsePublicKey(peer)
+	if notKey != nil || errors.Is(err, actors.ErrSelf) || !s.node.DHT().Enabled() {
+		if several, ok := errors.AsType[*inspect.Error](err); ok {
+			return "", several
+		}
+		return "", errors.New(words.Sentence(err))
+	}
+	p, err := s.node.DHT().Discover(ctx, key)
+	if err != nil {
+		return "", discovery.SearchError(key, err)
+	}
+	return p.ID.String(), nil
+}
+
+// Send gives one message to the node.
+func (s sender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pending, error) {
+	id, err := identity.ParseNodeID(m.Peer)
+	if err != nil {
+		return nil, err
+	}
+	var opts []gamelan.SendOption
+	if m.Resend {
+		opts = append(opts, gamelan.Resend())
+	}
+	p, err := s.node.Submit(ctx, id, m.Body, opts...)
+	if err != nil {
+		return nil, errors.New(words.Sentence(err))
+	}
+	return pending{p, s.node, id}, nil
+}
+
+// pending returns outcomes in the form of the API.
+type pending struct {
+	*gamelan.Pending[gamelan.Outcome]
+	node *gamelan.Node
+	peer identity.NodeID
+}
+
+// Wait returns the outcome. That of a message whose time was over says what it waited for.
+func (p pending) Wait(ctx context.Context) models.Outcome {
+	o := actors.DescribeOutcome(p.Pending.Wait(ctx))
+	if o.Reason == protocol.Expired.String() && o.Detail == "" {
+		o.Detail = waitedFor(p.node, p.peer)
+	}
+	return o
+}
+
+// answerTimeout is how long an actor of a healthy node may take to answer.
+const answerTimeout = 2 * time.Second
+
+// waitedFor returns what a message to the peer has waited for, in words that follow "expired".
+func waitedFor(n *gamelan.Node, peer identity.NodeID) string {
+	if _, connected := n.Connection(peer); connected {
+		return "the peer is connected, and has not confirmed it in time"
+	}
+	const silent = "being dialled at %s, without an answer in time"
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	seen := n.Inspection()
+	dials, _ := seen.Dialling(ctx)
+	for _, d := range dials {
+		if d.Peer == peer && d.Addr != nil {
+			return fmt.Sprintf(silent, d.Addr)
+		}
+	}
+	attempts := seen.Peer(peer).Attempts
+	if len(attempts) == 0 {
+		return "the peer was not connected in time"
+	}
+	switch last := attempts[len(attempts)-1]; {
+	case errors.Is(last.Err, context.Canceled): // the dial ended with the message
+		return fmt.Sprintf(silent, last.Addr)
+	case last.Err != nil:
+		return "not connected; the last dial failed: " + words.Sentence(last.Err)
+	}
+	return "the connection was lost, and there is no other yet"
+}

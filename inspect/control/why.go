@@ -1,0 +1,228 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/socks"
+)
+
+// whyPeer is the API's action that explains the node's choices.
+func whyPeer(n *gamelan.Node) inspect.PeerAction {
+	return inspect.PeerAction{Do: func(ctx context.Context, peer string, _ url.Values) (any, error) {
+		dials, err := n.Inspection().Dialling(ctx)
+		if err != nil {
+			return nil, err
+		}
+		id, err := n.Peers().Given(ctx, peer, true)
+		if err != nil {
+			var dialled bool
+			if id, dialled = amongDialled(peer, dials); !dialled {
+				return nil, actors.NotFound(err, inspect.HintAdd)
+			}
+		}
+		return whyOf(ctx, n, id, dials), nil
+	}}
+}
+
+// amongDialled finds a peer that is being dialled and of which the node knows nothing else: a
+// peer of which a person has given the address.
+func amongDialled(peer string, dials []gamelan.DialUnderWay) (id identity.NodeID, ok bool) {
+	if key, err := identity.ParsePublicKey(peer); err == nil {
+		peer = key.NodeID().String()
+	}
+	for _, d := range dials {
+		if strings.HasPrefix(d.Peer.String(), strings.ToLower(peer)) {
+			if ok {
+				return id, false // of two
+			}
+			id, ok = d.Peer, true
+		}
+	}
+	return id, ok
+}
+
+func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gamelan.DialUnderWay) models.Why {
+	seen := n.Inspection()
+	history := seen.Peer(id)
+	ref, connected := n.Connection(id)
+	w := models.Why{
+		NodeID: id.String(), Connected: connected, Protected: append([]string{}, history.Protected...),
+		Candidates: []models.WhyCandidate{}, Dials: []models.WhyDial{},
+	}
+	w.Pools, w.Asked = poolsOf(n.DHT().Network(), w.NodeID)
+	w.Stored = storedOf(ctx, n, w.NodeID)
+	w.Kad = kadOf(n, id)
+	if p, ok := n.Peers().Get(id); ok {
+		w.Addresses = len(p.Addresses)
+		if !p.Key.IsZero() {
+			w.PublicKey = p.Key.String()
+		}
+	}
+	if until, reason, banned := n.Peers().Banned(id); banned {
+		w.BannedUntil, w.BanReason = until, words.OneLine(reason)
+	}
+	if connected {
+		w.Direction, w.Remote, w.Since = ref.Direction.String(), ref.Addr.String(), seen.OnWall(ref.Since)
+		asking, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
+		w.SilentMS = seen.Silence(asking, ref).Milliseconds()
+		cancel()
+		if last := history.Before; last != nil {
+			if before, moved := movedFrom(last.Ref.Addr, ref.Addr); moved {
+				w.MovedFrom, w.MovedAt = before, last.At
+			}
+		}
+	} else {
+		w.NextDialAt, w.Tor = history.NextDial, words.OneLine(torOf(n, history))
+		if last := history.Ended; last != nil {
+			w.Lost, w.LostAt = words.OneLine(last.Reason.String()), last.At
+		}
+	}
+	if i := slices.IndexFunc(dials, func(d gamelan.DialUnderWay) bool { return d.Peer == id }); i >= 0 && !connected {
+		w.Dialling = &models.WhyDialling{Since: dials[i].Since, By: dials[i].By}
+		if dials[i].Addr != nil {
+			w.Dialling.Address = dials[i].Addr.String()
+		}
+	}
+	for _, m := range history.NotTaken {
+		w.NotTaken = append(w.NotTaken, words.OneLine(fmt.Sprintf("It takes none of our messages on %s: it ended %s in a row, the last at %s (%v)",
+			m.Protocol, inspect.Count(uint64(m.Times), "substream"), m.Last.Local().Format(time.TimeOnly), m.Err)))
+	}
+	for _, d := range history.Attempts {
+		x := models.WhyDial{At: d.At, Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
+		if d.Err != nil {
+			x.Error = words.OneLine(d.Err.Error())
+		}
+		w.Dials = append(w.Dials, x)
+	}
+	choice := history.Choice
+	if choice == nil {
+		return w
+	}
+	w.At, w.Purpose, w.Missing, w.Wanted, w.Considered = choice.At, choice.Purpose, choice.Missing, choice.Wanted, choice.Considered
+	for i, r := range choice.Ranked {
+		x := models.WhyCandidate{
+			Rank: i + 1, NodeID: r.Peer.String(), Score: r.Score, Parts: make(map[string]float64, len(r.Parts)),
+			Chosen: r.Chosen, Verdict: r.Verdict,
+		}
+		for _, p := range r.Parts {
+			x.Parts[p.Name] = p.Value
+		}
+		w.Candidates = append(w.Candidates, x)
+	}
+	return w
+}
+
+// movedFrom returns the IP address of an earlier connection to a peer, and whether the present
+// one is with another address of the same family.
+func movedFrom(before, now ma.Multiaddr) (string, bool) {
+	was, _ := ma.SplitFirst(before)
+	is, _ := ma.SplitFirst(now)
+	if was == nil || is == nil || was.Protocol().Code != is.Protocol().Code || was.Value() == is.Value() {
+		return "", false
+	}
+	code := is.Protocol().Code
+	return was.Value(), code == ma.P_IP4 || code == ma.P_IP6
+}
+
+// storedOf returns how a peer has answered requests for stored messages, nil if it was not
+// asked.
+func storedOf(ctx context.Context, n *gamelan.Node, id string) *models.StoreForwardPeer {
+	v, err := n.Inspection().Sections.Value(ctx, "saf")
+	s, ok := v.(models.StoreForward)
+	if err != nil || !ok || s.Client == nil {
+		return nil
+	}
+	for _, p := range s.Client.Peers {
+		if p.NodeID == id && (p.Last != nil || p.Unanswered > 0 || p.Running != "") {
+			return &p
+		}
+	}
+	return nil
+}
+
+// poolsOf returns why the node wants a peer, and how that has answered when it was asked for
+// peers.
+func poolsOf(network models.Network, id string) (pools []string, asked *models.WhyAsked) {
+	pools = []string{}
+	is := func(m models.NetworkMember) bool { return m.NodeID == id }
+	if slices.ContainsFunc(network.Neighbour.Members, is) {
+		pools = append(pools, "neighbour")
+	}
+	if slices.ContainsFunc(network.Random.Members, is) {
+		pools = append(pools, "random")
+	}
+	for _, s := range network.Seeds {
+		if s.NodeID == id {
+			pools = append(pools, "seed")
+			asked = &models.WhyAsked{At: s.AskedAt, Answered: s.Answered, Peers: s.Peers, Error: s.Error}
+		}
+	}
+	for _, x := range network.Sync.Answers {
+		if x.NodeID == id && (asked == nil || !asked.At.After(network.Sync.LastAt)) {
+			asked = &models.WhyAsked{At: network.Sync.LastAt, Answered: x.Answered, Peers: x.Peers, New: new(x.New), Error: x.Error}
+		}
+	}
+	return pools, asked
+}
+
+// kadOf returns sentences on what a peer is to the clients of the key-value DHT.
+func kadOf(n *gamelan.Node, peer identity.NodeID) (lines []string) {
+	for _, c := range n.KV().Clients() {
+		for _, k := range c.Known() {
+			if k.Contact.PublicKey.NodeID() != peer {
+				continue
+			}
+			line := fmt.Sprintf("It is a contact of client %s of the key-value DHT: bucket %d, answered at %s", c.Name(), k.Bucket, k.Answered.Local().Format(time.TimeOnly))
+			if k.Failures > 0 {
+				line += fmt.Sprintf(", and not to the last %s", inspect.Count(uint64(k.Failures), "request"))
+			}
+			lines = append(lines, line+".")
+		}
+	}
+	return lines
+}
+
+// torOf says on which side of Tor the last dial of a peer has failed; "" if it has not, or did
+// not go through a proxy.
+func torOf(n *gamelan.Node, history gamelan.PeerHistory) string {
+	if len(history.Attempts) == 0 {
+		return ""
+	}
+	s, _ := n.Tor()
+	return torSentence(history.Attempts[len(history.Attempts)-1].Err, s.Trouble())
+}
+
+// torSentence tells a Tor of this machine that is broken from an onion service that is away.
+// trouble is what is known to be wrong with this machine's Tor, in a sentence; "" is nothing.
+func torSentence(err error, trouble string) string {
+	failed, proxied := errors.AsType[*socks.Error](err)
+	dial, _ := errors.AsType[*transport.DialError](err)
+	switch {
+	case !proxied || dial == nil:
+		return ""
+	case dial.Stage == transport.StageProxy:
+		return strings.TrimSpace("The last dial did not get beyond this machine: it is the Tor or the proxy here that does not work, not the peer. " + trouble)
+	case failed.Cause == socks.CauseNotPublished, failed.Cause == socks.CauseIntroduction, failed.Cause == socks.CauseRefused:
+		return "Tor works here: it was asked, and could not reach the peer. It is the peer, or the peer's Tor, that is away."
+	case failed.Cause == socks.CauseTimeout && trouble != "":
+		return "Tor gave no answer, and it is the one here that has a trouble, whatever the peer has. " + trouble
+	case failed.Cause == socks.CauseTimeout:
+		return "Tor runs here and gave no answer in time: the peer's Tor may have ended without a word, or the network is slow."
+	}
+	return ""
+}
