@@ -29,5 +29,5 @@ func newEvents() *feed.Feed[Event] {
 
 // publish gives an event to all readers. The publishing actor calls it in its own turn.
 func (n *Node) publish(value any) {
-	n.events.Publish(func(seq uint64) Event { return Event{seq, n.now(), value} })
+	n.events.Publish(func(seq uint64) Event { return Event{seq, n.e.Now(), value} })
 }

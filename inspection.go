@@ -2,7 +2,7 @@ package gamelan
 
 import (
 	"context"
-	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -34,12 +35,12 @@ type Inspection struct {
 }
 
 // Inspection returns a new Inspection of the node.
-func (n *Node) Inspection() *Inspection { return &Inspection{n.options(), n} }
+func (n *Node) Inspection() *Inspection { return &Inspection{n.e.Inspect(), n} }
 
 // Tree returns the node's tree of actors, also while the node starts. Do not add children
 // to its topmost actor: a child of it that uses up its restarts stops the node. Start your
 // actors with [Node.Spawn].
-func (i *Inspection) Tree() *supervisor.Root { return i.n.tree() }
+func (i *Inspection) Tree() *supervisor.Root { return i.n.e.Tree() }
 
 // Look returns the node's tree of actors at this moment, each actor with its line, which the
 // actor itself writes. An actor that does not answer before ctx ends, or within a second, has
@@ -54,13 +55,13 @@ func (i *Inspection) Look(ctx context.Context) inspect.Tree {
 
 // Node returns the section "node": the node's identity and state.
 func (i *Inspection) Node(ctx context.Context) models.Node {
-	return nodeview.Section[models.Node](ctx, i.n.view, "node")
+	return nodeview.Section[models.Node](ctx, i.n.e.View, "node")
 }
 
 // Silence returns for how long nothing has come on a connection, if an answer has been due for 5 s;
 // else 0.
 func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
-	d, err := i.n.tree().Inspect(ctx, c.PID.Id)
+	d, err := i.n.e.Tree().Inspect(ctx, c.PID.Id)
 	s, ok := d.Value.(actors.ConnStats)
 	if err != nil || !ok {
 		return 0
@@ -69,14 +70,14 @@ func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
 }
 
 // Report converts a report of this node to the form that package inspect's API uses.
-func (i *Inspection) Report(r dht.Report) models.Report { return i.n.trunk.Report(r) }
+func (i *Inspection) Report(r dht.Report) models.Report { return i.n.e.Trunk.Report(r) }
 
 // peer converts the record of a peer.
-func (i *Inspection) peer(p peerstore.Peer) models.Peer { return i.n.view.Peer(p) }
+func (i *Inspection) peer(p peerstore.Peer) models.Peer { return i.n.e.View.Peer(p) }
 
 // OnWall converts a time of the node's own clock, such as [Connection].Since, to a time of
 // the system's clock as it is set now.
-func (i *Inspection) OnWall(t time.Time) time.Time { return i.n.trunk.OnWall(t) }
+func (i *Inspection) OnWall(t time.Time) time.Time { return i.n.e.Trunk.OnWall(t) }
 
 // PeerHistory holds what a node remembers about its connections and dials to a peer. Its
 // times are of the system's clock.
@@ -92,7 +93,7 @@ type PeerHistory struct {
 
 // Peer returns what the node remembers about a peer.
 func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
-	trunk := i.n.trunk
+	trunk := i.n.e.Trunk
 	h := PeerHistory{Protected: trunk.Protectors(peer)}
 	if due, ok := trunk.Redials().Get(peer); ok {
 		h.NextDial = trunk.OnWall(due)
@@ -131,27 +132,60 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 // Dialling returns the dials that have not ended, in the order of the peers' ids. Their times
 // are of the system's clock.
 func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
-	r, err := ask[actors.Dials](ctx, i.n, i.n.trunk.Dialer(), actors.GetDials{})
+	r, err := assemble.Ask[actors.Dials](ctx, i.n.e, i.n.e.Trunk.Dialer(), actors.GetDials{})
 	for k := range r.UnderWay {
-		r.UnderWay[k].Since = i.n.trunk.OnWall(r.UnderWay[k].Since)
+		r.UnderWay[k].Since = i.n.e.Trunk.OnWall(r.UnderWay[k].Since)
 	}
 	return r.UnderWay, err
 }
 
-// tree waits until the tree of actors exists and returns it.
-func (n *Node) tree() *supervisor.Root {
-	<-n.up
-	return n.root
+// WithInspector lets the owner of Config.DataDir inspect the running node:
+//
+//	gamelan tree --data-dir DIR
+//
+// The commands status, health, conns and peers work in the same way, and so does package
+// inspect/client. The node serves the read-only API of package inspect on the Unix socket
+// gamelan.sock in that directory, which only the directory's owner can open. Requests that would
+// change the node are not served: that does control.Serve of inspect/control, instead of this
+// option. The socket is open while the node's actors start, so that an actor that blocks Start
+// can be found, and until the node has ended. Start fails if there is no data directory, or if
+// its path is too long for a socket.
+func WithInspector() Option {
+	return func(o *options) error {
+		o.Inspector = true
+		return nil
+	}
 }
 
-// options returns the node's data for [inspect.Handler].
-func (n *Node) options() inspect.Options {
-	return inspect.Options{
-		Source: inspect.FromRoot(n.tree(), n.trunk.System()), Sections: n.view.Sections(),
-		ExportPeers: func(_ context.Context, w io.Writer) error {
-			_, err := n.Peers().Export(w)
-			return err
-		},
-		Health: n.view.Unhealthy, Ready: n.view.Unhealthy, Degraded: n.view.Degraded,
+// Verbs returns the actions of the node's parts by section and name, for the field Verbs of
+// [inspect.Actions]. The maps are the caller's. A node without the DHT has its verbs, which say so.
+func (i *Inspection) Verbs() map[string]map[string]inspect.Verb {
+	all := make(map[string]map[string]inspect.Verb)
+	for _, p := range i.n.e.Parts {
+		for section, verbs := range p.Verbs {
+			all[section] = maps.Clone(verbs)
+		}
 	}
+	return all
+}
+
+// host returns what the verbs of the parts use of the node.
+func (n *Node) host() actors.Host {
+	return actors.Host{
+		Again:   func(ctx context.Context, f func() error) error { return n.e.Again(ctx, f) },
+		Connect: n.connectTo, Peer: (&Inspection{n: n}).peer,
+	}
+}
+
+// connectTo is Connect of [actors.Host].
+func (n *Node) connectTo(ctx context.Context, text string, keep bool) (*Connection, error) {
+	id, err := n.Peers().Given(ctx, text, keep)
+	if err != nil {
+		return nil, actors.NotFound(err, inspect.HintAdd)
+	}
+	ref, err := n.Dial(ctx, id)
+	if err != nil {
+		return nil, actors.NotConnected(err, text)
+	}
+	return ref, nil
 }

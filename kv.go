@@ -19,14 +19,14 @@ func (n *Node) KV() *KV { return &KV{n} }
 // an error that matches [kad.ErrConfig], [kad.ErrNameTaken], [kad.ErrNoGateway] or
 // [ErrClosed]. The client ends with its Close, or with the node.
 func (k *KV) Open(ctx context.Context, c KVConfig) (*KVClient, error) {
-	if k.n.stopping() {
+	if k.n.e.Stopping() {
 		return nil, ErrClosed
 	}
-	return kad.Start(ctx, k.n.kad, c)
+	return kad.Start(ctx, k.n.e.Kad, c)
 }
 
 // Client returns the running client of a name, or false.
-func (k *KV) Client(name string) (*KVClient, bool) { return k.n.kad.Client(name) }
+func (k *KV) Client(name string) (*KVClient, bool) { return k.n.e.Kad.Client(name) }
 
 // Clients returns the running clients in the order of their start.
-func (k *KV) Clients() []*KVClient { return k.n.kad.Clients() }
+func (k *KV) Clients() []*KVClient { return k.n.e.Kad.Clients() }

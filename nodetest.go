@@ -16,4 +16,4 @@ func init() {
 
 // inside returns the internals that tests look at. A type that embeds a Node has this
 // method too.
-func (n *Node) inside() (actors.Node, *dhtpart.DHT) { return n.trunk, n.dht }
+func (n *Node) inside() (actors.Node, *dhtpart.DHT) { return n.e.Trunk, n.e.DHT }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -26,23 +26,11 @@ type NewActor func(n *Node) actor.Actor
 type Option func(*options) error
 
 type options struct {
+	assemble.Options
 	registered []registered
-	layers     map[dht.Position][]dht.Layer
-	services   []rpc.Service
-	system     *actor.ActorSystem
-	transports []transport.Transport
-	logger     *slog.Logger
-	runtime    supervisor.Runtime
-	fault      func(path, point string)
-	inspector  bool
 	parts      []func(*Node) (Part, error)
-	sections   map[string]func(context.Context) any
-	checks     []func() error
-	stops      []func(context.Context, *Node) error
-	inbox      *InboxConfig
 	messages   *messagesOption
-	sendLayers map[dht.SendPosition][]dht.SendLayer
-	torControl func(ctx context.Context) (io.ReadWriteCloser, error)
+	stops      []func(context.Context, *Node) error
 }
 
 // registered is an actor of the user that is registered before the node starts.
@@ -51,24 +39,9 @@ type registered struct {
 	new NewActor
 }
 
-// rank returns the actor's place in the order of registration. The handler comes first, so
-// that no other actor takes its protocol. Actors without a protocol come last, so that
-// none takes a name that a protocol has.
-func (r *registered) rank() int {
-	switch {
-	case r.Actor != "":
-		return 3
-	case r.Type != nil:
-		return 2
-	case r.ID != "":
-		return 1
-	}
-	return 0
-}
-
 // handled reports whether an actor is registered for plain messages.
 func (o *options) handled() bool {
-	return slices.ContainsFunc(o.registered, func(r registered) bool { return r.rank() == 0 })
+	return slices.ContainsFunc(o.registered, func(r registered) bool { return r.ID == "" && r.Type == nil && r.Actor == "" })
 }
 
 // add adds an actor of the user to the options.
@@ -123,10 +96,10 @@ func WithLayer(p dht.Position, l dht.Layer) Option {
 		case !p.Valid():
 			return fmt.Errorf("gamelan: WithLayer was given %s, which does not exist", p)
 		}
-		if o.layers == nil {
-			o.layers = make(map[dht.Position][]dht.Layer)
+		if o.Layers == nil {
+			o.Layers = make(map[dht.Position][]dht.Layer)
 		}
-		o.layers[p] = append(o.layers[p], l)
+		o.Layers[p] = append(o.Layers[p], l)
 		return nil
 	}
 }
@@ -151,10 +124,10 @@ func WithSendLayer(at dht.SendPosition, layer dht.SendLayer) Option {
 		if layer == nil || !at.Valid() {
 			return fmt.Errorf("gamelan: no layer, or none of the positions: %v", at)
 		}
-		if o.sendLayers == nil {
-			o.sendLayers = make(map[dht.SendPosition][]dht.SendLayer)
+		if o.SendLayers == nil {
+			o.SendLayers = make(map[dht.SendPosition][]dht.SendLayer)
 		}
-		o.sendLayers[at] = append(o.sendLayers[at], layer)
+		o.SendLayers[at] = append(o.SendLayers[at], layer)
 		return nil
 	}
 }
@@ -166,7 +139,7 @@ func WithService(s rpc.Service) Option {
 		if err := s.Validate(); err != nil {
 			return err
 		}
-		o.services = append(o.services, s)
+		o.Services = append(o.Services, s)
 		return nil
 	}
 }
@@ -178,10 +151,10 @@ func WithSystem(sys *actor.ActorSystem) Option {
 		if sys == nil {
 			return errors.New("gamelan: WithSystem was given no system; leave it out for one of the node's own")
 		}
-		if o.system != nil {
+		if o.System != nil {
 			return errors.New("gamelan: WithSystem was given twice")
 		}
-		o.system = sys
+		o.System = sys
 		return nil
 	}
 }
@@ -194,12 +167,12 @@ func WithTransport(t transport.Transport) Option {
 		if t == nil {
 			return errors.New("gamelan: WithTransport was given no transport")
 		}
-		for _, other := range o.transports {
+		for _, other := range o.Transports {
 			if other.Name() == t.Name() {
 				return fmt.Errorf("gamelan: WithTransport was given twice for %s", t.Name())
 			}
 		}
-		o.transports = append(o.transports, t)
+		o.Transports = append(o.Transports, t)
 		return nil
 	}
 }
@@ -207,7 +180,7 @@ func WithTransport(t transport.Transport) Option {
 // WithLogger sets where the node logs. Default: slog.Default.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error {
-		o.logger = l
+		o.Logger = l
 		return nil
 	}
 }
@@ -215,7 +188,7 @@ func WithLogger(l *slog.Logger) Option {
 // WithRuntime sets the source of time, randomness and goroutines, for tests.
 func WithRuntime(r supervisor.Runtime) Option {
 	return func(o *options) error {
-		o.runtime = r
+		o.Runtime = r
 		return nil
 	}
 }
@@ -224,7 +197,7 @@ func WithRuntime(r supervisor.Runtime) Option {
 // see [supervisor.Options].Fault.
 func WithFault(fault func(path, point string)) Option {
 	return func(o *options) error {
-		o.fault = fault
+		o.Fault = fault
 		return nil
 	}
 }
@@ -237,3 +210,53 @@ type sendOptions struct{ resend bool }
 // Resend makes the node send a message again if the connection is lost after the message
 // was written and before it is confirmed. The message may then arrive more than once.
 func Resend() SendOption { return func(o *sendOptions) { o.resend = true } }
+
+// PanicPolicy decides what a panic does to your actor or service. With every policy, no
+// peer is disconnected, and its other calls and streams go on: only [Peers.Blame] counts
+// an offence against a peer.
+type PanicPolicy = protocol.PanicPolicy
+
+// The panic policies.
+const (
+	// PanicRestart, the default, starts a new incarnation. Messages of peers cause at
+	// most five restarts a minute; after that, a message whose handling panics is
+	// dropped and the incarnation goes on.
+	PanicRestart = protocol.PanicRestart
+	// PanicContain drops the message; the same incarnation goes on.
+	PanicContain = protocol.PanicContain
+	// PanicStop stops the actor until it is registered again. Meanwhile peers get the
+	// same answers as if the actor did not exist.
+	PanicStop = protocol.PanicStop
+)
+
+// ActorOption is a setting of one of your actors.
+type ActorOption func(*actorOptions)
+
+type actorOptions struct{ onPanic PanicPolicy }
+
+// OnPanic sets the actor's [PanicPolicy]. Default: [PanicRestart]. The policy of a service
+// is a field of [rpc.Service].
+func OnPanic(p PanicPolicy) ActorOption { return func(o *actorOptions) { o.onPanic = p } }
+
+// panicPolicy returns the policy of the options of an actor.
+func panicPolicy(opts []ActorOption) (PanicPolicy, error) {
+	var o actorOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o.onPanic, o.onPanic.Validate()
+}
+
+// registration completes a registration, or returns an error if it is not possible.
+func registration(m actors.Register, new NewActor, opts []ActorOption) (_ actors.Register, err error) {
+	if new == nil {
+		return m, errNoActor
+	}
+	m.OnPanic, err = panicPolicy(opts)
+	return m, err
+}
+
+// NewSystem returns an actor system for [WithSystem] that logs only warnings and errors,
+// to l. A system made by [actor.NewActorSystem] works as well, but uses about 10 MB more
+// memory in the long run.
+func NewSystem(l *slog.Logger) *actor.ActorSystem { return assemble.NewSystem(l) }

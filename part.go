@@ -67,13 +67,13 @@ func WithSection(name string, show func(ctx context.Context) any) Option {
 		if show == nil || name == "" {
 			return errors.New("gamelan: WithSection was given no name, or no function")
 		}
-		if o.sections[name] != nil {
+		if o.Sections[name] != nil {
 			return fmt.Errorf("gamelan: WithSection was given twice for %q", name)
 		}
-		if o.sections == nil {
-			o.sections = make(map[string]func(context.Context) any)
+		if o.Sections == nil {
+			o.Sections = make(map[string]func(context.Context) any)
 		}
-		o.sections[name] = show
+		o.Sections[name] = show
 		return nil
 	}
 }
@@ -86,7 +86,7 @@ func WithHealth(check func() error) Option {
 		if check == nil {
 			return errors.New("gamelan: WithHealth was given no function")
 		}
-		o.checks = append(o.checks, check)
+		o.Checks = append(o.Checks, check)
 		return nil
 	}
 }
@@ -103,21 +103,6 @@ func WithStop(stop func(ctx context.Context, n *Node) error) Option {
 		o.stops = append(o.stops, stop)
 		return nil
 	}
-}
-
-// addUsersParts adds the parts of the options to those of the node.
-func (b *builder) addUsersParts(n *Node) error {
-	for _, make := range b.parts {
-		p, err := make(n)
-		if err != nil {
-			return fmt.Errorf("gamelan: part %q: %w", p.Name, err)
-		}
-		n.parts = append(n.parts, p)
-	}
-	if len(b.sections)+len(b.checks) > 0 {
-		n.parts = append(n.parts, nodeview.Program(b.sections, b.checks))
-	}
-	return nil
 }
 
 // stops are the functions of [WithStop].
@@ -150,7 +135,7 @@ func (s *stops) run(ctx context.Context, n *Node) error {
 		if s.err != nil {
 			return fmt.Errorf("gamelan: close: %w", s.err)
 		}
-	case <-n.root.Done():
+	case <-n.e.Root.Done():
 	case <-within.Done():
 		return fmt.Errorf("gamelan: close: a function of WithStop has not returned: %w", cmp.Or(ctx.Err(), within.Err()))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
@@ -32,7 +33,7 @@ func (p *Peers) Get(peer identity.NodeID) (peerstore.Peer, bool) { return p.view
 // Find returns the peer that a person means by a node id, a public key, or its first digits, at
 // least four. Peers with a record are found, and by a whole id or key those with a connection.
 // The error matches [ErrUnknownPeer] or [ErrSelf], or is an [*inspect.Error] that names several peers.
-func (p *Peers) Find(text string) (identity.NodeID, error) { return p.n.trunk.FindPeer(text) }
+func (p *Peers) Find(text string) (identity.NodeID, error) { return p.n.e.Trunk.FindPeer(text) }
 
 // All iterates over the known peers in the order of their ids. It yields the records as
 // they are when the loop begins.
@@ -41,19 +42,19 @@ func (p *Peers) All() iter.Seq[peerstore.Peer] { return p.view().All() }
 // Len returns how many peers are known.
 func (p *Peers) Len() int { return p.view().Len() }
 
-func (p *Peers) view() peerstore.View { return p.n.trunk.PeerStore().View() }
+func (p *Peers) view() peerstore.View { return p.n.e.Trunk.PeerStore().View() }
 
 // Closest returns up to count connected nodes, nearest to target first, without
 // the excluded ones.
 func (p *Peers) Closest(target identity.NodeID, count int, except ...identity.NodeID) []identity.NodeID {
-	return connpool.Closest(target, p.n.trunk.Live(), count, except...)
+	return connpool.Closest(target, p.n.e.Trunk.Live(), count, except...)
 }
 
 // Random returns up to count connected nodes in random order, without the
 // excluded ones.
 func (p *Peers) Random(count int, except ...identity.NodeID) []identity.NodeID {
 	r := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return connpool.Random(r, p.n.trunk.Live(), count, except...)
+	return connpool.Random(r, p.n.e.Trunk.Live(), count, except...)
 }
 
 // Add adds a peer, or merges new facts into the record of a known peer. The change is
@@ -66,10 +67,10 @@ func (p *Peers) Add(ctx context.Context, peer peerstore.Peer) error {
 }
 
 func (p *Peers) add(ctx context.Context, m actors.AddPeer) error {
-	if m.Peer.ID == p.n.trunk.Self() {
+	if m.Peer.ID == p.n.e.Trunk.Self() {
 		return actors.ErrSelf
 	}
-	r, err := ask[actors.PeerAdded](ctx, p.n, p.n.trunk.Peers(), m)
+	r, err := assemble.Ask[actors.PeerAdded](ctx, p.n.e, p.n.e.Trunk.Peers(), m)
 	return peerError("add", m.Peer.ID, cmp.Or(err, r.Err))
 }
 
@@ -105,11 +106,11 @@ func (p *Peers) Offer(ctx context.Context, text string) (identity.NodeID, error)
 	if err != nil {
 		return identity.NodeID{}, err
 	}
-	if peer.ID == p.n.trunk.Self() {
+	if peer.ID == p.n.e.Trunk.Self() {
 		return peer.ID, peerError("offer", peer.ID, actors.ErrSelf)
 	}
 	peer.Flags &^= peerstore.FlagSeed
-	_, err = ask[actors.PeerOffered](ctx, p.n, p.n.trunk.Dialer(), actors.OfferPeer{Peer: peer})
+	_, err = assemble.Ask[actors.PeerOffered](ctx, p.n.e, p.n.e.Trunk.Dialer(), actors.OfferPeer{Peer: peer})
 	return peer.ID, peerError("offer", peer.ID, err)
 }
 
@@ -132,14 +133,14 @@ func (p *Peers) Given(ctx context.Context, text string, keep bool) (identity.Nod
 
 // Forget removes a peer from the store.
 func (p *Peers) Forget(ctx context.Context, peer identity.NodeID) error {
-	r, err := ask[actors.PeerForgotten](ctx, p.n, p.n.trunk.Peers(), actors.ForgetPeer{Peer: peer})
+	r, err := assemble.Ask[actors.PeerForgotten](ctx, p.n.e, p.n.e.Trunk.Peers(), actors.ForgetPeer{Peer: peer})
 	return peerError("forget", peer, cmp.Or(err, r.Err))
 }
 
 // Export writes the records of all known peers as JSON, and returns how many there are.
 // Import reads this form.
 func (p *Peers) Export(w io.Writer) (int, error) {
-	count, err := peerstore.WriteJSON(w, p.n.trunk.PeerStore().View().All())
+	count, err := peerstore.WriteJSON(w, p.n.e.Trunk.PeerStore().View().All())
 	if err != nil {
 		return count, fmt.Errorf("gamelan: export peers: %w", err)
 	}
@@ -152,12 +153,12 @@ func (p *Peers) Export(w io.Writer) (int, error) {
 // *[peerstore.ImportError] for a flaw. The changes are durable when Import returns. With
 // any other error, done counts the changes that were made; these are durable too.
 func (p *Peers) Import(ctx context.Context, r io.Reader) (done Imported, err error) {
-	peers, err := peerstore.ReadJSON(r, p.n.trunk.Wall(), p.n.trunk.PeerStore().MaxPeers())
+	peers, err := peerstore.ReadJSON(r, p.n.e.Trunk.Wall(), p.n.e.Trunk.PeerStore().MaxPeers())
 	if err != nil {
 		return done, fmt.Errorf("gamelan: import peers: %w", err)
 	}
 	for chunk := range slices.Chunk(peers, importChunk) {
-		r, err := ask[actors.PeersImported](ctx, p.n, p.n.trunk.Peers(), actors.ImportPeers{Peers: chunk})
+		r, err := assemble.Ask[actors.PeersImported](ctx, p.n.e, p.n.e.Trunk.Peers(), actors.ImportPeers{Peers: chunk})
 		done = actors.Imported{Added: done.Added + r.Done.Added, Merged: done.Merged + r.Done.Merged, Skipped: done.Skipped + r.Done.Skipped}
 		if err = cmp.Or(err, r.Err); err != nil {
 			if errors.Is(err, ErrClosed) {
@@ -185,21 +186,21 @@ func (p *Peers) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, 
 	if d <= 0 {
 		return fmt.Errorf("gamelan: ban peer %s: the duration %v is not positive; use Unban to lift a ban", peer, d)
 	}
-	if peer == p.n.trunk.Self() {
+	if peer == p.n.e.Trunk.Self() {
 		return actors.ErrSelf
 	}
-	r, err := ask[actors.PeerBanned](ctx, p.n, p.n.trunk.Connectivity(), actors.RequestBan{Peer: peer, For: d, Reason: reason})
+	r, err := assemble.Ask[actors.PeerBanned](ctx, p.n.e, p.n.e.Trunk.Connectivity(), actors.RequestBan{Peer: peer, For: d, Reason: reason})
 	return peerError("ban", peer, cmp.Or(err, r.Err))
 }
 
 // Banned reports whether a peer is banned, until when and why.
 func (p *Peers) Banned(peer identity.NodeID) (until time.Time, reason string, ok bool) {
-	return p.n.trunk.Ban(peer)
+	return p.n.e.Trunk.Ban(peer)
 }
 
 // Unban lifts a ban. It is durable when Unban returns.
 func (p *Peers) Unban(ctx context.Context, peer identity.NodeID) error {
-	return peerError("unban", peer, p.n.pardon(ctx, peer))
+	return peerError("unban", peer, p.n.e.Pardon(ctx, peer))
 }
 
 // Allow adds a peer to the allow list, whose peers are never banned, neither by rule nor
@@ -209,22 +210,16 @@ func (p *Peers) Unban(ctx context.Context, peer identity.NodeID) error {
 // ctx's means that the ban may come back at the next start, unless the peer is allowed
 // then.
 func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
-	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.trunk.Connectivity(), actors.AllowPeer{Peer: peer})
+	_, err := assemble.Ask[actors.PeerAllowed](ctx, p.n.e, p.n.e.Trunk.Connectivity(), actors.AllowPeer{Peer: peer})
 	if err == nil {
-		err = p.n.pardon(ctx, peer)
+		err = p.n.e.Pardon(ctx, peer)
 	}
 	return peerError("allow", peer, err)
 }
 
-// pardon lifts a ban. It returns when that is durable.
-func (n *Node) pardon(ctx context.Context, peer identity.NodeID) error {
-	r, err := ask[actors.PeerUnbanned](ctx, n, n.trunk.Peers(), actors.UnbanPeer{Peer: peer})
-	return cmp.Or(err, r.Err)
-}
-
 // Disallow removes a peer from the allow list.
 func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
-	_, err := ask[actors.PeerAllowed](ctx, p.n, p.n.trunk.Connectivity(), actors.AllowPeer{Peer: peer, Off: true})
+	_, err := assemble.Ask[actors.PeerAllowed](ctx, p.n.e, p.n.e.Trunk.Connectivity(), actors.AllowPeer{Peer: peer, Off: true})
 	return peerError("take off the allow list", peer, err)
 }
 
@@ -233,7 +228,7 @@ func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
 // cause. Blame does not ban the peer: see [Peers.Ban]. Blame does not wait, so actors and
 // methods of services may call it.
 func (p *Peers) Blame(peer identity.NodeID, reason string) {
-	p.n.trunk.System().Root.Send(p.n.trunk.Connectivity(), actors.BlamePeer{Peer: peer, Reason: reason})
+	p.n.e.Trunk.System().Root.Send(p.n.e.Trunk.Connectivity(), actors.BlamePeer{Peer: peer, Reason: reason})
 }
 
 func peerError(what string, peer identity.NodeID, err error) error {

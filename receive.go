@@ -68,34 +68,28 @@ func WithMessages(f func(ctx context.Context, m Message) error, opts ...ActorOpt
 		case o.messages != nil:
 			return errors.New("gamelan: WithMessages was given twice")
 		}
-		o.messages = &messagesOption{f, opts}
-		return nil
+		policy, err := panicPolicy(opts)
+		o.messages = &messagesOption{f, policy}
+		return err
 	}
 }
 
 type messagesOption struct {
-	f    func(context.Context, Message) error
-	opts []ActorOption
+	f      func(context.Context, Message) error
+	policy PanicPolicy
 }
 
-// openMessages registers the actor that calls the function of [WithMessages]. With an inbox
-// the inbox is the handler of plain messages, and the actor speaks no protocol.
-func (b *builder) openMessages(n *Node) error {
-	if b.messages == nil {
-		return nil
-	}
-	f := b.messages.f
-	s := receive.NewCaller(func(ctx context.Context, m receive.Message) error { return f(ctx, n.message(m)) }, n.inbox)
-	m := actors.Register{Drains: true, Ended: s.Discard}
-	switch {
-	case n.inbox != nil:
-		m.Actor = "messages"
-	case b.handled():
-		return errors.New("gamelan: WithMessages and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
-	default:
+// caller returns the actor that calls the function of [WithMessages]. With an inbox the inbox is
+// the handler of plain messages, and the actor speaks no protocol.
+func (o *messagesOption) caller(n *Node, in *Inbox) actors.Register {
+	s := receive.NewCaller(func(ctx context.Context, m receive.Message) error { return o.f(ctx, n.message(m)) }, in)
+	r := actors.Register{Drains: true, Ended: s.Discard, New: s.NewActor, OnPanic: o.policy}
+	if in != nil {
+		r.Actor = "messages"
+	} else {
 		n.called = s
 	}
-	return b.add(m, func(*Node) actor.Actor { return s.NewActor() }, b.messages.opts)
+	return r
 }
 
 // Messages iterates over the messages that peers send to this node, until ctx ends or
@@ -128,7 +122,7 @@ func (b *builder) openMessages(n *Node) error {
 func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	var b *receive.Backlog
 	var opened error
-	if n.inbox == nil {
+	if n.e.Inbox == nil {
 		b, opened = n.openLoop(ctx)
 	}
 	return func(yield func(Message, error) bool) {
@@ -138,14 +132,14 @@ func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
 		}
 		err := opened
 		switch {
-		case n.inbox != nil:
+		case n.e.Inbox != nil:
 			ack, end := outlive(ctx, ackGrace)
-			err = receive.EachKept(ack, ctx, n.inbox, both)
+			err = receive.EachKept(ack, ctx, n.e.Inbox, both)
 			end()
 		case err == nil:
 			b.Each(ctx, func(m receive.Message) bool { return yield(n.message(m), nil) })
 		}
-		if err != nil && ctx.Err() == nil && !n.stopping() {
+		if err != nil && ctx.Err() == nil && !n.e.Stopping() {
 			yield(Message{}, err)
 		}
 	}
@@ -165,7 +159,7 @@ func outlive(ctx context.Context, d time.Duration) (_ context.Context, end func(
 // openLoop returns the messages for loops. It registers the actor that collects them, unless that
 // was done.
 func (n *Node) openLoop(ctx context.Context) (*receive.Backlog, error) {
-	return n.loops.Open(n.stopping, func(fill func() actor.Actor, ended func()) error {
+	return n.loops.Open(n.e.Stopping, func(fill func() actor.Actor, ended func()) error {
 		// A registration that outlives ctx is not undone, so it is waited for.
 		err := n.register(context.WithoutCancel(ctx), actors.Register{Ended: ended}, func(*Node) actor.Actor { return fill() }, nil)
 		if errors.Is(err, actors.ErrProtocolTaken) {

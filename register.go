@@ -12,7 +12,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // registerTimeout bounds a registration, even if its context lasts longer. Only a stuck
@@ -54,7 +56,7 @@ func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...Act
 	}
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Registered](ctx, n, n.trunk.Extensions(), m)
+	r, err := assemble.Ask[actors.Registered](ctx, n.e, n.e.Trunk.Extensions(), m)
 	if err = cmp.Or(err, r.Err); err != nil {
 		return nil, fmt.Errorf("gamelan: spawn %q: %w", name, err)
 	}
@@ -67,15 +69,15 @@ func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...Act
 // the actor of message type 7. Actor returns false if there is no such actor, also while an
 // actor that panicked too often waits to be started again.
 func (n *Node) Actor(name string) (*actor.PID, bool) {
-	below := n.trunk.Extensions().Id + "/"
-	if pid, ok := n.trunk.Protocols().Get(protocol.ID(name)); ok && strings.HasPrefix(pid.Id, below) {
+	below := n.e.Trunk.Extensions().Id + "/"
+	if pid, ok := n.e.Trunk.Protocols().Get(protocol.ID(name)); ok && strings.HasPrefix(pid.Id, below) {
 		return pid, true
 	}
 	if name == "" || strings.Contains(name, "/") {
 		return nil, false
 	}
-	pid := &actor.PID{Address: n.trunk.Extensions().Address, Id: below + name}
-	_, ok := n.trunk.System().ProcessRegistry.GetLocal(pid.Id)
+	pid := &actor.PID{Address: n.e.Trunk.Extensions().Address, Id: below + name}
+	_, ok := n.e.Trunk.System().ProcessRegistry.GetLocal(pid.Id)
 	return pid, ok
 }
 
@@ -87,7 +89,7 @@ func (n *Node) register(ctx context.Context, m actors.Register, new NewActor, op
 	m.New = func() actor.Actor { return new(n) }
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Registered](ctx, n, n.trunk.Extensions(), m)
+	r, err := assemble.Ask[actors.Registered](ctx, n.e, n.e.Trunk.Extensions(), m)
 	return registerError("register", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
@@ -109,7 +111,7 @@ func (n *Node) UnregisterHandler(ctx context.Context) error {
 func (n *Node) unregister(ctx context.Context, m actors.Unregister) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := ask[actors.Unregistered](ctx, n, n.trunk.Extensions(), m)
+	r, err := assemble.Ask[actors.Unregistered](ctx, n.e, n.e.Trunk.Extensions(), m)
 	return registerError("unregister", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
@@ -126,4 +128,55 @@ func registerError(doing, name string, err error) error {
 		return fmt.Errorf("gamelan: %s %s: %w; see in the tree which actor is stuck", doing, name, err)
 	}
 	return err
+}
+
+// ErrNoActor reports a message to an actor that does not exist, or has ended.
+var ErrNoActor = supervisor.ErrNoActor
+
+// Tell sends a message to your actor of this name: see [Node.Actor] for names. Tell never
+// waits. The error is [ErrNoActor] if there is no such actor; without one, the message is
+// in the actor's mailbox.
+func (n *Node) Tell(name string, msg any) error {
+	pid, err := n.named(name)
+	if err == nil {
+		n.System().Root.Send(pid, msg)
+	}
+	return err
+}
+
+// Ask sends a message to your actor of this name and waits for its reply, which the actor
+// sends with c.Respond. The function [Ask] does the same for a reply of a known type. The
+// error is [ErrNoActor], ctx's, or says that the actor has panicked. It says that the actor
+// does not know the message only if the actor calls [supervisor.Unhandled] for such messages,
+// in the default case of its Receive; otherwise Ask waits until ctx ends. An actor must not
+// call Ask in Receive; it sends and hears the reply as a message.
+func (n *Node) Ask(ctx context.Context, name string, msg any) (any, error) {
+	return Ask[any](ctx, n, name, msg)
+}
+
+// Ask is [Node.Ask] for a reply of type R. A reply of another type is an error that names
+// both types.
+func Ask[R any](ctx context.Context, n *Node, name string, msg any) (R, error) {
+	pid, err := n.named(name)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	r, err := supervisor.Ask[R](ctx, n.System(), pid, msg)
+	if err != nil {
+		return r, fmt.Errorf("gamelan: ask %q: %w", name, err)
+	}
+	return r, nil
+}
+
+// named returns the PID of the user's actor of this name.
+func (n *Node) named(name string) (*actor.PID, error) {
+	pid, ok := n.Actor(name)
+	switch {
+	case ok:
+		return pid, nil
+	case n.e.Stopping():
+		return nil, ErrClosed
+	}
+	return nil, fmt.Errorf("gamelan: %w: %q; the name is that of Spawn or WithActor, the id of a protocol, \"handler\", or \"type-7\" for type 7", ErrNoActor, name)
 }

@@ -7,6 +7,7 @@ import (
 
 	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -23,7 +24,7 @@ func (n *Node) RPC() *RPC { return &RPC{n} }
 func (r *RPC) Register(ctx context.Context, s rpc.Service) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	added, err := ask[rpcpart.ServiceAdded](ctx, r.n, r.n.calls.Server, rpcpart.AddService{Service: s})
+	added, err := assemble.Ask[rpcpart.ServiceAdded](ctx, r.n.e, r.n.e.Calls.Server, rpcpart.AddService{Service: s})
 	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, added.Err))
 }
 
@@ -32,7 +33,7 @@ func (r *RPC) Register(ctx context.Context, s rpc.Service) error {
 func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	removed, err := ask[rpcpart.ServiceRemoved](ctx, r.n, r.n.calls.Server, rpcpart.RemoveService{ID: id})
+	removed, err := assemble.Ask[rpcpart.ServiceRemoved](ctx, r.n.e, r.n.e.Calls.Server, rpcpart.RemoveService{ID: id})
 	return registerError("unregister service", what(id, nil), cmp.Or(err, removed.Err))
 }
 
@@ -104,31 +105,31 @@ func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again r
 		if err == nil {
 			return nil
 		}
-		if again == rpc.RepeatNever || again == rpc.RepeatOnce && repeated > 0 || repeated > c.n.calls.Clients {
+		if again == rpc.RepeatNever || again == rpc.RepeatOnce && repeated > 0 || repeated > c.n.e.Calls.Clients {
 			return c.failed(ctx, err)
 		}
 	}
 }
 
 func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
-	if s, ok := c.n.calls.IdleSession(c.key); ok {
+	if s, ok := c.n.e.Calls.IdleSession(c.key); ok {
 		return s, nil
 	}
-	if c.n.stopping() {
+	if c.n.e.Stopping() {
 		return nil, ErrClosed
 	}
 	gone := func() bool { return ctx.Err() != nil }
-	r, err := ask[rpcpart.SessionGiven](ctx, c.n, c.n.calls.Client, rpcpart.AcquireSession{Key: c.key, Gone: gone})
+	r, err := assemble.Ask[rpcpart.SessionGiven](ctx, c.n.e, c.n.e.Calls.Client, rpcpart.AcquireSession{Key: c.key, Gone: gone})
 	if ctx.Err() != nil && r.Session == nil {
-		c.n.trunk.System().Root.Send(c.n.calls.Client, rpcpart.SessionUnwanted{Key: c.key})
+		c.n.e.Trunk.System().Root.Send(c.n.e.Calls.Client, rpcpart.SessionUnwanted{Key: c.key})
 	}
 	return r.Session, cmp.Or(err, r.Err)
 }
 
 // failed returns the error for the caller.
 func (c *RPCClient) failed(ctx context.Context, err error) error {
-	if c.n.stopping() {
+	if c.n.e.Stopping() {
 		return ErrClosed
 	}
-	return rpcpart.CallFailed(ctx, c.n.trunk.Now(), err)
+	return rpcpart.CallFailed(ctx, c.n.e.Trunk.Now(), err)
 }

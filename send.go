@@ -3,11 +3,13 @@ package gamelan
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Send sends body to a neighbour and waits for the outcome. It first waits for credit if
@@ -25,11 +27,11 @@ import (
 // A message fails only after two dials in a row have failed. So both nodes may show two
 // attempts for one Send. The outcome has the error of the second.
 func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
-	if n.stopping() {
+	if n.e.Stopping() {
 		return Outcome{}, ErrClosed
 	}
 	w := n.waits.get()
-	serial, err := n.trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), w.settle)
+	serial, err := n.e.Trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), w.settle)
 	if err != nil {
 		n.waits.put(w)
 		return Outcome{}, notAccepted(peer, err)
@@ -48,12 +50,12 @@ func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts
 //	// … others may be sent meanwhile …
 //	return pending.Wait(ctx).AsError() // nil: confirmed
 func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (*Pending[Outcome], error) {
-	if n.stopping() {
+	if n.e.Stopping() {
 		return nil, ErrClosed
 	}
 	p := newPending[Outcome](n)
 	p.peer, p.result = peer, nodeEnded
-	serial, err := n.trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), p.settle)
+	serial, err := n.e.Trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), p.settle)
 	if err != nil {
 		return nil, notAccepted(peer, err)
 	}
@@ -69,7 +71,7 @@ func notAccepted(peer identity.NodeID, err error) error {
 // The actor receives the outcome as [Sent] with this id. Without credit the outcome is
 // Failed(overloaded) at once, so an actor should limit its messages under way.
 func (n *Node) SendFrom(c actor.Context, id uint64, peer identity.NodeID, body []byte, opts ...SendOption) {
-	n.trunk.Plain().SendFrom(c, sendBody(id, peer, body, opts))
+	n.e.Trunk.Plain().SendFrom(c, sendBody(id, peer, body, opts))
 }
 
 func sendBody(id uint64, peer identity.NodeID, body []byte, opts []SendOption) actors.SendBody {
@@ -82,4 +84,78 @@ func sendBody(id uint64, peer identity.NodeID, body []byte, opts []SendOption) a
 		m.Resend = o.resend
 	}
 	return m
+}
+
+// nodeEnded is the outcome of a message whose node has ended before.
+var nodeEnded = Outcome{Kind: protocol.InDoubt, Reason: protocol.Closed, Err: ErrClosed}
+
+// sendWait is what one Send waits with. Unlike a [Pending] it serves one goroutine, and
+// others after it.
+type sendWait struct {
+	outcome chan Outcome
+	settle  func(Outcome) // called at most once for each message
+}
+
+// sendWaits lends sendWaits. Each node has its own, so that no channel of one synctest bubble
+// gets into another.
+type sendWaits struct{ pool sync.Pool }
+
+func (p *sendWaits) get() *sendWait {
+	if w, ok := p.pool.Get().(*sendWait); ok {
+		return w
+	}
+	w := &sendWait{outcome: make(chan Outcome, 1)}
+	w.settle = func(o Outcome) { w.outcome <- o }
+	return w
+}
+
+// put takes back a sendWait whose settle was called and whose outcome was received, or that
+// was given to nobody.
+func (p *sendWaits) put(w *sendWait) { p.pool.Put(w) }
+
+// waitFor waits for the outcome of a message that was accepted. If ctx ends first, the message
+// is withdrawn, which settles it.
+func (n *Node) waitFor(ctx context.Context, w *sendWait, peer identity.NodeID, serial uint64) Outcome {
+	closed := n.closedFor(serial)
+	select {
+	case o := <-w.outcome:
+		n.waits.put(w)
+		return o
+	case <-closed:
+	case <-ctx.Done():
+		n.e.Trunk.Plain().Withdraw(peer, serial)
+		select {
+		case o := <-w.outcome:
+			n.waits.put(w)
+			return o
+		case <-closed:
+		}
+	}
+	select { // what was settled before the end stands
+	case o := <-w.outcome:
+		return o
+	default:
+		return nodeEnded // settle may still be called: w is not used again
+	}
+}
+
+// closings are channels that are all closed when the node has ended. A channel has a lock,
+// which thousands of callers that wait on one channel would fight for.
+type closings [16]chan struct{}
+
+func newClosings() (c closings) {
+	for i := range c {
+		c[i] = make(chan struct{})
+	}
+	return c
+}
+
+func (c *closings) close() {
+	for _, ch := range c {
+		close(ch)
+	}
+}
+
+func (n *Node) closedFor(serial uint64) <-chan struct{} {
+	return n.closings[serial%uint64(len(n.closings))]
 }

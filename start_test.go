@@ -463,13 +463,10 @@ func TestNodeInTheHandsOfItsActors(t *testing.T) {
 	})
 }
 
-// TestOnlyDials: on a public network, a node that only dials starts with the address that its
-// error recommends, whatever addresses the machine has.
+// TestOnlyDials: on a public network, a node that only dials starts with the address that the error
+// without one recommends, whatever addresses the machine has.
 func TestOnlyDials(t *testing.T) {
 	const recommended = "/ip4/10.0.0.1/tcp/18189"
-	if why := gamelan.NoAddress().Error(); !strings.Contains(why, recommended) || strings.Contains(why, "ListenNowhere") {
-		t.Errorf("got %q, want %s recommended, and not what the node does already", why, recommended)
-	}
 	n, err := gamelan.Start(t.Context(), gamelan.Config{Network: "igor", Listen: []string{gamelan.ListenNowhere}, PublicAddresses: []string{recommended}},
 		gamelan.WithLogger(discard))
 	if err != nil {

@@ -1,7 +1,8 @@
-package gamelan
+package assemble
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -29,7 +30,7 @@ func TestOwnAddresses(t *testing.T) {
 		{[]string{"/ip4/10.1.0.7/tcp/1", "/ip4/8.8.8.8/tcp/1"}, public, "[/ip4/8.8.8.8/tcp/1]", false},
 		{[]string{"/ip4/127.0.0.1/tcp/1"}, public, "[]", true},
 	} {
-		b := &builder{Settled: new(config.Settled)}
+		b := &builder{Settled: new(config.Settled), Options: new(Options)}
 		b.Wire = protocol.Tari(protocol.MainNet)
 		for _, l := range c.listen {
 			b.bound = append(b.bound, &actors.Bound{Addr: ma.StringCast(l)})
@@ -44,5 +45,14 @@ func TestOwnAddresses(t *testing.T) {
 		if got := b.onlyLoopback(); got != c.loopback {
 			t.Errorf("%v on loopback alone: got %v, want %v", c.listen, got, c.loopback)
 		}
+	}
+}
+
+// TestOnlyDialsWithoutAddress: the error of a node that only dials recommends an address, and not
+// what the node does already.
+func TestOnlyDialsWithoutAddress(t *testing.T) {
+	why := new(builder).noAddress().Error()
+	if !strings.Contains(why, "/ip4/10.0.0.1/tcp/18189") || strings.Contains(why, "ListenNowhere") {
+		t.Errorf("got %q", why)
 	}
 }

@@ -1,4 +1,4 @@
-package gamelan
+package assemble
 
 import (
 	"cmp"
@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -36,12 +35,12 @@ type onion struct {
 // openTransports makes the transports that Config.Transport names, unless the user has given
 // others.
 func (b *builder) openTransports() error {
-	given := len(b.transports) > 0
+	given := len(b.Transports) > 0
 	switch {
-	case b.Transport == TransportTCP && !given:
-		b.transports = []transport.Transport{tcp.New(tcp.Options{})}
+	case b.Transport == config.TransportTCP && !given:
+		b.Transports = []transport.Transport{tcp.New(tcp.Options{})}
 		return nil
-	case b.Transport == TransportTCP, b.Transport == TransportTor && given:
+	case b.Transport == config.TransportTCP, b.Transport == config.TransportTor && given:
 		return nil
 	case given:
 		return badConfig("Transport", fmt.Errorf("%s cannot be combined with WithTransport; give one of the two", b.Transport))
@@ -51,13 +50,13 @@ func (b *builder) openTransports() error {
 		return badConfig("SOCKS.Address", err)
 	}
 	switch b.Transport {
-	case TransportTCPWithTor:
-		b.transports = []transport.Transport{tcptor.Open(proxy, tcp.Options{})}
-	case TransportSOCKS:
-		b.transports = []transport.Transport{proxy}
+	case config.TransportTCPWithTor:
+		b.Transports = []transport.Transport{tcptor.Open(proxy, tcp.Options{})}
+	case config.TransportSOCKS:
+		b.Transports = []transport.Transport{proxy}
 	default:
 		b.proxyOfTor = proxy
-		b.transports = []transport.Transport{tcptor.Hidden(proxy, tcptor.Options{DirectTCP: b.SOCKS.BypassTCP, Direct: b.Direct})}
+		b.Transports = []transport.Transport{tcptor.Hidden(proxy, tcptor.Options{DirectTCP: b.SOCKS.BypassTCP, Direct: b.Direct})}
 	}
 	return nil
 }
@@ -65,7 +64,7 @@ func (b *builder) openTransports() error {
 // openOnion reads the key of the onion service, or makes one and stores it: the address must
 // not be lost, whatever Tor answers.
 func (b *builder) openOnion() error {
-	if b.Transport != TransportTor {
+	if b.Transport != config.TransportTor {
 		return nil
 	}
 	port := uint16(b.Tor.OnionPort)
@@ -84,7 +83,7 @@ var ErrTorIdentityOpen = errors.New("gamelan: the key of the onion service can b
 
 // onionIdentity returns the identity of the onion service in a data directory. It makes one
 // with the port if there is none, or no directory.
-func onionIdentity(in DataDir, port uint16) (tor.Identity, error) {
+func onionIdentity(in config.DataDir, port uint16) (tor.Identity, error) {
 	if in.Path == "" {
 		return newOnion(port)
 	}
@@ -122,16 +121,6 @@ func newOnion(port uint16) (tor.Identity, error) {
 	return tor.Identity{Key: key, Port: port}, err
 }
 
-// WithTorControl replaces how the node connects to the control port of Tor, for a program
-// that runs a Tor of its own. The stream is closed when the node ends or connects again. The
-// node authenticates over it as Config.Tor.ControlAuth says.
-func WithTorControl(connect func(ctx context.Context) (io.ReadWriteCloser, error)) Option {
-	return func(o *options) error {
-		o.torControl = connect
-		return nil
-	}
-}
-
 // torSettings returns the settings of the part tor.
 func (b *builder) torSettings() (torpart.Settings, error) {
 	target, err := b.onionTarget()
@@ -144,7 +133,7 @@ func (b *builder) torSettings() (torpart.Settings, error) {
 		Onion:   b.onion.addr,
 		Connect: func(ctx context.Context) (*torconn.Conn, error) { return torconn.Dial(ctx, b.Control) },
 	}
-	if connect := b.torControl; connect != nil {
+	if connect := b.TorControl; connect != nil {
 		s.Connect = func(ctx context.Context) (*torconn.Conn, error) {
 			stream, err := connect(ctx)
 			if err != nil {

@@ -1,4 +1,4 @@
-package gamelan
+package assemble
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package gamelan
+package assemble
 
 import (
 	"context"
@@ -38,11 +38,11 @@ func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, 
 	}
 	now := socket.Multiaddr()
 	if taken != nil {
-		b.logger.Warn("the port of before is not free, and peers know no other; choose one with Config.Listen", "before", before, "addr", now, "err", taken)
+		b.Logger.Warn("the port of before is not free, and peers know no other; choose one with Config.Listen", "before", before, "addr", now, "err", taken)
 	}
 	if before == nil || !before.Equal(now) {
 		if err := d.WriteFile(listenFile, []byte(now.String()+"\n")); err != nil {
-			b.logger.Warn("the port cannot be kept for the next start", "addr", now, "err", err)
+			b.Logger.Warn("the port cannot be kept for the next start", "addr", now, "err", err)
 		}
 	}
 	return socket, nil

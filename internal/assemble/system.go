@@ -1,4 +1,4 @@
-package gamelan
+package assemble
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// NewSystem returns an actor system for [WithSystem] that logs only warnings and errors,
+// NewSystem returns an actor system that logs only warnings and errors,
 // to l. A system made by [actor.NewActorSystem] works as well, but uses about 10 MB more
 // memory in the long run.
 func NewSystem(l *slog.Logger) *actor.ActorSystem {

@@ -1,0 +1,297 @@
+package assemble
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
+	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
+	"github.com/gamelan-p2p/gamelan/internal/openfiles"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/transport/socks"
+)
+
+// Start builds and starts the node. It returns when the node is ready, or an error that says why the
+// node cannot start.
+func (n *Node) Start(ctx context.Context, s *config.Settled, o *Options) error {
+	b := builder{Settled: s, Options: o}
+	err := b.build(ctx, n)
+	if err != nil {
+		b.undo()
+	}
+	return err
+}
+
+// builder builds a node. It holds the resources to release if the start fails.
+type builder struct {
+	*config.Settled
+	*Options
+	db    kv.DB
+	store *peerstore.Store
+	dedup *dht.Dedup // nil without the DHT
+	bound []*actors.Bound
+	trunk actors.Node
+
+	onion      *onion           // nil without TransportTor
+	proxyOfTor *socks.Transport // nil unless Tor says where the proxy is
+}
+
+func (b *builder) undo() {
+	for _, l := range b.bound {
+		l.First.Discard()
+	}
+	if b.db != nil {
+		b.db.Close()
+	}
+}
+
+func (b *builder) build(ctx context.Context, n *Node) error {
+	if err := b.fill(); err != nil {
+		return err
+	}
+	if err := b.openStore(); err != nil {
+		return err
+	}
+	if err := b.openDHT(); err != nil {
+		return err
+	}
+	if err := b.openOnion(); err != nil {
+		return err
+	}
+	if err := b.bind(ctx); err != nil {
+		return err
+	}
+	n.DB, n.bound, n.public, n.Now, n.hooks = b.db, b.bound, len(b.Advertised) > 0, b.Runtime.Now, &b.Hooks
+	begun, files := n.Now(), nodeview.FewFiles(filesNeeded(b.Settled), openfiles.Most())
+	for _, w := range files {
+		b.Logger.Warn("too few files", "err", w.String())
+	}
+	b.trunk = actors.NewNode(b.settings())
+	n.Trunk = b.trunk
+	if err := b.addParts(n); err != nil {
+		return err
+	}
+	if err := b.addUsersParts(n); err != nil {
+		return err
+	}
+	n.View = &nodeview.View{
+		Trunk: n.Trunk, Parts: n.Parts, Version: b.Version, Start: begun, Files: files,
+		Tree: n.Tree, Status: n.Status, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
+	}
+	if err := actors.CheckParts(n.Parts, nodeview.Names); err != nil {
+		return err
+	}
+	if err := b.announce(n); err != nil {
+		return err
+	}
+	if err := b.preregister(n); err != nil {
+		return err
+	}
+	if b.Wire.Pattern == protocol.IX {
+		b.Logger.Warn("the wire profile sends this node's key unencrypted when it dials", "profile", b.Wire.Name)
+	}
+	root, err := supervisor.Start(n.Trunk.System(), n.Trunk.Root(), n.Trunk.Tree(n.Parts, b.bound), supervisor.Options{
+		Runtime: b.Runtime, Logger: b.Logger, Phases: actors.Phases(n.Parts), StopTimeout: closeTimeout,
+		Contained: n.Trunk.Contained, Panicked: n.Trunk.Panicked, Published: b.Publish, Fault: b.Fault, DontWait: true,
+	})
+	if err != nil {
+		return err
+	}
+	n.Root = root
+	close(n.Up)
+	if b.Inspector {
+		if n.inspector, err = inspect.Serve(b.DataDir, inspect.Handler(n.Inspect()), b.Logger); err != nil {
+			err = fmt.Errorf("gamelan: inspector: %w", err)
+		}
+	}
+	go n.wait(b.Logger)
+	if err == nil {
+		err = b.ready(ctx, n)
+	}
+	if err != nil {
+		b.db = nil // the node closes it
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), startGrace)
+		defer cancel()
+		return errors.Join(err, n.Close(stop))
+	}
+	return nil
+}
+
+// Inspect returns the node's data for [inspect.Handler].
+func (n *Node) Inspect() inspect.Options {
+	return inspect.Options{
+		Source: inspect.FromRoot(n.Tree(), n.Trunk.System()), Sections: n.View.Sections(),
+		ExportPeers: func(_ context.Context, w io.Writer) error {
+			_, err := n.hooks.Export(w)
+			return err
+		},
+		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded,
+	}
+}
+
+// startGrace is how long the node may take to stop after its start has failed or taken too
+// long. It is short because the node has not accepted any work yet.
+const startGrace = time.Second
+
+func (b *builder) fill() (err error) {
+	if b.Inspector && b.DataDir == "" {
+		return errNoDataDir
+	}
+	if b.Logger == nil {
+		b.Logger = slog.Default()
+	}
+	if b.Runtime == nil {
+		b.Runtime = supervisor.Real()
+	}
+	if b.System == nil {
+		b.System = NewSystem(b.Logger)
+	}
+	if err := b.openTransports(); err != nil {
+		return err
+	}
+	if b.Profile == nil && slices.ContainsFunc(b.Transports, func(t transport.Transport) bool { return t.Name() == "memory" }) {
+		b.Wire.TestAddresses = true // otherwise the node could advertise none of its addresses (spec: V 3)
+	}
+	if b.Secret == nil {
+		b.Secret, err = identity.NewSecret(rand.Reader)
+	}
+	return err
+}
+
+func (b *builder) settings() actors.Settings {
+	features := identity.FeatureNode
+	if b.Settled.Client {
+		features = identity.FeatureNone
+	}
+	return actors.Settings{
+		System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret,
+		Features: features, UserAgent: b.UserAgent, Transports: b.Transports, Listen: b.ListenOn,
+		Store: b.store, Mux: b.Mux, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger, KeepAlive: b.KeepAlive,
+		NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit,
+		Gate: connpool.GateLimits{
+			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,
+			Conns: b.MaxInbound, ConnsPerSource: b.MaxInboundPerSource, ConnsPerSubnet: b.MaxInboundPerSubnet,
+			SetupRate: b.MaxSetupRatePerSource, OffencesPerSource: b.MaxOffencesPerSource,
+		},
+		Exempt: b.Exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own(),
+		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.Allowed,
+		Liveness: actors.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots},
+		DHT:      b.DHT != nil, PlainID: protocol.ID(b.PlainID),
+	}
+}
+
+// rootName returns the name of a node's topmost actor, which is the first part of the paths
+// of its actors.
+func rootName(key identity.PublicKey) string { return "gamelan-" + key.String()[:16] }
+
+// handled reports whether an actor is registered for plain messages.
+func (b *builder) handled() bool {
+	return slices.ContainsFunc(b.Registered, func(r actors.Register) bool { return rank(&r) == 0 })
+}
+
+// rank returns the place of an actor in the order of registration. The handler comes first, so
+// that no other actor takes its protocol. Actors without a protocol come last, so that
+// none takes a name that a protocol has.
+func rank(r *actors.Register) int {
+	switch {
+	case r.Actor != "":
+		return 3
+	case r.Type != nil:
+		return 2
+	case r.ID != "":
+		return 1
+	}
+	return 0
+}
+
+func (b *builder) preregister(n *Node) error {
+	if b.Messages != nil {
+		if n.Inbox == nil && b.handled() {
+			return errors.New("gamelan: WithMessages and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
+		}
+		b.Registered = append(b.Registered, b.Messages(n.Inbox))
+	}
+	slices.SortStableFunc(b.Registered, func(x, y actors.Register) int { return cmp.Compare(rank(&x), rank(&y)) })
+	for _, r := range b.Registered {
+		if err := n.Trunk.Preregister(r); err != nil {
+			return err
+		}
+	}
+	if len(b.Layers)+len(b.SendLayers) > 0 && b.DHT == nil {
+		return actors.ErrNoDHT
+	}
+	for _, s := range b.Services {
+		if err := n.Calls.Preregister(s); err != nil {
+			return err
+		}
+	}
+	if n.Discovery == nil {
+		return nil
+	}
+	if s, ok := n.Discovery.Service(); ok {
+		return n.Calls.Provide(s, ownService)
+	}
+	return nil
+}
+
+// ownService are the limits of the service that hands out peers. Nodes of every release
+// make one or two calls on a session and then end it.
+var ownService = rpcpart.Own{Sessions: 200, SessionsPerPeer: 3, Idle: 30 * time.Second, Deadline: 30 * time.Second}
+
+// ready waits until the registered actors and services are offered, and the bans of
+// allowed peers are lifted; then it adds the seeds.
+func (b *builder) ready(ctx context.Context, n *Node) error {
+	if err := n.Root.Ready(ctx); err != nil {
+		return fmt.Errorf("gamelan: start: %w", err)
+	}
+	if _, err := Ask[actors.Ready](ctx, n, n.Trunk.Extensions(), actors.AwaitReady{}); err != nil {
+		return fmt.Errorf("gamelan: start: %w", err)
+	}
+	for _, p := range n.Parts {
+		if p.Ready == nil {
+			continue
+		}
+		if err := n.Again(ctx, func() error { return p.Ready(ctx) }); err != nil {
+			return fmt.Errorf("gamelan: start: %w", err)
+		}
+	}
+	for _, peer := range b.Allowed { // connectivity asks for their bans to be lifted; wait for that
+		if _, _, banned := n.Trunk.Ban(peer); banned {
+			if err := n.Pardon(ctx, peer); err != nil && !errors.Is(err, actors.ErrStoreFailed) && !errors.Is(err, actors.ErrNotDurable) {
+				return fmt.Errorf("gamelan: start: lift the ban of %s: %w", peer, err)
+			}
+		}
+	}
+	for _, seed := range b.SeedPeers {
+		if seed.ID == n.Trunk.Self() {
+			continue
+		}
+		if err := b.AddSeed(ctx, seed); err != nil {
+			return fmt.Errorf("gamelan: seed %s: %w", seed.ID, err)
+		}
+	}
+	return nil
+}
+
+// Pardon lifts a ban. It returns when that is durable.
+func (n *Node) Pardon(ctx context.Context, peer identity.NodeID) error {
+	r, err := Ask[actors.PeerUnbanned](ctx, n, n.Trunk.Peers(), actors.UnbanPeer{Peer: peer})
+	return cmp.Or(err, r.Err)
+}

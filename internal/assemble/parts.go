@@ -1,0 +1,254 @@
+package assemble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+	"github.com/gamelan-p2p/gamelan/actors/discovery"
+	"github.com/gamelan-p2p/gamelan/actors/inbox"
+	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/actors/kad/comms"
+	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
+	morepart "github.com/gamelan-p2p/gamelan/actors/more"
+	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
+	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
+	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
+	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodeview"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// addParts adds the parts of the node. The error is one of the settings, or of the store on the disk.
+func (b *builder) addParts(n *Node) error {
+	t := b.trunk.Trunk
+	if s, ok := b.reachSettings(n); ok {
+		n.Reach = reachpart.New(t, s)
+		n.Parts = append(n.Parts, n.Reach.Part())
+	} else {
+		n.Parts = append(n.Parts, reachpart.Off(t, s))
+	}
+	if err := b.openInbox(n); err != nil {
+		return err
+	}
+	n.Parts = append(n.Parts, morepart.Part(t))
+	if err := b.addDHT(n); err != nil {
+		return err
+	}
+	n.Kad = kadpart.New(t, b.kadSettings(n))
+	n.Parts = append(n.Parts, n.Kad.Part())
+	n.Calls = rpcpart.New(t, rpcpart.Settings{
+		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
+		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discovery.ServiceID},
+	})
+	n.Parts = append(n.Parts, n.Calls.Part())
+	if b.onion == nil {
+		n.Parts = append(n.Parts, torpart.Off(t))
+		return nil
+	}
+	s, err := b.torSettings()
+	if err != nil {
+		return err
+	}
+	n.Tor = torpart.New(t, s)
+	if b.proxyOfTor != nil {
+		b.proxyOfTor.OnStuck(n.Tor.Stuck)
+	}
+	n.Parts = append(n.Parts, n.Tor.Part())
+	return nil
+}
+
+// addDHT adds the parts of the DHT.
+func (b *builder) addDHT(n *Node) (err error) {
+	t := b.trunk.Trunk
+	if b.DHT == nil {
+		n.Parts = append(n.Parts, dhtpart.Off(), discovery.Off(t), safpart.Off())
+		return nil
+	}
+	s := b.dhtSettings()
+	s.NoStore = func(peer identity.NodeID) bool { return n.Saf.Silent(peer) }
+	s.NoRoom = func() uint64 { return n.Inbox.Status().Dropped }
+	n.DHT = dhtpart.New(t, s)
+	n.Discovery = discovery.New(t, b.discoverySettings(n))
+	if n.Saf, err = safpart.New(t, b.storeForwardSettings(n)); err != nil {
+		return fmt.Errorf("gamelan: %w", err)
+	}
+	n.Parts = append(n.Parts, n.DHT.Part(), n.Discovery.Part(), n.Saf.Part())
+	return nil
+}
+
+// kadSettings returns what clients of the key-value DHT use unless their settings say
+// otherwise.
+func (b *builder) kadSettings(n *Node) kadpart.Settings {
+	return kadpart.Settings{
+		AllowPrivate: b.Wire.TestAddresses, Host: b.Host,
+		Networks: func(c *kadpart.Config) ([]kadpart.Network, error) {
+			if c.Overlay != kadpart.Native {
+				return nil, kadpart.ErrNoGateway
+			}
+			n, err := comms.New(b.trunk.Trunk, c.Network)
+			if err != nil {
+				return nil, err
+			}
+			return []kadpart.Network{n}, nil
+		},
+		Keeper: func(c *kadpart.Config) (kadpart.Keeper, error) { return keep.New(b.db, c.Name, c.Overlay), nil },
+	}
+}
+
+// dhtSettings returns the settings of the DHT.
+func (b *builder) dhtSettings() dhtpart.Settings {
+	c := b.DHT
+	return dhtpart.Settings{
+		DB:     b.db,
+		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit, RelayBytes: c.RelayBytes,
+		Broadcast: c.Broadcast, Propagation: c.Propagation, Neighbours: c.Neighbours, NoForwarding: c.NoForwarding,
+		Dedup: b.dedup, Unreached: dht.NewUnreached(), Layers: b.Layers, SendLayers: b.SendLayers,
+	}
+}
+
+// discoverySettings returns the settings of the part discovery.
+func (b *builder) discoverySettings(n *Node) discovery.Settings {
+	c := &b.Discovery
+	return discovery.Settings{
+		Automatic: b.Floor > 0, AutoJoin: !c.NoJoin, Sync: !c.NoSync,
+		Floor: max(b.Floor, 0), Neighbours: b.DHT.Neighbours, Random: c.Random, Minimise: c.Minimise,
+		Update: c.Update, Refresh: c.Refresh, Cooldown: c.OfflineCooldown, JoinCooldown: c.JoinCooldown, Search: c.SearchLimit,
+		MinPeers: c.MinPeers, SyncPeers: c.SyncPeers, RoundPeers: c.PeersPerRound, IdleRounds: c.IdleAfterRounds,
+		Idle: c.Idle, FailurePause: c.FailurePause, SyncDelay: c.SyncDelay, ServeWithin: c.ServeWithin,
+		Seeds: b.SeedPeers, SeedNames: c.SeedNames, Resolver: b.resolver(),
+		Client: func(peer identity.NodeID) rpc.Invoker { return b.Options.Client(peer, discovery.ServiceID) },
+		Host:   b.Host,
+	}
+}
+
+// resolver returns the first transport that looks up DNS names directly, or nil: names are
+// never looked up on the way to a proxy.
+func (b *builder) resolver() discovery.Resolver {
+	for _, t := range b.Transports {
+		if r, ok := t.(discovery.Resolver); ok {
+			return r
+		}
+	}
+	return nil
+}
+
+// storeForwardSettings returns the settings of the part saf.
+func (b *builder) storeForwardSettings(n *Node) safpart.Settings {
+	c := &b.StoreForward
+	s := safpart.Settings{
+		NoStore: c.NoStore, NoRequests: c.NoRequests, SinceLast: c.SinceLast, Limits: c.Limits,
+		Neighbours: b.DHT.Neighbours, DB: b.db, Dedup: b.dedup, Host: b.Host,
+	}
+	if b.Discovery.Minimise {
+		s.Minimise = b.DHT.Neighbours + b.Discovery.Random
+	}
+	return s
+}
+
+// reachSettings returns the settings of the part reach; ok is false for a node that does not follow
+// the machine's addresses.
+func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
+	s.Private = b.Wire.TestAddresses
+	s.Claimed, s.Listening, s.Given = n.Trunk.Addresses, n.Listening, n.GivenAddresses
+	s.LoopbackOnly = b.Transport == config.TransportTCP && len(b.Advertised) == 0 && b.onlyLoopback() && !b.AnyPort && b.seedElsewhere() != nil
+	if b.Transport != config.TransportTCP && b.Transport != config.TransportTCPWithTor || !b.dialsTCP() {
+		return s, false
+	}
+	s.Interfaces = transport.Interfaces
+	s.Judge = !b.Reach.Off && !n.OnlyDials() && (!b.onlyLoopback() || b.AnyPort && b.seedElsewhere() != nil)
+	s.Most = b.Wire.Limits.Addresses
+	if b.onion != nil {
+		s.Most-- // for its address
+	}
+	s.DialBack = !b.Reach.NoDialBack
+	s.Ports = b.ports
+	s.Trusted = func(peer identity.NodeID) bool {
+		return slices.ContainsFunc(b.SeedPeers, func(p peerstore.Peer) bool { return p.ID == peer })
+	}
+	if len(b.Advertised) == 0 {
+		s.Own = func() []ma.Multiaddr {
+			if n.Given.Load() {
+				return nil
+			}
+			own, _ := b.present(n.Policy())
+			return own
+		}
+	}
+	if away := b.seedElsewhere(); b.AnyPort && away != nil {
+		s.Home = func(ctx context.Context) (netip.Addr, error) { return transport.RouteTo(ctx, away) }
+	}
+	return s, true
+}
+
+// openInbox opens the inbox if the options ask for one, and registers its actors for the
+// messages that it keeps.
+func (b *builder) openInbox(n *Node) error {
+	if b.Inbox == nil {
+		return nil
+	}
+	if b.handled() {
+		return errors.New("gamelan: WithInbox and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
+	}
+	c, err := b.Inbox.Settle(b.Wire.Limits.MessageBody)
+	if err != nil {
+		return err
+	}
+	in, err := inbox.Open(inbox.Options{
+		Limits: inbox.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages, DHT: len(c.Types) > 0}, Disk: b.db.Client(), Wall: b.Runtime.Wall,
+	})
+	if err != nil {
+		return fmt.Errorf("gamelan: %w", err)
+	}
+	in.Bind(n.Trunk, n.pauseInbox)
+	n.Inbox = in
+	n.Parts = append(n.Parts, in.Part())
+	b.Registered = append(b.Registered, actors.Register{New: in.NewActor})
+	for _, t := range c.Types {
+		b.Registered = append(b.Registered, actors.Register{Type: &t, New: in.NewTypeActor})
+	}
+	return nil
+}
+
+// inboxAgain is the pause before a question to the inbox is repeated.
+const inboxAgain = 50 * time.Millisecond
+
+func (n *Node) pauseInbox(ctx context.Context) error {
+	select {
+	case <-n.Closed:
+		return inbox.ErrClosed
+	case <-n.Closing:
+		return inbox.ErrClosed
+	case <-ctx.Done():
+	case <-time.After(inboxAgain):
+	}
+	return nil
+}
+
+// addUsersParts adds the parts of the program.
+func (b *builder) addUsersParts(n *Node) error {
+	for _, make := range b.Options.Parts {
+		p, err := make()
+		if err != nil {
+			return fmt.Errorf("gamelan: part %q: %w", p.Name, err)
+		}
+		n.Parts = append(n.Parts, p)
+	}
+	if len(b.Sections)+len(b.Checks) > 0 {
+		n.Parts = append(n.Parts, nodeview.Program(b.Sections, b.Checks))
+	}
+	return nil
+}
