@@ -46,8 +46,6 @@ var ErrNoNetwork = config.ErrNoNetwork
 // wraps [ErrConfig].
 type ConfigError = config.ConfigError
 
-func badConfig(field string, err error) error { return &ConfigError{Field: field, Err: err} }
-
 // DefaultConfig returns the zero Config with its defaults filled in, except for defaults
 // that depend on another field.
 func DefaultConfig() Config { return config.Default() }
