@@ -132,12 +132,18 @@ func (s *stops) run(ctx context.Context, n *Node) error {
 	})
 	select {
 	case <-s.ended:
+	case <-n.e.Root.Done():
+	case <-within.Done():
+	}
+	select {
+	case <-s.ended: // also when the node has ended meanwhile
 		if s.err != nil {
 			return fmt.Errorf("gamelan: close: %w", s.err)
 		}
-	case <-n.e.Root.Done():
-	case <-within.Done():
-		return fmt.Errorf("gamelan: close: a function of WithStop has not returned: %w", cmp.Or(ctx.Err(), within.Err()))
+	default:
+		if err := cmp.Or(ctx.Err(), within.Err()); err != nil {
+			return fmt.Errorf("gamelan: close: a function of WithStop has not returned: %w", err)
+		}
 	}
 	return nil
 }

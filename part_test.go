@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -179,6 +180,7 @@ func TestWithStop(t *testing.T) {
 		if err := n.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // what is confirmed was read, and is about to be handled
 		var texts []string
 		for _, m := range heard.Messages() {
 			texts = append(texts, string(m.Body))
