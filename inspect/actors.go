@@ -49,9 +49,6 @@ func (h *handler) actors(w http.ResponseWriter, r *http.Request, q *query) (any,
 	f := filter{prefix: q.text("prefix"), kind: q.text("kind"), state: State(q.choice("state", "", stateNames()...))}
 	sort := q.choice("sort", "", sortNames...)
 	limit, offset, note := q.window()
-	if q.err != nil {
-		return nil, q.err
-	}
 	items, total := h.now().list(f, sort, offset, limit)
 	return page[Actor]{items, total, limit, offset, note}, nil
 }

@@ -3,7 +3,6 @@ package inspect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -76,13 +75,8 @@ func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request, q *query) (a
 
 // messageType reads the type of a message. It returns nil if there is none.
 func (q *query) messageType() *int32 {
-	v := q.text("type")
-	if v == "" {
-		return nil
-	}
-	n, err := strconv.ParseInt(v, 10, 32)
-	if err != nil {
-		q.refuse(fmt.Sprintf("type cannot be %q", v), "give a whole number of 32 bits")
-	}
-	return new(int32(n))
+	return parsed(q, "type", nil, "give a whole number of 32 bits", func(v string) (*int32, bool) {
+		n, err := strconv.ParseInt(v, 10, 32)
+		return new(int32(n)), err == nil
+	})
 }

@@ -16,9 +16,6 @@ type (
 
 func (h *handler) failures(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	limit, offset, note := q.window()
-	if q.err != nil {
-		return nil, q.err
-	}
 	all := lastFailures(h.now().actors)
 	if s, ok := h.Source.(FailureSource); ok {
 		all = s.Failures()
@@ -44,9 +41,6 @@ func lastFailures(actors []Actor) []Failure {
 
 func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	limit, offset, note := q.window()
-	if q.err != nil {
-		return nil, q.err
-	}
 	s, ok := h.Source.(DeadLetterSource)
 	if !ok {
 		return nil, notFound("this node keeps no dead letters", "see /v1/actors for messages that wait in mailboxes")

@@ -21,9 +21,6 @@ func (h *handler) ledger(w http.ResponseWriter, r *http.Request, q *query) (any,
 	tag, peer := strings.ToLower(q.text("tag")), q.text("peer")
 	state := q.choice("state", "", "open", "ended", "failed")
 	limit, offset, note := q.window()
-	if q.err != nil {
-		return nil, q.err
-	}
 	v, err := h.value(r, "ledger")
 	if err != nil {
 		return nil, err

@@ -45,58 +45,47 @@ func (q *query) refuse(message, hint string) {
 
 func (q *query) text(name string) string { return q.values.Get(name) }
 
-// choice reads a parameter that must be one of allowed. It returns def if the parameter
-// is absent.
-func (q *query) choice(name, def string, allowed ...string) string {
+// parsed reads a parameter with parse, which returns false for a mistake. It returns def if the
+// parameter is absent.
+func parsed[T any](q *query, name string, def T, hint string, parse func(string) (T, bool)) T {
 	v := q.values.Get(name)
 	if v == "" {
 		return def
 	}
-	if !slices.Contains(allowed, v) {
-		q.refuse(fmt.Sprintf("%s cannot be %q", name, v), "it may be one of "+strings.Join(allowed, ", "))
+	x, ok := parse(v)
+	if !ok {
+		q.refuse(fmt.Sprintf("%s cannot be %q", name, v), hint)
 		return def
 	}
-	return v
+	return x
+}
+
+// choice reads a parameter that must be one of allowed.
+func (q *query) choice(name, def string, allowed ...string) string {
+	return parsed(q, name, def, "it may be one of "+strings.Join(allowed, ", "), func(v string) (string, bool) { return v, slices.Contains(allowed, v) })
 }
 
 // number reads a parameter that must be a whole number of at least least.
 func (q *query) number(name string, def, least int) int {
-	v := q.values.Get(name)
-	if v == "" {
-		return def
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < least {
-		q.refuse(fmt.Sprintf("%s cannot be %q", name, v), fmt.Sprintf("give a whole number, %d or more", least))
-		return def
-	}
-	return n
+	return parsed(q, name, def, fmt.Sprintf("give a whole number, %d or more", least), func(v string) (int, bool) {
+		n, err := strconv.Atoi(v)
+		return n, err == nil && n >= least
+	})
 }
 
 // duration reads a parameter that must be a positive duration. It returns 0 if the parameter
 // is absent.
 func (q *query) duration(name string) time.Duration {
-	v := q.values.Get(name)
-	if v == "" {
-		return 0
-	}
-	d, err := time.ParseDuration(v)
-	if err != nil || d <= 0 {
-		q.refuse(fmt.Sprintf("%s cannot be %q", name, v), "give a positive duration, such as 30s")
-	}
-	return d
+	return parsed(q, name, 0, "give a positive duration, such as 30s", func(v string) (time.Duration, bool) {
+		d, err := time.ParseDuration(v)
+		return d, err == nil && d > 0
+	})
 }
 
 // flag reads a parameter that is true or false.
 func (q *query) flag(name string, def bool) bool {
-	v := q.values.Get(name)
-	if v == "" {
-		return def
-	}
-	b, err := strconv.ParseBool(v)
-	if err != nil {
-		q.refuse(fmt.Sprintf("%s cannot be %q", name, v), "give true or false")
-		return def
-	}
-	return b
+	return parsed(q, name, def, "give true or false", func(v string) (bool, bool) {
+		b, err := strconv.ParseBool(v)
+		return b, err == nil
+	})
 }

@@ -91,14 +91,19 @@ type handle func(w http.ResponseWriter, r *http.Request) (any, error)
 // done is the answer of a handler that has written it.
 var done any = new(struct{ _ byte })
 
-// asked returns a handler of requests whose query may have these parameters.
+// asked returns a handler of requests whose query may have these parameters. A mistake in one is the
+// answer in place of that of f, which looks for one itself before it writes or changes something.
 func asked(f func(w http.ResponseWriter, r *http.Request, q *query) (any, error), params ...string) handle {
 	return func(w http.ResponseWriter, r *http.Request) (any, error) {
 		q := newQuery(r, params...)
 		if q.err != nil {
 			return nil, q.err
 		}
-		return f(w, r, q)
+		v, err := f(w, r, q)
+		if q.err != nil {
+			return nil, q.err
+		}
+		return v, err
 	}
 }
 

@@ -59,9 +59,6 @@ func (h *handler) value(r *http.Request, name string) (any, error) {
 
 func (h *handler) peers(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	limit, offset, note := q.window()
-	if q.err != nil {
-		return nil, q.err
-	}
 	v, err := h.value(r, "peers")
 	if err != nil {
 		return nil, err
@@ -110,9 +107,6 @@ func findPeer(section any, text string) (models.Peer, bool) {
 func (h *handler) connections(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	state := q.choice("state", "", "open", "closed")
 	limit, offset, note := q.window()
-	if q.err != nil {
-		return nil, q.err
-	}
 	v, err := h.value(r, "connections")
 	if err != nil {
 		return nil, err

@@ -54,6 +54,9 @@ type standing struct {
 // standsFor is how long no request waits again: a caller makes several.
 const standsFor = time.Second
 
+// idle is how long a connection without a request is kept.
+const idle = 10 * time.Second
+
 // New returns a client of the node whose data directory is dir. It makes no request.
 func New(dir string, o Options) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -61,7 +64,7 @@ func New(dir string, o Options) *Client {
 	}
 	return &Client{
 		dir: dir, o: o, waited: new(sync.Once), silent: new(atomic.Pointer[standing]),
-		http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}},
+		http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, IdleConnTimeout: idle}},
 	}
 }
 
@@ -82,7 +85,7 @@ func (c *Client) answers(ctx context.Context) error {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)) // so that the connection is used again
 		return res.Body.Close()
 	}
-	err = c.unreachable(within, err)
+	err = c.gone(within, err)
 	if CodeOf(err) == CodeSilent && ctx.Err() == nil {
 		c.silent.Store(&standing{time.Now(), err})
 	}
@@ -139,7 +142,7 @@ func (c *Client) do(ctx context.Context, method, path, kind string, body io.Read
 	}
 	res, err := c.http.Do(r)
 	if err != nil {
-		return nil, c.unreachable(ctx, err)
+		return nil, c.gone(ctx, err)
 	}
 	if res.StatusCode < 300 {
 		return res, nil

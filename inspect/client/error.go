@@ -66,25 +66,17 @@ func CodeOf(err error) string {
 
 func (c *Client) fail(code string, err error) *Error { return &Error{Code: code, Dir: c.dir, Err: err} }
 
-// unreachable returns the error for a node that could not be reached.
-func (c *Client) unreachable(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-	case errors.Is(err, fs.ErrPermission):
-		return c.fail(CodeNotPermitted, err)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
-		return c.fail(CodeNotRunning, err)
-	}
-	return c.gone(ctx, err)
-}
-
-// gone returns the error for a node that ended during a request.
+// gone returns the error for a node that could not be reached, or that ended during a request.
 func (c *Client) gone(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return c.fail(CodeSilent, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, fs.ErrPermission):
+		return c.fail(CodeNotPermitted, err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
+		return c.fail(CodeNotRunning, err)
 	}
 	return c.fail(CodeGone, err)
 }

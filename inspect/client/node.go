@@ -29,7 +29,7 @@ func (c *Client) check(ctx context.Context, path string) (h inspect.HealthReport
 	}
 	res, err := c.http.Do(r)
 	if err != nil {
-		return h, c.unreachable(ctx, err)
+		return h, c.gone(ctx, err)
 	}
 	err = c.decode(ctx, res, &h)
 	return h, err

@@ -45,11 +45,7 @@ func ParseStrategy(text string) (Strategy, error) {
 
 // NeedsKey reports whether the strategy needs the key of a receiver.
 func (s Strategy) NeedsKey() bool {
-	switch s.Name {
-	case "direct", "closest", "direct-or-closest":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"direct", "closest", "direct-or-closest"}, s.Name)
 }
 
 // Of returns the DHT's strategy for messages to the holder of the key to. The zero key

@@ -89,7 +89,14 @@ func ofClient(e *client.Error, d nodedir.Dir, flag string) *failure.Error {
 	case client.CodeNotPermitted:
 		return failure.Unreachable(e.Code, "run gamelan as its owner", "the node in %s belongs to another user", d.Path).Because(e)
 	case client.CodeNotRunning, client.CodeReadOnly:
-		return notRunning(e, d)
+		if !d.Embedded() {
+			return failure.Unreachable(client.CodeNotRunning, fmt.Sprintf("start one with %q", d.Command("node")), "no node is running in %s", d.Path).Because(e)
+		}
+		if _, err := os.Stat(d.Socket()); err == nil {
+			return failure.New(client.CodeReadOnly, "use the program for this", "a program runs the node in %s, and other processes can only inspect it", d.Path).Because(e)
+		}
+		return failure.Unreachable("no_inspector", "give its gamelan.Start the option gamelan.WithInspector()",
+			"a program runs a node in %s without an inspector", d.Path).Because(e)
 	case client.CodeToken:
 		if errors.Is(e, inspect.ErrBadToken) {
 			return failure.New(e.Code, "start the node again: it writes a new one", "%s is damaged", d.TokenFile()).Because(e)
@@ -111,15 +118,4 @@ func ofClient(e *client.Error, d nodedir.Dir, flag string) *failure.Error {
 		hint = fmt.Sprintf("look at what it printed last, or start it again with %q", d.Command("node"))
 	}
 	return failure.Unreachable(e.Code, hint, "the node went away").Because(e)
-}
-
-func notRunning(e *client.Error, d nodedir.Dir) *failure.Error {
-	if d.Embedded() {
-		if _, err := os.Stat(d.Socket()); err == nil {
-			return failure.New(client.CodeReadOnly, "use the program for this", "a program runs the node in %s, and other processes can only inspect it", d.Path).Because(e)
-		}
-		return failure.Unreachable("no_inspector", "give its gamelan.Start the option gamelan.WithInspector()",
-			"a program runs a node in %s without an inspector", d.Path).Because(e)
-	}
-	return failure.Unreachable(client.CodeNotRunning, fmt.Sprintf("start one with %q", d.Command("node")), "no node is running in %s", d.Path).Because(e)
 }
