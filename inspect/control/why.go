@@ -142,9 +142,8 @@ func movedFrom(before, now ma.Multiaddr) (string, bool) {
 // storedOf returns how a peer has answered requests for stored messages, nil if it was not
 // asked.
 func storedOf(ctx context.Context, n *gamelan.Node, id string) *models.StoreForwardPeer {
-	v, err := n.Inspection().Sections.Value(ctx, "saf")
-	s, ok := v.(models.StoreForward)
-	if err != nil || !ok || s.Client == nil {
+	s := n.DHT().StoreForward(ctx)
+	if s.Client == nil {
 		return nil
 	}
 	for _, p := range s.Client.Peers {
