@@ -127,7 +127,7 @@ func nodeRows() []*settings.Row {
 		settings.List("node.public_addresses", settings.Addrs, func(c *Config) *[]string { return &c.PublicAddresses }, 5, `["/dns4/node.example.org/tcp/18189"]`).
 			With(opt{Flag: "public-address", Reload: true, Dynamic: "what the node listens on, as far as others can reach it", FileMost: true}), // a Profile may allow more
 		settings.List("node.seeds", settings.Seeds, func(c *Config) *[]string { return &c.Seeds }, 1000, `[`+aSeed+`::/ip4/203.0.113.7/tcp/18189"]`).
-			With(opt{Flag: "peer", Reload: true}),
+			With(opt{Flag: "peer", Reload: true, FileMost: true}),
 		settings.Words("node.user_agent", func(c *Config) *string { return &c.UserAgent }, ownAgent, protocol.Tari(protocol.LocalNet).Limits.UserAgent, `"relay-3"`).
 			With(opt{Flag: "user-agent", Dynamic: "gamelan and its version"}),
 		settings.On("node.client", func(c *Config) *bool { return &c.Client }).With(opt{Flag: "client"}),
@@ -155,7 +155,7 @@ func connectionRows() []*settings.Row {
 		settings.Number("connections.max_offences_per_source", func(c *Config) *int { return &c.MaxOffencesPerSource }, connpool.OffenceLimit, 1, 1_000_000, `20`),
 		settings.List("connections.exempt_sources", settings.Networks, func(c *Config) *[]string { return &c.ExemptSources }, 64, `["10.0.0.0/8"]`),
 		settings.List("connections.exclude_dial", settings.Ranges, func(c *Config) *[]string { return &c.ExcludeDial }, 256, `["/ip4/198.51.100.*/tcp/*"]`),
-		settings.List("connections.allow", settings.Peers, func(c *Config) *[]string { return &c.Allow }, 1000, `[`+aSeed+`"]`).With(opt{Reload: true}),
+		settings.List("connections.allow", settings.Peers, func(c *Config) *[]string { return &c.Allow }, 1000, `[`+aSeed+`"]`).With(opt{Reload: true, FileMost: true}),
 		settings.Number("connections.keep_closest", func(c *Config) *int { return &c.KeepClosest }, 0, 1, 10_000, `50`).With(opt{Dynamic: "all"}),
 		settings.List("liveness.allow", settings.Networks, func(c *Config) *[]string { return &c.LivenessAllow }, 64, `["127.0.0.1/32"]`),
 		settings.Number("liveness.slots", func(c *Config) *int { return &c.LivenessSlots }, 1, 1, 100, `4`),

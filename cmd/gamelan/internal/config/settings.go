@@ -35,7 +35,7 @@ func newTable() *settings.Table {
 	t.Rows = append(settings.Before(t.Rows, "inbox.max_bytes", kadRows()...), ownRows()...)
 	for key, more := range map[string]string{
 		"node.seeds":        "gamelan id --address prints it on the other node.",
-		"dht.types":         "gamelan listen shows them.",
+		"dht.types":         "gamelan listen shows their messages.",
 		"discovery.no_join": "gamelan join asks for it.",
 		"discovery.no_sync": "gamelan network sync asks for it.",
 		"saf.no_requests":   "gamelan saf fetch asks for it.",
