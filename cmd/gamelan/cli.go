@@ -102,6 +102,8 @@ type cli struct {
 	Unban      unbanCmd      `cmd:"" help:"Lift bans."`
 	Why        whyCmd        `cmd:"" help:"Explain what an actor is doing, or why the node is or is not connected to a peer."`
 	Store      storeCmd      `cmd:"" help:"The peer store on the disk."`
+	Show       showCmd       `cmd:"" help:"Show any section of the running node."`
+	Do         doCmd         `cmd:"" help:"Have a part of the running node do something."`
 	Tree       treeCmd       `cmd:"" help:"Show the actor tree of the running node."`
 	Settings   configCmd     `cmd:"" name:"config" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" help:"Check a node against the rules of the wire."`

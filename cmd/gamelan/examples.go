@@ -213,6 +213,14 @@ var examples = map[string][]example{
 		{"Examine the store of a node that does not run", "gamelan store check"},
 		{"Examine that of a service", "gamelan store check --data-dir /var/lib/gamelan"},
 	},
+	"gamelan show": {
+		{"Show a section that has no command of its own, such as that of a program's part", "gamelan show presence"},
+		{"The same for a program", "gamelan show presence --json"},
+	},
+	"gamelan do": {
+		{"Have a program's part do something", "gamelan do presence set status=away"},
+		{"Its answer for a program", "gamelan do presence set status=away --json"},
+	},
 	"gamelan tree": {
 		{"Show the actors of the node", "gamelan tree"},
 		{"Watch those of its connections", "gamelan tree --watch node/conns"},

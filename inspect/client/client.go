@@ -180,6 +180,14 @@ func (c *Client) token(ctx context.Context) (t inspect.Token, err error) {
 	return t, c.fail(CodeReadOnly, err)
 }
 
+// Sections returns the names of all sections.
+func (c *Client) Sections(ctx context.Context) ([]string, error) {
+	v, err := get[struct {
+		Sections []string `json:"sections"`
+	}](ctx, c, "/v1/sections")
+	return v.Sections, err
+}
+
 // Section decodes the section of that name into v, for instance one that the program has added.
 func (c *Client) Section(ctx context.Context, name string, v any) error {
 	return c.get(ctx, "/v1/sections/"+url.PathEscape(name), v)
@@ -200,6 +208,12 @@ func act[T any](ctx context.Context, c *Client, section, verb string, params url
 // Do makes the node carry out a verb of a section, and decodes the answer into v, which may be nil.
 func (c *Client) Do(ctx context.Context, section, verb string, params url.Values, body io.Reader, v any) error {
 	return c.post(ctx, verbAt(section, verb, params), "text/plain", body, v)
+}
+
+// DoEach is Do for a verb that answers with any number of values: it calls each with every one, as it
+// comes. An error of each ends it.
+func (c *Client) DoEach(ctx context.Context, section, verb string, params url.Values, body io.Reader, each func(json.RawMessage) error) error {
+	return stream(ctx, c, verbAt(section, verb, params), "text/plain", body, func(v json.RawMessage, _ bool) error { return each(v) })
 }
 
 func verbAt(section, verb string, params url.Values) string {
