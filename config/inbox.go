@@ -25,8 +25,8 @@ type InboxConfig struct {
 	// and up to 300 over the DHT if every one has another author. Default 100,000.
 	MaxMessages int
 
-	// Types of messages over the DHT that the inbox keeps beside those of connected peers. The daemon
-	// adds the type of its texts. Types without a receiver are dropped.
+	// Types of messages over the DHT that the inbox keeps. The daemon adds the type of its own texts. The node
+	// drops types without a receiver.
 	//
 	// With types each kind leaves a quarter of MaxBytes and MaxMessages to the other one, and a
 	// message over the DHT is kept if its peer has not more than half of what is free for
