@@ -69,6 +69,7 @@ var compiled = map[string]string{
 	"docs/conformance/README.md": "protocol/identify/identify_test.go",
 	"docs/dht.md":                "readme_test.go",
 	"docs/inbox.md":              "readme_test.go",
+	"docs/parts.md":              "examples/part/presence.go",
 	"docs/rpc.md":                "docs_rpc_test.go",
 	"docs/storeandforward.md":    "storeandforward_test.go",
 	"tools/inversions/draw.md":   "docs_rpc_test.go",

@@ -77,6 +77,7 @@ func Handler(o Options) http.Handler {
 	get("/v1/tree", h.tree, "path", "depth", "format")
 	get("/v1/sections", h.sections)
 	get("/v1/sections/{name}", h.section)
+	get("/v1/sections/{name}/figures", h.figures)
 	get("/v1/peers", h.peers, "limit", "offset")
 	get("/v1/peers:export", h.exportPeers)
 	get("/v1/peers/{id}", h.peer)

@@ -173,6 +173,12 @@ func TestSectionsOfTheUser(t *testing.T) {
 	if n := getJSON[models.Node](t, h, "/v1/node"); n.NodeID != nodeA {
 		t.Errorf("node: got %+v", n)
 	}
+	if _, body := get(t, h, "/v1/sections/weather/figures"); body != `{"figures":[{"path":"","label":"","unit":"text","rank":2,"value":"rain"}]}`+"\n" {
+		t.Errorf("figures of the weather: got %s", body)
+	}
+	if code, _ := get(t, h, "/v1/sections/snow/figures"); code != 404 {
+		t.Errorf("figures of no section: got %d, want 404", code)
+	}
 	s.Remove("weather")
 	if code, _ := get(t, h, "/v1/sections/weather"); code != 404 {
 		t.Errorf("after Remove: got %d, want 404", code)

@@ -43,6 +43,20 @@ func (h *handler) section(_ http.ResponseWriter, r *http.Request, _ *query) (any
 	return v, err
 }
 
+// figures answers with the values of one section, each with its label, unit and rank.
+func (h *handler) figures(_ http.ResponseWriter, r *http.Request, _ *query) (any, error) {
+	v, err := h.value(r, r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := v.(models.PeerList); ok { // it describes only the peers that are asked for
+		v = l.Slice(0, min(l.Len(), DefaultLimit))
+	}
+	return struct {
+		Figures []models.Figure `json:"figures"`
+	}{append([]models.Figure{}, models.Figures(v)...)}, nil
+}
+
 // value returns the value of a section.
 func (h *handler) value(r *http.Request, name string) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), sectionTimeout)

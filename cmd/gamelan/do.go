@@ -7,11 +7,13 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type showCmd struct {
@@ -25,18 +27,26 @@ func (*showCmd) Help() string {
 
 func (c *showCmd) Run(a *app) error {
 	var v json.RawMessage
-	err := a.client().Section(a.ctx, c.Section, &v)
-	if client.CodeOf(err) == inspect.CodeNotFound {
+	var figures []models.Figure
+	var err error
+	if a.JSON {
+		err = a.client().Section(a.ctx, c.Section, &v)
+	} else {
+		figures, err = a.client().Figures(a.ctx, c.Section)
+	}
+	switch {
+	case client.CodeOf(err) == inspect.CodeNotFound:
 		names, unknown := a.client().Sections(a.ctx)
 		if unknown != nil {
 			return unknown
 		}
 		return failure.New("not_found", "it has "+strings.Join(names, ", "), "the node has no section %q", c.Section)
-	}
-	if err != nil {
+	case err != nil:
 		return err
+	case a.JSON:
+		return a.PrintJSON(v)
 	}
-	return render.Value(a.Output, v)
+	return render.Section(a.Output, figures, time.Now())
 }
 
 type doCmd struct {

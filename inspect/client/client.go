@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 )
 
@@ -191,6 +192,15 @@ func (c *Client) Sections(ctx context.Context) ([]string, error) {
 // Section decodes the section of that name into v, for instance one that the program has added.
 func (c *Client) Section(ctx context.Context, name string, v any) error {
 	return c.get(ctx, "/v1/sections/"+url.PathEscape(name), v)
+}
+
+// Figures returns the values of a section, each with its label, unit and rank, so that any section can
+// be drawn.
+func (c *Client) Figures(ctx context.Context, section string) ([]models.Figure, error) {
+	v, err := get[struct {
+		Figures []models.Figure `json:"figures"`
+	}](ctx, c, "/v1/sections/"+url.PathEscape(section)+"/figures")
+	return v.Figures, err
 }
 
 // get requests a value.

@@ -25,9 +25,9 @@ type DHTFlood struct {
 
 // DHTRelayed shows the limit on bytes that are passed on for other nodes.
 type DHTRelayed struct {
-	Limit   int64  `json:"limit"`   // bytes of one source in a minute
-	Sources int    `json:"sources"` // sources that are counted now
-	Refused uint64 `json:"refused"` // bytes that were not passed on because of the limit, since the node's start
+	Limit   int64  `json:"limit" unit:"bytes"`   // bytes of one source in a minute
+	Sources int    `json:"sources"`              // sources that are counted now
+	Refused uint64 `json:"refused" unit:"bytes"` // bytes that were not passed on because of the limit, since the node's start
 }
 
 // DHTCount counts the received messages that ended in one way since the node's start. If
@@ -94,7 +94,7 @@ type Report struct {
 	DestinationID string `json:"destination_id,omitempty"`
 	Type          int32  `json:"type"`
 	Encrypted     bool   `json:"encrypted"`
-	Size          int    `json:"size"` // bytes of the body
+	Size          int    `json:"size" unit:"bytes"` // bytes of the body
 	// ToStore says that the copies went to nodes that may store the message until its
 	// receiver is back. That they store it is not promised.
 	ToStore bool      `json:"to_store,omitempty"`

@@ -80,8 +80,8 @@ type Setting struct {
 
 // Credit is a budget of bytes.
 type Credit struct {
-	Used  int64 `json:"used"`
-	Limit int64 `json:"limit"`
+	Used  int64 `json:"used" unit:"bytes"`
+	Limit int64 `json:"limit" unit:"bytes"`
 }
 
 // PeerList is a list of peers that describes only the requested ones. Its JSON is a list
@@ -126,7 +126,7 @@ type Address struct {
 	Attempts    int       `json:"attempts"`
 	Failures    int       `json:"failures"`
 	LatencyMS   float64   `json:"latency_ms"`
-	Score       float64   `json:"score"`
+	Score       float64   `json:"score" unit:"score"`
 }
 
 // Connection is one element of the section "connections", a []Connection.
@@ -147,8 +147,8 @@ type Connection struct {
 	Substreams       []Substream `json:"substreams"`
 	BytesIn          uint64      `json:"bytes_in"`
 	BytesOut         uint64      `json:"bytes_out"`
-	MessagesIn       uint64      `json:"msgs_in"`
-	MessagesOut      uint64      `json:"msgs_out"`
+	MessagesIn       uint64      `json:"msgs_in" label:"Messages in"`
+	MessagesOut      uint64      `json:"msgs_out" label:"Messages out"`
 	PendingBytes     int64       `json:"pending_bytes"`     // queued
 	UnconfirmedBytes int64       `json:"unconfirmed_bytes"` // written, no pong yet
 	Credit           Credit      `json:"credit"`            // inbound, of this peer
@@ -161,11 +161,11 @@ type Connection struct {
 
 // Handshake are the durations of the steps of a connection's set-up, in milliseconds.
 type Handshake struct {
-	TCP      float64 `json:"tcp"`
-	SOCKS    float64 `json:"socks"`
-	Wire     float64 `json:"wire"`
-	Noise    float64 `json:"noise"`
-	Identity float64 `json:"identity"`
+	TCP      float64 `json:"tcp" unit:"ms"`
+	SOCKS    float64 `json:"socks" unit:"ms"`
+	Wire     float64 `json:"wire" unit:"ms"`
+	Noise    float64 `json:"noise" unit:"ms"`
+	Identity float64 `json:"identity" unit:"ms"`
 }
 
 // Substream is one substream of a connection.

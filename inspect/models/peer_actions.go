@@ -83,8 +83,8 @@ type WhyAsked struct {
 type WhyCandidate struct {
 	Rank    int                `json:"rank"`
 	NodeID  string             `json:"node_id"`
-	Score   float64            `json:"score"`
-	Parts   map[string]float64 `json:"parts"`
+	Score   float64            `json:"score" unit:"score"`
+	Parts   map[string]float64 `json:"parts" unit:"score"`
 	Chosen  bool               `json:"chosen"`
 	Verdict string             `json:"verdict"`
 }

@@ -15,7 +15,7 @@ type StoreForward struct {
 // start.
 type StoreForwardServer struct {
 	NoStore     bool      `json:"no_store"` // it stores no further messages, and hands out those that it has
-	Messages    int       `json:"messages"`
+	Messages    int       `json:"messages" rank:"1"`
 	MaxMessages int       `json:"max_messages"`
 	Bytes       int64     `json:"bytes"`
 	MaxBytes    int64     `json:"max_bytes"`
@@ -31,26 +31,26 @@ type StoreForwardServer struct {
 	Stored    uint64            `json:"stored"`    // messages that were accepted
 	Confirmed uint64            `json:"confirmed"` // messages that their receiver's node has read; each time counts
 	Expired   uint64            `json:"expired"`
-	Removed   uint64            `json:"removed"`  // purged, or not readable on the disk
-	MadeWay   uint64            `json:"made_way"` // removed for others at a limit
-	Refused   map[string]uint64 `json:"refused"`  // messages that were not stored, by reason
-	Requests  map[string]uint64 `json:"requests"` // of others for their messages, by decision
+	Removed   uint64            `json:"removed"`                  // purged, or not readable on the disk
+	MadeWay   uint64            `json:"made_way" label:"Evicted"` // removed for others at a limit
+	Refused   map[string]uint64 `json:"refused"`                  // messages that were not stored, by reason
+	Requests  map[string]uint64 `json:"requests"`                 // of others for their messages, by decision
 
 	Region StoreForwardRegion `json:"region"`
 
-	Full      bool   `json:"full"`            // messages make way for others, or are refused, because of max_messages or max_bytes
-	Unwritten int64  `json:"unwritten"`       // bytes that wait for the disk
-	Error     string `json:"error,omitempty"` // the last one of the disk
+	Full      bool   `json:"full"`                   // messages make way for others, or are refused, because of max_messages or max_bytes
+	Unwritten int64  `json:"unwritten" unit:"bytes"` // bytes that wait for the disk
+	Error     string `json:"error,omitempty"`        // the last one of the disk
 }
 
 // StoreForwardRegion describes the ids that the node stores messages for.
 type StoreForwardRegion struct {
-	Part    float64 `json:"part"`    // of all ids, 0 to 1; receivers that were connected within 60 h are in the region, too
-	Bound   string  `json:"bound"`   // what the size comes from
-	Nodes   int     `json:"nodes"`   // that a dial has reached within 60 h, and that count
-	Clients int     `json:"clients"` // that were connected within 60 h, and that count
-	Visits  int     `json:"visits"`  // peers that were connected within 60 h and are remembered
-	Text    string  `json:"text"`    // the size in words
+	Part    float64 `json:"part" unit:"ratio"` // of all ids, 0 to 1; receivers that were connected within 60 h are in the region, too
+	Bound   string  `json:"bound"`             // what the size comes from
+	Nodes   int     `json:"nodes"`             // that a dial has reached within 60 h, and that count
+	Clients int     `json:"clients"`           // that were connected within 60 h, and that count
+	Visits  int     `json:"visits"`            // peers that were connected within 60 h and are remembered
+	Text    string  `json:"text"`              // the size in words
 }
 
 // StoreForwardShare is what is stored for one receiver.
