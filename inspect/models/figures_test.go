@@ -71,8 +71,8 @@ func TestUnits(t *testing.T) {
 				t.Errorf("%v: %s has no unit", v, f.Path)
 			}
 		}
-		for i := range v.NumField() {
-			walk(v.Field(i).Type)
+		for f := range v.Fields() {
+			walk(f.Type)
 		}
 	}
 	for _, section := range []any{Node{}, Peer{}, Connection{}, DHT{}, Network{}, StoreForward{}, Kad{}, KadContacts{}, KadPublications{}, Tor{}, Report{}} {
