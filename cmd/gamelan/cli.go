@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,7 +49,13 @@ func (a *app) client() *client.Client {
 	if a.node == nil {
 		a.patience = "--wait"
 		a.node = client.New(a.dir.Path, client.Options{Answer: max(a.wait, client.Patience), Wait: a.wait, Waiting: func() bool {
-			if a.dir.Embedded() { // a program without an inspector never has a socket
+			if a.dir.Embedded() { // the socket of a program is there a moment after its node, or never
+				for range 50 {
+					if _, err := os.Stat(a.dir.Socket()); err == nil || a.ctx.Err() != nil {
+						break
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
 				return false
 			}
 			a.Note("Waiting up to %s for the node in %s: none answers there yet.", a.wait, a.dir.Path)

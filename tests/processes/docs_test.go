@@ -3,6 +3,7 @@ package processes
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,6 +86,19 @@ var docsBlocks = []docsPage{
 			}
 		},
 		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\.`},
+	}}},
+	{"docs/parts.md", []readmeBlock{{
+		has: "go run ./presenced -dir zoe",
+		replace: func(t *testing.T, _ *shell) [][2]string {
+			program := filepath.Join(t.TempDir(), "presenced")
+			build := exec.Command("go", "build", "-o", program, "./presenced")
+			build.Dir = "../../examples/part"
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("go build: %v\n%s", err, out)
+			}
+			return [][2]string{{"go run ./presenced -dir zoe", program + " -dir zoe &"}}
+		},
+		want: []string{`(?m)^Own +here$`, `(?m)^own +busy$`, `(?m)^warnings +the presence is busy; set it to here again$`},
 	}}},
 	{"docs/storeandforward.md", []readmeBlock{{
 		has: "gamelan send --to KEY --store",

@@ -1,9 +1,9 @@
 // Presenced runs a node with a presence: see package presence. The file presence.toml of the data
 // directory has the settings of the node, and those of the presence in the section [presence].
 //
-//	go run ./presenced -dir ann
-//	gamelan show presence --data-dir ann
-//	gamelan do presence set status=busy --data-dir ann
+//	go run ./presenced -dir zoe
+//	gamelan show presence --data-dir zoe
+//	gamelan do presence set status=busy --data-dir zoe
 package main
 
 import (
