@@ -19,8 +19,7 @@ import (
 )
 
 // Inspection shows the state of a node to tools and to its operator. Its Options are for
-// [inspect.Handler]: the node's actors, its health, and the sections node, peers,
-// connections, dht, network, saf, kad, kad-peers, kad-own, ledger and tor. A node always
+// [inspect.Handler]: the node's actors, its health, and its sections. A node always
 // has all of them; those of a subsystem that is switched off are empty. [WithSection] adds one of
 // yours. For one handler alone:
 //

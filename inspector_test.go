@@ -80,8 +80,7 @@ func TestWithInspector(t *testing.T) {
 	}
 }
 
-// TestSectionsAreNamed compares the sections of a node with those that the comment of Inspection
-// and docs/architecture.md list. Those of the trunk, which no part may use, are among them.
+// TestSectionsAreNamed compares the sections of a node with those that docs/architecture.md lists. Those of the trunk, which no part may use, are among them.
 func TestSectionsAreNamed(t *testing.T) {
 	var want []string
 	gamelantest.Bubble(t, func(t *testing.T) {
@@ -97,7 +96,6 @@ func TestSectionsAreNamed(t *testing.T) {
 		}
 	}
 	for file, list := range map[string]*regexp.Regexp{
-		"inspection.go":        regexp.MustCompile(`the sections (node, [a-z, -]+)\.`),
 		"docs/architecture.md": regexp.MustCompile(`eleven sections: (node, [a-z, -]+)\.`),
 	} {
 		text, err := os.ReadFile(file)

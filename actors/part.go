@@ -109,7 +109,7 @@ func CheckParts(parts []Part, sections []string) error {
 	names := make(map[string]bool)
 	once := func(kind, name string) {
 		if name == "" || names[kind+" "+name] {
-			wrong = append(wrong, fmt.Errorf("actors: %s %q: the name is used twice, or empty", kind, name))
+			wrong = append(wrong, fmt.Errorf("actors: %s %q: the name is used already, or empty", kind, name))
 		}
 		names[kind+" "+name] = true
 	}
@@ -124,11 +124,19 @@ func CheckParts(parts []Part, sections []string) error {
 	}
 	for _, p := range parts {
 		once("part", p.Name)
-		if !supervisor.ValidName(p.Name) {
-			wrong = append(wrong, fmt.Errorf("actors: part %q: %w", p.Name, ErrBadName))
+		if !supervisor.ValidName(p.Name) || len(p.Name) > maxActorName {
+			wrong = append(wrong, fmt.Errorf("actors: part %q: a name is 1 to 50 characters a-z 0-9 . _ -", p.Name))
 		}
 		for name := range p.Sections {
 			once("section", name)
+			if !supervisor.ValidName(name) || len(name) > maxActorName {
+				wrong = append(wrong, fmt.Errorf("actors: part %s: section %q: a name is 1 to 50 characters a-z 0-9 . _ -", p.Name, name))
+			}
+		}
+		for _, s := range slices.Concat(p.Services, p.Actors) {
+			if s.New == nil {
+				wrong = append(wrong, fmt.Errorf("actors: part %s: the spec of %q has no New", p.Name, s.Name))
+			}
 		}
 		for section, verbs := range p.Verbs {
 			if p.Sections[section] == nil {

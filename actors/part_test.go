@@ -5,12 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // TestPartsThatDoNotWork are refused before anything starts, each with its reason.
 func TestPartsThatDoNotWork(t *testing.T) {
+	newActor := func() actor.Actor { return nil }
 	show := map[string]func(context.Context) any{"clocks": func(context.Context) any { return nil }}
 	for name, test := range map[string]struct {
 		parts []Part
@@ -18,14 +21,17 @@ func TestPartsThatDoNotWork(t *testing.T) {
 	}{
 		"one that works": {[]Part{{
 			Name: "clocks", Sections: show,
-			Services: []supervisor.Spec{{Name: "clock", Drains: true}}, Actors: []supervisor.Spec{{Name: "store", Drains: true}, {Name: "other"}},
+			Services: []supervisor.Spec{{Name: "clock", New: newActor, Drains: true}}, Actors: []supervisor.Spec{{Name: "store", New: newActor, Drains: true}, {Name: "other", New: newActor}},
 			Stages: map[string]Stage{"services/clock": StopProtocols, "clocks/store": StopStores},
 		}}, ""},
 		"actors that are attached": {[]Part{{Name: "a", Attached: true, Stages: map[string]Stage{"a": StopSenders}}}, ""},
 		"attached, undrained":      {[]Part{{Name: "a", Attached: true}}, "the spec of a says Drains, and it has no stage"},
-		"no name":                  {[]Part{{}}, `part "": the name is used twice, or empty`},
-		"two of one name":          {[]Part{{Name: "clocks"}, {Name: "clocks"}}, `part "clocks": the name is used twice`},
-		"the trunk's name":         {[]Part{{Name: "conns"}}, `part "conns": the name is used twice`},
+		"an actor without New":     {[]Part{{Name: "a", Actors: []supervisor.Spec{{Name: "b"}}}}, `the spec of "b" has no New`},
+		"a name that is too long":  {[]Part{{Name: strings.Repeat("a", 51)}}, "a name is 1 to 50 characters"},
+		"a section with a blank":   {[]Part{{Name: "a", Sections: map[string]func(context.Context) any{"a b": nil}}}, `section "a b": a name is 1 to 50 characters`},
+		"no name":                  {[]Part{{}}, `part "": the name is used already, or empty`},
+		"two of one name":          {[]Part{{Name: "clocks"}, {Name: "clocks"}}, `part "clocks": the name is used already`},
+		"the trunk's name":         {[]Part{{Name: "conns"}}, `part "conns": the name is used already`},
 		"two of one service":       {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "rpc"}}}, {Name: "b", Services: []supervisor.Spec{{Name: "rpc"}}}}, `service "rpc"`},
 		"the trunk's service":      {[]Part{{Name: "a", Services: []supervisor.Spec{{Name: "plain"}}}}, `service "plain"`},
 		"two of one section":       {[]Part{{Name: "a", Sections: show}, {Name: "b", Sections: show}}, `section "clocks"`},

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -25,18 +26,26 @@ var (
 // TestDefaultsAreThoseDocumented compares each default with the number in the
 // comment of its field, so that neither is changed without the other.
 func TestDefaultsAreThoseDocumented(t *testing.T) {
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var files []ast.Node
-	for _, name := range []string{"config.go", "dht.go", "discovery.go", "inbox.go", "rpc.go", "tor.go"} {
+	for _, name := range names {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
 		files = append(files, file)
 	}
-	all := config.Default()
+	all := reflect.ValueOf(config.Default())
 	values := map[string]reflect.Value{
-		"Config": reflect.ValueOf(all), "DHTConfig": reflect.ValueOf(config.DefaultDHT()), "RPCConfig": reflect.ValueOf(all.RPC),
-		"DiscoveryConfig": reflect.ValueOf(all.Discovery), "InboxConfig": reflect.ValueOf(config.DefaultInbox()), "TorConfig": reflect.ValueOf(all.Tor),
+		"Config": all, "DHTConfig": reflect.ValueOf(config.DefaultDHT()), "InboxConfig": reflect.ValueOf(config.DefaultInbox()),
+	}
+	for f, v := range all.Fields() {
+		if f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == all.Type().PkgPath() {
+			values[f.Type.Name()] = v
+		}
 	}
 	compared := 0
 	compare := func(n ast.Node) bool {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/credit"
@@ -15,36 +14,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
-
-// rows are the rows of a Config, in the order of the file. Those of the DHT apply to a Config that
-// has a DHT.
-var rows = sync.OnceValue(func() []*settings.Row {
-	return described("Config.", slices.Concat(
-		nodeRows(), torRows(), connectionRows(),
-		settings.In("Reach", func(c *Config) *ReachConfig { return &c.Reach }, reachRows()...), limitRows(),
-		settings.In("RPC", func(c *Config) *RPCConfig { return &c.RPC }, rpcRows()...), dhtSwitch(),
-		settings.In("DHT", func(c *Config) *DHTConfig { return c.DHT }, dhtRows()...),
-		settings.In("Discovery", func(c *Config) *DiscoveryConfig { return &c.Discovery }, discoveryRows()...),
-		settings.In("StoreForward", func(c *Config) *StoreForwardConfig { return &c.StoreForward }, storeForwardRows()...),
-		settings.In("Mux", func(c *Config) *mux.Config { return &c.Mux }, muxRows()...),
-	))
-})
-
-var sections = []settings.Section{
-	{Name: "node", Doc: "What the node is, and where it can be reached."},
-	{Name: "tor", Doc: "A Tor that runs on this machine, which publishes the node's onion service. See docs/tor.md."},
-	{Name: "proxy", Doc: "The SOCKS5 proxy, of Tor or another one."},
-	{Name: "connections", Doc: "How many connections, and how they are kept."},
-	{Name: "limits", Doc: "Limits of the memory that peers can use."},
-	{Name: "liveness", Doc: "An echo without a handshake, by which others check whether the node can be reached."},
-	{Name: "reach", Doc: "Whether others can connect to the node. Connected nodes of gamelan try it, and status says so."},
-	{Name: "rpc", Doc: "Remote calls: a session is a substream that carries one call at a time."},
-	{Name: "dht", Doc: "Messages that are routed over several nodes."},
-	{Name: "discovery", Doc: "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},
-	{Name: "saf", Doc: "Stored messages: those that this node keeps for others that are away, and its requests for its own."},
-	{Name: "inbox", Doc: "Received messages, kept until they are acknowledged."},
-	{Name: "mux", Doc: "The multiplexer of a connection."},
-}
 
 // Table returns the table of the settings of a C: those of a node and of its inbox. A program may add
 // rows and sections of its own.

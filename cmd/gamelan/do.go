@@ -17,7 +17,7 @@ import (
 )
 
 type showCmd struct {
-	Section string `arg:"" help:"Name of the section, such as kad. That of a part which a program adds to its node is possible, too."`
+	Section string `arg:"" optional:"" help:"Name of the section, such as kad; without it the names of all. That of a part which a program adds to its node is possible, too."`
 }
 
 // Help returns the text of gamelan show --help below the flags.
@@ -26,6 +26,13 @@ func (*showCmd) Help() string {
 }
 
 func (c *showCmd) Run(a *app) error {
+	if c.Section == "" {
+		names, err := a.client().Sections(a.ctx)
+		if err != nil {
+			return err
+		}
+		return a.each(names)
+	}
 	var v json.RawMessage
 	var figures []models.Figure
 	var err error
@@ -51,18 +58,21 @@ func (c *showCmd) Run(a *app) error {
 
 type doCmd struct {
 	Section string   `arg:"" help:"Name of a section of the part."`
-	Verb    string   `arg:"" help:"What the part is to do."`
+	Verb    string   `arg:"" optional:"" help:"What the part is to do; without it the node says what there is."`
 	Params  []string `arg:"" optional:"" name:"name=value" help:"Parameters of the verb."`
 	Input   string   `placeholder:"FILE" help:"File with the body of the request, for verbs that take one; - is standard input."`
 }
 
 // Help returns the text of gamelan do --help below the flags.
 func (*doCmd) Help() string {
-	return "The node says which verbs and parameters there are, when one is unknown. Parts of the node's own have better commands, such as gamelan kad put. " +
+	return "Without a verb, or with an unknown one or an unknown parameter, the node says what there is. Parts of the node's own have better commands, such as gamelan kad put. " +
 		"A program that runs a node takes commands if it calls control.Serve."
 }
 
 func (c *doCmd) Run(a *app) error {
+	if c.Verb == "" {
+		c.Verb = noVerb
+	}
 	params := make(map[string][]string)
 	for _, p := range c.Params {
 		name, value, ok := strings.Cut(p, "=")
@@ -87,6 +97,9 @@ func (c *doCmd) Run(a *app) error {
 	err := a.client().DoEach(a.ctx, c.Section, c.Verb, params, body, func(v json.RawMessage) error { return render.Value(a.Output, v) })
 	if e, ok := errors.AsType[*inspect.Error](err); ok && e.Code == inspect.CodeNotFound {
 		if _, verbs, ok := strings.Cut(e.Hint, "verbs: "); ok {
+			if c.Verb == noVerb {
+				return failure.Usage("name one of "+verbs, "%s is to do something", c.Section)
+			}
 			return failure.New("not_found", "it has "+verbs, "%s has no verb %q", c.Section, c.Verb)
 		}
 		var sections []string
@@ -95,6 +108,18 @@ func (c *doCmd) Run(a *app) error {
 		}
 		return failure.New("not_found", "some have "+strings.Join(sections, ", "), "%q has no verbs on this node", c.Section)
 	}
+	return err
+}
+
+// noVerb stands for a verb that was not given; no part has one of this name.
+const noVerb = "-"
+
+// each prints a line for each text.
+func (a *app) each(texts []string) error {
+	if a.JSON {
+		return a.PrintJSON(texts)
+	}
+	_, err := io.WriteString(a.Out, strings.Join(texts, "\n")+"\n")
 	return err
 }
 

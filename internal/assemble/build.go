@@ -269,7 +269,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 			continue
 		}
 		if err := n.Again(ctx, func() error { return p.Ready(ctx) }); err != nil {
-			return fmt.Errorf("gamelan: start: %w", err)
+			return fmt.Errorf("gamelan: start: part %s: %w", p.Name, err)
 		}
 	}
 	for _, peer := range b.Allowed { // connectivity asks for their bans to be lifted; wait for that

@@ -62,7 +62,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
 		}},
 		"unknown section": {"[connection]\nwindow = \"1MiB\"", []string{
-			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of node, tor, proxy, connections, limits, liveness, reach, rpc, dht, discovery, saf, kad, inbox, mux, log, daemon, for example level = "info" under [log]`,
+			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of ` + strings.Join(sectionNames(), ", ") + `, for example level = "info" under [log]`,
 		}},
 		"section that is a value": {"mux = 3", []string{
 			`f.toml:1: "mux" is a number; expected a section, for example [mux] on a line of its own`,
@@ -574,4 +574,12 @@ func TestAdviceOnPeers(t *testing.T) {
 			t.Errorf("%s: got %q, want %q in it", text, got, want)
 		}
 	}
+}
+
+// sectionNames are the names of all sections.
+func sectionNames() (names []string) {
+	for _, s := range Table.Sections {
+		names = append(names, s.Name)
+	}
+	return names
 }
