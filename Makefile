@@ -12,7 +12,7 @@ LOAD     ?= $(shell nproc 2>/dev/null || echo 2)
 CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop machines check full test race lint fmt vuln licences api bench conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
+.PHONY: help interop machines check full test race lint fmt vuln licences api bench kadsim conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ census: ## RUNS (10) whole runs of the tests, quiet, beside LOAD burning process
 soak: ## SOAK (1h) of full traffic with both Tari nodes (make interop builds them), drawn as docs/soak.svg
 	GAMELAN_INTEROP=1 GAMELAN_SOAK=$(SOAK) GAMELAN_SOAK_CSV=$(CURDIR)/docs/soak.csv $(GO) test -count=1 -v -timeout 0 -run TestSoak ./tests/interop
 	$(GO) -C tools run ./soakplot -keep 240
+
+kadsim: ## simulate a network of the key-value DHT in model time (ARGS='-nodes 1000 -churn 0.8 -loss 0.05')
+	$(GO) -C tools run ./kadsim $(ARGS)
 
 conformance: ## every item of the wire checklists with its tests, and what is missing
 	$(GO) -C tools run ./conformance

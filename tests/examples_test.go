@@ -406,6 +406,26 @@ func TestExampleSeedkad(t *testing.T) {
 	t.Error("the emulated node got the greeting of none of three runs")
 }
 
+// TestExampleSeedkadRepl types verbs at the prompt of the example. Only what is shown of a value
+// goes to the terminal.
+func TestExampleSeedkadRepl(t *testing.T) {
+	t.Parallel()
+	program := build(t, "seedkad")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-repl", "-listen", "/ip4/127.0.0.1/udp/0")
+	cmd.Stdin = strings.NewReader("save \"my key\" \"my value\x1b[2J\"\nquery \"my key\"\njump\nstatus\n")
+	out, err := cmd.CombinedOutput()
+	want := `\Alistening on /ip4/127\.0\.0\.1/udp/\d+\nsaved\nmy value\\x1b\[2J\nunknown verb "jump"; try help\n0 known peers\n\z`
+	if err != nil || !regexp.MustCompile(want).Match(out) {
+		t.Errorf("got %v and\n%q\nwant %s", err, out, want)
+	}
+	out, err = exec.CommandContext(ctx, program, "-repl", "-listen", "/ip4/127.0.0.1/tcp/1").CombinedOutput()
+	if err == nil || !bytes.HasSuffix(out, []byte("; give an address such as /ip4/0.0.0.0/udp/12345\n")) {
+		t.Errorf("an address of TCP: got %v and %q, want an error that says what to give", err, out)
+	}
+}
+
 // seedkad runs the example beside an emulated node, and reads what it prints.
 func seedkad(t *testing.T, bin string, n *seednode.Node) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -25,7 +26,7 @@ func (c *banCmd) Run(a *app) error {
 	if c.For <= 0 {
 		return failure.Usage("give a positive duration, such as 2h", "--for cannot be %s", c.For)
 	}
-	return doToAnyPeers(a, c.Peer, "banned", func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error) {
+	return doToPeers(a, c.Peer, api.CheckPeer, "banned", func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error) {
 		p, err := node.Ban(ctx, peer, c.For, c.Reason)
 		if err == nil && p.BannedUntil.After(time.Now().Add(c.For+time.Second)) {
 			a.Note("An earlier ban lasts longer. To shorten it: %s, then ban again.", a.Command("unban "+p.NodeID))
@@ -39,4 +40,6 @@ type unbanCmd struct {
 }
 
 // Run makes the node lift the ban of each peer.
-func (c *unbanCmd) Run(a *app) error { return doToPeers(a, c.Peer, "unbanned", (*client.Client).Unban) }
+func (c *unbanCmd) Run(a *app) error {
+	return doToPeers(a, c.Peer, api.CheckKnownPeer, "unbanned", (*client.Client).Unban)
+}

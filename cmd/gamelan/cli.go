@@ -65,14 +65,22 @@ func (a *app) client() *client.Client {
 	return a.node
 }
 
-// printed returns a function that prints an answer of the node.
+// printed returns a function that prints an answer of the node: as JSON, or by show.
 func printed[T any](a *app, show func(*render.Output, *T) error) func(T, error) error {
 	return func(v T, err error) error {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case a.JSON:
+			return a.PrintJSON(&v)
 		}
 		return show(a.Output, &v)
 	}
+}
+
+// atNow gives a function for [printed] the present time.
+func atNow[T any](show func(*render.Output, *T, time.Time) error) func(*render.Output, *T) error {
+	return func(o *render.Output, v *T) error { return show(o, v, time.Now()) }
 }
 
 // cli is the command line.
@@ -119,22 +127,6 @@ type cli struct {
 	Man        manCmd        `cmd:"" help:"Write the manual pages."`
 	Version    versionCmd    `cmd:"" help:"Show the version."`
 }
-
-// noDataDir marks a verb that needs no data directory, so that it works even if the
-// configuration has errors.
-type noDataDir interface{ noDataDir() }
-
-func (*nodeCmd) noDataDir()          {} // it lists all problems, and finds its directory itself
-func (*seedCmd) noDataDir()          {}
-func (*configCheckCmd) noDataDir()   {}
-func (*configExplainCmd) noDataDir() {}
-func (*configInitCmd) noDataDir()    {}
-func (*configShowCmd) noDataDir()    {}
-func (*interopCmd) noDataDir()       {}
-func (*demoCmd) noDataDir()          {}
-func (*completionCmd) noDataDir()    {}
-func (*manCmd) noDataDir()           {}
-func (*versionCmd) noDataDir()       {}
 
 const description = `Peer-to-peer messages between supervised actors.
 
@@ -208,9 +200,10 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		a.Err = a.log
 		defer a.log.Flush(time.Second)
 		a.signals = daemon.CatchSignals(a.Output, a.log)
-		defer a.signals.Stop()
-	}
-	if _, ok := verb.(noDataDir); !ok {
+		defer a.signals.Stop() // and it lists all problems of the settings, and finds its directory itself
+	case *configCheckCmd, *configExplainCmd, *configInitCmd, *configShowCmd, *interopCmd, *demoCmd, *completionCmd, *manCmd, *versionCmd:
+		// no data directory is needed, so that these work even if the configuration has errors
+	default:
 		if err := a.locate(a.load(nil)); err != nil {
 			return a.fail(err)
 		}

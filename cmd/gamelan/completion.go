@@ -99,11 +99,7 @@ func zshCompletion(all []verb) string {
 		"\tfor w in ${words[2,CURRENT-1]}; do\n\t\tcase \"$at $w\" in\n")
 	fmt.Fprintf(&b, "\t\t%s) at=\"$at $w\" ;;\n\t\tesac\n\tdone\n\tcase \"$at ${words[CURRENT-1]}\" in\n", below(all, "|"))
 	for _, v := range all {
-		own := v.flags()
-		if d := v.node.DefaultCmd; d != nil {
-			own = append(own, verb{"", d}.flags()...)
-		}
-		for _, f := range own {
+		for _, f := range v.own() {
 			if values := choices(f); len(values) > 0 {
 				fmt.Fprintf(&b, "\t%q)\n\t\tlist=(%s)\n\t\tcompadd -a list\n\t\treturn\n\t\t;;\n", v.path+" --"+f.Name, strings.Join(values, " "))
 			}
@@ -149,11 +145,7 @@ func fishCompletion(all []verb) string {
 		if v.takesPeer() {
 			fmt.Fprintf(&b, "complete -c gamelan -n %s -a %s -d name\n", when, quote("(gamelan peers names "+namesOnly+")"))
 		}
-		own := v.flags()
-		if d := v.node.DefaultCmd; d != nil {
-			own = append(own, verb{"", d}.flags()...)
-		}
-		for _, f := range own {
+		for _, f := range v.own() {
 			if v.path == "gamelan" {
 				fmt.Fprintf(&b, "complete -c gamelan -l %s -d %s", f.Name, quote(shown(f.Value)))
 			} else {

@@ -1,8 +1,6 @@
 package main
 
-import (
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-)
+import "github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 
 type connsCmd struct {
 	Closed bool `help:"The connections that have ended last, and why, instead of the live ones."`

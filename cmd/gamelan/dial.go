@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -18,7 +19,7 @@ func (*dialCmd) Help() string {
 
 // Run makes the node connect to each peer.
 func (c *dialCmd) Run(a *app) error {
-	return doToAnyPeers(a, c.Peer, "connected to", func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error) {
+	return doToPeers(a, c.Peer, api.CheckPeer, "connected to", func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error) {
 		a.tellConnected(peer)
 		defer tellDialling(a, peer).stop()
 		return node.Dial(ctx, peer)
@@ -31,5 +32,5 @@ type disconnectCmd struct {
 
 // Run makes the node close the connection to each peer cleanly.
 func (c *disconnectCmd) Run(a *app) error {
-	return doToPeers(a, c.Peer, "disconnected", (*client.Client).Disconnect)
+	return doToPeers(a, c.Peer, api.CheckKnownPeer, "disconnected", (*client.Client).Disconnect)
 }

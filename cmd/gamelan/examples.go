@@ -123,14 +123,6 @@ var examples = map[string][]example{
 		{"Watch the search for a value", "gamelan kad trace get KEY"},
 		{"Watch the search for the nodes nearest to an id", "gamelan kad trace find KEY"},
 	},
-	"gamelan kad repl": {
-		{"Run the node on its usual port", "gamelan kad repl"},
-		{"Run it on a free port of this machine", "gamelan kad repl --listen /ip4/127.0.0.1/udp/0"},
-	},
-	"gamelan kad sim": {
-		{"Simulate 200 nodes", "gamelan kad sim"},
-		{"Simulate more, with many that leave and lost requests", "gamelan kad sim --nodes 1000 --churn 0.8 --loss 0.05"},
-	},
 	"gamelan join": {
 		{"Announce the node, for instance after its address has changed", "gamelan join"},
 		{"The same for a program", "gamelan join --json"},

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // kadCmd are the verbs of the key-value DHT. They have exit codes of their own beside the
@@ -31,8 +32,6 @@ type kadCmd struct {
 	Get     kadGetCmd     `cmd:"" help:"Find a value, and write it to standard output."`
 	Forget  kadForgetCmd  `cmd:"" help:"End a publication; the nodes that store it let it expire."`
 	Trace   kadTraceCmd   `cmd:"" help:"Show a lookup step by step, as it happens."`
-	Repl    kadReplCmd    `cmd:"" help:"Run a node in the network of the program kademlia_dht, with its verbs on standard input."`
-	Sim     kadSimCmd     `cmd:"" help:"Simulate a network of many nodes, in model time."`
 }
 
 type kadStatusCmd struct {
@@ -166,7 +165,7 @@ func readSeed(name string) ([]byte, error) {
 	if block, _ := pem.Decode(b); block != nil {
 		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		if err != nil {
-			return nil, wrong("%s", failure.OneLine(err.Error()))
+			return nil, wrong("%s", words.OneLine(err.Error()))
 		}
 		private, ok := key.(ed25519.PrivateKey)
 		if !ok {

@@ -104,14 +104,10 @@ func commandPage(all []verb) string {
 	p.text("With NOTIFY_SOCKET in the environment, which systemd sets for Type=notify and Type=notify-reload, the node reports when it is ready, reloading and stopping, and its state in words. " +
 		"With WATCHDOG_USEC it also notifies the watchdog, until the actor that manages its connections no longer answers.")
 	p.section("EXIT STATUS")
-	for _, e := range [][2]string{
-		{"0", "All went well."},
-		{"1", "It failed."},
-		{"2", "The command line or a setting was wrong."},
-		{"3", "No node could be reached."},
-	} {
-		p.item(e[0], e[1])
-	}
+	p.item("0", "All went well.")
+	p.item("1", "It failed.")
+	p.item("2", "The command line or a setting was wrong.")
+	p.item("3", "No node could be reached.")
 	p.section("ENVIRONMENT")
 	p.item("GAMELAN_CONFIG", "The configuration file, as with --config.")
 	p.item("GAMELAN_WAIT", "How long to wait for a node that is just starting, as with --wait.")

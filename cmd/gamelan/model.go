@@ -43,13 +43,18 @@ func (v verb) flags() []*kong.Flag {
 	return all
 }
 
-// every returns the flags that can follow the verb: its own, those of its default verb, and
-// those of all verbs.
-func (v verb) every(root verb) []*kong.Flag {
+// own returns the verb's own flags and those of its default verb.
+func (v verb) own() []*kong.Flag {
 	all := v.flags()
 	if d := v.node.DefaultCmd; d != nil {
 		all = append(all, verb{"", d}.flags()...)
 	}
+	return all
+}
+
+// every returns the flags that can follow the verb: its own, and those of all verbs.
+func (v verb) every(root verb) []*kong.Flag {
+	all := v.own()
 	if v.node != root.node {
 		all = append(all, root.flags()...)
 	}

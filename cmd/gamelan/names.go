@@ -129,12 +129,17 @@ func (a *app) named(text string) (string, error) {
 	return text, nil
 }
 
-// allNamed is named for several peers.
-func (a *app) allNamed(texts []string) ([]string, error) {
+// allNamed is named for several peers, which it then checks.
+func (a *app) allNamed(texts []string, check func(string) error) ([]string, error) {
 	all := slices.Clone(texts)
 	for i := range all {
 		var err error
 		if all[i], err = a.named(all[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range all {
+		if err := check(p); err != nil {
 			return nil, err
 		}
 	}

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"time"
-
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-)
+import "github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 
 type networkCmd struct {
 	Status networkStatusCmd `cmd:"" default:"withargs" help:"Show how well the node has found its network: seeds, announcements, rounds, neighbours."`
@@ -14,11 +10,7 @@ type networkCmd struct {
 type networkStatusCmd struct{}
 
 func (*networkStatusCmd) Run(a *app) error {
-	n, err := a.client().Network(a.ctx)
-	if err != nil {
-		return err
-	}
-	return render.Network(a.Output, &n, time.Now())
+	return printed(a, atNow(render.Network))(a.client().Network(a.ctx))
 }
 
 type networkSyncCmd struct{}
@@ -48,5 +40,9 @@ func (*joinCmd) Help() string {
 }
 
 func (*joinCmd) Run(a *app) error {
-	return printed(a, render.Joined)(a.client().Join(a.ctx))
+	r, err := a.client().Join(a.ctx)
+	if err != nil {
+		return err
+	}
+	return render.Joined(a.Output, &r)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
@@ -31,13 +32,10 @@ func (c *peersListCmd) Run(a *app) error {
 		return err
 	}
 	if c.Failed {
-		var some []models.Peer
-		for _, p := range peers {
-			if _, failed := render.LastFailure(p); failed {
-				some = append(some, p)
-			}
-		}
-		peers = some
+		peers = slices.DeleteFunc(peers, func(p models.Peer) bool {
+			_, failed := render.LastFailure(p)
+			return !failed
+		})
 	}
 	return render.Peers(a.Output, peers)
 }
@@ -67,14 +65,9 @@ func (c *peersAddCmd) Run(a *app) error {
 			return err
 		}
 	}
-	a.Note("The addresses are stored as they are; \"%s\" tries them.", a.Command("ping "+firstKey(c.Peer)))
+	key, _, _ := strings.Cut(c.Peer[0], "::")
+	a.Note("The addresses are stored as they are; \"%s\" tries them.", a.Command("ping "+key))
 	return nil
-}
-
-// firstKey returns the key of the first of peers given as KEY::ADDRESS.
-func firstKey(peers []string) string {
-	key, _, _ := strings.Cut(peers[0], "::")
-	return key
 }
 
 type peersForgetCmd struct {
@@ -82,32 +75,18 @@ type peersForgetCmd struct {
 }
 
 func (c *peersForgetCmd) Run(a *app) error {
-	return doToPeers(a, c.Peer, "forgotten", (*client.Client).Forget)
+	return doToPeers(a, c.Peer, api.CheckKnownPeer, "forgotten", (*client.Client).Forget)
 }
 
 // peerAction is an action of a node on one peer.
 type peerAction func(node *client.Client, ctx context.Context, peer string) (models.PeerDone, error)
 
-// doToPeers makes the node execute an action on each of peers and prints the results.
-func doToPeers(a *app, peers []string, done string, do peerAction) error {
-	return askForPeers(a, peers, api.CheckKnownPeer, done, do)
-}
-
-// doToAnyPeers is doToPeers for an action that is also possible on a peer given as
-// KEY::ADDRESS.
-func doToAnyPeers(a *app, peers []string, done string, do peerAction) error {
-	return askForPeers(a, peers, api.CheckPeer, done, do)
-}
-
-func askForPeers(a *app, peers []string, check func(string) error, done string, do peerAction) error {
-	peers, err := a.allNamed(peers)
+// doToPeers makes the node execute an action on each of peers and prints the results. check is
+// [api.CheckPeer] for an action that is also possible on a peer given as KEY::ADDRESS.
+func doToPeers(a *app, peers []string, check func(string) error, done string, do peerAction) error {
+	peers, err := a.allNamed(peers, check)
 	if err != nil {
 		return err
-	}
-	for _, p := range peers {
-		if err := check(p); err != nil {
-			return err
-		}
 	}
 	node := a.client()
 	for _, p := range peers {

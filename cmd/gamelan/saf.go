@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -17,11 +15,7 @@ type safCmd struct {
 type safStatusCmd struct{}
 
 func (*safStatusCmd) Run(a *app) error {
-	s, err := a.client().StoreForward(a.ctx)
-	if err != nil {
-		return err
-	}
-	return render.StoreForward(a.Output, &s, time.Now())
+	return printed(a, atNow(render.StoreForward))(a.client().StoreForward(a.ctx))
 }
 
 type safFetchCmd struct {
@@ -36,13 +30,8 @@ func (*safFetchCmd) Help() string {
 
 func (c *safFetchCmd) Run(a *app) error {
 	var err error
-	if c.Peer, err = a.allNamed(c.Peer); err != nil {
+	if c.Peer, err = a.allNamed(c.Peer, api.CheckPeer); err != nil {
 		return err
-	}
-	for _, p := range c.Peer {
-		if err := api.CheckPeer(p); err != nil {
-			return err
-		}
 	}
 	a.Note("Asking for stored messages…")
 	f, err := a.client().FetchStored(a.ctx, c.Peer)

@@ -52,10 +52,8 @@ func (a *app) setSources(file, dir string) {
 // load reads the settings, including the flags of a verb.
 func (a *app) load(flags map[string][]string) *config.Loaded {
 	s := a.sources
-	s.Flags = map[string][]string{}
-	for _, from := range []map[string][]string{a.sources.Flags, flags} {
-		maps.Copy(s.Flags, from)
-	}
+	s.Flags = maps.Clone(s.Flags)
+	maps.Copy(s.Flags, flags)
 	return config.Load(s)
 }
 

@@ -1,7 +1,7 @@
 // Seedkad runs nodes of the key-value DHT in the network of the program that the DHT began
 // as: its UDP protocol, on loopback. The first node is the way in for the others, or with
 // -connect any node of such a network, also one of the old program. One node saves a value,
-// and all of them find it.
+// and all of them find it. With -repl it is one node, with the old program's verbs as input.
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/seedkad
 package main
@@ -12,10 +12,14 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
+	"github.com/gamelan-p2p/gamelan/examples/seedkad/internal/prompt"
 )
 
 func main() {
@@ -23,7 +27,17 @@ func main() {
 	connect := flag.String("connect", "", "multiaddr of a node to join, such as /ip4/127.0.0.1/udp/12345; without it the nodes are a network of their own")
 	query := flag.String("query", "", "also look for the value of this key")
 	n := flag.Int("nodes", 5, "how many nodes to run")
+	repl := flag.Bool("repl", false, "run one node alone, with verbs from standard input: help lists them, and the end of the input stops the node")
+	listen := flag.String("listen", "/ip4/0.0.0.0/udp/12345", "with -repl, multiaddr of the socket; port 0 lets the system choose")
 	flag.Parse()
+	if *repl {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+		if err := prompt.Serve(ctx, *listen, os.Stdin, os.Stdout); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := run(ctx, *n, *connect, *query); err != nil {

@@ -92,7 +92,8 @@ func CheckSeed(s string) error {
 	if _, bad := identity.ParsePublicKey(key); bad != nil {
 		return failure.Usage(seedHint, "%q is no public key, which is 64 hexadecimal digits", key)
 	}
-	return failure.Usage(seedHint, "%q is no peer with an address: %s", s, withoutRemedy(err))
+	what, _, _ := strings.Cut(failure.Text(err), "; ")
+	return failure.Usage(seedHint, "%q is no peer with an address: %s", s, what)
 }
 
 // checkAddresses refuses the addresses of s if one of them cannot be read.
@@ -108,12 +109,6 @@ func checkAddresses(s, addrs string) error {
 		return failure.Usage(advice, "%q is no address", a)
 	}
 	return nil
-}
-
-// withoutRemedy returns the text of err without its remedy.
-func withoutRemedy(err error) string {
-	text, _, _ := strings.Cut(failure.Text(err), "; ")
-	return text
 }
 
 // SeedForm says in a help what KEY::ADDRESS is.

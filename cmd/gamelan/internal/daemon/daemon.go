@@ -292,11 +292,7 @@ func (d *daemon) logTrouble() models.Notices {
 func (d *daemon) configSection() []models.Setting {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	waiting := map[string]bool{}
-	for _, key := range d.waiting {
-		waiting[key] = true
-	}
-	return Settings(d.loaded, waiting)
+	return Settings(d.loaded, d.waiting)
 }
 
 // unhealthy returns the reasons why the node does not work. Being offline is no such
@@ -348,14 +344,6 @@ func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
 			}
 		}
 	}
-}
-
-// setWaiting notes the changed settings that take effect after a restart, and the file that
-// was read last.
-func (d *daemon) setWaiting(keys []string, file string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.waiting, d.loaded.File, d.refused = slices.Clone(keys), file, ""
 }
 
 // lastWords tells the operator, at the end of the node, about messages that are left in the

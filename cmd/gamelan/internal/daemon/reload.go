@@ -55,7 +55,9 @@ func (d *daemon) reload(ctx context.Context) {
 			d.say(true, "connections.allow is not what the settings say: %s", failure.Text(err))
 		}
 	}
-	d.setWaiting(waiting, now.File)
+	d.mu.Lock()
+	d.waiting, d.loaded.File, d.refused = waiting, now.File, ""
+	d.mu.Unlock()
 	if !changed {
 		d.say(false, "Reloaded; nothing has changed.")
 	}

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"slices"
+
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -8,7 +10,7 @@ import (
 
 // Settings returns the settings in the form of the API; waiting are the keys whose change
 // takes effect after a restart.
-func Settings(l *config.Loaded, waiting map[string]bool) []models.Setting {
+func Settings(l *config.Loaded, waiting []string) []models.Setting {
 	var all []models.Setting
 	for _, v := range l.Values() {
 		if v.Key == "data_dir" && v.Value == nil {
@@ -16,7 +18,7 @@ func Settings(l *config.Loaded, waiting map[string]bool) []models.Setting {
 		}
 		all = append(all, models.Setting{
 			Key: v.Key, Value: v.Value, Text: v.Text(), Origin: v.Origin.Kind, From: v.Origin.String(),
-			Reload: v.Reload, Waiting: waiting[v.Key],
+			Reload: v.Reload, Waiting: slices.Contains(waiting, v.Key),
 		})
 	}
 	return all

@@ -75,25 +75,16 @@ func Start(err error) *Error {
 	return New("start", "", "the node cannot start: %s", Text(err)).Because(err)
 }
 
-// Is reports whether err is a failure of this kind.
-func Is(err error, kind string) bool {
-	f, ok := errors.AsType[*Error](err)
-	return ok && f.Kind == kind
-}
-
 // As returns err as an Error, and an Error of the kind "failed" for any other error.
 func As(err error) *Error {
 	if f, ok := errors.AsType[*Error](err); ok {
 		return f
 	}
-	return New("failed", "", "%s", OneLine(err.Error()))
+	return New("failed", "", "%s", words.OneLine(err.Error()))
 }
 
 // Text returns an error's text on one line, without the name of its package.
 func Text(err error) string { return words.WithoutPackage(err.Error()) }
-
-// OneLine returns s on one line.
-func OneLine(s string) string { return words.OneLine(s) }
 
 // Reason returns the system's text of an error, without the path.
 func Reason(err error) string {

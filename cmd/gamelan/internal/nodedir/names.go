@@ -31,18 +31,6 @@ const (
 	maxNamesFile = 256 << 10
 )
 
-// Of returns the names of the holder of a key, in alphabetical order.
-func (n Names) Of(key identity.PublicKey) []string {
-	var all []string
-	for name, k := range n {
-		if k == key {
-			all = append(all, name)
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
 // Sorted returns the names in alphabetical order.
 func (n Names) Sorted() []string { return slices.Sorted(maps.Keys(n)) }
 

@@ -198,7 +198,8 @@ func (r *retrier) run(ctx context.Context) error {
 				if !ok {
 					return r.failed
 				}
-				r.take(m)
+				r.taken = m.n
+				r.held = append(r.held, m)
 			case <-ctx.Done():
 				return interrupted()
 			}
@@ -294,11 +295,6 @@ func (r *retrier) failHeld() error {
 	}
 	r.held = nil
 	return nil
-}
-
-func (r *retrier) take(m message) {
-	r.taken = m.n
-	r.held = append(r.held, m)
 }
 
 // isAway reports whether a try has ended because the peer id cannot be reached, so that the

@@ -11,9 +11,6 @@ import (
 
 // DHT writes the state of the node's DHT. It fits on one screen.
 func DHT(o *Output, d *models.DHT, now time.Time) error {
-	if o.JSON {
-		return o.PrintJSON(d)
-	}
 	b := o.lines()
 	line := b.aboutf
 	if !d.On {
@@ -31,20 +28,8 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 		line("forwarding", "of Joins only: other messages for others are dropped")
 	}
 	line("types", "%s", typesText(d.Types))
-	for i, text := range receivedLines(o, d.Inbound, now) {
-		name := "received"
-		if i > 0 {
-			name = ""
-		}
-		line(name, "%s", text)
-	}
-	for i, text := range limitLines(d) {
-		name := "limits"
-		if i > 0 {
-			name = ""
-		}
-		line(name, "%s", text)
-	}
+	b.about("received", receivedLines(o, d.Inbound, now)...)
+	b.about("limits", limitLines(d)...)
 	if o := d.Outbound; o != nil {
 		sent := Tally{confirmed: o.Confirmed, inDoubt: o.InDoubt, failed: o.Failed}
 		text := inspect.Count(o.Sends, "message")

@@ -13,9 +13,6 @@ import (
 
 // Kad writes the state of the clients of the key-value DHT.
 func Kad(o *Output, v *models.Kad) error {
-	if o.JSON {
-		return o.PrintJSON(v)
-	}
 	b := o.lines()
 	b.sentence(v.Summary)
 	if len(v.Clients) == 0 {
@@ -179,18 +176,12 @@ func KadOwn(o *Output, list []models.KadPublications, now time.Time) error {
 
 // KadConnected writes which node has answered.
 func KadConnected(o *Output, v *models.KadConnected) error {
-	if o.JSON {
-		return o.PrintJSON(v)
-	}
 	_, err := fmt.Fprintf(o.Out, "%s answers\n", v.ID)
 	return err
 }
 
 // KadForgotten writes that a record is not published any more.
 func KadForgotten(o *Output, v *models.KadForgotten) error {
-	if o.JSON {
-		return o.PrintJSON(v)
-	}
 	_, err := fmt.Fprintf(o.Out, "%s is published no more\n", v.Key)
 	return err
 }
@@ -226,9 +217,6 @@ func KadReport(o *Output, r *models.KadReport) error {
 
 // KadRecord writes the value of a record as it is, unless to a [Terminal].
 func KadRecord(o *Output, r *models.KadRecord) error {
-	if o.JSON {
-		return o.PrintJSON(r)
-	}
 	_, err := o.Out.Write(r.Value)
 	return err
 }
@@ -302,15 +290,5 @@ func (t *KadTrace) end(e *models.KadEnd) error {
 		text += fmt.Sprintf(", seq %d", e.Record.Seq)
 	}
 	_, err = fmt.Fprintf(t.o.Out, "value: %s, %s\n", Bytes(int64(len(e.Record.Value))), text)
-	return err
-}
-
-// Figures writes names and values in two columns.
-func Figures(o *Output, list [][2]string) error {
-	var b strings.Builder
-	for _, f := range list {
-		fmt.Fprintf(&b, "%-16s%s\n", f[0], f[1])
-	}
-	_, err := fmt.Fprint(o.Out, b.String())
 	return err
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,9 +17,6 @@ import (
 // Network writes how well the node has found its network: in one sentence, then seeds,
 // announcements, rounds, and the sets of peers as a table. The table fits 80 columns.
 func Network(o *Output, n *models.Network, now time.Time) error {
-	if o.JSON {
-		return o.PrintJSON(n)
-	}
 	b := o.lines()
 	if !b.head(n.Summary, n.On) {
 		return b.print(o)
@@ -30,7 +28,11 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 	b.about("join", joinLines(&n.Join, now)...)
 	b.about("rounds", roundLines(&n.Sync, now)...)
 	b.about("searches", searchLines(o, &n.Searches, now)...)
-	b.about("asked by", fmt.Sprintf("%s of others: %s handed out%s", inspect.Count(n.Service.Served, "request"), inspect.Count(n.Service.Peers, "peer"), refusedText(n.Service.Refused)))
+	asked := fmt.Sprintf("%s of others: %s handed out", inspect.Count(n.Service.Served, "request"), inspect.Count(n.Service.Peers, "peer"))
+	if n.Service.Refused > 0 {
+		asked += "; " + inspect.Number(n.Service.Refused) + " refused"
+	}
+	b.about("asked by", asked)
 	b.about("neighbours", setText(&n.Neighbour, n.Dialling))
 	b.about("random", setText(&n.Random, 0))
 	if err := b.print(o); err != nil {
@@ -46,13 +48,6 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 }
 
 func ago(now, at time.Time) string { return shortAge(now.Sub(at)) + " ago" }
-
-func refusedText(n uint64) string {
-	if n == 0 {
-		return ""
-	}
-	return "; " + inspect.Number(n) + " refused"
-}
 
 // seedLines returns a line for each seed, and one for the names of seeds.
 func seedLines(o *Output, n *models.Network, now time.Time) (lines []string) {
@@ -94,12 +89,7 @@ var dialledPeer = regexp.MustCompile(`^dial peer [0-9a-f]+: `)
 // withoutPeer returns an error about a peer that the line names elsewhere.
 func withoutPeer(text string) string { return dialledPeer.ReplaceAllString(text, "") }
 
-func orUnknown(text string) string {
-	if text == "" {
-		return "it did not say why"
-	}
-	return text
-}
+func orUnknown(text string) string { return cmp.Or(text, "it did not say why") }
 
 func haveIt(n int) string {
 	if n == 1 {
@@ -142,10 +132,7 @@ func reasonsText(refused map[string]uint64) string {
 }
 
 func roundLines(s *models.NetworkSync, now time.Time) (lines []string) {
-	text := s.Phase
-	if text == "" {
-		text = "not begun yet"
-	}
+	text := cmp.Or(s.Phase, "not begun yet")
 	if s.NextAt.After(now) {
 		text += "; next in " + shortAge(s.NextAt.Sub(now))
 	}

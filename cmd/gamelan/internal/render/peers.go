@@ -42,7 +42,7 @@ func Done(o *Output, done string, peer models.PeerDone) error {
 	}
 	_, err := fmt.Fprintf(o.Out, "%s %s%s\n", done, o.whoLong(peer.NodeID, peer.PublicKey), until)
 	if peer.GivenError != "" {
-		o.Note("Connected at %s, not at the given address: %s", peer.Address, inFlags(peer.GivenError))
+		o.Note("Connected at %s, not at the given address: %s", peer.Address, Plain(peer.GivenError))
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func (p *Pings) Round(pong models.Pong, failed *failure.Error) error {
 	text := rtt(r.RTTMS)
 	switch {
 	case r.Error != "":
-		text = p.o.Named(inFlags(r.Error))
+		text = p.o.Named(Plain(r.Error))
 	case r.DialMS > 0:
 		text += ", connected in " + rtt(r.DialMS)
 	}

@@ -87,7 +87,7 @@ func (p *Reports) lines(s *models.SentReport) error {
 		return p.o.to(p.out).PrintJSON(s)
 	}
 	if len(s.Copies) == 0 {
-		return p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, inspect.Escape(p.o.Named(inFlags(s.Summary)))))
+		return p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, inspect.Escape(p.o.Named(Plain(s.Summary)))))
 	}
 	for _, c := range s.Copies {
 		if err := p.o.sayTo(p.out, fmt.Sprintf("%d %s %s", s.N, inspect.Escape(p.o.Who(c.Peer)), p.o.outcomeText(c.Outcome))); err != nil {
@@ -224,7 +224,7 @@ func (o *Output) fewColumns(all []models.Report, now time.Time) [][]string {
 func (o *Output) endText(r *models.Report) string {
 	switch {
 	case !r.End.IsZero():
-		return o.Named(inFlags(r.Summary))
+		return o.Named(Plain(r.Summary))
 	case len(r.Copies) == 0:
 		return "under way: its peers are being chosen"
 	case r.Summary == models.OutcomeOpen:

@@ -15,9 +15,6 @@ import (
 // StoreForward writes what the node stores for others, and whom it asked for messages
 // that are stored for it.
 func StoreForward(o *Output, s *models.StoreForward, now time.Time) error {
-	if o.JSON {
-		return o.PrintJSON(s)
-	}
 	b := o.lines()
 	if !b.head(s.Summary, s.On) {
 		return b.print(o)
@@ -29,13 +26,11 @@ func StoreForward(o *Output, s *models.StoreForward, now time.Time) error {
 		b.about("region", s.Server.Region.Text)
 		b.about("refused", countsText(s.Server.Refused, "none"))
 		b.about("asked by", countsText(s.Server.Requests, "nobody yet"))
-		for i, m := range s.Server.Most {
-			name := "most for"
-			if i > 0 {
-				name = ""
-			}
-			b.about(name, fmt.Sprintf("%s: %s, %s", o.Who(m.NodeID), inspect.Count(uint64(m.Messages), "message"), Bytes(m.Bytes)))
+		var most []string
+		for _, m := range s.Server.Most {
+			most = append(most, fmt.Sprintf("%s: %s, %s", o.Who(m.NodeID), inspect.Count(uint64(m.Messages), "message"), Bytes(m.Bytes)))
 		}
+		b.about("most for", most...)
 	}
 	if s.Client != nil {
 		b.about("own", ownLines(s.Client)...)
@@ -234,9 +229,6 @@ func Fetched(o *Output, f *models.StoreForwardFetched) error {
 
 // Purged writes what was deleted.
 func Purged(o *Output, p *models.StoreForwardPurged) error {
-	if o.JSON {
-		return o.PrintJSON(p)
-	}
 	_, err := fmt.Fprintf(o.Out, "deleted %s, %s\n", inspect.Count(uint64(p.Messages), "message"), Bytes(p.Bytes))
 	return err
 }

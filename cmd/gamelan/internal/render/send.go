@@ -117,7 +117,7 @@ func (p *Outcomes) Add(s models.Sent, more bool) error {
 	}
 	var err error
 	if p.o.JSON {
-		err = p.json(s)
+		err = p.o.to(p.out).PrintJSON(s)
 	} else {
 		err = p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, p.o.outcomeText(s.Outcome)))
 	}
@@ -125,10 +125,6 @@ func (p *Outcomes) Add(s models.Sent, more bool) error {
 		err = p.out.Flush()
 	}
 	return err
-}
-
-func (p *Outcomes) json(s models.Sent) error {
-	return p.o.to(p.out).PrintJSON(s)
 }
 
 // Rest shows the messages up to n without an outcome: theirs is unknown.
@@ -172,5 +168,5 @@ func (o *Output) outcomeText(v models.Outcome) string {
 	if v.Detail != "" {
 		text += ": " + v.Detail
 	}
-	return inspect.Escape(o.Named(inFlags(text)))
+	return inspect.Escape(o.Named(Plain(text)))
 }

@@ -44,13 +44,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	} else if len(s.Addresses) == 0 {
 		line("addresses", "none: it does not listen, and only dials")
 	}
-	for i, addr := range s.Addresses {
-		name := "addresses"
-		if i > 0 {
-			name = ""
-		}
-		line(name, "%s", addr)
-	}
+	b.about("addresses", s.Addresses...)
 	if s.Tor != nil {
 		line("tor", "%s", torText(s.Tor, now))
 	}
@@ -79,16 +73,14 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	if s.Kad != nil && len(s.Kad.Clients) > 0 {
 		line("key-value", "%s", strings.TrimPrefix(KadText(s.Kad), "key-value DHT: "))
 	}
-	for i, w := range s.Warnings {
-		name := "warnings"
-		if i > 0 {
-			name = ""
-		}
-		line(name, "%s", o.Named(Notice(w)))
+	warnings := Notices(s.Warnings)
+	for i := range warnings {
+		warnings[i] = o.Named(warnings[i])
 	}
-	if len(s.Warnings) == 0 {
-		line("warnings", "none")
+	if len(warnings) == 0 {
+		warnings = []string{"none"}
 	}
+	b.about("warnings", warnings...)
 	return b.print(o)
 }
 

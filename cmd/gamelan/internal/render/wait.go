@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -92,9 +91,6 @@ func waitReason(p *models.Peer, tried bool, now time.Time) string {
 	return why
 }
 
-// dialOfPeer matches the beginning of a dial's error that repeats which peer it was.
-var dialOfPeer = regexp.MustCompile(`^dial peer [0-9a-f]+: `)
-
 // Away returns a sentence about a peer that cannot be reached, and that send tries again.
 // limit is how long it may be away, 0 without a limit.
 func Away(last models.Outcome, limit time.Duration) string {
@@ -109,7 +105,7 @@ func Away(last models.Outcome, limit time.Duration) string {
 func Cause(last models.Outcome) string {
 	why := last.Reason
 	if detail, _, _ := strings.Cut(last.Detail, "; "); detail != "" {
-		why += ": " + dialOfPeer.ReplaceAllString(detail, "")
+		why += ": " + withoutPeer(detail)
 	}
 	return why
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func whyState(o *Output, w models.Why, now time.Time) []string {
 	lines = append(lines, storedLines(w.Stored, now)...)
 	lines = append(lines, w.Kad...)
 	for _, text := range w.NotTaken {
-		lines = append(lines, inFlags(text)+".")
+		lines = append(lines, Plain(text)+".")
 	}
 	if w.Lost != "" {
 		lines = append(lines, fmt.Sprintf("Its last connection ended %s ago, at %s: %s.", shortAge(now.Sub(w.LostAt)), w.LostAt.Local().Format(time.TimeOnly), w.Lost))
@@ -124,10 +125,7 @@ func poolLines(w models.Why, now time.Time) (lines []string) {
 
 // whyNext returns advice on a peer that is not connected.
 func whyNext(o *Output, w models.Why) string {
-	key := w.PublicKey
-	if key == "" {
-		key = "KEY"
-	}
+	key := cmp.Or(w.PublicKey, "KEY")
 	elsewhere := fmt.Sprintf("\"%s\"", o.Command("dial "+key+"::ADDRESS"))
 	var failure string
 	if n := len(w.Dials); n > 0 && w.Dials[n-1].At.After(w.LostAt) {
@@ -160,7 +158,7 @@ func printDials(o *Output, dials []models.WhyDial) error {
 	for _, d := range dials[max(0, len(dials)-whyDials):] {
 		end := "connected"
 		if d.Error != "" {
-			end, _, _ = strings.Cut(strings.TrimPrefix(inFlags(d.Error), d.Addr+": "), "; ") // the row has the address, and the last line the advice
+			end, _, _ = strings.Cut(strings.TrimPrefix(Plain(d.Error), d.Addr+": "), "; ") // the row has the address, and the last line the advice
 			if cause, ok := strings.CutPrefix(end, "set-up failed: "); ok {
 				end = "set-up failed at " + d.Stage + ": " + cause
 			}

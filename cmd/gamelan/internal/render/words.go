@@ -19,9 +19,9 @@ var words = strings.NewReplacer(
 	"PlainID", "--node-plain-protocol",
 )
 
-// inFlags replaces the names of the library's fields by those of flags, and says in plain
-// words why a peer could not be reached.
-func inFlags(text string) string {
+// Plain replaces the names of the library's fields in a text by those of flags, and says in
+// plain words why a peer could not be reached.
+func Plain(text string) string {
 	text = words.Replace(text)
 	for _, p := range dialWords {
 		text = p.from.ReplaceAllString(text, p.to)
@@ -34,10 +34,6 @@ func inFlags(text string) string {
 
 // notListening is the advice on an address at which no program listens.
 const notListening = "; check that the peer is running and listens on this address"
-
-// Plain returns the text of an error in the words of the command's user, without names of
-// the library's Go API.
-func Plain(text string) string { return inFlags(text) }
 
 // dialWords are the errors of dials and what the user reads in their place, in order.
 var dialWords = []struct {

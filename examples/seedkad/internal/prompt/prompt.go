@@ -1,6 +1,6 @@
-// Package kadrepl is the prompt of `gamelan kad repl`: the verbs of the demonstration of the
-// program that the key-value DHT began as (spec: kad A2, B14).
-package kadrepl
+// Package prompt is the prompt of seedkad -repl: the verbs of the demonstration of the program
+// that the key-value DHT began as (spec: kad A2, B14).
+package prompt
 
 import (
 	"bufio"
@@ -31,10 +31,46 @@ const verbLimit = time.Minute
 // sent.
 const maxLine = 1 << 20
 
-// Run reads verbs from in, one in a line, and carries them out with a running service, until
-// the input or ctx ends. What fails is written to out, and Run goes on. The error is that of
+// stopLimit is how long the node may take to stop.
+const stopLimit = 10 * time.Second
+
+// Serve runs a node of the overlay Seed with a socket at the multiaddr listen, and carries out the
+// verbs that come from in, until the input or ctx ends. The node keeps nothing on the disk.
+func Serve(ctx context.Context, listen string, in io.Reader, out io.Writer) (err error) {
+	socket, err := kad.SeedUDP(kad.SeedUDPOptions{Listen: listen})
+	if err != nil {
+		return fmt.Errorf("%w; give an address such as /ip4/0.0.0.0/udp/12345", err)
+	}
+	s := seed.New(seed.SHA1, 0, 0, 0, 0, 0)
+	if err := s.RegisterGateway(socket); err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		defer cancel()
+		if stopped := s.Stop(ctx); err == nil {
+			err = stopped
+		}
+	}()
+	client, err := s.Client()
+	if err != nil {
+		return err
+	}
+	for _, at := range client.Addresses() {
+		if _, err := fmt.Fprintf(out, "listening on %s\n", at); err != nil {
+			return err
+		}
+	}
+	return run(ctx, in, out, s)
+}
+
+// run reads verbs from in, one in a line, and carries them out with a running service, until
+// the input or ctx ends. What fails is written to out, and run goes on. The error is that of
 // reading or writing.
-func Run(ctx context.Context, in io.Reader, out io.Writer, s *seed.Service) error {
+func run(ctx context.Context, in io.Reader, out io.Writer, s *seed.Service) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	for ctx.Err() == nil && lines.Scan() {
@@ -75,7 +111,7 @@ func verb(ctx context.Context, s *seed.Service, words []string) string {
 		if err != nil {
 			return failed(err)
 		}
-		return fmt.Sprintf("connected to %x at %s", id[:idLen(s)], args[0])
+		return fmt.Sprintf("connected to %x at %s", id[:idLen(s)], inspect.Escape(args[0]))
 	case "save":
 		if err := s.Save(ctx, []byte(args[0]), []byte(args[1])); err != nil {
 			return failed(err)
