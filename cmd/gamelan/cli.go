@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,24 +41,21 @@ type app struct {
 	patience  string         // the flag that gives the node more time to answer
 }
 
+// embeddedWait is how long a command waits for the socket of a node that a program runs.
+const embeddedWait = time.Second
+
 // client returns the verb's client of the node in the data directory. The client waits for
 // a node that is just starting, once in all, and says so. The first call is made before
 // the verb starts goroutines.
 func (a *app) client() *client.Client {
 	if a.node == nil {
 		a.patience = "--wait"
-		a.node = client.New(a.dir.Path, client.Options{Answer: max(a.wait, client.Patience), Wait: a.wait, Waiting: func() bool {
+		a.node = client.New(a.dir.Path, client.Options{Answer: max(a.wait, client.Patience), Wait: a.wait, Waiting: func() time.Duration {
 			if a.dir.Embedded() { // the socket of a program is there a moment after its node, or never
-				for range 50 {
-					if _, err := os.Stat(a.dir.Socket()); err == nil || a.ctx.Err() != nil {
-						break
-					}
-					time.Sleep(20 * time.Millisecond)
-				}
-				return false
+				return embeddedWait
 			}
 			a.Note("Waiting up to %s for the node in %s: none answers there yet.", a.wait, a.dir.Path)
-			return true
+			return a.wait
 		}})
 	}
 	return a.node

@@ -31,9 +31,8 @@ type Options struct {
 	Answer time.Duration
 	// Wait is how long the first request waits for a node that is just starting. 0: it does not wait.
 	Wait time.Duration
-	// Waiting is called before the client begins to wait. If it returns false, the client does
-	// not wait. May be nil.
-	Waiting func() bool
+	// Waiting is called before the client begins to wait, and returns for how long. nil: for Wait.
+	Waiting func() time.Duration
 }
 
 // Client sends requests to the node of one data directory. It holds no connection that must be
@@ -254,10 +253,14 @@ func (c *Client) Await(ctx context.Context) {
 }
 
 func (c *Client) await(ctx context.Context) {
-	if !c.absent(ctx) || c.o.Waiting != nil && !c.o.Waiting() {
+	if !c.absent(ctx) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.Wait)
+	wait := c.o.Wait
+	if c.o.Waiting != nil {
+		wait = c.o.Waiting()
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for c.absent(ctx) {
 		select {

@@ -9,6 +9,6 @@
 // inspect/models. Peers are written as a person writes them: a node id, a public key, the
 // beginning of one of them, or KEY::ADDRESS.
 //
-// What the node refuses is an [*inspect.Error]. Without an answer of the node, the error is an
-// [*Error], or that of ctx. [CodeOf] tells all of them apart.
+// The node refuses with an [*inspect.Error]. If the node does not answer, the client fails with an
+// [*Error], or with the error of ctx. [CodeOf] tells them apart.
 package client

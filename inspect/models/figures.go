@@ -36,8 +36,8 @@ const (
 const MaxFigures = 10_000
 
 // Figures returns the figures of a section, or of a part of one, in its order, at most [MaxFigures].
-// What a field is called, and its unit, follow from its name and type. Tags override that: label, unit,
-// and rank, which is 2 without one. A section of a program's own needs no tags.
+// The name and the type of a field give its label and its unit. Tags override these: label and unit, and
+// rank, which is 2 without a tag. A section of a program's own needs no tags.
 func Figures(section any) []Figure {
 	var all []Figure
 	figures(&all, Figure{Rank: 2}, reflect.ValueOf(section))

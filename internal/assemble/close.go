@@ -99,12 +99,10 @@ func sayLosses(of map[identity.NodeID]actors.Loss, say func(attributes ...any)) 
 // sayDropped logs which messages nobody has handled when all actors have ended.
 func (n *Node) sayDropped(log *slog.Logger) {
 	dropped := n.Trunk.Plain().Dropped()
-	if n.hooks.Waiting != nil {
-		if dropped == nil {
-			dropped = make(map[identity.NodeID]actors.Loss)
-		}
-		n.hooks.Waiting(dropped)
+	if dropped == nil {
+		dropped = make(map[identity.NodeID]actors.Loss)
 	}
+	n.hooks.Waiting(dropped)
 	if len(dropped) > 0 {
 		all := sayLosses(dropped, func(attributes ...any) { log.Warn("messages of a connected peer were not handled", attributes...) })
 		log.Warn("messages of connected peers came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",

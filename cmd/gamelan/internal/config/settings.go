@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 
-// What the rows are, and what is made from them.
+// Names of package settings, for the packages of the command.
 type (
 	Setting  = settings.Row
 	Sources  = settings.Sources
