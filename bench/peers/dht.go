@@ -29,7 +29,7 @@ func DHT(from, to Kind, seal string, n int) harness.Case {
 }
 
 // floodLimit is above what anybody reaches.
-const floodLimit = "10000000"
+const floodLimit = "1000000"
 
 // domainType is a type of messages that is not one of Tari's.
 const domainType = 1001

@@ -166,8 +166,8 @@ func (p *pebbleDB) heal() error {
 }
 
 // probe returns an error unless the disk has room for the files that Pebble writes
-// when it opens the directory, such as tables with the content of its logs. On a full
-// disk Pebble's Open would wait for room.
+// when it opens the directory, such as tables with the content of its logs, and the
+// directory can be synced. Pebble's Open would wait until it can write its tables.
 func probe(dir string, files vfs.FS) (err error) {
 	room := int64(memTableSize)
 	names, err := files.List(dir)
@@ -196,5 +196,12 @@ func probe(dir string, files vfs.FS) (err error) {
 	if err == nil {
 		err = f.Sync() // some file systems allocate only now
 	}
-	return errors.Join(err, f.Close(), files.Remove(name))
+	if err = errors.Join(err, f.Close(), files.Remove(name)); err != nil {
+		return err
+	}
+	d, err := files.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -2,16 +2,18 @@ package kv
 
 import (
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// logFiles is the file system that Pebble uses. Pebble answers an error of its log
-// with a panic that leaves its locks held, so logFiles hides such an error and keeps
-// it; commits that wait for the log check it there. After the error nothing more is
-// written to the log and no later log is made, so that the logs hold all batches up
-// to some point: Pebble refuses logs with a gap.
+// logFiles is the file system that Pebble uses. Pebble answers an error of its log,
+// or of moving a marker, with a panic that leaves its locks held. So logFiles hides
+// such an error and keeps it; commits that wait for the log check it there. After the
+// error nothing more is written to the log and no later log is made, so that the logs
+// hold all batches up to some point: Pebble refuses logs with a gap.
 type logFiles struct {
 	vfs.FS
 	errors *fatal
@@ -127,8 +129,39 @@ func (d *logsDir) Sync() error {
 		d.files.dir.CompareAndSwap(nil, d)
 	}
 	if d.files.dir.Load() != d {
-		return d.File.Sync()
+		err := d.File.Sync()
+		if err == nil || !movesMarker() {
+			return err
+		}
+		d.files.do(func() error { return err })
+		return nil
 	}
 	d.files.do(d.File.Sync)
 	return nil
+}
+
+// Remove removes nothing after an error: what is on the disk may be needed when the
+// store is opened again.
+func (l *logFiles) Remove(name string) error {
+	if l.failed.Load() {
+		return nil
+	}
+	return l.FS.Remove(name)
+}
+
+// movesMarker reports whether its caller is Pebble moving a marker, as when it begins
+// a new MANIFEST. Pebble answers an error there with a panic, even while it flushes
+// tables in the background, where nobody can recover it.
+func movesMarker() bool {
+	callers := make([]uintptr, 8)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "atomicfs.(*Marker).Move") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
@@ -100,6 +101,37 @@ func TestNoNewLog(t *testing.T) {
 				recovers(t, db, files, acknowledged)
 			})
 		}
+	}
+}
+
+// TestMarkerOnABrokenDisk moves a marker, as for a new MANIFEST, when the directory
+// cannot be synced: that ends the store, and not the process. Nothing is removed
+// afterwards.
+func TestMarkerOnABrokenDisk(t *testing.T) {
+	var on atomic.Bool
+	failed := new(fatal)
+	files := &logFiles{FS: failing(&on, &fs.PathError{Op: "sync", Path: "/", Err: syscall.EIO}, errorfs.OpFileSync), errors: failed}
+	marker, _, err := atomicfs.LocateMarker(files, "/", "manifest")
+	check(t, err)
+	defer marker.Close()
+	check(t, marker.Move("MANIFEST-1"))
+	dir, err := files.OpenDir("/")
+	check(t, err)
+	defer dir.Close()
+	on.Store(true)
+	if err := dir.Sync(); err == nil || failed.err() != nil {
+		t.Errorf("another sync: got %v and %v, want its error, and that nothing has ended", err, failed.err())
+	}
+	if err := marker.Move("MANIFEST-2"); err != nil || !errors.Is(failed.err(), syscall.EIO) {
+		t.Errorf("got %v and %v, want the cause noted alone", err, failed.err())
+	}
+	on.Store(false)
+	f, err := files.Create("000001.sst", vfs.WriteCategoryUnspecified)
+	check(t, err)
+	check(t, f.Close())
+	check(t, files.Remove("000001.sst"))
+	if _, err := files.Stat("000001.sst"); err != nil {
+		t.Errorf("got %v, want a file that was not removed", err)
 	}
 }
 
