@@ -29,6 +29,9 @@ type Options struct {
 	// Unix socket.
 	Messages Messages
 
+	// Verbs are listed at /v1/verbs. They are those of Actions, which carries them out.
+	Verbs map[string]map[string]Verb
+
 	// ExportPeers writes all peer records, in the form that ImportPeers of Actions
 	// reads.
 	ExportPeers func(ctx context.Context, w io.Writer) error
@@ -78,6 +81,7 @@ func Handler(o Options) http.Handler {
 	get("/v1/sections", h.sections)
 	get("/v1/sections/{name}", h.section)
 	get("/v1/sections/{name}/figures", h.figures)
+	get("/v1/verbs", h.verbs, "limit", "offset")
 	get("/v1/peers", h.peers, "limit", "offset")
 	get("/v1/peers:export", h.exportPeers)
 	get("/v1/peers/{id}", h.peer)

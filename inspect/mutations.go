@@ -3,10 +3,7 @@ package inspect
 import (
 	"context"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
 )
 
 // Actions are the functions by which the mutating handler changes a node; the package
@@ -87,11 +84,8 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 
 // nothing answers a request for a path at which there is nothing to do.
 func (m *mutations) nothing(_ http.ResponseWriter, r *http.Request) (any, error) {
-	hint := "POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, "
-	for _, section := range slices.Sorted(maps.Keys(m.Verbs)) {
-		hint += "/v1/" + section + "/{verb}, "
-	}
-	return nil, notFound("there is nothing to do at "+Escape(r.URL.Path), strings.TrimSuffix(hint, ", ")+" or /v1/shutdown")
+	return nil, notFound("there is nothing to do at "+Escape(r.URL.Path),
+		"POST to /v1/messages, /v1/messages:ack, /v1/messages:back, /v1/dht/messages, /v1/peers, /v1/peers:import, /v1/peers/{id}:{verb}, /v1/{section}/{verb} of those at /v1/verbs, or /v1/shutdown")
 }
 
 // admit refuses requests without the token.

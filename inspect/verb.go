@@ -30,6 +30,28 @@ type Verb struct {
 	Stream func(ctx context.Context, params url.Values) iter.Seq2[any, error]
 }
 
+// VerbInfo says what a verb is, without what it does.
+type VerbInfo struct {
+	Section string   `json:"section"`
+	Verb    string   `json:"verb"`
+	Params  []string `json:"params"`
+	Body    int      `json:"body,omitempty"`  // length of the longest body in bytes; 0: it takes none
+	Local   bool     `json:"local,omitempty"` // it is done on the Unix socket only
+}
+
+// verbs lists Options.Verbs, by section and verb.
+func (h *handler) verbs(_ http.ResponseWriter, _ *http.Request, q *query) (any, error) {
+	limit, offset, note := q.window()
+	var all []VerbInfo
+	for _, section := range slices.Sorted(maps.Keys(h.Verbs)) {
+		for _, name := range slices.Sorted(maps.Keys(h.Verbs[section])) {
+			v := h.Verbs[section][name]
+			all = append(all, VerbInfo{section, name, append([]string{}, v.Params...), v.Body, v.Local})
+		}
+	}
+	return cut(all, limit, offset, note), nil
+}
+
 // verb carries out one of Actions.Verbs.
 func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 	section, name := r.PathValue("section"), r.PathValue("verb")
@@ -39,7 +61,7 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 		return m.nothing(w, r)
 	case !ok:
 		return nil, notFound("there is nothing to do at "+Escape(r.URL.Path),
-			"POST to /v1/"+section+"/{verb} with one of these verbs: "+strings.Join(slices.Sorted(maps.Keys(m.Verbs[section])), ", "))
+			"see /v1/verbs; the verbs of "+section+" are: "+strings.Join(slices.Sorted(maps.Keys(m.Verbs[section])), ", "))
 	case verb.Local && !overUnix(r):
 		return nil, &Error{CodeForbidden, Escape(r.URL.Path) + " is done on the node's Unix socket only", HintHere}
 	}

@@ -39,8 +39,8 @@ func TestVerbs(t *testing.T) {
 		{"/v1/network/discover?key=unknown", 404, `{"error":{"code":"unknown_peer","message":"nobody knows it","hint":"check the key"}}`},
 		{"/v1/network/discover?kye=a", 400, "unknown parameter"},
 		{"/v1/network/join", 409, `"message":"nobody is connected"`},
-		{"/v1/network/leave", 404, "one of these verbs: discover, join"},
-		{"/v1/saf/fetch", 404, "/v1/peers/{id}:{verb}, /v1/network/{verb} or /v1/shutdown"},
+		{"/v1/network/leave", 404, "the verbs of network are: discover, join"},
+		{"/v1/saf/fetch", 404, "/v1/{section}/{verb} of those at /v1/verbs"},
 	} {
 		res := post(t.Context(), t, c, x.target, "text/plain", strings.NewReader("{}"))
 		b, err := io.ReadAll(res.Body)
@@ -50,6 +50,17 @@ func TestVerbs(t *testing.T) {
 	}
 	if want := []string{"admin.network.discover", "admin.network.discover", "admin.network.join"}; !slices.Equal(told, want) {
 		t.Errorf("got %q told, want %q", told, want)
+	}
+}
+
+// TestVerbsAreListed: what can be done is listed, and no handler says what it cannot do.
+func TestVerbsAreListed(t *testing.T) {
+	h := Handler(Options{Verbs: map[string]map[string]Verb{"saf": {"purge": {Params: []string{"to"}}, "fetch": {Body: 7, Local: true}}}})
+	if code, b := get(t, h, "/v1/verbs"); code != 200 || !strings.Contains(b, `"items":[{"section":"saf","verb":"fetch","params":[],"body":7,"local":true},{"section":"saf","verb":"purge","params":["to"]}],"total":2`) {
+		t.Errorf("got %d %s, want both", code, b)
+	}
+	if code, b := get(t, Handler(Options{}), "/v1/verbs?limit=1"); code != 200 || !strings.Contains(b, `"items":[],"total":0`) {
+		t.Errorf("got %d %s, want none", code, b)
 	}
 }
 
@@ -105,7 +116,7 @@ func TestVerbsOfValues(t *testing.T) {
 		{"/v1/kad/put", "longer", 400, "the body is longer than 5 bytes"},
 		{"/v1/kad/put?kye=a", "hello", 400, "unknown parameter"},
 		{"/v1/kad/get", "", 404, `"code":"no_value"`},
-		{"/v1/kad/find", "", 404, "one of these verbs: get, put, trace"},
+		{"/v1/kad/find", "", 404, "the verbs of kad are: get, put, trace"},
 		{"/v1/kad/trace", "", 200, "1\n2\n"},
 		{"/v1/kad/trace?target=a", "", 200, "1\n2\n{\"error\":{\"code\":\"internal\",\"message\":\"too far\""},
 	} {

@@ -145,7 +145,7 @@ func newTagKey(s *identity.Secret, now time.Time) [sha256.Size]byte {
 	secret := s.Bytes()
 	defer clear(secret)
 	mac := hmac.New(sha256.New, secret)
-	fmt.Fprintf(mac, "gamelan message tags %d", now.UnixNano())
+	fmt.Fprintf(mac, "gamelan: tags of messages, %d", now.UnixNano())
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 

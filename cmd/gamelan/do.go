@@ -2,10 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,21 +56,20 @@ func (c *showCmd) Run(a *app) error {
 }
 
 type doCmd struct {
-	Section string   `arg:"" help:"Name of a section of the part."`
-	Verb    string   `arg:"" optional:"" help:"What the part is to do; without it the node says what there is."`
+	Section string   `arg:"" optional:"" help:"Name of a section of the part; without it everything that can be done."`
+	Verb    string   `arg:"" optional:"" help:"What the part is to do; without it what there is."`
 	Params  []string `arg:"" optional:"" name:"name=value" help:"Parameters of the verb."`
 	Input   string   `placeholder:"FILE" help:"File with the body of the request, for verbs that take one; - is standard input."`
 }
 
 // Help returns the text of gamelan do --help below the flags.
 func (*doCmd) Help() string {
-	return "Without a verb, or with an unknown one or an unknown parameter, the node says what there is. Parts of the node's own have better commands, such as gamelan kad put. " +
-		"A program that runs a node takes commands if it calls control.Serve."
+	return "Parts of the node's own have better commands, such as gamelan kad put. A program that runs a node takes commands if it calls control.Serve."
 }
 
 func (c *doCmd) Run(a *app) error {
 	if c.Verb == "" {
-		c.Verb = noVerb
+		return c.list(a)
 	}
 	params := make(map[string][]string)
 	for _, p := range c.Params {
@@ -95,24 +93,69 @@ func (c *doCmd) Run(a *app) error {
 		body = f
 	}
 	err := a.client().DoEach(a.ctx, c.Section, c.Verb, params, body, func(v json.RawMessage) error { return render.Value(a.Output, v) })
-	if e, ok := errors.AsType[*inspect.Error](err); ok && e.Code == inspect.CodeNotFound {
-		if _, verbs, ok := strings.Cut(e.Hint, "verbs: "); ok {
-			if c.Verb == noVerb {
-				return failure.Usage("name one of "+verbs, "%s is to do something", c.Section)
-			}
-			return failure.New("not_found", "it has "+verbs, "%s has no verb %q", c.Section, c.Verb)
-		}
-		var sections []string
-		for _, m := range sectionWithVerbs.FindAllStringSubmatch(e.Hint, -1) {
-			sections = append(sections, m[1])
-		}
-		return failure.New("not_found", "some have "+strings.Join(sections, ", "), "%q has no verbs on this node", c.Section)
+	if client.CodeOf(err) != inspect.CodeNotFound {
+		return err
 	}
-	return err
+	verbs, unknown := c.verbs(a)
+	if unknown != nil {
+		return unknown
+	}
+	var names []string
+	for _, v := range verbs {
+		if v.Verb == c.Verb {
+			return err // it is what the verb has not found
+		}
+		names = append(names, v.Verb)
+	}
+	return failure.New("not_found", "it has "+strings.Join(names, ", "), "%s has no verb %q", c.Section, c.Verb)
 }
 
-// noVerb stands for a verb that was not given; no part has one of this name.
-const noVerb = "-"
+// verbs returns the verbs of the section, or all if none is named. There is at least one.
+func (c *doCmd) verbs(a *app) (of []inspect.VerbInfo, err error) {
+	all, err := a.client().Verbs(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	var sections []string
+	for _, v := range all {
+		if c.Section == "" || v.Section == c.Section {
+			of = append(of, v)
+		}
+		if !slices.Contains(sections, v.Section) {
+			sections = append(sections, v.Section)
+		}
+	}
+	switch {
+	case len(of) > 0:
+		return of, nil
+	case len(all) == 0:
+		return nil, failure.New("not_found", "its program offers commands with control.Serve", "nothing can be done on this node")
+	}
+	return nil, failure.New("not_found", "some have "+strings.Join(sections, ", "), "%q has no verbs on this node", c.Section)
+}
+
+// list prints the verbs with their parameters.
+func (c *doCmd) list(a *app) error {
+	verbs, err := c.verbs(a)
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.PrintJSON(verbs)
+	}
+	var lines []string
+	for _, v := range verbs {
+		line := v.Section + " " + v.Verb
+		for _, p := range v.Params {
+			line += " " + p + "=VALUE"
+		}
+		if v.Body > 0 {
+			line += " --input FILE"
+		}
+		lines = append(lines, line)
+	}
+	return a.each(lines)
+}
 
 // each prints a line for each text.
 func (a *app) each(texts []string) error {
@@ -122,6 +165,3 @@ func (a *app) each(texts []string) error {
 	_, err := io.WriteString(a.Out, strings.Join(texts, "\n")+"\n")
 	return err
 }
-
-// sectionWithVerbs finds, in what a node says, the names of sections that have verbs.
-var sectionWithVerbs = regexp.MustCompile(`/v1/([^/ ]+)/\{verb\}`)

@@ -8,7 +8,7 @@ import (
 )
 
 type initCmd struct {
-	Network string `help:"Network that the node belongs to: localnet, mainnet, stagenet, nextnet, igor or esmeralda (default: that of the settings, else localnet)." placeholder:"NAME"`
+	Network string `help:"Network of the identity: localnet, mainnet, stagenet, nextnet, igor or esmeralda (default: that of the settings, else localnet)." placeholder:"NAME"`
 }
 
 func (c *initCmd) Run(a *app) error {

@@ -202,6 +202,15 @@ func (c *Client) Figures(ctx context.Context, section string) ([]models.Figure, 
 	return v.Figures, err
 }
 
+// Verbs returns what can be done on the node with [Client.Do]. An older node answers with
+// [inspect.CodeNotFound].
+func (c *Client) Verbs(ctx context.Context) ([]inspect.VerbInfo, error) {
+	v, err := get[struct {
+		Items []inspect.VerbInfo `json:"items"`
+	}](ctx, c, "/v1/verbs?limit=1000")
+	return v.Items, err
+}
+
 // get requests a value.
 func get[T any](ctx context.Context, c *Client, path string) (v T, err error) {
 	err = c.get(ctx, path, &v)

@@ -28,6 +28,7 @@ func Serve(dir string, o inspect.Options, a inspect.Actions, l *slog.Logger) (*S
 	if err != nil {
 		return nil, err
 	}
+	o.Verbs = a.Verbs
 	mutate, err := inspect.Mutations(token, a)
 	if err != nil {
 		return nil, err
