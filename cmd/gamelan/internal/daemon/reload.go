@@ -31,12 +31,13 @@ func (d *daemon) reload(ctx context.Context) {
 	changed := false
 	for _, c := range config.Changes(d.inForce(), now) {
 		changed = true
-		if !c.Setting.Reload {
+		take := takes[c.Setting.Key]
+		if take == nil {
 			waiting = append(waiting, c.Setting.Key)
 			d.say(true, "%s has changed from %s to %s; it takes a restart.", c.Setting.Key, c.Old.Text(), c.New.Text())
 			continue
 		}
-		if err := d.take(ctx, c, now); err != nil {
+		if err := take(d, ctx, &now.Config); err != nil {
 			what := "stays as it was"
 			if partly := (*partlyError)(nil); errors.As(err, &partly) {
 				what = "is taken over in part"
@@ -81,20 +82,20 @@ func (d *daemon) inForce() *config.Loaded {
 	return d.loaded.Clone()
 }
 
-// take applies one setting to the node.
-func (d *daemon) take(ctx context.Context, c config.Change, now *config.Loaded) error {
-	switch c.Setting.Key {
-	case "log.level":
-		d.level.Set(now.Config.LogLevel)
-	case "daemon.drain": // read when the node stops
-	case "node.seeds":
-		return d.addSeeds(ctx, now.Config.Node.Seeds)
-	case "node.public_addresses":
-		return d.setPublicAddresses(ctx, now.Config.Node.PublicAddresses)
-	case "connections.allow":
-		return d.setAllowed(ctx, now.Config.Node.Allow)
-	}
-	return nil
+// takes apply a setting to the running node, by its key: those whose rows have Reload.
+var takes = map[string]func(d *daemon, ctx context.Context, now *config.Config) error{
+	"log.level": func(d *daemon, _ context.Context, now *config.Config) error {
+		d.level.Set(now.LogLevel)
+		return nil
+	},
+	"daemon.drain": func(*daemon, context.Context, *config.Config) error { return nil }, // read when the node stops
+	"node.seeds":   func(d *daemon, ctx context.Context, now *config.Config) error { return d.addSeeds(ctx, now.Node.Seeds) },
+	"node.public_addresses": func(d *daemon, ctx context.Context, now *config.Config) error {
+		return d.setPublicAddresses(ctx, now.Node.PublicAddresses)
+	},
+	"connections.allow": func(d *daemon, ctx context.Context, now *config.Config) error {
+		return d.setAllowed(ctx, now.Node.Allow)
+	},
 }
 
 // addSeeds adds the new seeds. If one fails, it still adds the others.
