@@ -25,7 +25,7 @@ const module = "github.com/gamelan-p2p/gamelan"
 // no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
-	"protocol": 1, "inspect": 1,
+	"protocol": 1, "inspect": 1, "internal/rawpeer": 1,
 	"transport": 2, "peerstore": 2, "dht/wire": 2,
 	"dht": 3, "actors/internal": 3, "internal/wirecheck": 3, "internal/settings": 3,
 	"config":            4,
@@ -124,7 +124,7 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "inspect", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
+	"net":      {"transport", "inspect", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
 	"net/http": {"inspect", "gamelantest", "tests/tor/tornet", "tests/machines"},
 	"net/url":  {"inspect", "actors"},
 }

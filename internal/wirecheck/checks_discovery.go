@@ -153,7 +153,7 @@ func discoveryAgain(p *probe) error {
 	if err != nil {
 		return err
 	}
-	m.wait(replyPause, func() bool { return false })
+	m.Wait(replyPause, func() bool { return false })
 	b, err := m.sealed(part(m.announcement(first.Nonce)))
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
@@ -100,7 +101,7 @@ func identityHeaderRight(p *probe) error {
 		got = append(got, more...)
 	}
 	if len(got) < identityHeader {
-		return differsAt(where, len(got), "an identity frame", "%s on a connection with %s in all", around(got, 0), count(len(w.received()), "byte"))
+		return differsAt(where, len(got), "an identity frame", "%s on a connection with %s in all", around(got, 0), count(len(w.Received()), "byte"))
 	}
 	n := int(binary.LittleEndian.Uint16(got[1:]))
 	switch {
@@ -211,7 +212,7 @@ func identityJoined(p *probe) error {
 	}
 	var held []byte
 	writes := 0
-	w.edit = func(b []byte) []byte {
+	w.Edit(func(b []byte) []byte {
 		writes++
 		switch writes {
 		case 2: // message 3 waits for the frame behind it
@@ -221,13 +222,13 @@ func identityJoined(p *probe) error {
 			return append(held, b...)
 		}
 		return b
-	}
+	})
 	c, err := p.shake(w)
 	if err != nil {
 		return err
 	}
 	const value = 0x10203040
-	s, err := p.startAwaiting(c, []uint32{value}, append(p.claim().frame(), header(kindPing, syn, 0, value)...))
+	s, err := p.startAwaiting(c, []uint32{value}, rawpeer.AppendHeader(p.claim().Frame(), rawpeer.TypePing, rawpeer.SYN, 0, value))
 	if err == nil {
 		err = s.pong(value)
 	}
@@ -239,7 +240,7 @@ func identityInPieces(p *probe) error {
 	if err != nil {
 		return err
 	}
-	frame := p.claim().frame()
+	frame := p.claim().Frame()
 	pieces := make([][]byte, len(frame))
 	for i := range frame {
 		pieces[i] = frame[i : i+1]

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 )
 
 func messagingChecks() []Check {
@@ -122,7 +124,7 @@ func messagingSilent(p *probe) error {
 	if err := s.stays(1); err != nil {
 		return err
 	}
-	if err := s.send(kindData, fin, 1, 0, nil); err != nil {
+	if err := s.Send(rawpeer.TypeData, rawpeer.FIN, 1, 0); err != nil {
 		return err
 	}
 	if err := s.ends(1, patience); err != nil {
@@ -150,11 +152,11 @@ func messagingTooLong(p *probe) error {
 	if err := s.open(1, append(propose(optimistic, messagingID), announced(maxMessage+1)...)...); err != nil {
 		return err
 	}
-	if err := s.ends(1, patience); err != nil && s.end() == nil {
+	if err := s.ends(1, patience); err != nil && s.Err() == nil {
 		return err
 	}
 	p.note = "the substream ends, the connection stays"
-	if s.wait(2*quiet, func() bool { return s.end() != nil }) {
+	if s.Wait(2*quiet, func() bool { return s.Err() != nil }) {
 		p.note = "the connection ends"
 	}
 	return s.wrong()
@@ -174,20 +176,20 @@ func messagingSecond(p *probe) error {
 		}
 	}
 	var ended []uint32
-	s.wait(patience, func() bool {
-		ended = slices.DeleteFunc([]uint32{1, 3}, func(id uint32) bool { st := s.stream(id); return !st.ended() })
+	s.Wait(patience, func() bool {
+		ended = slices.DeleteFunc([]uint32{1, 3}, func(id uint32) bool { return !s.Stream(id).Ended() })
 		return len(ended) > 0
 	})
 	if err := s.lives(); err != nil {
 		return err
 	}
-	first, second := s.stream(1), s.stream(3)
+	first, second := s.Stream(1), s.Stream(3)
 	switch {
-	case first.ended() && second.ended():
-		return differs("one substream that goes on", "the end of both, by %s and %s", first.how(), second.how())
-	case first.ended():
+	case first.Ended() && second.Ended():
+		return differs("one substream that goes on", "the end of both, by %s and %s", how(first), how(second))
+	case first.Ended():
 		p.note = "the second takes over"
-	case second.ended():
+	case second.Ended():
 		p.note = "the second is refused"
 	default:
 		return differs("the end of one of two substreams", "both open after %v", patience)
@@ -196,7 +198,7 @@ func messagingSecond(p *probe) error {
 }
 
 func messagingAfterEnd(p *probe) error {
-	s, err := p.half(kindData)
+	s, err := p.half(rawpeer.TypeData)
 	if err != nil {
 		return err
 	}
@@ -209,8 +211,10 @@ func messagingAfterEnd(p *probe) error {
 	return s.stays(3)
 }
 
-// dataFrame is the most that is sent in one frame.
-const dataFrame = 32 << 10
+const (
+	dataFrame   = 32 << 10  // the most that is sent in one frame
+	startWindow = 256 << 10 // credit of a new substream: spec: comms 5.2
+)
 
 func messagingLarge(p *probe) error {
 	s, err := p.connectMessaging()
@@ -223,10 +227,9 @@ func messagingLarge(p *probe) error {
 	rest := append(announced(maxMessage), make([]byte, maxMessage)...)
 	sent := len(propose(optimistic, messagingID))
 	for len(rest) > 0 {
-		room := func() int { return startWindow + int(s.stream(1).credit) - sent }
-		if !s.wait(patience, func() bool { st := s.stream(1); return room() > 0 || st.ended() }) || room() <= 0 {
-			st := s.stream(1)
-			return differs("credit to go on", "none within %v, %s left, %s", patience, count(len(rest), "byte"), st.how())
+		room := func() int { return startWindow + int(s.Stream(1).Credit) - sent }
+		if !s.Wait(patience, func() bool { return room() > 0 || s.Stream(1).Ended() }) || room() <= 0 {
+			return differs("credit to go on", "none within %v, %s left, %s", patience, count(len(rest), "byte"), how(s.Stream(1)))
 		}
 		n := min(len(rest), dataFrame, room())
 		if err := s.data(1, rest[:n]...); err != nil {

@@ -3,6 +3,7 @@ package wirecheck
 import (
 	"fmt"
 
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -46,11 +47,11 @@ func muxUnasked(p *probe) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.sendPing()
+	first, err := s.Ping()
 	if err != nil {
 		return err
 	}
-	second, err := s.sendPing()
+	second, err := s.Ping()
 	if err != nil {
 		return err
 	}
@@ -70,12 +71,11 @@ func muxOwnIDs(p *probe) error {
 	if err := s.lives(); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.opened) == 0 {
+	opened := s.Opened()
+	if len(opened) == 0 {
 		return inapplicable("it has opened no substream")
 	}
-	for _, id := range s.opened {
+	for _, id := range opened {
 		if id%2 != 0 || id == 0 {
 			return differs("even ids, as the server's", "substream %d", id)
 		}
@@ -99,10 +99,7 @@ func muxSynForms(p *probe) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.streams[3] = &stream{}
-	s.mu.Unlock()
-	if err := s.send(kindWindow, syn, 3, 0, nil); err != nil {
+	if err := s.Send(rawpeer.TypeWindow, rawpeer.SYN, 3, 0); err != nil {
 		return err
 	}
 	if err := s.data(3, want...); err != nil {
@@ -123,35 +120,34 @@ func (p *probe) half(kind byte) (*session, error) {
 	if err := s.goesOn(1); err != nil {
 		return nil, err
 	}
-	return s, s.send(kind, fin, 1, 0, nil)
+	return s, s.Send(kind, rawpeer.FIN, 1, 0)
 }
 
 func muxHalfClose(p *probe) error {
-	s, err := p.half(kindData)
+	s, err := p.half(rawpeer.TypeData)
 	if err != nil {
 		return err
 	}
 	if err := s.ends(1, patience); err != nil {
 		return err
 	}
-	st := s.stream(1)
-	p.note = "answered with " + st.how()
+	p.note = "answered with " + how(s.Stream(1))
 	return s.lives()
 }
 
 func muxFinForm(p *probe) error {
-	s, err := p.half(kindData)
+	s, err := p.half(rawpeer.TypeData)
 	if err != nil {
 		return err
 	}
 	if err := s.ends(1, patience); err != nil {
 		return err
 	}
-	switch st := s.stream(1); {
-	case !st.fin:
+	switch st := s.Stream(1); {
+	case !st.FIN:
 		return inapplicable("it ends substreams with a reset")
-	case st.finKind != kindData:
-		return differsAt("the frame with FIN", 1, "type 0, data", "type %d, a window update", st.finKind)
+	case st.FINType != rawpeer.TypeData:
+		return differsAt("the frame with FIN", 1, "type 0, data", "type %d, a window update", st.FINType)
 	}
 	return nil
 }
@@ -160,7 +156,7 @@ func muxFinWindow(p *probe) error {
 	if p.Release != protocol.Release6 {
 		return inapplicable("release " + p.Release.String() + " notes it without a word")
 	}
-	s, err := p.half(kindWindow)
+	s, err := p.half(rawpeer.TypeWindow)
 	if err != nil {
 		return err
 	}
@@ -172,7 +168,7 @@ func muxReset(p *probe) error {
 	if err != nil {
 		return err
 	}
-	for i, kind := range []byte{kindData, kindWindow} {
+	for i, kind := range []byte{rawpeer.TypeData, rawpeer.TypeWindow} {
 		id := uint32(2*i + 1)
 		if err := s.open(id, propose(0, unknownID)...); err != nil {
 			return err
@@ -180,7 +176,7 @@ func muxReset(p *probe) error {
 		if err := s.answers(id, refusal); err != nil {
 			return err
 		}
-		if err := s.send(kind, rst, id, 0, nil); err != nil {
+		if err := s.Send(kind, rawpeer.RST, id, 0); err != nil {
 			return err
 		}
 		if err := s.lives(); err != nil {
@@ -199,8 +195,8 @@ func muxUnknownStream(p *probe) error {
 		kind  byte
 		flags uint16
 		body  []byte
-	}{{kindData, 0, []byte("hello")}, {kindWindow, 0, nil}, {kindData, fin, nil}, {kindData, rst, nil}} {
-		if err := s.send(f.kind, f.flags, nobody, uint32(len(f.body)), f.body); err != nil {
+	}{{rawpeer.TypeData, 0, []byte("hello")}, {rawpeer.TypeWindow, 0, nil}, {rawpeer.TypeData, rawpeer.FIN, nil}, {rawpeer.TypeData, rawpeer.RST, nil}} {
+		if err := s.Send(f.kind, f.flags, nobody, uint32(len(f.body)), f.body...); err != nil {
 			return err
 		}
 	}
@@ -215,7 +211,7 @@ func muxGoAway(p *probe) error {
 	if err := s.ping(); err != nil {
 		return err
 	}
-	if err := s.send(kindGoAway, 0, 0, 0, nil); err != nil {
+	if err := s.Send(rawpeer.TypeGoAway, 0, 0, 0); err != nil {
 		return err
 	}
 	return s.closes()

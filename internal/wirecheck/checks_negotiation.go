@@ -181,7 +181,7 @@ func negotiateInPieces(p *probe) error {
 		if err := s.data(1, b); err != nil {
 			return err
 		}
-		s.wait(10*time.Millisecond, func() bool { return false }) // so that it meets each piece alone
+		s.Wait(10*time.Millisecond, func() bool { return false }) // so that it meets each piece alone
 	}
 	return s.answers(1, want)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
@@ -110,7 +111,7 @@ func noiseHandshake(p *probe) error {
 		return nil
 	case errors.Is(err, noise.ErrHandshake):
 		// The first part of message 2 is in clear, the second is the static key.
-		return differsAt(message2, 2+32, "a message 2 of Noise_XX_25519_ChaChaPoly_BLAKE2b over ristretto255", "one that does not decrypt: %s", around(w.received(), 34))
+		return differsAt(message2, 2+32, "a message 2 of Noise_XX_25519_ChaChaPoly_BLAKE2b over ristretto255", "one that does not decrypt: %s", around(w.Received(), 34))
 	case errors.As(err, &h):
 		return differs("a message 2 that decrypts", "%v", h.Err)
 	}
@@ -145,7 +146,7 @@ func noiseZeroLength(p *probe) error {
 	if err := w.send(0, 0, 0, 0); err != nil {
 		return err
 	}
-	s, err := p.start(c, p.claim().frame())
+	s, err := p.start(c, p.claim().Frame())
 	if err == nil {
 		err = w.send(0, 0)
 	}
@@ -186,25 +187,17 @@ func noisePayload(p *probe) error {
 	return nil
 }
 
-// once changes the n-th write of a connection, counted from 0, and no other.
-func (w *wire) once(n int, change func([]byte)) {
-	w.edit = func(b []byte) []byte {
-		if n--; n == -1 {
-			b = bytes.Clone(b)
-			change(b)
-		}
-		return b
-	}
+func flipLast(b []byte) []byte {
+	b[len(b)-1] ^= 1
+	return b
 }
-
-func flipLast(b []byte) { b[len(b)-1] ^= 1 }
 
 func noiseDamagedMessage(p *probe) error {
 	w, err := p.dial()
 	if err != nil {
 		return err
 	}
-	w.once(1, flipLast)
+	w.EditOne(1, flipLast)
 	if _, err := p.shake(w); err != nil {
 		return err
 	}
@@ -219,10 +212,8 @@ func noiseDamagedFrame(p *probe) error {
 	if err := s.lives(); err != nil {
 		return err
 	}
-	s.write.Lock()
-	s.wire.once(0, flipLast)
-	s.write.Unlock()
-	if _, err := s.sendPing(); err != nil {
+	s.wire.EditOne(0, flipLast)
+	if _, err := s.Ping(); err != nil {
 		return err
 	}
 	return s.closes()
@@ -236,8 +227,8 @@ func noiseLongestFrame(p *probe) error {
 	if err != nil {
 		return err
 	}
-	const body = noise.MaxPlaintext - headerLen
-	if err := s.send(kindData, 0, nobody, body, make([]byte, body)); err != nil {
+	const body = noise.MaxPlaintext - rawpeer.HeaderLen
+	if err := s.Send(rawpeer.TypeData, 0, nobody, body, make([]byte, body)...); err != nil {
 		return err
 	}
 	return s.lives()
@@ -253,7 +244,7 @@ func noiseOwnFrames(p *probe) error {
 			break // it may be such a frame that ended it
 		}
 	}
-	if bad := emptyFrame(s.wire.received(), message2Len); bad != nil {
+	if bad := emptyFrame(s.wire.Received(), message2Len); bad != nil {
 		return bad
 	}
 	return err

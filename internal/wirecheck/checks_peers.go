@@ -55,17 +55,8 @@ func (p *probe) directory() (*directory, error) {
 	if err := s.answers(1, rpcAccept); err != nil {
 		return nil, err
 	}
-	s.skip(len(rpcAccept))
+	s.Take(1, len(rpcAccept))
 	return &directory{session: s}, nil
-}
-
-// skip marks bytes of substream 1 as read.
-func (s *session) skip(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[1]; st != nil {
-		st.read += n
-	}
 }
 
 // rpcDeadline is the deadline of a call, in seconds: longer than the check waits.
@@ -88,7 +79,7 @@ func (d *directory) call(method uint32, request []byte) (items [][]byte, status 
 		default:
 			// A request that follows a stream at once may find the session closed
 			// (spec: comms 9.4).
-			d.wait(quiet/10, func() bool { return false })
+			d.Wait(quiet/10, func() bool { return false })
 			return items, r.Status, nil
 		}
 	}
@@ -98,23 +89,20 @@ func (d *directory) call(method uint32, request []byte) (items [][]byte, status 
 func (d *directory) response(id uint32) (r rpc.Response, err error) {
 	var frame []byte
 	arrived := func() bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		st := d.streams[1]
+		st := d.Stream(1)
 		var n int
-		frame, n = framed4(st.data[st.read:])
-		st.read += n
-		return n > 0 || st.ended()
+		frame, n = framed4(st.Rest())
+		d.Take(1, n)
+		return n > 0 || st.Ended()
 	}
-	if !d.wait(patience, arrived) {
+	if !d.Wait(patience, arrived) {
 		if err := d.ping(); err != nil {
 			return r, err
 		}
 		return r, differs("a response", "none within %v", patience)
 	}
 	if frame == nil {
-		st := d.stream(1)
-		return r, differs("a response", "%s", st.how())
+		return r, differs("a response", "%s", how(d.Stream(1)))
 	}
 	if r, err = rpc.DecodeResponse(frame); err != nil {
 		return r, differs("a response", "%v: %s", err, around(frame, 0))

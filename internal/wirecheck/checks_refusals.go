@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -16,11 +17,11 @@ type changed struct {
 }
 
 // with changes a claim after it was signed.
-func with(change func(c *claim)) func(p *probe) []byte {
+func with(change func(c *rawpeer.Claim)) func(p *probe) []byte {
 	return func(p *probe) []byte {
 		c := p.claim()
 		change(c)
-		return c.frame()
+		return c.Frame()
 	}
 }
 
@@ -31,12 +32,12 @@ func over(addresses ...string) func(p *probe) []byte {
 		for _, a := range addresses {
 			all = append(all, []byte(a))
 		}
-		return p.claimOf(time.Now(), all...).frame()
+		return p.claimOf(time.Now(), all...).Frame()
 	}
 }
 
 func dated(ahead time.Duration) func(p *probe) []byte {
-	return func(p *probe) []byte { return p.claimOf(time.Now().Add(ahead), ourAddress).frame() }
+	return func(p *probe) []byte { return p.claimOf(time.Now().Add(ahead), ourAddress).Frame() }
 }
 
 // Addresses in binary form: spec: comms 2.5.
@@ -60,24 +61,24 @@ func refused() []changed {
 		six[i] = good[:len(good)-1] + string(rune('1'+i))
 	}
 	return []changed{
-		{"version", "comms 48", "a frame of version 1", with(func(c *claim) { c.version = 1 }), everyRelease},
-		{"too-long", "comms 48", "a length of 1025", func(*probe) []byte { return framed(0, 1025, make([]byte, 1025)) }, everyRelease},
-		{"undecodable", "comms 49", "a body that is no message", func(*probe) []byte { return framed(0, -1, bytes.Repeat([]byte{0xff}, 64)) }, everyRelease},
-		{"agent-no-utf8", "comms 49", "a user agent that is not UTF-8", with(func(c *claim) { c.agent = "\xff\xfe" }), everyRelease},
-		{"protocols-21", "comms 50", "21 protocols", with(func(c *claim) { c.protocols = strings.Split(strings.Repeat("t/x/1 ", 20)+"t/x/1", " ") }), everyRelease},
-		{"protocol-51", "comms 50", "a protocol of 51 bytes", with(func(c *claim) { c.protocols = []string{strings.Repeat("p", 51)} }), everyRelease},
-		{"agent-51", "comms 50", "a user agent of 51 bytes", with(func(c *claim) { c.agent = strings.Repeat("u", 51) }), everyRelease},
+		{"version", "comms 48", "a frame of version 1", with(func(c *rawpeer.Claim) { c.Version = 1 }), everyRelease},
+		{"too-long", "comms 48", "a length of 1025", func(*probe) []byte { return rawpeer.IdentityFrame(0, 1025, make([]byte, 1025)) }, everyRelease},
+		{"undecodable", "comms 49", "a body that is no message", func(*probe) []byte { return rawpeer.IdentityFrame(0, 0, bytes.Repeat([]byte{0xff}, 64)) }, everyRelease},
+		{"agent-no-utf8", "comms 49", "a user agent that is not UTF-8", with(func(c *rawpeer.Claim) { c.Agent = "\xff\xfe" }), everyRelease},
+		{"protocols-21", "comms 50", "21 protocols", with(func(c *rawpeer.Claim) { c.Protocols = strings.Split(strings.Repeat("t/x/1 ", 20)+"t/x/1", " ") }), everyRelease},
+		{"protocol-51", "comms 50", "a protocol of 51 bytes", with(func(c *rawpeer.Claim) { c.Protocols = []string{strings.Repeat("p", 51)} }), everyRelease},
+		{"agent-51", "comms 50", "a user agent of 51 bytes", with(func(c *rawpeer.Claim) { c.Agent = strings.Repeat("u", 51) }), everyRelease},
 		{"addresses-6", "comms 11, 50", "six addresses", over(six...), everyRelease},
 		{"no-address", "comms 51", "an address that does not parse", over("none"), everyRelease},
-		{"features", "comms 51", "unknown features", func(p *probe) []byte { return p.featured(4, time.Now(), ourAddress).frame() }, everyRelease},
-		{"unsigned", "comms 51", "no signature", with(func(c *claim) { c.signature = nil }), everyRelease},
+		{"features", "comms 51", "unknown features", func(p *probe) []byte { return p.featured(4, time.Now(), ourAddress).Frame() }, everyRelease},
+		{"unsigned", "comms 51", "no signature", with(func(c *rawpeer.Claim) { c.Signature = nil }), everyRelease},
 		{"port-0", "comms 12", "an address with port 0", over(port0), everyRelease},
 		{"no-port", "comms 12", "an address without tcp", over(noPort), everyRelease},
 		{"trailing", "comms 12", "an address with more behind it", over(trailing), everyRelease},
 		{"dns", "comms 12", "an address that begins with /dns", over(dnsName), everyRelease},
 		{"dns-slash", "V 6", "a DNS name with a slash", over(slashName), protocol.Release6},
-		{"signature", "comms 53", "a signature over another address", with(func(c *claim) { c.addresses = [][]byte{[]byte(six[0])} }), everyRelease},
-		{"signed-features", "comms 53", "a signature over other features", with(func(c *claim) { c.features = 3 }), everyRelease},
+		{"signature", "comms 53", "a signature over another address", with(func(c *rawpeer.Claim) { c.Addresses = [][]byte{[]byte(six[0])} }), everyRelease},
+		{"signed-features", "comms 53", "a signature over other features", with(func(c *rawpeer.Claim) { c.Features = 3 }), everyRelease},
 		{"future", "comms 54", "a claim dated 25 h ahead", dated(25 * time.Hour), everyRelease},
 	}
 }
@@ -92,12 +93,12 @@ func taken() []changed {
 		{"addresses-5", "comms 50", "five addresses", over(five...), everyRelease},
 		{"addresses-0", "comms 50; V 5", "no address", over(), protocol.Release6},
 		{"loopback", "comms 14; V 4", "a loopback address", over(loopback), protocol.Release17},
-		{"protocols-20", "comms 50", "20 protocols", with(func(c *claim) { c.protocols = strings.Split(strings.Repeat("t/x/1 ", 19)+"t/x/1", " ") }), everyRelease},
-		{"protocol-50", "comms 50", "a protocol of 50 bytes", with(func(c *claim) { c.protocols = []string{strings.Repeat("p", 50)} }), everyRelease},
-		{"agent-50", "comms 50", "a user agent of 50 bytes", with(func(c *claim) { c.agent = strings.Repeat("u", 50) }), everyRelease},
-		{"old", "comms 54", "a claim of 1970", func(p *probe) []byte { return p.claimOf(time.Unix(1, 0), ourAddress).frame() }, everyRelease},
+		{"protocols-20", "comms 50", "20 protocols", with(func(c *rawpeer.Claim) { c.Protocols = strings.Split(strings.Repeat("t/x/1 ", 19)+"t/x/1", " ") }), everyRelease},
+		{"protocol-50", "comms 50", "a protocol of 50 bytes", with(func(c *rawpeer.Claim) { c.Protocols = []string{strings.Repeat("p", 50)} }), everyRelease},
+		{"agent-50", "comms 50", "a user agent of 50 bytes", with(func(c *rawpeer.Claim) { c.Agent = strings.Repeat("u", 50) }), everyRelease},
+		{"old", "comms 54", "a claim of 1970", func(p *probe) []byte { return p.claimOf(time.Unix(1, 0), ourAddress).Frame() }, everyRelease},
 		{"soon", "comms 54", "a claim dated 23 h ahead", dated(23 * time.Hour), everyRelease},
-		{"unknown-field", "comms 57", "a protobuf field that nobody knows", with(func(c *claim) { c.extra = text(nil, 15, []byte("extra")) }), everyRelease},
+		{"unknown-field", "comms 57", "a protobuf field that nobody knows", with(func(c *rawpeer.Claim) { c.Extra = rawpeer.AppendBytes(nil, 15, []byte("extra")) }), everyRelease},
 	}
 }
 
@@ -132,7 +133,7 @@ func refuses(p *probe, frame []byte) error {
 		return err
 	}
 	c.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := c.Write(append(frame, header(kindPing, syn, 0, 1)...)); err != nil {
+	if _, err := c.Write(rawpeer.AppendHeader(frame, rawpeer.TypePing, rawpeer.SYN, 0, 1)); err != nil {
 		return &setupError{"identity", err}
 	}
 	const where = "what it sent behind its identity frame"

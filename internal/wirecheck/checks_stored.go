@@ -199,7 +199,7 @@ func storedOrder(p *probe) error {
 			return err
 		}
 		letters = append(letters, l...)
-		writer.wait(storedApart, func() bool { return false })
+		writer.Wait(storedApart, func() bool { return false })
 	}
 	m, err := p.enter(identity.FeatureNone)
 	if err != nil {
@@ -291,11 +291,11 @@ func storedSince(p *probe) error {
 		return err
 	}
 	m.wire.Close() // it goes away again, because what it reads at once need not be kept
-	m.wait(patience, func() bool { return m.end() != nil })
+	m.Wait(patience, func() bool { return m.Err() != nil })
 	if letters, err = writer.leave(p.secret.PublicKey(), 1); err != nil {
 		return err
 	}
-	writer.wait(storedApart, func() bool { return false })
+	writer.Wait(storedApart, func() bool { return false })
 	future := uint64(time.Now().Add(time.Hour).Unix())
 	r, err := writer.mustStored(dhtwire.StoredRequest{Since: future, Limit: storedLimitOf})
 	switch {

@@ -10,6 +10,7 @@ import (
 	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -116,7 +117,7 @@ func (m *doubleMux) post(letter []byte) {
 	if m.has("proposes what nobody knows") { // and waits for the refusal
 		b = append(propose(0, unknownID), b...)
 	}
-	m.send(kindData, syn, id, uint32(len(b)), b...)
+	m.send(rawpeer.TypeData, rawpeer.SYN, id, uint32(len(b)), b...)
 }
 
 // answer answers a Discovery.
@@ -155,7 +156,7 @@ func (m *doubleMux) answer(asked dhtwire.Announcement) {
 // directory takes what has come on a substream of t/dht/1.
 func (m *doubleMux) directory(s *doubleStream) {
 	for {
-		frame, n := framed4(s.in)
+		frame, n := framed4(string(s.in))
 		s.in = s.in[n:]
 		switch {
 		case frame == nil:
@@ -182,12 +183,12 @@ func (m *doubleMux) directory(s *doubleStream) {
 }
 
 func (m *doubleMux) write4(s *doubleStream, b []byte) {
-	m.send(kindData, 0, s.id, uint32(4+len(b)), message(string(b))...)
+	m.send(rawpeer.TypeData, 0, s.id, uint32(4+len(b)), message(string(b))...)
 }
 
 func (m *doubleMux) respond(s *doubleStream, r rpc.Response) {
 	b := rpc.AppendResponse(nil, r)
-	m.send(kindData, 0, s.id, uint32(len(b)), b...)
+	m.send(rawpeer.TypeData, 0, s.id, uint32(len(b)), b...)
 }
 
 // call answers a request for peers.

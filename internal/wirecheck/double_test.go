@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -134,17 +135,14 @@ func (d *double) meet(m *doubleMux, here bool) {
 
 // handshake returns nil when it fails.
 func (d *double) handshake(c net.Conn) *noise.Conn {
-	w := &wire{Conn: c}
+	w := &rawpeer.Wire{Conn: c}
 	switch {
 	case d.has("writes the length of message 2 little-endian"):
-		w.once(0, func(b []byte) { b[0], b[1] = b[1], b[0] })
+		w.EditOne(0, func(b []byte) []byte { b[0], b[1] = b[1], b[0]; return b })
 	case d.has("damages message 2"):
-		w.once(0, func(b []byte) { b[60] ^= 1 })
+		w.EditOne(0, func(b []byte) []byte { b[60] ^= 1; return b })
 	case d.has("writes more than message 2"):
-		w.edit = func(b []byte) []byte {
-			w.edit = nil
-			return append(bytes.Clone(b), 0, 0)
-		}
+		w.EditOne(0, func(b []byte) []byte { return append(b, 0, 0) })
 	}
 	cfg := noise.Config{Static: d.secret}
 	switch {
@@ -246,41 +244,41 @@ func (d *double) frame() []byte {
 		at = at.Add(25 * time.Hour)
 	}
 	c := p.featured(features, at, addresses...)
-	c.protocols = []string{"t/other/1", messagingID, dhtID}
+	c.Protocols = []string{"t/other/1", messagingID, dhtID}
 	switch d.fault {
 	case "signs other features":
-		c.features = 1
+		c.Features = 1
 	case "has unknown features":
-		c.features = 4
+		c.Features = 4
 	case "is version 1":
-		c.version = 1
+		c.Version = 1
 	case "lists 21 protocols":
-		for len(c.protocols) < 21 {
-			c.protocols = append(c.protocols, "t/x/1")
+		for len(c.Protocols) < 21 {
+			c.Protocols = append(c.Protocols, "t/x/1")
 		}
 	case "lists a long protocol":
-		c.protocols[0] = string(make([]byte, 51))
+		c.Protocols[0] = string(make([]byte, 51))
 	case "has a long user agent":
-		c.agent = "0123456789012345678901234567890123456789012345678901"
+		c.Agent = "0123456789012345678901234567890123456789012345678901"
 	case "has a user agent in colour":
-		c.agent = "\x1b[31mred"
+		c.Agent = "\x1b[31mred"
 	case "lists a protocol with a comma":
-		c.protocols[0] = "t/other/1,2"
+		c.Protocols[0] = "t/other/1,2"
 	case "does not sign":
-		c.signature = nil
+		c.Signature = nil
 	case "has a message of odds and ends":
-		c.extra = []byte{0x07}
+		c.Extra = []byte{0x07}
 	case "does not take messages":
-		c.protocols = c.protocols[:1]
+		c.Protocols = c.Protocols[:1]
 	case "has no DHT":
-		c.protocols = c.protocols[:2]
+		c.Protocols = c.Protocols[:2]
 	}
-	b := c.frame()
+	b := c.Frame()
 	switch d.fault {
 	case "writes the identity's length big-endian":
 		b[1], b[2] = b[2], b[1]
 	case "has a long identity":
-		b = framed(0, -1, text(b[3:], 15, make([]byte, 1024)))
+		b = rawpeer.IdentityFrame(0, 0, rawpeer.AppendBytes(b[3:], 15, make([]byte, 1024)))
 	}
 	return b
 }
@@ -328,51 +326,40 @@ func (m *doubleMux) send(kind byte, flags uint16, id, length uint32, body ...byt
 		m.conn.Conn.Write(append([]byte{0, 16}, make([]byte, 16)...))
 		return
 	}
-	m.conn.Write(append(header(kind, flags, id, length), body...))
+	m.conn.Write(append(rawpeer.AppendHeader(nil, kind, flags, id, length), body...))
 }
 
 // run ends with the connection.
 func (m *doubleMux) run() {
 	if m.has("sends a pong unasked") {
-		m.send(kindPing, ack, 0, 77)
+		m.send(rawpeer.TypePing, rawpeer.ACK, 0, 77)
 	}
 	if m.has("sends frames of type 9") {
 		m.send(9, 0, 0, 0)
 	}
 	switch {
 	case m.has("opens odd substreams"):
-		m.send(kindWindow, syn, 5, 0)
+		m.send(rawpeer.TypeWindow, rawpeer.SYN, 5, 0)
 	case m.has("opens a substream"):
-		m.send(kindWindow, syn, 2, 0)
+		m.send(rawpeer.TypeWindow, rawpeer.SYN, 2, 0)
 	}
 	for {
-		var h [headerLen]byte
-		if _, err := io.ReadFull(m.conn, h[:]); err != nil {
+		f, err := rawpeer.ReadFrame(m.conn, 0, nil)
+		if err != nil {
 			m.linger(err)
 			return
 		}
-		flags, id, length := binary.BigEndian.Uint16(h[2:]), binary.BigEndian.Uint32(h[4:]), binary.BigEndian.Uint32(h[8:])
-		switch h[1] {
-		case kindPing:
-			m.ping(flags, length)
+		switch f.Type() {
+		case rawpeer.TypePing:
+			m.ping(f.Flags(), f.Length())
 			continue
-		case kindGoAway:
+		case rawpeer.TypeGoAway:
 			if m.has("stays after GoAway") {
 				continue
 			}
 			return
 		}
-		body := make([]byte, 0)
-		if h[1] == kindData {
-			if length > 60_000 && m.has("chokes on long frames") {
-				return
-			}
-			body = make([]byte, length)
-			if _, err := io.ReadFull(m.conn, body); err != nil {
-				return
-			}
-		}
-		if !m.frame(h[1], flags, id, body) {
+		if len(f.Body) > 60_000 && m.has("chokes on long frames") || !m.frame(f.Type(), f.Flags(), f.ID(), f.Body) {
 			return
 		}
 	}
@@ -386,34 +373,34 @@ func (m *doubleMux) linger(err error) {
 }
 
 func (m *doubleMux) ping(flags uint16, value uint32) {
-	if flags&syn == 0 {
+	if flags&rawpeer.SYN == 0 {
 		return
 	}
 	m.pings++
 	switch {
 	case m.has("does not answer pings"):
 	case m.has("answers pings with SYN"):
-		m.send(kindPing, syn, 0, value)
+		m.send(rawpeer.TypePing, rawpeer.SYN, 0, value)
 	case m.has("answers pings with another value"):
-		m.send(kindPing, ack, 0, value+1)
+		m.send(rawpeer.TypePing, rawpeer.ACK, 0, value+1)
 	case m.has("answers the second ping only") && m.pings%2 == 1:
 	case m.has("answers pings twice"):
-		m.send(kindPing, ack, 0, value)
-		m.send(kindPing, ack, 0, value)
+		m.send(rawpeer.TypePing, rawpeer.ACK, 0, value)
+		m.send(rawpeer.TypePing, rawpeer.ACK, 0, value)
 	default:
-		m.send(kindPing, ack, 0, value)
+		m.send(rawpeer.TypePing, rawpeer.ACK, 0, value)
 	}
 }
 
 // frame takes a frame of a substream; false ends the connection.
 func (m *doubleMux) frame(kind byte, flags uint16, id uint32, body []byte) bool {
 	s := m.streams[id]
-	if flags&syn != 0 {
+	if flags&rawpeer.SYN != 0 {
 		if id%2 == 0 && !m.has("takes even ids") {
-			m.send(kindGoAway, 0, 0, 1)
+			m.send(rawpeer.TypeGoAway, 0, 0, 1)
 			return false
 		}
-		if kind == kindWindow && m.has("does not know SYN on window updates") {
+		if kind == rawpeer.TypeWindow && m.has("does not know SYN on window updates") {
 			return true
 		}
 		s = &doubleStream{id: id}
@@ -424,18 +411,18 @@ func (m *doubleMux) frame(kind byte, flags uint16, id uint32, body []byte) bool 
 		case m.has("waits for negotiation"):
 			limit = time.Hour
 		}
-		s.limit = time.AfterFunc(limit, func() { m.send(kindData, rst, id, 0) })
+		s.limit = time.AfterFunc(limit, func() { m.send(rawpeer.TypeData, rawpeer.RST, id, 0) })
 		m.streams[id] = s
 	}
 	if s == nil {
 		return !m.has("ends at unknown substreams")
 	}
-	if flags&rst != 0 {
+	if flags&rawpeer.RST != 0 {
 		m.drop(s)
 		return !m.has("ends at a reset")
 	}
 	if len(body) > 0 && !m.has("never gives credit") {
-		m.send(kindWindow, 0, id, uint32(len(body)))
+		m.send(rawpeer.TypeWindow, 0, id, uint32(len(body)))
 	}
 	if m.has("wants negotiation in one piece") && !s.agreed && len(body) > 0 && (len(body) < 2 || len(body) < 2+int(body[0])) {
 		m.reset(s)
@@ -445,7 +432,7 @@ func (m *doubleMux) frame(kind byte, flags uint16, id uint32, body []byte) bool 
 	if !m.advance(s) {
 		return false
 	}
-	if flags&fin != 0 && m.streams[id] != nil {
+	if flags&rawpeer.FIN != 0 && m.streams[id] != nil {
 		m.finish(s, kind)
 	}
 	return true
@@ -454,16 +441,16 @@ func (m *doubleMux) frame(kind byte, flags uint16, id uint32, body []byte) bool 
 // finish answers our FIN.
 func (m *doubleMux) finish(s *doubleStream, kind byte) {
 	switch {
-	case m.has("does not answer FIN"), kind == kindWindow && m.has("does not know FIN on window updates"):
+	case m.has("does not answer FIN"), kind == rawpeer.TypeWindow && m.has("does not know FIN on window updates"):
 		return
 	case m.has("sends FIN on a window update"):
-		m.send(kindWindow, fin, s.id, 0)
+		m.send(rawpeer.TypeWindow, rawpeer.FIN, s.id, 0)
 	case m.has("says goodbye on substreams"):
-		m.send(kindData, fin, s.id, 3, []byte("bye")...)
+		m.send(rawpeer.TypeData, rawpeer.FIN, s.id, 3, []byte("bye")...)
 	case m.has("answers FIN with a reset"):
-		m.send(kindData, rst, s.id, 0)
+		m.send(rawpeer.TypeData, rawpeer.RST, s.id, 0)
 	default:
-		m.send(kindData, fin, s.id, 0)
+		m.send(rawpeer.TypeData, rawpeer.FIN, s.id, 0)
 	}
 	m.drop(s)
 	if m.has("ends after a substream") {
@@ -480,7 +467,7 @@ func (m *doubleMux) drop(s *doubleStream) {
 }
 
 func (m *doubleMux) reset(s *doubleStream) {
-	m.send(kindData, rst, s.id, 0)
+	m.send(rawpeer.TypeData, rawpeer.RST, s.id, 0)
 	m.drop(s)
 }
 
@@ -510,7 +497,7 @@ func (m *doubleMux) advance(s *doubleStream) bool {
 func (m *doubleMux) negotiate(s *doubleStream, flags byte, id string) bool {
 	answer := func(flags byte, id string) {
 		b := propose(flags, id)
-		m.send(kindData, 0, s.id, uint32(len(b)), b...)
+		m.send(rawpeer.TypeData, 0, s.id, uint32(len(b)), b...)
 	}
 	supported := id == messagingID || id == "t/other/1" || id == dhtID
 	s.lists = id == dhtID
@@ -633,7 +620,7 @@ func (m *doubleMux) messages(s *doubleStream) bool {
 			return true
 		}
 		if m.has("acknowledges messages") {
-			m.send(kindData, 0, s.id, 2, []byte("ok")...)
+			m.send(rawpeer.TypeData, 0, s.id, 2, []byte("ok")...)
 		}
 		if length <= maxLetter && !m.letter(s.in[:length]) {
 			return false

@@ -8,6 +8,7 @@ import (
 
 	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 )
 
 // dhtID is the protocol that a node of the DHT serves lists of peers by.
@@ -35,11 +36,9 @@ func (p *probe) enter(f identity.Features) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	frame := &claim{
-		length: -1, addresses: signed.Addresses, features: uint64(f), protocols: []string{messagingID},
-		agent: p.UserAgent, signature: encodeSignature(signed.Signature),
-	}
-	s, err := p.start(c, frame.frame())
+	frame := rawpeer.NewClaim(signed)
+	frame.Protocols, frame.Agent = []string{messagingID}, p.UserAgent
+	s, err := p.start(c, frame.Frame())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +105,7 @@ func (m *member) post(letter []byte) error { return m.data(1, message(string(let
 // letter waits until the node has sent a message of this kind, and returns it. It skips
 // others; nil if none came.
 func (m *member) letter(kind dhtwire.MessageType, d time.Duration) (raw []byte, e dhtwire.Envelope, err error) {
-	m.wait(d, func() bool {
+	m.Wait(d, func() bool {
 		for err == nil {
 			if raw, err = m.nextMessage(); raw == nil {
 				break
@@ -119,8 +118,8 @@ func (m *member) letter(kind dhtwire.MessageType, d time.Duration) (raw []byte, 
 		}
 		return err != nil
 	})
-	if err == nil && raw == nil && m.end() != nil {
-		err = differs("a "+kind.String(), "the end of the connection (%v)", m.end())
+	if err == nil && raw == nil && m.Err() != nil {
+		err = differs("a "+kind.String(), "the end of the connection (%v)", m.Err())
 	}
 	return raw, e, err
 }
@@ -128,10 +127,7 @@ func (m *member) letter(kind dhtwire.MessageType, d time.Duration) (raw []byte, 
 // nextMessage returns the next message on any substream that the node has opened, or nil.
 // It agrees to messages and refuses all else.
 func (s *session) nextMessage() ([]byte, error) {
-	s.mu.Lock()
-	opened := append([]uint32(nil), s.opened...)
-	s.mu.Unlock()
-	for _, id := range opened {
+	for _, id := range s.Opened() {
 		if err := s.agree(id); err != nil {
 			return nil, err
 		}
@@ -150,8 +146,8 @@ func (s *session) agree(id uint32) error {
 		case !ok:
 			return nil
 		case proposed != messagingID && flags&flagOptimistic != 0:
-			s.forget(id)
-			return s.send(kindData, rst, id, 0, nil)
+			s.Forget(id)
+			return s.Send(rawpeer.TypeData, rawpeer.RST, id, 0)
 		case proposed != messagingID:
 			if err := s.data(id, refusal...); err != nil {
 				return err
@@ -164,51 +160,40 @@ func (s *session) agree(id uint32) error {
 
 // proposal takes the next proposal from a substream on which nothing is agreed.
 func (s *session) proposal(id uint32) (flags byte, proposed string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[id]
-	if st == nil || st.agreed {
-		return 0, "", false
+	st := s.Stream(id)
+	if st.Taken == 0 { // it is new
+		delete(s.agreed, id)
 	}
-	b := st.data[st.read:]
-	if len(b) < 2 || len(b) < 2+int(b[0]) {
+	b := st.Rest()
+	if s.agreed[id] || len(b) < 2 || len(b) < 2+int(b[0]) {
 		return 0, "", false
 	}
 	n := 2 + int(b[0])
-	st.read += n
-	proposed = string(b[2:n])
-	st.agreed = proposed == messagingID
+	s.Take(id, n)
+	proposed = b[2:n]
+	s.agreed[id] = proposed == messagingID
 	return b[1], proposed, true
-}
-
-func (s *session) forget(id uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.streams, id)
 }
 
 // takeMessage takes a whole message from a substream for messages; nil if there is none.
 func (s *session) takeMessage(id uint32) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[id]
-	if st == nil || !st.agreed {
+	if !s.agreed[id] {
 		return nil
 	}
-	b, n := framed4(st.data[st.read:])
-	st.read += n
+	b, n := framed4(s.Stream(id).Rest())
+	s.Take(id, n)
 	return b
 }
 
 // framed4 returns the first frame with a length of four bytes, and how many bytes it
 // takes; nil and 0 if it is not complete.
-func framed4(b []byte) ([]byte, int) {
-	if len(b) < 4 {
+func framed4(s string) ([]byte, int) {
+	if len(s) < 4 {
 		return nil, 0
 	}
-	n := 4 + int(binary.BigEndian.Uint32(b))
-	if len(b) < n {
+	n := 4 + int(binary.BigEndian.Uint32([]byte(s[:4])))
+	if len(s) < n {
 		return nil, 0
 	}
-	return b[4:n:n], n
+	return []byte(s[4:n]), n
 }

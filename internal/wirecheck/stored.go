@@ -186,7 +186,7 @@ var waits = []time.Duration{0, quiet, 2 * quiet, 4 * quiet, 8 * quiet}
 // does is no fault: it is the node's choice what it stores.
 func (m *member) fetch(r dhtwire.StoredRequest, letters ...[]byte) (*dhtwire.StoredResponse, error) {
 	for _, d := range waits {
-		m.wait(d, func() bool { return false })
+		m.Wait(d, func() bool { return false })
 		got, err := m.mustStored(r)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
@@ -16,13 +17,7 @@ import (
 const maxRecord = 256 << 10
 
 // wire is a raw connection that keeps the first bytes it received.
-type wire struct {
-	net.Conn
-	edit func([]byte) []byte // changes what is written; nil: nothing
-
-	mu sync.Mutex
-	in []byte
-}
+type wire struct{ rawpeer.Wire }
 
 // dial connects to the target.
 func (p *probe) dial() (*wire, error) {
@@ -32,7 +27,7 @@ func (p *probe) dial() (*wire, error) {
 	}
 	stop := closeWith(p.ctx.Done(), c)
 	p.opened = append(p.opened, stop)
-	return &wire{Conn: c}, nil
+	return &wire{rawpeer.Wire{Conn: c, Max: maxRecord}}, nil
 }
 
 // closeWith closes c when done is closed. The returned function returns once that is
@@ -46,38 +41,14 @@ func closeWith(done <-chan struct{}, c io.Closer) func() {
 	return w.Wait
 }
 
-func (w *wire) Read(b []byte) (int, error) {
-	n, err := w.Conn.Read(b)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.in = append(w.in, b[:min(n, maxRecord-len(w.in))]...)
-	return n, err
-}
+// send writes bytes.
+func (w *wire) send(b ...byte) error { return write(w, b) }
 
-func (w *wire) Write(b []byte) (int, error) {
-	if w.edit == nil {
-		return w.Conn.Write(b)
-	}
-	if out := w.edit(b); len(out) > 0 {
-		if _, err := w.Conn.Write(out); err != nil {
-			return 0, err
-		}
-	}
-	return len(b), nil
-}
-
-// received returns the bytes that have arrived so far.
-func (w *wire) received() []byte {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]byte(nil), w.in...)
-}
-
-// send writes bytes. Of the write's errors it returns only a timeout: the next read
+// write writes bytes. Of the write's errors it returns only a timeout: the next read
 // reports the connection's end.
-func (w *wire) send(b ...byte) error {
-	w.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := w.Write(b); err != nil && transport.IsTimeout(err) {
+func write(c net.Conn, b []byte) error {
+	c.SetWriteDeadline(time.Now().Add(patience))
+	if _, err := c.Write(b); err != nil && transport.IsTimeout(err) {
 		return differs("that it reads what is sent", "no room to write %s within %v", count(len(b), "byte"), patience)
 	}
 	return nil
