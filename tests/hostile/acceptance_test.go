@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -47,21 +48,21 @@ func TestAcceptanceIsAwaited(t *testing.T) {
 		began := time.Now()
 		m := n.enqueue(p, "first")
 		synctest.Wait()
-		ids := p.opened()
+		ids := p.Opened()
 		if len(ids) != 1 {
 			t.Fatalf("got substreams %v of the node, want one", ids)
 		}
 		want := openAsking(messaging) + framed("first")
-		if s := p.stream(ids[0]); s.data != want || s.at != began {
-			t.Errorf("got %q after %v, want %q at once", s.data, s.at.Sub(began), want)
+		if s := p.Stream(ids[0]); s.Data != want || s.At != began {
+			t.Errorf("got %q after %v, want %q at once", s.Data, s.At.Sub(began), want)
 		}
 		time.Sleep(500 * time.Millisecond)
-		p.must(p.data(ack, ids[0], propose(0, messaging)[:4]))
+		p.must(p.Data(rawpeer.ACK, ids[0], propose(0, messaging)[:4]))
 		time.Sleep(500 * time.Millisecond)
 		if out, ok := settled(m); ok {
 			t.Fatalf("got %v before the acceptance, want no outcome", out)
 		}
-		p.must(p.data(0, ids[0], propose(0, messaging)[4:]))
+		p.must(p.Data(0, ids[0], propose(0, messaging)[4:]))
 		synctest.Wait()
 		if out, ok := settled(m); !ok || out.Kind != protocol.Confirmed {
 			t.Errorf("got %v, %v at the acceptance, want confirmed", out, ok)
@@ -71,8 +72,8 @@ func TestAcceptanceIsAwaited(t *testing.T) {
 			t.Errorf("the second: got %v after %v, want confirmed at once", out, time.Since(began))
 		}
 		time.Sleep(time.Hour)
-		if s := p.stream(ids[0]); s.fin || s.rst || len(p.opened()) != 1 {
-			t.Errorf("an hour later: got FIN %v, RST %v and substreams %v, want the same one open", s.fin, s.rst, p.opened())
+		if s := p.Stream(ids[0]); s.FIN || s.RST || len(p.Opened()) != 1 {
+			t.Errorf("an hour later: got FIN %v, RST %v and substreams %v, want the same one open", s.FIN, s.RST, p.Opened())
 		}
 	})
 }
@@ -101,9 +102,9 @@ func TestAcceptanceThatIsNone(t *testing.T) {
 				began := time.Now()
 				m := n.enqueue(p, "first")
 				synctest.Wait()
-				id := p.opened()[0]
+				id := p.Opened()[0]
 				if test.answer != "" {
-					p.must(p.data(ack, id, test.answer))
+					p.must(p.Data(rawpeer.ACK, id, test.answer))
 				}
 				out := m.Wait(t.Context())
 				// The bytes behind an acceptance and the pong that proves the message come together.
@@ -112,7 +113,7 @@ func TestAcceptanceThatIsNone(t *testing.T) {
 					t.Errorf("got %v after %v, want %v after %v", out, took, test.want, test.after)
 				}
 				synctest.Wait()
-				if s := p.stream(id); !s.rst {
+				if s := p.Stream(id); !s.RST {
 					t.Error("got no reset of the substream, want one")
 				}
 				n.banned(p.id(), 0)
@@ -150,14 +151,14 @@ func TestAcceptanceIsGiven(t *testing.T) {
 				for _, id := range []uint32{1, 3} { // the second takes over from the first
 					p.open(id, test.opening+framed("message"))
 					synctest.Wait()
-					if s := p.stream(id); s.data != test.want || s.fin || s.rst && id == 3 {
-						t.Errorf("substream %d: got %q, FIN %v, RST %v, want %q and no end", id, s.data, s.fin, s.rst, test.want)
+					if s := p.Stream(id); s.Data != test.want || s.FIN || s.RST && id == 3 {
+						t.Errorf("substream %d: got %q, FIN %v, RST %v, want %q and no end", id, s.Data, s.FIN, s.RST, test.want)
 					}
 				}
-				p.must(p.data(fin, 3, ""))
+				p.must(p.Data(rawpeer.FIN, 3, ""))
 				synctest.Wait()
-				if s := p.stream(3); s.data != test.want || !s.fin {
-					t.Errorf("after our end: got %q, FIN %v, want %q and the end", s.data, s.fin, test.want)
+				if s := p.Stream(3); s.Data != test.want || !s.FIN {
+					t.Errorf("after our end: got %q, FIN %v, want %q and the end", s.Data, s.FIN, test.want)
 				}
 				if got := n.heard.Bodies(); !slices.Equal(got, []string{"message", "message"}) {
 					t.Errorf("got %q, want both messages", got)
@@ -175,8 +176,8 @@ func TestMarkerIsNoProtocol(t *testing.T) {
 	likeOurs(t, func(t *testing.T, n *target, p *peer) {
 		p.open(1, propose(0, string(protocol.TakenMarker)))
 		synctest.Wait()
-		if s := p.stream(1); s.data != propose(4, "") {
-			t.Errorf("got %q, want %q", s.data, propose(4, ""))
+		if s := p.Stream(1); s.Data != propose(4, "") {
+			t.Errorf("got %q, want %q", s.Data, propose(4, ""))
 		}
 	})
 }
@@ -193,26 +194,21 @@ func TestPeerThatStops(t *testing.T) {
 		synctest.Wait()
 		first := n.enqueue(p, "first")
 		synctest.Wait()
-		id := p.opened()[0]
-		p.must(p.data(ack, id, propose(0, messaging)))
+		id := p.Opened()[0]
+		p.must(p.Data(rawpeer.ACK, id, propose(0, messaging)))
 		if out := first.Wait(t.Context()); out.Kind != protocol.Confirmed {
 			t.Fatalf("got %v, want confirmed", out)
 		}
-		p.silence(true)
+		p.Mute(true)
 		read := n.enqueue(p, "read")
 		time.Sleep(10 * time.Millisecond)
-		var ping muxFrame
-		for _, f := range p.received() {
-			if f.kind == kindPing && f.flags&syn != 0 {
-				ping = f
-			}
-		}
+		ping := p.lastPing()
 		unread := n.enqueue(p, "unread")
 		synctest.Wait()
 		slow.Store(true)
 		began := time.Now()
-		p.must(p.send(kindPing, ack, 0, ping.length, nil))
-		p.must(p.data(fin, id, ""))
+		p.must(p.Send(rawpeer.TypePing, rawpeer.ACK, 0, ping))
+		p.must(p.Data(rawpeer.FIN, id, ""))
 		if out := read.Wait(t.Context()); out.Kind != protocol.Confirmed {
 			t.Errorf("got %v by a pong that came before FIN, want confirmed", out)
 		}
@@ -223,8 +219,8 @@ func TestPeerThatStops(t *testing.T) {
 		if took := time.Since(began); out.Kind != protocol.InDoubt || out.Reason != protocol.ConnectionLost || !errors.Is(out.Err, actors.ErrPeerStops) || took > time.Second {
 			t.Errorf("behind it: got %v after %v, want in doubt at once, because the peer stops", out, took)
 		}
-		if out := n.enqueue(p, "late").Wait(t.Context()); out.Kind != protocol.Failed || !errors.Is(out.Err, actors.ErrPeerStops) || len(p.opened()) != 1 {
-			t.Errorf("later: got %v and substreams %v, want failed, because the peer stops, and no other substream", out, p.opened())
+		if out := n.enqueue(p, "late").Wait(t.Context()); out.Kind != protocol.Failed || !errors.Is(out.Err, actors.ErrPeerStops) || len(p.Opened()) != 1 {
+			t.Errorf("later: got %v and substreams %v, want failed, because the peer stops, and no other substream", out, p.Opened())
 		}
 		n.stillConnected(p, 1)
 	}, gamelan.WithFault(func(path, point string) {

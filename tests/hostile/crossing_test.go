@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 )
@@ -50,7 +51,7 @@ func TestCrossedDialGivenUp(t *testing.T) {
 		}
 		want(protocol.Inbound)
 		time.Sleep(5 * time.Second)
-		if theirs.goodbyes() > 0 || theirs.ended() != nil {
+		if theirs.GoAways() > 0 || theirs.Err() != nil {
 			t.Error("got the end of the node's own connection before the other one was proven, want it kept")
 		}
 		c.Close()
@@ -64,8 +65,8 @@ func TestCrossedDialGivenUp(t *testing.T) {
 		theirs.endAll()
 		time.Sleep(time.Second)
 		want(protocol.Inbound)
-		if theirs.goodbyes() != 1 {
-			t.Errorf("got %d GoAways on the node's own connection, want 1", theirs.goodbyes())
+		if theirs.GoAways() != 1 {
+			t.Errorf("got %d GoAways on the node's own connection, want 1", theirs.GoAways())
 		}
 	})
 }
@@ -82,9 +83,9 @@ func smallerThan(n *target) *identity.Secret {
 
 // endAll ends every substream that the node has opened and ended.
 func (p *peer) endAll() {
-	for _, id := range p.opened() {
-		if s := p.stream(id); s.fin {
-			p.must(p.data(fin, id, ""))
+	for _, id := range p.Opened() {
+		if s := p.Stream(id); s.FIN {
+			p.must(p.Data(rawpeer.FIN, id, ""))
 		}
 	}
 }
@@ -118,11 +119,11 @@ func TestLoser(t *testing.T) {
 					t.Errorf("message %d: got %v, want confirmed", i+1, out)
 				}
 			}
-			s := x.loser.stream(1)
-			if want := optimistic(messaging) + framed("first") + framed("second"); s.data != want || !s.fin || s.rst {
-				t.Errorf("got %q, FIN %v, RST %v, want %q and FIN", s.data, s.fin, s.rst, want)
+			s := x.loser.Stream(1)
+			if want := optimistic(messaging) + framed("first") + framed("second"); s.Data != want || !s.FIN || s.RST {
+				t.Errorf("got %q, FIN %v, RST %v, want %q and FIN", s.Data, s.FIN, s.RST, want)
 			}
-			if len(winner.opened()) > 0 {
+			if len(winner.Opened()) > 0 {
 				t.Error("got a substream on the winner before that on the loser has ended: the order is lost")
 			}
 			x.stillThere()
@@ -131,8 +132,8 @@ func TestLoser(t *testing.T) {
 			if out := outcome(third); out.Kind != protocol.Confirmed {
 				t.Errorf("message 3: got %v, want confirmed", out)
 			}
-			if s := winner.stream(winner.opened()[0]); s.data != optimistic(messaging)+framed("third") {
-				t.Errorf("got %q on the winner, want the third message", s.data)
+			if s := winner.Stream(winner.Opened()[0]); s.Data != optimistic(messaging)+framed("third") {
+				t.Errorf("got %q on the winner, want the third message", s.Data)
 			}
 			x.opensNoMore()
 			x.ended(time.Second + 5*20*time.Millisecond)
@@ -145,7 +146,7 @@ func TestLoser(t *testing.T) {
 			x.loser.endAll()
 			time.Sleep(5 * time.Second)
 			x.stillThere()
-			x.loser.must(x.loser.data(fin, 2, whole[7:]))
+			x.loser.must(x.loser.Data(rawpeer.FIN, 2, whole[7:]))
 			time.Sleep(time.Second)
 			if got := x.n.heard.Bodies(); len(got) != 1 || got[0] != "in two parts" {
 				t.Errorf("got %q, want the message", got)
@@ -157,7 +158,7 @@ func TestLoser(t *testing.T) {
 			time.Sleep(150 * time.Millisecond)
 			x.loser.endAll()
 			time.Sleep(3 * 20 * time.Millisecond)
-			x.loser.must(x.loser.data(syn|fin, 2, optimistic(messaging)+framed("late")))
+			x.loser.must(x.loser.Data(rawpeer.SYN|rawpeer.FIN, 2, optimistic(messaging)+framed("late")))
 			time.Sleep(time.Second)
 			if got := x.n.heard.Bodies(); len(got) != 1 || got[0] != "late" {
 				t.Errorf("got %q, want the message", got)
@@ -171,7 +172,7 @@ func TestLoser(t *testing.T) {
 			x.ended(10 * time.Second)
 		},
 		"a peer that is gone": func(t *testing.T, x *crossed) {
-			x.loser.silence(true)
+			x.loser.Mute(true)
 			x.win()
 			time.Sleep(time.Second)
 			x.stillThere()
@@ -214,24 +215,24 @@ func TestLoser(t *testing.T) {
 				x.since = func() time.Duration { return time.Since(x.began) }
 				x.stillThere = func() {
 					t.Helper()
-					if x.loser.ended() != nil || x.loser.goodbyes() > 0 {
+					if x.loser.Err() != nil || x.loser.GoAways() > 0 {
 						t.Errorf("got the loser ended after %v, want it there", x.since())
 					}
 				}
 				x.opensNoMore = func() {
 					t.Helper()
-					if got := x.loser.opened(); len(got) != 1 {
+					if got := x.loser.Opened(); len(got) != 1 {
 						t.Errorf("got substreams %v on the loser, want nothing more than the first", got)
 					}
 				}
 				x.ended = func(want time.Duration) {
 					t.Helper()
-					frames := x.loser.received()
+					frames := x.loser.Frames()
 					last := frames[len(frames)-1]
-					if x.loser.ended() == nil || last.kind != kindGoAway {
+					if x.loser.Err() == nil || last.Type() != rawpeer.TypeGoAway {
 						t.Errorf("got the loser open after %v, last %v, want it ended with GoAway", x.since(), last)
 					}
-					if after := last.at.Sub(x.began); after > want {
+					if after := last.At.Sub(x.began); after > want {
 						t.Errorf("got the end of the loser after %v, want it after %v", after, want)
 					}
 					for _, gone := range happened[actors.PeerDisconnected](n) {

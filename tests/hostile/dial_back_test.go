@@ -54,8 +54,8 @@ func TestDialBacks(t *testing.T) {
 		id := stream
 		stream += 2
 		attacker.open(id, optimistic(string(reach.ID))+a)
-		gamelantest.Eventually(t, patience, "an answer", func() bool { s := attacker.stream(id); return s.fin || s.rst })
-		answer, err := reach.ReadAnswer(strings.NewReader(attacker.stream(id).data))
+		gamelantest.Eventually(t, patience, "an answer", func() bool { s := attacker.Stream(id); return s.FIN || s.RST })
+		answer, err := reach.ReadAnswer(strings.NewReader(attacker.Stream(id).Data))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func TestFloodOfIdentities(t *testing.T) {
 		honest.open(1, optimistic(messaging))
 		write := func(text string) {
 			e := letter(t, secretOf(500), text, time.Hour)
-			honest.must(honest.data(0, 1, framed(string(e.Append(nil)))))
+			honest.must(honest.Data(0, 1, framed(string(e.Append(nil)))))
 		}
 		var flood []*peer
 		for i := range identities {
@@ -40,8 +40,8 @@ func TestFloodOfIdentities(t *testing.T) {
 		}
 		write("before")
 		for _, p := range flood {
-			p.must(p.data(0, 1, strings.Repeat(framed(""), each)))
-			p.data(0, 1, strings.Repeat(framed("no envelope"), each)) // it may have ended by now
+			p.must(p.Data(0, 1, strings.Repeat(framed(""), each)))
+			p.Data(0, 1, strings.Repeat(framed("no envelope"), each)) // it may have ended by now
 			write("between")
 		}
 		write("after")
@@ -81,7 +81,7 @@ func TestFloodOfTakenMessages(t *testing.T) {
 		n, letters := overDHT(t, gamelan.DHTConfig{FloodLimit: limit})
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 		p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), limit))
-		p.must(p.data(0, 1, framedLetters(t, sent)))
+		p.must(p.Data(0, 1, framedLetters(t, sent)))
 		gamelantest.Eventually(t, time.Second, "all messages", func() bool { return letters.Len() == sent })
 		n.banned(secretOf(1).NodeID(), 0)
 	})
@@ -166,7 +166,7 @@ func TestRelayedBytesOfOneSource(t *testing.T) {
 				if next++; int64(len(text)) != size {
 					t.Fatalf("got a message of %d bytes, want %d like the first", len(text), size)
 				}
-				p.must(p.data(0, 1, framed(text)))
+				p.must(p.Data(0, 1, framed(text)))
 			}
 			p.flushed()
 			synctest.Wait()
@@ -235,7 +235,7 @@ func TestFloodEndsWithConnection(t *testing.T) {
 			n, letters := overDHT(t, gamelan.DHTConfig{FloodLimit: limit})
 			p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 			p.open(1, optimistic(messaging)+strings.Repeat(framed("nobody takes this"), untaken))
-			p.must(p.data(0, 1, framedLetters(t, sent)))
+			p.must(p.Data(0, 1, framedLetters(t, sent)))
 			p.raw.Close()
 			time.Sleep(time.Minute)
 			synctest.Wait()

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 )
 
@@ -41,19 +42,19 @@ func TestAcceptorIsMute(t *testing.T) {
 		connected(t, func(t *testing.T, n *target, p *peer) {
 			p.open(1, c.opening)
 			for i := range 200 {
-				p.must(p.data(0, 1, framed(fmt.Sprintf("message %d", i))))
+				p.must(p.Data(0, 1, framed(fmt.Sprintf("message %d", i))))
 				synctest.Wait()
 			}
 			time.Sleep(time.Hour)
-			p.must(p.data(0, 1, framed("")+framed(strings.Repeat("x", 100<<10))))
+			p.must(p.Data(0, 1, framed("")+framed(strings.Repeat("x", 100<<10))))
 			time.Sleep(time.Hour)
-			if s := p.stream(1); s.data != c.answer || s.fin || s.rst {
-				t.Errorf("got %q, FIN %v, RST %v, want %q and no end", s.data, s.fin, s.rst, c.answer)
+			if s := p.Stream(1); s.Data != c.answer || s.FIN || s.RST {
+				t.Errorf("got %q, FIN %v, RST %v, want %q and no end", s.Data, s.FIN, s.RST, c.answer)
 			}
-			p.must(p.data(fin, 1, ""))
+			p.must(p.Data(rawpeer.FIN, 1, ""))
 			synctest.Wait()
-			if s := p.stream(1); s.data != c.answer || !s.fin || s.rst || s.finBy != kindData {
-				t.Errorf("after our end: got %q, FIN %v in a frame of kind %d, RST %v, want %q and FIN in a data frame", s.data, s.fin, s.finBy, s.rst, c.answer)
+			if s := p.Stream(1); s.Data != c.answer || !s.FIN || s.RST || s.FINType != rawpeer.TypeData {
+				t.Errorf("after our end: got %q, FIN %v in a frame of kind %d, RST %v, want %q and FIN in a data frame", s.Data, s.FIN, s.FINType, s.RST, c.answer)
 			}
 			if got := n.heard.Len(); got != 202 {
 				t.Errorf("got %d messages, want 202", got)
@@ -84,12 +85,12 @@ func TestTakeover(t *testing.T) {
 				began := time.Now()
 				p.open(3, optimistic(messaging)+framed("c"))
 				synctest.Wait()
-				p.data(0, 1, strings.Repeat("late", 100))
-				p.must(p.data(0, 3, framed("d")))
+				p.Data(0, 1, strings.Repeat("late", 100))
+				p.must(p.Data(0, 3, framed("d")))
 				n.heardIs("a", "b", "c", "d")
 				time.Sleep(time.Second)
-				if s := p.stream(1); !s.rst && !s.fin || s.end.Sub(began) > 0 {
-					t.Errorf("the first substream: got FIN %v, RST %v after %v, want its end at once", s.fin, s.rst, s.end.Sub(began))
+				if s := p.Stream(1); !s.RST && !s.FIN || s.End.Sub(began) > 0 {
+					t.Errorf("the first substream: got FIN %v, RST %v after %v, want its end at once", s.FIN, s.RST, s.End.Sub(began))
 				}
 				n.stillConnected(p, 5)
 			})
@@ -105,7 +106,7 @@ func (n *target) fill(p *peer, stream uint32) (sent []string) {
 	for i := range 17 { // 16 fill the credit of 1 MiB, the last one waits
 		body := fmt.Sprintf("%02d", i) + strings.Repeat(".", 64<<10-credit)
 		sent = append(sent, body)
-		p.must(p.data(0, stream, framed(body)))
+		p.must(p.Data(0, stream, framed(body)))
 		synctest.Wait() // and is given credit by the multiplexer
 	}
 	return sent
@@ -125,7 +126,7 @@ func TestTakeoverWhileBlocked(t *testing.T) {
 		defer unblock()
 		p.open(1, optimistic(messaging))
 		want := n.fill(p, 1)
-		p.must(p.data(0, 1, framed("whole")+announced(100)+"half of it"))
+		p.must(p.Data(0, 1, framed("whole")+announced(100)+"half of it"))
 		want = append(want, "whole")
 		for id := uint32(3); id <= 11; id += 2 {
 			time.Sleep(time.Second) // not too often in a second
@@ -135,11 +136,11 @@ func TestTakeoverWhileBlocked(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s := p.stream(11); !s.rst {
+		if s := p.Stream(11); !s.RST {
 			t.Error("the fifth substream that waits was not reset")
 		}
 		for id := uint32(1); id <= 9; id += 2 {
-			if s := p.stream(id); s.rst {
+			if s := p.Stream(id); s.RST {
 				t.Errorf("substream %d was reset before it was delivered", id)
 			}
 		}
@@ -151,7 +152,7 @@ func TestTakeoverWhileBlocked(t *testing.T) {
 			t.Errorf("delivered %v after the handler went on, want at once", took)
 		}
 		n.heardIs(want...)
-		p.must(p.data(0, 9, strings.Repeat(".", 990)+framed("last")))
+		p.must(p.Data(0, 9, strings.Repeat(".", 990)+framed("last")))
 		synctest.Wait()
 		n.stillConnected(p, 13)
 	})
@@ -170,8 +171,8 @@ func TestTakeoversPerSecond(t *testing.T) {
 				want = append(want, fmt.Sprint(id))
 			}
 			synctest.Wait()
-			if s := p.stream(id); s.rst != !ok {
-				t.Errorf("substream %d: got reset %v, want %v", id, s.rst, !ok)
+			if s := p.Stream(id); s.RST != !ok {
+				t.Errorf("substream %d: got reset %v, want %v", id, s.RST, !ok)
 			}
 			id += 2
 			time.Sleep(time.Millisecond)
@@ -212,7 +213,7 @@ func TestOverlongFrame(t *testing.T) {
 		p.open(1, optimistic(messaging)+announced(8<<20))
 		sent := 0
 		for sent < 8<<20 {
-			p.must(p.data(0, 1, strings.Repeat("x", 64<<10)))
+			p.must(p.Data(0, 1, strings.Repeat("x", 64<<10)))
 			sent += 64 << 10
 			synctest.Wait() // for credit
 		}
@@ -226,10 +227,10 @@ func TestOverlongFrame(t *testing.T) {
 // TestTruncatedFrames ends a substream inside a frame, in each way.
 func TestTruncatedFrames(t *testing.T) {
 	for _, head := range []string{"\x00\x00\x00", announced(10) + "half", announced(1<<20) + strings.Repeat("x", 100<<10)} {
-		for _, flag := range []uint16{fin, rst} {
+		for _, flag := range []uint16{rawpeer.FIN, rawpeer.RST} {
 			connected(t, func(t *testing.T, n *target, p *peer) {
 				p.open(1, optimistic(messaging)+framed("whole")+head)
-				p.must(p.data(flag, 1, ""))
+				p.must(p.Data(flag, 1, ""))
 				n.heardIs("whole")
 				if used, _, _, _ := nodetest.Trunk(n).Credit(); used != 0 {
 					t.Errorf("got %d bytes of credit in use, want none", used)
@@ -257,7 +258,7 @@ func TestSlowFrames(t *testing.T) {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		for _, p := range all {
-			p.must(p.data(0, 1, announced(8<<20)))
+			p.must(p.Data(0, 1, announced(8<<20)))
 		}
 		synctest.Wait()
 		runtime.GC()
@@ -269,7 +270,7 @@ func TestSlowFrames(t *testing.T) {
 		began := time.Now()
 		for range 10 {
 			for _, p := range all {
-				p.data(0, 1, "x")
+				p.Data(0, 1, "x")
 			}
 			time.Sleep(10 * time.Second)
 		}
@@ -278,10 +279,10 @@ func TestSlowFrames(t *testing.T) {
 		const limit = 24 * time.Second
 		counts := make(map[time.Duration]int)
 		for i, p := range all {
-			if s := p.stream(1); !s.rst {
+			if s := p.Stream(1); !s.RST {
 				t.Errorf("peer %d: got no reset", i)
 			} else {
-				counts[s.end.Sub(began).Round(time.Second)]++
+				counts[s.End.Sub(began).Round(time.Second)]++
 			}
 			n.banned(p.id(), 0)
 		}
@@ -299,16 +300,16 @@ func TestSlowFrames(t *testing.T) {
 func (p *peer) window(stream uint32, bytes string, spent *int) (sent int) {
 	for len(bytes) > 0 {
 		granted := 256 << 10
-		for _, f := range p.received() {
-			if f.kind == kindWindow && f.id == stream {
-				granted += int(f.length)
+		for _, f := range p.Frames() {
+			if f.Type() == rawpeer.TypeWindow && f.ID() == stream {
+				granted += int(f.Length())
 			}
 		}
 		room := min(granted-*spent, len(bytes), 32<<10)
 		if room <= 0 {
 			return sent
 		}
-		p.must(p.data(0, stream, bytes[:room]))
+		p.must(p.Data(0, stream, bytes[:room]))
 		bytes = bytes[room:]
 		*spent += room
 		sent += room
@@ -367,7 +368,7 @@ func TestFlood(t *testing.T) {
 				// The rest of the connection, and of the node.
 				p.flushed()
 				p.open(3, optimistic(custom)+"stream")
-				p.must(p.data(fin, 3, ""))
+				p.must(p.Data(rawpeer.FIN, 3, ""))
 				synctest.Wait()
 				if got := k.streams(); len(got) == 0 || got[len(got)-1].data != "stream" {
 					t.Errorf("another protocol: got %v, want its stream", got)
@@ -416,7 +417,7 @@ func TestPoison(t *testing.T) {
 			for i := range 30 {
 				good := fmt.Sprint("good ", i)
 				want = append(want, good)
-				p.must(p.data(0, 1, framed("poison")+framed(good)))
+				p.must(p.Data(0, 1, framed("poison")+framed(good)))
 			}
 			n.heardIs(want...)
 			n.stillConnected(p, 3)
@@ -476,7 +477,7 @@ func TestPoisonOfOwnActors(t *testing.T) {
 			stream = 1
 			poison(p)
 			poison(p)
-			if p.ended() != nil {
+			if p.Err() != nil {
 				t.Fatalf("round %d: the connection has ended after two panics", round)
 			}
 			armed.Store(true)
@@ -504,9 +505,9 @@ func TestEndOfConnection(t *testing.T) {
 		end  func(p *peer)
 	}{
 		{"closes", func(p *peer) { p.hangUp() }},
-		{"goodbye", func(p *peer) { p.send(kindGoAway, 0, 0, 0, nil) }},
-		{"resets its streams", func(p *peer) { p.data(rst, 1, ""); p.hangUp() }},
-		{"ends its streams", func(p *peer) { p.data(fin, 1, ""); p.hangUp() }},
+		{"goodbye", func(p *peer) { p.Send(rawpeer.TypeGoAway, 0, 0, 0) }},
+		{"resets its streams", func(p *peer) { p.Data(rawpeer.RST, 1, ""); p.hangUp() }},
+		{"ends its streams", func(p *peer) { p.Data(rawpeer.FIN, 1, ""); p.hangUp() }},
 	} {
 		for _, blocked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, handler blocked %v", c.name, blocked), func(t *testing.T) {
@@ -523,7 +524,7 @@ func TestEndOfConnection(t *testing.T) {
 					for i := range 300 {
 						body := fmt.Sprintf("message %d ", i) + strings.Repeat(".", 600)
 						want = append(want, body)
-						p.must(p.data(0, 1, framed(body)))
+						p.must(p.Data(0, 1, framed(body)))
 					}
 					const streams = 20
 					for i := range uint32(streams) {

@@ -178,7 +178,7 @@ func claims(t *testing.T, n *target, network protocol.Network, secret *identity.
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := secure.Write(correct(t, secret, list...).frame()); err != nil {
+	if _, err := secure.Write(correct(t, secret, list...).Frame()); err != nil {
 		t.Fatal(err)
 	}
 	gamelantest.Eventually(t, patience, "the claim", func() bool {

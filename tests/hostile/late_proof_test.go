@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -23,11 +24,11 @@ func TestLateProofOfACrashedSession(t *testing.T) {
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1), messaging, protocol.TakenMarker)
 		synctest.Wait()
 		send := func(body string) *gamelan.Pending[gamelan.Outcome] {
-			before := len(p.opened())
+			before := len(p.Opened())
 			m := n.enqueue(p, body)
 			synctest.Wait()
-			if all := p.opened(); len(all) > before {
-				p.must(p.data(ack, all[before], propose(0, messaging)))
+			if all := p.Opened(); len(all) > before {
+				p.must(p.Data(rawpeer.ACK, all[before], propose(0, messaging)))
 				synctest.Wait()
 			}
 			return m
@@ -35,16 +36,11 @@ func TestLateProofOfACrashedSession(t *testing.T) {
 		if out := send("first").Wait(t.Context()); out.Kind != protocol.Confirmed {
 			t.Fatalf("first message: got %v, want confirmed", out)
 		}
-		p.silence(true)
+		p.Mute(true)
 		asked := send("asked about")
 		time.Sleep(10 * time.Millisecond)
 		synctest.Wait()
-		var last muxFrame
-		for _, f := range p.received() {
-			if f.kind == kindPing && f.flags&syn != 0 {
-				last = f
-			}
-		}
+		last := p.lastPing()
 		crash.Store(true)
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -54,18 +50,18 @@ func TestLateProofOfACrashedSession(t *testing.T) {
 			t.Fatalf("after the panic: got %v, %v, want in doubt", out, ok)
 		}
 		next := send("next")
-		if len(p.opened()) != 2 {
-			t.Fatalf("got substreams %v, want one more", p.opened())
+		if len(p.Opened()) != 2 {
+			t.Fatalf("got substreams %v, want one more", p.Opened())
 		}
-		p.must(p.send(kindPing, ack, 0, last.length, nil))
+		p.must(p.Send(rawpeer.TypePing, rawpeer.ACK, 0, last))
 		synctest.Wait()
 		if out, ok := settled(next); ok {
 			t.Errorf("got %v by a pong that was asked for before the message was written, want none yet", out)
 		}
-		p.silence(false)
-		for _, f := range p.received() {
-			if f.kind == kindPing && f.flags&syn != 0 {
-				p.must(p.send(kindPing, ack, 0, f.length, nil))
+		p.Mute(false)
+		for _, f := range p.Frames() {
+			if f.Has(rawpeer.TypePing, rawpeer.SYN) {
+				p.must(p.Send(rawpeer.TypePing, rawpeer.ACK, 0, f.Length()))
 			}
 		}
 		if out := next.Wait(t.Context()); out.Kind != protocol.Confirmed {

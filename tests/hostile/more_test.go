@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol/more"
@@ -27,12 +28,12 @@ func manyProtocols() (opts []gamelan.Option) {
 }
 
 // lists opens a substream with a list and returns what happened to it.
-func (p *peer) lists(id uint32, list string) streamState {
+func (p *peer) lists(id uint32, list string) rawpeer.Stream {
 	p.t.Helper()
 	p.open(id, optimistic(string(more.ID))+list)
-	p.must(p.data(fin, id, ""))
+	p.must(p.Data(rawpeer.FIN, id, ""))
 	synctest.Wait()
-	return p.stream(id)
+	return p.Stream(id)
 }
 
 // TestListsOfProtocols has peers tell their protocols again and again, wrongly, and not at all. A
@@ -44,7 +45,7 @@ func TestListsOfProtocols(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		tari := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 		synctest.Wait()
-		if got := tari.opened(); len(got) > 0 {
+		if got := tari.Opened(); len(got) > 0 {
 			t.Errorf("a peer of another implementation: got substreams %v, want none", got)
 		}
 		tari.lists(1, list("/late/1"))
@@ -54,10 +55,10 @@ func TestListsOfProtocols(t *testing.T) {
 
 		ours := connect(t, n.net.Transport(), n.Addr, secretOf(2), protocol.TakenMarker)
 		synctest.Wait()
-		id, proposal := ours.opened()[0], propose(0, string(more.ID))
-		ours.must(ours.data(ack, id, proposal))
+		id, proposal := ours.Opened()[0], propose(0, string(more.ID))
+		ours.must(ours.Data(rawpeer.ACK, id, proposal))
 		synctest.Wait()
-		told, err := more.Read(strings.NewReader(strings.TrimPrefix(ours.stream(id).data, proposal)))
+		told, err := more.Read(strings.NewReader(strings.TrimPrefix(ours.Stream(id).Data, proposal)))
 		if err != nil || !slices.Contains(told, "/p/29") || slices.Contains(ours.says.Protocols, "/p/29") {
 			t.Errorf("got the list %q, %v, want what the identity message has no room for", told, err)
 		}
@@ -80,8 +81,8 @@ func TestListsOfProtocols(t *testing.T) {
 		ours.open(203, optimistic(string(more.ID))) // and says nothing
 		began := time.Now()
 		time.Sleep(time.Minute)
-		if s := ours.stream(203); s.end.Sub(began) > 11*time.Second || s.end.IsZero() {
-			t.Errorf("a silent one: got it open for %v", s.end.Sub(began))
+		if s := ours.Stream(203); s.End.Sub(began) > 11*time.Second || s.End.IsZero() {
+			t.Errorf("a silent one: got it open for %v", s.End.Sub(began))
 		}
 		n.banned(ours.id(), 0)
 

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
@@ -25,24 +26,24 @@ func TestBadFrames(t *testing.T) {
 	}{
 		{"random bytes", func(p *peer) { p.conn.Write(noisy(2000)) }, mux.ErrBadFrame},
 		{"wrong version", func(p *peer) { p.conn.Write([]byte{1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0}) }, mux.ErrBadFrame},
-		{"unknown type", func(p *peer) { p.send(4, 0, 0, 0, nil) }, mux.ErrBadFrame},
-		{"an id of ours", func(p *peer) { p.data(syn, 2, "") }, mux.ErrBadStreamID},
-		{"id zero", func(p *peer) { p.data(syn, 0, "") }, mux.ErrBadStreamID},
-		{"opened twice", func(p *peer) { p.data(syn, 1, ""); p.data(syn, 1, "") }, mux.ErrDuplicate},
+		{"unknown type", func(p *peer) { p.Send(4, 0, 0, 0) }, mux.ErrBadFrame},
+		{"an id of ours", func(p *peer) { p.Data(rawpeer.SYN, 2, "") }, mux.ErrBadStreamID},
+		{"id zero", func(p *peer) { p.Data(rawpeer.SYN, 0, "") }, mux.ErrBadStreamID},
+		{"opened twice", func(p *peer) { p.Data(rawpeer.SYN, 1, ""); p.Data(rawpeer.SYN, 1, "") }, mux.ErrDuplicate},
 		{"more than the window", func(p *peer) {
 			p.open(1, optimistic(custom))
 			for range 5 {
-				p.data(0, 1, string(make([]byte, 1<<20)))
+				p.Data(0, 1, string(make([]byte, 1<<20)))
 			}
 		}, mux.ErrWindowExceeded},
 		{"an announced body above the window", func(p *peer) {
 			p.open(1, optimistic(custom))
-			p.send(kindData, 0, 1, 1<<30, []byte("x"))
+			p.Send(rawpeer.TypeData, 0, 1, 1<<30, []byte("x")...)
 		}, mux.ErrWindowExceeded},
 		{"pings whose answers it does not take", func(p *peer) {
-			p.pause()
+			p.Pause()
 			for i := range 100_000 {
-				if p.send(kindPing, syn, 0, uint32(i), nil) != nil {
+				if p.Send(rawpeer.TypePing, rawpeer.SYN, 0, uint32(i)) != nil {
 					break
 				}
 			}
@@ -79,8 +80,8 @@ func TestHarmlessEnds(t *testing.T) {
 		{"hangs up inside a frame", func(p *peer) { p.conn.Write(make([]byte, 5)); p.raw.Close() }, nil},
 		{"bytes that do not decrypt", func(p *peer) { p.raw.Write(noiseFrame(noisy(100))) }, noise.ErrDecrypt},
 		{"a frame too short to be encrypted", func(p *peer) { p.raw.Write(noiseFrame([]byte("x"))) }, noise.ErrDecrypt},
-		{"goodbye", func(p *peer) { p.send(kindGoAway, 0, 0, 0, nil) }, nil},
-		{"goodbye with an error", func(p *peer) { p.send(kindGoAway, 0, 0, 1, nil) }, nil},
+		{"goodbye", func(p *peer) { p.Send(rawpeer.TypeGoAway, 0, 0, 0) }, nil},
+		{"goodbye with an error", func(p *peer) { p.Send(rawpeer.TypeGoAway, 0, 0, 1) }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			connected(t, func(t *testing.T, n *target, p *peer) {
@@ -105,7 +106,7 @@ func TestTenThousandSubstreams(t *testing.T) {
 	connected(t, func(t *testing.T, n *target, p *peer) {
 		id := uint32(1)
 		open := func() error {
-			err := p.data(syn, id, optimistic(custom))
+			err := p.Data(rawpeer.SYN, id, optimistic(custom))
 			id += 2
 			return err
 		}
@@ -122,7 +123,7 @@ func TestTenThousandSubstreams(t *testing.T) {
 		}
 		refused := 0
 		for i := uint32(1); i < id; i += 2 {
-			if p.stream(i).rst {
+			if p.Stream(i).RST {
 				refused++
 			}
 		}
@@ -139,15 +140,15 @@ func TestTenThousandSubstreams(t *testing.T) {
 			}()
 		}
 		time.Sleep(time.Second)
-		if got := len(p.opened()); got != 19 {
+		if got := len(p.Opened()); got != 19 {
 			t.Errorf("got %d substreams of ours beside 80 of the peer's, want 19", got)
 		}
 		if s := n.connStats(p); s.Substreams != 99 || s.Waiting != 21 {
 			t.Errorf("got %d live substreams and %d waiting, want 99 and 21", s.Substreams, s.Waiting)
 		}
-		p.must(p.data(rst, p.opened()[0], ""))
+		p.must(p.Data(rawpeer.RST, p.Opened()[0], ""))
 		time.Sleep(time.Second)
-		if got := len(p.opened()); got != 20 {
+		if got := len(p.Opened()); got != 20 {
 			t.Errorf("after one has ended: got %d substreams of ours, want 20", got)
 		}
 
@@ -182,9 +183,8 @@ func TestSubstreamsInAMinute(t *testing.T) {
 				id += 2
 			}
 			time.Sleep(time.Minute)
-			p.forget()
 		}
-		p.must(p.data(rst, 1, ""))
+		p.must(p.Data(rawpeer.RST, 1, ""))
 		n.stillConnected(p, id)
 	}, gamelan.WithProtocol(custom, k.New))
 }
@@ -196,12 +196,11 @@ func TestDroppedSubstreams(t *testing.T) {
 	connected(t, func(t *testing.T, n *target, p *peer) {
 		id := uint32(1)
 		for i := range 10_000 {
-			p.must(p.data(syn, id, optimistic(custom)))
-			p.must(p.data(rst, id, ""))
+			p.must(p.Data(rawpeer.SYN, id, optimistic(custom)))
+			p.must(p.Data(rawpeer.RST, id, ""))
 			id += 2
 			if i%40 == 0 {
 				synctest.Wait()
-				p.forget()
 			}
 		}
 		synctest.Wait()
@@ -220,7 +219,7 @@ func TestDroppedSubstreams(t *testing.T) {
 // churn opens substreams and resets them before a protocol is agreed on, as fast as
 // they are read, until the connection ends.
 func (p *peer) churn() {
-	for id := uint32(1); p.data(syn, id, "") == nil && p.data(rst, id, "") == nil; id += 2 {
+	for id := uint32(1); p.Data(rawpeer.SYN, id, "") == nil && p.Data(rawpeer.RST, id, "") == nil; id += 2 {
 	}
 }
 
@@ -249,8 +248,8 @@ func TestChurn(t *testing.T) {
 			t.Errorf("got ended by %s, want by us", why.By)
 		}
 		said := false
-		for _, f := range p.received() {
-			said = said || f.kind == kindGoAway && f.length == 0
+		for _, f := range p.Frames() {
+			said = said || f.Type() == rawpeer.TypeGoAway && f.Length() == 0
 		}
 		if !said {
 			t.Error("got no GoAway")
@@ -297,8 +296,8 @@ func TestChurnOfNewIdentities(t *testing.T) {
 		}
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1))
 		for id := uint32(1); id < 20; id += 2 {
-			p.must(p.data(syn, id, ""))
-			p.must(p.data(rst, id, ""))
+			p.must(p.Data(rawpeer.SYN, id, ""))
+			p.must(p.Data(rawpeer.RST, id, ""))
 		}
 		n.stillConnected(p, 21)
 		if took := time.Since(begin); took > time.Second {
@@ -312,7 +311,7 @@ func TestChurnOfNewIdentities(t *testing.T) {
 // tells every sender, and has all credit back.
 func TestPeerThatNeverReads(t *testing.T) {
 	listening(t, func(t *testing.T, n *target, p *peer) {
-		resume := p.pause()
+		resume := p.Pause()
 		defer resume()
 		var pending []*gamelan.Pending[gamelan.Outcome]
 		var accepted atomic.Int64
@@ -377,7 +376,7 @@ func TestPeerThatGivesNoCredit(t *testing.T) {
 // TestPeerThatNeverAnswersPings is alive in no other way.
 func TestPeerThatNeverAnswersPings(t *testing.T) {
 	listening(t, func(t *testing.T, n *target, p *peer) {
-		p.silence(true)
+		p.Mute(true)
 		m, err := n.Submit(t.Context(), p.id(), []byte("message"))
 		if err != nil {
 			t.Fatal(err)
@@ -395,11 +394,11 @@ func TestPeerThatNeverAnswersPings(t *testing.T) {
 func TestUnaskedFrames(t *testing.T) {
 	connected(t, func(t *testing.T, n *target, p *peer) {
 		for i := range uint32(2000) {
-			p.must(p.send(kindPing, ack, 0, i, nil))
-			p.must(p.send(kindWindow, 0, 1000+i, 1<<31, nil))
-			p.must(p.data(0, 5000+i, "for nobody"))
-			p.must(p.data(rst, 9000+i, ""))
-			p.must(p.data(fin, 13000+i, ""))
+			p.must(p.Send(rawpeer.TypePing, rawpeer.ACK, 0, i))
+			p.must(p.Send(rawpeer.TypeWindow, 0, 1000+i, 1<<31))
+			p.must(p.Data(0, 5000+i, "for nobody"))
+			p.must(p.Data(rawpeer.RST, 9000+i, ""))
+			p.must(p.Data(rawpeer.FIN, 13000+i, ""))
 		}
 		n.stillConnected(p, 1)
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -42,7 +43,7 @@ func (p *peer) id() (id [13]byte) { return p.secret.NodeID() }
 // a message of the peer arrives on it.
 func (n *target) stillConnected(p *peer, stream uint32) {
 	n.t.Helper()
-	if err := p.ended(); err != nil {
+	if err := p.Err(); err != nil {
 		n.t.Fatalf("the connection has ended: %v, events %v", err, happened[actors.PeerDisconnected](n))
 	}
 	body := fmt.Sprintf("on stream %d", stream)
@@ -64,14 +65,14 @@ func TestNegotiationLimit(t *testing.T) {
 		name string
 		say  func(p *peer)
 	}{
-		{"nothing", func(p *peer) { p.must(p.send(kindWindow, syn, 1, 0, nil)) }},
+		{"nothing", func(p *peer) { p.must(p.Send(rawpeer.TypeWindow, rawpeer.SYN, 1, 0)) }},
 		{"half a frame", func(p *peer) { p.open(1, propose(0, messaging)[:5]) }},
 		{"one byte per second", func(p *peer) {
 			p.open(1, "")
 			go func() {
 				for _, b := range propose(0, strings.Repeat("x", 40)) {
 					time.Sleep(time.Second)
-					p.data(0, 1, string(b))
+					p.Data(0, 1, string(b))
 				}
 			}()
 		}},
@@ -80,7 +81,7 @@ func TestNegotiationLimit(t *testing.T) {
 			go func() {
 				for range 4 { // the fifth would be the last
 					time.Sleep(2 * time.Second)
-					p.data(0, 1, propose(0, "t/unknown/1"))
+					p.Data(0, 1, propose(0, "t/unknown/1"))
 				}
 			}()
 		}},
@@ -90,8 +91,8 @@ func TestNegotiationLimit(t *testing.T) {
 				began := time.Now()
 				c.say(p)
 				time.Sleep(9 * time.Second)
-				if s := p.stream(1); s.rst {
-					t.Errorf("reset after %v, want 10s", s.end.Sub(began))
+				if s := p.Stream(1); s.RST {
+					t.Errorf("reset after %v, want 10s", s.End.Sub(began))
 				}
 				p.open(3, optimistic(messaging)+framed("meanwhile"))
 				synctest.Wait()
@@ -99,8 +100,8 @@ func TestNegotiationLimit(t *testing.T) {
 					t.Errorf("meanwhile: got %d messages, want 1", got)
 				}
 				time.Sleep(40 * time.Second)
-				if s := p.stream(1); !s.rst || s.end.Sub(began) != 10*time.Second {
-					t.Errorf("got reset %v after %v, want one after 10s", s.rst, s.end.Sub(began))
+				if s := p.Stream(1); !s.RST || s.End.Sub(began) != 10*time.Second {
+					t.Errorf("got reset %v after %v, want one after 10s", s.RST, s.End.Sub(began))
 				}
 				n.stillConnected(p, 5)
 			})
@@ -119,7 +120,7 @@ func TestProposalLimit(t *testing.T) {
 			if answer != "" {
 				go func() {
 					time.Sleep(9 * time.Second)
-					p.data(ack, p.opened()[0], answer)
+					p.Data(rawpeer.ACK, p.Opened()[0], answer)
 				}()
 			}
 			began := time.Now()
@@ -128,12 +129,12 @@ func TestProposalLimit(t *testing.T) {
 				t.Errorf("answer %q: got %v after %v, want a timeout after 10s", answer, err, took)
 			}
 			synctest.Wait()
-			ids := p.opened()
+			ids := p.Opened()
 			if len(ids) != 1 {
 				t.Fatalf("got streams %v of the node, want one", ids)
 			}
-			if s := p.stream(ids[0]); !s.rst || s.data != propose(0, custom) {
-				t.Errorf("got %q and reset %v, want the proposal %q and a reset", s.data, s.rst, propose(0, custom))
+			if s := p.Stream(ids[0]); !s.RST || s.Data != propose(0, custom) {
+				t.Errorf("got %q and reset %v, want the proposal %q and a reset", s.Data, s.RST, propose(0, custom))
 			}
 			n.stillConnected(p, 1)
 		})
@@ -152,7 +153,7 @@ func TestUnknownFlags(t *testing.T) {
 					t.Errorf("got %v, want the stage in it", why)
 				}
 				n.banned(p.id(), 2*time.Hour)
-				if p.ended() == nil {
+				if p.Err() == nil {
 					t.Error("the connection is open")
 				}
 			}
@@ -170,7 +171,7 @@ func TestUnknownFlags(t *testing.T) {
 						opening <- err
 					}()
 					synctest.Wait()
-					p.must(p.data(ack, p.opened()[0], propose(flags, custom)))
+					p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(flags, custom)))
 					if err := <-opening; !errors.Is(err, negotiate.ErrUnknownFlags) {
 						t.Errorf("open: got %v, want %v", err, negotiate.ErrUnknownFlags)
 					}
@@ -198,16 +199,15 @@ func TestUnknownProtocols(t *testing.T) {
 			} {
 				p.open(id, c.says)
 				if c.hears == "\x00\x04" {
-					p.must(p.data(fin, id, ""))
+					p.must(p.Data(rawpeer.FIN, id, ""))
 				}
 				synctest.Wait()
-				if s := p.stream(id); s.data != c.hears || !s.rst {
-					t.Fatalf("stream %d: got %q and reset %v, want %q and a reset", id, s.data, s.rst, c.hears)
+				if s := p.Stream(id); s.Data != c.hears || !s.RST {
+					t.Fatalf("stream %d: got %q and reset %v, want %q and a reset", id, s.Data, s.RST, c.hears)
 				}
 				id += 2
 			}
 			time.Sleep(100 * time.Millisecond) // more at once would be held back
-			p.forget()
 		}
 		if s := n.connStats(p); s.Substreams != 0 {
 			t.Errorf("got %d live substreams, want none", s.Substreams)
@@ -237,14 +237,14 @@ func TestUnwantedAnswers(t *testing.T) {
 					opening <- err
 				}()
 				synctest.Wait()
-				id := p.opened()[0]
-				p.must(p.data(ack, id, c.answer))
+				id := p.Opened()[0]
+				p.must(p.Data(rawpeer.ACK, id, c.answer))
 				if err := <-opening; !errors.Is(err, c.cause) {
 					t.Errorf("got %v, want %v", err, c.cause)
 				}
 				synctest.Wait()
-				if s := p.stream(id); !s.rst || s.data != propose(0, custom)+c.last {
-					t.Errorf("got %q and reset %v, want the proposal, then %q and a reset", s.data, s.rst, c.last)
+				if s := p.Stream(id); !s.RST || s.Data != propose(0, custom)+c.last {
+					t.Errorf("got %q and reset %v, want the proposal, then %q and a reset", s.Data, s.RST, c.last)
 				}
 				n.stillConnected(p, 1)
 			})
@@ -273,8 +273,8 @@ func TestSlowProtocolActor(t *testing.T) {
 		}
 		time.Sleep(18 * time.Second)
 		for id, after := range map[uint32]time.Duration{1: 10 * time.Second, 3: 11 * time.Second} {
-			if s := p.stream(id); !s.rst || s.end.Sub(began) != after {
-				t.Errorf("stream %d: got reset %v after %v, want one after %v", id, s.rst, s.end.Sub(began), after)
+			if s := p.Stream(id); !s.RST || s.End.Sub(began) != after {
+				t.Errorf("stream %d: got reset %v after %v, want one after %v", id, s.RST, s.End.Sub(began), after)
 			}
 		}
 		time.Sleep(10 * time.Second)
@@ -282,7 +282,7 @@ func TestSlowProtocolActor(t *testing.T) {
 			t.Errorf("the actor has taken %d substreams and missed %d, want 0 and 2", taken, late)
 		}
 		p.open(7, optimistic(custom)+"three")
-		p.must(p.data(fin, 7, ""))
+		p.must(p.Data(rawpeer.FIN, 7, ""))
 		synctest.Wait()
 		if got := k.streams(); len(got) != 1 || got[0].data != "three" || got[0].err != nil {
 			t.Errorf("afterwards: got %v, want one substream with %q", got, "three")
@@ -304,7 +304,7 @@ func TestUnregisteredMeanwhile(t *testing.T) {
 		p.open(3, optimistic(custom))
 		synctest.Wait()
 		for _, id := range []uint32{1, 3} {
-			if s := p.stream(id); !s.rst {
+			if s := p.Stream(id); !s.RST {
 				t.Errorf("stream %d of a protocol that was unregistered: not reset", id)
 			}
 		}
@@ -324,11 +324,4 @@ func (n *target) connStats(p *peer) actors.ConnStats {
 		n.t.Fatal(err)
 	}
 	return d.Value.(actors.ConnStats)
-}
-
-// forget drops what was received.
-func (p *peer) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.frames = nil
 }

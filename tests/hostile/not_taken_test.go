@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -25,9 +26,9 @@ func (p *peer) resets() (stop func()) {
 	go func() {
 		defer close(done)
 		for seen := 0; ; {
-			for _, id := range p.opened()[seen:] {
+			for _, id := range p.Opened()[seen:] {
 				seen++
-				p.data(ack|rst, id, "")
+				p.Data(rawpeer.ACK|rawpeer.RST, id, "")
 			}
 			select {
 			case <-over:
@@ -42,8 +43,8 @@ func (p *peer) resets() (stop func()) {
 
 // openings are the times at which the node has opened a substream, from the first on.
 func (p *peer) openings() (all []time.Duration) {
-	for _, id := range p.opened() {
-		all = append(all, p.stream(id).at.Sub(p.stream(p.opened()[0]).at).Round(time.Millisecond))
+	for _, id := range p.Opened() {
+		all = append(all, p.Stream(id).At.Sub(p.Stream(p.Opened()[0]).At).Round(time.Millisecond))
 	}
 	return all
 }
@@ -86,14 +87,14 @@ func TestResetInNegotiation(t *testing.T) {
 			t.Errorf("got the dials %v, want none: the connection lives", dials)
 		}
 		stop()
-		opened := len(p.opened())
+		opened := len(p.Opened())
 		m = n.enqueue(p, "second")
 		time.Sleep(6 * time.Second)
-		ids := p.opened()
+		ids := p.Opened()
 		if len(ids) != opened+1 {
 			t.Fatalf("got %d substreams, want one more after the pause", len(ids)-opened)
 		}
-		p.must(p.data(ack, ids[opened], propose(0, messaging)))
+		p.must(p.Data(rawpeer.ACK, ids[opened], propose(0, messaging)))
 		if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
 			t.Errorf("got %v, want confirmed: the peer takes messages again", out)
 		}
@@ -189,14 +190,14 @@ func TestConnectionsLostUnderCalls(t *testing.T) {
 			}
 			p := accept(t, l, secretOf(1), custom)
 			synctest.Wait()
-			p.must(p.data(ack, p.opened()[0], framed(string(rpc.AppendAccepted(nil)))))
+			p.must(p.Data(rawpeer.ACK, p.Opened()[0], framed(string(rpc.AppendAccepted(nil)))))
 			synctest.Wait()
 			select {
 			case err := <-called:
 				t.Fatalf("after %d connections: got %v, want the call on its way on the one that stays", lost, err)
 			default:
 			}
-			if got := p.stream(p.opened()[0]).data; len(got) <= len(optimistic(custom))+4 {
+			if got := p.Stream(p.Opened()[0]).Data; len(got) <= len(optimistic(custom))+4 {
 				t.Errorf("got %q, want a request", got)
 			}
 		})

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
@@ -69,15 +70,15 @@ func TestOneSubstream(t *testing.T) {
 		if out := n.enqueue(p, "a day later").Wait(t.Context()); out.Kind != protocol.Confirmed {
 			t.Fatalf("a day later: got %v, want confirmed", out)
 		}
-		ids := p.opened()
+		ids := p.Opened()
 		if len(ids) != 1 || ids[0] != 2 {
 			t.Fatalf("got substreams %v of the node, want one, and an even id for the side that listens", ids)
 		}
-		s := p.stream(2)
-		if !strings.HasPrefix(s.data, optimistic(messaging)) || s.fin || s.rst {
-			t.Errorf("got %.20q, FIN %v, RST %v, want %q first and no end", s.data, s.fin, s.rst, optimistic(messaging))
+		s := p.Stream(2)
+		if !strings.HasPrefix(s.Data, optimistic(messaging)) || s.FIN || s.RST {
+			t.Errorf("got %.20q, FIN %v, RST %v, want %q first and no end", s.Data, s.FIN, s.RST, optimistic(messaging))
 		}
-		if got := messages(s.data, optimistic(messaging)); !slices.Equal(got, want) {
+		if got := messages(s.Data, optimistic(messaging)); !slices.Equal(got, want) {
 			t.Errorf("got %d messages %.300q, want %d in order", len(got), got, len(want))
 		}
 	})
@@ -96,12 +97,12 @@ func TestFirstConfirmation(t *testing.T) {
 			m := n.enqueue(p, "first")
 			n.enqueue(p, "second")
 			synctest.Wait()
-			ids := p.opened()
+			ids := p.Opened()
 			if len(ids) != round+1 {
 				t.Fatalf("got substreams %v, want %d", ids, round+1)
 			}
-			if s := p.stream(ids[round]); s.at != began || len(messages(s.data, optimistic(messaging))) != 2 {
-				t.Errorf("got %q after %v, want both messages at once", s.data, s.at.Sub(began))
+			if s := p.Stream(ids[round]); s.At != began || len(messages(s.Data, optimistic(messaging))) != 2 {
+				t.Errorf("got %q after %v, want both messages at once", s.Data, s.At.Sub(began))
 			}
 			time.Sleep(50 * time.Millisecond)
 			n.enqueue(p, "third")
@@ -112,7 +113,7 @@ func TestFirstConfirmation(t *testing.T) {
 			if m := n.enqueue(p, "fourth").Wait(t.Context()); m.Kind != protocol.Confirmed || time.Since(began) > 110*time.Millisecond {
 				t.Errorf("later on: got %v after %v, want confirmed at once", m, time.Since(began)-100*time.Millisecond)
 			}
-			p.must(p.data(rst, ids[round], ""))
+			p.must(p.Data(rawpeer.RST, ids[round], ""))
 			time.Sleep(10 * time.Second)
 		}
 	})
@@ -127,8 +128,8 @@ func TestSilentReader(t *testing.T) {
 	listening(t, func(t *testing.T, n *target, p *peer) {
 		n.enqueue(p, "first").Wait(t.Context())
 		time.Sleep(time.Second)
-		resume := p.pause()
-		p.must(p.send(kindPing, syn, 0, 1, nil)) // the frame that is awaited: a pong
+		resume := p.Pause()
+		p.must(p.Send(rawpeer.TypePing, rawpeer.SYN, 0, 1)) // the frame that is awaited: a pong
 		synctest.Wait()
 		began := time.Now()
 		var all []*gamelan.Pending[gamelan.Outcome]
@@ -136,7 +137,7 @@ func TestSilentReader(t *testing.T) {
 			all = append(all, n.enqueue(p, fmt.Sprint(i)))
 		}
 		time.Sleep(time.Second / 2)
-		p.must(p.send(kindPing, syn, 0, 2, nil))
+		p.must(p.Send(rawpeer.TypePing, rawpeer.SYN, 0, 2))
 		time.Sleep(time.Second / 2)
 		for i, m := range all {
 			select {
@@ -153,9 +154,9 @@ func TestSilentReader(t *testing.T) {
 		}
 		synctest.Wait()
 		var pongs []uint32
-		for _, f := range p.received() {
-			if f.kind == kindPing && f.flags&ack != 0 {
-				pongs = append(pongs, f.length)
+		for _, f := range p.Frames() {
+			if f.Has(rawpeer.TypePing, rawpeer.ACK) {
+				pongs = append(pongs, f.Length())
 			}
 		}
 		if !slices.Equal(pongs, []uint32{1, 2}) {
@@ -176,8 +177,8 @@ func TestOrderlyClose(t *testing.T) {
 		flag   uint16
 		after  time.Duration // of GoAway
 	}{
-		{"answered with FIN", 300 * time.Millisecond, fin, 300 * time.Millisecond},
-		{"answered with RST", 500 * time.Millisecond, rst, 500 * time.Millisecond},
+		{"answered with FIN", 300 * time.Millisecond, rawpeer.FIN, 300 * time.Millisecond},
+		{"answered with RST", 500 * time.Millisecond, rawpeer.RST, 500 * time.Millisecond},
 		{"not answered", 0, 0, 2 * time.Second},
 	} {
 		for _, by := range []string{actors.CloseRequested, actors.CloseShutdown} {
@@ -200,24 +201,24 @@ func TestOrderlyClose(t *testing.T) {
 						}
 					}()
 					synctest.Wait()
-					s := p.stream(2)
-					if !s.fin || s.rst || s.finBy != kindData || p.goodbyes() > 0 {
-						t.Errorf("at once: got FIN %v in a frame of kind %d, RST %v, %d goodbyes, want FIN in a data frame only", s.fin, s.finBy, s.rst, p.goodbyes())
+					s := p.Stream(2)
+					if !s.FIN || s.RST || s.FINType != rawpeer.TypeData || p.GoAways() > 0 {
+						t.Errorf("at once: got FIN %v in a frame of kind %d, RST %v, %d goodbyes, want FIN in a data frame only", s.FIN, s.FINType, s.RST, p.GoAways())
 					}
 					if c.answer > 0 {
 						time.Sleep(c.answer)
-						p.must(p.data(c.flag, 2, ""))
+						p.must(p.Data(c.flag, 2, ""))
 					}
 					if err := <-closed; err != nil {
 						t.Error(err)
 					}
 					synctest.Wait()
-					frames := p.received()
+					frames := p.Frames()
 					last := frames[len(frames)-1]
-					if last.kind != kindGoAway || last.length != 0 || last.at.Sub(began) != c.after {
-						t.Errorf("got %v after %v last, want GoAway(0) after %v", last, last.at.Sub(began), c.after)
+					if last.Type() != rawpeer.TypeGoAway || last.Length() != 0 || last.At.Sub(began) != c.after {
+						t.Errorf("got %v after %v last, want GoAway(0) after %v", last, last.At.Sub(began), c.after)
 					}
-					if p.ended() == nil {
+					if p.Err() == nil {
 						t.Error("the connection is open")
 					}
 					if by == actors.CloseRequested {
@@ -255,14 +256,14 @@ func TestCloseAtOnce(t *testing.T) {
 				began := time.Now()
 				c.end(t, n, p)
 				synctest.Wait()
-				if p.ended() == nil || time.Since(began) > 0 {
-					t.Errorf("got %v after %v, want the end at once", p.ended(), time.Since(began))
+				if p.Err() == nil || time.Since(began) > 0 {
+					t.Errorf("got %v after %v, want the end at once", p.Err(), time.Since(began))
 				}
-				if s := p.stream(2); s.fin {
+				if s := p.Stream(2); s.FIN {
 					t.Error("got FIN, want none")
 				}
-				if p.goodbyes() != 1 {
-					t.Errorf("got %d goodbyes, want 1", p.goodbyes())
+				if p.GoAways() != 1 {
+					t.Errorf("got %d goodbyes, want 1", p.GoAways())
 				}
 			})
 		})
@@ -283,16 +284,16 @@ func TestResetMessagingSubstream(t *testing.T) {
 				defer close(stop)
 				go func() {
 					for seen := 0; ; {
-						for _, id := range p.opened()[seen:] {
+						for _, id := range p.Opened()[seen:] {
 							seen++
 							time.Sleep(100 * time.Microsecond) // the node has taken it into use
 							switch how {
 							case "reset":
-								p.data(rst, id, "")
+								p.Data(rawpeer.RST, id, "")
 							case "written on":
-								p.data(0, id, framed("no"))
+								p.Data(0, id, framed("no"))
 							default:
-								p.data(fin, id, "")
+								p.Data(rawpeer.FIN, id, "")
 							}
 						}
 						select {
@@ -312,7 +313,7 @@ func TestResetMessagingSubstream(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)
-				if got := len(p.opened()); got < 8 || got > 20 {
+				if got := len(p.Opened()); got < 8 || got > 20 {
 					t.Errorf("got %d substreams in %v, want a back-off up to 5 s", got, time.Since(began))
 				}
 				select {
@@ -320,7 +321,7 @@ func TestResetMessagingSubstream(t *testing.T) {
 					t.Errorf("with Resend: got %v, want it tried again", m.Result())
 				default:
 				}
-				if err := p.ended(); err != nil {
+				if err := p.Err(); err != nil {
 					t.Errorf("the connection has ended: %v", err)
 				}
 				n.banned(p.id(), 0)
@@ -354,7 +355,7 @@ func TestQueuedDuringDial(t *testing.T) {
 					t.Errorf("message %d: got %v, want confirmed", i, out)
 				}
 			}
-			if got := strings.Join(messages(p.stream(1).data, optimistic(messaging)), ""); got != "0123456789" {
+			if got := strings.Join(messages(p.Stream(1).Data, optimistic(messaging)), ""); got != "0123456789" {
 				t.Errorf("got %q, want the messages in order on the first substream of the side that dialled", got)
 			}
 		})
@@ -415,19 +416,19 @@ func TestUnsentMessagesGoOn(t *testing.T) {
 			all = append(all, n.enqueue(to, fmt.Sprintf("%02d", i)+strings.Repeat(".", each)))
 		}
 		p := accept(t, l, secretOf(1), messaging)
-		p.silence(true)
+		p.Mute(true)
 		time.Sleep(5 * time.Second)
-		first := messages(p.stream(1).data, optimistic(messaging))
+		first := messages(p.Stream(1).Data, optimistic(messaging))
 		if len(first) == 0 || len(first) > 5 {
 			t.Fatalf("got %d messages before the credit ran out, want up to 5", len(first))
 		}
-		p.must(p.send(kindGoAway, 0, 0, 0, nil))
+		p.must(p.Send(rawpeer.TypeGoAway, 0, 0, 0))
 		p = accept(t, l, secretOf(1), messaging)
 		time.Sleep(time.Second) // for the substream
-		p.must(p.send(kindWindow, 0, 1, 2<<20, nil))
+		p.must(p.Send(rawpeer.TypeWindow, 0, 1, 2<<20))
 		time.Sleep(5 * time.Second)
 		var got []string
-		for _, m := range messages(p.stream(1).data, optimistic(messaging)) {
+		for _, m := range messages(p.Stream(1).Data, optimistic(messaging)) {
 			got = append(got, m[:2])
 		}
 		var want []string
@@ -460,7 +461,7 @@ func TestInboundWhileDialling(t *testing.T) {
 		if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed || time.Since(began) > time.Second {
 			t.Errorf("got %v after %v, want confirmed at once", out, time.Since(began))
 		}
-		if got := messages(p.stream(2).data, optimistic(messaging)); len(got) != 1 {
+		if got := messages(p.Stream(2).Data, optimistic(messaging)); len(got) != 1 {
 			t.Errorf("got %q, want the message", got)
 		}
 		time.Sleep(time.Minute)
@@ -629,11 +630,11 @@ func TestTieBreak(t *testing.T) {
 					lives, dies = young, old
 					want = c.next
 				}
-				if lives.ended() != nil || dies.ended() == nil {
-					t.Errorf("got the older connection ended with %v, the newer with %v; want the newer kept %v", old.ended(), young.ended(), c.keepNew)
+				if lives.Err() != nil || dies.Err() == nil {
+					t.Errorf("got the older connection ended with %v, the newer with %v; want the newer kept %v", old.Err(), young.Err(), c.keepNew)
 				}
-				if dies.goodbyes() != 1 {
-					t.Errorf("the loser: got %d goodbyes, want 1", dies.goodbyes())
+				if dies.GoAways() != 1 {
+					t.Errorf("the loser: got %d goodbyes, want 1", dies.GoAways())
 				}
 				if all := n.Connections(); len(all) != 1 || all[0].Direction != want {
 					t.Errorf("got connections %v, want one that is %s", all, want)

@@ -33,7 +33,7 @@ func (p *peer) session(id uint32, service protocol.ID) (answer string) {
 	p.t.Helper()
 	p.open(id, optimistic(string(service))+framed(string(rpc.AppendHello(nil))))
 	synctest.Wait()
-	if all := replies(p.stream(id).data); len(all) > 0 {
+	if all := replies(p.Stream(id).Data); len(all) > 0 {
 		return all[0]
 	}
 	return ""
@@ -62,8 +62,8 @@ func TestIdleListSessions(t *testing.T) {
 		began := time.Now()
 		time.Sleep(time.Minute)
 		for i := range 3 {
-			if s := p.stream(uint32(2*i + 1)); s.end.Sub(began) != 30*time.Second {
-				t.Errorf("session %d: ended %v after %v, want 30s", i, !s.end.IsZero(), s.end.Sub(began))
+			if s := p.Stream(uint32(2*i + 1)); s.End.Sub(began) != 30*time.Second {
+				t.Errorf("session %d: ended %v after %v, want 30s", i, !s.End.IsZero(), s.End.Sub(began))
 			}
 		}
 		if got := p.hello(99); got != accepted {
@@ -79,10 +79,10 @@ func TestListFlood(t *testing.T) {
 		p.hello(1)
 		request := wire.GetPeers{MaxClaims: 5, MaxAddressesPerClaim: 5}.Append(nil)
 		for i := range 1000 {
-			p.must(p.data(0, 1, framed(string(rpc.AppendRequest(nil, rpc.Request{ID: uint32(i + 1), Method: netsync.MethodGetPeers, Deadline: 60, Payload: request})[4:]))))
+			p.must(p.Data(0, 1, framed(string(rpc.AppendRequest(nil, rpc.Request{ID: uint32(i + 1), Method: netsync.MethodGetPeers, Deadline: 60, Payload: request})[4:]))))
 			synctest.Wait()
 		}
-		frames := replies(p.stream(1).data)
+		frames := replies(p.Stream(1).Data)
 		items, ends := 0, 0
 		for _, f := range frames[1:] {
 			r, err := rpc.DecodeResponse([]byte(f))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -15,59 +14,29 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
-// The multiplexer's frames: spec: comms 5.2.
 const (
-	kindData   = 0
-	kindWindow = 1
-	kindPing   = 2
-	kindGoAway = 3
-
-	syn = 1
-	ack = 2
-	fin = 4
-	rst = 8
-
 	wireByte  = 0x10 // of LocalNet
 	messaging = "t/msg/0.1"
 )
-
-// muxFrame is one frame of the multiplexer as it was received.
-type muxFrame struct {
-	at     time.Time
-	kind   byte
-	flags  uint16
-	id     uint32
-	length uint32
-	body   []byte
-}
-
-func (f muxFrame) String() string {
-	return fmt.Sprintf("kind %d flags %d stream %d length %d %.40q", f.kind, f.flags, f.id, f.length, f.body)
-}
 
 // peer is the other side of a connection of a node, by hand: it sends what the
 // test says, in whatever order, and remembers what it is sent. It answers
 // pings unless it is mute, and nothing else.
 type peer struct {
+	*rawpeer.Peer // after the exchange of identities
+
 	t      testing.TB
 	secret *identity.Secret
 	raw    transport.Conn
 	conn   *noise.Conn // after the handshake
 	says   identify.Message
-
-	write sync.Mutex
-
-	mu     sync.Mutex
-	mute   bool // leaves pings unanswered
-	frames []muxFrame
-	err    error         // the end of the connection
-	resume chan struct{} // not nil: the peer reads nothing until it is closed
 }
 
 // secretOf returns the key of the peer with that number. Nodes of the network
@@ -187,107 +156,18 @@ func (p *peer) exchangeAs(m identify.Message) {
 	if p.says, err = identify.Decode(body, p.conn.RemoteKey(), profile, time.Now()); err != nil {
 		p.t.Fatalf("identity: %v", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.read()
-	}()
+	p.Peer = rawpeer.New(p.conn, rawpeer.Options{Record: true})
+	var reading sync.WaitGroup
+	reading.Go(p.Run)
 	p.t.Cleanup(func() {
 		p.raw.Close()
-		p.pause()() // it may stand still
-		<-done
+		p.Pause()() // it may stand still
+		reading.Wait()
 	})
-}
-
-// read takes what the node sends.
-func (p *peer) read() {
-	for {
-		p.mu.Lock()
-		resume := p.resume
-		p.mu.Unlock()
-		if resume != nil {
-			<-resume
-		}
-		f, err := p.readFrame()
-		p.mu.Lock()
-		if err != nil {
-			p.err = err
-			p.mu.Unlock()
-			return
-		}
-		p.frames = append(p.frames, f)
-		answer := f.kind == kindPing && f.flags&syn != 0 && !p.mute
-		p.mu.Unlock()
-		if answer {
-			go p.send(kindPing, ack, 0, f.length, nil)
-		}
-	}
-}
-
-func (p *peer) readFrame() (muxFrame, error) {
-	var h [12]byte
-	if _, err := io.ReadFull(p.conn, h[:]); err != nil {
-		return muxFrame{}, err
-	}
-	f := muxFrame{
-		at: time.Now(), kind: h[1], flags: binary.BigEndian.Uint16(h[2:]),
-		id: binary.BigEndian.Uint32(h[4:]), length: binary.BigEndian.Uint32(h[8:]),
-	}
-	if f.kind == kindData && f.length > 0 {
-		f.body = make([]byte, f.length)
-		if _, err := io.ReadFull(p.conn, f.body); err != nil {
-			return f, err
-		}
-	}
-	return f, nil
-}
-
-// pause stops the reading after the frame that is awaited now; resume starts it
-// again.
-func (p *peer) pause() (resume func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.resume == nil {
-		p.resume = make(chan struct{})
-	}
-	c := p.resume
-	return sync.OnceFunc(func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.resume == c {
-			p.resume = nil
-			close(c)
-		}
-	})
-}
-
-// silence makes the peer leave pings unanswered.
-func (p *peer) silence(mute bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mute = mute
-}
-
-// send writes a frame; the error is that of a connection that is over.
-func (p *peer) send(kind byte, flags uint16, id, length uint32, body []byte) error {
-	b := make([]byte, 12, 12+len(body))
-	b[1] = kind
-	binary.BigEndian.PutUint16(b[2:], flags)
-	binary.BigEndian.PutUint32(b[4:], id)
-	binary.BigEndian.PutUint32(b[8:], length)
-	p.write.Lock()
-	defer p.write.Unlock()
-	_, err := p.conn.Write(append(b, body...))
-	return err
-}
-
-// data sends bytes on a stream, the first with SYN.
-func (p *peer) data(flags uint16, id uint32, body string) error {
-	return p.send(kindData, flags, id, uint32(len(body)), []byte(body))
 }
 
 // open opens a stream with the first bytes on it.
-func (p *peer) open(id uint32, body string) { p.must(p.data(syn, id, body)) }
+func (p *peer) open(id uint32, body string) { p.must(p.Data(rawpeer.SYN, id, body)) }
 
 func (p *peer) must(err error) {
 	p.t.Helper()
@@ -296,86 +176,13 @@ func (p *peer) must(err error) {
 	}
 }
 
-// received returns what has arrived so far.
-func (p *peer) received() []muxFrame {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]muxFrame(nil), p.frames...)
-}
-
-// ended returns the error that reading has ended with, nil if it goes on.
-func (p *peer) ended() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
-}
-
-// goodbyes counts the GoAways that have arrived.
-func (p *peer) goodbyes() (n int) {
-	for _, f := range p.received() {
-		if f.kind == kindGoAway {
-			n++
-		}
-	}
-	return n
-}
-
-// streamState is what has arrived on one stream.
-type streamState struct {
-	opened   bool // by the node
-	data     string
-	fin, rst bool
-	finBy    byte      // kind of the frame with FIN
-	at       time.Time // of the first frame
-	end      time.Time // of FIN or RST
-}
-
-// stream returns what has arrived on a stream.
-func (p *peer) stream(id uint32) (s streamState) {
-	for _, f := range p.received() {
-		if f.kind > kindWindow || f.id != id {
-			continue
-		}
-		if s.at.IsZero() {
-			s.at = f.at
-		}
-		s.opened = s.opened || f.flags&syn != 0
-		s.data += string(f.body)
-		if f.flags&(fin|rst) != 0 && s.end.IsZero() {
-			s.end = f.at
-		}
-		if f.flags&fin != 0 {
-			s.fin, s.finBy = true, f.kind
-		}
-		s.rst = s.rst || f.flags&rst != 0
-	}
-	return s
-}
-
-// opened lists the streams that the node has opened, in order.
-func (p *peer) opened() (ids []uint32) {
-	for _, f := range p.received() {
-		if f.kind <= kindWindow && f.flags&syn != 0 {
-			ids = append(ids, f.id)
-		}
-	}
-	return ids
-}
-
 // flushed sends a ping and waits for the pong: the node has then read all that
 // was sent before.
 func (p *peer) flushed() {
 	p.t.Helper()
-	id := uint32(len(p.received())) | 1<<31
-	p.must(p.send(kindPing, syn, 0, id, nil))
-	gamelantest.Eventually(p.t, time.Minute, "a pong", func() bool {
-		for _, f := range p.received() {
-			if f.kind == kindPing && f.flags&ack != 0 && f.length == id {
-				return true
-			}
-		}
-		return false
-	})
+	value, err := p.Ping()
+	p.must(err)
+	gamelantest.Eventually(p.t, time.Minute, "a pong", func() bool { return !p.Awaits(value) })
 }
 
 // propose and optimistic are first bytes of a substream: spec: comms 6.1.

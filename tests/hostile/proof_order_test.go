@@ -1,29 +1,21 @@
 package hostile
 
 import (
-	"encoding/binary"
 	"fmt"
 	"testing"
 	"testing/synctest"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// header returns a frame of the multiplexer without a body.
-func header(kind byte, flags uint16, id, length uint32) []byte {
-	b := []byte{0, kind}
-	b = binary.BigEndian.AppendUint16(b, flags)
-	b = binary.BigEndian.AppendUint32(b, id)
-	return binary.BigEndian.AppendUint32(b, length)
-}
-
 // lastPing returns the number of the node's last ping.
 func (p *peer) lastPing() (id uint32) {
-	for _, f := range p.received() {
-		if f.kind == kindPing && f.flags&syn != 0 {
-			id = f.length
+	for _, f := range p.Frames() {
+		if f.Has(rawpeer.TypePing, rawpeer.SYN) {
+			id = f.Length()
 		}
 	}
 	return id
@@ -39,9 +31,9 @@ func TestResetBeforePong(t *testing.T) {
 		kind  byte
 		flags uint16
 	}{
-		"reset":                    {kindData, rst},
-		"window update with reset": {kindWindow, rst},
-		"end":                      {kindData, fin},
+		"reset":                    {rawpeer.TypeData, rawpeer.RST},
+		"window update with reset": {rawpeer.TypeWindow, rawpeer.RST},
+		"end":                      {rawpeer.TypeData, rawpeer.FIN},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
@@ -53,19 +45,17 @@ func TestResetBeforePong(t *testing.T) {
 						if out := n.enqueue(p, "read").Wait(t.Context()); out.Kind != protocol.Confirmed {
 							t.Fatalf("round %d: got %v, want confirmed", round, out)
 						}
-						p.silence(true)
+						p.Mute(true)
 						m := n.enqueue(p, fmt.Sprint(round))
 						synctest.Wait()
-						ids := p.opened()
-						p.silence(false)
-						p.write.Lock()
-						_, err := p.conn.Write(append(header(end.kind, end.flags, ids[len(ids)-1], 0), header(kindPing, ack, 0, p.lastPing())...))
-						p.write.Unlock()
+						ids := p.Opened()
+						p.Mute(false)
+						b := rawpeer.AppendHeader(nil, end.kind, end.flags, ids[len(ids)-1], 0)
+						_, err := p.Write(rawpeer.AppendHeader(b, rawpeer.TypePing, rawpeer.ACK, 0, p.lastPing()))
 						p.must(err)
 						if out := m.Wait(t.Context()); out.Kind != protocol.InDoubt {
 							t.Fatalf("round %d: got %v of a message whose substream had ended before the pong, want in doubt", round, out)
 						}
-						p.forget()
 					}
 				}
 			})

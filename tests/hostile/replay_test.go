@@ -65,7 +65,7 @@ func TestReplayByReencoding(t *testing.T) {
 		for i := range 42 {
 			e := captured
 			e.Header.Signature = protowire.AppendVarint(protowire.AppendTag(bytes.Clone(e.Header.Signature), 4, protowire.VarintType), uint64(i))
-			p.must(p.data(0, 1, framed(string(e.Append(nil)))))
+			p.must(p.Data(0, 1, framed(string(e.Append(nil)))))
 		}
 		p.flushed()
 		time.Sleep(time.Second)
@@ -91,7 +91,7 @@ func TestHeaderBombs(t *testing.T) {
 		e := letter(t, secretOf(5), "bomb", time.Hour)
 		for piece, bomb := range []string{"\x0a\x00", "\x0a\x02\x08\x02", "\x78\x01"} {
 			body := strings.Repeat(bomb, 50_000/len(bomb)) + string(e.Append(nil))
-			p.must(p.data(0, 1, framed(body)))
+			p.must(p.Data(0, 1, framed(body)))
 			p.flushed()
 			synctest.Wait()
 			if got := n.ended(dht.Undecodable); got != uint64(piece+1) {
@@ -101,7 +101,7 @@ func TestHeaderBombs(t *testing.T) {
 		other := connect(t, n.net.Transport(), n.Addr, secretOf(2))
 		other.open(1, optimistic(messaging))
 		honest := letter(t, secretOf(2), "honest", time.Hour)
-		other.must(other.data(0, 1, framed(string(honest.Append(nil)))))
+		other.must(other.Data(0, 1, framed(string(honest.Append(nil)))))
 		gamelantest.Eventually(t, time.Minute, "the honest message", func() bool {
 			return fmt.Sprint(letters.Bodies()) == "[honest]"
 		})
@@ -127,7 +127,7 @@ func TestReplayByFlushing(t *testing.T) {
 			e := letter(t, secretOf(100+i), fmt.Sprint("letter ", i), time.Hour)
 			captured = append(captured, framed(string(e.Append(nil))))
 		}
-		sender.must(sender.data(0, 1, strings.Join(captured, "")))
+		sender.must(sender.Data(0, 1, strings.Join(captured, "")))
 		gamelantest.Eventually(t, time.Minute, "the letters", func() bool { return len(letters.Bodies()) == honest })
 		flooder := open(2)
 		for i := range flood {
@@ -135,12 +135,12 @@ func TestReplayByFlushing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			flooder.must(flooder.data(0, 1, framed(string(e.Append(nil)))))
+			flooder.must(flooder.Data(0, 1, framed(string(e.Append(nil)))))
 		}
 		flooder.flushed()
 		gamelantest.Eventually(t, time.Minute, "the flood", func() bool { return n.ended(dht.NoHandler) == flood })
 		replayer := open(3)
-		replayer.must(replayer.data(0, 1, strings.Join(captured, "")))
+		replayer.must(replayer.Data(0, 1, strings.Join(captured, "")))
 		gamelantest.Eventually(t, time.Minute, "the replay", func() bool {
 			return n.ended(dht.Duplicate)+n.ended(dht.Delivered) == 2*honest
 		})

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
@@ -118,7 +119,7 @@ func TestIdleSessions(t *testing.T) {
 		open := func() (n int) {
 			for _, p := range held {
 				for k := range uint32(10) {
-					if s := p.stream(2*k + 1); !s.fin && len(replies(s.data)) > 0 {
+					if s := p.Stream(2*k + 1); !s.FIN && len(replies(s.Data)) > 0 {
 						n++
 					}
 				}
@@ -173,17 +174,17 @@ func TestIdleSessionsRest(t *testing.T) {
 			request := string(rpc.AppendRequest(nil, rpc.Request{ID: uint32(round), Method: 1, Deadline: 10, Payload: []byte("hello")}))
 			for _, p := range held {
 				for k := range uint32(each) {
-					p.must(p.data(0, 2*k+1, request[:3]))
+					p.must(p.Data(0, 2*k+1, request[:3]))
 					if k%2 > 0 {
 						time.Sleep(time.Duration(k) * time.Second)
 					}
-					p.must(p.data(0, 2*k+1, request[3:]))
+					p.must(p.Data(0, 2*k+1, request[3:]))
 				}
 			}
 			synctest.Wait()
 			for i, p := range held {
 				for k := range uint32(each) {
-					if got := len(replies(p.stream(2*k + 1).data)); got != round+2 {
+					if got := len(replies(p.Stream(2*k + 1).Data)); got != round+2 {
 						t.Errorf("round %d, peer %d, session %d: got %d answers, want %d", round, i, k, got-1, round+1)
 					}
 				}
@@ -191,11 +192,11 @@ func TestIdleSessionsRest(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		for _, p := range held {
-			p.must(p.data(fin, 1, ""))
+			p.must(p.Data(rawpeer.FIN, 1, ""))
 		}
 		synctest.Wait()
 		for i, p := range held {
-			if !p.stream(1).fin {
+			if !p.Stream(1).FIN {
 				t.Errorf("peer %d: got no end of the session that it has ended", i)
 			}
 		}

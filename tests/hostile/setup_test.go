@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -471,51 +472,45 @@ type identityCase struct {
 // identityCases follow the table of spec: comms 7.4, and V 4 to 6.
 func identityCases() []identityCase {
 	good := ma.StringCast("/memory/60000").Bytes()
-	repeat := func(n int, b []byte) (all [][]byte) {
-		for range n {
-			all = append(all, b)
-		}
-		return all
-	}
-	with := func(change func(*claim)) func(*testing.T, *identity.Secret) []byte {
+	with := func(change func(*rawpeer.Claim)) func(*testing.T, *identity.Secret) []byte {
 		return func(t *testing.T, s *identity.Secret) []byte {
 			c := correct(t, s, good)
-			change(&c)
-			return c.frame()
+			change(c)
+			return c.Frame()
 		}
 	}
 	over := func(addresses ...[]byte) func(*testing.T, *identity.Secret) []byte {
-		return func(t *testing.T, s *identity.Secret) []byte { return correct(t, s, addresses...).frame() }
+		return func(t *testing.T, s *identity.Secret) []byte { return correct(t, s, addresses...).Frame() }
 	}
 	dated := func(ahead time.Duration) func(*testing.T, *identity.Secret) []byte {
 		return func(t *testing.T, s *identity.Secret) []byte {
-			return signedAt(t, s, time.Now().Add(ahead), good).frame()
+			return signedAt(t, s, time.Now().Add(ahead), good).Frame()
 		}
 	}
 	return []identityCase{
 		{name: "silence", cause: identify.ErrSilent, ban: protocol.BanShort, after: 10 * time.Second},
-		{name: "version 1", frame: with(func(c *claim) { c.version = 1 }), cause: identify.ErrVersion, ban: protocol.BanShort},
-		{name: "too long", frame: with(func(c *claim) { c.length = 1025 }), cause: identify.ErrTooLong, ban: protocol.BanLong},
-		{name: "longest", frame: with(func(c *claim) { c.length = 65535 }), cause: identify.ErrTooLong, ban: protocol.BanLong},
-		{name: "truncated", frame: with(func(c *claim) { c.length = 1024 }), closes: true, cause: upgrade.ErrHungUp, after: time.Second},
-		{name: "announced and not sent", frame: with(func(c *claim) { c.length = 1024 }), cause: identify.ErrSilent, ban: protocol.BanShort, after: 10 * time.Second},
+		{name: "version 1", frame: with(func(c *rawpeer.Claim) { c.Version = 1 }), cause: identify.ErrVersion, ban: protocol.BanShort},
+		{name: "too long", frame: with(func(c *rawpeer.Claim) { c.Length = 1025 }), cause: identify.ErrTooLong, ban: protocol.BanLong},
+		{name: "longest", frame: with(func(c *rawpeer.Claim) { c.Length = 65535 }), cause: identify.ErrTooLong, ban: protocol.BanLong},
+		{name: "truncated", frame: with(func(c *rawpeer.Claim) { c.Length = 1024 }), closes: true, cause: upgrade.ErrHungUp, after: time.Second},
+		{name: "announced and not sent", frame: with(func(c *rawpeer.Claim) { c.Length = 1024 }), cause: identify.ErrSilent, ban: protocol.BanShort, after: 10 * time.Second},
 		{name: "random bytes", frame: func(*testing.T, *identity.Secret) []byte { return append([]byte{0, 0, 4}, noisy(1024)...) }, cause: identify.ErrUndecodable, ban: protocol.BanLong},
-		{name: "user agent that is not UTF-8", frame: with(func(c *claim) { c.agent = []byte{0xff} }), cause: identify.ErrUndecodable, ban: protocol.BanLong},
-		{name: "user agent of 51 bytes", frame: with(func(c *claim) { c.agent = bytes.Repeat([]byte("a"), 51) }), cause: identify.ErrTooMany, ban: protocol.BanLong},
-		{name: "21 protocols", frame: with(func(c *claim) { c.protocols = repeat(21, []byte("t/x/1")) }), cause: identify.ErrTooMany, ban: protocol.BanLong},
-		{name: "protocol id of 51 bytes", frame: with(func(c *claim) { c.protocols = [][]byte{make([]byte, 51)} }), cause: identify.ErrTooMany, ban: protocol.BanLong},
-		{name: "six addresses", frame: over(repeat(6, good)...), cause: identify.ErrTooMany, ban: protocol.BanLong},
+		{name: "user agent that is not UTF-8", frame: with(func(c *rawpeer.Claim) { c.Agent = "\xff" }), cause: identify.ErrUndecodable, ban: protocol.BanLong},
+		{name: "user agent of 51 bytes", frame: with(func(c *rawpeer.Claim) { c.Agent = strings.Repeat("a", 51) }), cause: identify.ErrTooMany, ban: protocol.BanLong},
+		{name: "21 protocols", frame: with(func(c *rawpeer.Claim) { c.Protocols = slices.Repeat([]string{"t/x/1"}, 21) }), cause: identify.ErrTooMany, ban: protocol.BanLong},
+		{name: "protocol id of 51 bytes", frame: with(func(c *rawpeer.Claim) { c.Protocols = []string{strings.Repeat("\x00", 51)} }), cause: identify.ErrTooMany, ban: protocol.BanLong},
+		{name: "six addresses", frame: over(slices.Repeat([][]byte{good}, 6)...), cause: identify.ErrTooMany, ban: protocol.BanLong},
 		{name: "address that is none", frame: over([]byte("not a multiaddr")), cause: identify.ErrBadAddress},
 		{name: "address with port 0", frame: over(ma.StringCast("/ip4/1.2.3.4/tcp/0").Bytes()), cause: identify.ErrBadAddress, ban: protocol.BanLong},
 		{name: "address without a port", frame: over(ma.StringCast("/ip4/1.2.3.4").Bytes()), cause: identify.ErrBadAddress, ban: protocol.BanLong},
 		{name: "address with something behind", frame: over(ma.StringCast("/ip4/1.2.3.4/tcp/1/tcp/2").Bytes()), cause: identify.ErrBadAddress, ban: protocol.BanLong},
 		{name: "name with a slash", frame: over([]byte("\x36\x03a/b\x06\x00\x50")), cause: identify.ErrBadAddress, ban: protocol.BanLong},
-		{name: "unknown features", frame: with(func(c *claim) { c.features = 4 }), cause: identify.ErrBadFeatures},
-		{name: "no signature", frame: with(func(c *claim) { c.signature = nil }), cause: identify.ErrNoSignature},
-		{name: "signature of one byte", frame: with(func(c *claim) { c.signature = text(nil, 2, []byte{1}) }), cause: identify.ErrNoSignature},
-		{name: "changed features", frame: with(func(c *claim) { c.features = 0 }), cause: identity.ErrBadSignature, ban: protocol.BanLong},
-		{name: "changed address", frame: with(func(c *claim) { c.addresses = [][]byte{ma.StringCast("/memory/60001").Bytes()} }), cause: identity.ErrBadSignature, ban: protocol.BanLong},
-		{name: "foreign claim", frame: func(t *testing.T, _ *identity.Secret) []byte { return correct(t, secretOf(77), good).frame() }, cause: identity.ErrBadSignature, ban: protocol.BanLong},
+		{name: "unknown features", frame: with(func(c *rawpeer.Claim) { c.Features = 4 }), cause: identify.ErrBadFeatures},
+		{name: "no signature", frame: with(func(c *rawpeer.Claim) { c.Signature = nil }), cause: identify.ErrNoSignature},
+		{name: "signature of one byte", frame: with(func(c *rawpeer.Claim) { c.Signature = rawpeer.AppendBytes(nil, 2, []byte{1}) }), cause: identify.ErrNoSignature},
+		{name: "changed features", frame: with(func(c *rawpeer.Claim) { c.Features = 0 }), cause: identity.ErrBadSignature, ban: protocol.BanLong},
+		{name: "changed address", frame: with(func(c *rawpeer.Claim) { c.Addresses = [][]byte{ma.StringCast("/memory/60001").Bytes()} }), cause: identity.ErrBadSignature, ban: protocol.BanLong},
+		{name: "foreign claim", frame: func(t *testing.T, _ *identity.Secret) []byte { return correct(t, secretOf(77), good).Frame() }, cause: identity.ErrBadSignature, ban: protocol.BanLong},
 		{name: "dated 25 hours ahead", frame: dated(25 * time.Hour), cause: identity.ErrClaimFromFuture, ban: protocol.BanLong},
 	}
 }
@@ -595,7 +590,7 @@ func TestSlowIdentity(t *testing.T) {
 		secret := secretOf(1)
 		secure := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
 		began := time.Now()
-		for _, b := range single(correct(t, secret, ma.StringCast("/memory/60000").Bytes()).frame()) {
+		for _, b := range single(correct(t, secret, ma.StringCast("/memory/60000").Bytes()).Frame()) {
 			if _, err := secure.Write(b); err != nil {
 				break
 			}
@@ -650,7 +645,7 @@ func TestHarmlessIdentity(t *testing.T) {
 					addresses = append(addresses, ma.StringCast(a).Bytes())
 				}
 				secure := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
-				if _, err := secure.Write(correct(t, secret, addresses...).frame()); err != nil {
+				if _, err := secure.Write(correct(t, secret, addresses...).Frame()); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()
@@ -708,14 +703,14 @@ func TestSeenAddresses(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := ma.StringCast("/memory/60001").Bytes()
-		if _, err := secure.Write(correct(t, dialled, other, ma.StringCast("/memory/60000").Bytes()).frame()); err != nil {
+		if _, err := secure.Write(correct(t, dialled, other, ma.StringCast("/memory/60000").Bytes()).Frame()); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 		in := shake(t, dial(t, n.net.Transport(), n.Addr), dials)
-		if _, err := in.Write(correct(t, dials, other).frame()); err != nil {
+		if _, err := in.Write(correct(t, dials, other).Frame()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)

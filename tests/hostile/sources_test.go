@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
@@ -258,7 +259,7 @@ func TestIdentityRotation(t *testing.T) {
 func TestOffenceIsNotForgotten(t *testing.T) {
 	for name, offend := range map[string]func(p *peer){
 		"of a message":       func(p *peer) { p.open(1, optimistic(messaging)+announced(9<<20)) },
-		"of the multiplexer": func(p *peer) { p.data(syn, 2, "") },
+		"of the multiplexer": func(p *peer) { p.Data(rawpeer.SYN, 2, "") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var blocked atomic.Bool

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 )
 
 // TestHeardWhileOurWritesStandStill has a peer stop reading while the node has
@@ -21,7 +22,7 @@ func TestHeardWhileOurWritesStandStill(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1), messaging)
 		synctest.Wait()
-		resume := p.pause()
+		resume := p.Pause()
 		defer resume()
 		var sent []*gamelan.Pending[gamelan.Outcome]
 		for range 4 {
@@ -30,7 +31,7 @@ func TestHeardWhileOurWritesStandStill(t *testing.T) {
 		time.Sleep(time.Second)
 		p.open(1, optimistic(messaging)+framed("from the peer"))
 		p.open(3, optimistic(custom)+"stream")
-		p.must(p.data(fin, 3, ""))
+		p.must(p.Data(rawpeer.FIN, 3, ""))
 		p.open(5, propose(0, custom))
 		synctest.Wait()
 		if got := n.heard.Bodies(); !slices.Contains(got, "from the peer") {
@@ -54,7 +55,7 @@ func TestHeardWhileOurWritesStandStill(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if got := p.stream(5).data; got != propose(0, custom) {
+		if got := p.Stream(5).Data; got != propose(0, custom) {
 			t.Errorf("got the answer %q, want the protocol accepted", got)
 		}
 	}, gamelan.WithProtocol(custom, k.New))

@@ -243,15 +243,15 @@ func TestAnswersThatNobodyAcknowledges(t *testing.T) {
 						if len(c.from) == 0 {
 							break
 						}
-						if p == nil || p.ended() != nil {
+						if p == nil || p.Err() != nil {
 							tr.place(c.from[i%len(c.from)])
 							p = n.comesAs(secretOf(i), identity.FeatureNone, messaging)
-							p.silence(true)
+							p.Mute(true)
 							p.open(1, optimistic(messaging))
 							peers[i] = p
 						}
 						asked++
-						_ = p.data(0, 1, asks(t, asked)) // its connection may have ended
+						_ = p.Data(0, 1, asks(t, asked)) // its connection may have ended
 					}
 					synctest.Wait()
 				}

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
@@ -101,7 +102,7 @@ func TestHostileOverTCP(t *testing.T) {
 			before := n.heard.Len()
 			p.open(1, optimistic(messaging))
 			for range 100 {
-				p.must(p.data(0, 1, framed("message")))
+				p.must(p.Data(0, 1, framed("message")))
 			}
 			// Closing both halves with something unread would be a reset, which
 			// throws away what has arrived.
@@ -112,7 +113,7 @@ func TestHostileOverTCP(t *testing.T) {
 		{"ten thousand substreams", func(t *testing.T, id identity.NodeID, secret *identity.Secret) {
 			p := connect(t, tr, n.Addr, secret)
 			for i := range uint32(10_000) {
-				if p.data(syn, 2*i+1, "") != nil {
+				if p.Data(rawpeer.SYN, 2*i+1, "") != nil {
 					break
 				}
 			}
@@ -222,9 +223,9 @@ func TestDuplicatesOverTCP(t *testing.T) {
 	first := one(a, secret.NodeID())
 	before := len(happened[actors.PeerDisconnected](a))
 	young := connect(t, tr, a.Addr, secret)
-	gamelantest.Eventually(t, patience, "the end of the first connection", func() bool { return old.ended() != nil })
-	if second := one(a, secret.NodeID()); second == nil || second.ID == first.ID || young.ended() != nil {
-		t.Errorf("got %v, and the newer ended with %v, want the newer one", second, young.ended())
+	gamelantest.Eventually(t, patience, "the end of the first connection", func() bool { return old.Err() != nil })
+	if second := one(a, secret.NodeID()); second == nil || second.ID == first.ID || young.Err() != nil {
+		t.Errorf("got %v, and the newer ended with %v, want the newer one", second, young.Err())
 	}
 	young.flushed()
 	if got := len(happened[actors.PeerDisconnected](a)); got != before {

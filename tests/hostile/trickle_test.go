@@ -34,8 +34,8 @@ func TestTrickle(t *testing.T) {
 		large.open(1, optimistic(messaging)+framed(body))
 		for second := range 120 {
 			for _, p := range slow {
-				if s := p.stream(1); !s.rst && !s.fin {
-					p.must(p.data(0, 1, "."))
+				if s := p.Stream(1); !s.RST && !s.FIN {
+					p.must(p.Data(0, 1, "."))
 				}
 			}
 			if second == 3 {
@@ -48,7 +48,7 @@ func TestTrickle(t *testing.T) {
 			t.Errorf("got %d bytes of credit in use, want none", used)
 		}
 		for _, p := range slow {
-			if s := p.stream(1); !s.rst && !s.fin {
+			if s := p.Stream(1); !s.RST && !s.FIN {
 				t.Error("got a substream that trickles, want it given up")
 			}
 			n.banned(p.id(), 0)

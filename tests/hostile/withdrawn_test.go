@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -27,7 +28,7 @@ func TestWithdrawnWithWriter(t *testing.T) {
 				if first {
 					m := n.enqueue(p, "first")
 					synctest.Wait()
-					p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
+					p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(0, messaging)))
 					if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
 						t.Fatalf("first message: got %v, want confirmed", out)
 					}
@@ -40,20 +41,20 @@ func TestWithdrawnWithWriter(t *testing.T) {
 				}
 				synctest.Wait()
 				if !first {
-					p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
+					p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(0, messaging)))
 				}
 				if out := m.Wait(ctx); out.Kind != protocol.InDoubt || out.Reason != protocol.Expired {
 					t.Errorf("withdrawn message: got %v, want in doubt: expired", out)
 				}
-				before := len(p.opened())
-				if s := p.stream(p.opened()[before-1]); len(s.data) == 0 {
+				before := len(p.Opened())
+				if s := p.Stream(p.Opened()[before-1]); len(s.Data) == 0 {
 					t.Error("nothing of the message was written, so the writer did not have it")
 				}
-				p.must(p.data(rst, p.opened()[before-1], ""))
+				p.must(p.Data(rawpeer.RST, p.Opened()[before-1], ""))
 				time.Sleep(20 * time.Second)
 				synctest.Wait()
-				if all := p.opened(); len(all) != before {
-					t.Errorf("got %d substreams after the withdrawal, want %d; the last has %d bytes", len(all), before, len(p.stream(all[len(all)-1]).data))
+				if all := p.Opened(); len(all) != before {
+					t.Errorf("got %d substreams after the withdrawal, want %d; the last has %d bytes", len(all), before, len(p.Stream(all[len(all)-1]).Data))
 				}
 			})
 		})
@@ -71,7 +72,7 @@ func TestWithdrawalAtCrash(t *testing.T) {
 		synctest.Wait()
 		m := n.enqueue(p, "first")
 		synctest.Wait()
-		p.must(p.data(ack, p.opened()[0], propose(0, messaging)))
+		p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(0, messaging)))
 		if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
 			t.Fatalf("first message: got %v, want confirmed", out)
 		}
