@@ -18,10 +18,10 @@ func TestChurn(t *testing.T) {
 		streams := accept(s)
 		id := uint32(1)
 		drop := func(agreed bool) {
-			d.send(typeWindow, flagSYN, id, 0)
+			d.Send(typeWindow, flagSYN, id, 0)
 			st := <-streams
 			d.next() // ACK
-			d.send(typeData, flagRST, id, 0)
+			d.Send(typeData, flagRST, id, 0)
 			synctest.Wait()
 			id += 2
 			if agreed {
@@ -44,9 +44,9 @@ func TestChurn(t *testing.T) {
 		for range limit {
 			drop(false)
 		}
-		d.send(typeWindow, flagSYN, id, 0)
+		d.Send(typeWindow, flagSYN, id, 0)
 		d.next() // ACK, which could come behind GoAway if the reset were there
-		d.send(typeData, flagRST, id, 0)
+		d.Send(typeData, flagRST, id, 0)
 		d.expect("00 03 0000 00000000 00000000")
 		synctest.Wait()
 		wantErr(t, s.Err(), ErrTooMuchChurn)
@@ -75,7 +75,7 @@ func TestChurnHeldBack(t *testing.T) {
 		p := &pacer{}
 		s.LimitChurn(1000, p)
 		streams := accept(s)
-		d.send(typeWindow, flagSYN, 1, 0)
+		d.Send(typeWindow, flagSYN, 1, 0)
 		used := <-streams
 		used.Agreed()
 		d.next() // ACK
@@ -84,11 +84,11 @@ func TestChurnHeldBack(t *testing.T) {
 		begin := time.Now()
 		go func() {
 			for range 10 {
-				d.send(typeWindow, flagSYN, id, 0)
-				d.send(typeData, flagRST, id, 0)
+				d.Send(typeWindow, flagSYN, id, 0)
+				d.Send(typeData, flagRST, id, 0)
 				id += 2
 			}
-			d.data(1, 0, "behind them")
+			d.Data(0, 1, "behind them")
 		}()
 		synctest.Wait()
 		if got := s.Stats(); got.Unagreed != 1 || !got.HeldBack {
@@ -119,8 +119,8 @@ func TestChurnHeldBack(t *testing.T) {
 		}
 
 		p.wait = time.Hour
-		d.send(typeWindow, flagSYN, id, 0)
-		d.send(typeData, flagRST, id, 0)
+		d.Send(typeWindow, flagSYN, id, 0)
+		d.Send(typeData, flagRST, id, 0)
 		begin = time.Now()
 		synctest.Wait()
 		failed := make(chan error)
@@ -145,10 +145,10 @@ func TestChurnEndedByPacer(t *testing.T) {
 		s, d := connect(t, false, Config{})
 		s.LimitChurn(1000, &pacer{over: true})
 		streams := accept(s)
-		d.send(typeWindow, flagSYN, 1, 0)
+		d.Send(typeWindow, flagSYN, 1, 0)
 		d.next() // ACK
 		<-streams
-		d.send(typeData, flagRST, 1, 0)
+		d.Send(typeData, flagRST, 1, 0)
 		d.expect("00 03 0000 00000000 00000000")
 		synctest.Wait()
 		wantErr(t, s.Err(), ErrTooMuchChurn)

@@ -21,7 +21,7 @@ func TestReadDeadline(t *testing.T) {
 		if took := time.Since(start); took != 10*time.Second {
 			t.Errorf("got the error after %v, want 10s", took)
 		}
-		d.data(st.ID(), flagACK, "arrived")
+		d.Data(flagACK, st.ID(), "arrived")
 		synctest.Wait()
 		mustRead(t, st, "arrived")
 		_, err = st.Read(make([]byte, 1))

@@ -5,12 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,40 +16,25 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/noise"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
 
-// frame is one frame as the double sees it.
-type frame struct {
-	header
-	data []byte
-}
-
-func (f frame) String() string {
-	s := fmt.Sprintf("%x %x %x %x", f.header[:2], f.header[2:4], f.header[4:8], f.header[8:])
-	if len(f.data) > 16 {
-		return fmt.Sprintf("%s %x… (%d bytes)", s, f.data[:16], len(f.data))
-	}
-	if len(f.data) > 0 {
-		s += fmt.Sprintf(" %x", f.data)
-	}
-	return s
-}
-
 // double is a peer that speaks frames by hand, as rust-yamux does, and
 // remembers what it was sent.
 type double struct {
+	*rawpeer.Peer
 	t    testing.TB
 	conn net.Conn
+	seen int // frames that a test has looked at
+}
 
-	mu     sync.Mutex
-	frames []frame
-	news   chan struct{}
-	err    error
-	pause  chan struct{} // not nil: do not read until closed
-	eager  bool          // answers pings
+func newDouble(t testing.TB, conn net.Conn) *double {
+	d := &double{Peer: rawpeer.New(conn, rawpeer.Options{Record: true}), t: t, conn: conn}
+	go d.Run()
+	return d
 }
 
 // connect returns a session and a double at the other end of a net.Pipe.
@@ -69,8 +52,7 @@ func connectHeld(t testing.TB, client bool, cfg Config) (*Session, *double) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &double{t: t, conn: b, news: make(chan struct{}, 1), eager: true}
-	go d.read()
+	d := newDouble(t, b)
 	t.Cleanup(func() {
 		s.Close()
 		b.Close()
@@ -78,101 +60,35 @@ func connectHeld(t testing.TB, client bool, cfg Config) (*Session, *double) {
 	return s, d
 }
 
-// read takes everything that the session sends.
-func (d *double) read() {
-	for {
-		d.mu.Lock()
-		pause := d.pause
-		d.mu.Unlock()
-		if pause != nil {
-			<-pause
-		}
-		var f frame
-		_, err := io.ReadFull(d.conn, f.header[:])
-		if err == nil {
-			f.data = make([]byte, f.body())
-			_, err = io.ReadFull(d.conn, f.data)
-		}
-		d.mu.Lock()
-		if err != nil {
-			d.err = err
-		} else {
-			d.frames = append(d.frames, f)
-		}
-		select {
-		case d.news <- struct{}{}:
-		default:
-		}
-		d.mu.Unlock()
-		if err != nil {
-			return
-		}
-		if f.kind() == typePing && f.flags() == flagSYN && d.eager {
-			go d.send(typePing, flagACK, 0, f.length())
-		}
-	}
-}
-
 // stop makes the double read nothing until the returned function is called.
 func (d *double) stop() (resume func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	ch := make(chan struct{})
-	d.pause = ch
-	resume = sync.OnceFunc(func() {
-		d.mu.Lock()
-		d.pause = nil
-		d.mu.Unlock()
-		close(ch)
-	})
+	resume = d.Pause()
 	d.t.Cleanup(resume)
 	return resume
 }
 
-// send writes a frame; body only for data frames, whose length it then is.
-func (d *double) send(kind uint8, flags uint16, id, length uint32, body ...byte) {
-	if kind == typeData && body != nil {
-		length = uint32(len(body))
-	}
-	h := newHeader(kind, flags, id, length)
-	d.raw(append(h[:], body...))
-}
-
-func (d *double) raw(b []byte) { d.conn.Write(b) }
-
-func (d *double) data(id uint32, flags uint16, body string) {
-	d.send(typeData, flags, id, 0, []byte(body)...)
-}
-
-// next returns the next frame that is not a ping of ours.
-func (d *double) next() frame {
+// next returns the next frame.
+func (d *double) next() rawpeer.Frame {
 	d.t.Helper()
-	for {
-		d.mu.Lock()
-		if len(d.frames) > 0 {
-			f := d.frames[0]
-			d.frames = d.frames[1:]
-			d.mu.Unlock()
-			return f
-		}
-		err := d.err
-		d.mu.Unlock()
-		if err != nil {
-			d.t.Fatalf("got the end of the connection (%v), want a frame", err)
-		}
-		select {
-		case <-d.news:
-		case <-time.After(20 * time.Second):
-			d.t.Fatal("got no frame, want one")
-		}
+	if !d.Wait(20*time.Second, func() bool { return len(d.Frames()) > d.seen }) {
+		d.t.Fatalf("got no frame (the end: %v), want one", d.Err())
 	}
+	d.seen++
+	return d.Frames()[d.seen-1]
+}
+
+// rest returns all further frames that have come.
+func (d *double) rest() []rawpeer.Frame {
+	rest := d.Frames()[d.seen:]
+	d.seen += len(rest)
+	return rest
 }
 
 // expect compares the next frame with hex digits, spaces ignored.
 func (d *double) expect(want string) {
 	d.t.Helper()
 	f := d.next()
-	got := append(f.header[:], f.data...)
+	got := append(f.Header[:], f.Body...)
 	if w := unhex(d.t, want); !bytes.Equal(got, w) {
 		d.t.Fatalf("got frame %v, want %s", f, want)
 	}
@@ -183,15 +99,12 @@ func (d *double) expect(want string) {
 func (d *double) windows() (ids []uint32) {
 	d.t.Helper()
 	synctest.Wait()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, f := range d.frames {
-		if f.kind() != typeWindow {
+	for _, f := range d.rest() {
+		if f.Type() != typeWindow {
 			d.t.Fatalf("got %v, want a window update", f)
 		}
-		ids = append(ids, f.id())
+		ids = append(ids, f.ID())
 	}
-	d.frames = nil
 	return ids
 }
 
@@ -199,10 +112,8 @@ func (d *double) windows() (ids []uint32) {
 func (d *double) quiet() {
 	d.t.Helper()
 	synctest.Wait()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.frames) > 0 {
-		d.t.Fatalf("got frames %v, want none", d.frames)
+	if rest := d.rest(); len(rest) > 0 {
+		d.t.Fatalf("got frames %v, want none", rest)
 	}
 }
 

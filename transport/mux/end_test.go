@@ -28,18 +28,18 @@ func TestEnd(t *testing.T) {
 	}{
 		"close": {func(d *double) { d.conn.Close() }, func(err error) bool { return errors.Is(err, ErrHungUp) }},
 		"inside a header": {
-			func(d *double) { d.raw([]byte{0, 0, 0}); d.conn.Close() },
+			func(d *double) { d.Write([]byte{0, 0, 0}); d.conn.Close() },
 			func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) },
 		},
 		"inside a body": {func(d *double) {
 			h := newHeader(typeData, 0, 1, 10)
-			d.raw(append(h[:], "half"...))
+			d.Write(append(h[:], "half"...))
 			d.conn.Close()
 		}, func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
-		"goodbye":        {func(d *double) { d.send(typeGoAway, 0, 0, 0) }, goAway(0)},
-		"protocol error": {func(d *double) { d.send(typeGoAway, 0, 0, 1) }, goAway(1)},
-		"internal error": {func(d *double) { d.send(typeGoAway, 0, 0, 2) }, goAway(2)},
-		"unknown code":   {func(d *double) { d.send(typeGoAway, 0, 0, 99) }, goAway(99)},
+		"goodbye":        {func(d *double) { d.Send(typeGoAway, 0, 0, 0) }, goAway(0)},
+		"protocol error": {func(d *double) { d.Send(typeGoAway, 0, 0, 1) }, goAway(1)},
+		"internal error": {func(d *double) { d.Send(typeGoAway, 0, 0, 2) }, goAway(2)},
+		"unknown code":   {func(d *double) { d.Send(typeGoAway, 0, 0, 99) }, goAway(99)},
 	}
 	for name, test := range ends {
 		t.Run(name, func(t *testing.T) {
@@ -60,9 +60,9 @@ func TestEnd(t *testing.T) {
 					_, err := writing.Write(make([]byte, 1<<20))
 					wait <- err
 				}()
-				d.data(unread.ID(), flagACK, "had arrived")
-				d.data(finished.ID(), flagACK, "complete")
-				d.send(typeData, flagFIN, finished.ID(), 0)
+				d.Data(flagACK, unread.ID(), "had arrived")
+				d.Data(flagACK, finished.ID(), "complete")
+				d.Send(typeData, flagFIN, finished.ID(), 0)
 				synctest.Wait()
 				if s.Err() != nil {
 					t.Fatalf("got error %v before the end, want none", s.Err())
@@ -261,7 +261,7 @@ func TestReadErrorWithBytes(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
 		st.lib = failingReads{st.lib}
-		d.data(st.ID(), flagACK, "every byte of it")
+		d.Data(flagACK, st.ID(), "every byte of it")
 		d.conn.Close()
 		<-s.Done()
 		var got []byte
@@ -400,7 +400,7 @@ func TestPingsThatDoNotLeave(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		mustOpen(t, s)
 		synctest.Wait()
-		d.eager = false
+		d.Mute(true)
 		d.stop()
 		failed := make(chan error, maxControl+10)
 		for range cap(failed) {
@@ -436,14 +436,14 @@ func TestHoldBack(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				for _, delay := range []time.Duration{900 * time.Millisecond, time.Hour} {
 					s, d := connect(t, false, Config{})
-					d.data(1, flagSYN, "first")
-					d.data(3, flagSYN, "second")
+					d.Data(flagSYN, 1, "first")
+					d.Data(flagSYN, 3, "second")
 					switch cut {
 					case "in a body":
 						h := newHeader(typeData, 0, 3, 100)
-						d.raw(append(h[:], " half"...))
+						d.Write(append(h[:], " half"...))
 					case "in a header":
-						d.raw([]byte{0, 0, 0, 0, 0, 0})
+						d.Write([]byte{0, 0, 0, 0, 0, 0})
 					}
 					start := time.Now()
 					d.conn.Close()
@@ -508,15 +508,15 @@ func TestCloseAtOnce(t *testing.T) {
 			go ending.CloseWrite()
 		},
 		"end held back": func(t *testing.T, s *Session, d *double) {
-			d.data(2, flagSYN, "nobody accepts")
+			d.Data(flagSYN, 2, "nobody accepts")
 			d.conn.Close()
 		},
 		"inside a frame": func(t *testing.T, s *Session, d *double) {
 			h := newHeader(typeData, flagSYN, 2, 100)
-			d.raw(append(h[:], "cut"...))
+			d.Write(append(h[:], "cut"...))
 		},
 		"callers": func(t *testing.T, s *Session, d *double) {
-			d.eager = false
+			d.Mute(true)
 			st := mustOpen(t, s)
 			half := mustOpen(t, s)
 			half.CloseWrite() // a timer of five minutes
@@ -567,7 +567,7 @@ func TestGoAway(t *testing.T) {
 		st := mustOpen(t, s)
 		mustWrite(t, st, "last words")
 		st.CloseWrite()
-		d.send(typeData, flagACK|flagFIN, st.ID(), 0)
+		d.Send(typeData, flagACK|flagFIN, st.ID(), 0)
 		if err := s.GoAway(); err != nil {
 			t.Fatal(err)
 		}
@@ -577,8 +577,8 @@ func TestGoAway(t *testing.T) {
 		d.expect("00 03 0000 00000000 00000000")
 		_, err := s.Open()
 		wantErr(t, err, ErrGoingAway)
-		d.data(2, flagSYN, "too late")
-		d.data(2, 0, "and more")
+		d.Data(flagSYN, 2, "too late")
+		d.Data(0, 2, "and more")
 		d.expect("00 00 0008 00000002 00000000")
 		if got := s.NumStreams(); got != 0 {
 			t.Errorf("got %d streams, want 0", got)
@@ -644,21 +644,21 @@ func TestViolations(t *testing.T) {
 		send func(d *double)
 		want error
 	}{
-		"version":    {func(d *double) { d.raw(unhex(t, "01 00 0001 00000002 00000000")) }, ErrBadFrame},
-		"type":       {func(d *double) { d.raw(unhex(t, "00 04 0001 00000002 00000000")) }, ErrBadFrame},
-		"our parity": {func(d *double) { d.send(typeData, flagSYN, 5, 0) }, ErrBadStreamID},
-		"stream 0":   {func(d *double) { d.send(typeWindow, flagSYN, 0, 0) }, ErrBadStreamID},
+		"version":    {func(d *double) { d.Write(unhex(t, "01 00 0001 00000002 00000000")) }, ErrBadFrame},
+		"type":       {func(d *double) { d.Write(unhex(t, "00 04 0001 00000002 00000000")) }, ErrBadFrame},
+		"our parity": {func(d *double) { d.Send(typeData, flagSYN, 5, 0) }, ErrBadStreamID},
+		"stream 0":   {func(d *double) { d.Send(typeWindow, flagSYN, 0, 0) }, ErrBadStreamID},
 		"opened twice": {func(d *double) {
-			d.send(typeData, flagSYN, 2, 0)
-			d.send(typeWindow, flagSYN, 2, 0)
+			d.Send(typeData, flagSYN, 2, 0)
+			d.Send(typeWindow, flagSYN, 2, 0)
 		}, ErrDuplicate},
 		"first frame over the window": {func(d *double) {
 			h := newHeader(typeData, flagSYN, 2, 256<<10+1)
-			d.raw(h[:])
+			d.Write(h[:])
 		}, ErrWindowExceeded},
 		"window used up": {func(d *double) {
-			d.send(typeData, flagSYN, 2, 0, make([]byte, 256<<10)...)
-			d.send(typeData, 0, 2, 0, make([]byte, 1<<20)...)
+			d.Data(flagSYN, 2, string(make([]byte, 256<<10)))
+			d.Data(0, 2, string(make([]byte, 1<<20)))
 		}, ErrWindowExceeded},
 	}
 	for name, test := range tests {

@@ -16,7 +16,7 @@ const smallWindow = minWindow // the window of the recorded exchanges
 func TestWriteToLazyPeer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{Window: smallWindow})
-		d.raw(unhex(t, "00 02 0001 00000000 6cabcd46"))
+		d.Write(unhex(t, "00 02 0001 00000000 6cabcd46"))
 		d.expect("00 02 0002 00000000 6cabcd46")
 		st := mustOpen(t, s)
 		d.expect("00 01 0001 00000001 00000000")
@@ -32,7 +32,7 @@ func TestWriteToLazyPeer(t *testing.T) {
 		if got := s.NumStreams(); got != 1 {
 			t.Errorf("got %d streams after our FIN, want 1", got)
 		}
-		d.raw(unhex(t, "00 00 0006 00000001 00000000"))
+		d.Write(unhex(t, "00 00 0006 00000001 00000000"))
 		if _, err := st.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("got read error %v, want EOF", err)
 		}
@@ -50,9 +50,9 @@ func TestWriteToLazyPeer(t *testing.T) {
 func TestLazyOpener(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{Window: smallWindow})
-		d.raw(unhex(t, "00 02 0001 00000000 00000000"))
-		d.raw(unhex(t, "00 00 0001 00000001 0000000f 0308742f6563686f2f3168656c6c6f"))
-		d.raw(unhex(t, "00 00 0004 00000001 00000000"))
+		d.Write(unhex(t, "00 02 0001 00000000 00000000"))
+		d.Write(unhex(t, "00 00 0001 00000001 0000000f 0308742f6563686f2f3168656c6c6f"))
+		d.Write(unhex(t, "00 00 0004 00000001 00000000"))
 		d.expect("00 02 0002 00000000 00000000")
 		synctest.Wait()
 		st, err := s.Accept() // no ACK: the peer has ended already
@@ -85,7 +85,7 @@ func TestWindowCredit(t *testing.T) {
 		s, d := connect(t, false, Config{})
 		mustOpen(t, s)
 		d.expect("00 01 0001 00000002 000c0000")
-		d.data(1, flagSYN, "x")
+		d.Data(flagSYN, 1, "x")
 		if _, err := s.Accept(); err != nil {
 			t.Fatal(err)
 		}
@@ -104,31 +104,31 @@ func TestFlagsOnAnyFrame(t *testing.T) {
 				streams := accept(s)
 
 				own := mustOpen(t, s)
-				d.send(kind, flagACK, own.ID(), 0)
+				d.Send(kind, flagACK, own.ID(), 0)
 				synctest.Wait()
 				if got := s.unacknowledged(); got != 0 {
 					t.Errorf("got %d opens that wait for ACK, want none", got)
 				}
-				d.send(kind, flagFIN, own.ID(), 0)
+				d.Send(kind, flagFIN, own.ID(), 0)
 				if _, err := own.Read(make([]byte, 1)); err != io.EOF {
 					t.Errorf("got %v after FIN, want EOF", err)
 				}
 
-				d.send(kind, flagSYN, 2, 0)
-				d.send(kind, flagRST, 2, 0)
+				d.Send(kind, flagSYN, 2, 0)
+				d.Send(kind, flagRST, 2, 0)
 				in := <-streams
 				_, err := in.Read(make([]byte, 1))
 				wantErr(t, err, ErrReset)
 
 				own = mustOpen(t, s)
-				d.send(kind, flagACK|flagRST, own.ID(), 0)
+				d.Send(kind, flagACK|flagRST, own.ID(), 0)
 				_, err = own.Read(make([]byte, 1))
 				wantErr(t, err, ErrReset)
 				if kind == typeData { // FIN, or all of it, on the last bytes
 					own = mustOpen(t, s)
-					d.data(own.ID(), flagACK|flagFIN, "last")
+					d.Data(flagACK|flagFIN, own.ID(), "last")
 					wantLast(t, own)
-					d.data(4, flagSYN|flagFIN, "last")
+					d.Data(flagSYN|flagFIN, 4, "last")
 					wantLast(t, <-streams)
 				}
 				synctest.Wait()
@@ -169,11 +169,11 @@ func TestNoFINOnWindowUpdate(t *testing.T) {
 			d.next()
 			st.CloseWrite()
 			f := d.next() // the double wakes its reader only for a data frame
-			if f.kind() != typeData || f.flags() != flagFIN || f.length() != 0 {
+			if f.Type() != typeData || f.Flags() != flagFIN || f.Length() != 0 {
 				t.Fatalf("got %v, want FIN on an empty data frame", f)
 			}
-			d.data(st.ID(), flagACK, "answer")
-			d.send(typeData, flagFIN, st.ID(), 0)
+			d.Data(flagACK, st.ID(), "answer")
+			d.Send(typeData, flagFIN, st.ID(), 0)
 			start := time.Now()
 			if got, err := io.ReadAll(st); string(got) != "answer" || err != nil {
 				t.Fatalf("got %q, %v, want the answer", got, err)
@@ -190,7 +190,7 @@ func TestFINWithBody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
-		d.data(st.ID(), flagFIN, "all of it")
+		d.Data(flagFIN, st.ID(), "all of it")
 		if got, err := io.ReadAll(st); string(got) != "all of it" || err != nil {
 			t.Errorf("got %q, %v, want all of it", got, err)
 		}
@@ -198,7 +198,7 @@ func TestFINWithBody(t *testing.T) {
 		// Cut inside the body, the end of the connection is not its end.
 		st = mustOpen(t, s)
 		h := newHeader(typeData, flagFIN|flagACK, st.ID(), 10)
-		d.raw(append(h[:], "half"...))
+		d.Write(append(h[:], "half"...))
 		d.conn.Close()
 		got, err := io.ReadAll(st)
 		if string(got) != "half" {
@@ -216,28 +216,28 @@ func TestRepeatedFlags(t *testing.T) {
 		bystander := mustOpen(t, s) // never acknowledged
 		st := mustOpen(t, s)
 		for range 3 {
-			d.send(typeWindow, flagACK, st.ID(), 0)
+			d.Send(typeWindow, flagACK, st.ID(), 0)
 		}
-		d.send(typeData, flagSYN|flagACK, 2, 0) // its ACK acknowledges nothing
+		d.Send(typeData, flagSYN|flagACK, 2, 0) // its ACK acknowledges nothing
 		in := <-streams
 		for range 3 {
-			d.send(typeData, flagFIN, st.ID(), 0)
-			d.send(typeWindow, flagFIN, in.ID(), 0)
+			d.Send(typeData, flagFIN, st.ID(), 0)
+			d.Send(typeWindow, flagFIN, in.ID(), 0)
 		}
 		st.CloseWrite()
 		for range 3 {
-			d.send(typeData, flagFIN, st.ID(), 0)
-			d.send(typeData, flagRST, in.ID(), 0)
+			d.Send(typeData, flagFIN, st.ID(), 0)
+			d.Send(typeData, flagRST, in.ID(), 0)
 		}
-		d.send(typeData, flagFIN, in.ID(), 0)
-		d.data(4, flagSYN, "unread")
+		d.Send(typeData, flagFIN, in.ID(), 0)
+		d.Data(flagSYN, 4, "unread")
 		reset := <-streams
-		d.send(typeData, flagRST, 4, 0)
-		d.send(typeData, flagFIN, 4, 0)
-		d.send(typeData, flagRST, 4, 0)
-		d.send(typeData, flagFIN|flagRST, 7777, 0)
-		d.data(8888, flagFIN, "nobody knows it")
-		d.data(9999, 0, "nor it")
+		d.Send(typeData, flagRST, 4, 0)
+		d.Send(typeData, flagFIN, 4, 0)
+		d.Send(typeData, flagRST, 4, 0)
+		d.Send(typeData, flagFIN|flagRST, 7777, 0)
+		d.Data(flagFIN, 8888, "nobody knows it")
+		d.Data(0, 9999, "nor it")
 		if _, err := s.Ping(); err != nil {
 			t.Fatalf("got %v, want a living session", err)
 		}
@@ -250,7 +250,7 @@ func TestRepeatedFlags(t *testing.T) {
 		if n, slots := s.unacknowledged(), s.slots(); n != 1 || slots != 1 {
 			t.Errorf("got %d opens and %d slots in the library's account, want 1 and 1", n, slots)
 		}
-		d.data(bystander.ID(), flagACK, "fine")
+		d.Data(flagACK, bystander.ID(), "fine")
 		mustRead(t, bystander, "fine")
 		if got := s.unacknowledged(); got != 0 {
 			t.Errorf("got %d opens in the library's account, want 0", got)
@@ -266,13 +266,13 @@ func TestEndWithoutACK(t *testing.T) {
 			st := mustOpen(t, s)
 			switch i % 4 {
 			case 0:
-				d.send(typeData, flagFIN, st.ID(), 0)
+				d.Send(typeData, flagFIN, st.ID(), 0)
 				st.CloseWrite()
 			case 1:
 				st.CloseWrite()
-				d.send(typeWindow, flagFIN, st.ID(), 0)
+				d.Send(typeWindow, flagFIN, st.ID(), 0)
 			case 2:
-				d.send(typeData, flagRST, st.ID(), 0)
+				d.Send(typeData, flagRST, st.ID(), 0)
 			case 3:
 				st.Reset()
 			}

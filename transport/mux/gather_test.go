@@ -78,7 +78,7 @@ func TestResetBehindSYN(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		mustOpen(t, s).Reset()
 		syn, rst := d.next(), d.next()
-		if syn.flags() != flagSYN || rst.flags() != flagRST || syn.id() != rst.id() {
+		if syn.Flags() != flagSYN || rst.Flags() != flagRST || syn.ID() != rst.ID() {
 			t.Errorf("got frames %v and %v, want SYN and RST of one substream", syn, rst)
 		}
 		d.quiet()
@@ -95,13 +95,13 @@ func TestRunOn(t *testing.T) {
 			ran++
 			go f()
 		})
-		d.data(1, flagSYN, "x")
+		d.Data(flagSYN, 1, "x")
 		if _, err := s.Accept(); err != nil {
 			t.Fatal(err)
 		}
 		d.expect("00 01 0002 00000001 000c0000")
 		synctest.Wait()
-		d.send(typePing, flagSYN, 0, 7)
+		d.Send(typePing, flagSYN, 0, 7)
 		d.expect("00 02 0002 00000000 00000007")
 		if ran != 2 {
 			t.Errorf("got %d functions run, want one for the ACK and one for the pong", ran)

@@ -22,8 +22,8 @@ func TestStreamLimits(t *testing.T) {
 		streams := accept(s)
 		var in []*Stream
 		for i := range 85 {
-			d.data(uint32(2*i+2), flagSYN, "x")
-			d.data(uint32(2*i+2), 0, "more of a refused stream")
+			d.Data(flagSYN, uint32(2*i+2), "x")
+			d.Data(0, uint32(2*i+2), "more of a refused stream")
 			if i < 80 {
 				in = append(in, <-streams)
 				d.next() // ACK
@@ -70,17 +70,17 @@ func TestStreamLimits(t *testing.T) {
 		default:
 		}
 		in[0].CloseWrite()
-		d.send(typeData, flagFIN, in[0].ID(), 0)
+		d.Send(typeData, flagFIN, in[0].ID(), 0)
 		<-opened
 		// An inbound place is free, but all places together are not.
-		d.data(1000, flagSYN, "x")
-		d.data(1002, flagSYN, "x")
+		d.Data(flagSYN, 1000, "x")
+		d.Data(flagSYN, 1002, "x")
 		synctest.Wait()
 		if got := s.NumStreams(); got != 99 {
 			t.Errorf("got %d streams, want 99", got)
 		}
 		own[1].Reset()
-		d.data(1004, flagSYN, "x")
+		d.Data(flagSYN, 1004, "x")
 		<-streams
 		if got := s.NumStreams(); got != 99 {
 			t.Errorf("got %d streams, want 99", got)
@@ -113,7 +113,7 @@ func TestRefusedStreams(t *testing.T) {
 		accept(s)
 		id := uint32(1)
 		next = func() {
-			d.data(id, flagSYN, "x")
+			d.Data(flagSYN, id, "x")
 			id += 2
 			synctest.Wait()
 		}
@@ -164,7 +164,7 @@ func TestRefusedStreams(t *testing.T) {
 				mustOpen(t, s)
 			}
 			for i := range 200 { // ours hold all places
-				d.data(uint32(2*i+1), flagSYN, "x")
+				d.Data(flagSYN, uint32(2*i+1), "x")
 			}
 			synctest.Wait()
 			if err := s.Err(); err != nil {
@@ -184,7 +184,7 @@ func TestTenThousandStreams(t *testing.T) {
 		accept(s)
 		most := 0
 		for i := range 10_000 {
-			d.send(typeWindow, flagSYN, uint32(2*i+1), 0)
+			d.Send(typeWindow, flagSYN, uint32(2*i+1), 0)
 			most = max(most, s.NumStreams(), s.libraryStreams())
 			if s.Err() != nil {
 				break
@@ -214,7 +214,7 @@ func TestUnreadResets(t *testing.T) {
 			sent := make(chan struct{})
 			go func() {
 				for i := range 2000 {
-					d.send(typeWindow, flagSYN, uint32(2*i+1), 0)
+					d.Send(typeWindow, flagSYN, uint32(2*i+1), 0)
 				}
 				close(sent)
 			}()
@@ -235,7 +235,7 @@ func TestUnreadResets(t *testing.T) {
 			}
 			for i := -1; i < 2000; i++ {
 				f := d.next()
-				if want := uint32(2*i + 1); i >= 0 && (f.flags() != flagRST || f.id() != want) {
+				if want := uint32(2*i + 1); i >= 0 && (f.Flags() != flagRST || f.ID() != want) {
 					t.Fatalf("got %v, want a reset of %d", f, want)
 				}
 			}
@@ -252,8 +252,8 @@ func TestOpenedAndDropped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{})
 		for i := range 1000 {
-			d.data(uint32(2*i+1), flagSYN, "x")
-			d.send(typeData, flagRST, uint32(2*i+1), 0)
+			d.Data(flagSYN, uint32(2*i+1), "x")
+			d.Send(typeData, flagRST, uint32(2*i+1), 0)
 		}
 		synctest.Wait()
 		if n := s.libraryStreams(); n != backlog {
@@ -273,7 +273,7 @@ func TestOpenedAndDropped(t *testing.T) {
 			wantErr(t, err, ErrReset)
 			st.Close()
 		}
-		d.data(5001, flagSYN, "welcome")
+		d.Data(flagSYN, 5001, "welcome")
 		mustRead(t, <-streams, "welcome")
 		if n := len(s.link.table.streams); n != 1 {
 			t.Errorf("got %d entries in the table, want 1", n)
@@ -301,7 +301,7 @@ func TestResetLeavesFirst(t *testing.T) {
 		synctest.Wait()
 		resume()
 		for range 2 {
-			if f := d.next(); f.id() != bulk.ID() {
+			if f := d.next(); f.ID() != bulk.ID() {
 				t.Fatalf("got %v, want the data", f)
 			}
 		}

@@ -20,7 +20,7 @@ func TestCloseLingers(t *testing.T) {
 				s, d := connect(t, true, Config{})
 				st := mustOpen(t, s)
 				d.next() // SYN
-				d.send(typeWindow, flagACK, st.ID(), 0)
+				d.Send(typeWindow, flagACK, st.ID(), 0)
 				if err := st.CloseWrite(); err != nil {
 					t.Fatal(err)
 				}
@@ -37,7 +37,7 @@ func TestCloseLingers(t *testing.T) {
 				wantErr(t, <-read, ErrClosed)
 				_, err := st.Write([]byte("x"))
 				wantErr(t, err, ErrClosed)
-				d.data(st.ID(), 0, "still writing")
+				d.Data(0, st.ID(), "still writing")
 				time.Sleep(9 * time.Second)
 				d.quiet()
 				if got := s.NumStreams(); got != 1 {
@@ -45,9 +45,9 @@ func TestCloseLingers(t *testing.T) {
 				}
 				switch ends {
 				case "the peer ends":
-					d.send(typeData, flagFIN, st.ID(), 0)
+					d.Send(typeData, flagFIN, st.ID(), 0)
 				case "the peer resets":
-					d.send(typeData, flagRST, st.ID(), 0)
+					d.Send(typeData, flagRST, st.ID(), 0)
 				case "the peer stays":
 					time.Sleep(time.Second)
 					synctest.Wait()
@@ -93,9 +93,9 @@ func TestReadsToTheEndBeforeReset(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
-		d.data(st.ID(), flagACK, "all of it")
-		d.send(typeData, flagFIN, st.ID(), 0)
-		d.send(typeData, flagRST, st.ID(), 0)
+		d.Data(flagACK, st.ID(), "all of it")
+		d.Send(typeData, flagFIN, st.ID(), 0)
+		d.Send(typeData, flagRST, st.ID(), 0)
 		synctest.Wait()
 		got, err := io.ReadAll(st)
 		if string(got) != "all of it" || err != nil {
@@ -125,7 +125,7 @@ func TestLingeringKeepsNothing(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
 		d.next() // SYN
-		d.send(typeWindow, flagACK, st.ID(), 0)
+		d.Send(typeWindow, flagACK, st.ID(), 0)
 		st.CloseWrite()
 		d.next() // FIN
 		const piece = 16 << 10
@@ -134,23 +134,23 @@ func TestLingeringKeepsNothing(t *testing.T) {
 			t.Helper()
 			for credit < piece {
 				f := d.next()
-				if f.kind() != typeWindow || f.flags() != 0 || f.id() != st.ID() {
+				if f.Type() != typeWindow || f.Flags() != 0 || f.ID() != st.ID() {
 					t.Fatalf("got %v, want more window", f)
 				}
-				credit += int(f.length())
+				credit += int(f.Length())
 			}
-			d.send(typeData, 0, st.ID(), 0, make([]byte, piece)...)
+			d.Data(0, st.ID(), string(make([]byte, piece)))
 			credit -= piece
 		}
 		for range 6 { // unread when the stream is closed
 			send()
 		}
 		h := newHeader(typeData, 0, st.ID(), piece) // half of one is there
-		d.raw(append(h[:], make([]byte, piece/2)...))
+		d.Write(append(h[:], make([]byte, piece/2)...))
 		credit -= piece
 		synctest.Wait()
 		st.Close()
-		d.raw(make([]byte, piece/2))
+		d.Write(make([]byte, piece/2))
 		if n := held(t, st); n != 0 {
 			t.Errorf("got %d bytes kept of what had come before Close, want none", n)
 		}
@@ -163,19 +163,19 @@ func TestLingeringKeepsNothing(t *testing.T) {
 		if got := s.NumStreams(); got != 1 {
 			t.Errorf("got %d streams, want 1 that lingers", got)
 		}
-		d.send(typeData, flagFIN, st.ID(), 0, make([]byte, piece)...)
+		d.Data(flagFIN, st.ID(), string(make([]byte, piece)))
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if got, lib := s.NumStreams(), s.libraryStreams(); got != 0 || lib != 0 {
 			t.Errorf("got %d streams, %d in the library, want none", got, lib)
 		}
-		for len(d.frames) > 0 {
-			if f := d.next(); f.kind() != typeWindow || f.flags() != 0 {
+		for _, f := range d.rest() {
+			if f.Type() != typeWindow || f.Flags() != 0 {
 				t.Errorf("got %v, want nothing but window", f)
 			}
 		}
 		st = mustOpen(t, s)
-		d.data(st.ID(), flagACK, "the next one")
+		d.Data(flagACK, st.ID(), "the next one")
 		mustRead(t, st, "the next one")
 	})
 }
@@ -185,10 +185,10 @@ func TestLingeringWindowExceeded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
-		d.send(typeWindow, flagACK, st.ID(), 0)
+		d.Send(typeWindow, flagACK, st.ID(), 0)
 		st.CloseWrite()
 		st.Close()
-		d.send(typeData, 0, st.ID(), 1<<20+1)
+		d.Send(typeData, 0, st.ID(), 1<<20+1)
 		_, err := s.Accept()
 		wantErr(t, err, ErrWindowExceeded)
 	})
@@ -200,7 +200,7 @@ func TestLingeringPeerThatReadsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
-		d.send(typeWindow, flagACK, st.ID(), 0)
+		d.Send(typeWindow, flagACK, st.ID(), 0)
 		st.CloseWrite()
 		synctest.Wait()
 		st.Close()
@@ -208,7 +208,7 @@ func TestLingeringPeerThatReadsNothing(t *testing.T) {
 		s.link.outbox.send(s.link, newHeader(typePing, flagSYN, 0, 1), nil) // what the double was reading
 		go func() {
 			for range 2 * maxControl {
-				d.send(typeData, 0, st.ID(), 0, make([]byte, dropStep)...)
+				d.Data(0, st.ID(), string(make([]byte, dropStep)))
 			}
 		}()
 		_, err := s.Accept()

@@ -47,19 +47,19 @@ func TestNotifyOfBytes(t *testing.T) {
 			seen, _ = look(st) // the library has them by now
 		})
 		b.want(t, "nothing came", 0)
-		d.data(other.ID(), flagACK, "for the other")
-		d.send(typeWindow, 0, st.ID(), 1000)
-		d.send(typeWindow, flagACK, st.ID(), 0)
+		d.Data(flagACK, other.ID(), "for the other")
+		d.Send(typeWindow, 0, st.ID(), 1000)
+		d.Send(typeWindow, flagACK, st.ID(), 0)
 		b.want(t, "bytes for another, credit, and ACK", 0)
 		h := newHeader(typeData, 0, st.ID(), 5)
-		d.raw(append(h[:], "hel"...))
+		d.Write(append(h[:], "hel"...))
 		b.want(t, "half of a frame", 0)
-		d.raw([]byte("lo"))
+		d.Write([]byte("lo"))
 		b.want(t, "all of it", 1)
 		if seen != "hello" {
 			t.Errorf("read %q when notified, want hello", seen)
 		}
-		d.data(st.ID(), 0, "again")
+		d.Data(0, st.ID(), "again")
 		b.want(t, "later bytes", 0)
 		st.Notify(b.ring)
 		b.want(t, "bytes that were there before", 0)
@@ -67,7 +67,7 @@ func TestNotifyOfBytes(t *testing.T) {
 			t.Errorf("got %q, %v, want again", got, err)
 		}
 		st.Notify(nil)
-		d.data(st.ID(), 0, "and again")
+		d.Data(0, st.ID(), "and again")
 		b.want(t, "taken back", 0)
 		if got := s.link.table.listening.Load(); got != 0 {
 			t.Errorf("got %d listening, want none", got)
@@ -77,12 +77,12 @@ func TestNotifyOfBytes(t *testing.T) {
 
 func TestNotifyOfTheEnd(t *testing.T) {
 	ends := map[string]func(s *Session, d *double, st *Stream){
-		"FIN":            func(_ *Session, d *double, st *Stream) { d.send(typeData, flagFIN, st.ID(), 0) },
-		"FIN on credit":  func(_ *Session, d *double, st *Stream) { d.send(typeWindow, flagFIN, st.ID(), 0) },
-		"bytes and FIN":  func(_ *Session, d *double, st *Stream) { d.send(typeData, flagFIN, st.ID(), 0, 'x') },
-		"reset":          func(_ *Session, d *double, st *Stream) { d.send(typeWindow, flagRST, st.ID(), 0) },
+		"FIN":            func(_ *Session, d *double, st *Stream) { d.Send(typeData, flagFIN, st.ID(), 0) },
+		"FIN on credit":  func(_ *Session, d *double, st *Stream) { d.Send(typeWindow, flagFIN, st.ID(), 0) },
+		"bytes and FIN":  func(_ *Session, d *double, st *Stream) { d.Data(flagFIN, st.ID(), "x") },
+		"reset":          func(_ *Session, d *double, st *Stream) { d.Send(typeWindow, flagRST, st.ID(), 0) },
 		"hang-up":        func(_ *Session, d *double, _ *Stream) { d.conn.Close() },
-		"GoAway":         func(_ *Session, d *double, _ *Stream) { d.send(typeGoAway, 0, 0, 0) },
+		"GoAway":         func(_ *Session, d *double, _ *Stream) { d.Send(typeGoAway, 0, 0, 0) },
 		"our Close":      func(_ *Session, _ *double, st *Stream) { st.Close() },
 		"session closed": func(s *Session, _ *double, _ *Stream) { s.Close() },
 		"no end of theirs": func(_ *Session, _ *double, st *Stream) {
@@ -96,7 +96,7 @@ func TestNotifyOfTheEnd(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					s, d := connect(t, true, Config{})
 					st := mustOpen(t, s)
-					d.data(st.ID(), flagACK, "x")
+					d.Data(flagACK, st.ID(), "x")
 					mustRead(t, st, "x")
 					synctest.Wait() // the session has told of it
 					b := newBell()
@@ -131,8 +131,8 @@ func TestTryRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st, other := mustOpen(t, s), mustOpen(t, s)
-		d.data(other.ID(), flagACK, "for the other")
-		d.data(st.ID(), flagACK, "read before")
+		d.Data(flagACK, other.ID(), "for the other")
+		d.Data(flagACK, st.ID(), "read before")
 		mustRead(t, st, "read before")
 		synctest.Wait()
 		b := newBell()
@@ -159,24 +159,24 @@ func TestTryRead(t *testing.T) {
 		}
 		listen()
 		want("bytes that were there before", 0, 0)
-		d.data(st.ID(), 0, "one")
-		d.data(other.ID(), 0, "for the other")
-		d.data(st.ID(), 0, "two")
-		d.send(typeWindow, 0, st.ID(), 1000)
+		d.Data(0, st.ID(), "one")
+		d.Data(0, other.ID(), "for the other")
+		d.Data(0, st.ID(), "two")
+		d.Send(typeWindow, 0, st.ID(), 1000)
 		want("two frames, one for another and credit", 2, 0, "one", "two")
 		h := newHeader(typeData, 0, st.ID(), 5)
-		d.raw(append(h[:], "hel"...))
+		d.Write(append(h[:], "hel"...))
 		want("half of a frame", 0, 0)
-		d.raw([]byte("lo"))
+		d.Write([]byte("lo"))
 		want("all of it", 1, 0, "hello")
-		d.data(st.ID(), 0, "too much for it")
+		d.Data(0, st.ID(), "too much for it")
 		want("more than it has room for", 1, 1)
-		d.data(st.ID(), 0, ", again")
+		d.Data(0, st.ID(), ", again")
 		want("it has given up", 0, 0)
 		mustRead(t, st, "too much for it, again")
 
 		listen()
-		d.data(st.ID(), flagFIN, "last")
+		d.Data(flagFIN, st.ID(), "last")
 		want("with the end", 0, 1)
 		mustRead(t, st, "last")
 		if got := s.link.table.listening.Load(); got != 0 {
@@ -193,7 +193,7 @@ func TestTryReadNeverWaits(t *testing.T) {
 		s, d := connect(t, true, Config{Window: minWindow})
 		st := mustOpen(t, s)
 		d.next()
-		d.data(st.ID(), flagACK, "x")
+		d.Data(flagACK, st.ID(), "x")
 		mustRead(t, st, "x")
 		const piece = 1 << 10
 		var p [2 * piece]byte
@@ -209,7 +209,7 @@ func TestTryReadNeverWaits(t *testing.T) {
 		listen()
 		credit := minWindow - 1
 		send := func() {
-			d.send(typeData, 0, st.ID(), 0, make([]byte, piece)...)
+			d.Data(0, st.ID(), string(make([]byte, piece)))
 			credit -= piece
 			synctest.Wait()
 			if len(b.rung) > 0 {
@@ -230,7 +230,7 @@ func TestTryReadNeverWaits(t *testing.T) {
 			if w := st.window; w.promised.Load()-w.sent < piece {
 				t.Fatalf("got no credit after %d bytes that were read", read)
 			}
-			d.send(typeData, 0, st.ID(), 0, make([]byte, piece)...)
+			d.Data(0, st.ID(), string(make([]byte, piece)))
 			synctest.Wait()
 		}
 		b.want(t, "left to Read", 1)
@@ -253,10 +253,10 @@ func TestTryReadNeverWaits(t *testing.T) {
 		for range 16 * minWindow / piece {
 			for credit < piece {
 				f := d.next()
-				if f.kind() != typeWindow || f.id() != st.ID() {
+				if f.Type() != typeWindow || f.ID() != st.ID() {
 					t.Fatalf("got %v, want credit", f)
 				}
-				credit += int(f.length())
+				credit += int(f.Length())
 			}
 			send()
 		}

@@ -20,11 +20,11 @@ func TestAnswersPings(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		for i := range 100 {
-			d.send(typePing, flagSYN, 0, uint32(i)*0x01234567)
+			d.Send(typePing, flagSYN, 0, uint32(i)*0x01234567)
 			d.expect(fmt.Sprintf("00 02 0002 00000000 %08x", uint32(i)*0x01234567))
 		}
 		for i := range 100 {
-			d.send(typePing, flagACK, 0, uint32(i))
+			d.Send(typePing, flagACK, 0, uint32(i))
 		}
 		d.quiet()
 		if got := s.Stats().UnaskedPongs; got != 100 {
@@ -46,15 +46,15 @@ func TestAnswersPings(t *testing.T) {
 func TestWithholdPongs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
-		d.send(typePing, flagSYN, 0, 1)
+		d.Send(typePing, flagSYN, 0, 1)
 		d.expect("00 02 0002 00000000 00000001")
 		flag := new(atomic.Bool)
 		s.WithholdPongs(flag)
-		d.send(typePing, flagSYN, 0, 2)
+		d.Send(typePing, flagSYN, 0, 2)
 		d.expect("00 02 0002 00000000 00000002")
 		flag.Store(true)
 		for i := range 100 {
-			d.send(typePing, flagSYN, 0, uint32(i))
+			d.Send(typePing, flagSYN, 0, uint32(i))
 			synctest.Wait()
 		}
 		d.quiet()
@@ -80,18 +80,18 @@ func TestPingFlood(t *testing.T) {
 			go st.Write(make([]byte, 200_000)) // no answer gets past it
 			synctest.Wait()
 			for i := range pings {
-				d.send(typePing, flagSYN, 0, uint32(i))
+				d.Send(typePing, flagSYN, 0, uint32(i))
 			}
 			synctest.Wait()
 			if !ends {
 				resume()
 				for pongs := 0; pongs < pings; {
-					if f := d.next(); f.kind() == typePing {
+					if f := d.next(); f.Type() == typePing {
 						pongs++
 					}
 				}
 				for i := range pings {
-					d.send(typePing, flagSYN, 0, uint32(i))
+					d.Send(typePing, flagSYN, 0, uint32(i))
 				}
 				synctest.Wait()
 				if err := s.Err(); err != nil {
@@ -120,7 +120,7 @@ func TestPingWhilePeerPauses(t *testing.T) {
 			written <- err
 		}()
 		synctest.Wait()
-		d.send(typePing, flagSYN, 0, 77)
+		d.Send(typePing, flagSYN, 0, 77)
 		pong := make(chan time.Duration, 1)
 		start := time.Now()
 		go func() {
@@ -130,7 +130,7 @@ func TestPingWhilePeerPauses(t *testing.T) {
 			pong <- time.Since(start)
 		}()
 		synctest.Wait()
-		d.send(typePing, flagSYN, 0, 78) // while ours waits for its answer
+		d.Send(typePing, flagSYN, 0, 78) // while ours waits for its answer
 		synctest.Wait()
 		select {
 		case <-pong:
@@ -148,11 +148,11 @@ func TestPingWhilePeerPauses(t *testing.T) {
 		synctest.Wait()
 		for _, want := range []uint32{77, 78} {
 			f := d.next()
-			for f.kind() != typePing || f.flags() != flagACK {
+			for f.Type() != typePing || f.Flags() != flagACK {
 				f = d.next()
 			}
-			if f.length() != want {
-				t.Errorf("got pong %d, want %d", f.length(), want)
+			if f.Length() != want {
+				t.Errorf("got pong %d, want %d", f.Length(), want)
 			}
 		}
 	})
@@ -164,15 +164,15 @@ func TestPingTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
-		d.eager = false
+		d.Mute(true)
 		start := time.Now()
 		_, err := s.Ping()
 		wantErr(t, err, ErrPingTimeout)
 		if took := time.Since(start); took != 65*time.Second {
 			t.Errorf("got the error after %v, want 65s", took)
 		}
-		d.send(typePing, flagACK, 0, 0)
-		d.data(st.ID(), flagACK, "alive")
+		d.Send(typePing, flagACK, 0, 0)
+		d.Data(flagACK, st.ID(), "alive")
 		mustRead(t, st, "alive")
 		if got := s.Stats().UnaskedPongs; got != 1 {
 			t.Errorf("got %d unasked pongs, want 1", got)
@@ -194,10 +194,10 @@ func TestPingFollowsWrites(t *testing.T) {
 			if _, err := s.Ping(); err != nil {
 				t.Fatal(err)
 			}
-			if f := d.next(); !bytes.Equal(f.data, body) {
+			if f := d.next(); !bytes.Equal(f.Body, body) {
 				t.Fatalf("got %v, want the data first", f)
 			}
-			if f := d.next(); f.kind() != typePing {
+			if f := d.next(); f.Type() != typePing {
 				t.Fatalf("got %v, want the ping", f)
 			}
 		}
@@ -209,7 +209,7 @@ func TestPingFollowsWrites(t *testing.T) {
 func TestHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connectHeld(t, true, Config{})
-		go d.send(typePing, flagSYN, 0, 7)
+		go d.Send(typePing, flagSYN, 0, 7)
 		d.quiet()
 		s.Release()
 		s.Release()
@@ -254,8 +254,7 @@ func TestPingOnASlowLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Release()
-		d := &double{t: t, conn: b, news: make(chan struct{}, 1), eager: true}
-		go d.read()
+		d := newDouble(t, b)
 		defer b.Close()
 		defer s.Close()
 		done := make(chan error, writers)
@@ -271,7 +270,7 @@ func TestPingOnASlowLink(t *testing.T) {
 		synctest.Wait() // all wait for credit
 		slow.rate.Store(rate)
 		for _, st := range streams {
-			d.send(typeWindow, 0, st.ID(), more)
+			d.Send(typeWindow, 0, st.ID(), more)
 		}
 		time.Sleep(3 * time.Second)
 		if len(done) > writers/4 {

@@ -35,8 +35,8 @@ func TestPeerResetKeepsBytes(t *testing.T) {
 					synctest.Wait()
 				}
 				// The refusal of negotiation, and at once the reset.
-				d.data(st.ID(), flagACK, "\x00\x06")
-				d.send(typeData, flagRST, st.ID(), 0)
+				d.Data(flagACK, st.ID(), "\x00\x06")
+				d.Send(typeData, flagRST, st.ID(), 0)
 				synctest.Wait()
 				if first == "bytes wait" {
 					go read()
@@ -76,7 +76,7 @@ func TestPeerResetWakesWriter(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		start := time.Now()
-		d.send(typeWindow, flagRST, st.ID(), 0)
+		d.Send(typeWindow, flagRST, st.ID(), 0)
 		wantErr(t, <-done, ErrReset)
 		if took := time.Since(start); took != 0 {
 			t.Errorf("got the error after %v, want at once", took)
@@ -93,18 +93,18 @@ func TestPeerResetWakesWriter(t *testing.T) {
 // conforms: comms 147
 func TestPeerEndedAmongPongs(t *testing.T) {
 	for name, end := range map[string]func(d *double, id uint32){
-		"FIN":                func(d *double, id uint32) { d.send(typeData, flagFIN, id, 0) },
-		"FIN behind a body":  func(d *double, id uint32) { d.data(id, flagFIN, "last") },
-		"FIN in a window":    func(d *double, id uint32) { d.send(typeWindow, flagFIN, id, 0) },
-		"reset":              func(d *double, id uint32) { d.send(typeData, flagRST, id, 0) },
-		"reset in a window":  func(d *double, id uint32) { d.send(typeWindow, flagRST, id, 0) },
-		"reset behind a FIN": func(d *double, id uint32) { d.send(typeData, flagFIN, id, 0); d.send(typeData, flagRST, id, 0) },
+		"FIN":                func(d *double, id uint32) { d.Send(typeData, flagFIN, id, 0) },
+		"FIN behind a body":  func(d *double, id uint32) { d.Data(flagFIN, id, "last") },
+		"FIN in a window":    func(d *double, id uint32) { d.Send(typeWindow, flagFIN, id, 0) },
+		"reset":              func(d *double, id uint32) { d.Send(typeData, flagRST, id, 0) },
+		"reset in a window":  func(d *double, id uint32) { d.Send(typeWindow, flagRST, id, 0) },
+		"reset behind a FIN": func(d *double, id uint32) { d.Send(typeData, flagFIN, id, 0); d.Send(typeData, flagRST, id, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s, d := connect(t, true, Config{})
 				st := mustOpen(t, s)
-				d.data(st.ID(), flagACK, "")
+				d.Data(flagACK, st.ID(), "")
 				pong := func() uint64 {
 					t.Helper()
 					pong, err := s.Prove()
@@ -122,7 +122,7 @@ func TestPeerEndedAmongPongs(t *testing.T) {
 				if n, ended := st.PeerEnded(); !ended || n < before || n >= after {
 					t.Errorf("got the end %v after %d pongs, want after pong %d and before pong %d", ended, n, before, after)
 				}
-				d.send(typeData, flagRST, st.ID(), 0)
+				d.Send(typeData, flagRST, st.ID(), 0)
 				pong()
 				if n, _ := st.PeerEnded(); n != before {
 					t.Errorf("after another reset: got the end after %d pongs, want after %d", n, before)
@@ -150,9 +150,9 @@ func TestPeerResetAfterFIN(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
-		d.data(st.ID(), flagACK, "last")
-		d.send(typeData, flagFIN, st.ID(), 0)
-		d.send(typeData, flagRST, st.ID(), 0)
+		d.Data(flagACK, st.ID(), "last")
+		d.Send(typeData, flagFIN, st.ID(), 0)
+		d.Send(typeData, flagRST, st.ID(), 0)
 		synctest.Wait()
 		mustRead(t, st, "last")
 		d.next() // SYN
@@ -176,10 +176,10 @@ func TestPeerResetAfterFIN(t *testing.T) {
 func TestReset(t *testing.T) {
 	states := map[string]func(d *double, st *Stream){
 		"unacknowledged": func(d *double, st *Stream) {},
-		"established":    func(d *double, st *Stream) { d.send(typeWindow, flagACK, st.ID(), 0) },
+		"established":    func(d *double, st *Stream) { d.Send(typeWindow, flagACK, st.ID(), 0) },
 		"our FIN":        func(d *double, st *Stream) { st.CloseWrite() },
-		"their FIN":      func(d *double, st *Stream) { d.send(typeData, flagACK|flagFIN, st.ID(), 0) },
-		"unread":         func(d *double, st *Stream) { d.data(st.ID(), 0, strings.Repeat("x", 5000)) },
+		"their FIN":      func(d *double, st *Stream) { d.Send(typeData, flagACK|flagFIN, st.ID(), 0) },
+		"unread":         func(d *double, st *Stream) { d.Data(0, st.ID(), strings.Repeat("x", 5000)) },
 	}
 	for name, prepare := range states {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestReset(t *testing.T) {
 				}
 				synctest.Wait()
 				for n := 0; name != "our FIN" && n < smallWindow; {
-					n += len(d.next().data)
+					n += len(d.next().Body)
 				}
 				start := time.Now()
 				if err := st.Reset(); err != nil {
@@ -232,10 +232,10 @@ func TestReset(t *testing.T) {
 				d.expect(fmt.Sprintf("00 00 0008 %08x 00000000", st.ID()))
 
 				// Late frames, which are legal, and repetitions, which are not.
-				d.data(st.ID(), flagACK, "late")
-				d.send(typeWindow, 0, st.ID(), 1000)
-				d.send(typeData, flagFIN, st.ID(), 0)
-				d.send(typeData, flagRST, st.ID(), 0)
+				d.Data(flagACK, st.ID(), "late")
+				d.Send(typeWindow, 0, st.ID(), 1000)
+				d.Send(typeData, flagFIN, st.ID(), 0)
+				d.Send(typeData, flagRST, st.ID(), 0)
 				st.Reset()
 				st.Close()
 				if _, err := s.Ping(); err != nil {
@@ -265,7 +265,7 @@ func TestResetWhileStalled(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		streams := accept(s)
 		st := mustOpen(t, s)
-		d.data(2, flagSYN, "x")
+		d.Data(flagSYN, 2, "x")
 		other := <-streams
 		synctest.Wait()
 		resume := d.stop()
@@ -274,7 +274,7 @@ func TestResetWhileStalled(t *testing.T) {
 		// The peer reads one more frame and then nothing; it is in the middle
 		// of sending one.
 		h := newHeader(typeData, 0, 2, 100)
-		d.raw(append(h[:], "cut"...))
+		d.Write(append(h[:], "cut"...))
 		go other.Write(make([]byte, 200_000))
 		synctest.Wait()
 		write := make(chan error, 1)
@@ -298,7 +298,7 @@ func TestResetWhileStalled(t *testing.T) {
 		if got := s.NumStreams(); got != 0 {
 			t.Errorf("got %d streams, want 0", got)
 		}
-		d.raw(make([]byte, 97)) // the rest of the frame
+		d.Write(make([]byte, 97)) // the rest of the frame
 		synctest.Wait()
 		if got := s.libraryStreams(); got != 0 {
 			t.Errorf("got %d streams in the library, want 0", got)
@@ -310,13 +310,11 @@ func TestResetWhileStalled(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		d.mu.Lock()
-		for _, f := range d.frames {
-			if f.flags()&flagRST != 0 {
-				resets[f.id()]++
+		for _, f := range d.rest() {
+			if f.Flags()&flagRST != 0 {
+				resets[f.ID()]++
 			}
 		}
-		d.mu.Unlock()
 		if resets[1] != 1 || resets[2] != 1 || len(resets) != 2 {
 			t.Errorf("got resets %v, want one each of 1 and 2", resets)
 		}

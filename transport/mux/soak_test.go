@@ -260,11 +260,11 @@ func TestIdleStreamsReleaseBuffers(t *testing.T) {
 		shrunk := &shrinks{libraryStream: st.lib}
 		st.lib = shrunk
 		busy := mustOpen(t, s)
-		d.send(typeData, flagACK, st.ID(), 0, make([]byte, 100_000)...)
+		d.Data(flagACK, st.ID(), string(make([]byte, 100_000)))
 		io.ReadFull(st, make([]byte, 100_000))
 		for range 10 {
 			time.Sleep(time.Second)
-			d.data(busy.ID(), 0, "busy")
+			d.Data(0, busy.ID(), "busy")
 			mustRead(t, busy, "busy")
 		}
 		if shrunk.n.Load() != 0 {
@@ -278,7 +278,7 @@ func TestIdleStreamsReleaseBuffers(t *testing.T) {
 		if shrunk.n.Load() != 1 {
 			t.Errorf("got %d releases in silence, want 1", shrunk.n.Load())
 		}
-		d.data(busy.ID(), 0, "again")
+		d.Data(0, busy.ID(), "again")
 		mustRead(t, busy, "again")
 		time.Sleep(7 * time.Second)
 		if shrunk.n.Load() != 2 {

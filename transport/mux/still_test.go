@@ -36,12 +36,12 @@ func TestReadsWhileWritesStandStill(t *testing.T) {
 		in := accept(s)
 		resume, written := stand(t, s, d, 200_000)
 		for _, id := range []uint32{2, 4} {
-			d.data(id, flagSYN, "hello")
+			d.Data(flagSYN, id, "hello")
 			synctest.Wait()
 			select {
 			case st := <-in:
 				mustRead(t, st, "hello")
-				d.data(id, 0, string(make([]byte, 200_000)))
+				d.Data(0, id, string(make([]byte, 200_000)))
 				if n, err := io.CopyN(io.Discard, st, 200_000); err != nil {
 					t.Errorf("got %d bytes, %v, want 200000", n, err)
 				}
@@ -61,12 +61,12 @@ func TestReadsWhileWritesStandStill(t *testing.T) {
 		for data < 200_000 || acks < 2 || credit < smallWindow { // half a window each
 			f := d.next()
 			switch {
-			case f.kind() == typeData:
-				data += len(f.data)
-			case f.flags()&flagACK != 0:
+			case f.Type() == typeData:
+				data += len(f.Body)
+			case f.Flags()&flagACK != 0:
 				acks++
-			case f.kind() == typeWindow:
-				credit += f.length()
+			case f.Type() == typeWindow:
+				credit += f.Length()
 			}
 		}
 		if acks != 2 {
@@ -114,7 +114,7 @@ func TestManyWritersStandStill(t *testing.T) {
 		if got := s.link.outbox.size.Load(); got != waiting {
 			t.Errorf("got %d bytes that wait below the library, want %d as before the last %d writers", got, waiting, late)
 		}
-		d.data(2, flagSYN, "hello")
+		d.Data(flagSYN, 2, "hello")
 		synctest.Wait()
 		select {
 		case st := <-in:
@@ -131,13 +131,13 @@ func TestManyWritersStandStill(t *testing.T) {
 		got := map[uint32]int{}
 		for total := 0; total < writers*size; {
 			f := d.next()
-			for _, b := range f.data {
-				if want := byte(f.id()); b != want {
-					t.Fatalf("got a byte %d on substream %d, want %d", b, f.id(), want)
+			for _, b := range f.Body {
+				if want := byte(f.ID()); b != want {
+					t.Fatalf("got a byte %d on substream %d, want %d", b, f.ID(), want)
 				}
 			}
-			got[f.id()] += len(f.data)
-			total += len(f.data)
+			got[f.ID()] += len(f.Body)
+			total += len(f.Body)
 		}
 		for _, st := range streams {
 			if got[st.ID()] != size {
@@ -157,9 +157,9 @@ func TestUnreadAcknowledgements(t *testing.T) {
 		resume, written := stand(t, s, d, 2*MaxPiece)
 		const opens = maxControl + 100
 		for i := range opens {
-			d.send(typeWindow, flagSYN, uint32(2*i+1), 0)
+			d.Send(typeWindow, flagSYN, uint32(2*i+1), 0)
 			synctest.Wait() // it is accepted
-			d.send(typeData, flagRST, uint32(2*i+1), 0)
+			d.Send(typeData, flagRST, uint32(2*i+1), 0)
 			synctest.Wait()
 		}
 		if got := s.link.outbox.size.Load(); got != maxControl*headerLen {
@@ -201,7 +201,7 @@ func TestLimitOfWhatWaits(t *testing.T) {
 		total := 0
 		take := func(n int) {
 			for total < n {
-				total += len(d.next().data)
+				total += len(d.next().Body)
 			}
 		}
 		for range writers {
@@ -218,7 +218,7 @@ func TestLimitOfWhatWaits(t *testing.T) {
 		go s.Ping() // what the double is reading
 		synctest.Wait()
 		for i, st := range streams {
-			d.send(typeWindow, flagACK, st.ID(), MaxPiece)
+			d.Send(typeWindow, flagACK, st.ID(), MaxPiece)
 			if i == 0 {
 				synctest.Wait() // its write stands still: no other takes the outbox
 			}

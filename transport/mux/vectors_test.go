@@ -53,7 +53,7 @@ func TestRecordedSessions(t *testing.T) {
 
 func replay(t *testing.T, rec recorded) {
 	s, d := connect(t, rec.Inputs.Role == "initiator", Config{Window: smallWindow})
-	d.eager = false
+	d.Mute(true)
 	streams := map[uint32]*Stream{}
 	got := map[uint32]*strings.Builder{}
 	want := map[uint32]string{}
@@ -91,7 +91,7 @@ func replay(t *testing.T, rec recorded) {
 					}
 				}
 			}
-			d.raw(unhex(t, f.Header+f.Body))
+			d.Write(unhex(t, f.Header+f.Body))
 			want[f.Stream] += string(unhex(t, f.Body))
 			synctest.Wait()
 			continue

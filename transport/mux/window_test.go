@@ -15,7 +15,7 @@ func TestReceiveWindow(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, uint64(window)))
 			s, d := connect(t, false, Config{Window: uint32(window)})
-			d.data(1, flagSYN, "first")
+			d.Data(flagSYN, 1, "first")
 			in, err := s.Accept()
 			if err != nil {
 				t.Fatal(err)
@@ -24,15 +24,12 @@ func TestReceiveWindow(t *testing.T) {
 			hear := func() {
 				t.Helper()
 				synctest.Wait()
-				d.mu.Lock()
-				defer d.mu.Unlock()
-				for _, f := range d.frames {
-					if f.kind() != typeWindow || f.id() != 1 {
+				for _, f := range d.rest() {
+					if f.Type() != typeWindow || f.ID() != 1 {
 						t.Fatalf("got %v, want credit", f)
 					}
-					credit += int(f.length())
+					credit += int(f.Length())
 				}
-				d.frames = nil
 				if credit+unread > window || credit+unread <= window-window/4 {
 					t.Fatalf("got credit for %d bytes with %d unread, want a window of %d but for a quarter", credit, unread, window)
 				}
@@ -41,7 +38,7 @@ func TestReceiveWindow(t *testing.T) {
 			buf := make([]byte, window)
 			for sent := 0; sent < 8*window; {
 				if n := min(credit, 1+random.IntN(MaxPiece)); n > 0 && random.IntN(3) > 0 {
-					d.send(typeData, 0, 1, 0, make([]byte, n)...)
+					d.Data(0, 1, string(make([]byte, n)))
 					credit, unread, sent = credit-n, unread+n, sent+n
 				} else if unread > 0 {
 					n, err := in.Read(buf[:1+random.IntN(window)])
@@ -54,14 +51,14 @@ func TestReceiveWindow(t *testing.T) {
 			}
 			for credit > 0 {
 				n := min(credit, MaxPiece)
-				d.send(typeData, 0, 1, 0, make([]byte, n)...)
+				d.Data(0, 1, string(make([]byte, n)))
 				credit -= n
 			}
 			synctest.Wait()
 			if err := s.Err(); err != nil {
 				t.Fatalf("got %v after all that the peer had credit for, want a living session", err)
 			}
-			d.send(typeData, 0, 1, 0, 'x')
+			d.Data(0, 1, "x")
 			synctest.Wait()
 			wantErr(t, s.Err(), ErrWindowExceeded)
 		})
@@ -73,19 +70,19 @@ func TestReceiveWindow(t *testing.T) {
 func TestDataAfterTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{Window: minWindow})
-		d.data(1, flagSYN, "")
-		d.data(3, flagSYN, "")
+		d.Data(flagSYN, 1, "")
+		d.Data(flagSYN, 3, "")
 		in, err := s.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
 		all := make([]byte, minWindow)
-		d.send(typeData, 0, 1, 0, all...)
-		d.send(typeData, flagRST, 1, 0)
-		d.send(typeData, 0, 1, 0, all...) // the window is that of the last frame
-		d.data(3, 0, "x")
-		d.send(typeData, 0, 1, 0, all...) // the window is that of another substream
-		d.send(typeData, flagACK, 1, 0, all...)
+		d.Data(0, 1, string(all))
+		d.Send(typeData, flagRST, 1, 0)
+		d.Data(0, 1, string(all)) // the window is that of the last frame
+		d.Data(0, 3, "x")
+		d.Data(0, 1, string(all)) // the window is that of another substream
+		d.Data(flagACK, 1, string(all))
 		synctest.Wait()
 		if err := s.Err(); err != nil {
 			t.Fatalf("got %v, want a living session", err)
@@ -102,13 +99,13 @@ func TestIDUsedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{Window: minWindow})
 		in := accept(s)
-		d.data(1, flagSYN, "")
-		d.send(typeData, 0, 1, 0, make([]byte, minWindow)...)
+		d.Data(flagSYN, 1, "")
+		d.Data(0, 1, string(make([]byte, minWindow)))
 		(<-in).Reset()
 		synctest.Wait()
-		d.data(1, flagSYN, "")
+		d.Data(flagSYN, 1, "")
 		again := <-in
-		d.data(1, 0, "hello")
+		d.Data(0, 1, "hello")
 		mustRead(t, again, "hello")
 		if got := again.window.sent; got != 5 {
 			t.Errorf("got %d bytes counted, want those of the new substream", got)

@@ -28,13 +28,13 @@ func TestPieces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &double{t: t, conn: b, news: make(chan struct{}, 1)}
-		go d.read()
+		d := newDouble(t, b)
+		d.Mute(true)
 		defer b.Close()
 		defer s.Close()
 		st := mustOpen(t, s)
 		d.next()
-		d.send(typeWindow, flagACK, st.ID(), 64<<20)
+		d.Send(typeWindow, flagACK, st.ID(), 64<<20)
 		synctest.Wait()
 		before := counted.n.Load()
 		const size = 8 << 20
@@ -49,10 +49,10 @@ func TestPieces(t *testing.T) {
 		frames := 0
 		for len(got) < size {
 			f := d.next()
-			if len(f.data) > 65507 {
-				t.Fatalf("got a data frame of %d bytes, want at most 65507", len(f.data))
+			if len(f.Body) > 65507 {
+				t.Fatalf("got a data frame of %d bytes, want at most 65507", len(f.Body))
 			}
-			got = append(got, f.data...)
+			got = append(got, f.Body...)
 			frames++
 		}
 		if !bytes.Equal(got, body) {
@@ -99,13 +99,13 @@ func TestLargeMessageToLazyPeer(t *testing.T) {
 		window := smallWindow
 		for got, owed := 0, 0; got < size; {
 			f := d.next()
-			got, owed, window = got+len(f.data), owed+len(f.data), window-len(f.data)
-			if window < 0 || len(f.data) > 1<<20 {
-				t.Fatalf("got %d bytes, want no more than the window", len(f.data))
+			got, owed, window = got+len(f.Body), owed+len(f.Body), window-len(f.Body)
+			if window < 0 || len(f.Body) > 1<<20 {
+				t.Fatalf("got %d bytes, want no more than the window", len(f.Body))
 			}
 			if owed >= smallWindow/2 {
 				time.Sleep(10 * time.Second)
-				d.send(typeWindow, flags, st.ID(), uint32(owed))
+				d.Send(typeWindow, flags, st.ID(), uint32(owed))
 				flags, window, owed = 0, window+owed, 0
 			}
 		}
@@ -127,9 +127,9 @@ func TestStalledWrite(t *testing.T) {
 		start := time.Now()
 		go func() { // what a peer sends is no credit, and credit of nothing is none
 			time.Sleep(50 * time.Second)
-			d.data(st.ID(), 0, "data")
+			d.Data(0, st.ID(), "data")
 			time.Sleep(50 * time.Second)
-			d.send(typeWindow, 0, st.ID(), 0)
+			d.Send(typeWindow, 0, st.ID(), 0)
 		}()
 		n, err := st.Write(make([]byte, 1<<20))
 		wantErr(t, err, ErrStalled)
@@ -146,7 +146,7 @@ func TestStalledWrite(t *testing.T) {
 		go func() {
 			for range 5 {
 				time.Sleep(100 * time.Second)
-				d.send(typeWindow, 0, st.ID(), 10)
+				d.Send(typeWindow, 0, st.ID(), 10)
 			}
 		}()
 		n, err = st.Write(make([]byte, 1000))
@@ -154,7 +154,7 @@ func TestStalledWrite(t *testing.T) {
 		if took := time.Since(start); n != 50 || took != 620*time.Second {
 			t.Errorf("got %d bytes after %v, want 50 after 620s", n, took)
 		}
-		d.send(typeWindow, 0, st.ID(), 1000)
+		d.Send(typeWindow, 0, st.ID(), 1000)
 		mustWrite(t, st, "goes on")
 	})
 }
@@ -171,7 +171,7 @@ func TestWriteDeadline(t *testing.T) {
 		if took := time.Since(start); took != 10*time.Second || n != smallWindow {
 			t.Errorf("got %d bytes after %v, want the window after 10s", n, took)
 		}
-		d.send(typeWindow, flagACK, st.ID(), 100)
+		d.Send(typeWindow, flagACK, st.ID(), 100)
 		synctest.Wait()
 		_, err = st.Write([]byte("x")) // there is room, but the time is over
 		wantErr(t, err, os.ErrDeadlineExceeded)
@@ -214,7 +214,7 @@ func TestIdleStream(t *testing.T) {
 		st := mustOpen(t, s)
 		go func() {
 			time.Sleep(72 * time.Hour)
-			d.data(st.ID(), flagACK, "good morning")
+			d.Data(flagACK, st.ID(), "good morning")
 		}()
 		mustRead(t, st, "good morning")
 	})
@@ -234,7 +234,7 @@ func TestWriteAfterCloseWrite(t *testing.T) {
 		d.next()
 		d.expect("00 00 0004 00000001 00000000")
 		d.quiet()
-		d.data(st.ID(), flagACK, "still read")
+		d.Data(flagACK, st.ID(), "still read")
 		mustRead(t, st, "still read")
 		if n, err := st.Write(nil); n != 0 || err != nil {
 			t.Errorf("got %d, %v for no bytes, want 0, nil", n, err)
