@@ -1,9 +1,9 @@
-// Package rawpeer is the other side of a connection of a node, by hand: a [Peer] sends any frame
+// Package rawpeer is the other side of a connection of a node, by hand. A [Peer] sends any frame
 // of the multiplexer in any order, and remembers what comes. A [Claim] is an identity message
 // whose every field can be wrong.
 //
-// internal/wirecheck and the tests of tests/hostile and transport/mux use it. It does not use
-// transport/mux, because it judges nodes that do: a mistake there must not hide itself.
+// internal/wirecheck and the tests of tests/hostile and transport/mux use it. It does not import
+// transport/mux: the other side must not share a mistake with the node that it judges.
 //
 // A peer works inside a bubble of testing/synctest.
 package rawpeer

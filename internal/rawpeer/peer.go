@@ -20,7 +20,7 @@ type Options struct {
 	// Reply answers the SYN of a substream that the node opens: ACK, RST, or 0 for nothing.
 	// With RST nothing of it is kept.
 	Reply uint16
-	// InTurn reads on only when an answer is written; its error ends the reading. Otherwise
+	// InTurn has the reading goroutine write the answers; an error of a write ends it. Otherwise
 	// each answer has a goroutine.
 	InTurn bool
 }
@@ -153,8 +153,8 @@ func (p *Peer) Write(b []byte) (int, error) {
 	return p.conn.Write(b)
 }
 
-// Send sends a frame. It does not compare the length with the body's. What had come on a
-// substream is forgotten with a SYN.
+// Send sends a frame, whose length need not be the body's. A SYN forgets what has come on the
+// substream.
 func (p *Peer) Send(kind byte, flags uint16, id, length uint32, body ...byte) error {
 	if kind < TypePing && flags&SYN != 0 {
 		p.mu.Lock()
@@ -170,8 +170,8 @@ func (p *Peer) Data(flags uint16, id uint32, body string) error {
 	return p.Send(TypeData, flags, id, uint32(len(body)), []byte(body)...)
 }
 
-// Ping sends a ping and returns its value. The node has read all that was sent before when
-// [Peer.Awaits] is false.
+// Ping sends a ping and returns its value. When [Peer.Awaits] is false, the node has read all
+// that was sent before.
 func (p *Peer) Ping() (value uint32, err error) {
 	p.mu.Lock()
 	p.pings++
