@@ -43,7 +43,7 @@ func TestCrossedDialGivenUp(t *testing.T) {
 
 		c := dial(t, n.net.Transport(), n.Addr)
 		secure := shake(t, c, secret)
-		if _, err := secure.Write(identityFrame(t, message(t, secret, messaging))); err != nil {
+		if _, err := secure.Write(listing(correct(t, secret, ownAddress), messaging).Frame()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := identify.Read(secure, protocol.Tari(protocol.LocalNet)); err != nil {

@@ -26,6 +26,9 @@ const (
 	messaging = "t/msg/0.1"
 )
 
+// ownAddress is what peers claim.
+var ownAddress = ma.StringCast("/memory/60000").Bytes()
+
 // peer is the other side of a connection of a node, by hand: it sends what the
 // test says, in whatever order, and remembers what it is sent. It answers
 // pings unless it is mute, and nothing else.
@@ -43,30 +46,34 @@ type peer struct {
 // have others.
 func secretOf(number int) *identity.Secret { return gamelantest.Secret(1_000_000 + number) }
 
-// message is a correct identity message of the secret. A peer that lists the marker of
-// this library's nodes has their user agent.
-func message(t testing.TB, secret *identity.Secret, protocols ...protocol.ID) identify.Message {
+// claimed is a claim of secret with these features and addresses, dated at.
+func claimed(t testing.TB, secret *identity.Secret, f identity.Features, at time.Time, addresses ...[]byte) *rawpeer.Claim {
 	t.Helper()
-	address := ma.StringCast("/memory/60000").Bytes()
-	claim, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{address}, time.Now(), rand.Reader)
+	signed, err := identity.SignClaim(secret, f, addresses, at, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent := "hostile"
-	if slices.Contains(protocols, protocol.TakenMarker) {
-		agent = "gamelan/hostile"
-	}
-	return identify.Message{Claim: claim, Protocols: protocols, UserAgent: agent}
+	c := rawpeer.NewClaim(signed)
+	c.Agent = "hostile"
+	return c
 }
 
-// identityFrame is m as the exchange carries it.
-func identityFrame(t testing.TB, m identify.Message) []byte {
+// correct is a claim without a fault, of secret, over the addresses.
+func correct(t testing.TB, secret *identity.Secret, addresses ...[]byte) *rawpeer.Claim {
 	t.Helper()
-	b, err := identify.Append(nil, 0, m)
-	if err != nil {
-		t.Fatal(err)
+	return claimed(t, secret, identity.FeatureNode, time.Now(), addresses...)
+}
+
+// listing adds protocols to a claim. A peer that lists the marker of this library's nodes has
+// their user agent.
+func listing(c *rawpeer.Claim, protocols ...protocol.ID) *rawpeer.Claim {
+	for _, id := range protocols {
+		c.Protocols = append(c.Protocols, string(id))
 	}
-	return b
+	if slices.Contains(protocols, protocol.TakenMarker) {
+		c.Agent = "gamelan/hostile"
+	}
+	return c
 }
 
 // dial connects to an address and does nothing more.
@@ -139,13 +146,13 @@ func (p *peer) respond(protocols []protocol.ID) {
 // exchange exchanges identities and starts to read frames.
 func (p *peer) exchange(protocols []protocol.ID) {
 	p.t.Helper()
-	p.exchangeAs(message(p.t, p.secret, protocols...))
+	p.exchangeAs(listing(correct(p.t, p.secret, ownAddress), protocols...))
 }
 
-// exchangeAs is exchange with a message of any content.
-func (p *peer) exchangeAs(m identify.Message) {
+// exchangeAs is exchange with any claim.
+func (p *peer) exchangeAs(c *rawpeer.Claim) {
 	p.t.Helper()
-	if _, err := p.conn.Write(identityFrame(p.t, m)); err != nil {
+	if _, err := p.conn.Write(c.Frame()); err != nil {
 		p.t.Fatalf("identity: %v", err)
 	}
 	profile := protocol.Tari(protocol.LocalNet)

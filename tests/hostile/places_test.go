@@ -138,7 +138,7 @@ func (s *street) guest(from string, secret *identity.Secret) (leave func(), err 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := secure.Write(identityFrame(s.t, message(s.t, secret))); err != nil {
+	if _, err := secure.Write(correct(s.t, secret, ownAddress).Frame()); err != nil {
 		return nil, err
 	}
 	if _, err := identify.Read(secure, protocol.Tari(protocol.LocalNet)); err != nil {

@@ -222,7 +222,7 @@ func TestReplay(t *testing.T) {
 		honest := secretOf(1)
 		c := &tape{Conn: dial(t, n.net.Transport(), n.Addr)}
 		secure := shake(t, c, honest)
-		if _, err := secure.Write(identityFrame(t, message(t, honest))); err != nil {
+		if _, err := secure.Write(correct(t, honest, ownAddress).Frame()); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -471,7 +471,7 @@ type identityCase struct {
 
 // identityCases follow the table of spec: comms 7.4, and V 4 to 6.
 func identityCases() []identityCase {
-	good := ma.StringCast("/memory/60000").Bytes()
+	good := ownAddress
 	with := func(change func(*rawpeer.Claim)) func(*testing.T, *identity.Secret) []byte {
 		return func(t *testing.T, s *identity.Secret) []byte {
 			c := correct(t, s, good)
@@ -484,7 +484,7 @@ func identityCases() []identityCase {
 	}
 	dated := func(ahead time.Duration) func(*testing.T, *identity.Secret) []byte {
 		return func(t *testing.T, s *identity.Secret) []byte {
-			return signedAt(t, s, time.Now().Add(ahead), good).Frame()
+			return claimed(t, s, identity.FeatureNode, time.Now().Add(ahead), good).Frame()
 		}
 	}
 	return []identityCase{
@@ -590,7 +590,7 @@ func TestSlowIdentity(t *testing.T) {
 		secret := secretOf(1)
 		secure := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
 		began := time.Now()
-		for _, b := range single(correct(t, secret, ma.StringCast("/memory/60000").Bytes()).Frame()) {
+		for _, b := range single(correct(t, secret, ownAddress).Frame()) {
 			if _, err := secure.Write(b); err != nil {
 				break
 			}
@@ -703,7 +703,7 @@ func TestSeenAddresses(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := ma.StringCast("/memory/60001").Bytes()
-		if _, err := secure.Write(correct(t, dialled, other, ma.StringCast("/memory/60000").Bytes()).Frame()); err != nil {
+		if _, err := secure.Write(correct(t, dialled, other, ownAddress).Frame()); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-done; err != nil {

@@ -2,7 +2,6 @@ package hostile
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
@@ -21,7 +18,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
 )
 
 // storing is the configuration of a node that stores messages for others.
@@ -59,14 +55,9 @@ func ground(to identity.NodeID, of, n int) (near []*identity.Secret) {
 // comesAs connects with these features, and an address of its own.
 func (n *target) comesAs(secret *identity.Secret, features identity.Features, protocols ...protocol.ID) *peer {
 	n.t.Helper()
-	address := ma.StringCast("/memory/60000").Bytes()
-	claim, err := identity.SignClaim(secret, features, [][]byte{address}, time.Now(), rand.Reader)
-	if err != nil {
-		n.t.Fatal(err)
-	}
 	c := dial(n.t, n.net.Transport(), n.Addr)
 	p := &peer{t: n.t, secret: secret, raw: c, conn: shake(n.t, c, secret)}
-	p.exchangeAs(identify.Message{Claim: claim, Protocols: protocols, UserAgent: "hostile"})
+	p.exchangeAs(listing(claimed(n.t, secret, features, time.Now(), ownAddress), protocols...))
 	return p
 }
 
