@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -18,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/more"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -338,6 +341,25 @@ func (t Trunk) Provide(name string, pid *actor.PID) {
 
 // Provider returns the actor that Provide has registered under this name.
 func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.providers.actors.Get(name) }
+
+// SendControl sends a message of the DHT itself. Reply to the actor: [dht.Sent]. id is the only one of the
+// node.
+func SendControl(c actor.Context, t interface {
+	Provider(name string) (*actor.PID, bool)
+}, id uint64, m dht.Control,
+) error {
+	sender, ok := t.Provider(dht.Sender)
+	if !ok {
+		return errNoSender
+	}
+	tell := supervisor.Teller(c)
+	c.Request(sender, dht.SendControl{ID: id, Message: m, Lost: func() {
+		tell(dht.Sent{ID: id, Report: dht.Report{Reason: dht.SendClosed, Err: ErrClosing}})
+	}})
+	return nil
+}
+
+var errNoSender = errors.New("dht: the actor that sends messages does not run; try again")
 
 // LayerPanicked records and logs that a layer of the user's has panicked on a message of a
 // peer, which was dropped. The panic does not count against the peer.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"path/filepath"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func (f *fakeSource) Ask(ctx context.Context, path string) (Detail, error) {
 var t0 = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 func newActor(id, kind string, change ...func(*Actor)) Actor {
-	a := Actor{ID: id, Name: lastName(id), Kind: kind, State: Running, Incarnation: 1, StartedAt: t0}
+	a := Actor{ID: id, Name: path.Base(id), Kind: kind, State: Running, Incarnation: 1, StartedAt: t0}
 	if n := len(id) - len(a.Name); n > 0 {
 		a.Parent = id[:n-1]
 	}

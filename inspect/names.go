@@ -1,7 +1,5 @@
 package inspect
 
-import "strings"
-
 // A node id is 26 hexadecimal digits in full and its first 16 when printed. A public key is 64.
 const (
 	fullKey = 64
@@ -43,6 +41,3 @@ func labelsOf(kind, name string) *Labels {
 	}
 	return l
 }
-
-// lastName returns the last part of a path.
-func lastName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -104,7 +104,7 @@ var confined = map[string][]string{
 	"github.com/hashicorp/yamux":                    {"transport/mux"},
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
-	"google.golang.org/protobuf":                    {"protocol/pb", "protocol/identify", "protocol/more", "protocol/reach", "protocol/rpc", "dht/wire", "dht/kad/wire/v1", "cmd/protoc-gen-gamelan", "examples", "tests"},
+	"google.golang.org/protobuf":                    {"internal/protofield", "protocol/pb", "protocol/identify", "protocol/more", "protocol/reach", "protocol/rpc", "dht/wire", "dht/kad/wire/v1", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire", "dht/kad", "actors/kad/keep"},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},
 	"golang.org/x/term":                             {"cmd"},
@@ -144,7 +144,7 @@ var partNamesIn = map[string]map[string]string{
 // disk or actor. They import of ours only what is pure as well.
 var (
 	pure        = []string{"identity", "protocol", "dht", "transport/dial", "transport/connpool", "transport/keepalive", "transport/tor"}
-	pureImports = append(slices.Clone(pure), "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff", "internal/lru")
+	pureImports = append(slices.Clone(pure), "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff", "internal/lru", "internal/protofield")
 	impure      = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
 )
 

@@ -22,9 +22,6 @@ import (
 // ErrNothingToAnnounce reports that this node has no signed claim about itself yet.
 var ErrNothingToAnnounce = errors.New("dht: this node does not know its own addresses yet")
 
-// errNoSender reports that the actor that sends messages does not run.
-var errNoSender = errors.New("dht: the actor that sends messages does not run; try again")
-
 // receiver returns what decides on received messages. asked may be nil if there are no
 // responses among them.
 func (d *Discovery) receiver(asked func(nonce uint64) (identity.PublicKey, bool)) machine.Receiver {
@@ -76,15 +73,7 @@ func (d *Discovery) store(c actor.Context, h dht.Heard, v machine.Verdict, sourc
 
 // send sends a message of the DHT itself. Reply: dht.Sent.
 func (d *Discovery) send(c actor.Context, id uint64, m dht.Control) error {
-	sender, ok := d.trunk.Provider(dht.Sender)
-	if !ok {
-		return errNoSender
-	}
-	tell := supervisor.Teller(c)
-	c.Request(sender, dht.SendControl{ID: id, Message: m, Lost: func() {
-		tell(dht.Sent{ID: id, Report: dht.Report{Reason: dht.SendClosed, Err: actors.ErrClosing}})
-	}})
-	return nil
+	return actors.SendControl(c, d.trunk, id, m)
 }
 
 // reached returns how many peers have the message or may have it, and why there are none.

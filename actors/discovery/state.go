@@ -95,16 +95,6 @@ type Member struct {
 	Connected bool
 }
 
-// Connected returns how many members of a set are connected.
-func Connected(set []Member) (n int) {
-	for _, m := range set {
-		if m.Connected {
-			n++
-		}
-	}
-	return n
-}
-
 // ServiceState counts the requests for peers of other nodes.
 type ServiceState struct {
 	Served  uint64 // requests

@@ -3,7 +3,6 @@ package saf
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -66,8 +65,6 @@ type read struct {
 type answerKey uint64
 
 func (k answerKey) String() string { return fmt.Sprintf("answer-%d", uint64(k)) }
-
-var errNoSender = errors.New("saf: the actor that sends messages does not run; try again")
 
 // Answers under way have a part of the node's credit for messages that it sends, which is half of
 // what those of the DHT have together. Those above smallAnswer have half of that part, so that

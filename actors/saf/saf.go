@@ -156,13 +156,5 @@ func (f *Saf) cancel(c actor.Context, id uint64) {
 
 // send sends a message of the DHT itself to one peer. Reply to the actor: dht.Sent.
 func (f *Saf) send(c actor.Context, id uint64, m dht.Control) error {
-	sender, ok := f.trunk.Provider(dht.Sender)
-	if !ok {
-		return errNoSender
-	}
-	tell := supervisor.Teller(c)
-	c.Request(sender, dht.SendControl{ID: id, Message: m, Lost: func() {
-		tell(dht.Sent{ID: id, Report: dht.Report{Reason: dht.SendClosed, Err: actors.ErrClosing}})
-	}})
-	return nil
+	return actors.SendControl(c, f.trunk, id, m)
 }

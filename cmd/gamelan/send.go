@@ -83,18 +83,7 @@ func (c *sendCmd) runPlain(a *app) error {
 	in, show := c.input(a), render.NewOutcomes(a.Output, c.Quiet)
 	a.tellConnected(*c.Peer)
 	found, waits := followReceiver(a, *c.Peer), tellWaiting(a, c.lookPlain(a, in))
-	on := outlast.Answers[models.Sent]{
-		Each: func(s models.Sent, more bool) error {
-			found()
-			waits.report()
-			return show.Add(s, more)
-		},
-		End: func() error {
-			waits.stop()
-			return show.End()
-		},
-		Rest: a.rest(show.Rest),
-	}
+	on := answers[models.Sent](a, show, found, waits)
 	s := client.Sending{Peer: *c.Peer, Resend: c.Resend, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
 	var err error
 	if c.Retry {
@@ -123,10 +112,28 @@ func (c *sendCmd) runPlain(a *app) error {
 	return nil
 }
 
-// rest returns the function of an answer that says in words why the node has ended.
-func (a *app) rest(show func(read uint64, why string) error) func(uint64, error) error {
-	return func(read uint64, because error) error {
-		return show(read, words.Of(because, a.dir, a.patience).Message)
+// shower shows the outcomes of messages.
+type shower[T any] interface {
+	Add(s T, more bool) error
+	Rest(read uint64, why string) error
+	End() error
+}
+
+// answers shows outcomes, and says in words why the node has ended.
+func answers[T any](a *app, show shower[T], found func(), waits *waitTeller) outlast.Answers[T] {
+	return outlast.Answers[T]{
+		Each: func(s T, more bool) error {
+			found()
+			waits.report()
+			return show.Add(s, more)
+		},
+		End: func() error {
+			waits.stop()
+			return show.End()
+		},
+		Rest: func(read uint64, because error) error {
+			return show.Rest(read, words.Of(because, a.dir, a.patience).Message)
+		},
 	}
 }
 

@@ -105,18 +105,7 @@ func (c *sendCmd) runDHT(a *app) error {
 	}
 	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store, Timeout: c.Timeout}
 	in := c.input(a)
-	err := outlast.Send(func(each func(models.SentReport, bool) error) error { return a.client().SendDHT(a.ctx, r, in, each) }, in, outlast.Answers[models.SentReport]{
-		Each: func(s models.SentReport, more bool) error {
-			found()
-			waits.report()
-			return show.Add(s, more)
-		},
-		End: func() error {
-			waits.stop()
-			return show.End()
-		},
-		Rest: a.rest(show.Rest),
-	})
+	err := outlast.Send(func(each func(models.SentReport, bool) error) error { return a.client().SendDHT(a.ctx, r, in, each) }, in, answers[models.SentReport](a, show, found, waits))
 	found()
 	waits.stop()
 	switch {

@@ -1,4 +1,4 @@
 package discovery
 
 // Sources returns how many sources of Joins are remembered.
-func (l *Limiter) Sources() int { return len(l.joins.source) }
+func (l *Limiter) Sources() int { return l.joins.source.Len() }

@@ -1,10 +1,9 @@
 package discovery
 
 import (
-	"cmp"
-	"maps"
-	"slices"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/lru"
 )
 
 // rate limits how many events each source may cause. It never allows more than most in
@@ -14,7 +13,7 @@ type rate[K comparable] struct {
 	most   int
 	span   time.Duration
 	begin  time.Time
-	source map[K]*slots
+	source *lru.Map[K, slots]
 }
 
 const (
@@ -29,14 +28,14 @@ type slots struct {
 }
 
 func newRate[K comparable](most int, span time.Duration) *rate[K] {
-	return &rate[K]{most: most, span: span, source: make(map[K]*slots)}
+	return &rate[K]{most: most, span: span, source: lru.New[K, slots](maxSources)}
 }
 
 // room reports whether the source may cause one more event now.
 func (r *rate[K]) room(now time.Time, source K) bool {
 	at := r.slot(now)
-	s, ok := r.source[source]
-	if !ok {
+	s := r.source.Get(source)
+	if s == nil {
 		return r.most > 0
 	}
 	s.advance(at)
@@ -50,12 +49,7 @@ func (r *rate[K]) room(now time.Time, source K) bool {
 // take counts an event of the source, for which there must be room.
 func (r *rate[K]) take(now time.Time, source K) {
 	at := r.slot(now)
-	s, ok := r.source[source]
-	if !ok {
-		r.forget(at)
-		s = &slots{last: at}
-		r.source[source] = s
-	}
+	s := r.source.Use(source)
 	s.advance(at)
 	s.n[at%int64(len(s.n))]++
 }
@@ -65,21 +59,6 @@ func (r *rate[K]) slot(now time.Time) int64 {
 		r.begin = now
 	}
 	return int64(now.Sub(r.begin) / (r.span / rateSlots))
-}
-
-// forget makes room for another source. It drops those that have been silent for longest: an
-// eighth of all, or all idle ones.
-func (r *rate[K]) forget(at int64) {
-	if len(r.source) < maxSources {
-		return
-	}
-	silent := slices.SortedFunc(maps.Keys(r.source), func(a, b K) int { return cmp.Compare(r.source[a].last, r.source[b].last) })
-	for i, k := range silent {
-		if i >= maxSources/8 && r.source[k].last >= at-rateSlots {
-			return
-		}
-		delete(r.source, k)
-	}
 }
 
 func (s *slots) advance(to int64) {

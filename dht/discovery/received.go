@@ -23,23 +23,8 @@ var errUnsigned = errors.New("dht: a message that has to be signed is not")
 
 // Join decides on a Join (spec: dht 7.2, V4, V5).
 func (r *Receiver) Join(m *dht.Incoming) Verdict {
-	a, v := r.open(m)
-	if v.Outcome != 0 {
-		return v
-	}
-	claim, v := r.claim(m, a)
-	switch {
-	case v.Outcome == BadClaim:
-		return v.banOrigin(protocol.Medium)
-	case v.Outcome != 0:
-		return v
-	}
-	v = stored(claim)
-	if r.Banned(m.Origin) {
-		v.Outcome = FromBanned
-		return v
-	}
-	if !m.Envelope.Header.Destination.Is(r.Key) {
+	_, v := r.claimed(m, BadClaim, protocol.Medium)
+	if v.Outcome == Accepted && !m.Envelope.Header.Destination.Is(r.Key) {
 		v.Relay = dht.Propagate{To: m.Origin, Exclude: []identity.NodeID{m.Origin.NodeID(), m.Source}}
 	}
 	return v
@@ -47,24 +32,10 @@ func (r *Receiver) Join(m *dht.Incoming) Verdict {
 
 // Discovery decides on a Discovery (spec: dht 7.3).
 func (r *Receiver) Discovery(m *dht.Incoming) Verdict {
-	a, v := r.open(m)
-	if v.Outcome != 0 {
-		return v
+	a, v := r.claimed(m, NoClaim, protocol.High)
+	if v.Store != nil {
+		v.Nonce, v.Reply = a.Nonce, v.Outcome == Accepted
 	}
-	claim, v := r.claim(m, a)
-	switch {
-	case v.Outcome == NoClaim:
-		return v.banOrigin(protocol.High)
-	case v.Outcome != 0:
-		return v
-	}
-	v = stored(claim)
-	v.Nonce = a.Nonce
-	if r.Banned(m.Origin) {
-		v.Outcome = FromBanned
-		return v
-	}
-	v.Reply = true
 	return v
 }
 
@@ -119,6 +90,25 @@ func (r *Receiver) open(m *dht.Incoming) (a wire.Announcement, v Verdict) {
 		return a, refused(ForeignKey, errors.New("dht: a message that speaks of another peer than its author")).banOrigin(protocol.High)
 	}
 	return a, Verdict{}
+}
+
+// claimed returns the announcement of a message and the verdict on it, which stores its claim. The
+// author is banned if there is none for that reason.
+func (r *Receiver) claimed(m *dht.Incoming, banned Outcome, severity protocol.Severity) (a wire.Announcement, v Verdict) {
+	if a, v = r.open(m); v.Outcome != 0 {
+		return a, v
+	}
+	claim, v := r.claim(m, a)
+	switch {
+	case v.Outcome == banned:
+		return a, v.banOrigin(severity)
+	case v.Outcome != 0:
+		return a, v
+	}
+	if v = stored(claim); r.Banned(m.Origin) {
+		v.Outcome = FromBanned
+	}
+	return a, v
 }
 
 // claim returns the checked claim of an announcement. If there is none to store, the

@@ -43,15 +43,6 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("outcome %d", uint8(o))
 }
 
-// Outcomes returns all outcomes, in order.
-func Outcomes() []Outcome {
-	list := make([]Outcome, 0, outcomes-1)
-	for o := Accepted; o < outcomes; o++ {
-		list = append(list, o)
-	}
-	return list
-}
-
 // Verdict is what a received message leads to.
 type Verdict struct {
 	Outcome Outcome

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protofield"
 	"github.com/gamelan-p2p/gamelan/internal/ristretto"
 )
 
@@ -77,44 +78,18 @@ var headerFields = schema{
 // PeekType returns the type of an encoded envelope, without checking the rest: the type that
 // [DecodeEnvelope] returns if it accepts the envelope. ok is false if there is no header.
 func PeekType(envelope []byte) (t MessageType, ok bool) {
-	for b := envelope; len(b) > 0; {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return t, ok
+	_ = protofield.Each(envelope, func(f protofield.Field) error {
+		if f.Number != fieldHeader || f.Type != protowire.BytesType {
+			return nil
 		}
-		b = b[n:]
-		if number != fieldHeader || kind != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(number, kind, b); n < 0 {
-				return t, ok
+		ok = true
+		return protofield.Each(f.Bytes, func(f protofield.Field) error {
+			if f.Number == fieldType && f.Type == protowire.VarintType {
+				t = MessageType(f.Varint)
 			}
-			b = b[n:]
-			continue
-		}
-		header, n := protowire.ConsumeBytes(b)
-		if n < 0 {
-			return t, ok
-		}
-		b, ok = b[n:], true
-		for len(header) > 0 {
-			number, kind, n := protowire.ConsumeTag(header)
-			if n < 0 {
-				return t, ok
-			}
-			header = header[n:]
-			if number == fieldType && kind == protowire.VarintType {
-				v, n := protowire.ConsumeVarint(header)
-				if n < 0 {
-					return t, ok
-				}
-				t, header = MessageType(v), header[n:]
-				continue
-			}
-			if n = protowire.ConsumeFieldValue(number, kind, header); n < 0 {
-				return t, ok
-			}
-			header = header[n:]
-		}
-	}
+			return nil
+		})
+	})
 	return t, ok
 }
 

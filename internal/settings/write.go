@@ -106,39 +106,6 @@ func (t *Table) sectionDoc(name string) string {
 	return ""
 }
 
-// Markdown returns the reference of all settings for docs/configuration.md.
-func (t *Table) Markdown() string {
-	var b strings.Builder
-	section := "-"
-	for _, s := range t.Rows {
-		if s.Section() != section {
-			section = s.Section()
-			if section == "" {
-				b.WriteString("### Above all sections\n")
-			} else {
-				fmt.Fprintf(&b, "\n### [%s]\n\n%s\n", section, t.sectionDoc(section))
-			}
-		}
-		fmt.Fprintf(&b, "\n**%s** · %s", s.Name(), s.Kind)
-		if r := s.Range(); r != "" {
-			fmt.Fprintf(&b, ", %s", r)
-		}
-		if s.Dynamic != "" {
-			fmt.Fprintf(&b, " · default: %s", s.Dynamic)
-		} else {
-			fmt.Fprintf(&b, " · default `%s`", s.Default())
-		}
-		if s.Reload {
-			b.WriteString(" · HUP")
-		}
-		if f := s.Go; f != "" {
-			fmt.Fprintf(&b, " · Go: `%s`", f)
-		}
-		fmt.Fprintf(&b, "\n%s\n\n```\n%s = %s\n%s\n%s node %s\n```\n", s.Doc, s.Name(), s.Example, s.VariableExample(), t.Program, s.FlagExample())
-	}
-	return b.String()
-}
-
 // wrap breaks text into lines that begin with prefix.
 func wrap(text, prefix string, width int) string {
 	var b strings.Builder

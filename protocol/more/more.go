@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/gamelan-p2p/gamelan/internal/protofield"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 )
@@ -73,35 +74,20 @@ func Read(r io.Reader) ([]protocol.ID, error) {
 // any bytes: see [protocol.Printable]. An error is a [protocol.Violation].
 func Decode(body []byte) (list []protocol.ID, err error) {
 	for len(body) > 0 {
-		number, kind, n := protowire.ConsumeTag(body)
-		if n < 0 {
-			return nil, undecodable(n)
-		}
-		body = body[n:]
-		if number != field || kind != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(number, kind, body); n < 0 {
-				return nil, undecodable(n)
-			}
-			body = body[n:]
+		f, rest, err := protofield.Next(body)
+		switch body = rest; {
+		case err != nil:
+			return nil, violation(fmt.Errorf("%w: %w", ErrUndecodable, err))
+		case f.Number != field || f.Type != protowire.BytesType:
 			continue
-		}
-		id, n := protowire.ConsumeBytes(body)
-		switch {
-		case n < 0:
-			return nil, undecodable(n)
-		case len(id) > protocol.MaxID:
-			return nil, violation(fmt.Errorf("%w: id of %d bytes, at most %d", ErrTooMany, len(id), protocol.MaxID))
+		case len(f.Bytes) > protocol.MaxID:
+			return nil, violation(fmt.Errorf("%w: id of %d bytes, at most %d", ErrTooMany, len(f.Bytes), protocol.MaxID))
 		case len(list) == MaxProtocols:
 			return nil, violation(fmt.Errorf("%w: more than %d protocols", ErrTooMany, MaxProtocols))
 		}
-		list = append(list, protocol.ID(id))
-		body = body[n:]
+		list = append(list, protocol.ID(f.Bytes))
 	}
 	return list, nil
-}
-
-func undecodable(n int) error {
-	return violation(fmt.Errorf("%w: %w", ErrUndecodable, protowire.ParseError(n)))
 }
 
 func violation(err error) error { return protocol.Violated(stage, protocol.BanShort, err) }

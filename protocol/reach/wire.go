@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/gamelan-p2p/gamelan/internal/protofield"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/frame"
 )
@@ -163,24 +164,24 @@ func read(r io.Reader) ([]byte, error) {
 // DecodeAsk decodes the payload of a request. Unknown fields are skipped; a request of an unknown
 // kind is the zero Ask.
 func DecodeAsk(body []byte) (a Ask, err error) {
-	err = fields(body, func(number protowire.Number, _ uint64, value []byte) error {
-		switch number {
+	err = fields(body, func(f protofield.Field) error {
+		switch f.Number {
 		case askObserve:
 			a = Ask{Observe: true}
 		case askDialBack:
 			a = Ask{}
-			return fields(value, func(number protowire.Number, v uint64, value []byte) error {
-				switch number {
+			return fields(f.Bytes, func(f protofield.Field) error {
+				switch f.Number {
 				case dialBackPort:
-					if v == 0 || v > 1<<16-1 {
-						return fmt.Errorf("port %d", v)
+					if f.Varint == 0 || f.Varint > 1<<16-1 {
+						return fmt.Errorf("port %d", f.Varint)
 					}
-					a.Port = uint16(v)
+					a.Port = uint16(f.Varint)
 				case dialBackToken:
-					if len(value) != TokenLen {
-						return fmt.Errorf("token of %d bytes", len(value))
+					if len(f.Bytes) != TokenLen {
+						return fmt.Errorf("token of %d bytes", len(f.Bytes))
 					}
-					a.Token = [TokenLen]byte(value)
+					a.Token = [TokenLen]byte(f.Bytes)
 				}
 				return nil
 			})
@@ -200,20 +201,20 @@ func DecodeAsk(body []byte) (a Ask, err error) {
 func DecodeAnswer(body []byte) (a Answer, err error) {
 	var ip netip.Addr
 	var port uint16
-	err = fields(body, func(number protowire.Number, v uint64, value []byte) error {
-		switch number {
+	err = fields(body, func(f protofield.Field) error {
+		switch f.Number {
 		case answerCode:
-			a.Code = Code(min(v, 1<<32-1))
+			a.Code = Code(min(f.Varint, 1<<32-1))
 		case answerIP:
 			var ok bool
-			if ip, ok = netip.AddrFromSlice(value); !ok {
-				return fmt.Errorf("address of %d bytes", len(value))
+			if ip, ok = netip.AddrFromSlice(f.Bytes); !ok {
+				return fmt.Errorf("address of %d bytes", len(f.Bytes))
 			}
 		case answerPort:
-			if v > 1<<16-1 {
-				return fmt.Errorf("port %d", v)
+			if f.Varint > 1<<16-1 {
+				return fmt.Errorf("port %d", f.Varint)
 			}
-			port = uint16(v)
+			port = uint16(f.Varint)
 		}
 		return nil
 	})
@@ -226,35 +227,14 @@ func DecodeAnswer(body []byte) (a Answer, err error) {
 	return a, nil
 }
 
-// fields calls f for each field that is a number or bytes.
-func fields(body []byte, f func(number protowire.Number, v uint64, value []byte) error) error {
-	for len(body) > 0 {
-		number, kind, n := protowire.ConsumeTag(body)
-		if n < 0 {
-			return protowire.ParseError(n)
+// fields calls use for each field that is a number or bytes.
+func fields(body []byte, use func(protofield.Field) error) error {
+	return protofield.Each(body, func(f protofield.Field) error {
+		if f.Type != protowire.VarintType && f.Type != protowire.BytesType {
+			return nil
 		}
-		body = body[n:]
-		var v uint64
-		var value []byte
-		switch kind {
-		case protowire.VarintType:
-			v, n = protowire.ConsumeVarint(body)
-		case protowire.BytesType:
-			value, n = protowire.ConsumeBytes(body)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, body)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		body = body[n:]
-		if kind == protowire.VarintType || kind == protowire.BytesType {
-			if err := f(number, v, value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+		return use(f)
+	})
 }
 
 func undecodable(err error) error {

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gamelan-p2p/gamelan/internal/protofield"
 )
 
 // ErrBudget reports a payload with more messages and repeated elements, or deeper
@@ -37,37 +39,27 @@ func count(b []byte, d protoreflect.MessageDescriptor, depth int, left *int) err
 		return fmt.Errorf("%w: nested deeper than %d", ErrBudget, MaxDepth)
 	}
 	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return nil
+		x, rest, err := protofield.Next(b)
+		if err != nil {
+			break
 		}
-		b = b[n:]
-		var value []byte
-		if typ == protowire.BytesType {
-			value, n = protowire.ConsumeBytes(b)
-		} else {
-			n = protowire.ConsumeFieldValue(num, typ, b)
-		}
-		if n < 0 {
-			return nil
-		}
-		b = b[n:]
-		f := d.Fields().ByNumber(num)
+		b = rest
+		f := d.Fields().ByNumber(x.Number)
 		if f == nil {
 			continue
 		}
 		message := f.Message() != nil
 		switch {
-		case message || f.IsList() && (typ != protowire.BytesType || !packable(f)):
+		case message || f.IsList() && (x.Type != protowire.BytesType || !packable(f)):
 			*left--
 		case f.IsList():
-			*left -= packed(value, f.Kind())
+			*left -= packed(x.Bytes, f.Kind())
 		}
 		if *left < 0 {
 			return fmt.Errorf("%w: too many elements", ErrBudget)
 		}
-		if message && typ == protowire.BytesType {
-			if err := count(value, f.Message(), depth-1, left); err != nil {
+		if message && x.Type == protowire.BytesType {
+			if err := count(x.Bytes, f.Message(), depth-1, left); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gamelan-p2p/gamelan/internal/protofield"
 )
 
 // fits reports why a decoded message, whose payload had length bytes, was sent as a message
@@ -65,17 +67,16 @@ func nestedFit(m protoreflect.Message, strict bool) error {
 // fitUnknown checks the fields that the decoder did not take.
 func fitUnknown(d protoreflect.MessageDescriptor, unknown []byte, strict bool) error {
 	for len(unknown) > 0 {
-		num, typ, tag := protowire.ConsumeTag(unknown)
-		value := protowire.ConsumeFieldValue(num, typ, unknown[max(tag, 0):])
-		if tag < 0 || value < 0 {
+		x, rest, err := protofield.Next(unknown)
+		if err != nil {
 			return errors.New("unknown fields do not decode")
 		}
-		unknown = unknown[tag+value:]
-		switch f := d.Fields().ByNumber(num); {
+		unknown = rest
+		switch f := d.Fields().ByNumber(x.Number); {
 		case f == nil && strict:
-			return fmt.Errorf("it has no field %d", num)
-		case f != nil && !takes(f, typ):
-			return fmt.Errorf("field %d, %s, has wire type %d", num, f.Name(), typ)
+			return fmt.Errorf("it has no field %d", x.Number)
+		case f != nil && !takes(f, x.Type):
+			return fmt.Errorf("field %d, %s, has wire type %d", x.Number, f.Name(), x.Type)
 		}
 	}
 	return nil
@@ -103,17 +104,16 @@ func takes(f protoreflect.FieldDescriptor, typ protowire.Type) bool {
 func numbers(fields []byte) string {
 	var list []string
 	for len(fields) > 0 {
-		num, typ, tag := protowire.ConsumeTag(fields)
-		value := protowire.ConsumeFieldValue(num, typ, fields[max(tag, 0):])
-		if tag < 0 || value < 0 {
+		x, rest, err := protofield.Next(fields)
+		if err != nil {
 			break
 		}
-		fields = fields[tag+value:]
+		fields = rest
 		if len(list) == 8 {
 			list = append(list, "…")
 			break
 		}
-		list = append(list, fmt.Sprint(num))
+		list = append(list, fmt.Sprint(x.Number))
 	}
 	return "field " + strings.Join(list, ", ")
 }

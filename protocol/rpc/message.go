@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan/internal/protofield"
 )
 
 // Errors that end a session because the other side broke the protocol. None of them
@@ -224,33 +226,19 @@ func fields(b []byte, f func(num protowire.Number, typ protowire.Type, v uint64,
 		if n == maxFields {
 			return fmt.Errorf("%w: more than %d fields", ErrUndecodable, maxFields)
 		}
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return fmt.Errorf("%w: %w", ErrUndecodable, protowire.ParseError(n))
+		x, rest, err := protofield.Next(b)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUndecodable, err)
 		}
-		if !num.IsValid() {
-			return fmt.Errorf("%w: field %d", ErrUndecodable, num)
+		if !x.Number.IsValid() {
+			return fmt.Errorf("%w: field %d", ErrUndecodable, x.Number)
 		}
-		b = b[n:]
-		var v uint64
-		var bytes []byte
-		switch typ {
-		case protowire.VarintType:
-			v, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			bytes, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(num, typ, b)
-		}
-		if n < 0 {
-			return fmt.Errorf("%w: %w", ErrUndecodable, protowire.ParseError(n))
-		}
-		b = b[n:]
-		if err := f(num, typ, v, bytes); err != nil {
+		b = rest
+		if err := f(x.Number, x.Type, x.Varint, x.Bytes); err != nil {
 			if errors.Is(err, ErrUndecodable) {
 				return err
 			}
-			return fmt.Errorf("%w: field %d: %w", ErrUndecodable, num, err)
+			return fmt.Errorf("%w: field %d: %w", ErrUndecodable, x.Number, err)
 		}
 	}
 	return nil

@@ -92,32 +92,35 @@ func (k *Keeper) loadContacts(ctx context.Context, kept *kad.Kept) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	saved := make(map[string]string)
-	note := func(kind string, id kad.ID, b []byte) { saved[string(k.keys.of(kind, id[:]))] = string(seal(b)) }
-	err := k.scan(ctx, kindContact, kept, func(id kad.ID, b []byte) bool {
-		x, ok := decodeLive(id, b)
-		if ok {
-			kept.Contacts = append(kept.Contacts, x)
-			note(kindContact, id, b)
-		}
-		return ok
-	})
-	if err != nil {
+	load := func(kind string, add func(id kad.ID, b []byte) bool) error {
+		return k.scan(ctx, kind, kept, func(id kad.ID, b []byte) bool {
+			ok := add(id, b)
+			if ok {
+				saved[string(k.keys.of(kind, id[:]))] = string(seal(b))
+			}
+			return ok
+		})
+	}
+	if err := load(kindContact, adding(&kept.Contacts, decodeLive)); err != nil {
 		return err
 	}
-	err = k.scan(ctx, kindFormer, kept, func(id kad.ID, b []byte) bool {
-		x, ok := decodeFormer(id, b)
-		if ok {
-			kept.Former = append(kept.Former, x)
-			note(kindFormer, id, b)
-		}
-		return ok
-	})
-	if err != nil {
+	if err := load(kindFormer, adding(&kept.Former, decodeFormer)); err != nil {
 		return err
 	}
 	slices.SortStableFunc(kept.Former, func(a, b kad.KeptFormer) int { return a.Lost.Compare(b.Lost) })
 	k.saved = saved
 	return nil
+}
+
+// adding returns a function that decodes an entry and adds it to a list.
+func adding[T any](to *[]T, decode func(id kad.ID, b []byte) (T, bool)) func(id kad.ID, b []byte) bool {
+	return func(id kad.ID, b []byte) bool {
+		x, ok := decode(id, b)
+		if ok {
+			*to = append(*to, x)
+		}
+		return ok
+	}
 }
 
 // A live contact consists of two times, its score, its round-trip time and the variation of

@@ -8,15 +8,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/internal/protofield"
 )
 
 // field is one field of an encoded message.
-type field struct {
-	number protowire.Number
-	kind   protowire.Type
-	varint uint64
-	bytes  []byte // points into the input
-}
+type field protofield.Field
 
 // reader reads messages and the messages inside them, and counts their fields.
 type reader struct{ left int }
@@ -28,27 +24,12 @@ func (r *reader) each(b []byte, use func(field) error) error {
 		if r.left--; r.left < 0 {
 			return ErrTooLong
 		}
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
+		f, rest, err := protofield.Next(b)
+		if err != nil || f.Type == protowire.StartGroupType {
 			return ErrMalformed
 		}
-		b = b[n:]
-		f := field{number: number, kind: kind}
-		switch kind {
-		case protowire.VarintType:
-			f.varint, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			f.bytes, n = protowire.ConsumeBytes(b)
-		case protowire.StartGroupType, protowire.EndGroupType:
-			return ErrMalformed
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, b)
-		}
-		if n < 0 {
-			return ErrMalformed
-		}
-		b = b[n:]
-		if err := use(f); err != nil {
+		b = rest
+		if err := use(field(f)); err != nil {
 			return err
 		}
 	}
@@ -58,48 +39,48 @@ func (r *reader) each(b []byte, use func(field) error) error {
 // The values of a field. Each fails for a field of another wire type.
 
 func (f field) wants(kind protowire.Type) error {
-	if f.kind != kind {
-		return fmt.Errorf("%w: field %d has another type", ErrMalformed, f.number)
+	if f.Type != kind {
+		return fmt.Errorf("%w: field %d has another type", ErrMalformed, f.Number)
 	}
 	return nil
 }
 
 func (f field) raw(to *[]byte) error {
-	*to = f.bytes
+	*to = f.Bytes
 	return f.wants(protowire.BytesType)
 }
 
 func (f field) u64(to *uint64) error {
-	*to = f.varint
+	*to = f.Varint
 	return f.wants(protowire.VarintType)
 }
 
 // u32 takes the lower half of a longer number, as every reader of protocol buffers does.
 func (f field) u32(to *uint32) error {
-	*to = uint32(f.varint)
+	*to = uint32(f.Varint)
 	return f.wants(protowire.VarintType)
 }
 
 // u8 takes a number that fits into fewer bits than the wire has. A longer one becomes the
 // largest, which no version knows.
 func (f field) u8(to *uint8) error {
-	*to = uint8(min(uint32(f.varint), math.MaxUint8))
+	*to = uint8(min(uint32(f.Varint), math.MaxUint8))
 	return f.wants(protowire.VarintType)
 }
 
 func (f field) boolean(to *bool) error {
-	*to = f.varint != 0
+	*to = f.Varint != 0
 	return f.wants(protowire.VarintType)
 }
 
 // count reads how many contacts are wanted.
 func (f field) count(to *int) error {
-	*to = int(min(uint32(f.varint), MaxContacts))
+	*to = int(min(uint32(f.Varint), MaxContacts))
 	return f.wants(protowire.VarintType)
 }
 
 func (f field) duration(to *time.Duration, unit time.Duration) error {
-	*to = time.Duration(uint32(f.varint)) * unit
+	*to = time.Duration(uint32(f.Varint)) * unit
 	return f.wants(protowire.VarintType)
 }
 
@@ -107,7 +88,7 @@ func (f field) id(to *kad.ID) error {
 	if err := f.wants(protowire.BytesType); err != nil {
 		return err
 	}
-	id, err := kad.IDFromBytes(f.bytes, kad.IDLen)
+	id, err := kad.IDFromBytes(f.Bytes, kad.IDLen)
 	*to = id
 	return err
 }

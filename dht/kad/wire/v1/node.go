@@ -50,12 +50,12 @@ func (r *reader) node(b []byte) (kad.Contact, error) {
 		signature []byte
 	)
 	err := r.each(b, func(f field) error {
-		switch f.number {
+		switch f.Number {
 		case 1:
 			return f.raw(&key)
 		case 2:
 			if len(claim.Addresses) <= kad.MaxAddresses { // one too many shows that there are
-				claim.Addresses = append(claim.Addresses, f.bytes)
+				claim.Addresses = append(claim.Addresses, f.Bytes)
 			}
 			return f.wants(protowire.BytesType)
 		case 3:
@@ -96,7 +96,7 @@ func (r *reader) signature(b []byte) (s identity.Signature, err error) {
 		date    uint64
 	)
 	err = r.each(b, func(f field) error {
-		switch f.number {
+		switch f.Number {
 		case 1:
 			return f.u32(&version)
 		case 2:
@@ -122,5 +122,5 @@ func (r *reader) nodeField(f field) (kad.Contact, error) {
 	if err := f.wants(protowire.BytesType); err != nil {
 		return kad.Contact{}, err
 	}
-	return r.node(f.bytes)
+	return r.node(f.Bytes)
 }

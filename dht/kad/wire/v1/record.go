@@ -40,7 +40,7 @@ func (r *reader) record(b []byte) (*kad.Record, error) {
 	}
 	rec, hasKey := &kad.Record{}, false
 	err := r.each(b, func(f field) error {
-		switch f.number {
+		switch f.Number {
 		case 1:
 			return f.u8((*uint8)(&rec.Kind))
 		case 2:
@@ -77,7 +77,7 @@ func (r *reader) record(b []byte) (*kad.Record, error) {
 // recordField reads a field that holds a record.
 func (r *reader) recordField(f field, to **kad.Record) (err error) {
 	if err = f.wants(protowire.BytesType); err == nil {
-		*to, err = r.record(f.bytes)
+		*to, err = r.record(f.Bytes)
 	}
 	return err
 }

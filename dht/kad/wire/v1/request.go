@@ -66,9 +66,9 @@ func decodeRequest(b []byte) (m kad.Message, stage kad.Stage, err error) {
 	var body field
 	unknown := false
 	err = r.each(b, func(f field) error {
-		switch f.number {
+		switch f.Number {
 		case 1:
-			m.ID = kad.RequestNumber(f.varint)
+			m.ID = kad.RequestNumber(f.Varint)
 			return f.wants(protowire.VarintType)
 		case 2:
 			return f.duration(&m.Timeout, time.Millisecond)
@@ -78,15 +78,15 @@ func decodeRequest(b []byte) (m kad.Message, stage kad.Stage, err error) {
 			body = f
 			return f.wants(protowire.BytesType)
 		}
-		unknown = unknown || f.number >= firstBody
+		unknown = unknown || f.Number >= firstBody
 		return nil
 	})
 	switch {
 	case err != nil:
 		return m, kad.StageRequest, err
-	case body.number == 0 && unknown:
+	case body.Number == 0 && unknown:
 		return m, kad.StageRequest, ErrUnknownBody
-	case body.number == 0:
+	case body.Number == 0:
 		return m, kad.StageRequest, ErrNoBody
 	}
 	stage, err = r.body(body, &m)
@@ -95,34 +95,34 @@ func decodeRequest(b []byte) (m kad.Message, stage kad.Stage, err error) {
 
 // body reads the body of a request.
 func (r *reader) body(body field, m *kad.Message) (kad.Stage, error) {
-	switch body.number {
+	switch body.Number {
 	case fieldPing:
 		m.Verb = kad.Ping
-		return kad.StageRequest, r.each(body.bytes, func(f field) error {
-			if f.number == 1 {
+		return kad.StageRequest, r.each(body.Bytes, func(f field) error {
+			if f.Number == 1 {
 				return f.u64(&m.HaveSeq)
 			}
 			return nil
 		})
 	case fieldStore:
 		m.Verb = kad.Store
-		return r.store(body.bytes, m)
+		return r.store(body.Bytes, m)
 	}
 	m.Verb = kad.FindNode
-	if body.number == fieldFindValue {
+	if body.Number == fieldFindValue {
 		m.Verb = kad.FindValue
 	}
 	hasTarget := false
-	err := r.each(body.bytes, func(f field) error {
+	err := r.each(body.Bytes, func(f field) error {
 		switch {
-		case f.number == 1:
+		case f.Number == 1:
 			hasTarget = true
 			return f.id(&m.Target)
-		case f.number == 2:
+		case f.Number == 2:
 			return f.count(&m.Want)
-		case f.number == 3 && m.Verb == kad.FindValue:
+		case f.Number == 3 && m.Verb == kad.FindValue:
 			return f.u64(&m.HaveSeq)
-		case f.number == 4 && m.Verb == kad.FindValue:
+		case f.Number == 4 && m.Verb == kad.FindValue:
 			return f.u64(&m.HaveExpires)
 		}
 		return nil
@@ -135,7 +135,7 @@ func (r *reader) body(body field, m *kad.Message) (kad.Stage, error) {
 
 func (r *reader) store(b []byte, m *kad.Message) (kad.Stage, error) {
 	err := r.each(b, func(f field) error {
-		switch f.number {
+		switch f.Number {
 		case 1:
 			return r.recordField(f, &m.Record)
 		case 3:

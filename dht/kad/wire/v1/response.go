@@ -60,16 +60,16 @@ func decodeResponse(b []byte) (kad.Message, error) {
 	r := reader{left: maxFields}
 	nodes := 0
 	err := r.each(b, func(f field) error {
-		switch f.number {
+		switch f.Number {
 		case 1:
-			m.ID = kad.RequestNumber(f.varint)
+			m.ID = kad.RequestNumber(f.Varint)
 			return f.wants(protowire.VarintType)
 		case 2:
 			return f.u32((*uint32)(&m.Status))
 		case 3:
 			return f.duration(&m.RetryAfter, time.Millisecond)
 		case 4:
-			m.Detail = cut(string(f.bytes[:min(len(f.bytes), MaxDetail)]))
+			m.Detail = cut(string(f.Bytes[:min(len(f.Bytes), MaxDetail)]))
 			return f.wants(protowire.BytesType)
 		case 5:
 			if nodes++; nodes > MaxContacts {
