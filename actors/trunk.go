@@ -342,8 +342,8 @@ func (t Trunk) Provide(name string, pid *actor.PID) {
 // Provider returns the actor that Provide has registered under this name.
 func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.providers.actors.Get(name) }
 
-// SendControl sends a message of the DHT itself. Reply to the actor: [dht.Sent]. id is the only one of the
-// node.
+// SendControl sends a message of the DHT itself. Reply to the actor: [dht.Sent]. No other
+// message of the node has this id.
 func SendControl(c actor.Context, t interface {
 	Provider(name string) (*actor.PID, bool)
 }, id uint64, m dht.Control,

@@ -68,8 +68,13 @@ func (*doCmd) Help() string {
 }
 
 func (c *doCmd) Run(a *app) error {
-	if c.Verb == "" {
+	switch {
+	case c.Verb == "" && c.Input != "":
+		return failure.Usage("name a section and a verb", "--input is for a verb")
+	case c.Verb == "":
 		return c.list(a)
+	case c.Section == "":
+		return failure.Usage("name a section", "the verb %q is of no section", c.Verb)
 	}
 	params := make(map[string][]string)
 	for _, p := range c.Params {
@@ -96,7 +101,11 @@ func (c *doCmd) Run(a *app) error {
 	if client.CodeOf(err) != inspect.CodeNotFound {
 		return err
 	}
-	verbs, unknown := c.verbs(a)
+	all, unlisted := a.client().Verbs(a.ctx)
+	if unlisted != nil {
+		return err
+	}
+	verbs, unknown := c.of(all)
 	if unknown != nil {
 		return unknown
 	}
@@ -110,12 +119,8 @@ func (c *doCmd) Run(a *app) error {
 	return failure.New("not_found", "it has "+strings.Join(names, ", "), "%s has no verb %q", c.Section, c.Verb)
 }
 
-// verbs returns the verbs of the section, or all if none is named. There is at least one.
-func (c *doCmd) verbs(a *app) (of []inspect.VerbInfo, err error) {
-	all, err := a.client().Verbs(a.ctx)
-	if err != nil {
-		return nil, err
-	}
+// of returns the verbs of the section, of which there is one at least, or all if none is named.
+func (c *doCmd) of(all []inspect.VerbInfo) (of []inspect.VerbInfo, err error) {
 	var sections []string
 	for _, v := range all {
 		if c.Section == "" || v.Section == c.Section {
@@ -125,23 +130,33 @@ func (c *doCmd) verbs(a *app) (of []inspect.VerbInfo, err error) {
 			sections = append(sections, v.Section)
 		}
 	}
-	switch {
-	case len(of) > 0:
+	if len(of) > 0 || c.Section == "" {
 		return of, nil
-	case len(all) == 0:
-		return nil, failure.New("not_found", "its program offers commands with control.Serve", "nothing can be done on this node")
+	}
+	if len(all) == 0 {
+		return nil, failure.New("not_found", "its program adds them to the actions of control.Serve", "no part of this node has verbs")
 	}
 	return nil, failure.New("not_found", "some have "+strings.Join(sections, ", "), "%q has no verbs on this node", c.Section)
 }
 
 // list prints the verbs with their parameters.
 func (c *doCmd) list(a *app) error {
-	verbs, err := c.verbs(a)
+	all, err := a.client().Verbs(a.ctx)
+	if client.CodeOf(err) == inspect.CodeNotFound {
+		return failure.New("not_found", "name a section and a verb, or update the node", "this node is older than the command and does not list its verbs")
+	}
 	if err != nil {
 		return err
 	}
-	if a.JSON {
+	verbs, err := c.of(all)
+	switch {
+	case err != nil:
+		return err
+	case a.JSON:
 		return a.PrintJSON(verbs)
+	case len(verbs) == 0:
+		a.Note("no part of this node has verbs; its program adds them to the actions of control.Serve")
+		return nil
 	}
 	var lines []string
 	for _, v := range verbs {

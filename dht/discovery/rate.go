@@ -34,10 +34,10 @@ func newRate[K comparable](most int, span time.Duration) *rate[K] {
 // room reports whether the source may cause one more event now.
 func (r *rate[K]) room(now time.Time, source K) bool {
 	at := r.slot(now)
-	s := r.source.Get(source)
-	if s == nil {
+	if r.source.Get(source) == nil {
 		return r.most > 0
 	}
+	s := r.source.Use(source)
 	s.advance(at)
 	n := 0
 	for _, m := range s.n {

@@ -55,7 +55,11 @@ func (l *logFiles) make(what func() (vfs.File, error)) (f vfs.File, err error) {
 }
 
 func (l *logFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if !isLog(name) {
+	switch {
+	case isLog(name):
+	case l.failed.Load(): // Pebble tries to flush again and again, and Remove removes no table
+		return nil, l.errors.err()
+	default:
 		return l.FS.Create(name, category)
 	}
 	return l.make(func() (vfs.File, error) { return l.FS.Create(name, category) })

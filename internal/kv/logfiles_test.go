@@ -9,7 +9,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -118,6 +120,9 @@ func TestMarkerOnABrokenDisk(t *testing.T) {
 	dir, err := files.OpenDir("/")
 	check(t, err)
 	defer dir.Close()
+	f, err := files.Create("000001.sst", vfs.WriteCategoryUnspecified)
+	check(t, err)
+	check(t, f.Close())
 	on.Store(true)
 	if err := dir.Sync(); err == nil || failed.err() != nil {
 		t.Errorf("another sync: got %v and %v, want its error, and that nothing has ended", err, failed.err())
@@ -126,12 +131,84 @@ func TestMarkerOnABrokenDisk(t *testing.T) {
 		t.Errorf("got %v and %v, want the cause noted alone", err, failed.err())
 	}
 	on.Store(false)
-	f, err := files.Create("000001.sst", vfs.WriteCategoryUnspecified)
-	check(t, err)
-	check(t, f.Close())
 	check(t, files.Remove("000001.sst"))
 	if _, err := files.Stat("000001.sst"); err != nil {
 		t.Errorf("got %v, want a file that was not removed", err)
+	}
+	if _, err := files.Create("000002.sst", vfs.WriteCategoryUnspecified); !errors.Is(err, syscall.EIO) {
+		t.Errorf("got %v, want no further table", err)
+	}
+}
+
+// TestManifestOnABrokenDisk has a store that begins a new MANIFEST while it flushes in the
+// background. Then the directory cannot be synced.
+func TestManifestOnABrokenDisk(t *testing.T) {
+	var on, moved atomic.Bool
+	files := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		moved.CompareAndSwap(false, on.Load() && op.Kind == errorfs.OpCreate && strings.Contains(op.Path, "marker.manifest"))
+		if moved.Load() && op.Kind == errorfs.OpFileSync && op.Path == "/" {
+			return &fs.PathError{Op: "sync", Path: "/", Err: syscall.EIO}
+		}
+		return nil
+	}))
+	log := new(fatal)
+	o := options(files, nil, log, false)
+	o.MaxManifestFileSize = 1
+	db, err := open("/", o)
+	check(t, err)
+	on.Store(true)
+	for i := 0; log.err() == nil; i++ {
+		if i == 1000 {
+			t.Fatal("got no new MANIFEST")
+		}
+		check(t, db.Set([]byte("k"), []byte("v"), pebble.NoSync))
+		_, err := db.AsyncFlush()
+		check(t, err)
+		time.Sleep(time.Millisecond)
+	}
+	if !moved.Load() || !errors.Is(log.err(), syscall.EIO) {
+		t.Errorf("got %v, want the cause, after a new MANIFEST", log.err())
+	}
+	_ = db.Close() // it says that not all is on the disk
+}
+
+// TestTablesOnABrokenDisk: a flush that is tried again and again leaves no tables behind.
+func TestTablesOnABrokenDisk(t *testing.T) {
+	for name, kinds := range map[string][]errorfs.OpKind{
+		"full":                       {errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData},
+		"directory cannot be synced": {errorfs.OpFileSync},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var on atomic.Bool
+			files := failing(&on, &fs.PathError{Op: "write", Path: "/store", Err: syscall.ENOSPC}, kinds...)
+			db, err := openPebble("/store", files)
+			check(t, err)
+			set(t, db, "kept", "1")
+			for i := range 9 {
+				set(t, db, fmt.Sprint("big ", i), strings.Repeat("v", 300<<10))
+			}
+			on.Store(true)
+			if _, err := fill(t, db, "synced", true); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("got %v, want the cause", err)
+			}
+			tables := func() (n int) {
+				names, err := files.List("/store")
+				check(t, err)
+				for _, name := range names {
+					if strings.HasSuffix(name, ".sst") {
+						n++
+					}
+				}
+				return n
+			}
+			before := tables()
+			time.Sleep(10 * flushRetry)
+			if after := tables(); after > before+1 {
+				t.Errorf("got %d tables after %d, want no further ones", after, before)
+			}
+			on.Store(false)
+			recovers(t, db, files, 0)
+		})
 	}
 }
 

@@ -127,7 +127,7 @@ func (p *pebbleDB) open(exists bool) error {
 		return openError(p.dir, err)
 	}
 	log := &fatal{}
-	db, err := pebble.Open(p.dir, options(p.files, p.lock.pebble, log, false))
+	db, err := open(p.dir, options(p.files, p.lock.pebble, log, false))
 	if err != nil {
 		return openError(p.dir, err)
 	}
@@ -144,6 +144,20 @@ func (p *pebbleDB) open(exists bool) error {
 	}
 	p.db, p.log, p.witness, p.guard, p.openErr = db, log, w, s.guard, nil
 	return nil
+}
+
+// open calls pebble.Open and recovers its panics, as over a log whose content makes no sense.
+func open(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			cause, ok := r.(error)
+			if !ok {
+				cause = fmt.Errorf("%v", r)
+			}
+			db, err = nil, cause
+		}
+	}()
+	return pebble.Open(dir, o)
 }
 
 // inspect reports whether the directory holds a store. It makes the directory if

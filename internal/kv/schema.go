@@ -33,7 +33,7 @@ type state struct {
 // it for every entry, and so checks bulk ones as well.
 func examine(dir string, files vfs.FS, lock *pebble.Lock, visit func(key, value []byte)) (s state, err error) {
 	log := &fatal{}
-	db, err := pebble.Open(dir, options(files, lock, log, true))
+	db, err := open(dir, options(files, lock, log, true))
 	if err != nil {
 		return s, openError(dir, err)
 	}

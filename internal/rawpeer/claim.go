@@ -9,7 +9,7 @@ import (
 // Claim is an identity message as fields. spec: comms 7.2
 type Claim struct {
 	Version   byte // of the frame
-	Length    int  // announced; 0 is the body's
+	Length    int  // announced; 0 is the body's, so a body cannot be announced as empty
 	Addresses [][]byte
 	Features  uint64
 	Protocols []string

@@ -17,15 +17,6 @@ const MinRate = 16 << 10
 // ErrTooLong reports a frame above the limit its reader or writer set.
 var ErrTooLong = errors.New("frame: too long")
 
-// Check reports whether a payload of n bytes is within the limit. The error
-// is [ErrTooLong].
-func Check(n, limit int) error {
-	if n > limit {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLong, n, limit)
-	}
-	return nil
-}
-
 // AppendHeader appends the header of a payload of n bytes, from 0 to 2^32−1.
 func AppendHeader(dst []byte, n int) []byte {
 	if n < 0 || int64(n) > math.MaxUint32 {

@@ -20,9 +20,3 @@ func Compare(a, b *kad.Record) int {
 	}
 	return a.Digest().Compare(b.Digest())
 }
-
-// Replaces reports whether a valid record received now takes the place of stored, which
-// may be nil. The same record again does not, unless it is opaque.
-func Replaces(received, stored *kad.Record) bool {
-	return stored == nil || received.Kind == kad.Opaque || Compare(received, stored) > 0
-}

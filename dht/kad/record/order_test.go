@@ -64,7 +64,7 @@ func TestOrderConverges(t *testing.T) {
 	for round := range 200 {
 		var held *kad.Record
 		for _, i := range r.Perm(len(records)) {
-			if record.Replaces(records[i], held) {
+			if held == nil || record.Compare(records[i], held) > 0 {
 				held = records[i]
 			}
 		}
@@ -78,30 +78,6 @@ func TestOrderConverges(t *testing.T) {
 	for _, other := range records {
 		if record.Compare(other, first) > 0 {
 			t.Errorf("got %d/%d/%q at the end, and %d/%d/%q is newer", first.Seq, first.Expires, first.Value, other.Seq, other.Expires, other.Value)
-		}
-	}
-}
-
-func TestReplaces(t *testing.T) {
-	immutable, err := record.Immutable([]byte("hello"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	opaque := &kad.Record{Value: []byte("a")}
-	base := signed(t, "", "hello", 7)
-	for name, c := range map[string]struct {
-		received, stored *kad.Record
-		want             bool
-	}{
-		"the first":          {base, nil, true},
-		"the same":           {base, base, false},
-		"the same immutable": {immutable, immutable, false},
-		"opaque":             {opaque, opaque, true},
-		"higher seq":         {signed(t, "", "", 8), base, true},
-		"lower seq":          {signed(t, "", "", 6), base, false},
-	} {
-		if got := record.Replaces(c.received, c.stored); got != c.want {
-			t.Errorf("%s: got %t, want %t", name, got, c.want)
 		}
 	}
 }
