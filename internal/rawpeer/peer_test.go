@@ -25,7 +25,7 @@ func pair(t *testing.T, o Options) (p, node *Peer) {
 // TestLimits: a node fills no more memory than the limits allow.
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, node := pair(t, Options{MaxStreams: 2, MaxHeld: 10, Reply: ACK})
+		p, node := pair(t, Options{MaxStreams: 2, MaxHeld: 10, Reply: ACK, InTurn: true})
 		node.Data(SYN, 2, "01234")
 		node.Data(0, 2, strings.Repeat("x", 1<<20))
 		node.Data(0, 2, "more")

@@ -25,7 +25,7 @@ func AppendHeader(dst []byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }
 
-// Append appends a whole frame. The caller has checked the length: [Check].
+// Append appends a whole frame. The caller has checked the length.
 func Append(dst, body []byte) []byte {
 	return append(AppendHeader(dst, len(body)), body...)
 }

@@ -66,9 +66,9 @@ func (p *closedPorts) to(host string) int {
 }
 
 // TestAimedAtThirdParty has a node hear of a hundred peers at one address, which is that of
-// somebody else: what other nodes cause, and what the node dials of its own accord, makes at
-// most four connections a minute. What the user asks for is dialled all the same, and so are
-// peers elsewhere.
+// somebody else: what other nodes cause, and automatic dials, make at most four connections a
+// minute. Without a floor only the test dials. What the user asks for is dialled all the same,
+// and so are peers elsewhere.
 func TestAimedAtThirdParty(t *testing.T) {
 	for _, tt := range []struct{ name, host, form string }{
 		{"an address", "9.9.9.9", "/ip4/9.9.9.9/tcp/%d"},
@@ -79,7 +79,7 @@ func TestAimedAtThirdParty(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				ports := &closedPorts{Transport: tcp.New(tcp.Options{}), tried: map[string]int{}}
 				node, err := gamelan.Start(t.Context(), plainly(gamelan.Config{
-					Network: protocol.MainNet.String(), Secret: gamelantest.Secret(1), Listen: []string{gamelan.ListenNowhere}, PublicAddresses: []string{"/ip4/8.8.8.8/tcp/18189"},
+					Network: protocol.MainNet.String(), Secret: gamelantest.Secret(1), Listen: []string{gamelan.ListenNowhere}, Floor: gamelan.NoFloor, PublicAddresses: []string{"/ip4/8.8.8.8/tcp/18189"},
 				}), quiet, gamelan.WithTransport(ports))
 				if err != nil {
 					t.Fatal(err)
