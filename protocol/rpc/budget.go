@@ -41,7 +41,7 @@ func count(b []byte, d protoreflect.MessageDescriptor, depth int, left *int) err
 	for len(b) > 0 {
 		x, rest, err := protofield.Next(b)
 		if err != nil {
-			break
+			return nil //nolint:nilerr // the decoder reports it
 		}
 		b = rest
 		f := d.Fields().ByNumber(x.Number)
