@@ -344,10 +344,7 @@ func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.providers
 
 // SendControl sends a message of the DHT itself. Reply to the actor: [dht.Sent]. No other
 // message of the node has this id.
-func SendControl(c actor.Context, t interface {
-	Provider(name string) (*actor.PID, bool)
-}, id uint64, m dht.Control,
-) error {
+func (t Trunk) SendControl(c actor.Context, id uint64, m dht.Control) error {
 	sender, ok := t.Provider(dht.Sender)
 	if !ok {
 		return errNoSender

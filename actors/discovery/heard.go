@@ -71,11 +71,6 @@ func (d *Discovery) store(c actor.Context, h dht.Heard, v machine.Verdict, sourc
 	d.trunk.AddPeer(unknown, p, c.Self())
 }
 
-// send sends a message of the DHT itself. Reply: dht.Sent.
-func (d *Discovery) send(c actor.Context, id uint64, m dht.Control) error {
-	return actors.SendControl(c, d.trunk, id, m)
-}
-
 // reached returns how many peers have the message or may have it, and why there are none.
 func reached(r *dht.Report) (n int, err error) {
 	if r.Reason != 0 {

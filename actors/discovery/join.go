@@ -188,7 +188,7 @@ func (j *join) announce(c actor.Context, by joining) error {
 		return err
 	}
 	id := t.NewID()
-	err := j.d.send(c, id, dht.Control{
+	err := j.d.trunk.SendControl(c, id, dht.Control{
 		Type: wire.TypeJoin, To: dht.Closest{To: own.Key.NodeID()}, Destination: own.Key,
 		Part: announcement(own, supervisor.Rand(c).Uint64()),
 	})

@@ -215,7 +215,7 @@ func (s *search) broadcast(c actor.Context, e machine.SendDiscovery) error {
 		return errNotAnnounced
 	}
 	id := s.d.trunk.NewID()
-	err := s.d.send(c, id, dht.Control{
+	err := s.d.trunk.SendControl(c, id, dht.Control{
 		Type: wire.TypeDiscovery, To: dht.Broadcast{}, Destination: e.Key, Encrypt: true, Part: announcement(own, e.Nonce),
 	})
 	if err == nil {
@@ -321,7 +321,7 @@ func (s *search) reply(c actor.Context, to identity.NodeID, nonce uint64) {
 	if !ok {
 		return
 	}
-	err := s.d.send(c, s.d.trunk.NewID(), dht.Control{
+	err := s.d.trunk.SendControl(c, s.d.trunk.NewID(), dht.Control{
 		Type: wire.TypeDiscoveryResponse, To: dht.Direct{Peer: to}, Part: announcement(own, nonce),
 	})
 	if err == nil {

@@ -27,7 +27,7 @@ type Trunk interface {
 	PID(path string) *actor.PID
 	Connectivity() *actor.PID
 	Provide(name string, pid *actor.PID)
-	Provider(name string) (*actor.PID, bool)
+	SendControl(c actor.Context, id uint64, m dht.Control) error
 
 	Secret() *identity.Secret
 	Features() identity.Features

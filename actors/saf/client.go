@@ -221,7 +221,7 @@ const askLimit = 10 * time.Second
 func (a *client) ask(c actor.Context, e saf.Ask) {
 	id := a.f.trunk.NewID()
 	a.asks[id] = asking{e.Peer, e.Request.RequestID}
-	err := a.f.send(c, id, dht.Control{
+	err := a.f.trunk.SendControl(c, id, dht.Control{
 		Type: wire.TypeStoredRequest, To: dht.Direct{Peer: e.Peer}, Part: e.Request.Append(nil), Limit: askLimit,
 	})
 	if err != nil {

@@ -251,7 +251,7 @@ func (k *keeper) read(c actor.Context, m supervisor.Done[read]) {
 	a.refs, a.begun = refs, supervisor.Now(c)
 	a.timer = supervisor.After(c, sentLimit, overdue{id})
 	k.answers[id] = a
-	err := k.f.send(c, id, dht.Control{
+	err := k.f.trunk.SendControl(c, id, dht.Control{
 		Type: wire.TypeStoredMessages, To: dht.Direct{Peer: a.peer}, Part: m.Value.body, Limit: answerLimit,
 	})
 	if err != nil {

@@ -153,8 +153,3 @@ func (f *Saf) cancel(c actor.Context, id uint64) {
 		c.Send(sender, dht.CancelControl{ID: id})
 	}
 }
-
-// send sends a message of the DHT itself to one peer. Reply to the actor: dht.Sent.
-func (f *Saf) send(c actor.Context, id uint64, m dht.Control) error {
-	return actors.SendControl(c, f.trunk, id, m)
-}

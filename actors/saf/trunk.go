@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -25,6 +26,7 @@ type Trunk interface {
 	Connectivity() *actor.PID
 	Provide(name string, pid *actor.PID)
 	Provider(name string) (*actor.PID, bool)
+	SendControl(c actor.Context, id uint64, m dht.Control) error
 
 	Secret() *identity.Secret
 	Features() identity.Features

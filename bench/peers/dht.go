@@ -28,7 +28,7 @@ func DHT(from, to Kind, seal string, n int) harness.Case {
 	}}
 }
 
-// floodLimit is above what anybody reaches.
+// floodLimit is the most that [gamelan.DHTConfig].SendPace may be, and above what a case sends in a minute.
 const floodLimit = "1000000"
 
 // domainType is a type of messages that is not one of Tari's.

@@ -119,6 +119,9 @@ func (c *doCmd) Run(a *app) error {
 	return failure.New("not_found", "it has "+strings.Join(names, ", "), "%s has no verb %q", c.Section, c.Verb)
 }
 
+// verbsOfProgram says where the verbs of a node come from that has none.
+const verbsOfProgram = "its program adds them to the actions of control.Serve"
+
 // of returns the verbs of the section, of which there is one at least, or all if none is named.
 func (c *doCmd) of(all []inspect.VerbInfo) (of []inspect.VerbInfo, err error) {
 	var sections []string
@@ -134,7 +137,7 @@ func (c *doCmd) of(all []inspect.VerbInfo) (of []inspect.VerbInfo, err error) {
 		return of, nil
 	}
 	if len(all) == 0 {
-		return nil, failure.New("not_found", "its program adds them to the actions of control.Serve", "no part of this node has verbs")
+		return nil, failure.New("not_found", verbsOfProgram, "no part of this node has verbs")
 	}
 	return nil, failure.New("not_found", "some have "+strings.Join(sections, ", "), "%q has no verbs on this node", c.Section)
 }
@@ -155,7 +158,7 @@ func (c *doCmd) list(a *app) error {
 	case a.JSON:
 		return a.PrintJSON(verbs)
 	case len(verbs) == 0:
-		a.Note("no part of this node has verbs; its program adds them to the actions of control.Serve")
+		a.Note("no part of this node has verbs; %s", verbsOfProgram)
 		return nil
 	}
 	var lines []string
