@@ -22,7 +22,7 @@ check: ## before every commit: format, vet, linters, generated code, checklists,
 
 full: ## before an issue is closed: all of CI, 1,000 kills of a node and 2,000 of actors, a store damaged everywhere, a day of stored messages, a network of 1,000 nodes, every benchmark with its result file
 	bash .ci/run
-	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 40m -run TestKill ./tests/durable ./actors/saf/store ./actors/kad/keep
+	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 40m -run TestKill ./tests/durable ./internal/actors/safpart/store ./internal/kad/keep
 	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run Damage ./internal/kv
 	GAMELAN_STORED_DAY=1 $(GO) test -count=1 -v -timeout 2h -run 'TestBubbleStoredDay$$' ./tests
 	GAMELAN_NETWORK=1000 $(GO) test -count=1 -v -timeout 15m -run 'TestLargeNetwork$$' ./tests
@@ -85,7 +85,7 @@ conformance: ## every item of the wire checklists with its tests, and what is mi
 prose: ## count long sentences, long lines and private words of each page (ARGS='-list docs/network.md' names each, ARGS=-accept lets counts grow)
 	$(GO) -C tools run ./prose $(ARGS)
 
-gen: ## generate protocol/pb from its .proto files
+gen: ## generate internal/protocol/pb from its .proto files
 	$(GO) -C tools run ./protogen
 
 gen-check: ## fail when the generated code is stale
@@ -95,8 +95,8 @@ fuzz: ## run each fuzz target for FUZZTIME (10s), one after another
 	bash tools/fuzz.sh $(FUZZTIME)
 
 # What make mutation tests.
-PKG ?= ./identity ./protocol ./protocol/address ./protocol/frame ./protocol/identify ./protocol/messaging ./protocol/negotiate \
-	./protocol/rpc ./transport/dial ./transport/connpool ./transport/mux ./transport/noise ./transport/upgrade ./supervisor ./peerstore
+PKG ?= ./identity ./protocol ./internal/protocol/address ./internal/protocol/frame ./internal/protocol/identify ./internal/protocol/messaging ./internal/protocol/negotiate \
+	./protocol/rpc ./internal/transport/dial ./internal/transport/connpool ./internal/transport/mux ./internal/transport/noise ./internal/transport/upgrade ./supervisor ./peerstore
 
 mutation: ## change one operator after another in PKG and see that its tests notice; writes docs/mutation.md (hours; ARGS='-percent 10')
 	$(GO) -C tools/mutation run . $(ARGS) $(PKG)

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
-	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
-	"github.com/gamelan-p2p/gamelan/actors/saf/store"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
+	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
@@ -24,7 +24,7 @@ type StoreReport struct {
 // directory meanwhile. The report describes the store, and whether Start will copy and
 // upgrade it. The error is the one that Start would return.
 func CheckStore(dataDir string) (r StoreReport, err error) {
-	var received inbox.Checker
+	var received inboxpart.Checker
 	var stored store.Checker
 	var records keep.Checker
 	visit := func(key, value []byte) {

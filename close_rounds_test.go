@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
@@ -107,7 +107,7 @@ func keptBodies(t *testing.T, net *gamelantest.Network, cfg gamelan.Config, c ga
 	if all == 0 {
 		return kept
 	}
-	for m, err := range n.Inbox().Listen(t.Context(), inbox.ListenOptions{All: true, Most: all}) {
+	for m, err := range n.Inbox().Listen(t.Context(), inboxpart.ListenOptions{All: true, Most: all}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // Inspection shows the state of a node to tools and to its operator. Its Options are for

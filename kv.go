@@ -3,7 +3,7 @@ package gamelan
 import (
 	"context"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // KV is a node's handle for the key-value DHT: a Kademlia network that stores small values

@@ -15,8 +15,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // Peers is a node's handle for the peers that it knows, connected or not. [Node.Peers]

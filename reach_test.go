@@ -6,9 +6,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
-	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 

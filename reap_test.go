@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 )
 
 // party is a node with connections to others, which have names, and what it

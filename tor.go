@@ -4,7 +4,7 @@ import (
 	"context"
 	"io"
 
-	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 )
 

@@ -2,14 +2,14 @@ package gamelan
 
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
-	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
-	"github.com/gamelan-p2p/gamelan/actors/saf/store"
-	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
-	"github.com/gamelan-p2p/gamelan/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
+	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
+	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // These types are arguments and results of this package. They have names here, so that
@@ -32,17 +32,17 @@ type (
 	// Imported counts the peers that were imported: see [Peers.Import].
 	Imported = actors.Imported
 	// Synced is the result of [DHT.Sync].
-	Synced = discovery.Synced
+	Synced = discoverypart.Synced
 	// Inbox is the node's durable inbox: see [Node.Inbox].
-	Inbox = inbox.Inbox
-	// ListenOptions are the settings of [inbox.Inbox.Listen].
-	ListenOptions = inbox.ListenOptions
+	Inbox = inboxpart.Inbox
+	// ListenOptions are the settings of [inboxpart.Inbox.Listen].
+	ListenOptions = inboxpart.ListenOptions
 	// KeptMessage is a message of the inbox.
-	KeptMessage = inbox.Message
+	KeptMessage = inboxpart.Message
 	// OverDHT holds the fields that only a message over the DHT has.
-	OverDHT = inbox.DHT
+	OverDHT = inboxpart.DHT
 	// InboxReport is what [CheckStore] says of the inbox.
-	InboxReport = inbox.Report
+	InboxReport = inboxpart.Report
 	// StoredReport is what [CheckStore] says of the messages that are stored for others.
 	StoredReport = store.Report
 	// KVConfig are the settings of a client of the key-value DHT: see [KV.Open].
@@ -113,5 +113,5 @@ var (
 	ErrNotDiscovered    = actors.ErrNotDiscovered
 	ErrNotAnnounced     = actors.ErrNotAnnounced
 	ErrNoAnswer         = actors.ErrNoAnswer
-	ErrNoInbox          = inbox.ErrNone
+	ErrNoInbox          = inboxpart.ErrNone
 )

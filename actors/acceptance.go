@@ -9,10 +9,10 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
-	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 

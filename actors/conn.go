@@ -11,14 +11,14 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
-	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/keepalive"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // conn is one live connection. It owns the session, accepts and opens substreams, and

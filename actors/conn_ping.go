@@ -6,8 +6,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 	"github.com/gamelan-p2p/gamelan/supervisor"
-	"github.com/gamelan-p2p/gamelan/transport/keepalive"
 )
 
 // PingConn asks a conn to ping the peer's multiplexer. Reply: ConnPonged.

@@ -8,10 +8,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/internal/deadline"
+	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/keepalive"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // Errors of a connection that has ended because it was dead, as [CloseReason.Err].

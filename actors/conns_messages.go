@@ -7,13 +7,13 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // Upgraded is a finished upgrade. The task that made it sends it through dialer or

@@ -9,8 +9,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // target is an address to dial.

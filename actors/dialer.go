@@ -14,12 +14,12 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/transport/dial"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/dial"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // dialer carries out what dial.Scheduler decides: which peer to dial, and when. A peer

@@ -9,7 +9,7 @@
 // [Received], [Sent], [SubstreamOpened], and [ConnRef] as Connection.
 //
 // The other subsystems of a node are its parts, in packages below this one: the DHT
-// in actors/dht, remote calls in actors/rpc, the inbox in actors/inbox. This package
+// in internal/actors/dhtpart, remote calls in internal/actors/rpcpart, the inbox in internal/actors/inboxpart. This package
 // imports none of them. [Part] says what a part is made of, and [Trunk] what it may
 // use of the node.
 //
@@ -33,7 +33,7 @@
 //	└── listeners
 //	    └── 0 … n         accept and set up connections
 //
-// Pure state machines in other packages (transport/dial, transport/connpool,
-// transport/keepalive, protocol/messaging) decide; the actors carry out what they
+// Pure state machines in other packages (internal/transport/dial, internal/transport/connpool,
+// internal/transport/keepalive, internal/protocol/messaging) decide; the actors carry out what they
 // decide. No actor waits: slow work is a supervised task whose result is a message.
 package actors

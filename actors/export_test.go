@@ -1,8 +1,8 @@
 package actors
 
 import (
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // Accounts is how many peers have an account for what is sent to them.

@@ -10,10 +10,10 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // inboundGate counts the inbound connections of all listeners together, and applies

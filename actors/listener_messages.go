@@ -6,7 +6,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 )
 
 // InboundRejected is published when an inbound connection was refused or its

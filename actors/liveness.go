@@ -10,16 +10,16 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
-	wire "github.com/gamelan-p2p/gamelan/transport/liveness"
 )
 
-// liveness serves connections that only test whether the node can be reached (first
+// livenessActor serves connections that only test whether the node can be reached (first
 // byte 0xA7): those of hosts that may, and those that bring a token which a part awaits.
 //
 // In: livenessConn from listeners, probeCame. Out: event ProbeSeen. A restart ends all sessions.
-type liveness struct {
+type livenessActor struct {
 	env      *env
 	sessions uint64
 }
@@ -42,9 +42,9 @@ type ProbeSeen struct {
 type probeCame ProbeSeen
 
 // newLiveness makes the actor.
-func newLiveness(env *env) actor.Actor { return &liveness{env: env} }
+func newLiveness(env *env) actor.Actor { return &livenessActor{env: env} }
 
-func (a *liveness) Receive(c actor.Context) {
+func (a *livenessActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 	case livenessConn:
@@ -58,7 +58,7 @@ func (a *liveness) Receive(c actor.Context) {
 	}
 }
 
-func (a *liveness) serve(c actor.Context, m livenessConn) {
+func (a *livenessActor) serve(c actor.Context, m livenessConn) {
 	conn, ok := m.conn.Take()
 	if !ok {
 		return
@@ -73,7 +73,7 @@ func (a *liveness) serve(c actor.Context, m livenessConn) {
 				probes.leave()
 			}
 		}()
-		return wire.Serve(conn, func(first string) bool {
+		return liveness.Serve(conn, func(first string) bool {
 			if probes.redeem(first, now()) {
 				supervisor.Tell(ctx, probeCame{first, from})
 				return true
@@ -84,7 +84,7 @@ func (a *liveness) serve(c actor.Context, m livenessConn) {
 	})
 }
 
-func (a *liveness) String() string {
+func (a *livenessActor) String() string {
 	if n := a.env.probes.used(); n > 0 {
 		return fmt.Sprintf("%d asking", n)
 	}

@@ -7,9 +7,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // offence counts an offence against the source of from. refused reports whether the

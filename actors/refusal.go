@@ -7,12 +7,12 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
-	"github.com/gamelan-p2p/gamelan/protocol/more"
-	"github.com/gamelan-p2p/gamelan/protocol/reach"
 )
 
 // The profile's messaging protocol carries messages of the DHT on most nodes, and plain

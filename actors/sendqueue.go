@@ -5,7 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 )
 
 // sendQueue holds the messages of one protocol to one peer that were accepted and that the

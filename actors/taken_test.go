@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
 )
 
 // TestNotTakenEndsWithTheFirstProof of a new session, and of that peer and

@@ -11,9 +11,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/actors/internal/park"
+	"github.com/gamelan-p2p/gamelan/internal/actors/park"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
-	"github.com/gamelan-p2p/gamelan/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 

@@ -7,8 +7,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/supervisor"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // isolateRetry is the pause before an actor of the user's that has used up its restarts

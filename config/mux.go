@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/settings"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 )
 
 // muxRows are the rows of the multiplexer. Its package fills in the defaults and checks the values.

@@ -3,7 +3,7 @@ package config
 import (
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/saf"
+	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 )
 
 // TestStoreForwardLimits: each fault of the limits is named, all at once.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // ReadJSON reads at most limit peers in the form of [WriteJSON]. It checks every

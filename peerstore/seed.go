@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 )
 
 // ErrBadSeed reports text that does not describe a peer.

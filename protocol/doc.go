@@ -2,7 +2,7 @@
 // ids, networks, the wire [Profile], the substream interface, outcomes of
 // sends, and violations with their bans.
 //
-// The codecs are in the packages protocol/frame, negotiate, identify and address.
+// The codecs are in the packages internal/protocol/frame, negotiate, identify and address.
 // None of them starts a goroutine, reads a clock or opens a socket. A codec blocks
 // only in the reader or writer that it was given, on its caller's goroutine.
 package protocol

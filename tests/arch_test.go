@@ -16,20 +16,19 @@ import (
 )
 
 // module is the import path of the root package. Folders below it are written
-// without it: "transport/mux", and "" for the root package itself.
+// without it: "internal/transport/mux", and "" for the root package itself.
 const module = "github.com/gamelan-p2p/gamelan"
 
 // layers says how deep a folder lies; the longest matching prefix counts. A
-// file may import what lies deeper than itself, and of its own top-level folder what
-// lies no higher, but below actors, where the trunk imports no part of the node and
-// no part another.
+// file may import what lies deeper than itself, and of its own house what lies no higher,
+// but in the house actors, where the trunk imports no part of the node and no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
-	"protocol": 1, "inspect": 1, "internal/rawpeer": 1,
-	"transport": 2, "peerstore": 2, "dht/wire": 2,
-	"dht": 3, "actors/internal": 3, "internal/wirecheck": 3, "internal/settings": 3,
-	"config":            4,
-	"actors":            4, // what lies below are parts of the node, of layer 5, which do not import each other
+	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1,
+	"transport": 2, "internal/transport": 2, "peerstore": 2, "dht/wire": 2, "kad/overlay": 2,
+	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/wirecheck": 3, "internal/settings": 3,
+	"config": 4, "actors": 4,
+	"internal/actors": 5, "kad": 5, "internal/kad/comms": 5, "internal/kad/keep": 5, // the parts of a node
 	"internal/nodetest": 5, "internal/nodeview": 5, "internal/receive": 5, "internal/assemble": 5,
 	"":            6,
 	"gamelantest": 7, "inspect/control": 7,
@@ -39,14 +38,11 @@ var layers = map[string]int{
 
 // sameLayer lists the imports across folders of equal depth that are wanted.
 var sameLayer = map[string][]string{
-	"identity":          {"internal/ristretto"},
-	"internal/nodetest": {"actors/dht"},
-	"internal/receive":  {"actors/inbox"},
-	"internal/assemble": {"actors", "internal/nodeview"}, // it builds all parts
-	"actors/saf":        {"actors/saf/store"},
-	"actors/kad/keep":   {"actors/kad"},
-	"actors/kad/comms":  {"actors/kad"},
-	"actors/kad/seed":   {"actors/kad"},
+	"identity":                {"internal/ristretto"},
+	"internal/nodetest":       {"internal/actors/dhtpart"},
+	"internal/receive":        {"internal/actors/inboxpart"},
+	"internal/assemble":       {"internal/actors", "kad", "internal/kad", "internal/nodeview"}, // it builds all parts
+	"internal/actors/safpart": {"internal/actors/safpart/store"},
 }
 
 // insides is the package by which tests look inside a node; of what is not a test
@@ -84,13 +80,12 @@ var command = map[string][]string{
 	"daemon":  {"api", "config", "failure", "nodedir", "render", ""},
 }
 
-// strangers are folders inside one top-level folder that must not meet.
+// strangers are houses that must not meet.
 var strangers = []struct {
-	a, b   string
-	except string
+	a, b string
 }{
 	{a: "transport", b: "peerstore"},
-	{a: "dht/kad", b: "dht", except: "dht/xor"},
+	{a: "kad", b: "dht"},
 }
 
 // confined says which folders may import a package that is not ours. An import
@@ -98,17 +93,17 @@ var strangers = []struct {
 // dependency has to be entered here, and in docs/adr/0005-dependencies.md.
 // No folder at all means: in tests only.
 var confined = map[string][]string{
-	"github.com/asynkron/protoactor-go/actor":       {"supervisor", "inspect", "actors", "internal/receive", "internal/assemble", "", "gamelantest", "cmd", "examples", "tests"},
+	"github.com/asynkron/protoactor-go/actor":       {"supervisor", "inspect", "actors", "internal/actors", "kad", "internal/kad", "internal/receive", "internal/assemble", "", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/asynkron/protoactor-go/eventstream": {"supervisor"},
-	"github.com/flynn/noise":                        {"transport/noise"},
-	"github.com/hashicorp/yamux":                    {"transport/mux"},
+	"github.com/flynn/noise":                        {"internal/transport/noise"},
+	"github.com/hashicorp/yamux":                    {"internal/transport/mux"},
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
-	"google.golang.org/protobuf":                    {"internal/protofield", "protocol/pb", "protocol/identify", "protocol/more", "protocol/reach", "protocol/rpc", "dht/wire", "dht/kad/wire/v1", "cmd/protoc-gen-gamelan", "examples", "tests"},
-	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "transport/noise", "dht/wire", "dht/kad", "actors/kad/keep"},
+	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
+	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "internal/transport/noise", "dht/wire", "kad/overlay", "internal/kad/keep"},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},
 	"golang.org/x/term":                             {"cmd"},
-	"github.com/multiformats/go-multiaddr":          {"protocol", "transport", "peerstore", "config", "actors", "internal/assemble", "", "inspect/control", "gamelantest", "cmd", "examples", "tests"},
+	"github.com/multiformats/go-multiaddr":          {"protocol", "internal/protocol", "transport", "internal/transport", "internal/dht", "peerstore", "config", "actors", "internal/actors", "kad", "internal/kad", "internal/assemble", "", "inspect/control", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/alecthomas/kong":                    {"cmd"},
 	"github.com/prometheus/client_golang":           {"inspect", "", "cmd"},
 	"github.com/adrg/xdg":                           {"cmd"},
@@ -117,16 +112,16 @@ var confined = map[string][]string{
 	"github.com/pelletier/go-toml/v2":               {"internal/settings"},
 	"github.com/coreos/go-systemd/v22":              {"cmd"},
 	"go.uber.org/goleak":                            {"gamelantest"},
-	"github.com/cockroachdb/datadriven":             {"dht/kad/internal/script"}, // used by tests alone
+	"github.com/cockroachdb/datadriven":             {"internal/kad/script"}, // used by tests alone
 	"github.com/google/go-cmp":                      nil,
 	"github.com/gtank/ristretto255":                 nil,
 	"github.com/rogpeppe/go-internal":               nil,
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "inspect", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
+	"net":      {"transport", "internal/transport", "inspect", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
 	"net/http": {"inspect", "gamelantest", "tests/tor/tornet", "tests/machines"},
-	"net/url":  {"inspect", "actors"},
+	"net/url":  {"inspect", "internal/actors", "kad"}, // of verbs
 }
 
 // partNames are names of parts of a node, and of their sections, which package inspect does not
@@ -143,7 +138,7 @@ var partNamesIn = map[string]map[string]string{
 // pure folders hold values, codecs and machines: no goroutine, clock, socket,
 // disk or actor. They import of ours only what is pure as well.
 var (
-	pure        = []string{"identity", "protocol", "dht", "transport/dial", "transport/connpool", "transport/keepalive", "transport/tor"}
+	pure        = []string{"identity", "protocol", "internal/protocol", "dht", "internal/dht", "kad/overlay", "internal/kad/gateway", "internal/kad/limit", "internal/kad/lookup", "internal/kad/nativewire", "internal/kad/put", "internal/kad/record", "internal/kad/requests", "internal/kad/seedwire", "internal/kad/sim", "internal/kad/table", "internal/kad/upkeep", "internal/kad/values", "internal/transport/dial", "internal/transport/connpool", "internal/transport/keepalive", "transport/tor"}
 	pureImports = append(slices.Clone(pure), "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff", "internal/lru", "internal/protofield")
 	impure      = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
 )
@@ -245,7 +240,7 @@ func violations(t *testing.T, name string, src []byte) []string {
 	if within(folder, pure) {
 		c.pureCode(file)
 	}
-	if within(folder, []string{"actors"}) {
+	if house(folder) == "actors" || house(folder) == "kad" {
 		c.actorCode(file)
 	}
 	if folder == "inspect" {
@@ -300,8 +295,8 @@ func (c *checker) ours(n ast.Node, path string) {
 		return
 	}
 	ownLayer, _ := layerOf(c.folder)
-	free := top(path) == top(c.folder) && (top(path) != "actors" && theirLayer <= ownLayer || path == c.folder)
-	if !free && theirLayer >= ownLayer && !within(path, sameLayer[top(c.folder)]) && !within(path, sameLayer[c.folder]) {
+	free := house(path) == house(c.folder) && (house(path) != "actors" && theirLayer <= ownLayer || path == c.folder)
+	if !free && theirLayer >= ownLayer && !within(path, sameLayer[house(c.folder)]) && !within(path, sameLayer[c.folder]) {
 		c.report(n, "%q (layer %d) imports %q (layer %d), want lower layers only", c.folder, ownLayer, path, theirLayer)
 	}
 	if allowed := narrowOf(c.folder); allowed != nil && !within(path, allowed) {
@@ -318,11 +313,7 @@ func (c *checker) ours(n ast.Node, path string) {
 		c.report(n, "pure package %q imports %q, want only %v", c.folder, path, pureImports)
 	}
 	for _, s := range strangers {
-		if s.except != "" && (within(path, []string{s.except}) || within(c.folder, []string{s.except})) {
-			continue
-		}
-		a, b := side(c.folder, s.a, s.b), side(path, s.a, s.b)
-		if a != "" && b != "" && a != b {
+		if own, their := house(c.folder), house(path); own == s.a && their == s.b || own == s.b && their == s.a {
 			c.report(n, "%q imports %q, want %s and %s to know nothing of each other", c.folder, path, s.a, s.b)
 		}
 	}
@@ -353,16 +344,6 @@ func (c *checker) command(n ast.Node, path string) {
 	if path = strings.TrimPrefix(path, in); !slices.Contains(allowed, path) {
 		c.report(n, "%q imports %q, want of the command and the root package only %q", c.folder, path, allowed)
 	}
-}
-
-// side says to which of two folders a path belongs, the longer one first.
-func side(path, a, b string) string {
-	for _, s := range []string{a, b} { // a is the longer where one contains the other
-		if within(path, []string{s}) {
-			return s
-		}
-	}
-	return ""
 }
 
 // theirs checks an import of the standard library or of another module.
@@ -493,7 +474,19 @@ func (c *checker) selected(n *ast.SelectorExpr) (path, name string) {
 	return path, n.Sel.Name
 }
 
-func top(folder string) string { return strings.SplitN(folder, "/", 2)[0] }
+// house is the top-level folder to which a folder belongs. What lies in internal/transport, say,
+// is the inside of transport.
+func house(folder string) string {
+	first, rest, _ := strings.Cut(folder, "/")
+	if first != "internal" {
+		return first
+	}
+	inside, _, _ := strings.Cut(rest, "/")
+	if layer, ok := layers[inside]; ok && inside != "" && layer > 0 {
+		return inside
+	}
+	return first
+}
 
 // within says whether folder is one of folders or lies below one. The root
 // package lies below nothing, and nothing lies below it.
@@ -510,9 +503,6 @@ func within(folder string, folders []string) bool {
 func layerOf(folder string) (int, bool) {
 	for f := folder; ; {
 		if l, ok := layers[f]; ok && (f != "" || folder == "") {
-			if f == "actors" && folder != f {
-				l++ // a part of the node
-			}
 			return l, true
 		}
 		i := strings.LastIndex(f, "/")
@@ -532,26 +522,26 @@ func TestArchitectureRefuses(t *testing.T) {
 	}{
 		{"upward", "protocol/a.go", `import _ "` + m + `/transport"`, "lower layers only"},
 		{"sideways", "cmd/gamelan/a.go", `import _ "` + m + `/examples/chat"`, "lower layers only"},
-		{"a part from the settings", "config/a.go", `import _ "` + m + `/actors/inbox"`, "lower layers only"},
+		{"a part from the settings", "config/a.go", `import _ "` + m + `/internal/actors/inboxpart"`, "lower layers only"},
 		{"the trunk from the settings", "config/a.go", `import _ "` + m + `/actors"`, "lower layers only"},
 		{"root from actors", "actors/a.go", `import _ "` + m + `"`, "lower layers only"},
-		{"a part from the trunk", "actors/a.go", `import _ "` + m + `/actors/rpc"`, "lower layers only"},
-		{"a part from another one", "actors/rpc/a.go", `import _ "` + m + `/actors/kad"`, "lower layers only"},
-		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/actors/kad"`, "layer 5"},
+		{"a part from the trunk", "actors/a.go", `import _ "` + m + `/internal/actors/rpcpart"`, "lower layers only"},
+		{"a part from another one", "internal/actors/rpcpart/a.go", `import _ "` + m + `/kad"`, "lower layers only"},
+		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/kad"`, "layer 5"},
 		{"inside a node", "cmd/gamelan/a.go", `import _ "` + m + `/internal/nodetest"`, "for tests and benchmarks"},
-		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/actors/dht"`, "lower layers only"},
+		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/internal/actors/dhtpart"`, "lower layers only"},
 		{"a section in the root", "tor.go", `import _ "` + m + `/inspect/models"`, "want sections in the packages of the parts"},
 		{"a warning in the root", "start.go", `import _ "` + m + `/inspect/codes"`, "want sections in the packages of the parts"},
 		{"the root from the view", "internal/nodeview/a.go", `import _ "` + m + `"`, "lower layers only"},
-		{"a part from the view", "internal/nodeview/a.go", `import _ "` + m + `/actors/tor"`, "lower layers only"},
+		{"a part from the view", "internal/nodeview/a.go", `import _ "` + m + `/internal/actors/torpart"`, "lower layers only"},
 		{"unlisted sibling", "identity/a.go", `import _ "` + m + `/internal/kv"`, "lower layers only"},
 		{"supervisor alone", "supervisor/a.go", `import _ "` + m + `/internal/credit"`, "want nothing of ours"},
 		{"inspect narrow", "inspect/a.go", `import _ "` + m + `/identity"`, "want nothing of ours"},
 		{"transport and peerstore", "transport/tcp/a.go", `import _ "` + m + `/peerstore"`, "know nothing of each other"},
 		{"peerstore and transport", "peerstore/a.go", `import _ "` + m + `/transport"`, "know nothing of each other"},
 		{"machines from bytes", "dht/wire/a.go", `import _ "` + m + `/dht"`, "lower layers only"},
-		{"kad and dht", "dht/kad/table/a.go", `import _ "` + m + `/dht/envelope"`, "know nothing of each other"},
-		{"dht and kad", "dht/saf/a.go", `import _ "` + m + `/dht/kad"`, "know nothing of each other"},
+		{"kad and dht", "internal/kad/table/a.go", `import _ "` + m + `/dht/envelope"`, "know nothing of each other"},
+		{"dht and kad", "internal/dht/saf/a.go", `import _ "` + m + `/internal/kad/table"`, "know nothing of each other"},
 		{"inspect and its client", "inspect/a.go", `import _ "` + m + `/inspect/client"`, "want nothing of ours"},
 		{"inspect and control", "inspect/a.go", `import _ "` + m + `/inspect/control"`, "lower layers only"},
 		{"models and inspect", "inspect/models/a.go", `import _ "` + m + `/inspect"`, "want nothing of ours"},
@@ -569,8 +559,8 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"unknown folder of ours", "actors/a.go", `import _ "` + m + `/helpers"`, "in no layer"},
 		{"in an unknown folder", "helpers/a.go", ``, "in no layer"},
 		{"pure and supervisor", "protocol/rpc/a.go", `import _ "` + m + `/supervisor"`, "pure package"},
-		{"pure and impure sibling", "transport/dial/a.go", `import _ "` + m + `/transport/tcp"`, "pure package"},
-		{"noise", "transport/upgrade/a.go", `import _ "github.com/flynn/noise"`, "want it only in"},
+		{"pure and impure sibling", "internal/transport/dial/a.go", `import _ "` + m + `/transport/tcp"`, "pure package"},
+		{"noise", "internal/transport/upgrade/a.go", `import _ "github.com/flynn/noise"`, "want it only in"},
 		{"yamux", "actors/a.go", `import _ "github.com/hashicorp/yamux"`, "want it only in"},
 		{"pebble below its prefix", "peerstore/a.go", `import _ "github.com/cockroachdb/pebble/v2/vfs"`, "want it only in"},
 		{"protobuf", "actors/a.go", `import _ "google.golang.org/protobuf/proto"`, "want it only in"},
@@ -585,16 +575,16 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"inspect and a part's name", "inspect/a.go", `func openKadHere() {}`, "names the part kad"},
 		{"inspect and a part's field", "inspect/a.go", `var _ = a.Ledger`, "names the part ledger"},
 		{"pure disk", "protocol/a.go", `import _ "os"`, "imports os"},
-		{"pure socket", "transport/dial/a.go", `import _ "net"`, "imports net"},
+		{"pure socket", "internal/transport/dial/a.go", `import _ "net"`, "imports net"},
 		{"pure goroutine", "dht/a.go", `func f() { go f() }`, "starts a goroutine"},
 		{"pure channel", "identity/a.go", `var c chan int`, "uses a channel"},
 		{"pure receive", "identity/a.go", `func f() { <-g() }`, "receives from a channel"},
-		{"pure clock", "protocol/frame/a.go", "import \"time\"\nvar _ = time.Now()", "calls time.Now"},
+		{"pure clock", "internal/protocol/frame/a.go", "import \"time\"\nvar _ = time.Now()", "calls time.Now"},
 		{"pure clock renamed", "protocol/a.go", "import clock \"time\"\nfunc f() { clock.Sleep(1) }", "calls time.Sleep"},
 		{"pure clock as a value", "protocol/a.go", "import \"time\"\nvar now = time.Now", "calls time.Now"},
-		{"pure chance", "transport/connpool/a.go", "import \"math/rand/v2\"\nvar _ = rand.IntN(3)", "calls rand.IntN"},
+		{"pure chance", "internal/transport/connpool/a.go", "import \"math/rand/v2\"\nvar _ = rand.IntN(3)", "calls rand.IntN"},
 		{"actor goroutine", "actors/a.go", `func f() { go f() }`, "starts a goroutine"},
-		{"actor clock", "actors/kad/a.go", "import \"time\"\nvar _ = time.AfterFunc(1, nil)", "calls time.AfterFunc"},
+		{"actor clock", "kad/a.go", "import \"time\"\nvar _ = time.AfterFunc(1, nil)", "calls time.AfterFunc"},
 		{"actor send", "actors/a.go", `func f(c chan int) { c <- 1 }`, "sends on a channel"},
 		{"actor receive", "actors/a.go", `func f(c chan int) int { return <-c }`, "receives from a channel"},
 		{"actor select", "actors/a.go", `func f() { select {} }`, "selects on channels"},
@@ -616,29 +606,28 @@ func TestArchitectureRefuses(t *testing.T) {
 func TestArchitectureAllows(t *testing.T) {
 	const m = module
 	tests := []struct{ name, file, src string }{
-		{"downward", "actors/a.go", `import _ "` + m + `/transport/mux"`},
-		{"own folder", "transport/upgrade/a.go", `import _ "` + m + `/transport/noise"`},
+		{"downward", "actors/a.go", `import _ "` + m + `/internal/transport/mux"`},
+		{"own folder", "internal/transport/upgrade/a.go", `import _ "` + m + `/internal/transport/noise"`},
 		{"ristretto", "identity/a.go", `import _ "` + m + `/internal/ristretto"`},
 		{"no part in a longer word", "inspect/a.go", `func networker() string { return "a tornado in safety" }`},
 		{"a part in the models", "inspect/models/a.go", `type Kad struct{}`},
 		{"inspect and supervisor", "inspect/a.go", `import _ "` + m + `/supervisor"`},
-		{"the trunk from a part", "actors/rpc/a.go", `import _ "` + m + `/actors"`},
-		{"settings from a part", "actors/inbox/a.go", `import _ "` + m + `/config"`},
+		{"the trunk from a part", "internal/actors/rpcpart/a.go", `import _ "` + m + `/actors"`},
+		{"settings from a part", "internal/actors/inboxpart/a.go", `import _ "` + m + `/config"`},
 		{"verb and daemon", "cmd/gamelan/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`},
 		{"daemon and render", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`},
 		{"outlast and failure", "cmd/gamelan/internal/outlast/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`},
 		{"client and inspect", "inspect/client/a.go", `import _ "` + m + `/inspect"`},
 		{"control and the node", "inspect/control/a.go", `import _ "` + m + `"`},
-		{"root", "wire.go", `import _ "` + m + `/actors/kad"`},
+		{"root", "wire.go", `import _ "` + m + `/kad"`},
 		{"what the root returns", "inspection.go", `import _ "` + m + `/inspect/models"`},
 		{"bytes from machines", "dht/a.go", `import _ "` + m + `/dht/wire"`},
-		{"xor from kad", "dht/kad/a.go", `import _ "` + m + `/dht/xor"`},
-		{"xor from dht", "dht/saf/a.go", `import _ "` + m + `/dht/xor"`},
+		{"inside from the house", "kad/a.go", `import _ "` + m + `/internal/kad/keep"`},
 		{"seeded chance", "dht/a.go", "import \"math/rand/v2\"\nfunc f(r *rand.Rand) int { return r.IntN(3) }"},
 		{"time as a value", "protocol/a.go", "import \"time\"\nfunc f(now time.Time) time.Time { return now.Add(time.Second) }"},
 		{"addresses", "protocol/a.go", `import _ "net/netip"`},
 		{"supervisor's spawn", "actors/a.go", "import \"" + m + "/supervisor\"\nfunc f(c C) { supervisor.Spawn(c, nil) }"},
-		{"wire code may wait", "transport/mux/a.go", "import \"time\"\nvar _ = time.Now\nfunc f(c chan int) { go f(c); <-c }"},
+		{"wire code may wait", "internal/transport/mux/a.go", "import \"time\"\nvar _ = time.Now\nfunc f(c chan int) { go f(c); <-c }"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

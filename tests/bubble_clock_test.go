@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -59,24 +59,24 @@ func TestBubbleClockInbox(t *testing.T) {
 		enqueue(t, from, to, "second")
 		time.Sleep(time.Second)
 
-		for m, err := range to.Inbox().Listen(t.Context(), inbox.ListenOptions{Most: 1}) {
+		for m, err := range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{Most: 1}) {
 			if err != nil || string(m.Body) != "first" {
 				t.Fatalf("got %q, %v, want the first", m.Body, err)
 			}
 			began := time.Now()
 			to.Clock.Step(by)
-			for m := range to.Inbox().Listen(t.Context(), inbox.ListenOptions{}) {
+			for m := range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{}) {
 				if string(m.Body) == "first" {
 					break
 				}
 			}
-			if took := time.Since(began); took < inbox.HandTimeout-2*time.Second || took > inbox.HandTimeout+time.Second {
-				t.Errorf("another listener had it after %v, want about %v", took, inbox.HandTimeout)
+			if took := time.Since(began); took < inboxpart.HandTimeout-2*time.Second || took > inboxpart.HandTimeout+time.Second {
+				t.Errorf("another listener had it after %v, want about %v", took, inboxpart.HandTimeout)
 			}
 			break
 		}
 		to.Close(context.WithoutCancel(t.Context()))
 		again := net.Start(cfg, gamelan.WithInbox(gamelan.InboxConfig{}))
-		wantBodies(t, "after a restart", take(t, again, 2, 2, inbox.ListenOptions{}), []string{"first", "second"})
+		wantBodies(t, "after a restart", take(t, again, 2, 2, inboxpart.ListenOptions{}), []string{"first", "second"})
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 
 	"github.com/asynkron/protoactor-go/actor"
 

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 
 	"github.com/gamelan-p2p/gamelan"

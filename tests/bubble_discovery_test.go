@@ -13,12 +13,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/dht"
-	machine "github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -275,7 +275,7 @@ func TestBubbleSearchFails(t *testing.T) {
 		nobody := gamelantest.Secret(99).PublicKey()
 		begin := time.Now()
 		_, err := a.DHT().Discover(t.Context(), nobody)
-		if took := time.Since(begin); !errors.Is(err, machine.ErrNobodyToAsk) || took > machine.ListsTimeout {
+		if took := time.Since(begin); !errors.Is(err, discovery.ErrNobodyToAsk) || took > discovery.ListsTimeout {
 			t.Errorf("without a connection: got %v after %s, want nobody to ask", err, took)
 		}
 		if _, err := a.DHT().Discover(t.Context(), a.PublicKey()); !errors.Is(err, dht.ErrSelf) {
@@ -305,7 +305,7 @@ func TestBubbleSearchFails(t *testing.T) {
 			t.Errorf("got %+v, want one search with two waiters", v.Running)
 		}
 		for range 2 {
-			if r := <-results; !errors.Is(r.err, machine.ErrNotFound) || r.took > 121*time.Second || r.took < 119*time.Second {
+			if r := <-results; !errors.Is(r.err, discovery.ErrNotFound) || r.took > 121*time.Second || r.took < 119*time.Second {
 				t.Errorf("got %v after %s, want nobody to have answered within 120 s", r.err, r.took)
 			}
 		}
@@ -328,7 +328,7 @@ func TestBubbleSearchBanned(t *testing.T) {
 		if err := a.Peers().Ban(t.Context(), b.ID(), time.Hour, "test"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.DHT().Discover(t.Context(), b.PublicKey()); !errors.Is(err, machine.ErrBannedPeer) {
+		if _, err := a.DHT().Discover(t.Context(), b.PublicKey()); !errors.Is(err, discovery.ErrBannedPeer) {
 			t.Errorf("got %v, want it banned", err)
 		}
 	})
@@ -415,7 +415,7 @@ func TestBubbleExcludedJoin(t *testing.T) {
 		b := startMember(net, gamelan.Config{})
 		a := startMember(net, gamelan.Config{ExcludeDial: []string{"/memory/2"}})
 		net.Connect(a.Node, b.Node)
-		if r, err := a.DHT().Join(t.Context()); !errors.Is(err, machine.ErrUnreachable) {
+		if r, err := a.DHT().Join(t.Context()); !errors.Is(err, discovery.ErrUnreachable) {
 			t.Errorf("got %v, %v, want the Join refused", r.String(), err)
 		}
 		time.Sleep(time.Second)
@@ -438,13 +438,13 @@ func TestBubbleDiscoveryRestarts(t *testing.T) {
 		go func() { _, err := a.DHT().Discover(t.Context(), gamelantest.Secret(99).PublicKey()); errs <- err }()
 		synctest.Wait()
 		gamelantest.Crash(a.Node.Node, "discovery/search", "killed by the test")
-		if err := <-errs; !errors.Is(err, discovery.ErrSearchLost) {
+		if err := <-errs; !errors.Is(err, discoverypart.ErrSearchLost) {
 			t.Errorf("search: got %v, want it lost", err)
 		}
 		go func() { _, err := a.DHT().Join(t.Context()); errs <- err }()
 		synctest.Wait()
 		gamelantest.Crash(a.Node.Node, "discovery/join", "killed by the test")
-		if err := <-errs; !errors.Is(err, discovery.ErrJoinLost) {
+		if err := <-errs; !errors.Is(err, discoverypart.ErrJoinLost) {
 			t.Errorf("join: got %v, want it lost", err)
 		}
 		net.Heal(a.Node, b.Node)
@@ -471,7 +471,7 @@ func TestBubbleTooManyJoins(t *testing.T) {
 		b := startMember(net, gamelan.Config{}, quiet)
 		net.Connect(a, b.Node)
 		const more = 50
-		for i := range machine.JoinLimit + more {
+		for i := range discovery.JoinLimit + more {
 			post(t, a, b.Node, announced{typ: wire.TypeJoin, by: third, nonce: uint64(i)}.compose(t, b.PublicKey()))
 			if i%300 == 299 { // fewer than dht.ControlsPerSecond
 				time.Sleep(time.Second)
@@ -479,8 +479,8 @@ func TestBubbleTooManyJoins(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		v := b.DHT().Network().Join
-		if v.Heard != machine.JoinLimit+more || v.Stored != machine.JoinLimit || v.Refused["too often"] != more {
-			t.Errorf("got %+v, want %d stored, and %d refused", v, machine.JoinLimit, more)
+		if v.Heard != discovery.JoinLimit+more || v.Stored != discovery.JoinLimit || v.Refused["too often"] != more {
+			t.Errorf("got %+v, want %d stored, and %d refused", v, discovery.JoinLimit, more)
 		}
 		if _, reason, banned := b.Peers().Banned(a.ID()); banned {
 			t.Errorf("the source is banned: %s", reason)

@@ -17,11 +17,11 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -29,7 +29,7 @@ import (
 
 // take listens until n messages have come, acknowledges the first acks of them
 // and returns their bodies.
-func take(t *testing.T, n *gamelantest.Node, most, acks int, o inbox.ListenOptions) (bodies []string) {
+func take(t *testing.T, n *gamelantest.Node, most, acks int, o inboxpart.ListenOptions) (bodies []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -75,18 +75,18 @@ func TestBubbleInbox(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		kept(t, to, 3000)
-		wantBodies(t, "a listener that acknowledges one of five", take(t, to, 5, 1, inbox.ListenOptions{}), want[:5])
+		wantBodies(t, "a listener that acknowledges one of five", take(t, to, 5, 1, inboxpart.ListenOptions{}), want[:5])
 		kept(t, to, 2999)
-		wantBodies(t, "a copy", take(t, to, 2999, 0, inbox.ListenOptions{All: true}), want[1:])
+		wantBodies(t, "a copy", take(t, to, 2999, 0, inboxpart.ListenOptions{All: true}), want[1:])
 		kept(t, to, 2999)
-		wantBodies(t, "one that asks for three", take(t, to, 3, 3, inbox.ListenOptions{Most: 3}), want[1:4])
+		wantBodies(t, "one that asks for three", take(t, to, 3, 3, inboxpart.ListenOptions{Most: 3}), want[1:4])
 
 		// Two at once: each message goes to one of them.
 		ctx, cancel := context.WithCancel(t.Context())
 		got := make(chan string, 5000)
 		for range 2 {
 			go func() {
-				for m, err := range to.Inbox().Listen(ctx, inbox.ListenOptions{}) {
+				for m, err := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{}) {
 					if err == nil {
 						err = to.Inbox().Ack(ctx, m.Seq)
 					}
@@ -128,7 +128,7 @@ func TestBubbleInboxHung(t *testing.T) {
 		enqueue(t, from, to, "hello")
 		release := make(chan struct{})
 		go func() {
-			for range to.Inbox().Listen(t.Context(), inbox.ListenOptions{}) {
+			for range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{}) {
 				<-release
 				return
 			}
@@ -139,12 +139,12 @@ func TestBubbleInboxHung(t *testing.T) {
 		}
 		began := time.Now()
 		var got time.Duration
-		for range to.Inbox().Listen(t.Context(), inbox.ListenOptions{}) {
+		for range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{}) {
 			got = time.Since(began)
 			break
 		}
-		if got < inbox.HandTimeout-2*time.Second || got > inbox.HandTimeout+time.Second {
-			t.Errorf("the other listener had it after %v, want about %v", got, inbox.HandTimeout)
+		if got < inboxpart.HandTimeout-2*time.Second || got > inboxpart.HandTimeout+time.Second {
+			t.Errorf("the other listener had it after %v, want about %v", got, inboxpart.HandTimeout)
 		}
 		close(release)
 		synctest.Wait()
@@ -174,7 +174,7 @@ func TestBubbleInboxHandedBack(t *testing.T) {
 				ended := make(chan uint64, 10)
 				listen := func() {
 					var last uint64
-					for m := range to.Inbox().Listen(ctx, inbox.ListenOptions{Most: 3, Wait: true, Name: "first"}) {
+					for m := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{Most: 3, Wait: true, Name: "first"}) {
 						last = m.Seq
 					}
 					ended <- last
@@ -188,7 +188,7 @@ func TestBubbleInboxHandedBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				began := time.Now()
-				wantBodies(t, "the next listener", take(t, to, 5, 2, inbox.ListenOptions{}), want)
+				wantBodies(t, "the next listener", take(t, to, 5, 2, inboxpart.ListenOptions{}), want)
 				if took := time.Since(began); took > time.Second {
 					t.Errorf("it had to wait %v, want them at once", took)
 				}
@@ -237,7 +237,7 @@ func TestBubbleInboxHandedBackOverCrash(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			for range to.Inbox().Listen(t.Context(), inbox.ListenOptions{Name: "first"}) {
+			for range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{Name: "first"}) {
 			}
 		}()
 		time.Sleep(time.Second)
@@ -250,7 +250,7 @@ func TestBubbleInboxHandedBackOverCrash(t *testing.T) {
 			t.Errorf("it took %v, crash still to come %v, want it at once over a crash", took, crash.Load())
 		}
 		<-ended
-		wantBodies(t, "the next listener", take(t, to, 1, 1, inbox.ListenOptions{}), []string{"hello"})
+		wantBodies(t, "the next listener", take(t, to, 1, 1, inboxpart.ListenOptions{}), []string{"hello"})
 	})
 }
 
@@ -313,7 +313,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if d, ok := value.(models.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c models.DHTCount) bool { return c.Reason == models.ReasonInboxFull && c.Count == 1 }) {
 			t.Errorf("got %+v, %v, want one counted as inbox full", value, err)
 		}
-		wantBodies(t, "the listener", take(t, to, 102, 102, inbox.ListenOptions{}), slices.Insert(slices.Clone(want), 15, "far", "farther"))
+		wantBodies(t, "the listener", take(t, to, 102, 102, inboxpart.ListenOptions{}), slices.Insert(slices.Clone(want), 15, "far", "farther"))
 		<-done
 		for i, p := range pending {
 			if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
@@ -371,7 +371,7 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 				if took := time.Since(began); took > time.Second {
 					t.Errorf("both took %v, want them at once", took)
 				}
-				take(t, to.Node, len(pending), len(pending), inbox.ListenOptions{})
+				take(t, to.Node, len(pending), len(pending), inboxpart.ListenOptions{})
 				for i, p := range pending {
 					if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
 						t.Errorf("message %d: got %v, want confirmed", i, out)
@@ -402,10 +402,10 @@ func TestBubbleInboxCopyOverCrash(t *testing.T) {
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		goOn := make(chan struct{})
-		got := make(chan inbox.Message, 100)
+		got := make(chan inboxpart.Message, 100)
 		go func() {
 			defer close(got)
-			for m, err := range to.Inbox().Listen(ctx, inbox.ListenOptions{All: true}) {
+			for m, err := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{All: true}) {
 				if err != nil {
 					return
 				}
@@ -418,9 +418,9 @@ func TestBubbleInboxCopyOverCrash(t *testing.T) {
 			enqueue(t, from, to, body)
 		}
 		time.Sleep(time.Second)
-		take(t, to, 8, 7, inbox.ListenOptions{})
+		take(t, to, 8, 7, inboxpart.ListenOptions{})
 		crash.Store(true)
-		take(t, to, 1, 1, inbox.ListenOptions{})
+		take(t, to, 1, 1, inboxpart.ListenOptions{})
 		if crash.Load() {
 			t.Fatal("nothing has crashed")
 		}
@@ -462,7 +462,7 @@ func TestBubbleInboxCrash(t *testing.T) {
 		acked := make(map[uint64]bool)
 		go func() {
 			defer close(done)
-			for m, err := range to.Inbox().Listen(ctx, inbox.ListenOptions{}) {
+			for m, err := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{}) {
 				if err == nil {
 					err = to.Inbox().Ack(ctx, m.Seq)
 				}

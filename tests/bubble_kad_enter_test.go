@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // TestBubbleKadOpenThenConnect opens clients on two nodes that know nobody, and connects the

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // TestBubbleKadConnectThenOpen opens clients on two nodes that are connected already, as

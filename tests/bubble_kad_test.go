@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/protocol/more"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // kadNetwork starts nodes, each with a client of the key-value DHT, that know the first one.

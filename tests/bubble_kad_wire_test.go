@@ -17,13 +17,13 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/comms"
-	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
-	v1 "github.com/gamelan-p2p/gamelan/dht/kad/wire/v1"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/kad/comms"
+	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -46,12 +46,12 @@ type asks struct {
 
 func newAsks(t *testing.T, from, to *gamelantest.Node) asks {
 	t.Helper()
-	s, err := from.OpenStream(t.Context(), to.ID(), v1.Protocol)
+	s, err := from.OpenStream(t.Context(), to.ID(), nativewire.Protocol)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return asks{s, frame.NewReader(s, v1.MaxFrame)}
+	return asks{s, frame.NewReader(s, nativewire.MaxFrame)}
 }
 
 // kadAsked starts a node with a client, and one that asks it by hand.
@@ -71,7 +71,7 @@ func (a asks) send(t *testing.T, body []byte) {
 	}
 }
 
-func (a asks) answer(t *testing.T) dhtkad.Message {
+func (a asks) answer(t *testing.T) overlay.Message {
 	t.Helper()
 	n, err := a.frames.Next()
 	if err != nil {
@@ -81,7 +81,7 @@ func (a asks) answer(t *testing.T) dhtkad.Message {
 	if err := a.frames.Body(body); err != nil {
 		t.Fatal(err)
 	}
-	m, err := v1.DecodeResponse(body)
+	m, err := nativewire.DecodeResponse(body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (a asks) answer(t *testing.T) dhtkad.Message {
 }
 
 func pingOf(n uint64) []byte {
-	b, _ := v1.AppendRequest(nil, &dhtkad.Message{Verb: dhtkad.Ping, ID: dhtkad.RequestNumber(n), ReadOnly: true, HaveSeq: 1 << 40})
+	b, _ := nativewire.AppendRequest(nil, &overlay.Message{Verb: overlay.Ping, ID: overlay.RequestNumber(n), ReadOnly: true, HaveSeq: 1 << 40})
 	return b
 }
 
@@ -100,7 +100,7 @@ func pingOf(n uint64) []byte {
 func TestBubbleKadFrames(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		a, client, x, s := kadAsked(t)
-		want := func(id uint64, status dhtkad.Status, self bool) {
+		want := func(id uint64, status overlay.Status, self bool) {
 			t.Helper()
 			m := s.answer(t)
 			if m.ID.Number() != id || m.Status != status || (m.Self != nil) != self {
@@ -112,19 +112,19 @@ func TestBubbleKadFrames(t *testing.T) {
 		}
 		s.send(t, nil) // ignored
 		s.send(t, pingOf(1))
-		want(1, dhtkad.OK, true)                   // the first answer says who answers
+		want(1, overlay.OK, true)                  // the first answer says who answers
 		s.send(t, append(pingOf(2), 0x2a, 1, 'x')) // field 5 is unknown
-		want(2, dhtkad.OK, false)
+		want(2, overlay.OK, false)
 		s.send(t, []byte{8, 3}) // no body
-		want(3, dhtkad.BadRequest, false)
+		want(3, overlay.BadRequest, false)
 		s.send(t, []byte{8, 4, 14<<3 | 2, 0}) // a body that no version has
-		want(4, dhtkad.Unsupported, false)
-		old, err := v1.AppendRequest(nil, &dhtkad.Message{Verb: dhtkad.Ping, ID: dhtkad.RequestNumber(5), HaveSeq: 1})
+		want(4, overlay.Unsupported, false)
+		old, err := nativewire.AppendRequest(nil, &overlay.Message{Verb: overlay.Ping, ID: overlay.RequestNumber(5), HaveSeq: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.send(t, old) // it has an older claim of the node
-		want(5, dhtkad.OK, true)
+		want(5, overlay.OK, true)
 		begin := time.Now()
 		if n, err := s.frames.Next(); err != io.EOF {
 			t.Errorf("got %d, %v, want the end", n, err)
@@ -160,7 +160,7 @@ func TestBubbleKadReplacedSubstream(t *testing.T) {
 			t.Fatal(err)
 		}
 		net.Connect(x, a)
-		find, err := v1.AppendRequest(nil, &dhtkad.Message{Verb: dhtkad.FindValue, ID: dhtkad.RequestNumber(1), Target: kad.Key{1}, ReadOnly: true})
+		find, err := nativewire.AppendRequest(nil, &overlay.Message{Verb: overlay.FindValue, ID: overlay.RequestNumber(1), Target: kad.Key{1}, ReadOnly: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +194,7 @@ func TestBubbleKadReplacedSubstream(t *testing.T) {
 // conforms: kad 53, 59
 func TestBubbleKadOversized(t *testing.T) {
 	for name, bytes := range map[string][]byte{
-		"too long":  binary.BigEndian.AppendUint32(nil, v1.MaxFrame+1),
+		"too long":  binary.BigEndian.AppendUint32(nil, nativewire.MaxFrame+1),
 		"malformed": frame.Append(nil, []byte("\xff\xff\xff")),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestBubbleKadOversized(t *testing.T) {
 				if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
 					t.Errorf("got %v, want that a banned node is not asked", err)
 				}
-				if _, err := x.OpenStream(t.Context(), a.ID(), v1.Protocol); err == nil {
+				if _, err := x.OpenStream(t.Context(), a.ID(), nativewire.Protocol); err == nil {
 					t.Error("a banned node could open a substream")
 				}
 			})
@@ -289,7 +289,7 @@ func TestBubbleKadUnlisted(t *testing.T) {
 		net.Connect(a, x)
 		var served atomic.Int32
 		byHand := kadByHand{func(protocol.Stream) error { served.Add(1); return nil }}
-		if err := x.Register(t.Context(), v1.Protocol, func(*gamelan.Node) actor.Actor { return byHand }); err != nil {
+		if err := x.Register(t.Context(), nativewire.Protocol, func(*gamelan.Node) actor.Actor { return byHand }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := client.Connect(t.Context(), x.Seed()); !errors.Is(err, kad.ErrUnreachable) {
@@ -298,7 +298,7 @@ func TestBubbleKadUnlisted(t *testing.T) {
 		if n := served.Load(); n != 0 {
 			t.Errorf("it got %d substreams, want none", n)
 		}
-		if err := x.Unregister(t.Context(), v1.Protocol); err != nil {
+		if err := x.Unregister(t.Context(), nativewire.Protocol); err != nil {
 			t.Fatal(err)
 		}
 		late, err := x.KV().Open(t.Context(), kad.Config{Name: "main"})
@@ -328,11 +328,11 @@ func (b kadByHand) Receive(c actor.Context) {
 
 // kadServing starts a node that serves the protocol by hand.
 func kadServing(net *gamelantest.Network, serve func(protocol.Stream) error) *gamelantest.Node {
-	return net.Start(gamelan.Config{NoDHT: true}, gamelan.WithProtocol(v1.Protocol, func(*gamelan.Node) actor.Actor { return kadByHand{serve} }))
+	return net.Start(gamelan.Config{NoDHT: true}, gamelan.WithProtocol(nativewire.Protocol, func(*gamelan.Node) actor.Actor { return kadByHand{serve} }))
 }
 
 // readRequest reads one request.
-func readRequest(r *frame.Reader) (m dhtkad.Message, err error) {
+func readRequest(r *frame.Reader) (m overlay.Message, err error) {
 	n, err := r.Next()
 	if err != nil {
 		return m, err
@@ -341,7 +341,7 @@ func readRequest(r *frame.Reader) (m dhtkad.Message, err error) {
 	if err := r.Body(body); err != nil {
 		return m, err
 	}
-	return v1.DecodeRequest(body)
+	return nativewire.DecodeRequest(body)
 }
 
 // TestBubbleKadIdle: the side that asks closes its substream a minute after the last request,
@@ -357,7 +357,7 @@ func TestBubbleKadIdle(t *testing.T) {
 		var ends []string
 		asked := 0 // on all substreams
 		x := kadServing(net, func(s protocol.Stream) error {
-			r := frame.NewReader(s, v1.MaxFrame)
+			r := frame.NewReader(s, nativewire.MaxFrame)
 			for last := time.Now(); ; asked++ {
 				if _, err := readRequest(r); err != nil {
 					ends = append(ends, fmt.Sprintf("%d requests, %v", asked, time.Since(last)))
@@ -384,13 +384,13 @@ func TestBubbleKadIdle(t *testing.T) {
 //
 // conforms: kad 17
 func TestBubbleKadLies(t *testing.T) {
-	for name, answers := range map[string]func(m dhtkad.Message, other *kad.Contact) []dhtkad.Message{
-		"claim of another": func(m dhtkad.Message, other *kad.Contact) []dhtkad.Message {
-			return []dhtkad.Message{{Verb: dhtkad.Reply, ID: m.ID, Self: other}}
+	for name, answers := range map[string]func(m overlay.Message, other *kad.Contact) []overlay.Message{
+		"claim of another": func(m overlay.Message, other *kad.Contact) []overlay.Message {
+			return []overlay.Message{{Verb: overlay.Reply, ID: m.ID, Self: other}}
 		},
-		"two answers": func(m dhtkad.Message, _ *kad.Contact) []dhtkad.Message {
-			a := dhtkad.Message{Verb: dhtkad.Reply, ID: m.ID}
-			return slices.Repeat([]dhtkad.Message{a}, 2)
+		"two answers": func(m overlay.Message, _ *kad.Contact) []overlay.Message {
+			a := overlay.Message{Verb: overlay.Reply, ID: m.ID}
+			return slices.Repeat([]overlay.Message{a}, 2)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -403,14 +403,14 @@ func TestBubbleKadLies(t *testing.T) {
 					t.Fatal(err)
 				}
 				x := kadServing(net, func(s protocol.Stream) error {
-					r := frame.NewReader(s, v1.MaxFrame)
+					r := frame.NewReader(s, nativewire.MaxFrame)
 					m, err := readRequest(r)
 					if err != nil {
 						return err
 					}
 					var b []byte
 					for _, m := range answers(m, &other) {
-						body, err := v1.AppendResponse(nil, &m)
+						body, err := nativewire.AppendResponse(nil, &m)
 						if err != nil {
 							return err
 						}
@@ -438,7 +438,7 @@ func TestBubbleKadOutstanding(t *testing.T) {
 		_, client := kadNode(t, net)
 		var heard atomic.Int32
 		x := kadServing(net, func(s protocol.Stream) error {
-			r := frame.NewReader(s, v1.MaxFrame)
+			r := frame.NewReader(s, nativewire.MaxFrame)
 			for {
 				if _, err := readRequest(r); err != nil {
 					return err

@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
-	machine "github.com/gamelan-p2p/gamelan/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -385,7 +385,7 @@ func TestBubbleSync(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		n := net.Start(gamelan.Config{})
-		if _, err := n.DHT().Sync(t.Context()); !errors.Is(err, discovery.ErrNobodyToAsk) {
+		if _, err := n.DHT().Sync(t.Context()); !errors.Is(err, discoverypart.ErrNobodyToAsk) {
 			t.Errorf("got %v, want that nobody could be asked", err)
 		}
 		asked := make(chan wire.GetPeers, 10)
@@ -519,11 +519,11 @@ func TestBubbleListsForSearches(t *testing.T) {
 			})
 			net.Connect(n, node)
 		}
-		list := func() (discovery.PeersListed, time.Duration) {
+		list := func() (discoverypart.PeersListed, time.Duration) {
 			t.Helper()
 			began := time.Now()
 			trunk := nodetest.Trunk(n)
-			r, err := supervisor.Ask[discovery.PeersListed](t.Context(), trunk.System(), trunk.PID("discovery/netsync"), discovery.ListPeers{})
+			r, err := supervisor.Ask[discoverypart.PeersListed](t.Context(), trunk.System(), trunk.PID("discovery/netsync"), discoverypart.ListPeers{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -562,7 +562,7 @@ func TestBubbleSearchWithoutRelays(t *testing.T) {
 		if p, err := n.DHT().Discover(t.Context(), wanted.PublicKey()); err != nil || p.Claim == nil {
 			t.Errorf("got %v, %v, want the node that the list names", p.ID, err)
 		}
-		if _, err := n.DHT().Discover(t.Context(), gamelantest.Secret(901).PublicKey()); !errors.Is(err, machine.ErrNotFound) {
+		if _, err := n.DHT().Discover(t.Context(), gamelantest.Secret(901).PublicKey()); !errors.Is(err, discovery.ErrNotFound) {
 			t.Errorf("got %v, want that nobody was found", err)
 		}
 		unbanned(t, n, between, wanted)
@@ -714,7 +714,7 @@ func TestBubbleRoundLost(t *testing.T) {
 			return err
 		}
 		err := lost("restart", func() { gamelantest.Crash(a.Node, "discovery/netsync", "killed by the test") })
-		if !errors.Is(err, discovery.ErrRoundLost) {
+		if !errors.Is(err, discoverypart.ErrRoundLost) {
 			t.Errorf("restart: got %v, want the round lost", err)
 		}
 		lost("close", func() { _ = a.Close(context.Background()) })

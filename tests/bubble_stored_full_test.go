@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
-	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 )
 
 // TestBubbleStoredFull: a node whose store for others is full says so: in the health, in the

@@ -18,7 +18,7 @@ import (
 var clockCalls = []string{"Wall", "OnWall", "Unix", "UnixMilli", "UnixMicro", "UnixNano"}
 
 // clockPrograms are folders whose processes are short, or tests.
-var clockPrograms = []string{"cmd", "examples", "gamelantest", "tests", "bench", "tools", "internal", "transport/transporttest"}
+var clockPrograms = []string{"cmd", "examples", "gamelantest", "tests", "bench", "tools", "internal", "internal/transport/transporttest"}
 
 // TestClockTable compares the table of docs/clock.md with the code: the
 // files in it are those that make clockCalls, and its tests exist.

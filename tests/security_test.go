@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 )
 
 var (

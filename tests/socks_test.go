@@ -11,10 +11,10 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // TestNodesThroughProxy has a node that dials through a proxy alone. It reaches one peer by a

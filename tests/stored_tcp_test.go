@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 

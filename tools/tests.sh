@@ -23,7 +23,7 @@ raced_in_bubbles() { go test -race -cpu 1 -timeout 25m -json "$@" ./tests ./test
 # second_tier runs the tests that go test ./... runs with fewer nodes, messages or
 # rounds, or for less time. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand.
 second_tier() {
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestSimulation$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$' -json "$@" ./tests ./tests/hostile ./tests/processes ./dht/kad/sim | skipped
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestSimulation$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$' -json "$@" ./tests ./tests/hostile ./tests/processes ./internal/kad/sim | skipped
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

@@ -1,6 +1,6 @@
 package transport
 
-import "github.com/gamelan-p2p/gamelan/transport/keepalive"
+import "github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 
 // FlightReporter is a [Conn] that knows its [keepalive.Flight].
 type FlightReporter interface {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 )
 
 // maxBody is the longest message that a node reads.

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
 // comesAgain is what an attacker waits after a connection that it did not get.

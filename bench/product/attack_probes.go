@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
-	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
-	wire "github.com/gamelan-p2p/gamelan/dht/kad/wire/seed"
+	"github.com/gamelan-p2p/gamelan/internal/kad/seedwire"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 )
 
 // probes is an attack on the key-value DHT over UDP: PINGs from ever new ports, to each of which
@@ -27,7 +27,7 @@ func probes() attack {
 		if err != nil {
 			return nil, err
 		}
-		codec, err := wire.NewCodec(20, 0)
+		codec, err := seedwire.NewCodec(20, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -52,12 +52,12 @@ func udpOf(seed string) (*net.UDPAddr, error) {
 	return net.ResolveUDPAddr("udp4", to)
 }
 
-func pingFromNewPort(codec wire.Codec, to *net.UDPAddr) error {
+func pingFromNewPort(codec seedwire.Codec, to *net.UDPAddr) error {
 	conn, err := net.DialUDP("udp4", nil, to)
 	if err != nil {
 		return err
 	}
-	m := dhtkad.Message{Verb: dhtkad.Ping}
+	m := overlay.Message{Verb: overlay.Ping}
 	_, _ = rand.Read(m.ID[:20]) // never fails
 	_, _ = rand.Read(m.Sender[:20])
 	b, err := codec.Append(nil, &m)
@@ -102,7 +102,7 @@ func askAnHonestSeed(ctx context.Context, n *gamelan.Node) (report func(*harness
 	go func() {
 		defer close(ended)
 		for asked.Err() == nil {
-			var key dhtkad.Key
+			var key overlay.Key
 			_, _ = rand.Read(key[:20])
 			_, err := c.Get(asked, key)
 			if asked.Err() != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 )
 
 // entry is a message that an attacker writes.

@@ -8,9 +8,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
-	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 // KadLookup is gamelan/kad-lookup-Nnodes: searches for the nodes nearest to random ids, eight
@@ -39,7 +39,7 @@ func KadLookup(n int) harness.Case {
 			before := asked()
 			errs := make(chan error, 8)
 			for range cap(errs) {
-				c, target := clients[r.IntN(n)], dhtkad.RandomID(dhtkad.IDLen, r)
+				c, target := clients[r.IntN(n)], overlay.RandomID(overlay.IDLen, r)
 				go func() {
 					var err error
 					for range 32 {
@@ -78,7 +78,7 @@ func kadNetwork(ctx context.Context, host kad.Host, n int) (clients []*kad.Clien
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, c := range clients { // fills the tables of all
 		for range 2 {
-			if _, err := c.Closest(ctx, dhtkad.RandomID(dhtkad.IDLen, r)); err != nil {
+			if _, err := c.Closest(ctx, overlay.RandomID(overlay.IDLen, r)); err != nil {
 				return nil, err
 			}
 		}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 

@@ -12,11 +12,11 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
-	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // sinkVariable is set in a process that reads messages of the DHT and forgets

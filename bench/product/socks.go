@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/bench/harness"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // SocksChunk is how many bytes the cases of the proxy write at a time.

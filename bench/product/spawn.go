@@ -15,8 +15,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/supervisor"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // Spawn is gamelan/spawn-peer-actors: the actors of one connected peer, conn and

@@ -10,12 +10,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/saf/store"
 	"github.com/gamelan-p2p/gamelan/bench/anchors"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
-	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
+	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	part "github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 var (
@@ -46,7 +46,7 @@ func fakeKadOwn() []models.KadPublications {
 }
 
 func fakeRecord(key string) (models.KadRecord, error) {
-	if key != kad.ImmutableKey([]byte("hello")).String() {
+	if key != overlay.ImmutableKey([]byte("hello")).String() {
 		return models.KadRecord{}, &inspect.Error{Code: inspect.CodeNoValue, Message: "nobody has this value", Hint: "check the key"}
 	}
 	return models.KadRecord{Key: key, Kind: "immutable", Value: []byte("hello")}, nil
@@ -54,7 +54,7 @@ func fakeRecord(key string) (models.KadRecord, error) {
 
 // fakePut publishes; what a value is called decides how that ends.
 func fakePut(p *models.KadPut) (models.KadReport, error) {
-	r := models.KadReport{Key: kad.ImmutableKey(p.Value).String(), Accepted: 2, Quorum: 2, Outcomes: []models.KadOutcome{
+	r := models.KadReport{Key: overlay.ImmutableKey(p.Value).String(), Accepted: 2, Quorum: 2, Outcomes: []models.KadOutcome{
 		{ID: fakeID, State: "stored", LifeSeconds: 3600}, {ID: fakeOtherID, State: "stored", LifeSeconds: 3600},
 	}}
 	if len(p.Seed) == 32 {
@@ -98,7 +98,7 @@ func fakeTrace(find, found bool) iter.Seq2[any, error] {
 func fakeKadActions() map[string]inspect.Verb {
 	client := []string{"client", "key", "target", "quorum", "max_stale", "find"}
 	do := func(f func(v url.Values, body []byte) (any, error)) inspect.Verb {
-		return inspect.Verb{Params: client, Body: part.MaxPut, Do: func(_ context.Context, v url.Values, body []byte) (any, error) {
+		return inspect.Verb{Params: client, Body: kad.MaxPut, Do: func(_ context.Context, v url.Values, body []byte) (any, error) {
 			if v.Get("client") != "main" {
 				return nil, errors.New("no client of this name runs")
 			}

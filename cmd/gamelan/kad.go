@@ -14,9 +14,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/dht/kad/record"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/kad/record"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 

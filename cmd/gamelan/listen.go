@@ -8,12 +8,12 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 )
 
 type listenCmd struct {
@@ -38,7 +38,7 @@ func (*listenCmd) Help() string {
 		"A signed or encrypted message over the DHT is shown with its author, proven by the signature. Any other one is shown with the peer from which it came, "+
 		"which need not be the author. Both have their name, or the beginning of their key.\n\n"+
 		"A message over the DHT also shows its type: text, or the number of one of the setting dht.types. "+
-		"It shows when it was sent, too, by its author's clock: three hours before it expires, as nodes have it.", render.Bytes(outlet.Late), inbox.HandTimeout)
+		"It shows when it was sent, too, by its author's clock: three hours before it expires, as nodes have it.", render.Bytes(outlet.Late), inboxpart.HandTimeout)
 }
 
 func (c *listenCmd) Run(a *app) error {

@@ -15,8 +15,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/examples/kademlia/picture"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 func main() {

@@ -17,9 +17,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
 	"github.com/gamelan-p2p/gamelan/examples/seedkad/internal/prompt"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 )
 
 func main() {

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
@@ -30,11 +30,11 @@ type inboxMessages struct{ node *gamelan.Node }
 // Listen yields the kept and the new messages of the inbox, until ctx or the node ends.
 func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[models.Message, error] {
 	return func(yield func(models.Message, error) bool) {
-		for x, err := range m.node.Inbox().Listen(ctx, inbox.ListenOptions{All: o.All, Most: o.Most, Wait: true, Name: o.Name}) {
+		for x, err := range m.node.Inbox().Listen(ctx, inboxpart.ListenOptions{All: o.All, Most: o.Most, Wait: true, Name: o.Name}) {
 			switch {
-			case errors.Is(err, inbox.ErrClosed):
+			case errors.Is(err, inboxpart.ErrClosed):
 				return
-			case errors.Is(err, inbox.ErrTooManyListeners):
+			case errors.Is(err, inboxpart.ErrTooManyListeners):
 				err = &inspect.Error{Code: inspect.CodeFailed, Message: "this node has too many listeners already", Hint: "end one of them"}
 			case err != nil:
 				err = &inspect.Error{Code: inspect.CodeInternal, Message: "the inbox cannot be read: " + words.Sentence(err), Hint: HintInbox}
@@ -50,7 +50,7 @@ func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq
 func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error {
 	return func(ctx context.Context, seqs []uint64) error {
 		err := n.Inbox().Ack(ctx, seqs...)
-		if errors.Is(err, inbox.ErrClosed) {
+		if errors.Is(err, inboxpart.ErrClosed) {
 			return &inspect.Error{Code: inspect.CodeStopping, Message: "the node is stopping", Hint: "what is not acknowledged comes again"}
 		}
 		return err
@@ -58,7 +58,7 @@ func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error
 }
 
 // shown returns a message in the form of the API.
-func shown(m *inbox.Message) models.Message {
+func shown(m *inboxpart.Message) models.Message {
 	v := models.Message{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Body: m.Body, Lost: m.Lost}
 	if !m.From.IsZero() {
 		v.From = m.From.String()

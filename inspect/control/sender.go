@@ -8,10 +8,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -35,7 +35,7 @@ func (s sender) Resolve(ctx context.Context, peer string) (string, error) {
 	}
 	p, err := s.node.DHT().Discover(ctx, key)
 	if err != nil {
-		return "", discovery.SearchError(key, err)
+		return "", discoverypart.SearchError(key, err)
 	}
 	return p.ID.String(), nil
 }

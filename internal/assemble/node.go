@@ -15,23 +15,23 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
-	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
-	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
-	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -63,7 +63,7 @@ type Options struct {
 	Sections   map[string]func(context.Context) any
 	Checks     []func() error
 	// Messages returns the actor that calls the program's function with messages.
-	Messages func(in *inbox.Inbox) actors.Register
+	Messages func(in *inboxpart.Inbox) actors.Register
 
 	Hooks
 }
@@ -90,10 +90,10 @@ type Node struct {
 	Root      *supervisor.Root
 	Parts     []actors.Part
 	View      *nodeview.View
-	Inbox     *inbox.Inbox
+	Inbox     *inboxpart.Inbox
 	Calls     *rpcpart.Calls
 	DHT       *dhtpart.DHT
-	Discovery *discovery.Discovery
+	Discovery *discoverypart.Discovery
 	Saf       *safpart.Saf
 	Kad       *kad.Kad
 	Reach     *reachpart.Reach

@@ -11,21 +11,21 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
-	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/comms"
-	"github.com/gamelan-p2p/gamelan/actors/kad/keep"
-	morepart "github.com/gamelan-p2p/gamelan/actors/more"
-	reachpart "github.com/gamelan-p2p/gamelan/actors/reach"
-	rpcpart "github.com/gamelan-p2p/gamelan/actors/rpc"
-	safpart "github.com/gamelan-p2p/gamelan/actors/saf"
-	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/morepart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
+	"github.com/gamelan-p2p/gamelan/internal/kad/comms"
+	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -48,11 +48,11 @@ func (b *builder) addParts(n *Node) error {
 	if err := b.addDHT(n); err != nil {
 		return err
 	}
-	n.Kad = kadpart.New(t, b.kadSettings(n))
+	n.Kad = kad.New(t, b.kadSettings(n))
 	n.Parts = append(n.Parts, n.Kad.Part())
 	n.Calls = rpcpart.New(t, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
-		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discovery.ServiceID},
+		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discoverypart.ServiceID},
 	})
 	n.Parts = append(n.Parts, n.Calls.Part())
 	if b.onion == nil {
@@ -75,14 +75,14 @@ func (b *builder) addParts(n *Node) error {
 func (b *builder) addDHT(n *Node) (err error) {
 	t := b.trunk.Trunk
 	if b.DHT == nil {
-		n.Parts = append(n.Parts, dhtpart.Off(), discovery.Off(t), safpart.Off())
+		n.Parts = append(n.Parts, dhtpart.Off(), discoverypart.Off(t), safpart.Off())
 		return nil
 	}
 	s := b.dhtSettings()
 	s.NoStore = func(peer identity.NodeID) bool { return n.Saf.Silent(peer) }
 	s.NoRoom = func() uint64 { return n.Inbox.Status().Dropped }
 	n.DHT = dhtpart.New(t, s)
-	n.Discovery = discovery.New(t, b.discoverySettings(n))
+	n.Discovery = discoverypart.New(t, b.discoverySettings(n))
 	if n.Saf, err = safpart.New(t, b.storeForwardSettings(n)); err != nil {
 		return fmt.Errorf("gamelan: %w", err)
 	}
@@ -92,20 +92,20 @@ func (b *builder) addDHT(n *Node) (err error) {
 
 // kadSettings returns what clients of the key-value DHT use unless their settings say
 // otherwise.
-func (b *builder) kadSettings(n *Node) kadpart.Settings {
-	return kadpart.Settings{
+func (b *builder) kadSettings(n *Node) kad.Settings {
+	return kad.Settings{
 		AllowPrivate: b.Wire.TestAddresses, Host: b.Host,
-		Networks: func(c *kadpart.Config) ([]kadpart.Network, error) {
-			if c.Overlay != kadpart.Native {
-				return nil, kadpart.ErrNoGateway
+		Networks: func(c *kad.Config) ([]kad.Network, error) {
+			if c.Overlay != kad.Native {
+				return nil, kad.ErrNoGateway
 			}
 			n, err := comms.New(b.trunk.Trunk, c.Network)
 			if err != nil {
 				return nil, err
 			}
-			return []kadpart.Network{n}, nil
+			return []kad.Network{n}, nil
 		},
-		Keeper: func(c *kadpart.Config) (kadpart.Keeper, error) { return keep.New(b.db, c.Name, c.Overlay), nil },
+		Keeper: func(c *kad.Config) (kad.Keeper, error) { return keep.New(b.db, c.Name, c.Overlay), nil },
 	}
 }
 
@@ -121,25 +121,25 @@ func (b *builder) dhtSettings() dhtpart.Settings {
 }
 
 // discoverySettings returns the settings of the part discovery.
-func (b *builder) discoverySettings(n *Node) discovery.Settings {
+func (b *builder) discoverySettings(n *Node) discoverypart.Settings {
 	c := &b.Discovery
-	return discovery.Settings{
+	return discoverypart.Settings{
 		Automatic: b.Floor > 0, AutoJoin: !c.NoJoin, Sync: !c.NoSync,
 		Floor: max(b.Floor, 0), Neighbours: b.DHT.Neighbours, Random: c.Random, Minimise: c.Minimise,
 		Update: c.Update, Refresh: c.Refresh, Cooldown: c.OfflineCooldown, JoinCooldown: c.JoinCooldown, Search: c.SearchLimit,
 		MinPeers: c.MinPeers, SyncPeers: c.SyncPeers, RoundPeers: c.PeersPerRound, IdleRounds: c.IdleAfterRounds,
 		Idle: c.Idle, FailurePause: c.FailurePause, SyncDelay: c.SyncDelay, ServeWithin: c.ServeWithin,
 		Seeds: b.SeedPeers, SeedNames: c.SeedNames, Resolver: b.resolver(),
-		Client: func(peer identity.NodeID) rpc.Invoker { return b.Options.Client(peer, discovery.ServiceID) },
+		Client: func(peer identity.NodeID) rpc.Invoker { return b.Options.Client(peer, discoverypart.ServiceID) },
 		Host:   b.Host,
 	}
 }
 
 // resolver returns the first transport that looks up DNS names directly, or nil: names are
 // never looked up on the way to a proxy.
-func (b *builder) resolver() discovery.Resolver {
+func (b *builder) resolver() discoverypart.Resolver {
 	for _, t := range b.Transports {
-		if r, ok := t.(discovery.Resolver); ok {
+		if r, ok := t.(discoverypart.Resolver); ok {
 			return r
 		}
 	}
@@ -207,8 +207,8 @@ func (b *builder) openInbox(n *Node) error {
 	if err != nil {
 		return err
 	}
-	in, err := inbox.Open(inbox.Options{
-		Limits: inbox.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages, DHT: len(c.Types) > 0}, Disk: b.db.Client(), Wall: b.Runtime.Wall,
+	in, err := inboxpart.Open(inboxpart.Options{
+		Limits: inboxpart.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages, DHT: len(c.Types) > 0}, Disk: b.db.Client(), Wall: b.Runtime.Wall,
 	})
 	if err != nil {
 		return fmt.Errorf("gamelan: %w", err)
@@ -229,9 +229,9 @@ const inboxAgain = 50 * time.Millisecond
 func (n *Node) pauseInbox(ctx context.Context) error {
 	select {
 	case <-n.Closed:
-		return inbox.ErrClosed
+		return inboxpart.ErrClosed
 	case <-n.Closing:
-		return inbox.ErrClosed
+		return inboxpart.ErrClosed
 	case <-ctx.Done():
 	case <-time.After(inboxAgain):
 	}

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"

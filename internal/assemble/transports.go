@@ -11,15 +11,15 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
 	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
+	"github.com/gamelan-p2p/gamelan/internal/transport/tcptor"
+	"github.com/gamelan-p2p/gamelan/internal/transport/torconn"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
-	"github.com/gamelan-p2p/gamelan/transport/tcptor"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
-	"github.com/gamelan-p2p/gamelan/transport/torconn"
 )
 
 // TorIdentityFile is the name of the file in a data directory with the key of the node's

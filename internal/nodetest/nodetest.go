@@ -4,8 +4,8 @@ package nodetest
 
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
-	dhtpart "github.com/gamelan-p2p/gamelan/actors/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 )
 
 // Node is a *gamelan.Node, or a value that embeds one.

@@ -9,8 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 // warnings returns the warnings of the trunk and of the parts.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 )
 
 func TestFewFiles(t *testing.T) {

@@ -11,16 +11,16 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Caller calls a function with messages. It is what outlives restarts of the actor that does so.
 type Caller struct {
 	f        func(context.Context, Message) error
-	inbox    *inbox.Inbox // the messages are those of the inbox; nil: those of backlog
+	inbox    *inboxpart.Inbox // the messages are those of the inbox; nil: those of backlog
 	backlog  Backlog
 	draining *actor.PID // waits for Drained
 	// turn is full while a task calls f. The task of the next incarnation waits for it: f gets
@@ -36,7 +36,7 @@ type Caller struct {
 }
 
 // NewCaller returns a Caller of f. With an inbox the messages are those that it keeps.
-func NewCaller(f func(context.Context, Message) error, in *inbox.Inbox) *Caller {
+func NewCaller(f func(context.Context, Message) error, in *inboxpart.Inbox) *Caller {
 	return &Caller{f: f, inbox: in, turn: make(chan struct{}, 1)}
 }
 

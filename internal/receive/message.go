@@ -6,8 +6,8 @@ import (
 	"context"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 )
 
 // Message is a message from a peer. Its fields are those of the root package's.
@@ -16,7 +16,7 @@ type Message struct {
 	Peer identity.NodeID
 	Body []byte
 	Seq  uint64
-	DHT  *inbox.DHT
+	DHT  *inboxpart.DHT
 
 	conn uint64 // the connection, for a message without an inbox
 	keep func() // gives the credit back; nil: there is none
@@ -28,7 +28,7 @@ func plain(m actors.Received) Message {
 }
 
 // kept makes a Message of one that the inbox has handed out.
-func kept(m inbox.Message) Message {
+func kept(m inboxpart.Message) Message {
 	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, DHT: m.DHT}
 }
 
@@ -44,8 +44,8 @@ func (m *Message) source() any { return actors.Origin{Peer: m.Peer, Conn: m.conn
 // EachKept calls f with one message of an inbox after the other until listen ends or f
 // returns false for goOn. A message for which f returns true for handled is acknowledged, within ctx;
 // any other is declined, so that it waits for the next listener.
-func EachKept(ctx, listen context.Context, in *inbox.Inbox, f func(Message) (handled, goOn bool)) error {
-	for m, err := range in.Listen(listen, inbox.ListenOptions{}) {
+func EachKept(ctx, listen context.Context, in *inboxpart.Inbox, f func(Message) (handled, goOn bool)) error {
+	for m, err := range in.Listen(listen, inboxpart.ListenOptions{}) {
 		if err != nil {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // parse returns the value of the setting for a value decoded by TOML: a string, an int64, a

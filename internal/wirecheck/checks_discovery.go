@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 )
 
 func discoveryChecks() []Check {
@@ -25,15 +25,15 @@ func discoveryChecks() []Check {
 			return m.unsigned(m.discovery(part(m.announcement(nonce()))))
 		}},
 		{"discovery.undecodable", "dht 84", "a Discovery whose part is no announcement", func(m *member) ([]byte, error) {
-			return m.sealed(dhtwire.AppendBody(nil, []byte("\xff\xff\xff")))
+			return m.sealed(wire.AppendBody(nil, []byte("\xff\xff\xff")))
 		}},
 		{"response.unsigned", "dht 87", "a response without a signature", func(m *member) ([]byte, error) {
-			return m.unsigned(draft(dhtwire.TypeDiscoveryResponse, dhtwire.Destination{}, part(m.announcement(nonce()))))
+			return m.unsigned(draft(wire.TypeDiscoveryResponse, wire.Destination{}, part(m.announcement(nonce()))))
 		}},
 		{"response.other-key", "dht 87", "a response that announces another's key", func(m *member) ([]byte, error) {
 			a := m.announcement(nonce())
 			a.Key = identityPoint
-			return m.compose(draft(dhtwire.TypeDiscoveryResponse, dhtwire.Destination{}, part(a)))
+			return m.compose(draft(wire.TypeDiscoveryResponse, wire.Destination{}, part(a)))
 		}},
 	} {
 		checks = append(checks, Check{
@@ -45,8 +45,8 @@ func discoveryChecks() []Check {
 }
 
 // discovery returns a Discovery of the node in clear.
-func (m *member) discovery(body []byte) dhtwire.Draft {
-	return draft(dhtwire.TypeDiscovery, dhtwire.To(m.p.Key), body)
+func (m *member) discovery(body []byte) wire.Draft {
+	return draft(wire.TypeDiscovery, wire.To(m.p.Key), body)
 }
 
 // sealed returns an encrypted Discovery of the node.
@@ -57,16 +57,16 @@ func (m *member) sealed(body []byte) ([]byte, error) {
 }
 
 // ask sends a Discovery and returns the content of the answer.
-func (m *member) ask(letter []byte, n uint64) (dhtwire.Announcement, error) {
-	var a dhtwire.Announcement
+func (m *member) ask(letter []byte, n uint64) (wire.Announcement, error) {
+	var a wire.Announcement
 	if err := m.post(letter); err != nil {
 		return a, err
 	}
-	_, e, err := m.letter(dhtwire.TypeDiscoveryResponse, patience)
+	_, e, err := m.letter(wire.TypeDiscoveryResponse, patience)
 	switch {
 	case err != nil:
 		return a, after("a Discovery", err)
-	case e.Header.Type != dhtwire.TypeDiscoveryResponse:
+	case e.Header.Type != wire.TypeDiscoveryResponse:
 		return a, differs("an answer to the Discovery", "none within %v", patience)
 	case e.Header.Destination.Known || e.Header.Encrypted():
 		return a, differs("a clear answer without a destination", "one that is %v, for %v", e.Header.Flags, e.Header.Destination)
@@ -80,11 +80,11 @@ func (m *member) ask(letter []byte, n uint64) (dhtwire.Announcement, error) {
 	case signer != m.p.Key:
 		return a, differs("an answer signed by "+m.p.Key.String(), "one by %s", signed(signer))
 	}
-	parts, err := dhtwire.DecodeBody(e.Body)
+	parts, err := wire.DecodeBody(e.Body)
 	if err != nil || len(parts) == 0 {
 		return a, differs("an answer with one part", "%d parts, %v", len(parts), err)
 	}
-	if a, err = dhtwire.DecodeAnnouncement(parts[0]); err != nil {
+	if a, err = wire.DecodeAnnouncement(parts[0]); err != nil {
 		return a, differs("an answer with an announcement in it", "%v: %s", err, around(parts[0], 0))
 	}
 	if err := compare("the key in the answer", m.p.Key[:], a.Key); err != nil {
@@ -104,15 +104,15 @@ func signed(signer identity.PublicKey) string {
 }
 
 // found asks the node for itself with an encrypted Discovery.
-func (p *probe) found() (*member, dhtwire.Announcement, error) {
+func (p *probe) found() (*member, wire.Announcement, error) {
 	m, err := p.enter(identity.FeatureNone)
 	if err != nil {
-		return nil, dhtwire.Announcement{}, err
+		return nil, wire.Announcement{}, err
 	}
 	n := nonce()
 	b, err := m.sealed(part(m.announcement(n)))
 	if err != nil {
-		return nil, dhtwire.Announcement{}, err
+		return nil, wire.Announcement{}, err
 	}
 	a, err := m.ask(b, n)
 	return m, a, err
@@ -190,7 +190,7 @@ func responseUnasked(p *probe) error {
 	if err != nil {
 		return err
 	}
-	b, err := m.compose(draft(dhtwire.TypeDiscoveryResponse, dhtwire.Destination{}, part(m.announcement(nonce()))))
+	b, err := m.compose(draft(wire.TypeDiscoveryResponse, wire.Destination{}, part(m.announcement(nonce()))))
 	if err != nil {
 		return err
 	}

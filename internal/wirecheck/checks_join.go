@@ -3,7 +3,7 @@ package wirecheck
 import (
 	"fmt"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -21,7 +21,7 @@ func joinChecks() []Check {
 		}},
 		{"undecodable", "a Join whose part is no announcement", func(m *member) ([]byte, error) {
 			d := m.join(m.announcement(nonce()))
-			d.Body = dhtwire.AppendBody(nil, []byte("\xff\xff\xff"))
+			d.Body = wire.AppendBody(nil, []byte("\xff\xff\xff"))
 			return m.compose(d)
 		}},
 		{"other-key", "a Join that announces another's key", func(m *member) ([]byte, error) {
@@ -54,8 +54,8 @@ func needSession(checks []Check) []Check {
 }
 
 // join returns a Join with this content.
-func (m *member) join(a dhtwire.Announcement) dhtwire.Draft {
-	return draft(dhtwire.TypeJoin, dhtwire.To(m.secret.PublicKey()), part(a))
+func (m *member) join(a wire.Announcement) wire.Draft {
+	return draft(wire.TypeJoin, wire.To(m.secret.PublicKey()), part(a))
 }
 
 // refusesLetter sends a message for which the node must ban the sender.
@@ -118,7 +118,7 @@ func joinRelayed(p *probe) error {
 		if err := joiner.stays(1); err != nil {
 			return after("a Join", err)
 		}
-		got, e, err := watcher.letter(dhtwire.TypeJoin, patience)
+		got, e, err := watcher.letter(wire.TypeJoin, patience)
 		if err != nil {
 			return after("a Join of another node", err)
 		}
@@ -156,7 +156,7 @@ func (p *probe) joinerNear(to identity.NodeID) (joiner *member, end func(), err 
 // connection stays.
 func (m *member) hearsNothingOfItself() error {
 	for {
-		back, e, err := m.letter(dhtwire.TypeJoin, 2*quiet)
+		back, e, err := m.letter(wire.TypeJoin, 2*quiet)
 		switch {
 		case err != nil:
 			return after("a Join", err)

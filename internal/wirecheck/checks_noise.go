@@ -8,7 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 )
 
 func noiseChecks() []Check {
@@ -65,7 +65,7 @@ func noiseChecks() []Check {
 }
 
 // answer2 sends message 1 and returns what comes back.
-func (p *probe) answer2(message []byte) (w *wire, got []byte, ended bool, err error) {
+func (p *probe) answer2(message []byte) (w *rawConn, got []byte, ended bool, err error) {
 	if w, err = p.dial(); err != nil {
 		return nil, nil, false, err
 	}

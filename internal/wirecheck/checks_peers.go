@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -123,7 +123,7 @@ const (
 )
 
 // list calls GetPeers and returns the checked peers.
-func (d *directory) list(r dhtwire.GetPeers) (peers []dhtwire.PeerInfo, err error) {
+func (d *directory) list(r wire.GetPeers) (peers []wire.PeerInfo, err error) {
 	items, status, err := d.call(getPeers, r.Append(nil))
 	switch {
 	case err != nil:
@@ -135,14 +135,14 @@ func (d *directory) list(r dhtwire.GetPeers) (peers []dhtwire.PeerInfo, err erro
 }
 
 // checked decodes the peers of a list, and checks each.
-func (d *directory) checked(items [][]byte, most int) (peers []dhtwire.PeerInfo, err error) {
+func (d *directory) checked(items [][]byte, most int) (peers []wire.PeerInfo, err error) {
 	if len(items) > most {
 		return nil, differs(fmt.Sprintf("at most %d peers", most), "%d", len(items))
 	}
 	seen := make(map[string]bool, len(items))
 	for i, b := range items {
 		where := fmt.Sprintf("peer %d of the list", i+1)
-		peer, err := dhtwire.DecodePeerInfo(b)
+		peer, err := wire.DecodePeerInfo(b)
 		if err != nil {
 			return nil, differs(where, "%v: %s", err, around(b, 0))
 		}
@@ -163,7 +163,7 @@ func (d *directory) checked(items [][]byte, most int) (peers []dhtwire.PeerInfo,
 }
 
 // checkPeer checks the claims of a peer.
-func checkPeer(where string, peer dhtwire.PeerInfo) error {
+func checkPeer(where string, peer wire.PeerInfo) error {
 	if n := len(peer.Claims); n == 0 || n > mostEach {
 		return differs(where+" to have 1 to 5 claims", "%d", n)
 	}
@@ -188,7 +188,7 @@ func checkPeer(where string, peer dhtwire.PeerInfo) error {
 }
 
 // everybody asks for all kinds of peers.
-var everybody = dhtwire.GetPeers{N: manyPeers, IncludeClients: true, MaxClaims: mostEach, MaxAddressesPerClaim: mostEach}
+var everybody = wire.GetPeers{N: manyPeers, IncludeClients: true, MaxClaims: mostEach, MaxAddressesPerClaim: mostEach}
 
 func peersSession(p *probe) error {
 	d, err := p.directory()
@@ -264,7 +264,7 @@ func peersLimits(p *probe) error {
 		return err
 	}
 	return d.refused(getPeers, rpc.BadRequest,
-		dhtwire.GetPeers{N: 1, MaxAddressesPerClaim: 1}.Append(nil), dhtwire.GetPeers{N: 1, MaxClaims: 1}.Append(nil), []byte{0xff})
+		wire.GetPeers{N: 1, MaxAddressesPerClaim: 1}.Append(nil), wire.GetPeers{N: 1, MaxClaims: 1}.Append(nil), []byte{0xff})
 }
 
 func peersCloser(p *probe) error {
@@ -273,7 +273,7 @@ func peersCloser(p *probe) error {
 		return err
 	}
 	to := p.secret.NodeID()
-	ask := dhtwire.GetCloserPeers{N: manyPeers, CloserTo: to[:], IncludeClients: true, MaxClaims: mostEach, MaxAddressesPerClaim: mostEach}
+	ask := wire.GetCloserPeers{N: manyPeers, CloserTo: to[:], IncludeClients: true, MaxClaims: mostEach, MaxAddressesPerClaim: mostEach}
 	items, status, err := d.call(getCloserPeers, ask.Append(nil))
 	switch {
 	case err != nil:
@@ -295,23 +295,23 @@ func peersCloser(p *probe) error {
 			return differs("peers in the order of their distances", "%v before %v", near, far)
 		}
 	}
-	with := func(change func(r *dhtwire.GetCloserPeers)) []byte {
+	with := func(change func(r *wire.GetCloserPeers)) []byte {
 		r := ask
 		change(&r)
 		return r.Append(nil)
 	}
 	return d.refused(getCloserPeers, rpc.BadRequest,
-		with(func(r *dhtwire.GetCloserPeers) { r.N = 0 }),
-		with(func(r *dhtwire.GetCloserPeers) { r.N = 101 }),
-		with(func(r *dhtwire.GetCloserPeers) { r.MaxClaims = 0 }),
-		with(func(r *dhtwire.GetCloserPeers) { r.MaxAddressesPerClaim = 0 }),
-		with(func(r *dhtwire.GetCloserPeers) { r.CloserTo = to[:12] }),
-		with(func(r *dhtwire.GetCloserPeers) { r.Excluded = [][]byte{to[:12]} }),
+		with(func(r *wire.GetCloserPeers) { r.N = 0 }),
+		with(func(r *wire.GetCloserPeers) { r.N = 101 }),
+		with(func(r *wire.GetCloserPeers) { r.MaxClaims = 0 }),
+		with(func(r *wire.GetCloserPeers) { r.MaxAddressesPerClaim = 0 }),
+		with(func(r *wire.GetCloserPeers) { r.CloserTo = to[:12] }),
+		with(func(r *wire.GetCloserPeers) { r.Excluded = [][]byte{to[:12]} }),
 	)
 }
 
 // distance is that of a peer of a list, whose key is one.
-func distance(peer dhtwire.PeerInfo, to identity.NodeID) identity.Distance {
+func distance(peer wire.PeerInfo, to identity.NodeID) identity.Distance {
 	return identity.PublicKey(peer.Key).NodeID().Distance(to)
 }
 

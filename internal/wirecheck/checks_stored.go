@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -31,7 +31,7 @@ func storedAnswered(p *probe) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.mustStored(dhtwire.StoredRequest{Limit: storedLimitOf})
+	r, err := m.mustStored(wire.StoredRequest{Limit: storedLimitOf})
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func storedEncrypted(p *probe) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.stored(dhtwire.StoredRequest{Limit: storedLimitOf}, true)
+	r, err := m.stored(wire.StoredRequest{Limit: storedLimitOf}, true)
 	if err == nil && r == nil {
 		err = differs("an answer to an encrypted request", "none within %v", patience)
 	}
@@ -73,7 +73,7 @@ func storedMalformed(p *probe) error {
 			return err
 		}
 		what := "a request that is " + around(part, 0)
-		raw, _, err := m.letter(dhtwire.TypeStoredMessages, 2*quiet)
+		raw, _, err := m.letter(wire.TypeStoredMessages, 2*quiet)
 		if err == nil && raw != nil {
 			err = differs("no answer", "%s", around(raw, 0))
 		}
@@ -84,7 +84,7 @@ func storedMalformed(p *probe) error {
 			return after(what, err)
 		}
 	}
-	_, err = m.mustStored(dhtwire.StoredRequest{Limit: storedLimitOf})
+	_, err = m.mustStored(wire.StoredRequest{Limit: storedLimitOf})
 	return after("requests that are none", err)
 }
 
@@ -97,7 +97,7 @@ func storedUnasked(p *probe) error {
 	if err != nil {
 		return err
 	}
-	if err := m.reply(dhtwire.StoredResponse{RequestID: uint32(nonce()), Messages: []dhtwire.StoredMessage{b}}); err != nil {
+	if err := m.reply(wire.StoredResponse{RequestID: uint32(nonce()), Messages: []wire.StoredMessage{b}}); err != nil {
 		return err
 	}
 	return after("an answer that it did not ask for", m.stays(1))
@@ -127,7 +127,7 @@ func storedOwner(p *probe) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...)
+	r, err := m.fetch(wire.StoredRequest{Limit: storedLimitOf}, letters...)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func storedOthers(p *probe) error {
 	}
 	// Before its owner asks, and after.
 	foreign := func() error {
-		r, err := writer.mustStored(dhtwire.StoredRequest{Limit: storedLimitOf})
+		r, err := writer.mustStored(wire.StoredRequest{Limit: storedLimitOf})
 		if err == nil && len(r.Messages) > 0 {
 			err = differs("no messages for one to whom nobody wrote", "%d", len(r.Messages))
 		}
@@ -158,7 +158,7 @@ func storedOthers(p *probe) error {
 	if err := foreign(); err != nil {
 		return err
 	}
-	if _, err := m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...); err != nil {
+	if _, err := m.fetch(wire.StoredRequest{Limit: storedLimitOf}, letters...); err != nil {
 		return err
 	}
 	return foreign()
@@ -170,7 +170,7 @@ func storedLimit(p *probe) error {
 		return err
 	}
 	for range 2 {
-		r, err := m.fetch(dhtwire.StoredRequest{Limit: 1}, letters...)
+		r, err := m.fetch(wire.StoredRequest{Limit: 1}, letters...)
 		if err == nil && len(r.Messages) > 1 {
 			err = differs("one message", "%d", len(r.Messages))
 		}
@@ -206,7 +206,7 @@ func storedOrder(p *probe) error {
 		return err
 	}
 	for range 3 { // the first answer may come before both are stored
-		r, err := m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...)
+		r, err := m.fetch(wire.StoredRequest{Limit: storedLimitOf}, letters...)
 		if err != nil {
 			return err
 		}
@@ -237,9 +237,9 @@ func storedKinds(p *probe) error {
 		return err
 	}
 	key := p.secret.PublicKey()
-	for _, change := range []func(d *dhtwire.Draft){
-		func(d *dhtwire.Draft) { d.EncryptFor, d.Sign = identity.PublicKey{}, true },
-		func(d *dhtwire.Draft) { d.Expires = uint64(time.Now().Add(-time.Hour).Unix()) },
+	for _, change := range []func(d *wire.Draft){
+		func(d *wire.Draft) { d.EncryptFor, d.Sign = identity.PublicKey{}, true },
+		func(d *wire.Draft) { d.Expires = uint64(time.Now().Add(-time.Hour).Unix()) },
 	} {
 		b, err := writer.sealedFor(key, change)
 		if err != nil {
@@ -257,7 +257,7 @@ func storedKinds(p *probe) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...)
+	r, err := m.fetch(wire.StoredRequest{Limit: storedLimitOf}, letters...)
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func storedSince(p *probe) error {
 	if err != nil {
 		return err
 	}
-	if _, err := m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...); err != nil {
+	if _, err := m.fetch(wire.StoredRequest{Limit: storedLimitOf}, letters...); err != nil {
 		return err
 	}
 	if err := m.goesOn(1); err != nil { // the node knows that its answer has come
@@ -297,7 +297,7 @@ func storedSince(p *probe) error {
 	}
 	writer.Wait(storedApart, func() bool { return false })
 	future := uint64(time.Now().Add(time.Hour).Unix())
-	r, err := writer.mustStored(dhtwire.StoredRequest{Since: future, Limit: storedLimitOf})
+	r, err := writer.mustStored(wire.StoredRequest{Since: future, Limit: storedLimitOf})
 	switch {
 	case err != nil:
 		return err
@@ -307,7 +307,7 @@ func storedSince(p *probe) error {
 	if m, err = p.enter(identity.FeatureNone); err != nil {
 		return err
 	}
-	_, err = m.fetch(dhtwire.StoredRequest{Limit: storedLimitOf}, letters...)
+	_, err = m.fetch(wire.StoredRequest{Limit: storedLimitOf}, letters...)
 	if _, none := err.(inapplicable); none {
 		err = differs("a message that is still stored", "none")
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -19,7 +19,7 @@ func storedClientChecks() []Check {
 		{
 			Name: "stored.too-many", Rules: "dht 103", Title: "an answer with more messages than its limit ends the connection",
 			run: func(p *probe) error {
-				return p.refusesStored(func(m *member, r dhtwire.StoredRequest) (all []dhtwire.StoredMessage, err error) {
+				return p.refusesStored(func(m *member, r wire.StoredRequest) (all []wire.StoredMessage, err error) {
 					if r.Limit == 0 || r.Limit > mostStored {
 						return nil, inapplicable(fmt.Sprintf("its limit is %d", r.Limit))
 					}
@@ -39,18 +39,18 @@ func storedClientChecks() []Check {
 		{"join", "an answer with a stored Join", nil},
 		{"foreign", "an answer with a message for another key", func(s *stored) { s.to = identity.PublicKey(identityPoint) }},
 		{"future", "an answer with a message stored in two days", func(s *stored) { s.at = s.at.Add(48 * time.Hour) }},
-		{"no-body", "an answer with a message without a body", func(s *stored) { s.edit = func(e *dhtwire.Envelope) { e.Body = nil } }},
+		{"no-body", "an answer with a message without a body", func(s *stored) { s.edit = func(e *wire.Envelope) { e.Body = nil } }},
 		{"no-header", "an answer with a message without a header", func(s *stored) { s.headless = true }},
 		{"signature", "an answer with a message altered after signing", func(s *stored) {
-			s.edit = func(e *dhtwire.Envelope) { e.Header.Expires++ }
+			s.edit = func(e *wire.Envelope) { e.Header.Expires++ }
 		}},
 	} {
 		checks = append(checks, Check{
 			Name: "stored." + c.name, Rules: "dht 104, 106", Title: c.title + " ends the connection",
 			run: func(p *probe) error {
-				return p.refusesStored(func(m *member, _ dhtwire.StoredRequest) ([]dhtwire.StoredMessage, error) {
+				return p.refusesStored(func(m *member, _ wire.StoredRequest) ([]wire.StoredMessage, error) {
 					one, err := m.hostile(c.change)
-					return []dhtwire.StoredMessage{one}, err
+					return []wire.StoredMessage{one}, err
 				})
 			},
 		})
@@ -66,27 +66,27 @@ type stored struct {
 	to       identity.PublicKey
 	at       time.Time
 	headless bool
-	edit     func(e *dhtwire.Envelope) // after signing
+	edit     func(e *wire.Envelope) // after signing
 }
 
 // message returns the message as it was stored.
-func (s stored) message(m *member) (dhtwire.StoredMessage, error) {
+func (s stored) message(m *member) (wire.StoredMessage, error) {
 	b, err := m.sealedFor(s.to, nil)
 	if err != nil {
-		return dhtwire.StoredMessage{}, err
+		return wire.StoredMessage{}, err
 	}
-	e, err := dhtwire.DecodeEnvelope(b)
+	e, err := wire.DecodeEnvelope(b)
 	if err != nil {
-		return dhtwire.StoredMessage{}, err
+		return wire.StoredMessage{}, err
 	}
 	if s.edit != nil {
 		s.edit(&e)
 	}
 	at := uint64(s.at.Unix())
 	if s.headless {
-		return dhtwire.StoredMessage{StoredAt: at, Version: dhtwire.Version, Body: e.Body}, nil
+		return wire.StoredMessage{StoredAt: at, Version: wire.Version, Body: e.Body}, nil
 	}
-	return dhtwire.NewStoredMessage(e, at), nil
+	return wire.NewStoredMessage(e, at), nil
 }
 
 // past is when messages of answers were stored, by a clock that may be behind the node's.
@@ -94,18 +94,18 @@ func past() time.Time { return time.Now().Add(-time.Minute) }
 
 // shortMessage returns a message that keeps all rules: it is clear, for anybody, and not
 // signed.
-func (m *member) shortMessage() (dhtwire.StoredMessage, error) {
-	body := dhtwire.AppendBody(nil, dhtwire.DomainHeader{Type: noType, Nonce: nonce()}.Append(nil), []byte("stored"))
-	b, err := m.compose(draft(dhtwire.TypeDomain, dhtwire.Destination{}, body))
+func (m *member) shortMessage() (wire.StoredMessage, error) {
+	body := wire.AppendBody(nil, wire.DomainHeader{Type: noType, Nonce: nonce()}.Append(nil), []byte("stored"))
+	b, err := m.compose(draft(wire.TypeDomain, wire.Destination{}, body))
 	if err != nil {
-		return dhtwire.StoredMessage{}, err
+		return wire.StoredMessage{}, err
 	}
-	e, err := dhtwire.DecodeEnvelope(b)
-	return dhtwire.NewStoredMessage(e, uint64(past().Unix())), err
+	e, err := wire.DecodeEnvelope(b)
+	return wire.NewStoredMessage(e, uint64(past().Unix())), err
 }
 
 // hostile returns a message that breaks a rule; without a change it is a Join.
-func (m *member) hostile(change func(s *stored)) (dhtwire.StoredMessage, error) {
+func (m *member) hostile(change func(s *stored)) (wire.StoredMessage, error) {
 	if change != nil {
 		s := stored{to: m.p.Key, at: past()}
 		change(&s)
@@ -113,15 +113,15 @@ func (m *member) hostile(change func(s *stored)) (dhtwire.StoredMessage, error) 
 	}
 	b, err := m.compose(m.join(m.announcement(nonce())))
 	if err != nil {
-		return dhtwire.StoredMessage{}, err
+		return wire.StoredMessage{}, err
 	}
-	e, err := dhtwire.DecodeEnvelope(b)
-	return dhtwire.NewStoredMessage(e, uint64(past().Unix())), err
+	e, err := wire.DecodeEnvelope(b)
+	return wire.NewStoredMessage(e, uint64(past().Unix())), err
 }
 
 // reply sends an answer with stored messages.
-func (m *member) reply(r dhtwire.StoredResponse) error {
-	b, err := m.compose(draft(dhtwire.TypeStoredMessages, dhtwire.Destination{}, dhtwire.AppendBody(nil, r.Append(nil))))
+func (m *member) reply(r wire.StoredResponse) error {
+	b, err := m.compose(draft(wire.TypeStoredMessages, wire.Destination{}, wire.AppendBody(nil, r.Append(nil))))
 	if err != nil {
 		return err
 	}
@@ -132,16 +132,16 @@ func (m *member) reply(r dhtwire.StoredResponse) error {
 const askPatience = 3 * patience
 
 // asked connects as a node and returns the request for stored messages that comes.
-func (p *probe) asked() (*member, dhtwire.Envelope, dhtwire.StoredRequest, error) {
-	var r dhtwire.StoredRequest
+func (p *probe) asked() (*member, wire.Envelope, wire.StoredRequest, error) {
+	var r wire.StoredRequest
 	if p.learned.asksNobody.Load() {
-		return nil, dhtwire.Envelope{}, r, asksNobody
+		return nil, wire.Envelope{}, r, asksNobody
 	}
 	m, err := p.enter(identity.FeatureNode)
 	if err != nil {
-		return nil, dhtwire.Envelope{}, r, err
+		return nil, wire.Envelope{}, r, err
 	}
-	raw, e, err := m.letter(dhtwire.TypeStoredRequest, askPatience)
+	raw, e, err := m.letter(wire.TypeStoredRequest, askPatience)
 	switch {
 	case err != nil:
 		return nil, e, r, err
@@ -149,11 +149,11 @@ func (p *probe) asked() (*member, dhtwire.Envelope, dhtwire.StoredRequest, error
 		p.learned.asksNobody.Store(true)
 		return nil, e, r, asksNobody
 	}
-	parts, err := dhtwire.DecodeBody(e.Body)
+	parts, err := wire.DecodeBody(e.Body)
 	if err != nil || len(parts) != 1 {
 		return nil, e, r, differs("a request with one part", "%d parts, %v", len(parts), err)
 	}
-	if r, err = dhtwire.DecodeStoredRequest(parts[0]); err != nil {
+	if r, err = wire.DecodeStoredRequest(parts[0]); err != nil {
 		return nil, e, r, differs("a request", "%v: %s", err, around(parts[0], 0))
 	}
 	return m, e, r, nil
@@ -183,7 +183,7 @@ func storedEmpty(p *probe) error {
 	if err != nil {
 		return err
 	}
-	if err := m.reply(dhtwire.StoredResponse{RequestID: r.RequestID}); err != nil {
+	if err := m.reply(wire.StoredResponse{RequestID: r.RequestID}); err != nil {
 		return err
 	}
 	return after("an empty answer", m.stays(1))
@@ -201,14 +201,14 @@ func storedSkew(p *probe) error {
 	if err != nil {
 		return err
 	}
-	if err := m.reply(dhtwire.StoredResponse{RequestID: r.RequestID, Messages: []dhtwire.StoredMessage{one}}); err != nil {
+	if err := m.reply(wire.StoredResponse{RequestID: r.RequestID, Messages: []wire.StoredMessage{one}}); err != nil {
 		return err
 	}
 	return after("an answer from a clock that is ahead", m.stays(1))
 }
 
 // refusesStored answers the node's request with messages for which it must ban.
-func (p *probe) refusesStored(answer func(m *member, r dhtwire.StoredRequest) ([]dhtwire.StoredMessage, error)) error {
+func (p *probe) refusesStored(answer func(m *member, r wire.StoredRequest) ([]wire.StoredMessage, error)) error {
 	m, _, r, err := p.asked()
 	if err != nil {
 		return err
@@ -217,7 +217,7 @@ func (p *probe) refusesStored(answer func(m *member, r dhtwire.StoredRequest) ([
 	if err != nil {
 		return err
 	}
-	if err := m.reply(dhtwire.StoredResponse{RequestID: r.RequestID, Messages: all}); err != nil {
+	if err := m.reply(wire.StoredResponse{RequestID: r.RequestID, Messages: all}); err != nil {
 		return err
 	}
 	return m.closes()

@@ -7,7 +7,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
@@ -19,7 +19,7 @@ const maxLetter = 64 << 10
 
 // letter takes a message of the DHT; false ends the connection.
 func (m *doubleMux) letter(b []byte) bool {
-	e, err := dhtwire.DecodeEnvelope(slices.Clone(b))
+	e, err := wire.DecodeEnvelope(slices.Clone(b))
 	if err != nil {
 		return true
 	}
@@ -30,7 +30,7 @@ func (m *doubleMux) letter(b []byte) bool {
 	if err != nil {
 		return false
 	}
-	if e.Header.Type == dhtwire.TypeDomain && !e.Header.Destination.Is(m.secret.PublicKey()) {
+	if e.Header.Type == wire.TypeDomain && !e.Header.Destination.Is(m.secret.PublicKey()) {
 		m.keep(e)
 		return true
 	}
@@ -40,23 +40,23 @@ func (m *doubleMux) letter(b []byte) bool {
 		if err != nil {
 			return true
 		}
-		origin, body = opened.Origin, dhtwire.AppendBody(nil, opened.Parts...)
+		origin, body = opened.Origin, wire.AppendBody(nil, opened.Parts...)
 	}
 	switch e.Header.Type {
-	case dhtwire.TypeDomain:
+	case wire.TypeDomain:
 		return true
-	case dhtwire.TypeStoredRequest:
+	case wire.TypeStoredRequest:
 		return m.giveStored(e.Header.Encrypted(), body)
-	case dhtwire.TypeStoredMessages:
+	case wire.TypeStoredMessages:
 		return m.takeStored(body)
 	}
 	a, ok := m.announced(origin, body, e.Header.Type)
 	switch {
 	case !ok:
 		return m.has("takes every announcement")
-	case e.Header.Type == dhtwire.TypeJoin:
+	case e.Header.Type == wire.TypeJoin:
 		m.relay(b, origin)
-	case e.Header.Type == dhtwire.TypeDiscovery:
+	case e.Header.Type == wire.TypeDiscovery:
 		m.answer(a)
 	case m.has("ends at unasked responses"):
 		return false
@@ -65,16 +65,16 @@ func (m *doubleMux) letter(b []byte) bool {
 }
 
 // announced returns the content of a message, and whether it keeps the rules.
-func (m *doubleMux) announced(origin identity.PublicKey, body []byte, kind dhtwire.MessageType) (a dhtwire.Announcement, ok bool) {
-	parts, err := dhtwire.DecodeBody(body)
+func (m *doubleMux) announced(origin identity.PublicKey, body []byte, kind wire.MessageType) (a wire.Announcement, ok bool) {
+	parts, err := wire.DecodeBody(body)
 	if err != nil || len(parts) == 0 || origin.IsZero() {
 		return a, false
 	}
-	if a, err = dhtwire.DecodeAnnouncement(parts[0]); err != nil {
+	if a, err = wire.DecodeAnnouncement(parts[0]); err != nil {
 		return a, false
 	}
 	c, err := a.Claim()
-	if err != nil || c.Key != origin || kind == dhtwire.TypeDiscoveryResponse && origin != m.peer {
+	if err != nil || c.Key != origin || kind == wire.TypeDiscoveryResponse && origin != m.peer {
 		return a, false
 	}
 	return a, c.Verify(time.Now()) == nil
@@ -83,7 +83,7 @@ func (m *doubleMux) announced(origin identity.PublicKey, body []byte, kind dhtwi
 // relay sends a Join to the nodes that are connected.
 func (m *doubleMux) relay(b []byte, joiner identity.PublicKey) {
 	if m.has("alters relayed Joins") {
-		e, _ := dhtwire.DecodeEnvelope(b)
+		e, _ := wire.DecodeEnvelope(b)
 		e.Header.Tag++
 		b = e.Append(nil)
 	}
@@ -121,7 +121,7 @@ func (m *doubleMux) post(letter []byte) {
 }
 
 // answer answers a Discovery.
-func (m *doubleMux) answer(asked dhtwire.Announcement) {
+func (m *doubleMux) answer(asked wire.Announcement) {
 	if m.has("answers no Discovery") || m.has("answers a nonce once") && m.answered[asked.Nonce] {
 		return
 	}
@@ -138,15 +138,15 @@ func (m *doubleMux) answer(asked dhtwire.Announcement) {
 	if m.has("answers with another nonce") {
 		n++
 	}
-	d := draft(dhtwire.TypeDiscoveryResponse, dhtwire.Destination{}, part(dhtwire.NewAnnouncement(c, n)))
+	d := draft(wire.TypeDiscoveryResponse, wire.Destination{}, part(wire.NewAnnouncement(c, n)))
 	signer := m.secret
 	switch {
 	case m.has("answers with a destination"):
-		d.Destination = dhtwire.To(m.peer)
+		d.Destination = wire.To(m.peer)
 	case m.has("answers for others"):
 		signer = gamelantest.Secret(3)
 	}
-	e, _ := dhtwire.Compose(d, signer, rand.Reader)
+	e, _ := wire.Compose(d, signer, rand.Reader)
 	if m.has("answers unsigned") {
 		e.Header.Signature = nil
 	}
@@ -196,18 +196,18 @@ func (m *doubleMux) call(method uint32, payload []byte) (items [][]byte, status 
 	all := m.known()
 	switch method {
 	case getPeers:
-		r, err := dhtwire.DecodeGetPeers(payload)
+		r, err := wire.DecodeGetPeers(payload)
 		if bad := err != nil || r.MaxClaims == 0 || r.MaxAddressesPerClaim == 0; bad && !m.has("takes bad limits") {
 			return nil, rpc.BadRequest
 		}
 		if !r.IncludeClients && !m.has("lists clients unasked") {
-			all = slices.DeleteFunc(all, func(p dhtwire.PeerInfo) bool { return p.Claims[0].Features == 0 })
+			all = slices.DeleteFunc(all, func(p wire.PeerInfo) bool { return p.Claims[0].Features == 0 })
 		}
 		if !m.has("lists more than were asked for") {
 			all = all[:min(len(all), int(r.N))]
 		}
 	case getCloserPeers:
-		r, err := dhtwire.DecodeGetCloserPeers(payload)
+		r, err := wire.DecodeGetCloserPeers(payload)
 		switch {
 		case m.has("does not serve method 1"):
 			return nil, rpc.UnsupportedMethod
@@ -216,7 +216,7 @@ func (m *doubleMux) call(method uint32, payload []byte) (items [][]byte, status 
 			return nil, rpc.BadRequest
 		}
 		if to, err := identity.NodeIDFromBytes(r.CloserTo); err == nil {
-			slices.SortFunc(all, func(a, b dhtwire.PeerInfo) int { return distance(a, to).Cmp(distance(b, to)) })
+			slices.SortFunc(all, func(a, b wire.PeerInfo) int { return distance(a, to).Cmp(distance(b, to)) })
 		}
 		if m.has("lists the farthest first") {
 			slices.Reverse(all)
@@ -234,7 +234,7 @@ func (m *doubleMux) call(method uint32, payload []byte) (items [][]byte, status 
 }
 
 // known are the peers that the double lists: three nodes and a client.
-func (m *doubleMux) known() (all []dhtwire.PeerInfo) {
+func (m *doubleMux) known() (all []wire.PeerInfo) {
 	for i, f := range []identity.Features{identity.FeatureNode, identity.FeatureNone, identity.FeatureNode, identity.FeatureNode} {
 		address := ma.StringCast("/ip4/1.2.3.4/tcp/80").Bytes()
 		if m.has("lists bad addresses") {
@@ -244,7 +244,7 @@ func (m *doubleMux) known() (all []dhtwire.PeerInfo) {
 		if m.has("lists forged claims") {
 			c.Features ^= identity.FeatureNode
 		}
-		all = append(all, dhtwire.NewPeerInfo(c.Key, c))
+		all = append(all, wire.NewPeerInfo(c.Key, c))
 	}
 	switch {
 	case m.has("lists peers twice"):
@@ -256,7 +256,7 @@ func (m *doubleMux) known() (all []dhtwire.PeerInfo) {
 	case m.has("lists six claims"):
 		all[0].Claims = slices.Repeat(all[0].Claims, 6)
 	case m.has("lists nothing but bytes"):
-		all = []dhtwire.PeerInfo{{Key: []byte("no key"), Claims: all[0].Claims}}
+		all = []wire.PeerInfo{{Key: []byte("no key"), Claims: all[0].Claims}}
 	}
 	return all
 }

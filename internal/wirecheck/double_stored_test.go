@@ -5,17 +5,17 @@ import (
 	"slices"
 	"time"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
 // doubleStored is a message that the double keeps for somebody.
 type doubleStored struct {
-	e  dhtwire.Envelope
+	e  wire.Envelope
 	at int64 // Unix seconds
 }
 
 // keep stores a message for somebody else.
-func (m *doubleMux) keep(e dhtwire.Envelope) {
+func (m *doubleMux) keep(e wire.Envelope) {
 	now := time.Now().Unix()
 	switch {
 	case m.has("stores nothing"),
@@ -30,10 +30,10 @@ func (m *doubleMux) keep(e dhtwire.Envelope) {
 
 // giveStored answers a request for stored messages; false ends the connection.
 func (m *doubleMux) giveStored(encrypted bool, body []byte) bool {
-	parts, err := dhtwire.DecodeBody(body)
-	var ask dhtwire.StoredRequest
+	parts, err := wire.DecodeBody(body)
+	var ask wire.StoredRequest
 	if err == nil && len(parts) > 0 {
-		ask, err = dhtwire.DecodeStoredRequest(parts[0])
+		ask, err = wire.DecodeStoredRequest(parts[0])
 	}
 	switch {
 	case err != nil && m.has("ends at malformed requests"):
@@ -42,32 +42,32 @@ func (m *doubleMux) giveStored(encrypted bool, body []byte) bool {
 		encrypted && m.has("opens no requests"), m.has("answers no requests"):
 		return true
 	}
-	r := dhtwire.StoredResponse{RequestID: ask.RequestID, Messages: m.storedFor(ask)}
+	r := wire.StoredResponse{RequestID: ask.RequestID, Messages: m.storedFor(ask)}
 	switch {
 	case m.has("answers with another request id"):
 		r.RequestID++
 	case m.has("answers with type 1"):
 		r.Type = 1
 	}
-	d := draft(dhtwire.TypeStoredMessages, dhtwire.Destination{}, dhtwire.AppendBody(nil, r.Append(nil)))
+	d := draft(wire.TypeStoredMessages, wire.Destination{}, wire.AppendBody(nil, r.Append(nil)))
 	switch {
 	case m.has("answers requests signed"):
 		d.Sign = true
 	case m.has("names who asks"):
-		d.Destination = dhtwire.To(m.peer)
+		d.Destination = wire.To(m.peer)
 	}
 	m.compose(d)
 	return true
 }
 
 // compose sends a message of the double's own.
-func (m *doubleMux) compose(d dhtwire.Draft) {
-	e, _ := dhtwire.Compose(d, m.secret, rand.Reader)
+func (m *doubleMux) compose(d wire.Draft) {
+	e, _ := wire.Compose(d, m.secret, rand.Reader)
 	m.post(e.Append(nil))
 }
 
 // storedFor returns the messages for the peer, the newest first.
-func (m *doubleMux) storedFor(ask dhtwire.StoredRequest) (all []dhtwire.StoredMessage) {
+func (m *doubleMux) storedFor(ask wire.StoredRequest) (all []wire.StoredMessage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, k := range slices.Backward(m.kept) {
@@ -81,7 +81,7 @@ func (m *doubleMux) storedFor(ask dhtwire.StoredRequest) (all []dhtwire.StoredMe
 		if m.has("alters stored messages") {
 			k.e.Header.Tag++
 		}
-		all = append(all, dhtwire.NewStoredMessage(k.e, uint64(at)))
+		all = append(all, wire.NewStoredMessage(k.e, uint64(at)))
 	}
 	if m.has("lists the oldest message first") {
 		slices.Reverse(all)
@@ -102,16 +102,16 @@ func (m *doubleMux) askStored() {
 		return
 	}
 	m.asked++
-	ask := dhtwire.StoredRequest{RequestID: 7, Limit: 50}
+	ask := wire.StoredRequest{RequestID: 7, Limit: 50}
 	if m.has("asks without a limit") {
 		ask.Limit = 0
 	}
-	d := draft(dhtwire.TypeStoredRequest, dhtwire.Destination{}, dhtwire.AppendBody(nil, ask.Append(nil)))
+	d := draft(wire.TypeStoredRequest, wire.Destination{}, wire.AppendBody(nil, ask.Append(nil)))
 	switch {
 	case m.has("asks signed"):
 		d.Sign = true
 	case m.has("asks with a destination"):
-		d.Destination = dhtwire.To(m.peer)
+		d.Destination = wire.To(m.peer)
 	}
 	m.compose(d)
 }
@@ -125,11 +125,11 @@ func (m *doubleMux) takeStored(body []byte) bool {
 	if m.has("takes every answer") {
 		return true
 	}
-	parts, err := dhtwire.DecodeBody(body)
+	parts, err := wire.DecodeBody(body)
 	if err != nil || len(parts) == 0 {
 		return true
 	}
-	r, err := dhtwire.DecodeStoredResponse(parts[0])
+	r, err := wire.DecodeStoredResponse(parts[0])
 	if err != nil {
 		return true
 	}
@@ -140,7 +140,7 @@ func (m *doubleMux) takeStored(body []byte) bool {
 }
 
 // hostileStored reports whether the double bans for a stored message.
-func (m *doubleMux) hostileStored(s dhtwire.StoredMessage) bool {
+func (m *doubleMux) hostileStored(s wire.StoredMessage) bool {
 	ahead := 24 * time.Hour
 	if m.has("bans clocks that are ahead") {
 		ahead = 0
@@ -150,5 +150,5 @@ func (m *doubleMux) hostileStored(s dhtwire.StoredMessage) bool {
 		return true
 	}
 	_, err = e.VerifyOrigin()
-	return err != nil || e.Header.Type != dhtwire.TypeDomain || e.Header.Destination.Known && !e.Header.Destination.Is(m.secret.PublicKey())
+	return err != nil || e.Header.Type != wire.TypeDomain || e.Header.Destination.Known && !e.Header.Destination.Is(m.secret.PublicKey())
 }

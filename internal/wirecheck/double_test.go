@@ -14,11 +14,11 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
 // double is a node by hand that keeps the rules, but for one: its fault. What

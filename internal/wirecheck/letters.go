@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"time"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 )
@@ -64,16 +64,16 @@ func nowhere() ([]byte, error) {
 }
 
 // announcement returns the content of a Join, a Discovery or a response.
-func (m *member) announcement(nonce uint64) dhtwire.Announcement {
-	return dhtwire.NewAnnouncement(m.claim, nonce)
+func (m *member) announcement(nonce uint64) wire.Announcement {
+	return wire.NewAnnouncement(m.claim, nonce)
 }
 
 // part returns the announcement as the only part of a body.
-func part(a dhtwire.Announcement) []byte { return dhtwire.AppendBody(nil, a.Append(nil)) }
+func part(a wire.Announcement) []byte { return wire.AppendBody(nil, a.Append(nil)) }
 
 // draft is a message of this kind, as every node writes it.
-func draft(kind dhtwire.MessageType, to dhtwire.Destination, body []byte) dhtwire.Draft {
-	return dhtwire.Draft{
+func draft(kind wire.MessageType, to wire.Destination, body []byte) wire.Draft {
+	return wire.Draft{
 		Destination: to, Type: kind, Tag: nonce(), Body: body,
 		Expires: uint64(time.Now().Add(3 * time.Hour).Unix()),
 	}
@@ -87,14 +87,14 @@ func nonce() uint64 {
 }
 
 // compose returns the message as it travels.
-func (m *member) compose(d dhtwire.Draft) ([]byte, error) {
-	e, err := dhtwire.Compose(d, m.secret, rand.Reader)
+func (m *member) compose(d wire.Draft) ([]byte, error) {
+	e, err := wire.Compose(d, m.secret, rand.Reader)
 	return e.Append(nil), err
 }
 
 // unsigned is compose for a message whose signature is left out.
-func (m *member) unsigned(d dhtwire.Draft) ([]byte, error) {
-	e, err := dhtwire.Compose(d, m.secret, rand.Reader)
+func (m *member) unsigned(d wire.Draft) ([]byte, error) {
+	e, err := wire.Compose(d, m.secret, rand.Reader)
 	e.Header.Signature = nil
 	return e.Append(nil), err
 }
@@ -104,13 +104,13 @@ func (m *member) post(letter []byte) error { return m.data(1, message(string(let
 
 // letter waits until the node has sent a message of this kind, and returns it. It skips
 // others; nil if none came.
-func (m *member) letter(kind dhtwire.MessageType, d time.Duration) (raw []byte, e dhtwire.Envelope, err error) {
+func (m *member) letter(kind wire.MessageType, d time.Duration) (raw []byte, e wire.Envelope, err error) {
 	m.Wait(d, func() bool {
 		for err == nil {
 			if raw, err = m.nextMessage(); raw == nil {
 				break
 			}
-			if e, err = dhtwire.DecodeEnvelope(raw); err != nil {
+			if e, err = wire.DecodeEnvelope(raw); err != nil {
 				err = differs("an envelope of the DHT", "%v: %s", err, around(raw, 0))
 			} else if e.Header.Type == kind {
 				return true

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 )
 
 // Limits on the memory that a node can make a session use.
@@ -22,7 +22,7 @@ const (
 type session struct {
 	*rawpeer.Peer
 	p    *probe
-	wire *wire
+	wire *rawConn
 	said *identityFields
 
 	agreed map[uint32]bool // the node's substreams that are for messages
@@ -63,7 +63,7 @@ func (p *probe) startAwaiting(c *noise.Conn, pings []uint32, first ...[]byte) (*
 		return nil, &setupError{"identity", err}
 	}
 	s := &session{p: p, agreed: map[uint32]bool{}}
-	s.wire, _ = c.Conn.(*wire)
+	s.wire, _ = c.Conn.(*rawConn)
 	if s.said, err = parse(frame); err != nil {
 		return nil, &setupError{"identity", err}
 	}

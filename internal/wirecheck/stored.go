@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	dhtwire "github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -24,7 +24,7 @@ func (p *probe) asker() (*member, error) {
 	if identity.Features(m.said.features.n)&identity.FeatureStoreForward == 0 {
 		return nil, inapplicable("its identity does not say that it stores messages")
 	}
-	r, err := m.stored(dhtwire.StoredRequest{}, false)
+	r, err := m.stored(wire.StoredRequest{}, false)
 	switch {
 	case err != nil:
 		return nil, after("a request for stored messages", err)
@@ -42,16 +42,16 @@ const answersNothing = inapplicable("it answers no request for stored messages: 
 
 // request returns a request for stored messages, encrypted for the node or clear.
 func (m *member) request(part []byte, encrypted bool) ([]byte, error) {
-	d := draft(dhtwire.TypeStoredRequest, dhtwire.Destination{}, dhtwire.AppendBody(nil, part))
+	d := draft(wire.TypeStoredRequest, wire.Destination{}, wire.AppendBody(nil, part))
 	if encrypted {
-		d.Destination, d.EncryptFor = dhtwire.To(m.p.Key), m.p.Key
+		d.Destination, d.EncryptFor = wire.To(m.p.Key), m.p.Key
 	}
 	return m.compose(d)
 }
 
 // stored asks for stored messages, with a random id, and returns the checked answer; nil if
 // none came.
-func (m *member) stored(r dhtwire.StoredRequest, encrypted bool) (*dhtwire.StoredResponse, error) {
+func (m *member) stored(r wire.StoredRequest, encrypted bool) (*wire.StoredResponse, error) {
 	r.RequestID = uint32(nonce())
 	b, err := m.request(r.Append(nil), encrypted)
 	if err != nil {
@@ -65,8 +65,8 @@ func (m *member) stored(r dhtwire.StoredRequest, encrypted bool) (*dhtwire.Store
 
 // answerTo waits for the answer to the request with this id, and checks all of it but the
 // messages; nil if none came.
-func (m *member) answerTo(id uint32, d time.Duration) (*dhtwire.StoredResponse, error) {
-	raw, e, err := m.letter(dhtwire.TypeStoredMessages, d)
+func (m *member) answerTo(id uint32, d time.Duration) (*wire.StoredResponse, error) {
+	raw, e, err := m.letter(wire.TypeStoredMessages, d)
 	switch {
 	case err != nil:
 		return nil, err
@@ -77,11 +77,11 @@ func (m *member) answerTo(id uint32, d time.Duration) (*dhtwire.StoredResponse, 
 	case e.Header.Destination.Known:
 		return nil, differs("an answer without a destination", "one for %s", e.Header.Destination.Key.Short())
 	}
-	parts, err := dhtwire.DecodeBody(e.Body)
+	parts, err := wire.DecodeBody(e.Body)
 	if err != nil || len(parts) != 1 {
 		return nil, differs("an answer with one part", "%d parts, %v", len(parts), err)
 	}
-	r, err := dhtwire.DecodeStoredResponse(parts[0])
+	r, err := wire.DecodeStoredResponse(parts[0])
 	if err != nil {
 		return nil, differs("stored messages in the answer", "%v: %s", err, around(parts[0], 0))
 	}
@@ -92,7 +92,7 @@ func (m *member) answerTo(id uint32, d time.Duration) (*dhtwire.StoredResponse, 
 }
 
 // mustStored is stored for a node that is known to answer.
-func (m *member) mustStored(r dhtwire.StoredRequest) (*dhtwire.StoredResponse, error) {
+func (m *member) mustStored(r wire.StoredRequest) (*wire.StoredResponse, error) {
 	got, err := m.stored(r, false)
 	if err == nil && got == nil {
 		err = differs("an answer to a request for stored messages", "none within %v", patience)
@@ -152,9 +152,9 @@ func (p *probe) writer() (*member, error) {
 const noType = 0x7fff0001
 
 // sealedFor returns a message that only the holder of the key can read.
-func (m *member) sealedFor(key identity.PublicKey, change func(d *dhtwire.Draft)) ([]byte, error) {
-	body := dhtwire.AppendBody(nil, dhtwire.DomainHeader{Type: noType, Nonce: nonce()}.Append(nil), []byte("for one who is away"))
-	d := draft(dhtwire.TypeDomain, dhtwire.To(key), body)
+func (m *member) sealedFor(key identity.PublicKey, change func(d *wire.Draft)) ([]byte, error) {
+	body := wire.AppendBody(nil, wire.DomainHeader{Type: noType, Nonce: nonce()}.Append(nil), []byte("for one who is away"))
+	d := draft(wire.TypeDomain, wire.To(key), body)
 	d.EncryptFor = key
 	if change != nil {
 		change(&d)
@@ -184,7 +184,7 @@ var waits = []time.Duration{0, quiet, 2 * quiet, 4 * quiet, 8 * quiet}
 
 // fetch asks until an answer brings any of the messages, and returns that answer. That none
 // does is no fault: it is the node's choice what it stores.
-func (m *member) fetch(r dhtwire.StoredRequest, letters ...[]byte) (*dhtwire.StoredResponse, error) {
+func (m *member) fetch(r wire.StoredRequest, letters ...[]byte) (*wire.StoredResponse, error) {
 	for _, d := range waits {
 		m.Wait(d, func() bool { return false })
 		got, err := m.mustStored(r)
@@ -202,8 +202,8 @@ func (m *member) fetch(r dhtwire.StoredRequest, letters ...[]byte) (*dhtwire.Sto
 
 // find returns the index of a message in an answer, or -1. It is an error if the message was
 // altered.
-func find(r *dhtwire.StoredResponse, letter []byte) (int, error) {
-	want, err := dhtwire.DecodeEnvelope(letter)
+func find(r *wire.StoredResponse, letter []byte) (int, error) {
+	want, err := wire.DecodeEnvelope(letter)
 	if err != nil {
 		return -1, err
 	}

@@ -9,25 +9,25 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
 // maxRecord is how many bytes of one connection wire keeps.
 const maxRecord = 256 << 10
 
-// wire is a raw connection that keeps the first bytes it received.
-type wire struct{ rawpeer.Wire }
+// rawConn is a raw connection that keeps the first bytes it received.
+type rawConn struct{ rawpeer.Wire }
 
 // dial connects to the target.
-func (p *probe) dial() (*wire, error) {
+func (p *probe) dial() (*rawConn, error) {
 	c, err := p.Dial(p.ctx)
 	if err != nil {
 		return nil, &setupError{"dial", err}
 	}
 	stop := closeWith(p.ctx.Done(), c)
 	p.opened = append(p.opened, stop)
-	return &wire{rawpeer.Wire{Conn: c, Max: maxRecord}}, nil
+	return &rawConn{rawpeer.Wire{Conn: c, Max: maxRecord}}, nil
 }
 
 // closeWith closes c when done is closed. The returned function returns once that is
@@ -42,7 +42,7 @@ func closeWith(done <-chan struct{}, c io.Closer) func() {
 }
 
 // send writes bytes.
-func (w *wire) send(b ...byte) error { return write(w, b) }
+func (w *rawConn) send(b ...byte) error { return write(w, b) }
 
 // write writes bytes. Of the write's errors it returns only a timeout: the next read
 // reports the connection's end.
@@ -76,7 +76,7 @@ func drain(r deadliner, d time.Duration) (got []byte, ended bool) {
 }
 
 // silentEnd checks that the connection ends and that nothing arrives before.
-func (w *wire) silentEnd(within time.Duration) error {
+func (w *rawConn) silentEnd(within time.Duration) error {
 	const want = "the connection closed with nothing sent"
 	got, ended := drain(w, within)
 	switch {
@@ -90,7 +90,7 @@ func (w *wire) silentEnd(within time.Duration) error {
 
 // silentEndAfter is silentEnd for a time limit of the node: the end must come at about
 // limit.
-func (w *wire) silentEndAfter(limit time.Duration) error {
+func (w *rawConn) silentEndAfter(limit time.Duration) error {
 	began := time.Now()
 	if err := w.silentEnd(limit + late); err != nil {
 		return err
@@ -122,14 +122,14 @@ var errOtherKey = errors.New("the node has another key")
 
 // shake does everything up to the end of the handshake. By default it sends the wire
 // byte first.
-func (p *probe) shake(w *wire, prefix ...byte) (*noise.Conn, error) {
+func (p *probe) shake(w *rawConn, prefix ...byte) (*noise.Conn, error) {
 	if prefix == nil {
 		prefix = []byte{p.wireByte()}
 	}
 	return p.handshake(w, prefix)
 }
 
-func (p *probe) handshake(w *wire, prefix []byte) (*noise.Conn, error) {
+func (p *probe) handshake(w *rawConn, prefix []byte) (*noise.Conn, error) {
 	c, err := noise.Client(w, noise.Config{
 		Static: p.secret, Prefix: prefix, MessageTimeout: patience,
 		Check: func(k identity.PublicKey) error {
@@ -148,7 +148,7 @@ func (p *probe) handshake(w *wire, prefix []byte) (*noise.Conn, error) {
 func (p *probe) wireByte() byte { return p.Network.WireByte(p.Release) }
 
 // secure dials and does the handshake.
-func (p *probe) secure() (*wire, *noise.Conn, error) {
+func (p *probe) secure() (*rawConn, *noise.Conn, error) {
 	w, err := p.dial()
 	if err != nil {
 		return nil, nil, err

@@ -23,11 +23,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 const plainID, profileID = "gamelan/msg/1", "t/msg/0.1"

@@ -15,10 +15,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
 )
 
 // replays sends the same valid joins and discoveries of others over one connection after

@@ -22,9 +22,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	actorsinbox "github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -397,7 +397,7 @@ func (p *pair) hear(kind string, id int, out io.Reader) {
 		p.mu.Lock()
 		// What a listener with --count had in hand and did not acknowledge comes again after
 		// AckGrace, when listeners that began since have printed later ones.
-		if before, ok := last[sender]; ok && n <= before && !p.since(began.Add(-actorsinbox.AckGrace-2*time.Second), time.Now()) && sender != "dht" {
+		if before, ok := last[sender]; ok && n <= before && !p.since(began.Add(-inboxpart.AckGrace-2*time.Second), time.Now()) && sender != "dht" {
 			p.faults = append(p.faults, fmt.Sprintf("%s %s: %s listener %d, begun at %s, prints %d behind %d",
 				time.Now().Format("15:04:05"), sender, kind, id, began.Format("15:04:05"), n, before))
 		}

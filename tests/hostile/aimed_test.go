@@ -16,10 +16,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/dial"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
-	scheduler "github.com/gamelan-p2p/gamelan/transport/dial"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
 
@@ -122,8 +122,8 @@ func TestAimedAtThirdParty(t *testing.T) {
 							aimed++
 						}
 					}
-					if got := victim() - 3*round; got != scheduler.AimLimit*(1+round) || aimed != 50-scheduler.AimLimit {
-						t.Errorf("round %d: got %d connections, %d dials refused, want %d and the others", round, got, aimed, scheduler.AimLimit*(1+round))
+					if got := victim() - 3*round; got != dial.AimLimit*(1+round) || aimed != 50-dial.AimLimit {
+						t.Errorf("round %d: got %d connections, %d dials refused, want %d and the others", round, got, aimed, dial.AimLimit*(1+round))
 					}
 					before := victim()
 					for range 3 {
@@ -137,7 +137,7 @@ func TestAimedAtThirdParty(t *testing.T) {
 					if err := ask(actors.DialPeer{Peer: hear(1000+round, "/ip4/9.9.9.10/tcp/1"), Stranger: true}); !errors.Is(err, errClosedPort) {
 						t.Errorf("elsewhere: got %v, want a connection tried", err)
 					}
-					time.Sleep(scheduler.AimTime)
+					time.Sleep(dial.AimTime)
 				}
 			})
 		})

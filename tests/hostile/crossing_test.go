@@ -8,9 +8,9 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
 )
 
 // TestCrossedDialGivenUp dials a node that has dialled the peer, with the dial
@@ -41,7 +41,7 @@ func TestCrossedDialGivenUp(t *testing.T) {
 		}
 		want(protocol.Outbound)
 
-		c := dial(t, n.net.Transport(), n.Addr)
+		c := rawDial(t, n.net.Transport(), n.Addr)
 		secure := shake(t, c, secret)
 		if _, err := secure.Write(listing(correct(t, secret, ownAddress), messaging).Frame()); err != nil {
 			t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
-	"github.com/gamelan-p2p/gamelan/protocol/frame"
 )
 
 // heardIs checks what the handler has heard.

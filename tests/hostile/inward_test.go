@@ -17,14 +17,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // TestDialInward has a peer claim addresses that lead a node of the main network
@@ -173,7 +173,7 @@ func claims(t *testing.T, n *target, network protocol.Network, secret *identity.
 	for _, a := range addresses {
 		list = append(list, ma.StringCast(a).Bytes())
 	}
-	c := dial(t, tcp.New(tcp.Options{}), n.Addr)
+	c := rawDial(t, tcp.New(tcp.Options{}), n.Addr)
 	secure, err := noise.Client(c, noise.Config{Static: secret, Prefix: []byte{protocol.Tari(network).WireByte}})
 	if err != nil {
 		t.Fatal(err)

@@ -11,9 +11,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
 // TestBadFrames sends frames that no multiplexer sends: the connection ends at
@@ -409,7 +409,7 @@ func TestUnaskedFrames(t *testing.T) {
 func TestManyConnections(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		for i := range 100 {
-			c := dial(t, n.net.Transport(), n.Addr)
+			c := rawDial(t, n.net.Transport(), n.Addr)
 			switch i % 4 {
 			case 0:
 			case 1:

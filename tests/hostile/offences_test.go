@@ -18,9 +18,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
@@ -36,7 +36,7 @@ type offence struct {
 func offences() (all []offence) {
 	for _, c := range identityCases() { // version, time-out, over-long, undecodable, every validation error
 		all = append(all, offence{"identity: " + c.name, func(t *testing.T, n *target, secret *identity.Secret) {
-			secure := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
+			secure := shake(t, rawDial(t, n.net.Transport(), n.Addr), secret)
 			if c.frame != nil {
 				if _, err := secure.Write(c.frame(t, secret)); err != nil {
 					t.Fatal(err)
@@ -232,7 +232,7 @@ func TestInboundLimits(t *testing.T) {
 			t.Helper()
 			tr.place(from...)
 			for range count {
-				dial(t, net.Transport(), n.Addr)
+				rawDial(t, net.Transport(), n.Addr)
 				synctest.Wait()
 			}
 		}

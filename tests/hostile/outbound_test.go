@@ -18,10 +18,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // messages takes the frames out of what a substream has carried behind its

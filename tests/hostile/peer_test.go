@@ -14,11 +14,11 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
 const (
@@ -76,8 +76,8 @@ func listing(c *rawpeer.Claim, protocols ...protocol.ID) *rawpeer.Claim {
 	return c
 }
 
-// dial connects to an address and does nothing more.
-func dial(t testing.TB, tr transport.Transport, to ma.Multiaddr) transport.Conn {
+// rawDial connects to an address and does nothing more.
+func rawDial(t testing.TB, tr transport.Transport, to ma.Multiaddr) transport.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -102,7 +102,7 @@ func shake(t testing.TB, c transport.Conn, secret *identity.Secret) *noise.Conn 
 // connect connects a peer to a node, and returns when the multiplexer runs.
 func connect(t testing.TB, tr transport.Transport, to ma.Multiaddr, secret *identity.Secret, protocols ...protocol.ID) *peer {
 	t.Helper()
-	c := dial(t, tr, to)
+	c := rawDial(t, tr, to)
 	p := &peer{t: t, secret: secret, raw: c, conn: shake(t, c, secret)}
 	p.exchange(protocols)
 	return p

@@ -15,10 +15,10 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 )
 
 // street is a target to which connections come from IP addresses.

@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
 )
 
 const echoService = "/hostile/echo/1"

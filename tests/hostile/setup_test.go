@@ -21,12 +21,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/transport"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // script writes pieces one after the other with a pause before each, and then
@@ -131,7 +131,7 @@ func TestSilenceAndNoise(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, n *target) {
 				began := time.Now()
-				got := script(dial(t, n.net.Transport(), n.Addr), c.pause, c.closes, c.pieces...)
+				got := script(rawDial(t, n.net.Transport(), n.Addr), c.pause, c.closes, c.pieces...)
 				if took := time.Since(began).Truncate(time.Second); took != c.after {
 					t.Errorf("the connection ended after %v, want %v", took, c.after)
 				}
@@ -157,7 +157,7 @@ func TestSilenceAndNoise(t *testing.T) {
 // the whole set-up is limited.
 func TestSlowSetup(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
-		c := dial(t, n.net.Transport(), n.Addr)
+		c := rawDial(t, n.net.Transport(), n.Addr)
 		began := time.Now()
 		time.Sleep(5 * time.Second)
 		if _, err := c.Write([]byte{wireByte}); err != nil {
@@ -220,7 +220,7 @@ func (c *tape) Write(b []byte) (int, error) {
 func TestReplay(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		honest := secretOf(1)
-		c := &tape{Conn: dial(t, n.net.Transport(), n.Addr)}
+		c := &tape{Conn: rawDial(t, n.net.Transport(), n.Addr)}
 		secure := shake(t, c, honest)
 		if _, err := secure.Write(correct(t, honest, ownAddress).Frame()); err != nil {
 			t.Fatal(err)
@@ -232,7 +232,7 @@ func TestReplay(t *testing.T) {
 		c.Close()
 		n.disconnected(honest.NodeID(), actors.CloseEnded, nil)
 
-		script(dial(t, n.net.Transport(), n.Addr), 0, false, c.written)
+		script(rawDial(t, n.net.Transport(), n.Addr), 0, false, c.written)
 		r := n.rejected("noise", noise.ErrHandshake)
 		if !r.Peer.IsZero() {
 			t.Errorf("peer: got %s, want none: it has proved nothing", r.Peer)
@@ -449,7 +449,7 @@ func TestSelfDial(t *testing.T) {
 		n.banned(secret.NodeID(), 0)
 	})
 	bubble(t, func(t *testing.T, n *target) {
-		c := dial(t, n.net.Transport(), n.Addr)
+		c := rawDial(t, n.net.Transport(), n.Addr)
 		secure := shake(t, c, gamelantest.Secret(n.Number))
 		if got, err := io.ReadAll(secure); len(got) > 0 {
 			t.Errorf("the node sent %x, %v, want nothing", got, err)
@@ -541,7 +541,7 @@ func TestBadIdentity(t *testing.T) {
 			}
 			t.Run("listener", func(t *testing.T) {
 				bubble(t, func(t *testing.T, n *target) {
-					secure := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
+					secure := shake(t, rawDial(t, n.net.Transport(), n.Addr), secret)
 					if took := say(t, secure); took != c.after {
 						t.Errorf("the connection ended after %v, want %v", took, c.after)
 					}
@@ -553,7 +553,7 @@ func TestBadIdentity(t *testing.T) {
 					if c.ban == 0 {
 						return
 					}
-					again := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
+					again := shake(t, rawDial(t, n.net.Transport(), n.Addr), secret)
 					if got, _ := io.ReadAll(again); len(got) > 0 {
 						t.Errorf("banned: got %d bytes, want a closed connection", len(got))
 					}
@@ -588,7 +588,7 @@ func TestBadIdentity(t *testing.T) {
 func TestSlowIdentity(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		secret := secretOf(1)
-		secure := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
+		secure := shake(t, rawDial(t, n.net.Transport(), n.Addr), secret)
 		began := time.Now()
 		for _, b := range single(correct(t, secret, ownAddress).Frame()) {
 			if _, err := secure.Write(b); err != nil {
@@ -644,7 +644,7 @@ func TestHarmlessIdentity(t *testing.T) {
 				for _, a := range c.addresses {
 					addresses = append(addresses, ma.StringCast(a).Bytes())
 				}
-				secure := shake(t, dial(t, n.net.Transport(), n.Addr), secret)
+				secure := shake(t, rawDial(t, n.net.Transport(), n.Addr), secret)
 				if _, err := secure.Write(correct(t, secret, addresses...).Frame()); err != nil {
 					t.Fatal(err)
 				}
@@ -709,7 +709,7 @@ func TestSeenAddresses(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		in := shake(t, dial(t, n.net.Transport(), n.Addr), dials)
+		in := shake(t, rawDial(t, n.net.Transport(), n.Addr), dials)
 		if _, err := in.Write(correct(t, dials, other).Frame()); err != nil {
 			t.Fatal(err)
 		}

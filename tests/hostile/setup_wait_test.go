@@ -31,7 +31,7 @@ func TestDialWaitsForInbound(t *testing.T) {
 					accepted <- c
 				}
 			}()
-			c := dial(t, n.net.Transport(), n.Addr)
+			c := rawDial(t, n.net.Transport(), n.Addr)
 			p := &peer{t: t, secret: secretOf(1), raw: c, conn: shake(t, c, secretOf(1))}
 			synctest.Wait() // the node knows the peer's key, and waits for its identity
 			m := n.enqueue(p, "message")

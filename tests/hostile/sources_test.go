@@ -18,9 +18,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
-	"github.com/gamelan-p2p/gamelan/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 )
 
 // sourced attacks a node whose inbound connections come from where the test says;
@@ -99,7 +99,7 @@ func TestSetupRateOfOneSource(t *testing.T) {
 			t.Helper()
 			tr.place(from)
 			number++
-			c := dial(t, n.net.Transport(), n.Addr)
+			c := rawDial(t, n.net.Transport(), n.Addr)
 			defer func() {
 				c.Close()
 				synctest.Wait()
@@ -299,7 +299,7 @@ func TestOffenceIsNotForgotten(t *testing.T) {
 func (n *target) offends(number int) bool {
 	n.t.Helper()
 	secret := secretOf(number)
-	c := dial(n.t, n.net.Transport(), n.Addr)
+	c := rawDial(n.t, n.net.Transport(), n.Addr)
 	secure, err := noise.Client(c, noise.Config{Static: secret, Prefix: []byte{wireByte}})
 	if err != nil {
 		return false
@@ -325,7 +325,7 @@ func TestChurnOfOneSource(t *testing.T) {
 			tr.place(from)
 			for i := range count {
 				secret := secretOf(first + i)
-				c := dial(t, n.net.Transport(), n.Addr)
+				c := rawDial(t, n.net.Transport(), n.Addr)
 				secure, err := noise.Client(c, noise.Config{Static: secret, Prefix: []byte{wireByte}})
 				if err != nil {
 					refused++

@@ -12,10 +12,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
-	"github.com/gamelan-p2p/gamelan/dht/saf"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -55,7 +55,7 @@ func ground(to identity.NodeID, of, n int) (near []*identity.Secret) {
 // comesAs connects with these features, and an address of its own.
 func (n *target) comesAs(secret *identity.Secret, features identity.Features, protocols ...protocol.ID) *peer {
 	n.t.Helper()
-	c := dial(n.t, n.net.Transport(), n.Addr)
+	c := rawDial(n.t, n.net.Transport(), n.Addr)
 	p := &peer{t: n.t, secret: secret, raw: c, conn: shake(n.t, c, secret)}
 	p.exchangeAs(listing(claimed(n.t, secret, features, time.Now(), ownAddress), protocols...))
 	return p

@@ -18,11 +18,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/transport/mux"
-	"github.com/gamelan-p2p/gamelan/transport/noise"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // patience is how long a test waits over sockets for what is to come at once.
@@ -73,17 +73,17 @@ func TestHostileOverTCP(t *testing.T) {
 		do   func(t *testing.T, id identity.NodeID, secret *identity.Secret)
 	}{
 		{"wrong wire byte", func(t *testing.T, _ identity.NodeID, _ *identity.Secret) {
-			if got := script(dial(t, tr, n.Addr), 0, false, []byte{0x26}); len(got) > 0 {
+			if got := script(rawDial(t, tr, n.Addr), 0, false, []byte{0x26}); len(got) > 0 {
 				t.Errorf("got %x, want nothing", got)
 			}
 			n.rejected("wire byte", upgrade.ErrWrongWireByte)
 		}},
 		{"hangs up", func(t *testing.T, _ identity.NodeID, _ *identity.Secret) {
-			dial(t, tr, n.Addr).Close()
+			rawDial(t, tr, n.Addr).Close()
 			n.rejected("wire byte", upgrade.ErrHungUp)
 		}},
 		{"random bytes", func(t *testing.T, _ identity.NodeID, _ *identity.Secret) {
-			script(dial(t, tr, n.Addr), 0, false, append([]byte{wireByte}, noisy(1<<20)...))
+			script(rawDial(t, tr, n.Addr), 0, false, append([]byte{wireByte}, noisy(1<<20)...))
 			n.rejected("noise", noise.ErrPayload)
 		}},
 		{"bad frame", func(t *testing.T, id identity.NodeID, secret *identity.Secret) {

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/dht/discovery"
-	"github.com/gamelan-p2p/gamelan/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
+	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )

@@ -10,8 +10,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/transport/liveness"
 )
 
 // TestLivenessOfTari asks a Tari node whether it is there, as a node of ours asks

@@ -11,10 +11,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/tests/internal/signals"
-	"github.com/gamelan-p2p/gamelan/transport/upgrade"
 )
 
 // A point of the set-up is when a number of bytes has passed in one direction.

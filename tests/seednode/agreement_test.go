@@ -12,14 +12,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/wire/seed"
+	"github.com/gamelan-p2p/gamelan/internal/kad/seedwire"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 
-func codec(t testing.TB) seed.Codec {
+func codec(t testing.TB) seedwire.Codec {
 	t.Helper()
-	c, err := seed.NewCodec(20, seed.LongestValue)
+	c, err := seedwire.NewCodec(20, seedwire.LongestValue)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func codec(t testing.TB) seed.Codec {
 
 // TestKnownDatagrams reads and writes the known datagrams with the emulator's codec.
 func TestKnownDatagrams(t *testing.T) {
-	text, err := os.ReadFile("../../dht/kad/wire/seed/testdata/vectors.txt")
+	text, err := os.ReadFile("../../internal/kad/seedwire/testdata/vectors.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +82,12 @@ func (g generator) address() (text string, usual bool) {
 }
 
 // datagram returns a random message, and the same one as Gamelan has it.
-func (g generator) datagram() (seednode.Datagram, kad.Message) {
+func (g generator) datagram() (seednode.Datagram, overlay.Message) {
 	d := seednode.Datagram{MessageID: g.bytes(20), Sender: g.bytes(20), Tag: seednode.Tag(g.IntN(7))}
-	var m kad.Message
+	var m overlay.Message
 	copy(m.ID[:], d.MessageID)
 	copy(m.Sender[:], d.Sender)
-	m.Verb = []kad.Verb{kad.Ping, kad.Store, kad.FindNode, kad.FindValue, kad.Pong, kad.Nodes, kad.Value}[d.Tag]
+	m.Verb = []overlay.Verb{overlay.Ping, overlay.Store, overlay.FindNode, overlay.FindValue, overlay.Pong, overlay.Nodes, overlay.Value}[d.Tag]
 	switch d.Tag {
 	case seednode.ReqStore, seednode.ResValueFound:
 		d.Value = g.bytes(g.IntN(1 << g.IntN(13)))
@@ -96,7 +96,7 @@ func (g generator) datagram() (seednode.Datagram, kad.Message) {
 		d.Key = g.bytes(20)
 		copy(m.Target[:], d.Key)
 		if d.Tag == seednode.ReqStore || d.Tag == seednode.ResValueFound {
-			m.Record = &kad.Record{Key: m.Target, Value: d.Value}
+			m.Record = &overlay.Record{Key: m.Target, Value: d.Value}
 		}
 	case seednode.ResListPeers:
 		for range g.IntN(30) {
@@ -107,20 +107,20 @@ func (g generator) datagram() (seednode.Datagram, kad.Message) {
 				m.Skipped++
 				continue
 			}
-			var id kad.ID
+			var id overlay.ID
 			copy(id[:], p.ID)
-			m.Contacts = append(m.Contacts, kad.SeedContact(id, kad.Address(text)))
+			m.Contacts = append(m.Contacts, overlay.SeedContact(id, overlay.Address(text)))
 		}
 	}
 	return d, m
 }
 
-func sameMessage(a, b kad.Message) bool {
+func sameMessage(a, b overlay.Message) bool {
 	same := a.Verb == b.Verb && a.ID == b.ID && a.Sender == b.Sender && a.Target == b.Target && a.Skipped == b.Skipped && (a.Record == nil) == (b.Record == nil)
 	if same && a.Record != nil {
 		same = a.Record.Key == b.Record.Key && bytes.Equal(a.Record.Value, b.Record.Value)
 	}
-	return same && slices.EqualFunc(a.Contacts, b.Contacts, func(x, y kad.Contact) bool {
+	return same && slices.EqualFunc(a.Contacts, b.Contacts, func(x, y overlay.Contact) bool {
 		return x.ID == y.ID && slices.Equal(x.Addresses, y.Addresses)
 	})
 }
@@ -191,7 +191,7 @@ func TestAgreementOnDamage(t *testing.T) {
 		}
 		theirs, theirErr := seednode.Decode(b)
 		ours, err := c.Decode(b)
-		var typed *kad.DecodeError
+		var typed *overlay.DecodeError
 		if err != nil && !errors.As(err, &typed) {
 			t.Fatalf("message %d: got %v, want a DecodeError", i, err)
 		}
@@ -203,7 +203,7 @@ func TestAgreementOnDamage(t *testing.T) {
 			}
 		case theirErr == nil:
 			lengths++
-			if !errors.Is(err, kad.ErrIDLength) {
+			if !errors.Is(err, overlay.ErrIDLength) {
 				t.Fatalf("message %d: got %v, want ErrIDLength for %+v", i, err, theirs)
 			}
 		default:

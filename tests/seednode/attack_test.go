@@ -5,7 +5,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 

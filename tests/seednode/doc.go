@@ -1,4 +1,4 @@
-// Package seednode emulates a node of the network that the overlay Seed of package dht/kad
+// Package seednode emulates a node of the network that the overlay Seed of package kad/overlay
 // belongs to: the small program with its UDP protocol, its rules and its defects
 // (docs/conformance/kad.md). Tests talk to it, and let nodes of both kinds form one network.
 //

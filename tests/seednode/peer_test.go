@@ -10,28 +10,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/limit"
-	"github.com/gamelan-p2p/gamelan/dht/kad/wire/seed"
+	"github.com/gamelan-p2p/gamelan/internal/kad/limit"
+	"github.com/gamelan-p2p/gamelan/internal/kad/seedwire"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 
 // peer is the least that a compatible node has to do (spec: kad A9), made of the codec, the
-// choice of contacts and the proofs of package dht/kad.
+// choice of contacts and the proofs of package kad/overlay.
 type peer struct {
 	t     *testing.T
-	codec seed.Codec
+	codec seedwire.Codec
 	conn  *net.UDPConn
-	id    kad.ID
+	id    overlay.ID
 
 	mu       sync.Mutex
 	proofs   *limit.Proofs
-	contacts []kad.Contact
-	values   map[kad.Key]*kad.Record
-	probes   map[kad.RequestID]kad.Address
-	in, out  map[kad.Address]int // bytes, without proof
-	refused  int                 // STOREs without proof
-	changed  chan struct{}       // after each datagram
+	contacts []overlay.Contact
+	values   map[overlay.Key]*overlay.Record
+	probes   map[overlay.RequestID]overlay.Address
+	in, out  map[overlay.Address]int // bytes, without proof
+	refused  int                     // STOREs without proof
+	changed  chan struct{}           // after each datagram
 }
 
 func newPeer(t *testing.T) *peer {
@@ -41,8 +41,8 @@ func newPeer(t *testing.T) *peer {
 		t.Fatal(err)
 	}
 	p := &peer{
-		t: t, codec: codec(t), conn: conn, proofs: limit.NewProofs(), values: map[kad.Key]*kad.Record{}, probes: map[kad.RequestID]kad.Address{},
-		in: map[kad.Address]int{}, out: map[kad.Address]int{}, changed: make(chan struct{}, 1),
+		t: t, codec: codec(t), conn: conn, proofs: limit.NewProofs(), values: map[overlay.Key]*overlay.Record{}, probes: map[overlay.RequestID]overlay.Address{},
+		in: map[overlay.Address]int{}, out: map[overlay.Address]int{}, changed: make(chan struct{}, 1),
 	}
 	copy(p.id[:], randomBytes())
 	done := make(chan struct{})
@@ -64,11 +64,11 @@ func randomBytes() []byte {
 }
 
 func (p *peer) address() string {
-	return string(kad.UDPAddress(p.conn.LocalAddr().(*net.UDPAddr).AddrPort()))
+	return string(overlay.UDPAddress(p.conn.LocalAddr().(*net.UDPAddr).AddrPort()))
 }
 
 func (p *peer) read() {
-	buffer := make([]byte, seed.ReceiveBuffer)
+	buffer := make([]byte, seedwire.ReceiveBuffer)
 	for {
 		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
 		if err != nil {
@@ -80,7 +80,7 @@ func (p *peer) read() {
 			continue
 		}
 		p.mu.Lock()
-		p.handle(kad.UDPAddress(from), &m, n)
+		p.handle(overlay.UDPAddress(from), &m, n)
 		p.mu.Unlock()
 		select {
 		case p.changed <- struct{}{}:
@@ -89,41 +89,41 @@ func (p *peer) read() {
 	}
 }
 
-func (p *peer) handle(from kad.Address, m *kad.Message, size int) {
+func (p *peer) handle(from overlay.Address, m *overlay.Message, size int) {
 	now := time.Now()
 	if !p.proofs.Reached(from, now) {
 		p.in[from] += size
 	}
 	p.proofs.Received(from, size, now)
-	answer := kad.Message{ID: m.ID}
+	answer := overlay.Message{ID: m.ID}
 	switch m.Verb {
-	case kad.Ping:
-		answer.Verb = kad.Pong
-	case kad.FindNode, kad.FindValue:
-		answer.Verb = kad.Nodes
-		room := min(p.proofs.Room(from, now), seed.MaxList)
-		kad.SortByDistance(m.Target, p.contacts)
-		answer.Contacts = p.codec.Select(p.contacts, seed.Asker{ID: m.Sender, Address: from}, p.id, 20, room)
-		if r := p.values[m.Target]; r != nil && m.Verb == kad.FindValue {
-			answer.Verb, answer.Record, answer.Contacts = kad.Value, r, nil
+	case overlay.Ping:
+		answer.Verb = overlay.Pong
+	case overlay.FindNode, overlay.FindValue:
+		answer.Verb = overlay.Nodes
+		room := min(p.proofs.Room(from, now), seedwire.MaxList)
+		overlay.SortByDistance(m.Target, p.contacts)
+		answer.Contacts = p.codec.Select(p.contacts, seedwire.Asker{ID: m.Sender, Address: from}, p.id, 20, room)
+		if r := p.values[m.Target]; r != nil && m.Verb == overlay.FindValue {
+			answer.Verb, answer.Record, answer.Contacts = overlay.Value, r, nil
 		}
-	case kad.Store:
+	case overlay.Store:
 		if p.proofs.Proven(from, m.Sender, now) {
 			p.values[m.Target] = m.Record
 		} else {
 			p.refused++
 		}
-	case kad.Nodes, kad.Value:
+	case overlay.Nodes, overlay.Value:
 		if to, ok := p.probes[m.ID]; ok && to == from {
 			delete(p.probes, m.ID)
 			p.proofs.Prove(from, m.Sender, now)
-			p.contacts = append(p.contacts, kad.SeedContact(m.Sender, from))
+			p.contacts = append(p.contacts, overlay.SeedContact(m.Sender, from))
 		}
 	}
-	if answer.Verb != kad.NoVerb && p.proofs.Send(from, p.codec.Size(&answer), now) {
+	if answer.Verb != overlay.NoVerb && p.proofs.Send(from, p.codec.Size(&answer), now) {
 		p.send(from, &answer)
 	}
-	probe := kad.Message{Verb: kad.FindNode, Target: p.id}
+	probe := overlay.Message{Verb: overlay.FindNode, Target: p.id}
 	copy(probe.ID[:], randomBytes())
 	if p.proofs.Probe(from, m.Sender, p.codec.Size(&probe), now) {
 		p.probes[probe.ID] = from
@@ -131,7 +131,7 @@ func (p *peer) handle(from kad.Address, m *kad.Message, size int) {
 	}
 }
 
-func (p *peer) send(to kad.Address, m *kad.Message) {
+func (p *peer) send(to overlay.Address, m *overlay.Message) {
 	m.Sender = p.id
 	b, err := p.codec.Append(nil, m)
 	if err != nil {
@@ -197,7 +197,7 @@ func TestPeerOfSeeds(t *testing.T) {
 	connect := func() error { return errors.Join(a.Connect(p.address()), b.Connect(p.address())) }
 	p.await("both nodes prove their addresses", connect, func() bool {
 		now := time.Now()
-		return p.proofs.Reached(kad.Address(a.Address()), now) && p.proofs.Reached(kad.Address(b.Address()), now)
+		return p.proofs.Reached(overlay.Address(a.Address()), now) && p.proofs.Reached(overlay.Address(b.Address()), now)
 	})
 	// A node proves its address after the lookups of its storm, and looks for nobody by itself
 	// afterwards. So it has not met the other one yet if that was the later one.
@@ -209,7 +209,7 @@ func TestPeerOfSeeds(t *testing.T) {
 		}
 		return knows(t, a, 2)() && knows(t, b, 2)()
 	})
-	key, err := kad.HashKey(kad.SHA1, []byte("key"))
+	key, err := overlay.HashKey(overlay.SHA1, []byte("key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,12 +218,12 @@ func TestPeerOfSeeds(t *testing.T) {
 	until(t, "the other node finds the value", finds(t, b, "key", "value"))
 
 	// What is stored here alone is found by both.
-	absent, err := kad.HashKey(kad.SHA1, []byte("ours"))
+	absent, err := overlay.HashKey(overlay.SHA1, []byte("ours"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.mu.Lock()
-	p.values[absent] = &kad.Record{Key: absent, Value: []byte("from here")}
+	p.values[absent] = &overlay.Record{Key: absent, Value: []byte("from here")}
 	p.mu.Unlock()
 	until(t, "a value of ours is found", finds(t, b, "ours", "from here"))
 }

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
-	dhtkad "github.com/gamelan-p2p/gamelan/dht/kad"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 
@@ -99,7 +99,7 @@ func TestConnectToSeed(t *testing.T) {
 		if err != nil || !bytes.Equal(id[:20], n.ID()) {
 			t.Fatalf("slow %t: got %s and %v, want %x", slow, id.Text(20), err, n.ID())
 		}
-		if _, err := c.Ping(t.Context(), dhtkad.SeedContact(id, dhtkad.Address(n.Address()))); err != nil {
+		if _, err := c.Ping(t.Context(), overlay.SeedContact(id, overlay.Address(n.Address()))); err != nil {
 			t.Errorf("slow %t: got %v for a PING, whose PONG has an id of its own", slow, err)
 		}
 		peers, err := n.Peers()

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/torconn"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
-	"github.com/gamelan-p2p/gamelan/transport/torconn"
 )
 
 func (d *daemon) dial() (net.Conn, error) { return net.Dial("unix", d.control) }

@@ -12,11 +12,11 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/tcptor"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
-	"github.com/gamelan-p2p/gamelan/transport/tcptor"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // proxy is a microsocks of this test.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	torpart "github.com/gamelan-p2p/gamelan/actors/tor"
+	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 

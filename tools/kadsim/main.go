@@ -14,7 +14,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht/kad/sim"
+	"github.com/gamelan-p2p/gamelan/internal/kad/sim"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

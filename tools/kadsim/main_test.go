@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/dht/kad/sim"
+	"github.com/gamelan-p2p/gamelan/internal/kad/sim"
 )
 
 // TestRun simulates a small network, for people and for programs.

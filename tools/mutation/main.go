@@ -2,7 +2,7 @@
 // operator of the source after another; this command runs the package's own tests on each
 // change, and lists the changes that no test noticed.
 //
-//	mutation [-percent 100] [-seed 8] [-again] ./identity ./transport/noise …
+//	mutation [-percent 100] [-seed 8] [-again] ./identity ./internal/transport/noise …
 //	mutation -report
 //
 // It writes a file results/<package>.json for every package. With -report it writes
@@ -52,7 +52,7 @@ func main() {
 // job is one run of the command; the stand-in reads it from its environment.
 type job struct {
 	Root, Go      string
-	Pkg           string // "transport/noise"
+	Pkg           string // "internal/transport/noise"
 	Log           string // one line of JSON for each mutant
 	Percent, Seed int
 	Again         bool

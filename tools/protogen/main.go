@@ -2,7 +2,7 @@
 // what protoc with protoc-gen-go does, with a compiler written in Go, so that
 // nothing has to be installed:
 //
-//	go -C tools run ./protogen            # write protocol/pb/*.pb.go
+//	go -C tools run ./protogen            # write internal/protocol/pb/*.pb.go
 //	go -C tools run ./protogen -check     # exit 1 when they are stale
 //
 // A file is registered under a path made of its protobuf package, such as
@@ -31,7 +31,7 @@ import (
 )
 
 func main() {
-	dir := flag.String("dir", "../protocol/pb", "folder of the .proto files")
+	dir := flag.String("dir", "../internal/protocol/pb", "folder of the .proto files")
 	check := flag.Bool("check", false, "change nothing, fail when the generated code is stale")
 	flag.Parse()
 	if err := run(*dir, *check); err != nil {

@@ -11,9 +11,9 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 var (

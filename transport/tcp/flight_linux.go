@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gamelan-p2p/gamelan/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 )
 
 // retransmitWithin is the longest time between two attempts to send the same bytes again.

@@ -5,7 +5,7 @@ package tcp
 import (
 	"net"
 
-	"github.com/gamelan-p2p/gamelan/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 )
 
 // Flight knows nothing: this system does not tell it.

@@ -10,10 +10,10 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // TestDialPermitted dials names and addresses that lead to a listener on

@@ -10,9 +10,9 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 func TestConformance(t *testing.T) {

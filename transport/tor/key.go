@@ -16,7 +16,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 )
 
 // ServiceID names an onion service: the 56 characters in front of ".onion", in lower case. It

@@ -9,7 +9,7 @@ import (
 	"math"
 	"os"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // Lookup is how one node has found a value.

@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // standIn is what stands for Tor in a test without Tor: a control port, whose onion services

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
 )
 
 // impostors are programs without rights that have taken the control port while Tor restarts. Each

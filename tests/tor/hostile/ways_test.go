@@ -13,7 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/transport/transporttest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 )
 
 // canary listens where nobody may connect, and counts who does.

@@ -3,8 +3,8 @@
 package api
 
 import (
-	"github.com/gamelan-p2p/gamelan/dht/kad"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 // TextType is the type of the messages that gamelan send sends over the DHT.
@@ -28,4 +28,4 @@ const (
 )
 
 // ParseKey returns the key, or the id of a node, that is written as 64 hexadecimal digits.
-func ParseKey(text string) (kad.ID, error) { return kad.ParseID(text, kad.IDLen) }
+func ParseKey(text string) (overlay.ID, error) { return overlay.ParseID(text, overlay.IDLen) }

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	kadpart "github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/store"
+	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -78,12 +78,12 @@ func (c *Config) ForNode() gamelan.Config {
 
 // ForKad returns the config of the node's client of the key-value DHT, and false if it has
 // none.
-func (c *Config) ForKad(name string) (client kadpart.Config, ok bool) {
-	limits := store.DaemonLimits(kad.Native)
-	limits.Total = store.Quota{Records: c.Kad.MaxRecords, Bytes: int(min(c.Kad.MaxBytes, math.MaxInt))}
-	client = kadpart.Config{Name: name, Network: c.Kad.Network, Limits: &limits}
+func (c *Config) ForKad(name string) (client kad.Config, ok bool) {
+	limits := values.DaemonLimits(overlay.Native)
+	limits.Total = values.Quota{Records: c.Kad.MaxRecords, Bytes: int(min(c.Kad.MaxBytes, math.MaxInt))}
+	client = kad.Config{Name: name, Network: c.Kad.Network, Limits: &limits}
 	if c.Kad.ClientOnly {
-		client.Mode = kadpart.ClientOnly
+		client.Mode = kad.ClientOnly
 	}
 	return client, c.Kad.Enabled
 }

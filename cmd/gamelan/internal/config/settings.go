@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/config"
-	"github.com/gamelan-p2p/gamelan/dht/kad"
-	"github.com/gamelan-p2p/gamelan/dht/kad/store"
-	v1 "github.com/gamelan-p2p/gamelan/dht/kad/wire/v1"
+	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
+	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 // Names of package settings, for the packages of the command.
@@ -56,7 +56,7 @@ func newTable() *settings.Table {
 
 func kadRows() []*Setting {
 	type opt = settings.Options
-	stored := store.DaemonLimits(kad.Native).Total
+	stored := values.DaemonLimits(overlay.Native).Total
 	return doc(map[string]string{
 		"kad.enabled":     "Runs a client of the key-value DHT, over the connections of the node. The verbs of gamelan kad use it.",
 		"kad.client_only": "Makes the client ask others and serve nobody: it stores nothing for others, and nobody learns of it.",
@@ -66,7 +66,7 @@ func kadRows() []*Setting {
 	},
 		settings.On("kad.enabled", func(c *Config) *bool { return &c.Kad.Enabled }).With(opt{Flag: "kad"}),
 		settings.On("kad.client_only", func(c *Config) *bool { return &c.Kad.ClientOnly }),
-		settings.Words("kad.network", func(c *Config) *string { return &c.Kad.Network }, "", v1.MaxNetwork, `"staging"`).With(opt{Dynamic: "the common one"}),
+		settings.Words("kad.network", func(c *Config) *string { return &c.Kad.Network }, "", nativewire.MaxNetwork, `"staging"`).With(opt{Dynamic: "the common one"}),
 		settings.Number("kad.max_records", func(c *Config) *int { return &c.Kad.MaxRecords }, stored.Records, 1, 10_000_000, `20000`),
 		settings.Number("kad.max_bytes", func(c *Config) *int64 { return &c.Kad.MaxBytes }, int64(stored.Bytes), 64<<10, 1<<36, `"64MiB"`),
 	)

@@ -16,7 +16,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/actors/inbox"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -26,8 +25,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/address"
 )
 
 // Options configure Run.
@@ -348,7 +348,7 @@ func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
 
 // lastWords tells the operator, at the end of the node, about messages that are left in the
 // inbox and messages that were dropped.
-func (d *daemon) lastWords(s inbox.Status) {
+func (d *daemon) lastWords(s inboxpart.Status) {
 	if n := s.Messages + s.Waiting; n > 0 {
 		d.Output.Note("Kept: %s on the disk, not acknowledged; read with %q once the node runs again.", inspect.Count(uint64(n), "message"), d.Dir.Command("listen"))
 		if d.Output.JSON {

@@ -8,15 +8,15 @@ import (
 	"os"
 	"strings"
 
-	"github.com/gamelan-p2p/gamelan/actors/discovery"
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/saf"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // hints are those of the API in commands of this program.
@@ -35,8 +35,8 @@ var hints = map[string]string{
 	control.HintReceiver:      "give a public key, a name that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it",
 	control.HintPing:          "see why with gamelan why PEER",
 	control.HintInbox:         "look at gamelan status; what was not acknowledged stays on the disk",
-	discovery.HintSearch:      api.SearchHint,
-	saf.HintStored:            `"gamelan saf" shows what the node stores`,
+	discoverypart.HintSearch:  api.SearchHint,
+	safpart.HintStored:        `"gamelan saf" shows what the node stores`,
 	kad.HintClient:            api.NoKadHint + "; gamelan kad status lists the clients",
 	kad.HintClients:           "see gamelan kad status",
 	kad.HintConnect:           api.KadConnectHint,

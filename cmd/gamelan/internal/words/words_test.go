@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // TestHints: hints of the library become commands, with the peer that they end with.

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 )
 
 const help = `connect <multiaddr>   ask the node there for peers, for instance connect /ip4/192.0.2.7/udp/12345

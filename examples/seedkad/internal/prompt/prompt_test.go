@@ -11,8 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gamelan-p2p/gamelan/actors/kad"
-	"github.com/gamelan-p2p/gamelan/actors/kad/seed"
+	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 )
 
 func service(t *testing.T) (*seed.Service, string) {

@@ -1,0 +1,369 @@
+package inboxpart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Errors of listening.
+var (
+	ErrTooManyListeners = errors.New("inbox: too many listen already; end one of them")
+	ErrClosed           = errors.New("inbox: the node has stopped")
+	// ErrNone reports the use of a nil Inbox: the node was started without the option.
+	ErrNone = errors.New("inbox: this node keeps no messages; start it with gamelan.WithInbox")
+)
+
+// Options are the settings of an inbox.
+type Options struct {
+	Limits
+	Disk kv.Client        // a client of the node's store that only the inbox uses
+	Wall func() time.Time // the system's clock, for the times of messages
+}
+
+// Inbox is a node's durable inbox. All methods may be called from any goroutine.
+// The methods of a nil Inbox return [ErrNone].
+type Inbox struct {
+	o     Options
+	store *store
+	trunk Trunk // nil until Bind
+	pause func(context.Context) error
+
+	queue queue
+
+	received, acked, dropped atomic.Uint64
+	damaged                  int
+	status                   atomic.Pointer[Status]
+
+	left atomic.Pointer[UnwrittenError] // see Unwritten
+
+	running sync.Map // from the listener's name to a *running
+}
+
+// Open returns the inbox of a store. The error is an [ErrNewer], or one of the store.
+func Open(o Options) (*Inbox, error) {
+	s, err := openStore(o.Disk)
+	if err != nil {
+		return nil, err
+	}
+	return &Inbox{o: o, store: s, queue: queue{copied: make(map[uint64]struct{})}}, nil
+}
+
+// Trunk names what an inbox needs of the node. [actors.Node] implements it.
+type Trunk interface {
+	System() *actor.ActorSystem
+	NewID() uint64
+	Plain() *actors.Messaging
+}
+
+var _ Trunk = actors.Node{}
+
+// Bind connects the inbox to its node. The inbox calls pause before it repeats a question
+// to the actor: pause waits a moment, or until ctx ends, and returns [ErrClosed] when the
+// node has ended. Bind must be called once, before the node's actors start.
+func (b *Inbox) Bind(trunk Trunk, pause func(ctx context.Context) error) {
+	b.trunk, b.pause = trunk, pause
+}
+
+// NewActor returns an incarnation of the keeper, the actor that receives the node's plain
+// messages.
+func (b *Inbox) NewActor() actor.Actor { return newKeeper(b) }
+
+// Close writes all messages that are not written yet, also those without room. It must be
+// called after the node's actors have ended, and before the DHT records which messages were
+// handled. It blocks. If messages remain, the error is an [*UnwrittenError]; of these, messages
+// over the DHT may come again.
+func (b *Inbox) Close() error {
+	if b.queue.next == 0 { // the messages on the disk were never read; these numbers are free
+		b.queue.next = max(1, b.store.reserved)
+	}
+	left := &UnwrittenError{Of: b.queue.unwritten()}
+	b.left.Store(left)
+	changes, next, end := b.queue.rest()
+	err := b.store.end(changes, next)
+	end(err == nil)
+	if err != nil && len(left.Of) > 0 {
+		return &UnwrittenError{left.Of, err}
+	}
+	b.left.Store(nil)
+	return err
+}
+
+// Unwritten returns what Close is about to write, or could not write; nil if there is nothing.
+func (b *Inbox) Unwritten() *UnwrittenError {
+	if b == nil {
+		return nil
+	}
+	if left := b.left.Load(); left != nil && len(left.Of) > 0 {
+		return left
+	}
+	return nil
+}
+
+// UnwrittenError reports messages, by peer, that came and are not on the disk at the end of the
+// inbox. Their senders may have seen them confirmed.
+type UnwrittenError struct {
+	Of  map[identity.NodeID]actors.Loss
+	err error
+}
+
+// Losses returns Of, also of nil.
+func (e *UnwrittenError) Losses() map[identity.NodeID]actors.Loss {
+	if e == nil {
+		return nil
+	}
+	return e.Of
+}
+
+// Error counts the messages.
+func (e *UnwrittenError) Error() string {
+	var all actors.Loss
+	for _, l := range e.Of {
+		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
+	}
+	text := fmt.Sprintf("%s of %s with %s bytes may be confirmed to their senders and are not on the disk",
+		inspect.Count(all.Messages, "message"), inspect.Count(uint64(len(e.Of)), "peer"), inspect.Number(all.Bytes))
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the error of the store.
+func (e *UnwrittenError) Unwrap() error { return e.err }
+
+// Status is the state of an inbox.
+type Status struct {
+	Level
+	Limits   Limits
+	Full     bool
+	Loading  bool   // the messages on the disk are not read yet
+	Received uint64 // since the start
+	Acked    uint64 // since the start
+	Damaged  int    // records on the disk that cannot be read
+	Err      error  // of the last write or load; nil: it succeeded
+}
+
+// Status returns the state of the inbox after the actor's last message.
+func (b *Inbox) Status() Status {
+	if b == nil {
+		return Status{Err: ErrNone}
+	}
+	if s := b.status.Load(); s != nil {
+		return *s
+	}
+	return Status{Limits: b.o.Limits, Loading: true}
+}
+
+// ListenOptions are the settings of [Inbox.Listen].
+type ListenOptions struct {
+	// All makes the listener a copier: it gets every kept message and every new one,
+	// also those that other listeners have in hand, and takes none of them out of the
+	// inbox. Without All each message goes to one listener at a time.
+	All bool
+	// Most is how many messages are handed out; 0 is no limit.
+	Most int
+	// Wait makes Listen wait after Most messages until they are acknowledged or ctx
+	// ends, at most for AckGrace. Messages that are not acknowledged by then go to the
+	// next listener at once. It is for a caller that acknowledges on another goroutine
+	// and ends ctx when it gives up.
+	Wait bool
+	// Name is the name by which [Inbox.HandBack] finds the listener. It may be empty.
+	Name string
+}
+
+// Listen yields the kept messages, oldest first, and then new ones as they come, until
+// ctx or the node ends. If it yields an error, the error comes last. Acknowledge a
+// yielded message with [Inbox.Ack] and its number. A listener has at most 4,096 messages
+// and 4 MiB in hand; at that limit Listen waits until some are acknowledged.
+//
+// A message whose record cannot be read is passed over, counted in [Status.Damaged], and left on the
+// disk.
+//
+// Messages that are not acknowledged when the loop ends go to the next listener, in
+// order. After Most messages they stay for another [AckGrace] first, unless o.Wait is
+// set. A message that is not acknowledged within [HandTimeout] goes to another listener.
+func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		if b == nil {
+			yield(Message{}, ErrNone)
+			return
+		}
+		p := pull{listener: b.trunk.NewID(), all: o.All}
+		var told, lost uint64
+		left := o.Most
+		if left <= 0 {
+			left = math.MaxInt
+		}
+		ctx, ended := b.named(ctx, o.Name, p.listener)
+		defer ended()
+		defer func() { b.tell(leave{p.listener, left == 0 && !o.Wait}) }()
+		for left > 0 && ctx.Err() == nil {
+			p.most = min(left, pulledAtOnce)
+			r, ok, err := ask[pulled](b, ctx, p)
+			switch {
+			case err != nil:
+				yield(Message{}, err)
+				return
+			case !ok:
+				continue
+			case r.refused:
+				yield(Message{}, ErrTooManyListeners)
+				return
+			}
+			p.got++
+			told, lost = r.lost, lost+r.lost-told
+			for m, err := range b.store.messages(r.seqs) {
+				switch {
+				case errors.Is(err, errRecord):
+					b.tell(unreadable{m.Seq})
+					fallthrough
+				case errors.Is(err, kv.ErrNotFound): // acknowledged meanwhile
+					p.after = m.Seq
+					lost++
+					continue
+				case err != nil:
+					yield(Message{}, err)
+					return
+				}
+				if o.All {
+					m.Lost, lost = lost, 0
+				}
+				if !yield(m, nil) {
+					return
+				}
+				p.after = m.Seq
+				left--
+			}
+		}
+		if o.Wait && !o.All {
+			b.settled(ctx, p.listener)
+		}
+	}
+}
+
+// settled waits until the listener has no message in hand, at most for AckGrace.
+func (b *Inbox) settled(ctx context.Context, listener uint64) {
+	ctx, cancel := context.WithTimeout(ctx, AckGrace)
+	defer cancel()
+	for ctx.Err() == nil {
+		if _, ok, err := ask[handsFree](b, ctx, await{listener, false}); ok || err != nil {
+			return
+		}
+	}
+}
+
+// running is a Listen that has a name.
+type running struct {
+	cancel   context.CancelFunc
+	listener uint64
+}
+
+// named returns a context that HandBack can cancel by the listener's name until ended is
+// called.
+func (b *Inbox) named(ctx context.Context, name string, listener uint64) (_ context.Context, ended func()) {
+	if name == "" {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{cancel, listener}
+	b.running.Store(name, r)
+	return ctx, func() {
+		cancel()
+		b.running.CompareAndDelete(name, r)
+	}
+}
+
+// HandBack ends the listener with this name. When it returns nil, the messages that the
+// listener has not acknowledged are free for the next listener, in order. It does nothing
+// if there is no such listener.
+func (b *Inbox) HandBack(ctx context.Context, name string) error {
+	if b == nil {
+		return ErrNone
+	}
+	v, ok := b.running.Load(name)
+	if !ok {
+		return nil
+	}
+	r := v.(*running)
+	r.cancel()
+	for ctx.Err() == nil {
+		if _, ok, err := ask[handsFree](b, ctx, await{r.listener, true}); ok || err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Ack acknowledges messages: they are deleted, and no listener gets them again. It
+// returns when the deletion is synced. It ignores numbers that are not kept.
+//
+// An acknowledged message that a copier has not had yet stays on the disk for that
+// copier. After a kill -9 listeners get such a message again.
+func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
+	if b == nil {
+		return ErrNone
+	}
+	for ctx.Err() == nil {
+		if _, ok, err := ask[acked](b, ctx, ack{seqs}); ok || err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Decline takes a message out of the hand of its listener, so that it does not use up what a
+// listener may have in hand. Other listeners may get the message at once, and that listener does
+// not get it again. It does nothing if the message is in nobody's hand.
+func (b *Inbox) Decline(seq uint64) {
+	if b != nil {
+		b.tell(decline{seq})
+	}
+}
+
+// pulledAtOnce bounds the messages in one answer, so that all listeners get some.
+const pulledAtOnce = 256
+
+// askAgain is how long one question waits for its answer before it is repeated: a restart
+// of the actor loses the question.
+const askAgain = 5 * time.Second
+
+// ask asks the actor once. If ok is false and err is nil, the caller asks again.
+func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askAgain)
+	defer cancel()
+	pid, err := b.trunk.Plain().Handler.Wait(ctx)
+	if err == nil && pid != nil {
+		if r, err = supervisor.Ask[R](ctx, b.trunk.System(), pid, question); err == nil {
+			return r, true, nil
+		}
+	}
+	return r, false, b.pause(ctx) // the actor may be restarting
+}
+
+// tell sends the actor a message, if it runs.
+func (b *Inbox) tell(m any) {
+	if pid, ok := b.keeper(); ok {
+		b.trunk.System().Root.Send(pid, m)
+	}
+}
+
+// keeper returns the PID of the inbox's actor. It returns false while the actor has failed
+// and after its panic policy has stopped it.
+func (b *Inbox) keeper() (*actor.PID, bool) {
+	pid, _ := b.trunk.Plain().Handler.Get()
+	return pid, pid != nil
+}

@@ -1,0 +1,583 @@
+package inboxpart
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// keeper receives the messages of a node, has them written and hands them out.
+//
+// In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
+// decline, unreadable, leave, event MessagesEnd. A restart loses which listener has which message in hand, so such messages are
+// handed out again, and each listener repeats its pull. The messages on their way to the
+// disk, with their credit, outlive the keeper, and so do unanswered awaits.
+type keeper struct {
+	in  *Inbox
+	box *Box // nil until the messages on the disk are read
+
+	busy      bool         // a write or a load is under way
+	items     int          // messages in the write under way
+	forgets   int          // deletions in the write under way
+	syncing   bool         // the write under way syncs
+	acks      []*actor.PID // senders of ack, answered when the deletions are on the disk
+	answering int          // how many of acks the write under way answers
+	synced    time.Time
+	timer     *supervisor.Timer
+	dueTimer  *supervisor.Timer
+
+	waiting map[uint64]*puller // unanswered pulls, by listener
+	early   []acker            // acks that came before the messages on the disk were read
+	last    map[uint64]*answer // by listener
+	turn    uint64             // the listener that got messages last; the others come first
+
+	fails int // failed writes or loads in a row
+	err   error
+	since time.Time
+}
+
+// puller is a pull that has no answer yet.
+type puller struct {
+	pull
+	from *actor.PID
+}
+
+// acker is an ack and its sender.
+type acker struct {
+	ack
+	from *actor.PID
+}
+
+// awaiter is an await that has no answer yet. A listener causes at most two, and
+// repetitions of them.
+type awaiter struct {
+	await
+	from *actor.PID
+}
+
+// answer is the last answer to a listener. It is repeated if it did not arrive.
+type answer struct {
+	n uint64
+	pulled
+}
+
+type (
+	// pull asks for messages on behalf of a listener that has received got answers so
+	// far. The first pull adds the listener. Reply: pulled, as soon as there are
+	// messages.
+	pull struct {
+		listener, got uint64
+		all           bool
+		after         uint64 // with all: the listener is done with all messages up to this number
+		most          int
+	}
+	// pulled replies to pull. Refused means that there are too many listeners.
+	pulled struct {
+		seqs    []uint64
+		lost    uint64 // with all: how many messages the listener was never told of so far
+		refused bool
+	}
+	// ack acknowledges messages. Reply: acked, when the deletions are synced to the
+	// disk.
+	ack   struct{ seqs []uint64 }
+	acked struct{}
+	// await asks for an answer when the listener has left or, unless left is set, when
+	// it has nothing in hand. Reply: handsFree.
+	await struct {
+		listener uint64
+		left     bool
+	}
+	handsFree struct{}
+	// decline frees a message for other listeners than the one that has it. No reply.
+	decline struct{ seq uint64 }
+	// unreadable takes a message out whose record cannot be read. No reply.
+	unreadable struct{ seq uint64 }
+	// leave removes a listener. Finished means that it got all messages it had asked
+	// for. No reply.
+	leave struct {
+		listener uint64
+		finished bool
+	}
+
+	writeTick struct{}
+	dueTick   struct{}
+
+	wrote struct{}
+)
+
+const (
+	// syncEvery is how long written messages may stay without a sync.
+	syncEvery = time.Second
+	// The pause after a write that failed, doubled each time.
+	retryFirst = 250 * time.Millisecond
+	retryMost  = 10 * time.Second
+)
+
+func newKeeper(in *Inbox) *keeper {
+	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer)}
+}
+
+func (k *keeper) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		k.synced = supervisor.Now(c)
+		supervisor.Subscribe[actors.MessagesEnd](c)
+		k.load(c)
+	case actors.Received:
+		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
+	case dht.Received:
+		k.received(c, fromDHT(&m), m.Keep(), m.Refuse)
+	case pull:
+		k.pull(c, &puller{m, c.Sender()})
+	case ack:
+		k.ack(c, acker{m, c.Sender()})
+	case await:
+		k.in.queue.awaits = append(k.in.queue.awaits, awaiter{m, c.Sender()})
+		k.settle(c)
+	case decline:
+		k.decline(c, m)
+	case unreadable:
+		k.unreadable(c, m)
+	case leave:
+		k.leave(c, m)
+	case actors.MessagesEnd:
+		k.in.queue.last = true
+		if k.box != nil {
+			k.box.Last()
+			k.admit()
+			k.next(c)
+		}
+	case writeTick:
+		k.timer = nil
+		if k.box == nil {
+			k.load(c)
+		} else {
+			k.write(c)
+		}
+	case dueTick:
+		k.dueTimer = nil
+		k.giveAll(c)
+	case supervisor.Done[loaded]:
+		k.loaded(c, m)
+	case supervisor.Done[wrote]:
+		k.written(c, m.Err)
+	default:
+		supervisor.Unhandled(c)
+		return
+	}
+	k.show()
+}
+
+func fromDHT(m *dht.Received) *Message {
+	return &Message{
+		From: m.From, Peer: m.Peer, Body: m.Body,
+		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored, Expires: m.Expires},
+	}
+}
+
+// load begins to read the messages on the disk. Messages that arrive meanwhile wait.
+func (k *keeper) load(c actor.Context) {
+	k.busy = true
+	store := k.in.store
+	supervisor.Do(c, "load", func(context.Context) (loaded, error) { return store.load() })
+}
+
+func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
+	k.busy = false
+	k.health(c, m.Err)
+	if m.Err != nil {
+		k.after(c, k.pause())
+		return
+	}
+	q := &k.in.queue
+	box := NewBox(k.in.o.Limits)
+	unread := slices.Collect(maps.Keys(q.copied)) // acknowledged messages that copiers have not read
+	q.forget, q.copied = q.forgotten(), make(map[uint64]struct{})
+	skip := make(map[uint64]bool, len(q.forget))
+	for _, seq := range q.forget {
+		skip[seq] = true
+	}
+	for _, x := range q.ready { // these may be on the disk already; they are written again
+		skip[x.seq] = true
+	}
+	for _, e := range m.Value.entries {
+		if !skip[e.seq] {
+			box.Load(e.seq, e.size, e.at, e.over)
+		}
+	}
+	old := slices.Concat(q.ready, q.waiting) // items of an earlier incarnation
+	if q.box != nil {
+		box.Succeed(q.box, unread)
+	}
+	if q.last {
+		box.Last()
+	}
+	k.box, q.box, k.in.damaged = box, box, m.Value.damaged
+	if k.in.damaged > 0 {
+		supervisor.Log(c).Warn("some messages of the inbox cannot be read and are left as they are", "n", k.in.damaged)
+	}
+	q.ready, q.waiting = nil, nil
+	if q.next == 0 {
+		q.next = m.Value.next
+	}
+	for _, x := range old {
+		k.judge(x)
+	}
+	for _, x := range q.fresh {
+		k.judge(x)
+	}
+	q.fresh = nil
+	early, acks := k.waiting, k.early
+	k.waiting, k.early = make(map[uint64]*puller), nil
+	for _, p := range early {
+		k.pull(c, p)
+	}
+	for _, a := range acks {
+		k.ack(c, a)
+	}
+	k.settle(c)
+	k.next(c)
+}
+
+// received adds a message to the inbox. Release returns the message's credit, and so does
+// refuse, which a message over the DHT has for want of room.
+func (k *keeper) received(c actor.Context, m *Message, release, refuse func()) {
+	m.At = k.in.o.Wall()
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: m.over(), release: release, refuse: refuse}
+	k.in.received.Add(1)
+	if k.box == nil {
+		k.in.queue.fresh = append(k.in.queue.fresh, x)
+		return
+	}
+	k.judge(x)
+	k.next(c)
+}
+
+// judge asks the box what to do with a message, and does it.
+func (k *keeper) judge(x *item) {
+	q := &k.in.queue
+	if x.seq != 0 { // an earlier incarnation has admitted it
+		k.box.Again(x.seq, len(x.record), x.at, x.over)
+		q.ready = append(q.ready, x)
+		return
+	}
+	v, forget := k.box.Arrive(q.next, len(x.record), x.at, x.over)
+	switch v {
+	case Admit:
+		x.seq = q.next
+		q.next++
+		q.ready = append(q.ready, x)
+	case Wait:
+		q.waiting = append(q.waiting, x)
+	case Drop:
+		k.in.dropped.Add(1)
+		x.refuse()
+	}
+	k.forget(forget)
+}
+
+// admit numbers the waiting messages that have room now, and queues them to be written.
+func (k *keeper) admit() {
+	q := &k.in.queue
+	seqs := k.box.Admitted(q.next)
+	for i, seq := range seqs { // these are the first of waiting
+		q.waiting[i].seq, q.next = seq, seq+1
+	}
+	n := len(seqs)
+	q.ready = append(q.ready, q.waiting[:n]...)
+	clear(q.waiting[:n])
+	q.waiting = q.waiting[n:]
+}
+
+func (k *keeper) pull(c actor.Context, p *puller) {
+	if k.box == nil {
+		k.waiting[p.listener] = p
+		return
+	}
+	if !k.box.Listen(p.listener, p.all, p.after) {
+		c.Send(p.from, pulled{refused: true})
+		return
+	}
+	last := k.last[p.listener]
+	switch {
+	case last == nil || last.n < p.got:
+		k.last[p.listener] = &answer{n: p.got}
+	case last.n > p.got: // the last answer did not arrive
+		c.Send(p.from, last.pulled)
+		return
+	}
+	k.waiting[p.listener] = p
+	k.give(c, p)
+	k.watchDue(c)
+	k.next(c)
+}
+
+// give answers a waiting pull, if there are messages for its listener.
+func (k *keeper) give(c actor.Context, p *puller) {
+	var r pulled
+	if p.all {
+		var forget []uint64
+		r.seqs, r.lost, forget = k.box.Copy(p.listener, p.after, p.most)
+		k.forget(forget)
+	} else {
+		r.seqs = k.box.Pull(supervisor.Now(c), p.listener, p.most)
+	}
+	if len(r.seqs) == 0 {
+		return
+	}
+	delete(k.waiting, p.listener)
+	k.turn = p.listener
+	last := k.last[p.listener]
+	last.n, last.pulled = last.n+1, r
+	c.Send(p.from, r)
+}
+
+// giveAll answers all waiting pulls for whose listeners there are messages.
+func (k *keeper) giveAll(c actor.Context) {
+	ids := slices.Sorted(maps.Keys(k.waiting))
+	at, _ := slices.BinarySearch(ids, k.turn+1)
+	for i := range ids {
+		k.give(c, k.waiting[ids[(at+i)%len(ids)]])
+	}
+	k.watchDue(c)
+}
+
+// watchDue sets the timer for the time when a message has been in hand for too long, so
+// that waiting listeners get it.
+func (k *keeper) watchDue(c actor.Context) {
+	if k.dueTimer != nil || len(k.waiting) == 0 || k.box == nil {
+		return
+	}
+	if at, ok := k.box.Due(); ok {
+		k.dueTimer = supervisor.After(c, max(0, at.Sub(supervisor.Now(c)))+time.Millisecond, dueTick{})
+	}
+}
+
+func (k *keeper) ack(c actor.Context, m acker) {
+	if k.box == nil {
+		k.early = append(k.early, m)
+		return
+	}
+	forget, copied := k.box.Ack(m.seqs)
+	k.in.acked.Add(uint64(len(forget) + len(copied)))
+	k.acks = append(k.acks, m.from)
+	for _, seq := range copied {
+		k.in.queue.copied[seq] = struct{}{}
+	}
+	k.forget(forget)
+	k.settle(c)
+	k.giveAll(c) // the listener may have more in hand now
+	k.next(c)
+}
+
+// settle answers the awaits whose condition holds now.
+func (k *keeper) settle(c actor.Context) {
+	if k.box == nil {
+		return
+	}
+	q := &k.in.queue
+	q.awaits = slices.DeleteFunc(q.awaits, func(a awaiter) bool {
+		hands, listens := k.box.Hands(a.listener)
+		if listens && (a.left || hands > 0) {
+			return false
+		}
+		c.Send(a.from, handsFree{})
+		return true
+	})
+}
+
+func (k *keeper) decline(c actor.Context, m decline) {
+	if k.box == nil { // no message is in hand
+		return
+	}
+	k.box.Decline(m.seq)
+	k.settle(c)
+	k.giveAll(c) // the listener may have more in hand now, and others may have this one
+}
+
+// unreadable takes a message out of the box, and leaves its record on the disk. The next start
+// finds it again.
+func (k *keeper) unreadable(c actor.Context, m unreadable) {
+	if k.box == nil || !k.box.Damaged(m.seq) {
+		return
+	}
+	k.in.damaged++
+	supervisor.Log(c).Warn("a message of the inbox cannot be read and is left as it is", "seq", m.seq)
+	k.forget(nil) // others may have its room
+	k.settle(c)
+	k.giveAll(c)
+	k.next(c)
+}
+
+func (k *keeper) leave(c actor.Context, m leave) {
+	delete(k.waiting, m.listener)
+	delete(k.last, m.listener)
+	if k.box == nil {
+		if before := k.in.queue.box; before != nil {
+			before.Leave(m.listener)
+		}
+		return
+	}
+	if m.finished {
+		k.forget(k.box.Finish(supervisor.Now(c), m.listener))
+	} else {
+		k.forget(k.box.Leave(m.listener))
+	}
+	k.settle(c)
+	k.giveAll(c)
+	k.next(c)
+}
+
+// forget queues messages to be deleted, and admits waiting messages to the freed room.
+func (k *keeper) forget(seqs []uint64) {
+	q := &k.in.queue
+	for _, seq := range seqs {
+		delete(q.copied, seq)
+	}
+	q.forget = append(q.forget, seqs...)
+	k.admit()
+}
+
+// write begins a write unless one is under way.
+func (k *keeper) write(c actor.Context) {
+	if k.busy {
+		return
+	}
+	k.halt()
+	var changes []change
+	changes, k.items, k.forgets = k.in.queue.batch()
+	q := &k.in.queue
+	k.answering = 0
+	if k.forgets == len(q.forget) {
+		k.answering = len(k.acks)
+	}
+	k.syncing = k.answering > 0 || supervisor.Now(c).Sub(k.synced) >= syncEvery
+	k.busy = true
+	store, sync := k.in.store, k.syncing
+	supervisor.Do(c, "write", func(context.Context) (wrote, error) { return wrote{}, store.write(changes, sync) })
+}
+
+func (k *keeper) written(c actor.Context, err error) {
+	k.busy = false
+	k.health(c, err)
+	if err != nil {
+		k.after(c, k.pause())
+		return
+	}
+	if k.syncing {
+		k.synced = supervisor.Now(c)
+	}
+	seqs := k.in.queue.written(k.items, k.forgets)
+	k.box.Written(seqs)
+	for _, to := range k.acks[:k.answering] {
+		c.Send(to, acked{})
+	}
+	k.acks = k.acks[k.answering:]
+	if len(seqs) > 0 {
+		k.giveAll(c)
+	}
+	k.next(c)
+}
+
+// next begins or schedules the next write, if there is something to write or sync.
+func (k *keeper) next(c actor.Context) {
+	q := &k.in.queue
+	switch {
+	case k.busy || k.box == nil:
+	case k.fails > 0:
+		if k.timer == nil {
+			k.after(c, k.pause())
+		}
+	case len(q.ready) > 0 || len(q.forget) > 0 || len(k.acks) > 0:
+		k.write(c)
+	case k.in.store.unsynced.Load() && k.timer == nil:
+		k.after(c, max(0, k.synced.Add(syncEvery).Sub(supervisor.Now(c))))
+	}
+}
+
+func (k *keeper) after(c actor.Context, d time.Duration) {
+	k.halt()
+	k.timer = supervisor.After(c, d, writeTick{})
+}
+
+func (k *keeper) halt() {
+	if k.timer != nil {
+		k.timer.Stop()
+		k.timer = nil
+	}
+}
+
+func (k *keeper) pause() time.Duration { return backoff.Doubled(k.fails, retryFirst, retryMost) }
+
+// health records the result of a write or a load, and logs when it changes.
+func (k *keeper) health(c actor.Context, err error) {
+	switch {
+	case err != nil:
+		if k.err == nil || k.err.Error() != err.Error() {
+			supervisor.Log(c).Error("the inbox cannot be written or read; senders wait, and it is tried again", "err", err)
+		}
+		if k.fails++; k.fails == 1 {
+			k.since = supervisor.Now(c)
+		}
+	case k.fails > 0:
+		supervisor.Log(c).Info("the inbox can be written again", "took", supervisor.Now(c).Sub(k.since))
+		k.fails = 0
+	}
+	k.err = err
+}
+
+// show publishes the inbox's status.
+func (k *keeper) show() {
+	s := Status{Limits: k.in.o.Limits, Received: k.in.received.Load(), Acked: k.in.acked.Load(), Damaged: k.in.damaged, Err: k.err}
+	q := &k.in.queue
+	if k.box != nil {
+		s.Level, s.Full = k.box.Level(), k.box.Full()
+	} else {
+		s.Loading = true
+		for _, list := range [][]*item{q.fresh, q.waiting, q.ready} {
+			for _, x := range list {
+				s.Waiting++
+				s.WaitingBytes += int64(len(x.record))
+			}
+		}
+	}
+	s.Dropped = k.in.dropped.Load()
+	k.in.status.Store(&s)
+}
+
+// String is the keeper's line in the tree.
+func (k *keeper) String() string {
+	s := k.in.Status()
+	line := fmt.Sprintf("%s messages received, %s kept", inspect.Number(s.Received), inspect.Number(uint64(s.Messages)))
+	if s.Received == 1 {
+		line = fmt.Sprintf("1 message received, %s kept", inspect.Number(uint64(s.Messages)))
+	}
+	if s.InHand > 0 {
+		line += fmt.Sprintf(", %s in progress", inspect.Number(uint64(s.InHand)))
+	}
+	switch n := s.Listeners + s.Copies; n {
+	case 0:
+		line += ", nobody listens"
+	case 1:
+		line += ", 1 listener"
+	default:
+		line += fmt.Sprintf(", %d listeners", n)
+	}
+	if s.Waiting > 0 {
+		line += fmt.Sprintf(", %s wait for room", inspect.Number(uint64(s.Waiting)))
+	}
+	if s.Err != nil {
+		line += ", " + s.Err.Error()
+	}
+	return line
+}

@@ -1,0 +1,38 @@
+package inboxpart
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
+)
+
+// Part returns what the inbox shows of itself. Its actors are users' actors: see [Inbox.NewActor].
+func (b *Inbox) Part() actors.Part {
+	return actors.Part{
+		Name:     "inbox",
+		Node:     func(v *models.Node) { v.Inbox = b.section() },
+		Degraded: func() models.Notices { return degraded(b.section()) },
+		Warnings: func() models.Notices { return warnings(b.section()) },
+	}
+}
+
+// section returns the state of the inbox.
+func (b *Inbox) section() *models.Inbox {
+	s := b.Status()
+	messages, bytes := s.Limits.OfKind()
+	v := &models.Inbox{
+		DHTMessages: s.DHT, DHTBytes: s.DHTBytes, MaxMessagesOfKind: messages, MaxBytesOfKind: bytes,
+		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
+		InHand: s.InHand, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
+		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full,
+	}
+	if s.Oldest != 0 {
+		v.OldestAt = time.Unix(0, s.Oldest)
+	}
+	if s.Err != nil {
+		v.Trouble = words.Sentence(s.Err)
+	}
+	return v
+}

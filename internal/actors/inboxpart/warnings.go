@@ -1,0 +1,52 @@
+package inboxpart
+
+import (
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+// high is the level of the inbox, as a fraction of its limits, from which on there is
+// a warning.
+const high = 0.75
+
+// degraded returns the reasons why the node is degraded because of its inbox.
+func degraded(v *models.Inbox) (list models.Notices) {
+	if v.Trouble != "" {
+		list = append(list, codes.InboxFailed.Notice("the inbox cannot be written or read, and messages wait: "+v.Trouble))
+	}
+	if v.Full {
+		list = append(list, full(v))
+	}
+	return list
+}
+
+// warnings returns further warnings about the inbox for the operator.
+func warnings(v *models.Inbox) (list models.Notices) {
+	if level := v.Level(); !v.Full && level >= high {
+		list = append(list, codes.InboxHigh.Notice(fmt.Sprintf("the inbox is %.0f%% full, with %s messages", level*100, inspect.Number(uint64(v.Messages)))))
+	}
+	if v.Dropped > 0 {
+		were := "were"
+		if v.Dropped == 1 {
+			were = "was"
+		}
+		list = append(list, codes.InboxDropped.Notice(fmt.Sprintf("%s over the DHT %s dropped since the start because the inbox had no room for more of their peer or author",
+			inspect.Count(v.Dropped, "message"), were)))
+	}
+	if v.Damaged > 0 {
+		list = append(list, codes.InboxDamaged.Notice(inspect.Count(uint64(v.Damaged), "record")+" of the inbox could not be read and were left as they are"))
+	}
+	return list
+}
+
+func full(v *models.Inbox) models.Notice {
+	over := ""
+	if v.DHTMessages > 0 {
+		over = ", and " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
+	}
+	return codes.InboxFull.Notice(fmt.Sprintf("the inbox is full, with %s of connected peers, whose senders wait%s",
+		inspect.Count(uint64(v.Messages-v.DHTMessages), "message"), over))
+}

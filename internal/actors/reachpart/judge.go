@@ -1,0 +1,239 @@
+package reachpart
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// judge finds out at which addresses others can reach this node. It asks connected nodes of this
+// library where they see it, and to connect to it there. The machine reach.Judge decides.
+//
+// In: PeerConnected, PeerListed, PeerDisconnected, ClaimChanged, ProbeSeen,
+// SubstreamOpened, SubstreamFailed, networkChanged, results of its tasks. Out: OpenSubstream, event
+// ReachChanged, provenChanged to watch. A restart forgets the verdicts and asks again.
+type judge struct {
+	r       *Reach
+	machine *reach.Judge
+	asks    map[uint64]any // by the token of what is being opened: *actors.ConnRef to observe, reach.Request
+	due     *supervisor.Timer
+}
+
+type (
+	judgeTick      struct{}
+	networkChanged struct{} // the machine's addresses, or what others are told
+	provenChanged  struct{}
+	lookNow        struct{} // somebody asks that all be looked at at once
+	heard          struct{ answer reach.Answer }
+	observedKey    struct{ with *actors.ConnRef }
+	backKey        struct{ request reach.Request }
+)
+
+func (j *judge) Receive(c actor.Context) {
+	now := supervisor.Now(c)
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		j.machine = reach.NewJudge(supervisor.Rand(c))
+		j.asks = make(map[uint64]any)
+		supervisor.Subscribe[actors.PeerConnected](c)
+		supervisor.Subscribe[actors.PeerListed](c)
+		supervisor.Subscribe[actors.PeerDisconnected](c)
+		supervisor.Subscribe[actors.ClaimChanged](c)
+		supervisor.Subscribe[actors.ProbeSeen](c)
+		j.look(c)
+		for _, ref := range j.r.trunk.Connections().All() {
+			j.meets(c, ref)
+		}
+	case networkChanged, actors.ClaimChanged:
+		j.look(c)
+	case actors.PeerConnected:
+		j.meets(c, m.Conn)
+	case actors.PeerListed:
+		j.meets(c, m.Conn)
+	case actors.PeerDisconnected:
+		j.do(c, j.machine.Left(now, m.Peer, m.Conn.ID))
+	case actors.ProbeSeen:
+		var token [reach.TokenLen]byte
+		if n, err := hex.Decode(token[:], []byte(m.Token)); err == nil && n == len(token) {
+			j.do(c, j.machine.Came(now, token))
+		}
+	case actors.SubstreamOpened:
+		j.opened(c, m)
+	case actors.SubstreamFailed:
+		j.failed(c, m)
+	case supervisor.Done[heard]:
+		j.heard(c, m)
+	case lookNow:
+		j.do(c, j.machine.Again(now))
+	case judgeTick:
+		j.do(c, j.machine.Look(now))
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// look tells the machine what this node has.
+func (j *judge) look(c actor.Context) {
+	claimed, ports := literal(j.r.Claimed()), j.r.Ports()
+	for _, a := range claimed {
+		if !slices.Contains(ports, a.Port()) {
+			ports = append(ports, a.Port())
+		}
+	}
+	j.do(c, j.machine.Set(supervisor.Now(c), j.r.Addresses(), claimed, ports))
+}
+
+// literal returns the addresses with an IP address.
+func literal(addrs []ma.Multiaddr) (list []netip.AddrPort) {
+	for _, a := range addrs {
+		if at, ok := addrPort(a); ok {
+			list = append(list, at)
+		}
+	}
+	return list
+}
+
+// meets notes a peer that can help.
+func (j *judge) meets(c actor.Context, with *actors.ConnRef) {
+	at, direct := seen(with)
+	now, ok := j.r.trunk.Connections().Get(with.Peer)
+	if !ok || now.ID != with.ID { // its end is known already, or will be
+		return
+	}
+	if !direct || !with.Accepts(reach.ID) || with.Retired() {
+		return
+	}
+	j.do(c, j.machine.Met(supervisor.Now(c), reach.Observer{
+		ID: with.Peer, Conn: with.ID, Network: reach.NetworkOf(at.Addr()), Dialled: with.Direction == protocol.Outbound, Trusted: j.r.Trusted(with.Peer),
+	}))
+}
+
+// do carries out what the machine decides.
+func (j *judge) do(c actor.Context, a reach.Asks) {
+	for _, peer := range a.Observe {
+		if with, ok := j.r.trunk.Connections().Get(peer); ok {
+			j.open(c, with, with)
+		}
+	}
+	for _, r := range a.Dial {
+		with, ok := j.r.trunk.Connections().Get(r.Peer)
+		if !ok || with.ID != r.Conn || !j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit)) {
+			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.NoAnswer))
+			continue
+		}
+		j.open(c, with, r)
+	}
+	j.publish(c)
+	if j.due != nil {
+		j.due.Stop()
+	}
+	j.due = supervisor.At(c, j.machine.Due(supervisor.Now(c)), judgeTick{})
+}
+
+func (j *judge) open(c actor.Context, with *actors.ConnRef, ask any) {
+	token := j.r.trunk.NewID()
+	j.asks[token] = ask
+	j.r.trunk.OpenSubstream(with, token, c.Self(), reach.ID)
+}
+
+// publish tells the verdicts, if they have changed.
+func (j *judge) publish(c actor.Context) {
+	now := supervisor.Now(c)
+	verdicts := j.machine.Judged(now)
+	before := j.r.verdicts.Load()
+	j.r.verdicts.Store(&verdicts)
+	if proven := j.machine.Proven(); !slices.Equal(proven, j.r.provenNow()) {
+		j.r.proven.Store(&proven)
+		c.Send(j.r.watcher, provenChanged{})
+	}
+	if before != nil && slices.EqualFunc(*before, verdicts, func(a, b reach.Judged) bool { return a.Addr == b.Addr && a.Verdict == b.Verdict }) {
+		return
+	}
+	told := literal(j.r.Claimed())
+	for _, v := range verdicts {
+		same := before != nil && slices.ContainsFunc(*before, func(b reach.Judged) bool { return b.Addr == v.Addr && b.Verdict == v.Verdict })
+		if v.Verdict != reach.NotKnown && !same && (v.Ours || slices.Contains(told, v.Addr)) {
+			supervisor.Log(c).Info("whether others can connect to this node", "address", v.Addr, "verdict", v.Verdict, "nodes", v.By)
+		}
+	}
+	supervisor.Publish(c, actors.ReachChanged{Addresses: verdicts})
+}
+
+func (j *judge) opened(c actor.Context, m actors.SubstreamOpened) {
+	ask := j.asks[m.Token]
+	delete(j.asks, m.Token)
+	stream, ok := m.Stream.Take()
+	if !ok {
+		return
+	}
+	var request reach.Ask
+	var key any
+	limit := answerLimit
+	switch a := ask.(type) {
+	case *actors.ConnRef:
+		request, key = reach.Ask{Observe: true}, observedKey{a}
+	case reach.Request:
+		request, key, limit = reach.Ask{Port: a.Port, Token: a.Token}, backKey{a}, reach.AskLimit
+	default:
+		stream.Close()
+		return
+	}
+	until := supervisor.Now(c).Add(limit)
+	supervisor.DoWith(c, key, stream, func(context.Context) (heard, error) {
+		if err := stream.SetDeadline(until); err != nil {
+			return heard{}, err
+		}
+		if _, err := stream.Write(reach.AppendAsk(nil, request)); err != nil {
+			return heard{}, err
+		}
+		answer, err := reach.ReadAnswer(stream)
+		return heard{answer}, err
+	})
+}
+
+func (j *judge) failed(c actor.Context, m actors.SubstreamFailed) {
+	ask := j.asks[m.Token]
+	delete(j.asks, m.Token)
+	switch a := ask.(type) {
+	case *actors.ConnRef:
+		j.do(c, j.machine.Observed(supervisor.Now(c), a.Peer, a.ID, netip.Addr{}))
+	case reach.Request:
+		j.do(c, j.machine.Answered(supervisor.Now(c), a, reach.NoAnswer))
+	}
+}
+
+func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
+	now := supervisor.Now(c)
+	switch k := m.Key.(type) {
+	case observedKey:
+		if errors.Is(m.Err, protocol.ErrViolation) {
+			c.Send(j.r.trunk.Connectivity(), k.with.Violated(m.Err))
+		}
+		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer, m.Err)))
+	case backKey:
+		code := m.Value.answer.Code
+		if m.Err != nil {
+			code = reach.NoAnswer
+		}
+		j.do(c, j.machine.Answered(now, k.request, code))
+	}
+}
+
+// seenThere returns the address that an answer names, if others can be told of it.
+func seenThere(a reach.Answer, err error) netip.Addr {
+	ip := a.Seen.Addr()
+	if err != nil || a.Code != reach.OK || ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
+		return netip.Addr{}
+	}
+	return ip
+}

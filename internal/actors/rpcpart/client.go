@@ -1,0 +1,616 @@
+package rpcpart
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Key names one service of one peer.
+type Key struct {
+	Peer     identity.NodeID
+	Protocol protocol.ID
+}
+
+// AcquireSession asks rpc-client for a session when [Calls.IdleSession] has none.
+// Reply: SessionGiven, as soon as there is a free session, or an error that prevents one.
+// Gone reports whether the asker no longer waits; it may be called from any goroutine.
+type AcquireSession struct {
+	Key  Key
+	Gone func() bool
+}
+
+// SessionUnwanted reports that the Gone of an asker now returns true. A dial that no other
+// asker needs is cancelled. No reply.
+type SessionUnwanted struct{ Key Key }
+
+// SessionGiven replies to AcquireSession. The session belongs to the receiver, which must
+// call one of its methods exactly once.
+type SessionGiven struct {
+	Session *Session
+	Err     error
+}
+
+// Discard releases the session, because its asker has gone.
+func (m SessionGiven) Discard() {
+	if m.Session != nil {
+		m.Session.release()
+	}
+}
+
+// sessionGone is the last message of a session's actor to its parent, which stops it.
+type sessionGone struct{ who *actor.PID }
+
+// client opens and ends our sessions with services of peers, and gives them to callers
+// that find no idle session. The machine rpc.Pool decides when to open another one.
+//
+// In: AcquireSession, SessionUnwanted, sessionReady, sessionFree, SubstreamOpened,
+// SubstreamFailed, PeerDialed, sessionGone, event PeerDisconnected. Out: SessionGiven,
+// DialPeer, CancelDial, OpenSubstream. A restart loses the sessions; waiting callers get
+// an error.
+type client struct {
+	calls    *Calls
+	pools    map[Key]*sessionPool
+	opening  map[uint64]*openingSession // by token
+	sessions map[string]*Session        // by path
+	byConn   map[uint64]map[string]*Session
+	pending  map[identity.NodeID]int      // openings under way by peer
+	held     map[identity.NodeID][]uint64 // tokens of openings that wait for others to end
+	credits  map[identity.NodeID]*peerSessions
+	serial   uint64
+	ticking  bool
+}
+
+// sessionPool has the sessions with one service of one peer. The callers' goroutines use
+// the two counts as well.
+type sessionPool struct {
+	key      Key
+	machine  *rpc.Pool
+	waiters  []waiter
+	sessions []*Session
+	opening  map[uint64]struct{} // tokens
+	rests    int                 // value of resting that the machine was told
+	wake     *supervisor.Timer
+
+	waiting atomic.Int32
+	resting atomic.Int32
+}
+
+// peerSessions is the number of our sessions with one peer, and their shared credit.
+type peerSessions struct {
+	credit   *inboundCredit
+	sessions int
+}
+
+type waiter struct {
+	to   *actor.PID
+	gone func() bool
+}
+
+// openingSession is a session that is being opened.
+type openingSession struct {
+	pool  *sessionPool
+	conn  *actors.ConnRef
+	tries int
+	limit *supervisor.Timer // of the dial or the substream under way; nil: none runs
+	pid   *actor.PID        // of the session's actor, once there is one
+}
+
+type (
+	sessionFree  struct{ key Key }
+	sessionReady struct {
+		token   uint64
+		session *Session
+		err     error
+	}
+	poolDue    struct{ key Key }
+	clientTick struct{}
+	openLate   struct {
+		token uint64
+		try   int
+	}
+	openAgain struct{ token uint64 }
+)
+
+const (
+	clientTickEvery = time.Second
+	clientIdle      = 5 * time.Minute       // our idle sessions end after this, before the server ends them
+	openTries       = 8                     // tries of one opening; each connection ended before there was a session
+	openPause       = 20 * time.Millisecond // pause before the third try, doubling
+	maxOpening      = 3                     // sessions being opened with one peer (V 18)
+)
+
+func newClient(calls *Calls) actor.Actor {
+	return &client{
+		calls: calls, pools: make(map[Key]*sessionPool),
+		opening: make(map[uint64]*openingSession), sessions: make(map[string]*Session),
+		byConn:  make(map[uint64]map[string]*Session),
+		pending: make(map[identity.NodeID]int), held: make(map[identity.NodeID][]uint64),
+		credits: make(map[identity.NodeID]*peerSessions),
+	}
+}
+
+func (a *client) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.calls.sessions.Clear()
+		supervisor.Subscribe[actors.PeerDisconnected](c)
+		supervisor.OwnFunc(c, a.abandon)
+	case AcquireSession:
+		a.acquire(c, m)
+	case SessionUnwanted:
+		if p := a.pools[m.Key]; p != nil {
+			a.unwanted(c, p)
+		}
+	case sessionFree:
+		if p := a.pools[m.key]; p != nil {
+			a.serve(c, p)
+			a.rests(p) // fewer sessions are about to become idle
+			a.do(c, p, p.machine.Due(supervisor.Now(c)))
+		}
+	case actors.PeerDialed:
+		a.dialed(c, m)
+	case actors.SubstreamOpened:
+		a.opened(c, m)
+	case actors.SubstreamFailed:
+		a.substreamFailed(c, m)
+	case openLate:
+		if o := a.opening[m.token]; o != nil && o.pid == nil && o.tries == m.try {
+			a.takeBack(c, m.token)
+			a.failed(c, m.token, actors.ErrNoAnswer)
+		}
+	case openAgain:
+		if a.opening[m.token] != nil {
+			a.open(c, m.token)
+		}
+	case sessionReady:
+		a.ready(c, m)
+	case sessionGone:
+		c.Stop(m.who)
+	case *actor.Terminated:
+		a.gone(c, m.Who)
+	case actors.PeerDisconnected:
+		a.disconnected(c, m.Conn)
+	case poolDue:
+		if p := a.pools[m.key]; p != nil {
+			p.wake = nil
+			a.do(c, p, p.machine.Due(supervisor.Now(c)))
+			a.forget(p)
+		}
+	case clientTick:
+		a.tick(c)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// acquire gives an idle session to a caller, or puts the caller in the queue.
+func (a *client) acquire(c actor.Context, m AcquireSession) {
+	p := a.pools[m.Key]
+	if p == nil {
+		if err := a.calls.trunk.Unreachable(m.Key.Peer); err != nil { // no pool is made for such a peer
+			supervisor.Reply(c, SessionGiven{Err: err})
+			return
+		}
+		p = &sessionPool{key: m.Key, opening: make(map[uint64]struct{}), machine: rpc.NewPool(rpc.PoolOptions{Max: a.calls.Clients})}
+		a.pools[m.Key] = p
+	}
+	if len(p.waiters) == 0 {
+		for _, s := range p.sessions {
+			if s.acquire() {
+				supervisor.Reply(c, SessionGiven{Session: s})
+				return
+			}
+		}
+	}
+	p.waiters = append(p.waiters, waiter{c.Sender(), m.Gone})
+	p.waiting.Add(1) // from here on release sends sessionFree
+	a.rests(p)
+	f := p.machine.Wanted(supervisor.Now(c))
+	a.serve(c, p) // a session may have been released just before
+	a.do(c, p, f)
+}
+
+// unwanted removes the callers that have gone, and cancels the dials that no caller needs
+// any more, the latest first. It does not stop the opening of a substream: that costs
+// little, and the next caller will use the session.
+func (a *client) unwanted(c actor.Context, p *sessionPool) {
+	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
+		if !w.gone() {
+			return false
+		}
+		p.waiting.Add(-1)
+		p.machine.Served()
+		return true
+	})
+	var dialing []uint64
+	for token := range p.opening {
+		if a.opening[token].conn == nil {
+			dialing = append(dialing, token)
+		}
+	}
+	slices.Sort(dialing)
+	for _, token := range slices.Backward(dialing) {
+		if p.machine.Unwanted() == 0 {
+			break
+		}
+		a.takeBack(c, token)
+		a.openingEnded(c, token)
+		a.do(c, p, p.machine.GivenUp(supervisor.Now(c)))
+	}
+	a.forget(p)
+}
+
+// takeBack cancels the dial of an opening that has no connection yet.
+func (a *client) takeBack(c actor.Context, token uint64) {
+	if o := a.opening[token]; o.conn == nil {
+		a.calls.trunk.CancelDial(token, o.pool.key.Peer, c.Self())
+	}
+}
+
+// rests tells the machine how many sessions will be idle in a moment.
+func (a *client) rests(p *sessionPool) {
+	n := int(p.resting.Load())
+	p.machine.Returning(n - p.rests)
+	p.rests = n
+}
+
+// serve gives idle sessions to waiting callers.
+func (a *client) serve(c actor.Context, p *sessionPool) {
+	for _, s := range p.sessions {
+		w, ok := p.first()
+		if !ok {
+			break
+		}
+		if s.acquire() {
+			p.pop()
+			c.Send(w.to, SessionGiven{Session: s})
+		}
+	}
+	a.forget(p)
+}
+
+// first returns the caller that waits longest. It removes callers that have gone.
+func (p *sessionPool) first() (waiter, bool) {
+	for len(p.waiters) > 0 && p.waiters[0].gone() {
+		p.pop()
+	}
+	if len(p.waiters) == 0 {
+		return waiter{}, false
+	}
+	return p.waiters[0], true
+}
+
+// pop removes the first waiting caller.
+func (p *sessionPool) pop() {
+	p.waiters = p.waiters[1:]
+	p.waiting.Add(-1)
+	p.machine.Served()
+}
+
+// do carries out the effects of the machine.
+func (a *client) do(c actor.Context, p *sessionPool, f rpc.PoolEffects) {
+	if f.Fail != nil {
+		for len(p.waiters) > 0 {
+			w := p.waiters[0]
+			p.pop()
+			c.Send(w.to, SessionGiven{Err: f.Fail})
+		}
+	}
+	for range f.Open {
+		token := a.calls.trunk.NewID()
+		a.opening[token] = &openingSession{pool: p}
+		p.opening[token] = struct{}{}
+		if a.pending[p.key.Peer] >= maxOpening {
+			a.held[p.key.Peer] = append(a.held[p.key.Peer], token)
+			continue
+		}
+		a.pending[p.key.Peer]++
+		a.open(c, token)
+	}
+	if !f.Wake.IsZero() && p.wake == nil {
+		p.wake = supervisor.At(c, f.Wake, poolDue{p.key})
+	}
+}
+
+// openingEnded removes an opening that has succeeded or failed. The next opening that
+// waits with this peer begins.
+func (a *client) openingEnded(c actor.Context, token uint64) {
+	peer := a.opening[token].pool.key.Peer
+	a.opening[token].answered()
+	delete(a.opening[token].pool.opening, token)
+	delete(a.opening, token)
+	if at := slices.Index(a.held[peer], token); at >= 0 { // this opening had not begun
+		if a.held[peer] = slices.Delete(a.held[peer], at, at+1); len(a.held[peer]) == 0 {
+			delete(a.held, peer)
+		}
+		return
+	}
+	if waiting := a.held[peer]; len(waiting) > 0 {
+		if a.held[peer] = waiting[1:]; len(waiting) == 1 {
+			delete(a.held, peer)
+		}
+		a.open(c, waiting[0])
+		return
+	}
+	if a.pending[peer]--; a.pending[peer] == 0 {
+		delete(a.pending, peer)
+	}
+}
+
+// open begins a try of an opening: first it gets a connection.
+func (a *client) open(c actor.Context, token uint64) {
+	o := a.opening[token]
+	o.tries++
+	o.conn = nil // the connection of an earlier try
+	o.answered()
+	if ref, ok := a.calls.trunk.Connection(o.pool.key.Peer); ok {
+		c.Send(c.Self(), actors.PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
+		return
+	}
+	a.calls.trunk.Dial(token, o.pool.key.Peer, c.Self(), "RPC")
+	o.await(c, actors.DialLimit, token)
+}
+
+func (a *client) dialed(c actor.Context, m actors.PeerDialed) {
+	o := a.opening[m.Token]
+	if o == nil {
+		return
+	}
+	if m.Err != nil {
+		if !errors.Is(m.Err, actors.ErrConnectionClosed) || !a.again(c, m.Token) {
+			a.failed(c, m.Token, m.Err)
+		}
+		return
+	}
+	o.conn = m.Conn
+	a.calls.trunk.OpenSubstream(o.conn, m.Token, c.Self(), o.pool.key.Protocol)
+	o.await(c, actors.OpenLimit, m.Token)
+}
+
+// await sends openLate to the client after d, unless the answer comes before.
+func (o *openingSession) await(c actor.Context, d time.Duration, token uint64) {
+	o.answered()
+	o.limit = supervisor.After(c, d, openLate{token, o.tries})
+}
+
+// answered stops the timer of the dial or the substream under way.
+func (o *openingSession) answered() {
+	if o.limit != nil {
+		o.limit.Stop()
+		o.limit = nil
+	}
+}
+
+func (a *client) opened(c actor.Context, m actors.SubstreamOpened) {
+	o := a.opening[m.Token]
+	if o == nil || o.pid != nil {
+		m.Discard()
+		return
+	}
+	o.answered()
+	a.serial++
+	now := supervisor.Now(c)
+	session := &Session{shared: a.calls, key: o.pool.key, conn: m.Conn, pool: o.pool, since: now, freed: now, credit: a.credit(o.pool.key.Peer)}
+	session.state.Store(sessionBusy)
+	child := &clientSession{session: session, token: m.Token, handed: m.Stream}
+	o.pid = supervisor.Spawn(c, supervisor.Spec{
+		Name: fmt.Sprintf("%s-%d", o.pool.key.Peer, a.serial), Kind: "rpcClientSession",
+		New: func() actor.Actor { return child },
+	})
+	a.sessions[o.pid.Id] = session
+	if a.byConn[m.Conn.ID] == nil {
+		a.byConn[m.Conn.ID] = make(map[string]*Session)
+	}
+	a.byConn[m.Conn.ID][o.pid.Id] = session
+}
+
+// credit returns the account of a peer, and counts one more session with it.
+func (a *client) credit(peer identity.NodeID) *inboundCredit {
+	r := a.credits[peer]
+	if r == nil {
+		r = &peerSessions{credit: newInboundCredit(a.calls.trunk)}
+		a.credits[peer] = r
+	}
+	r.sessions++
+	return r.credit
+}
+
+func (a *client) substreamFailed(c actor.Context, m actors.SubstreamFailed) {
+	o := a.opening[m.Token]
+	if o == nil {
+		return
+	}
+	if !m.ConnectionLost || !a.again(c, m.Token) {
+		a.failed(c, m.Token, m.Err)
+	}
+}
+
+// again tries another connection for an opening whose connection has ended before there
+// was a session. Nothing of a call was sent by then. A Rust node closes one of two crossing
+// connections, and the other one is ready in a moment. again returns false after openTries
+// tries.
+func (a *client) again(c actor.Context, token uint64) bool {
+	o := a.opening[token]
+	o.conn, o.pid = nil, nil
+	switch {
+	case o.tries >= openTries:
+		return false
+	case o.tries == 1:
+		a.open(c, token)
+	default:
+		supervisor.After(c, openPause<<(o.tries-2), openAgain{token})
+	}
+	return true
+}
+
+// failed ends an opening that has failed for good.
+func (a *client) failed(c actor.Context, token uint64, err error) {
+	p := a.opening[token].pool
+	a.openingEnded(c, token)
+	a.rests(p)
+	a.do(c, p, p.machine.NotOpened(supervisor.Now(c), err, supervisor.Rand(c).Float64()))
+	a.forget(p)
+}
+
+// ready handles the end of a handshake.
+func (a *client) ready(c actor.Context, m sessionReady) {
+	o := a.opening[m.token]
+	if o == nil {
+		return
+	}
+	if m.err != nil {
+		c.Stop(o.pid)
+		if errors.Is(m.err, mux.ErrSessionEnded) && a.again(c, m.token) {
+			return
+		}
+		if handshakeLost(m.err) {
+			m.err = fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
+		}
+		a.failed(c, m.token, m.err)
+		return
+	}
+	a.openingEnded(c, m.token)
+	p, s := o.pool, m.session
+	p.sessions = append(p.sessions, s)
+	a.rests(p)
+	w, ok := p.first()
+	f := p.machine.Opened(supervisor.Now(c)) // the machine counts one caller as served
+	if ok {
+		p.waiters = p.waiters[1:]
+		p.waiting.Add(-1)
+		c.Send(w.to, SessionGiven{Session: s})
+	}
+	a.calls.sessions.Set(p.key, slices.Clone(p.sessions))
+	if !ok {
+		s.release()
+	}
+	a.do(c, p, f)
+	if !a.ticking {
+		a.ticking = true
+		supervisor.After(c, clientTickEvery, clientTick{})
+	}
+}
+
+func handshakeLost(err error) bool {
+	var rejected *rpc.RejectedError
+	return !errors.As(err, &rejected) && !errors.Is(err, rpc.ErrProtocol)
+}
+
+// gone handles the end of a session's actor.
+func (a *client) gone(c actor.Context, who *actor.PID) {
+	s := a.sessions[who.Id]
+	if s == nil {
+		return
+	}
+	delete(a.sessions, who.Id)
+	if delete(a.byConn[s.conn.ID], who.Id); len(a.byConn[s.conn.ID]) == 0 {
+		delete(a.byConn, s.conn.ID)
+	}
+	p := s.pool
+	if s.state.Swap(sessionOver) == sessionResting { // its actor has failed
+		p.resting.Add(-1)
+	}
+	if r := a.credits[s.key.Peer]; r.sessions == 1 {
+		delete(a.credits, s.key.Peer)
+	} else {
+		r.sessions--
+	}
+	at := slices.Index(p.sessions, s)
+	if at < 0 { // the session was never ready
+		for token := range p.opening {
+			if o := a.opening[token]; o.pid != nil && o.pid.Equal(who) { // its actor has failed
+				a.failed(c, token, actors.ErrConnectionClosed)
+				break
+			}
+		}
+		return
+	}
+	p.sessions = slices.Delete(p.sessions, at, at+1)
+	a.publish(p)
+	a.rests(p)
+	a.do(c, p, p.machine.Ended(supervisor.Now(c)))
+	a.forget(p)
+}
+
+func (a *client) publish(p *sessionPool) {
+	if len(p.sessions) == 0 {
+		a.calls.sessions.Delete(p.key)
+		return
+	}
+	a.calls.sessions.Set(p.key, slices.Clone(p.sessions))
+}
+
+// forget removes a pool without sessions, openings and callers.
+func (a *client) forget(p *sessionPool) {
+	if p.machine.Unused() && p.wake == nil && a.pools[p.key] == p {
+		delete(a.pools, p.key)
+	}
+}
+
+// disconnected ends the idle sessions of a connection. A caller that uses a session of it
+// gets an error from its own read or write.
+func (a *client) disconnected(c actor.Context, conn *actors.ConnRef) {
+	for path, s := range a.byConn[conn.ID] {
+		if s.state.CompareAndSwap(sessionIdle, sessionOver) {
+			s.in.release()
+			c.Stop(a.calls.trunk.System().NewLocalPID(path))
+		}
+	}
+}
+
+// tick closes sessions that were idle for long or whose connection is retired, and
+// interrupts calls whose next frame is late.
+func (a *client) tick(c actor.Context) {
+	if len(a.sessions) == 0 {
+		a.ticking = false
+		return
+	}
+	now := supervisor.Now(c)
+	for _, s := range a.sessions {
+		s.mu.Lock()
+		serial, late := s.serial, !s.until.IsZero() && !now.Before(s.until)
+		unused := s.conn.Retired() || s.brief() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
+		s.mu.Unlock()
+		switch {
+		case late:
+			s.interrupt(serial)
+		case unused && s.state.CompareAndSwap(sessionIdle, sessionOver):
+			c.Send(s.pid, closeSession{})
+		}
+	}
+	supervisor.After(c, clientTickEvery, clientTick{})
+}
+
+// abandon answers all waiting callers with an error.
+func (a *client) abandon() {
+	for _, p := range a.pools {
+		for _, w := range p.waiters {
+			a.calls.trunk.System().Root.Send(w.to, SessionGiven{Err: actors.ErrClosing})
+		}
+	}
+	a.calls.sessions.Clear()
+}
+
+func (a *client) String() string {
+	waiting := 0
+	for _, p := range a.pools {
+		waiting += len(p.waiters)
+	}
+	s := fmt.Sprintf("%d sessions", len(a.sessions))
+	if waiting > 0 {
+		s += fmt.Sprintf(", %d callers waiting", waiting)
+	}
+	return s
+}

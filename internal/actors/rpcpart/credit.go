@@ -1,0 +1,41 @@
+package rpcpart
+
+import (
+	"sync"
+
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+)
+
+// inboundCredit is the credit for arriving frames that all sessions of a peer share, on
+// the server's side or on the client's. While a large frame arrives, it draws on the
+// budget for large frames of calls.
+type inboundCredit struct {
+	*credit.Account
+	budgets credit.NodeBudgets
+
+	mu       sync.Mutex
+	arriving int // large frames that are arriving
+}
+
+func newInboundCredit(t Trunk) *inboundCredit {
+	budgets := t.Budgets()
+	return &inboundCredit{Account: budgets.Inbound.Account(t.PeerCredit()), budgets: budgets}
+}
+
+// arrives notes the beginning of a large frame.
+func (c *inboundCredit) arrives() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arriving++; c.arriving == 1 {
+		c.Move(c.budgets.Calls)
+	}
+}
+
+// arrived notes the end of a large frame, complete or not.
+func (c *inboundCredit) arrived() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arriving--; c.arriving == 0 {
+		c.Move(c.budgets.Inbound)
+	}
+}

@@ -1,0 +1,50 @@
+package rpcpart
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+)
+
+// Own are the limits of a service of the node itself. Its sessions do not count towards
+// [Settings].Sessions, so that they take no places of the users' services, nor the other
+// way round.
+type Own struct {
+	Sessions        int           // of all peers
+	SessionsPerPeer int           // of one peer
+	Idle            time.Duration // idle time after which a session ends
+	Deadline        time.Duration // for an answer or an item, whatever more the client allows
+}
+
+// registered is a registered service.
+type registered struct {
+	rpc.Service
+	own     *Own // nil: a user's service, which users can remove
+	methods map[uint32]rpc.Method
+	limit   int   // greatest length of a response's frame, in bytes
+	refused error // why it is not in the protocol table
+	stopped bool  // by PanicStop: it is no longer offered
+}
+
+func newRegistered(s rpc.Service) (*registered, error) {
+	methods, err := s.Bind()
+	if err != nil {
+		return nil, err
+	}
+	service := &registered{Service: s, methods: make(map[uint32]rpc.Method, len(methods)), limit: s.MaxResponse}
+	if service.limit == 0 {
+		service.limit = rpc.DefaultSend
+	}
+	for _, m := range methods {
+		service.methods[m.Number()] = m
+	}
+	return service, nil
+}
+
+// options returns the limits of a session; idle is the limit of users' services.
+func (s *registered) options(idle time.Duration) rpc.ServerOptions {
+	if s.own != nil {
+		return rpc.ServerOptions{Idle: s.own.Idle, MaxDeadline: s.own.Deadline}
+	}
+	return rpc.ServerOptions{Idle: idle}
+}

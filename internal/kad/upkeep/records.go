@@ -1,0 +1,203 @@
+package upkeep
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
+	"github.com/gamelan-p2p/gamelan/internal/queue"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
+)
+
+// Numbers of storing again.
+//
+// spec: kad B9.3, B9.4
+const (
+	replicateMost  = time.Hour
+	replicateLeast = 5 * time.Minute
+	publishMax     = 20 // in a minute
+	recordsAtOnce  = 4  // of others, and of this node
+	retryFirst     = time.Minute
+)
+
+// ReplicateEvery returns how often a holder stores a record again, at a half-life of the
+// contacts; 0: unknown.
+func ReplicateEvery(halfLife time.Duration) time.Duration {
+	if halfLife == 0 {
+		return replicateMost
+	}
+	return min(max(halfLife/2, replicateLeast), replicateMost)
+}
+
+func (m *Machine) replicateEvery() time.Duration { return ReplicateEvery(m.life.value()) }
+
+// hold plans when a record is stored again, by one of the ways of the schedule.
+func (m *Machine) hold(now time.Time, key overlay.Key, plan func(overlay.Key, time.Time)) {
+	every := m.replicateEvery()
+	plan(key, now.Add(m.around(every, 5)))
+	if x := m.held.items[key]; x != nil && !x.running {
+		x.since, x.every = now, every
+	}
+}
+
+// mayReplicate reports whether another record of others may be stored again now. In the
+// overlay Seed a holder does not do that.
+func (m *Machine) mayReplicate() bool {
+	return m.state == Ready && m.o.Overlay == overlay.Native && len(m.held.running) < recordsAtOnce
+}
+
+func (m *Machine) replicate(now time.Time) {
+	m.held.expire(now)
+	for m.mayReplicate() {
+		key, ok := m.held.begin(now)
+		if !ok {
+			return
+		}
+		m.do(Replicate{key})
+	}
+}
+
+func (m *Machine) mayPublish() bool { return m.state == Ready && len(m.own.running) < recordsAtOnce }
+
+func (m *Machine) publish(now time.Time) {
+	m.own.expire(now)
+	for m.mayPublish() && !m.rates.publish.free(now, publishMax).After(now) {
+		key, ok := m.own.begin(now)
+		if !ok {
+			return
+		}
+		m.rates.publish.take(now)
+		m.do(Publish{key})
+	}
+}
+
+// published plans the next time. What failed is tried again after a minute, then two, up to
+// the usual time.
+func (m *Machine) published(now time.Time, e Published) {
+	x := m.own.items[e.Key]
+	if x == nil {
+		return
+	}
+	after := m.around(m.o.Publish, 10)
+	if x.failures++; e.OK {
+		x.failures = 0
+	} else {
+		after = m.around(backoff.Doubled(x.failures, retryFirst, m.o.Publish), 10)
+	}
+	m.own.ended(e.Key, now.Add(after))
+}
+
+// schedule says which record is due when.
+type schedule struct {
+	items   map[overlay.Key]*item
+	due     queue.Queue[*item]
+	running []*item
+}
+
+type item struct {
+	key      overlay.Key
+	at       time.Time // it is due; while it is running, when that is given up
+	running  bool
+	failures int
+	since    time.Time     // it waits, if it is a record of others
+	every    time.Duration // the interval at which it was planned then
+	place    int
+}
+
+func newSchedule() schedule {
+	return schedule{items: make(map[overlay.Key]*item), due: queue.New(sooner, func(x *item) *int { return &x.place })}
+}
+
+func (s *schedule) len() int { return len(s.items) }
+
+// set plans a record. One that is being stored keeps the later time.
+func (s *schedule) set(key overlay.Key, at time.Time) {
+	x := s.items[key]
+	switch {
+	case x == nil:
+		x = &item{key: key, at: at}
+		s.items[key] = x
+		s.due.Add(x)
+	case !x.running:
+		x.at = at
+		s.due.Moved(x)
+	}
+}
+
+func (s *schedule) remove(key overlay.Key) {
+	x := s.items[key]
+	if x == nil {
+		return
+	}
+	s.stop(x)
+	delete(s.items, key)
+	s.due.Remove(x)
+}
+
+// hasten brings forward the records that were planned when the interval was longer:
+// contacts live shorter than was known then, and the holders might all be gone by that time.
+func (s *schedule) hasten(every time.Duration) {
+	for _, x := range s.items {
+		if x.running || x.every <= every {
+			continue
+		}
+		waits := x.at.Sub(x.since)
+		x.at = x.since.Add(time.Duration(float64(waits) * float64(every) / float64(x.every)))
+		x.every = every
+		s.due.Moved(x)
+	}
+}
+
+// begin returns a record that is due, and counts it as running.
+func (s *schedule) begin(now time.Time) (key overlay.Key, ok bool) {
+	x := s.due.First()
+	if x == nil || x.at.After(now) {
+		return key, false
+	}
+	x.running = true
+	s.running = append(s.running, x)
+	x.at = now.Add(lookupLimit)
+	s.due.Moved(x)
+	return x.key, true
+}
+
+// ended plans a record that was running.
+func (s *schedule) ended(key overlay.Key, at time.Time) {
+	x := s.items[key]
+	if x == nil || !x.running {
+		return
+	}
+	s.stop(x)
+	x.at = at
+	s.due.Moved(x)
+}
+
+func (s *schedule) stop(x *item) {
+	x.running = false
+	s.running = slices.DeleteFunc(s.running, func(y *item) bool { return x == y })
+}
+
+// expire gives up those whose end was never reported: they are due again.
+func (s *schedule) expire(now time.Time) {
+	for _, x := range slices.Clone(s.running) {
+		if !x.at.After(now) {
+			s.stop(x)
+		}
+	}
+}
+
+// next returns when the next record is due; zero: never.
+func (s *schedule) next() time.Time {
+	if x := s.due.First(); x != nil {
+		return x.at
+	}
+	return time.Time{}
+}
+
+// sooner orders records: first due first, then by key.
+func sooner(a, b *item) bool {
+	if c := a.at.Compare(b.at); c != 0 {
+		return c < 0
+	}
+	return a.key.Compare(b.key) < 0
+}
