@@ -50,7 +50,7 @@ func (l *logLines) with(all ...string) (n int) {
 func TestPanicsShow(t *testing.T) {
 	const kind = 2002
 	bug := gamelan.WithFault(func(path, point string) {
-		if strings.HasSuffix(path, "/dht/inbound-0") && point == "dht.Frame" {
+		if strings.HasSuffix(path, "/dht/inbound-0") && point == "dhtpart.Frame" {
 			panic("cannot do anything")
 		}
 	})

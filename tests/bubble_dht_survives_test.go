@@ -23,8 +23,8 @@ func TestBubbleNoMessageStopsTheNode(t *testing.T) {
 		path, point string
 		times       int32
 	}{
-		"a frame":                  {"/dht/inbound-", "dht.Frame", 1 << 30},
-		"a message to relay":       {"/dht/outbound", "dht.forwardMessage", 1 << 30},
+		"a frame":                  {"/dht/inbound-", "dhtpart.Frame", 1 << 30},
+		"a message to relay":       {"/dht/outbound", "dhtpart.forwardMessage", 1 << 30},
 		"a join":                   {"/discovery/join", "dht.Heard", 1 << 30},
 		"a message to store":       {"/saf/keeper", "dht.Offered", 1 << 30},
 		"a request":                {"/saf/keeper", "dht.Heard", 1 << 30},

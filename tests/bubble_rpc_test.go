@@ -497,7 +497,7 @@ func TestBubbleRPCRequestAtTheEnd(t *testing.T) {
 	}{
 		"idle":     {"task leave", func(*testing.T, *pair) {}, 1, 0},
 		"shutdown": {"task leave", func(t *testing.T, p *pair) { go p.server.Close(context.Background()) }, 0, 0},
-		"shutdown, behind a call": {"rpc.callsOver", func(t *testing.T, p *pair) {
+		"shutdown, behind a call": {"rpcpart.callsOver", func(t *testing.T, p *pair) {
 			go waits(t, p, 1000)
 			time.Sleep(500 * time.Millisecond)
 			go p.server.Close(context.Background())

@@ -600,7 +600,7 @@ func TestDedupActorKilled(t *testing.T) {
 		}
 		mu.Lock()
 		armed = 0
-		for _, point := range []string{"*actor.Started", "dht.dedupChanged", "dht.dedupDue", "task write"} {
+		for _, point := range []string{"*actor.Started", "dhtpart.dedupChanged", "dhtpart.dedupDue", "task write"} {
 			if points[point] == 0 {
 				t.Errorf("got kills at %v, want one at %s too", points, point)
 			}
@@ -649,7 +649,7 @@ func TestDedupWritesOneAtATime(t *testing.T) {
 		n := playDedup(t, l, 100, func(path, point string) {
 			mu.Lock()
 			defer mu.Unlock()
-			if path == dedupPath && point == "dht.dedupChanged" && kill {
+			if path == dedupPath && point == "dhtpart.dedupChanged" && kill {
 				kill = false
 				panic("on request")
 			}
@@ -683,7 +683,7 @@ func TestDedupDrainsAfterARestart(t *testing.T) {
 		l := &lonely{DB: kv.Memory(), hold: make(chan struct{})}
 		var kill atomic.Bool
 		n := playDedup(t, l, 100, func(path, point string) {
-			if path == dedupPath && point == "dht.dedupChanged" && kill.CompareAndSwap(true, false) {
+			if path == dedupPath && point == "dhtpart.dedupChanged" && kill.CompareAndSwap(true, false) {
 				panic("on request")
 			}
 		})

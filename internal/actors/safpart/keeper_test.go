@@ -199,7 +199,7 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 	root, err := supervisor.Start(b.node.System(), b.node.Root(), group("node",
 		fake("connectivity", new(record)), group("fakes", fake("inbound", b.source), fake("sender", b.sender)), group("saf", b.part.Part().Actors...),
 	), supervisor.Options{Logger: discard, Fault: func(path, point string) {
-		if strings.HasSuffix(path, "saf/keeper") && point == "saf.Purge" && b.broken.Load() {
+		if strings.HasSuffix(path, "saf/keeper") && point == "safpart.Purge" && b.broken.Load() {
 			panic("injected")
 		}
 		if disk, ok := db.(*failing); ok && disk.slow != nil && point == "task load" {
