@@ -202,7 +202,7 @@ var ErrNobodyToAsk = saf.ErrNobodyToAsk
 // [StoreForwardConfig]. Messages come to the actors of their types, with
 // [dht.Received].Stored set. Each comes once. After a crash of this node a message may come
 // again.
-func (d *DHT) FetchStored(ctx context.Context, peers ...identity.NodeID) (saf.Fetched, error) {
+func (d *DHT) FetchStored(ctx context.Context, peers ...identity.NodeID) (dht.Fetched, error) {
 	r, err := d.n.e.Saf.FetchFrom(ctx, peers...)
 	return r, wrap("fetch stored messages", err)
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"io"
 
-	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
+	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
 // TorIdentityFile is the name of the file in a data directory with the key of the node's
@@ -17,7 +17,7 @@ var ErrTorIdentityOpen = assemble.ErrTorIdentityOpen
 
 // TorStatus is what a node with [TransportTor] knows of Tor and of its onion service. Its
 // times are of the node's clock; [Inspection.OnWall] converts them.
-type TorStatus = torpart.State
+type TorStatus = tor.State
 
 // Tor returns the state of Tor and of the onion service, and false for a node that does not
 // use Tor's control port.

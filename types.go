@@ -2,14 +2,13 @@ package gamelan
 
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
-	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
 // These types are arguments and results of this package. They have names here, so that
@@ -32,7 +31,7 @@ type (
 	// Imported counts the peers that were imported: see [Peers.Import].
 	Imported = actors.Imported
 	// Synced is the result of [DHT.Sync].
-	Synced = discoverypart.Synced
+	Synced = dht.Synced
 	// Inbox is the node's durable inbox: see [Node.Inbox].
 	Inbox = inboxpart.Inbox
 	// ListenOptions are the settings of [inboxpart.Inbox.Listen].
@@ -77,14 +76,14 @@ type (
 	// ReachChanged reports at which addresses others can connect to the node: see [Node.Reachability].
 	ReachChanged = actors.ReachChanged
 
-	StoredMessagesReceived = safpart.StoredMessagesReceived
-	StorageTroubled        = safpart.StorageTroubled
-	StorageHealed          = safpart.StorageHealed
+	StoredMessagesReceived = dht.StoredMessagesReceived
+	StorageTroubled        = dht.StorageTroubled
+	StorageHealed          = dht.StorageHealed
 
-	TorConnected          = torpart.Connected
-	TorDisconnected       = torpart.Disconnected
-	TorServicePublished   = torpart.ServicePublished
-	TorServiceUnpublished = torpart.ServiceUnpublished
+	TorConnected          = tor.ControlConnected
+	TorDisconnected       = tor.ControlDisconnected
+	TorServicePublished   = tor.ServicePublished
+	TorServiceUnpublished = tor.ServiceUnpublished
 )
 
 // Errors of this package's methods, for [errors.Is]. ErrClosed, ErrNoActor and others

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 )
 
@@ -33,9 +33,9 @@ func TestBubbleStoredFull(t *testing.T) {
 			for e := range server.Events(ctx) {
 				mu.Lock()
 				switch e := e.Value.(type) {
-				case safpart.StorageTroubled:
+				case dht.StorageTroubled:
 					events = append(events, fmt.Sprintf("full %v, %d messages, %v", e.Full, e.Messages, e.Err))
-				case safpart.StorageHealed:
+				case dht.StorageHealed:
 					events = append(events, "healed")
 				}
 				mu.Unlock()

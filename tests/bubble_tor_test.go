@@ -20,7 +20,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
@@ -154,7 +153,7 @@ func TestBubbleTorAddress(t *testing.T) {
 		told := make(chan []ma.Multiaddr, 1)
 		go func() {
 			for e := range a.Events(t.Context()) {
-				if _, ok := e.Value.(torpart.ServicePublished); ok {
+				if _, ok := e.Value.(tor.ServicePublished); ok {
 					s, _ := a.Tor()
 					if s.Advertised.IsZero() {
 						t.Error("got an event before the address is advertised")
@@ -353,7 +352,7 @@ func TestBubbleTorRefusesTheStart(t *testing.T) {
 		cfg, opt := p.behind(t)
 		cfg.Listen = []string{"/memory/77"}
 		_, err := gamelan.Start(t.Context(), cfg, opt, gamelan.WithSystem(network.System), gamelan.WithTransport(network.Transport()))
-		if _, ok := errors.AsType[*torpart.StartError](err); !ok || !strings.Contains(err.Error(), "install the package tor") {
+		if _, ok := errors.AsType[*tor.StartError](err); !ok || !strings.Contains(err.Error(), "install the package tor") {
 			t.Errorf("got %v, want what to install and start", err)
 		}
 		time.Sleep(2 * time.Second)

@@ -9,7 +9,6 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -46,7 +45,7 @@ func TestStoreForwardOverTCP(t *testing.T) {
 	received := make(chan struct{}, 2)
 	go func() {
 		for e := range n.Events(t.Context()) {
-			if _, ok := e.Value.(safpart.StoredMessagesReceived); ok {
+			if _, ok := e.Value.(dht.StoredMessagesReceived); ok {
 				received <- struct{}{}
 			}
 		}

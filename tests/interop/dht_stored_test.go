@@ -43,7 +43,7 @@ func (m *member) answers() uint64 {
 }
 
 // fetch asks those peers, or whom it chooses, for stored messages.
-func (m *member) fetch(t *testing.T, peers ...identity.NodeID) saf.Fetched {
+func (m *member) fetch(t *testing.T, peers ...identity.NodeID) dht.Fetched {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), connectLimit)
 	defer cancel()

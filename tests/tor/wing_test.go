@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
@@ -128,7 +127,7 @@ func TestStartWithoutTor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := startBehind(t, d, t.TempDir(), c.change)
-			if _, ok := errors.AsType[*torpart.StartError](err); !ok || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+			if _, ok := errors.AsType[*tor.StartError](err); !ok || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("got %v, want a StartError with %q", err, c.want)
 			}
 		})

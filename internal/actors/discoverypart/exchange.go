@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -21,17 +22,17 @@ type exchange struct {
 	bootstrap *netsync.Bootstrap
 	recovery  *netsync.Recovery
 
-	seeds    map[identity.NodeID]SeedState // results of asking seeds
-	seedIDs  []identity.NodeID             // seeds, as of the last listSeeds; in order
-	listedAt int                           // number of known peers then
+	seeds    map[identity.NodeID]dht.SeedState // results of asking seeds
+	seedIDs  []identity.NodeID                 // seeds, as of the last listSeeds; in order
+	listedAt int                               // number of known peers then
 	ticks    uint
 	named    []identity.NodeID        // seeds that only DNS has named
 	listed   netsync.Recent           // nodes whose lists a search has read lately
 	uses     map[identity.NodeID]*use // of connections that this node has made of its own accord
 	asking   map[identity.NodeID]int  // syncs under way
 
-	last           RoundResult
-	answers        []SyncedNode // of the last round; replaced, never changed
+	last           dht.SyncResult
+	answers        []dht.SyncedNode // of the last round; replaced, never changed
 	rebootstraps   int
 	badRecords     int
 	namesErr       error
@@ -43,7 +44,7 @@ type exchange struct {
 func newExchange(d *Discovery, seed1, seed2 uint64) *exchange {
 	x := &exchange{
 		d: d, random: rand.New(rand.NewPCG(seed1, seed2)), bootstrap: netsync.NewBootstrap(),
-		seeds: make(map[identity.NodeID]SeedState), uses: make(map[identity.NodeID]*use),
+		seeds: make(map[identity.NodeID]dht.SeedState), uses: make(map[identity.NodeID]*use),
 	}
 	s := &d.Settings
 	x.rounds = netsync.NewRounds(netsync.Options{
@@ -194,12 +195,12 @@ func (x *exchange) seedPeers() []peerstore.Peer {
 const maxSeeds = 64
 
 // seedStates returns the results of asking the seeds, in the order of their ids.
-func (x *exchange) seedStates() []SeedState {
-	list := make([]SeedState, 0, len(x.seedIDs))
+func (x *exchange) seedStates() []dht.SeedState {
+	list := make([]dht.SeedState, 0, len(x.seedIDs))
 	for _, id := range x.seedIDs {
 		s, ok := x.seeds[id]
 		if !ok {
-			s = SeedState{Peer: id}
+			s = dht.SeedState{Peer: id}
 		}
 		list = append(list, s)
 	}
@@ -224,7 +225,7 @@ func (x *exchange) seedAsked(now time.Time, peer identity.NodeID, peers int, err
 	if at, listed := slices.BinarySearchFunc(x.seedIDs, peer, identity.NodeID.Compare); !listed { // it became a seed since
 		x.seedIDs = slices.Insert(x.seedIDs, at, peer)
 	}
-	x.seeds[peer] = SeedState{Peer: peer, At: now, Answered: err == nil, Peers: peers, Err: err}
+	x.seeds[peer] = dht.SeedState{Peer: peer, At: now, Answered: err == nil, Peers: peers, Err: err}
 }
 
 func ids(peers []peerstore.Peer) (list []identity.NodeID) {

@@ -17,15 +17,9 @@ type (
 	SyncNow struct{ Token uint64 }
 	// Synced replies to SyncNow.
 	Synced struct {
-		Token  uint64
-		Result RoundResult
-		Nodes  []SyncedNode
-		Err    error // why nobody was asked
-	}
-	// SyncedNode is what one node gave.
-	SyncedNode struct {
-		SeedState
-		New int // peers that were not known before
+		Token uint64
+		dht.Synced
+		Err error // why nobody was asked
 	}
 
 	// ListPeers asks the actor netsync to read the peer lists of connected nodes that it has

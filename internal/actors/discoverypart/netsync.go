@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -282,12 +283,12 @@ func (a *netsyncActor) syncNow(c actor.Context, m SyncNow) {
 }
 
 func (a *netsyncActor) roundEnded(c actor.Context, r netsync.Round) {
-	reply := Synced{Result: RoundResult{At: r.Ended, Asked: len(r.Answers), Answered: r.Answered(), New: r.New()}}
+	reply := Synced{Synced: dht.Synced{Result: dht.SyncResult{At: r.Ended, Asked: len(r.Answers), Answered: r.Answered(), New: r.New()}}}
 	for _, g := range r.Answers {
 		reply.Result.Known += g.Known
 		reply.Result.Skipped += g.Skipped
-		reply.Nodes = append(reply.Nodes, SyncedNode{
-			SeedState: SeedState{Peer: g.Peer, At: r.Ended, Answered: g.Err == nil, Peers: g.New + g.Known, Err: g.Err},
+		reply.Nodes = append(reply.Nodes, dht.SyncedNode{
+			SeedState: dht.SeedState{Peer: g.Peer, At: r.Ended, Answered: g.Err == nil, Peers: g.New + g.Known, Err: g.Err},
 			New:       g.New,
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -51,10 +52,10 @@ type SyncState struct {
 	Phase string    // in words: "waits for a first connection", "asks 5 nodes for peers", …
 	Next  time.Time // when the next round begins; zero: no round is planned
 	Round int
-	Last  RoundResult
+	Last  dht.SyncResult
 	// Answers are those of the nodes that were asked in the last round.
-	Answers []SyncedNode
-	Seeds   []SeedState // of the configured seeds, in the order of their ids
+	Answers []dht.SyncedNode
+	Seeds   []dht.SeedState // of the configured seeds, in the order of their ids
 	// BadSeedRecords counts DNS records that do not name a seed, and SeedNameErr is why
 	// names could not be looked up.
 	BadSeedRecords int
@@ -63,22 +64,6 @@ type SyncState struct {
 	Starved time.Time
 	// Rebootstraps counts how often the node asked seeds and connected nodes anew.
 	Rebootstraps int
-}
-
-// RoundResult is how a round has ended.
-type RoundResult struct {
-	At                  time.Time // zero: there was none
-	Asked, Answered     int       // nodes
-	New, Known, Skipped int       // peers: not known before, known before, not usable
-}
-
-// SeedState is what is known of a seed.
-type SeedState struct {
-	Peer     identity.NodeID
-	At       time.Time // of the last attempt; zero: it was not asked yet
-	Answered bool      // to the last attempt
-	Peers    int       // that it told of
-	Err      error     // why it did not answer
 }
 
 // SetsState is the state of the neighbours and the random nodes. Only the actor neighbours

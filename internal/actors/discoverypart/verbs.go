@@ -113,12 +113,12 @@ func SearchError(key identity.PublicKey, err error) error {
 
 // Exchange asks connected nodes and seeds now for the peers that they know, and returns what each
 // of them gave. d may be nil as for Announce.
-func (d *Discovery) Exchange(ctx context.Context) (Synced, error) {
+func (d *Discovery) Exchange(ctx context.Context) (dht.Synced, error) {
 	if d == nil {
-		return Synced{}, actors.ErrNoDHT
+		return dht.Synced{}, actors.ErrNoDHT
 	}
 	r, err := actors.AskAgain[Synced](ctx, &d.Host, d.trunk.System(), d.Netsync, SyncNow{})
-	return r, cmp.Or(err, r.Err)
+	return r.Synced, cmp.Or(err, r.Err)
 }
 
 // syncVerb asks nodes for the peers that they know, and answers with what each gave.

@@ -196,7 +196,7 @@ func (a *client) do(c actor.Context, all []saf.ClientEffect) {
 		case saf.Silent:
 			a.f.setSilent(supervisor.Now(c), e.Peer, e.Till)
 		case saf.Received:
-			supervisor.Publish(c, StoredMessagesReceived{e.Responses})
+			supervisor.Publish(c, dht.StoredMessagesReceived{Responses: e.Responses})
 		}
 	}
 	a.plan(c)

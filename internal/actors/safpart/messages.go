@@ -1,8 +1,8 @@
 package safpart
 
 import (
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 )
 
 type (
@@ -16,7 +16,7 @@ type (
 	// Fetched replies to Fetch, when each of the peers had nothing new in the end or was
 	// given up.
 	Fetched struct {
-		saf.Fetched
+		dht.Fetched
 		Err error // why nobody was asked, such as saf.ErrNobodyToAsk
 	}
 	// GiveUp says that nobody waits any more for the reply to the Fetch with this token.
@@ -44,16 +44,3 @@ type (
 	// Loaded replies to AwaitLoaded.
 	Loaded struct{ Err error }
 )
-
-// StorageTroubled is published when the store of messages for others is full or cannot be
-// read or written, and again when the reason changes.
-type StorageTroubled struct{ Trouble }
-
-// StorageHealed is published when messages for others are stored again, and none has to make
-// way for another one.
-type StorageHealed struct{}
-
-// StoredMessagesReceived is published once after a start, when as many peers have answered
-// as were connected when the node came online: most of the messages that others stored for
-// this node have been received (spec: dht 8.6).
-type StoredMessagesReceived struct{ Responses int }

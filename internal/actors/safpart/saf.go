@@ -56,7 +56,7 @@ type Saf struct {
 	client *clientState
 	silent atomic.Pointer[map[identity.NodeID]time.Time] // peers that leave requests unanswered, and until when they are not asked
 
-	trouble atomic.Pointer[Trouble]
+	trouble atomic.Pointer[dht.StorageTrouble]
 	kept    keptCounts // of the actor keeper, which alone uses it
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
@@ -117,7 +118,7 @@ func (f *Saf) clientSection(s ClientState) *models.StoreForwardClient {
 	return v
 }
 
-func result(r *saf.Result) models.StoreForwardResult {
+func result(r *dht.FetchResult) models.StoreForwardResult {
 	return models.StoreForwardResult{
 		NodeID: r.Server.String(), Answers: r.Answers, Messages: r.Messages, Delivered: r.Delivered,
 		Duplicates: r.Duplicates, Refused: r.Refused, Skipped: r.Skipped, Ahead: r.Ahead, Error: words.Sentence(r.Err),

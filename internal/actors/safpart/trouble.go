@@ -3,29 +3,17 @@ package safpart
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Trouble says why messages for others are not stored as they should be. The zero value says
-// that they are.
-type Trouble struct {
-	// Full says that messages make way for others, or are not stored, because of the limits
-	// in all. It ends when a twentieth of the store is free again.
-	Full     bool
-	Messages int // of a full store, when it became full
-	Bytes    int64
-	// Err is the error of the last read or write of the disk. Until it is gone, messages for
-	// others are relayed only.
-	Err error
-}
-
 // Trouble returns why messages for others are not stored as they should be. It may be called
 // from any goroutine.
-func (f *Saf) Trouble() Trouble {
+func (f *Saf) Trouble() dht.StorageTrouble {
 	if t := f.trouble.Load(); t != nil {
 		return *t
 	}
-	return Trouble{}
+	return dht.StorageTrouble{}
 }
 
 // report writes the view Trouble and publishes an event, if something has changed. While what
@@ -34,7 +22,7 @@ func (k *keeper) report(c actor.Context) {
 	if k.index == nil && k.err == nil {
 		return
 	}
-	old, now := k.f.Trouble(), Trouble{Full: k.index != nil && k.index.Full(), Err: k.err}
+	old, now := k.f.Trouble(), dht.StorageTrouble{Full: k.index != nil && k.index.Full(), Err: k.err}
 	if old.Full == now.Full && sameText(old.Err, now.Err) {
 		return
 	}
@@ -47,9 +35,9 @@ func (k *keeper) report(c actor.Context) {
 		supervisor.Log(c).Warn("the store of messages for other nodes is full; new ones evict those of the source with most", "n", now.Messages, "bytes", now.Bytes)
 	}
 	if now.Full || now.Err != nil {
-		supervisor.Publish(c, StorageTroubled{now})
+		supervisor.Publish(c, dht.StorageTroubled{StorageTrouble: now})
 	} else {
-		supervisor.Publish(c, StorageHealed{})
+		supervisor.Publish(c, dht.StorageHealed{})
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
@@ -30,9 +30,9 @@ func (f *Saf) Verbs() map[string]map[string]inspect.Verb {
 // FetchFrom asks peers for the messages that they store for this node; without peers the actor
 // client chooses them. It returns when each had nothing new in the end or was given up. Without
 // the DHT f is nil, and it fails with [actors.ErrNoDHT].
-func (f *Saf) FetchFrom(ctx context.Context, peers ...identity.NodeID) (saf.Fetched, error) {
+func (f *Saf) FetchFrom(ctx context.Context, peers ...identity.NodeID) (dht.Fetched, error) {
 	if f == nil {
-		return saf.Fetched{}, actors.ErrNoDHT
+		return dht.Fetched{}, actors.ErrNoDHT
 	}
 	token := f.trunk.NewID()
 	r, err := actors.AskAgain[Fetched](ctx, &f.Host, f.trunk.System(), f.Client, Fetch{Token: token, Peers: peers})

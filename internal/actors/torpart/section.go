@@ -42,7 +42,7 @@ func (w *Tor) section() models.Tor {
 func (w *Tor) node(v *models.Node) { v.Tor = new(w.section()) }
 
 // summary says in one sentence whether peers can reach the onion service.
-func summary(s State) string {
+func summary(s tor.State) string {
 	switch {
 	case s.Reachable():
 		return fmt.Sprintf("%s is published: peers can find it", s.Onion)

@@ -13,7 +13,7 @@ import (
 
 // show publishes the state, and says what has changed since the last time.
 func (a *controller) show(c actor.Context, now time.Time) {
-	was, is := a.w.State(), State{Status: a.machine.Status(), Onion: a.w.Onion}
+	was, is := a.w.State(), tor.State{Status: a.machine.Status(), Onion: a.w.Onion}
 	is.Proxy, is.ProxyErr = was.Proxy, was.ProxyErr
 	if len(is.Services) > 0 {
 		is.Service = is.Services[0]
@@ -34,7 +34,7 @@ func (a *controller) show(c actor.Context, now time.Time) {
 
 // useProxy tells the transport which of Tor's SOCKS listeners to use. Without the control
 // connection none counts: another program may have taken the port.
-func (a *controller) useProxy(is *State) {
+func (a *controller) useProxy(is *tor.State) {
 	switch {
 	case a.w.Proxy == nil:
 		return
@@ -59,20 +59,20 @@ func (a *controller) useProxy(is *State) {
 }
 
 // connection publishes that the control connection has come or gone.
-func (a *controller) connection(c actor.Context, was, is State) {
+func (a *controller) connection(c actor.Context, was, is tor.State) {
 	ready := is.Phase == tor.Ready
 	switch {
 	case ready && was.Phase != tor.Ready:
 		supervisor.Log(c).Info("connected to Tor", "cookie", is.Cookie.Path, "owner", is.Cookie.Owner)
-		supervisor.Publish(c, Connected{})
+		supervisor.Publish(c, tor.ControlConnected{})
 	case is.Phase == tor.Away && is.Err != nil && (was.Phase == tor.Ready || was.Err == nil || was.Trouble() != is.Trouble()):
 		supervisor.Log(c).Warn("no control connection to Tor", "err", is.Err)
-		supervisor.Publish(c, Disconnected{Err: is.Err, Do: is.Trouble()})
+		supervisor.Publish(c, tor.ControlDisconnected{Err: is.Err, Do: is.Trouble()})
 	}
 }
 
 // service publishes that the onion service can be found, or cannot.
-func (a *controller) service(c actor.Context, was, is State) {
+func (a *controller) service(c actor.Context, was, is tor.State) {
 	if was.Service.State == is.Service.State {
 		return
 	}
@@ -82,11 +82,11 @@ func (a *controller) service(c actor.Context, was, is State) {
 		a.tell(c)
 	case tor.Refused, tor.Collision, tor.PublishFailed:
 		supervisor.Log(c).Warn("the onion service is not published", "addr", a.w.Onion, "state", is.Service.State, "err", is.Service.Err)
-		supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
+		supervisor.Publish(c, tor.ServiceUnpublished{Addr: a.w.Onion, State: is.Service.State, Err: is.Service.Err})
 		a.told = false
 	case tor.Unpublished, tor.Adding:
 		if a.told {
-			supervisor.Publish(c, ServiceUnpublished{a.w.Onion, is.Service.State, is.Service.Err})
+			supervisor.Publish(c, tor.ServiceUnpublished{Addr: a.w.Onion, State: is.Service.State, Err: is.Service.Err})
 		}
 		a.told = false
 	}
@@ -98,7 +98,7 @@ func (a *controller) tell(c actor.Context) {
 	if a.told || !a.w.advertised && !a.refused {
 		return
 	}
-	supervisor.Publish(c, ServicePublished{a.w.Onion})
+	supervisor.Publish(c, tor.ServicePublished{Addr: a.w.Onion})
 	a.told = true
 }
 
@@ -129,7 +129,7 @@ func (a *controller) answer(c actor.Context) {
 	var err error
 	switch {
 	case s.Phase == tor.Away && s.Err != nil, s.Service.State == tor.Refused:
-		err = &StartError{Do: s.Trouble(), Err: s.Err}
+		err = &tor.StartError{Do: s.Trouble(), Err: s.Err}
 	case s.Phase == tor.Ready && s.Service.State != tor.Adding && s.Service.State != tor.Unpublished:
 	default:
 		return

@@ -48,33 +48,7 @@ type Tor struct {
 	trunk        Trunk
 	announcement tor.Announcement // of the actor, which alone uses it
 	advertised   bool             // of the actor
-	state        atomic.Pointer[State]
-}
-
-// State is what is known of Tor and of the onion service. Times are of the node's clock.
-type State struct {
-	tor.Status
-	Onion      ma.Multiaddr
-	Service    tor.ServiceStatus
-	Advertised time.Time // since when peers are told of Onion; zero: not yet
-	Proxy      ma.Multiaddr
-	ProxyErr   error // why Tor's SOCKS listener cannot be used
-}
-
-// Trouble returns in one sentence what is wrong and what to do; "" when nothing is.
-func (s State) Trouble() string {
-	if text := s.Status.Trouble(); text != "" {
-		return text
-	}
-	if s.ProxyErr != nil {
-		return "Tor runs and has no SOCKS listener that this node can use; set \"SocksPort 9050\" in torrc, or give this node the address of a listener as proxy.address."
-	}
-	return ""
-}
-
-// Reachable reports whether peers can find the onion service.
-func (s State) Reachable() bool {
-	return s.Phase == tor.Ready && s.Circuits && !s.Offline && s.Service.State == tor.Published
+	state        atomic.Pointer[tor.State]
 }
 
 const path = "tor/controller"
@@ -88,7 +62,7 @@ func New(t Trunk, s Settings) *Tor {
 		s.Grace = tor.DefaultGrace
 	}
 	w := &Tor{Settings: s, Controller: t.PID(path), trunk: t, announcement: tor.Announcement{Grace: s.Grace}}
-	w.state.Store(&State{
+	w.state.Store(&tor.State{
 		Status: tor.Status{Phase: tor.Away}, Onion: s.Onion,
 		Service: tor.ServiceStatus{ID: s.Service.Key.ID(), State: tor.Unpublished, Since: t.Now()},
 	})
@@ -122,7 +96,7 @@ func (w *Tor) ready(ctx context.Context) error {
 }
 
 // State returns the present state. It may be called from any goroutine.
-func (w *Tor) State() State { return *w.state.Load() }
+func (w *Tor) State() tor.State { return *w.state.Load() }
 
 // Stuck says that dials of an onion service keep failing. It may be called from any
 // goroutine.

@@ -288,7 +288,7 @@ type recorded struct {
 // recordings returns the messages of a kind, one of each release.
 func recordings(t *testing.T, kind string) (list []recorded) {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join("..", "..", "tests", "vectors", "dht", kind+"-[0-9]*.json"))
+	names, err := filepath.Glob(filepath.Join("..", "..", "..", "tests", "vectors", "dht", kind+"-[0-9]*.json"))
 	if err != nil || len(names) != 3 {
 		t.Fatalf("%s: got files %q, %v, want one of each release", kind, names, err)
 	}

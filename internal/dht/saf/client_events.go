@@ -3,6 +3,7 @@ package saf
 import (
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
@@ -91,7 +92,7 @@ type (
 	// Done ends the fetch of a waiter. With Err nothing was asked.
 	Done[W comparable] struct {
 		Waiter W
-		Fetched
+		dht.Fetched
 		Err error
 	}
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
@@ -268,7 +269,7 @@ func (s *clientScript) texts(effects []saf.ClientEffect) string {
 	return cmp.Or(b.String(), "nothing")
 }
 
-func resultText(r saf.Result) string {
+func resultText(r dht.FetchResult) string {
 	text := fmt.Sprintf("%s: %d answers, %d messages: %d delivered, %d duplicates, %d refused, %d skipped",
 		nameOf(r.Server), r.Answers, r.Messages, r.Delivered, r.Duplicates, r.Refused, r.Skipped)
 	if r.Ahead > 0 {

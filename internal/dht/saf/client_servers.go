@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/internal/deadline"
@@ -60,20 +61,20 @@ type server struct {
 	connected bool
 	conn      uint64 // the last connection
 	serves    bool
-	flight    []uint32  // numbers of the requests without response, the oldest first
-	asked     time.Time // when the last of them was sent
-	silence   int       // requests in succession that were not answered in time
-	silent    time.Time // when the last of them ended
-	heard     time.Time // when it answered last; zero for never
-	paced     time.Time // when all its requests are forgotten
-	complete  time.Time // when the last complete run ended
-	failed    int       // automatic runs that failed since the last answer without fault
-	reading   int       // answers whose letters have not ended
-	doubt     time.Time // when it last gave us something that we may not have handled
-	checks    int       // runs in succession that began because of doubt
-	run       *run      // nil for none
-	ended     time.Time // when the last run ended
-	result    Result    // of that
+	flight    []uint32        // numbers of the requests without response, the oldest first
+	asked     time.Time       // when the last of them was sent
+	silence   int             // requests in succession that were not answered in time
+	silent    time.Time       // when the last of them ended
+	heard     time.Time       // when it answered last; zero for never
+	paced     time.Time       // when all its requests are forgotten
+	complete  time.Time       // when the last complete run ended
+	failed    int             // automatic runs that failed since the last answer without fault
+	reading   int             // answers whose letters have not ended
+	doubt     time.Time       // when it last gave us something that we may not have handled
+	checks    int             // runs in succession that began because of doubt
+	run       *run            // nil for none
+	ended     time.Time       // when the last run ended
+	result    dht.FetchResult // of that
 }
 
 // server returns what is known of a peer, perhaps nothing yet.
@@ -338,15 +339,15 @@ func (c *Client[W]) closest(silent bool) (list []*server) {
 type ServerState struct {
 	Peer       identity.NodeID
 	Connected  bool
-	Conn       uint64    // the last connection
-	Serves     bool      // stores messages for others, by its features
-	InFlight   int       // requests without response
-	Unanswered int       // requests in succession that were not answered in time
-	SilentTill time.Time // not asked until then; zero if it is asked
-	Running    *RunState // nil for none, and for one that begins later
-	NextAt     time.Time // when one begins that nobody waits for; zero for none
-	LastAt     time.Time // when the last run ended; zero if there was none
-	Last       Result    // of that
+	Conn       uint64          // the last connection
+	Serves     bool            // stores messages for others, by its features
+	InFlight   int             // requests without response
+	Unanswered int             // requests in succession that were not answered in time
+	SilentTill time.Time       // not asked until then; zero if it is asked
+	Running    *RunState       // nil for none, and for one that begins later
+	NextAt     time.Time       // when one begins that nobody waits for; zero for none
+	LastAt     time.Time       // when the last run ended; zero if there was none
+	Last       dht.FetchResult // of that
 }
 
 // Asked returns the connected servers with which a run is under way, in the order in which

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
@@ -424,7 +425,7 @@ func TestClientAmongServers(t *testing.T) {
 }
 
 // allFetched reports whether no server has anything that it would hand out.
-func allFetched(f saf.Fetched) bool {
+func allFetched(f dht.Fetched) bool {
 	for _, r := range f.Servers {
 		if r.Err != nil && r.Err != saf.ErrRepeats {
 			return false

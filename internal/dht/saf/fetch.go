@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
@@ -25,43 +26,10 @@ var (
 	ErrTooManyServers = fmt.Errorf("saf: more than %d servers", MaxServers)
 )
 
-// Result is how a run with one server ended.
-type Result struct {
-	Server     identity.NodeID
-	Answers    int
-	Messages   int // in the answers, repeated ones included
-	Delivered  int
-	Duplicates int // delivered before, or in another way
-	Refused    int // that no actor took: no handler for its type, or a stuck one
-	Skipped    int // damaged, or expired long ago
-	Ahead      int // letters stored over [ClockSkew] ahead of our clock; they count above too
-	// Err is nil if the server had nothing new in the end. Otherwise it may have more. It is
-	// a [*protocol.Violation] if the server was banned for its answer.
-	Err error
-}
-
-// Fetched is what a [Fetch] has brought. A run that was under way already counts from its
-// beginning.
-type Fetched struct{ Servers []Result }
-
-// Delivered returns how many messages were delivered.
-func (f Fetched) Delivered() (n int) {
-	for _, r := range f.Servers {
-		n += r.Delivered
-	}
-	return n
-}
-
-// Complete reports whether no server had anything new in the end, and at least one was
-// asked.
-func (f Fetched) Complete() bool {
-	return len(f.Servers) > 0 && !slices.ContainsFunc(f.Servers, func(r Result) bool { return r.Err != nil })
-}
-
 // fetch is a request of a waiter.
 type fetch[W comparable] struct {
 	waiter  W
-	results []Result
+	results []dht.FetchResult
 	pending []identity.NodeID
 }
 
@@ -76,7 +44,7 @@ func (c *Client[W]) fetch(e Fetch[W]) {
 	}
 	f := &fetch[W]{waiter: e.Waiter}
 	for _, id := range chosen {
-		f.results = append(f.results, Result{Server: id})
+		f.results = append(f.results, dht.FetchResult{Server: id})
 		s := c.servers[id]
 		switch {
 		case s == nil || !s.connected:
@@ -131,14 +99,14 @@ func (c *Client[W]) hurry(s *server) {
 }
 
 // deliver gives the result of a run to the fetches that wait for it.
-func (c *Client[W]) deliver(r Result) {
+func (c *Client[W]) deliver(r dht.FetchResult) {
 	for _, f := range c.fetches {
 		i := slices.Index(f.pending, r.Server)
 		if i < 0 {
 			continue
 		}
 		f.pending = slices.Delete(f.pending, i, i+1)
-		at := slices.IndexFunc(f.results, func(o Result) bool { return o.Server == r.Server })
+		at := slices.IndexFunc(f.results, func(o dht.FetchResult) bool { return o.Server == r.Server })
 		f.results[at] = r
 	}
 	c.finish()
@@ -150,7 +118,7 @@ func (c *Client[W]) finish() {
 		if len(f.pending) > 0 {
 			return false
 		}
-		c.do(Done[W]{Waiter: f.waiter, Fetched: Fetched{f.results}})
+		c.do(Done[W]{Waiter: f.waiter, Fetched: dht.Fetched{Servers: f.results}})
 		return true
 	})
 }

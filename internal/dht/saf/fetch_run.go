@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/internal/deadline"
 )
@@ -90,7 +91,7 @@ type run struct {
 	conn    uint64
 	fresh   bool // an answer since the last request had something new
 	full    bool // … was full
-	result  Result
+	result  dht.FetchResult
 
 	reached uint64 // stored until then was delivered
 }
@@ -99,7 +100,7 @@ type run struct {
 type RunState struct {
 	Stage     Stage
 	Automatic bool // no [Fetch] waits for it
-	Result    Result
+	Result    dht.FetchResult
 }
 
 func (r *run) state() RunState { return RunState{Stage: r.stage, Automatic: r.auto, Result: r.result} }
@@ -113,7 +114,7 @@ func (r *run) later(now time.Time) bool { return r.stage == StageQueued && r.at.
 func (c *Client[W]) begin(s *server, auto bool, at time.Time) {
 	s.run = &run{
 		server: s, auto: auto, own: auto, stage: StageQueued, at: at,
-		seen: make(map[wire.Hash]struct{}), result: Result{Server: s.peer},
+		seen: make(map[wire.Hash]struct{}), result: dht.FetchResult{Server: s.peer},
 	}
 	c.runs = append(c.runs, s.run)
 }
@@ -227,8 +228,8 @@ func (e *Answered) unhandled() bool {
 }
 
 // tally counts the messages of an answer by how they ended.
-func tally(e Answered) Result {
-	t := Result{Answers: 1, Messages: e.Messages, Duplicates: e.Skipped[SkipDuplicate], Ahead: e.Ahead}
+func tally(e Answered) dht.FetchResult {
+	t := dht.FetchResult{Answers: 1, Messages: e.Messages, Duplicates: e.Skipped[SkipDuplicate], Ahead: e.Ahead}
 	t.Skipped = e.Skipped.Sum() - t.Duplicates
 	for i := range e.Letters {
 		switch e.outcome(i) {
@@ -244,7 +245,7 @@ func tally(e Answered) Result {
 }
 
 // answeredRun goes on with a run after an answer.
-func (c *Client[W]) answeredRun(r *run, e Answered, t Result) {
+func (c *Client[W]) answeredRun(r *run, e Answered, t dht.FetchResult) {
 	r.add(t)
 	r.note(e)
 	switch {
@@ -285,7 +286,7 @@ func (c *Client[W]) proceed(r *run) {
 	}
 }
 
-func (r *run) add(t Result) {
+func (r *run) add(t dht.FetchResult) {
 	r.result.Answers += t.Answers
 	r.result.Messages += t.Messages
 	r.result.Delivered += t.Delivered

@@ -23,7 +23,7 @@ type recorded struct {
 func recordings(t *testing.T, kind string) (list []recorded) {
 	t.Helper()
 	for _, release := range []string{"1.7.0-pre.3", "1.0.0-rc.5"} {
-		b, err := os.ReadFile(filepath.Join("..", "..", "tests", "vectors", "dht", kind+"-"+release+".json"))
+		b, err := os.ReadFile(filepath.Join("..", "..", "..", "tests", "vectors", "dht", kind+"-"+release+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
 // The exit codes.
@@ -68,7 +68,7 @@ func Unreachable(kind, hint, format string, args ...any) *Error {
 
 // Start returns the failure of a node that did not start.
 func Start(err error) *Error {
-	if t, ok := errors.AsType[*torpart.StartError](err); ok { // one sentence: what is wrong; what to do
+	if t, ok := errors.AsType[*tor.StartError](err); ok { // one sentence: what is wrong; what to do
 		what, hint, _ := strings.Cut(strings.TrimSuffix(t.Do, "."), "; ")
 		return New("start", hint, "the node cannot start: %s", what).Because(err)
 	}
