@@ -15,7 +15,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
@@ -107,7 +106,7 @@ func keptBodies(t *testing.T, net *gamelantest.Network, cfg gamelan.Config, c ga
 	if all == 0 {
 		return kept
 	}
-	for m, err := range n.Inbox().Listen(t.Context(), inboxpart.ListenOptions{All: true, Most: all}) {
+	for m, err := range n.Inbox().Listen(t.Context(), gamelan.ListenOptions{All: true, Most: all}) {
 		if err != nil {
 			t.Fatal(err)
 		}

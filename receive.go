@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/receive"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -81,7 +82,7 @@ type messagesOption struct {
 
 // caller returns the actor that calls the function of [WithMessages]. With an inbox the inbox is
 // the handler of plain messages, and the actor speaks no protocol.
-func (o *messagesOption) caller(n *Node, in *Inbox) actors.Register {
+func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) actors.Register {
 	s := receive.NewCaller(func(ctx context.Context, m receive.Message) error { return o.f(ctx, n.message(m)) }, in)
 	r := actors.Register{Drains: true, Ended: s.Discard, New: s.NewActor, OnPanic: o.policy}
 	if in != nil {

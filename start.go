@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -46,7 +47,7 @@ func (n *Node) options(o *options) *assemble.Options {
 		all.Parts = append(all.Parts, func() (actors.Part, error) { return make(n) })
 	}
 	if o.messages != nil {
-		all.Messages = func(in *Inbox) actors.Register { return o.messages.caller(n, in) }
+		all.Messages = func(in *inboxpart.Inbox) actors.Register { return o.messages.caller(n, in) }
 	}
 	all.Hooks = assemble.Hooks{
 		Version: Version, Host: n.host(), Publish: n.publish, AddSeed: n.Peers().Add, Ended: n.loops.Finish,

@@ -4,8 +4,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
-	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -32,22 +30,16 @@ type (
 	Imported = actors.Imported
 	// Synced is the result of [DHT.Sync].
 	Synced = dht.Synced
-	// Inbox is the node's durable inbox: see [Node.Inbox].
-	Inbox = inboxpart.Inbox
-	// ListenOptions are the settings of [inboxpart.Inbox.Listen].
-	ListenOptions = inboxpart.ListenOptions
+	// ListenOptions are the settings of [Inbox.Listen].
+	ListenOptions = actors.ListenOptions
 	// KeptMessage is a message of the inbox.
-	KeptMessage = inboxpart.Message
+	KeptMessage = actors.KeptMessage
 	// OverDHT holds the fields that only a message over the DHT has.
-	OverDHT = inboxpart.DHT
-	// InboxReport is what [CheckStore] says of the inbox.
-	InboxReport = inboxpart.Report
-	// StoredReport is what [CheckStore] says of the messages that are stored for others.
-	StoredReport = store.Report
+	OverDHT = actors.OverDHT
+	// InboxStatus is the state of the inbox: see [Inbox.Status].
+	InboxStatus = actors.InboxStatus
 	// KVConfig are the settings of a client of the key-value DHT: see [KV.Open].
 	KVConfig = kad.Config
-	// KVReport is what [CheckStore] says of the key-value DHT.
-	KVReport = keep.Report
 	// KVClient is a client of the key-value DHT.
 	KVClient = kad.Client
 )
@@ -113,4 +105,6 @@ var (
 	ErrNotAnnounced     = actors.ErrNotAnnounced
 	ErrNoAnswer         = actors.ErrNoAnswer
 	ErrNoInbox          = inboxpart.ErrNone
+	ErrInboxClosed      = inboxpart.ErrClosed
+	ErrTooManyListeners = inboxpart.ErrTooManyListeners
 )

@@ -59,13 +59,13 @@ func TestBubbleClockInbox(t *testing.T) {
 		enqueue(t, from, to, "second")
 		time.Sleep(time.Second)
 
-		for m, err := range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{Most: 1}) {
+		for m, err := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{Most: 1}) {
 			if err != nil || string(m.Body) != "first" {
 				t.Fatalf("got %q, %v, want the first", m.Body, err)
 			}
 			began := time.Now()
 			to.Clock.Step(by)
-			for m := range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{}) {
+			for m := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
 				if string(m.Body) == "first" {
 					break
 				}
@@ -77,6 +77,6 @@ func TestBubbleClockInbox(t *testing.T) {
 		}
 		to.Close(context.WithoutCancel(t.Context()))
 		again := net.Start(cfg, gamelan.WithInbox(gamelan.InboxConfig{}))
-		wantBodies(t, "after a restart", take(t, again, 2, 2, inboxpart.ListenOptions{}), []string{"first", "second"})
+		wantBodies(t, "after a restart", take(t, again, 2, 2, gamelan.ListenOptions{}), []string{"first", "second"})
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 )
 
 // relayed is a message for to that the peer over relays.
@@ -106,7 +105,7 @@ func TestBubbleInboxShares(t *testing.T) {
 					t.Fatalf("got %d dropped and %d that wait, want at least %d: %+v", s.Dropped, s.Waiting, floods*each-most, s)
 				}
 				kept := 0
-				for _, body := range take(t, to, s.Messages, 0, inboxpart.ListenOptions{All: true}) {
+				for _, body := range take(t, to, s.Messages, 0, gamelan.ListenOptions{All: true}) {
 					if len(body) > 6 && body[:6] == "honest" {
 						kept++
 					}

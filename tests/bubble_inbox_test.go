@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -29,7 +30,7 @@ import (
 
 // take listens until n messages have come, acknowledges the first acks of them
 // and returns their bodies.
-func take(t *testing.T, n *gamelantest.Node, most, acks int, o inboxpart.ListenOptions) (bodies []string) {
+func take(t *testing.T, n *gamelantest.Node, most, acks int, o gamelan.ListenOptions) (bodies []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -75,18 +76,18 @@ func TestBubbleInbox(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		kept(t, to, 3000)
-		wantBodies(t, "a listener that acknowledges one of five", take(t, to, 5, 1, inboxpart.ListenOptions{}), want[:5])
+		wantBodies(t, "a listener that acknowledges one of five", take(t, to, 5, 1, gamelan.ListenOptions{}), want[:5])
 		kept(t, to, 2999)
-		wantBodies(t, "a copy", take(t, to, 2999, 0, inboxpart.ListenOptions{All: true}), want[1:])
+		wantBodies(t, "a copy", take(t, to, 2999, 0, gamelan.ListenOptions{All: true}), want[1:])
 		kept(t, to, 2999)
-		wantBodies(t, "one that asks for three", take(t, to, 3, 3, inboxpart.ListenOptions{Most: 3}), want[1:4])
+		wantBodies(t, "one that asks for three", take(t, to, 3, 3, gamelan.ListenOptions{Most: 3}), want[1:4])
 
 		// Two at once: each message goes to one of them.
 		ctx, cancel := context.WithCancel(t.Context())
 		got := make(chan string, 5000)
 		for range 2 {
 			go func() {
-				for m, err := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{}) {
+				for m, err := range to.Inbox().Listen(ctx, gamelan.ListenOptions{}) {
 					if err == nil {
 						err = to.Inbox().Ack(ctx, m.Seq)
 					}
@@ -128,7 +129,7 @@ func TestBubbleInboxHung(t *testing.T) {
 		enqueue(t, from, to, "hello")
 		release := make(chan struct{})
 		go func() {
-			for range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{}) {
+			for range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
 				<-release
 				return
 			}
@@ -139,7 +140,7 @@ func TestBubbleInboxHung(t *testing.T) {
 		}
 		began := time.Now()
 		var got time.Duration
-		for range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{}) {
+		for range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
 			got = time.Since(began)
 			break
 		}
@@ -174,7 +175,7 @@ func TestBubbleInboxHandedBack(t *testing.T) {
 				ended := make(chan uint64, 10)
 				listen := func() {
 					var last uint64
-					for m := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{Most: 3, Wait: true, Name: "first"}) {
+					for m := range to.Inbox().Listen(ctx, gamelan.ListenOptions{Most: 3, Wait: true, Name: "first"}) {
 						last = m.Seq
 					}
 					ended <- last
@@ -188,7 +189,7 @@ func TestBubbleInboxHandedBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				began := time.Now()
-				wantBodies(t, "the next listener", take(t, to, 5, 2, inboxpart.ListenOptions{}), want)
+				wantBodies(t, "the next listener", take(t, to, 5, 2, gamelan.ListenOptions{}), want)
 				if took := time.Since(began); took > time.Second {
 					t.Errorf("it had to wait %v, want them at once", took)
 				}
@@ -237,7 +238,7 @@ func TestBubbleInboxHandedBackOverCrash(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			for range to.Inbox().Listen(t.Context(), inboxpart.ListenOptions{Name: "first"}) {
+			for range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{Name: "first"}) {
 			}
 		}()
 		time.Sleep(time.Second)
@@ -250,7 +251,7 @@ func TestBubbleInboxHandedBackOverCrash(t *testing.T) {
 			t.Errorf("it took %v, crash still to come %v, want it at once over a crash", took, crash.Load())
 		}
 		<-ended
-		wantBodies(t, "the next listener", take(t, to, 1, 1, inboxpart.ListenOptions{}), []string{"hello"})
+		wantBodies(t, "the next listener", take(t, to, 1, 1, gamelan.ListenOptions{}), []string{"hello"})
 	})
 }
 
@@ -313,7 +314,7 @@ func TestBubbleInboxFull(t *testing.T) {
 		if d, ok := value.(models.DHT); err != nil || !ok || !slices.ContainsFunc(d.Inbound, func(c models.DHTCount) bool { return c.Reason == models.ReasonInboxFull && c.Count == 1 }) {
 			t.Errorf("got %+v, %v, want one counted as inbox full", value, err)
 		}
-		wantBodies(t, "the listener", take(t, to, 102, 102, inboxpart.ListenOptions{}), slices.Insert(slices.Clone(want), 15, "far", "farther"))
+		wantBodies(t, "the listener", take(t, to, 102, 102, gamelan.ListenOptions{}), slices.Insert(slices.Clone(want), 15, "far", "farther"))
 		<-done
 		for i, p := range pending {
 			if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
@@ -371,7 +372,7 @@ func TestBubbleInboxStandingPeers(t *testing.T) {
 				if took := time.Since(began); took > time.Second {
 					t.Errorf("both took %v, want them at once", took)
 				}
-				take(t, to.Node, len(pending), len(pending), inboxpart.ListenOptions{})
+				take(t, to.Node, len(pending), len(pending), gamelan.ListenOptions{})
 				for i, p := range pending {
 					if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
 						t.Errorf("message %d: got %v, want confirmed", i, out)
@@ -402,10 +403,10 @@ func TestBubbleInboxCopyOverCrash(t *testing.T) {
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		goOn := make(chan struct{})
-		got := make(chan inboxpart.Message, 100)
+		got := make(chan actors.KeptMessage, 100)
 		go func() {
 			defer close(got)
-			for m, err := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{All: true}) {
+			for m, err := range to.Inbox().Listen(ctx, gamelan.ListenOptions{All: true}) {
 				if err != nil {
 					return
 				}
@@ -418,9 +419,9 @@ func TestBubbleInboxCopyOverCrash(t *testing.T) {
 			enqueue(t, from, to, body)
 		}
 		time.Sleep(time.Second)
-		take(t, to, 8, 7, inboxpart.ListenOptions{})
+		take(t, to, 8, 7, gamelan.ListenOptions{})
 		crash.Store(true)
-		take(t, to, 1, 1, inboxpart.ListenOptions{})
+		take(t, to, 1, 1, gamelan.ListenOptions{})
 		if crash.Load() {
 			t.Fatal("nothing has crashed")
 		}
@@ -462,7 +463,7 @@ func TestBubbleInboxCrash(t *testing.T) {
 		acked := make(map[uint64]bool)
 		go func() {
 			defer close(done)
-			for m, err := range to.Inbox().Listen(ctx, inboxpart.ListenOptions{}) {
+			for m, err := range to.Inbox().Listen(ctx, gamelan.ListenOptions{}) {
 				if err == nil {
 					err = to.Inbox().Ack(ctx, m.Seq)
 				}

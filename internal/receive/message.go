@@ -16,7 +16,7 @@ type Message struct {
 	Peer identity.NodeID
 	Body []byte
 	Seq  uint64
-	DHT  *inboxpart.DHT
+	DHT  *actors.OverDHT
 
 	conn uint64 // the connection, for a message without an inbox
 	keep func() // gives the credit back; nil: there is none
@@ -28,7 +28,7 @@ func plain(m actors.Received) Message {
 }
 
 // kept makes a Message of one that the inbox has handed out.
-func kept(m inboxpart.Message) Message {
+func kept(m actors.KeptMessage) Message {
 	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, DHT: m.DHT}
 }
 
@@ -45,7 +45,7 @@ func (m *Message) source() any { return actors.Origin{Peer: m.Peer, Conn: m.conn
 // returns false for goOn. A message for which f returns true for handled is acknowledged, within ctx;
 // any other is declined, so that it waits for the next listener.
 func EachKept(ctx, listen context.Context, in *inboxpart.Inbox, f func(Message) (handled, goOn bool)) error {
-	for m, err := range in.Listen(listen, inboxpart.ListenOptions{}) {
+	for m, err := range in.Listen(listen, actors.ListenOptions{}) {
 		if err != nil {
 			return err
 		}

@@ -53,6 +53,7 @@ type ServiceUnpublished struct {
 	State ServiceState
 	Err   error
 }
+
 // StartError reports that Tor cannot be used. Its text is one sentence that says what to do.
 type StartError struct {
 	Do  string

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/config"
 )
 
@@ -637,26 +638,11 @@ func (b *Box) compact() {
 	}
 }
 
-// Level describes how full a box is.
-type Level struct {
-	Messages     int   // messages with room that are not acknowledged
-	DHT          int   // how many of Messages came over the DHT
-	DHTBytes     int64 // size of their records
-	Bytes        int64 // size of all records with room, also of those that only copiers want
-	Oldest       int64 // arrival of the oldest message, in nanoseconds since 1970; 0: none
-	InHand       int   // how many of Messages are in hand
-	Waiting      int   // messages without room, which keep their credit
-	WaitingBytes int64
-	Listeners    int    // listeners that share
-	Copies       int    // listeners that copy
-	Dropped      uint64 // messages over the DHT for which there was no room, since the start
-}
-
 // Level returns how full the box is. All calls together pass each acknowledged message
 // once, so the cost does not grow with the messages that only copiers want.
-func (b *Box) Level() Level {
+func (b *Box) Level() actors.InboxLevel {
 	all := b.plain.plus(b.over.load)
-	v := Level{
+	v := actors.InboxLevel{
 		Messages: all.messages, Bytes: all.bytes + b.read.bytes, DHT: b.over.messages, DHTBytes: b.over.bytes,
 		InHand: len(b.hands), Waiting: b.queued.messages, WaitingBytes: b.queued.bytes, Dropped: b.dropped,
 		Listeners: len(b.listeners) - b.copies, Copies: b.copies,

@@ -46,7 +46,7 @@ type Inbox struct {
 
 	received, acked, dropped atomic.Uint64
 	damaged                  int
-	status                   atomic.Pointer[Status]
+	status                   atomic.Pointer[actors.InboxStatus]
 
 	left atomic.Pointer[UnwrittenError] // see Unwritten
 
@@ -145,44 +145,15 @@ func (e *UnwrittenError) Error() string {
 // Unwrap returns the error of the store.
 func (e *UnwrittenError) Unwrap() error { return e.err }
 
-// Status is the state of an inbox.
-type Status struct {
-	Level
-	Limits   Limits
-	Full     bool
-	Loading  bool   // the messages on the disk are not read yet
-	Received uint64 // since the start
-	Acked    uint64 // since the start
-	Damaged  int    // records on the disk that cannot be read
-	Err      error  // of the last write or load; nil: it succeeded
-}
-
 // Status returns the state of the inbox after the actor's last message.
-func (b *Inbox) Status() Status {
+func (b *Inbox) Status() actors.InboxStatus {
 	if b == nil {
-		return Status{Err: ErrNone}
+		return actors.InboxStatus{Err: ErrNone}
 	}
 	if s := b.status.Load(); s != nil {
 		return *s
 	}
-	return Status{Limits: b.o.Limits, Loading: true}
-}
-
-// ListenOptions are the settings of [Inbox.Listen].
-type ListenOptions struct {
-	// All makes the listener a copier: it gets every kept message and every new one,
-	// also those that other listeners have in hand, and takes none of them out of the
-	// inbox. Without All each message goes to one listener at a time.
-	All bool
-	// Most is how many messages are handed out; 0 is no limit.
-	Most int
-	// Wait makes Listen wait after Most messages until they are acknowledged or ctx
-	// ends, at most for AckGrace. Messages that are not acknowledged by then go to the
-	// next listener at once. It is for a caller that acknowledges on another goroutine
-	// and ends ctx when it gives up.
-	Wait bool
-	// Name is the name by which [Inbox.HandBack] finds the listener. It may be empty.
-	Name string
+	return actors.InboxStatus{MaxBytes: b.o.Bytes, MaxMessages: b.o.Messages, Loading: true}
 }
 
 // Listen yields the kept messages, oldest first, and then new ones as they come, until
@@ -190,16 +161,16 @@ type ListenOptions struct {
 // yielded message with [Inbox.Ack] and its number. A listener has at most 4,096 messages
 // and 4 MiB in hand; at that limit Listen waits until some are acknowledged.
 //
-// A message whose record cannot be read is passed over, counted in [Status.Damaged], and left on the
+// A message whose record cannot be read is passed over, counted in Damaged, and left on the
 // disk.
 //
 // Messages that are not acknowledged when the loop ends go to the next listener, in
 // order. After Most messages they stay for another [AckGrace] first, unless o.Wait is
 // set. A message that is not acknowledged within [HandTimeout] goes to another listener.
-func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
+func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[actors.KeptMessage, error] {
+	return func(yield func(actors.KeptMessage, error) bool) {
 		if b == nil {
-			yield(Message{}, ErrNone)
+			yield(actors.KeptMessage{}, ErrNone)
 			return
 		}
 		p := pull{listener: b.trunk.NewID(), all: o.All}
@@ -216,12 +187,12 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 			r, ok, err := ask[pulled](b, ctx, p)
 			switch {
 			case err != nil:
-				yield(Message{}, err)
+				yield(actors.KeptMessage{}, err)
 				return
 			case !ok:
 				continue
 			case r.refused:
-				yield(Message{}, ErrTooManyListeners)
+				yield(actors.KeptMessage{}, ErrTooManyListeners)
 				return
 			}
 			p.got++
@@ -236,7 +207,7 @@ func (b *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, 
 					lost++
 					continue
 				case err != nil:
-					yield(Message{}, err)
+					yield(actors.KeptMessage{}, err)
 					return
 				}
 				if o.All {

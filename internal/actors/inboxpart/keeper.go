@@ -134,7 +134,7 @@ func (k *keeper) Receive(c actor.Context) {
 		supervisor.Subscribe[actors.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
-		k.received(c, &Message{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
+		k.received(c, &actors.KeptMessage{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
 	case dht.Received:
 		k.received(c, fromDHT(&m), m.Keep(), m.Refuse)
 	case pull:
@@ -178,10 +178,10 @@ func (k *keeper) Receive(c actor.Context) {
 	k.show()
 }
 
-func fromDHT(m *dht.Received) *Message {
-	return &Message{
+func fromDHT(m *dht.Received) *actors.KeptMessage {
+	return &actors.KeptMessage{
 		From: m.From, Peer: m.Peer, Body: m.Body,
-		DHT: &DHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored, Expires: m.Expires},
+		DHT: &actors.OverDHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored, Expires: m.Expires},
 	}
 }
 
@@ -251,9 +251,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 
 // received adds a message to the inbox. Release returns the message's credit, and so does
 // refuse, which a message over the DHT has for want of room.
-func (k *keeper) received(c actor.Context, m *Message, release, refuse func()) {
+func (k *keeper) received(c actor.Context, m *actors.KeptMessage, release, refuse func()) {
 	m.At = k.in.o.Wall()
-	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: m.over(), release: release, refuse: refuse}
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: sourcesOf(m), release: release, refuse: refuse}
 	k.in.received.Add(1)
 	if k.box == nil {
 		k.in.queue.fresh = append(k.in.queue.fresh, x)
@@ -538,10 +538,10 @@ func (k *keeper) health(c actor.Context, err error) {
 
 // show publishes the inbox's status.
 func (k *keeper) show() {
-	s := Status{Limits: k.in.o.Limits, Received: k.in.received.Load(), Acked: k.in.acked.Load(), Damaged: k.in.damaged, Err: k.err}
+	s := actors.InboxStatus{MaxBytes: k.in.o.Bytes, MaxMessages: k.in.o.Messages, Received: k.in.received.Load(), Acked: k.in.acked.Load(), Damaged: k.in.damaged, Err: k.err}
 	q := &k.in.queue
 	if k.box != nil {
-		s.Level, s.Full = k.box.Level(), k.box.Full()
+		s.InboxLevel, s.Full = k.box.Level(), k.box.Full()
 	} else {
 		s.Loading = true
 		for _, list := range [][]*item{q.fresh, q.waiting, q.ready} {

@@ -71,7 +71,7 @@ func startKeeper(t *testing.T, d kv.Client, l Limits) (b *Inbox, send func(m any
 	return b, func(m any) { sys.Root.Send(pid, m) }, stop
 }
 
-func waitUntil(t *testing.T, b *Inbox, what string, ok func(s Status) bool) {
+func waitUntil(t *testing.T, b *Inbox, what string, ok func(s actors.InboxStatus) bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !ok(b.Status()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -94,21 +94,21 @@ func TestKeeperOfAFailedDisk(t *testing.T) {
 	}
 	receive(1)
 	receive(2)
-	waitUntil(t, b, "two are kept", func(s Status) bool { return s.Messages == 2 && back.Load() == 2 })
+	waitUntil(t, b, "two are kept", func(s actors.InboxStatus) bool { return s.Messages == 2 && back.Load() == 2 })
 	d.fail()
 	receive(3)
 	receive(4)
-	waitUntil(t, b, "it is said that the disk fails", func(s Status) bool { return errors.Is(s.Err, kv.ErrFailed) })
+	waitUntil(t, b, "it is said that the disk fails", func(s actors.InboxStatus) bool { return errors.Is(s.Err, kv.ErrFailed) })
 	time.Sleep(20 * time.Millisecond)
 	if back.Load() != 2 {
 		t.Errorf("got the credit of %d messages back, want that of the two that are written", back.Load())
 	}
 	d.reopen()
-	waitUntil(t, b, "the disk works again", func(s Status) bool { return s.Err == nil && back.Load() == 4 })
+	waitUntil(t, b, "the disk works again", func(s actors.InboxStatus) bool { return s.Err == nil && back.Load() == 4 })
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	n := 0
-	for m, err := range b.Listen(ctx, ListenOptions{Most: 4}) {
+	for m, err := range b.Listen(ctx, actors.ListenOptions{Most: 4}) {
 		if n++; err != nil || string(m.Body) != fmt.Sprint(n) {
 			t.Fatalf("got %q, %v, want %d", m.Body, err, n)
 		}
@@ -132,7 +132,7 @@ func TestKeeperPassesDamageOver(t *testing.T) {
 	for n := range 4 {
 		send(actors.Received{Body: fmt.Append(nil, n+1)})
 	}
-	waitUntil(t, b, "three are kept", func(s Status) bool { return s.Messages == 3 && s.Waiting == 1 })
+	waitUntil(t, b, "three are kept", func(s actors.InboxStatus) bool { return s.Messages == 3 && s.Waiting == 1 })
 	broken := []byte("damaged")
 	batch := new(kv.Batch)
 	batch.Set(messageKey(1), broken)
@@ -142,7 +142,7 @@ func TestKeeperPassesDamageOver(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	listen := func(what string, o ListenOptions, want ...string) {
+	listen := func(what string, o actors.ListenOptions, want ...string) {
 		t.Helper()
 		var got []string
 		for m, err := range b.Listen(ctx, o) {
@@ -157,18 +157,18 @@ func TestKeeperPassesDamageOver(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", what, got, want)
 		}
 	}
-	listen("a copier", ListenOptions{All: true, Most: 2}, "3", "4")
-	listen("a listener", ListenOptions{Most: 1}, "3")
-	listen("the next one", ListenOptions{Most: 1}, "4")
-	waitUntil(t, b, "two are counted", func(s Status) bool { return s.Damaged == 2 && s.Messages == 2 && s.Waiting == 0 })
+	listen("a copier", actors.ListenOptions{All: true, Most: 2}, "3", "4")
+	listen("a listener", actors.ListenOptions{Most: 1}, "3")
+	listen("the next one", actors.ListenOptions{Most: 1}, "4")
+	waitUntil(t, b, "two are counted", func(s actors.InboxStatus) bool { return s.Damaged == 2 && s.Messages == 2 && s.Waiting == 0 })
 	stop()
 	if value, err := d.Get(messageKey(2)); err != nil || !bytes.Equal(value, broken) {
 		t.Errorf("got %q, %v on the disk, want the damaged record", value, err)
 	}
 	b, _, stop = startKeeper(t, d, limits)
 	defer stop()
-	waitUntil(t, b, "the next start counts them", func(s Status) bool { return s.Damaged == 2 && s.Messages == 2 })
-	listen("after a restart", ListenOptions{Most: 2}, "3", "4")
+	waitUntil(t, b, "the next start counts them", func(s actors.InboxStatus) bool { return s.Damaged == 2 && s.Messages == 2 })
+	listen("after a restart", actors.ListenOptions{Most: 2}, "3", "4")
 }
 
 // TestKeeperStops: at an orderly end everything is on the disk, also what had no
@@ -179,10 +179,10 @@ func TestKeeperStops(t *testing.T) {
 	for n := range 5 {
 		send(actors.Received{Body: fmt.Append(nil, n)})
 	}
-	waitUntil(t, b, "two wait", func(s Status) bool { return s.Messages == 3 && s.Waiting == 2 && s.Full })
+	waitUntil(t, b, "two wait", func(s actors.InboxStatus) bool { return s.Messages == 3 && s.Waiting == 2 && s.Full })
 	var back, dropped atomic.Int32
 	send(testCredit{&back, &dropped}.message())
-	waitUntil(t, b, "one is dropped", func(s Status) bool { return s.Dropped == 1 && back.Load() == 1 })
+	waitUntil(t, b, "one is dropped", func(s actors.InboxStatus) bool { return s.Dropped == 1 && back.Load() == 1 })
 	if dropped.Load() != 1 {
 		t.Error("the credit says that the dropped message was handled")
 	}
@@ -241,15 +241,15 @@ func TestKeeperRemembersShares(t *testing.T) {
 	for range most - ofAuthor {
 		send(over(1, 3))
 	}
-	waitUntil(t, b, "they are kept", func(s Status) bool { return s.Messages == most && s.DHT == most && back.Load() == most })
+	waitUntil(t, b, "they are kept", func(s actors.InboxStatus) bool { return s.Messages == most && s.DHT == most && back.Load() == most })
 	stop()
 	b, send, stop = startKeeper(t, d, limits)
 	defer stop()
 	send(over(1, 2))
 	send(over(2, 1))
-	waitUntil(t, b, "two are dropped", func(s Status) bool { return s.Dropped == 2 })
+	waitUntil(t, b, "two are dropped", func(s actors.InboxStatus) bool { return s.Dropped == 2 })
 	send(over(2, 2))
-	waitUntil(t, b, "one of others is kept", func(s Status) bool { return s.Messages == most+1 })
+	waitUntil(t, b, "one of others is kept", func(s actors.InboxStatus) bool { return s.Messages == most+1 })
 	if got := dropped.Load(); got != 2 {
 		t.Errorf("the credit says that %d messages were dropped, want 2", got)
 	}

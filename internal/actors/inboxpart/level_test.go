@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 // walked is the level of a box found by looking at all it has.
-func walked(b *Box) Level {
-	v := Level{InHand: len(b.hands), Dropped: b.dropped}
+func walked(b *Box) actors.InboxLevel {
+	v := actors.InboxLevel{InHand: len(b.hands), Dropped: b.dropped}
 	for _, e := range b.list {
 		switch e.state {
 		case gone:

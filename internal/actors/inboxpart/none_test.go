@@ -3,13 +3,15 @@ package inboxpart
 import (
 	"errors"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/actors"
 )
 
 // TestNone: the inbox of a node that has none says so instead of panicking.
 func TestNone(t *testing.T) {
 	var b *Inbox
 	n := 0
-	for _, err := range b.Listen(t.Context(), ListenOptions{}) {
+	for _, err := range b.Listen(t.Context(), actors.ListenOptions{}) {
 		if n++; !errors.Is(err, ErrNone) {
 			t.Errorf("listen: got %v, want ErrNone", err)
 		}

@@ -5,31 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 )
-
-// Message is one message that the node received.
-type Message struct {
-	Seq  uint64             // grows with each message, also over restarts; a kill leaves a gap
-	At   time.Time          // time of arrival, by the system's clock
-	Peer identity.NodeID    // the peer that delivered the message
-	From identity.PublicKey // the author; zero for a DHT message that does not name one
-	Body []byte
-	DHT  *DHT   // nil: it is a plain message
-	Lost uint64 // for a copier: how many messages before this one were deleted to make room
-}
-
-// DHT holds the fields that only a message over the DHT has. The Peer of such a message
-// need not be its author.
-type DHT struct {
-	Type        int32
-	Encrypted   bool
-	Destination identity.PublicKey
-	Tag         uint64
-	Copies      uint32 // how many copies have come, including this one
-	Stored      bool   // another node had stored it while this one was away
-	Expires     uint64 // when nodes stop relaying it, Unix seconds by its author's clock; 0: never
-}
 
 // A record consists of the flags, the time, the peer, the fields that the flags announce,
 // and the body. Numbers are big-endian.
@@ -48,7 +26,7 @@ const fixedLen = 1 + 8 + identity.NodeIDLen
 var errRecord = errors.New("inbox: a record that cannot be read")
 
 // appendRecord appends the record of m.
-func appendRecord(b []byte, m *Message) []byte {
+func appendRecord(b []byte, m *actors.KeptMessage) []byte {
 	var flags byte
 	if !m.From.IsZero() {
 		flags |= flagFrom
@@ -95,11 +73,11 @@ func recordHead(b []byte) (at int64, over *Over, ok bool) {
 	if err != nil {
 		return 0, nil, false
 	}
-	return int64(binary.BigEndian.Uint64(b[1:])), m.over(), true
+	return int64(binary.BigEndian.Uint64(b[1:])), sourcesOf(&m), true
 }
 
-// over returns the sources of a message over the DHT, nil for a plain one.
-func (m *Message) over() *Over {
+// sourcesOf returns the sources of a message over the DHT, nil for a plain one.
+func sourcesOf(m *actors.KeptMessage) *Over {
 	if m.DHT == nil {
 		return nil
 	}
@@ -107,7 +85,7 @@ func (m *Message) over() *Over {
 }
 
 // decodeRecord decodes a record. The message's body is a part of b.
-func decodeRecord(b []byte) (m Message, err error) {
+func decodeRecord(b []byte) (m actors.KeptMessage, err error) {
 	if len(b) < fixedLen || b[0]&^flagsKnown != 0 {
 		return m, errRecord
 	}
@@ -129,19 +107,19 @@ func decodeRecord(b []byte) (m Message, err error) {
 	}
 	switch {
 	case err != nil:
-		return Message{}, err
+		return actors.KeptMessage{}, err
 	case flags&flagDHT != 0:
 		if len(b) < 16 {
-			return Message{}, errRecord
+			return actors.KeptMessage{}, errRecord
 		}
-		m.DHT = &DHT{
+		m.DHT = &actors.OverDHT{
 			Type: int32(binary.BigEndian.Uint32(b)), Tag: binary.BigEndian.Uint64(b[4:]), Copies: binary.BigEndian.Uint32(b[12:]),
 			Encrypted: flags&flagEncrypted != 0, Stored: flags&flagStored != 0,
 		}
 		b = b[16:]
 		if flags&flagExpires != 0 {
 			if len(b) < 8 {
-				return Message{}, errRecord
+				return actors.KeptMessage{}, errRecord
 			}
 			m.DHT.Expires, b = binary.BigEndian.Uint64(b), b[8:]
 		}
@@ -152,7 +130,7 @@ func decodeRecord(b []byte) (m Message, err error) {
 		err = errRecord
 	}
 	if err != nil {
-		return Message{}, err
+		return actors.KeptMessage{}, err
 	}
 	m.Body = b
 	return m, nil

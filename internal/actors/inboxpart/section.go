@@ -21,10 +21,10 @@ func (b *Inbox) Part() actors.Part {
 // section returns the state of the inbox.
 func (b *Inbox) section() *models.Inbox {
 	s := b.Status()
-	messages, bytes := s.Limits.OfKind()
+	messages, bytes := b.o.OfKind()
 	v := &models.Inbox{
 		DHTMessages: s.DHT, DHTBytes: s.DHTBytes, MaxMessagesOfKind: messages, MaxBytesOfKind: bytes,
-		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
+		Messages: s.Messages, MaxMessages: s.MaxMessages, Bytes: s.Bytes, MaxBytes: s.MaxBytes,
 		InHand: s.InHand, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
 		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full,
 	}

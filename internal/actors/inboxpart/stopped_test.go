@@ -38,7 +38,7 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 	}
 	var back, dropped atomic.Int32
 	sys.Root.Send(root.PID(), testCredit{&back, &dropped}.message())
-	for _, err := range b.Listen(t.Context(), ListenOptions{}) {
+	for _, err := range b.Listen(t.Context(), actors.ListenOptions{}) {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("listen: got %v, want ErrClosed", err)
 		}

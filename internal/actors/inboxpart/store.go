@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
@@ -141,7 +142,7 @@ func (s *store) load() (l loaded, err error) {
 // read returns a message, or kv.ErrNotFound if it was deleted. When another client has
 // reopened the store, the disk may have lost messages until the next write of the inbox;
 // read returns such a message from memory.
-func (s *store) read(seq uint64) (Message, error) {
+func (s *store) read(seq uint64) (actors.KeptMessage, error) {
 	value, err := s.disk.Get(messageKey(seq))
 	if errors.Is(err, kv.ErrNotFound) {
 		if value = s.unsafe(seq); value != nil {
@@ -151,7 +152,7 @@ func (s *store) read(seq uint64) (Message, error) {
 		}
 	}
 	if err != nil {
-		return Message{}, err
+		return actors.KeptMessage{}, err
 	}
 	m, err := decodeRecord(value)
 	m.Seq = seq
@@ -160,14 +161,14 @@ func (s *store) read(seq uint64) (Message, error) {
 
 // messages yields the messages with the given ascending numbers, as read returns them. It
 // reads many of them at a time, so that a small message costs a fraction of a look-up.
-func (s *store) messages(seqs []uint64) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		var page []Message
+func (s *store) messages(seqs []uint64) iter.Seq2[actors.KeptMessage, error] {
+	return func(yield func(actors.KeptMessage, error) bool) {
+		var page []actors.KeptMessage
 		for i, seq := range seqs {
 			if len(page) == 0 {
 				page = s.page(seqs[i:])
 			}
-			var m Message
+			var m actors.KeptMessage
 			var err error
 			if len(page) > 0 && page[0].Seq == seq {
 				m, page = page[0], page[1:]
@@ -188,7 +189,7 @@ const pageBytes = 64 << 10
 
 // page reads as many of the messages with the given numbers as fit a page, in order. It
 // omits messages that are missing or cannot be read.
-func (s *store) page(seqs []uint64) (found []Message) {
+func (s *store) page(seqs []uint64) (found []actors.KeptMessage) {
 	size := 0
 	entries, _ := s.disk.ScanFrom([]byte{keyPrefix, keyMessage}, messageKey(seqs[0]))
 	for key, value := range entries {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
@@ -85,7 +86,7 @@ func (d *faultyDisk) reopen() {
 }
 
 func record(n uint64) []byte {
-	return appendRecord(nil, &Message{At: time.Unix(int64(n), 0), Body: fmt.Append(nil, "body ", n)})
+	return appendRecord(nil, &actors.KeptMessage{At: time.Unix(int64(n), 0), Body: fmt.Append(nil, "body ", n)})
 }
 
 func stored(t *testing.T, s *store) (seqs []uint64) {
@@ -349,7 +350,7 @@ func TestStoreOfAnOlderRelease(t *testing.T) {
 		if l, err := s.load(); err != nil || l.next != 70_000 || len(l.entries) != 1 {
 			t.Fatalf("got %+v, %v, want one message and the next number 70000", l, err)
 		}
-		r := appendRecord(nil, &Message{DHT: &DHT{Stored: true}})
+		r := appendRecord(nil, &actors.KeptMessage{DHT: &actors.OverDHT{Stored: true}})
 		if err := s.write([]change{{seq, r}}, false); err != nil {
 			t.Fatal(err)
 		}
@@ -409,13 +410,13 @@ func TestStoreWithDamage(t *testing.T) {
 func TestRecords(t *testing.T) {
 	at := time.Unix(1_700_000_000, 5)
 	key := identity.PublicKey{1, 2, 3}
-	for _, m := range []Message{
+	for _, m := range []actors.KeptMessage{
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("plain")},
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte{}},
-		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Type: -5, Tag: 1 << 63, Copies: 7}},
-		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Copies: 1, Stored: true}},
-		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &DHT{Copies: 1, Expires: 1 << 40, Destination: identity.PublicKey{7}}},
-		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("far"), DHT: &DHT{Type: 1225, Encrypted: true, Destination: identity.PublicKey{7}, Copies: 1}},
+		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &actors.OverDHT{Type: -5, Tag: 1 << 63, Copies: 7}},
+		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &actors.OverDHT{Copies: 1, Stored: true}},
+		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &actors.OverDHT{Copies: 1, Expires: 1 << 40, Destination: identity.PublicKey{7}}},
+		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("far"), DHT: &actors.OverDHT{Type: 1225, Encrypted: true, Destination: identity.PublicKey{7}, Copies: 1}},
 	} {
 		b := appendRecord(nil, &m)
 		if len(b) > len(m.Body)+Overhead {

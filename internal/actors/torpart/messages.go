@@ -4,7 +4,6 @@ import (
 	"errors"
 )
 
-
 type (
 	// AwaitStarted asks the actor to answer when Tor has taken the service, or why it cannot
 	// be reached. Reply: Started.

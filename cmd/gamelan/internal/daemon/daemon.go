@@ -25,7 +25,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -348,7 +347,7 @@ func (d *daemon) reloads(ctx context.Context, asked <-chan struct{}) {
 
 // lastWords tells the operator, at the end of the node, about messages that are left in the
 // inbox and messages that were dropped.
-func (d *daemon) lastWords(s inboxpart.Status) {
+func (d *daemon) lastWords(s actors.InboxStatus) {
 	if n := s.Messages + s.Waiting; n > 0 {
 		d.Output.Note("Kept: %s on the disk, not acknowledged; read with %q once the node runs again.", inspect.Count(uint64(n), "message"), d.Dir.Command("listen"))
 		if d.Output.JSON {
