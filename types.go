@@ -4,8 +4,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
@@ -15,7 +15,7 @@ type (
 	// Status is how the node is connected: see [Node.Status].
 	Status = actors.Status
 	// Reachability is whether others can connect to an address of the node: see [Node.Reachability].
-	Reachability = reach.Judged
+	Reachability = protocol.Reachability
 	// DialError lists what was tried to reach a peer.
 	DialError = actors.DialError
 	// DialAttempt is one attempt to reach a peer.

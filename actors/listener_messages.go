@@ -6,7 +6,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // InboundRejected is published when an inbound connection was refused or its
@@ -46,4 +46,4 @@ type AddressesChanged struct{ Addresses []ma.Multiaddr }
 
 // ReachChanged is published when it has become known at which addresses others can connect to this
 // node, or is known no more.
-type ReachChanged struct{ Addresses []reach.Judged }
+type ReachChanged struct{ Addresses []protocol.Reachability }

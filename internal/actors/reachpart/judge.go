@@ -156,13 +156,13 @@ func (j *judge) publish(c actor.Context) {
 		j.r.proven.Store(&proven)
 		c.Send(j.r.watcher, provenChanged{})
 	}
-	if before != nil && slices.EqualFunc(*before, verdicts, func(a, b reach.Judged) bool { return a.Addr == b.Addr && a.Verdict == b.Verdict }) {
+	if before != nil && slices.EqualFunc(*before, verdicts, func(a, b protocol.Reachability) bool { return a.Addr == b.Addr && a.Verdict == b.Verdict }) {
 		return
 	}
 	told := literal(j.r.Claimed())
 	for _, v := range verdicts {
-		same := before != nil && slices.ContainsFunc(*before, func(b reach.Judged) bool { return b.Addr == v.Addr && b.Verdict == v.Verdict })
-		if v.Verdict != reach.NotKnown && !same && (v.Ours || slices.Contains(told, v.Addr)) {
+		same := before != nil && slices.ContainsFunc(*before, func(b protocol.Reachability) bool { return b.Addr == v.Addr && b.Verdict == v.Verdict })
+		if v.Verdict != protocol.ReachNotKnown && !same && (v.Ours || slices.Contains(told, v.Addr)) {
 			supervisor.Log(c).Info("whether others can connect to this node", "address", v.Addr, "verdict", v.Verdict, "nodes", v.By)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -30,7 +30,7 @@ func (r *Reach) notReached() models.Notices {
 	if len(r.Listening()) == 0 || len(own) == 0 {
 		return nil
 	}
-	var refused, elsewhere *reach.Judged
+	var refused, elsewhere *protocol.Reachability
 	var untrue []netip.AddrPort
 	unknown, reached := false, false
 	for _, j := range r.Verdicts() {
@@ -39,13 +39,13 @@ func (r *Reach) notReached() models.Notices {
 		if !told && !j.Ours || !beyond {
 			continue
 		}
-		if told && (j.Verdict == reach.Unreachable || j.Unseen) {
+		if told && (j.Verdict == protocol.Unreachable || j.Unseen) {
 			untrue = append(untrue, j.Addr)
 		}
 		switch {
-		case j.Verdict == reach.Unreachable:
+		case j.Verdict == protocol.Unreachable:
 			refused = &j
-		case j.Verdict == reach.NotKnown:
+		case j.Verdict == protocol.ReachNotKnown:
 			unknown = true
 		case told:
 			reached = true

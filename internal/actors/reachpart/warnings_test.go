@@ -8,30 +8,30 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // TestWarnings: what a node on a public network says when others cannot connect to it.
 func TestWarnings(t *testing.T) {
 	const public, other, private = "8.8.8.8:1", "9.9.9.9:1", "10.0.0.7:1"
-	judged := func(addr string, v reach.Verdict) reach.Judged {
-		return reach.Judged{Addr: netip.MustParseAddrPort(addr), Verdict: v, By: 2, Ours: true}
+	judged := func(addr string, v protocol.Reach) protocol.Reachability {
+		return protocol.Reachability{Addr: netip.MustParseAddrPort(addr), Verdict: v, By: 2, Ours: true}
 	}
 	for name, c := range map[string]struct {
 		told, listen string
-		verdicts     []reach.Judged
+		verdicts     []protocol.Reachability
 		machine      string // an address that it has
 		given        bool
 		loopback     bool
 		want         []*codes.Code
 	}{
 		"nothing known":            {told: public, listen: public},
-		"reached":                  {told: public, listen: public, verdicts: []reach.Judged{judged(public, reach.Reachable), judged(other, reach.Unreachable)}},
-		"not reached":              {told: public, listen: public, verdicts: []reach.Judged{judged(public, reach.Unreachable)}, want: []*codes.Code{codes.NotReached}},
-		"another may do":           {told: public, listen: public, verdicts: []reach.Judged{judged(public, reach.Unreachable), judged(other, reach.NotKnown)}},
-		"reached elsewhere":        {told: public, listen: public, verdicts: []reach.Judged{judged(public, reach.Unreachable), judged(other, reach.Reachable)}},
-		"reached elsewhere, given": {told: public, listen: public, given: true, verdicts: []reach.Judged{judged(public, reach.Unreachable), judged(other, reach.Reachable)}, want: []*codes.Code{codes.WrongPublicAddress}},
+		"reached":                  {told: public, listen: public, verdicts: []protocol.Reachability{judged(public, protocol.Reachable), judged(other, protocol.Unreachable)}},
+		"not reached":              {told: public, listen: public, verdicts: []protocol.Reachability{judged(public, protocol.Unreachable)}, want: []*codes.Code{codes.NotReached}},
+		"another may do":           {told: public, listen: public, verdicts: []protocol.Reachability{judged(public, protocol.Unreachable), judged(other, protocol.ReachNotKnown)}},
+		"reached elsewhere":        {told: public, listen: public, verdicts: []protocol.Reachability{judged(public, protocol.Unreachable), judged(other, protocol.Reachable)}},
+		"reached elsewhere, given": {told: public, listen: public, given: true, verdicts: []protocol.Reachability{judged(public, protocol.Unreachable), judged(other, protocol.Reachable)}, want: []*codes.Code{codes.WrongPublicAddress}},
 		"private":                  {told: private, listen: private, want: []*codes.Code{codes.PrivateOnly}},
 		"only dials":               {told: private},
 		"no such address now":      {told: public, listen: public, machine: other, want: []*codes.Code{codes.ListenGone}},

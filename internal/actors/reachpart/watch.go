@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -57,10 +58,10 @@ type Reach struct {
 	watch reach.Watch // of the actor watch, as is told
 	told  []ma.Multiaddr
 
-	present  atomic.Pointer[[]netip.Addr]     // the machine's addresses; written by watch
-	moved    atomic.Pointer[Moved]            // written by watch
-	verdicts atomic.Pointer[[]reach.Judged]   // written by judge
-	proven   atomic.Pointer[[]netip.AddrPort] // written by judge
+	present  atomic.Pointer[[]netip.Addr]            // the machine's addresses; written by watch
+	moved    atomic.Pointer[Moved]                   // written by watch
+	verdicts atomic.Pointer[[]protocol.Reachability] // written by judge
+	proven   atomic.Pointer[[]netip.AddrPort]        // written by judge
 }
 
 // New returns the part. It must be called before the node's actors start.
@@ -97,7 +98,7 @@ func (r *Reach) Look() {
 }
 
 // Verdicts returns at which addresses others can connect to this node, as far as it is known.
-func (r *Reach) Verdicts() []reach.Judged {
+func (r *Reach) Verdicts() []protocol.Reachability {
 	if v := r.verdicts.Load(); v != nil {
 		return *v
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // The times and numbers of the judge.
@@ -38,27 +39,6 @@ const (
 	maxKept        = 16          // addresses that nobody sees any more and others are not told
 	maxRests       = 1024        // networks whose rest is remembered
 )
-
-// Verdict says whether others can connect to an address.
-type Verdict uint8
-
-// The verdicts.
-const (
-	NotKnown Verdict = iota
-	Reachable
-	Unreachable
-)
-
-// String returns "not known", "reachable" or "not reachable".
-func (v Verdict) String() string {
-	switch v {
-	case Reachable:
-		return "reachable"
-	case Unreachable:
-		return "not reachable"
-	}
-	return "not known"
-}
 
 // Observer is a connected node that can tell where this node is, and dial it.
 type Observer struct {
@@ -94,19 +74,6 @@ type Asks struct {
 	Dial    []Request
 }
 
-// Judged is an address with its verdict.
-type Judged struct {
-	Addr    netip.AddrPort
-	Verdict Verdict
-	Since   time.Time // of the verdict
-	At      time.Time // of the last result that gave the verdict; zero: none
-	By      int       // nodes that have reached it, or could not
-	Again   bool      // nodes are being asked again
-	Why     string    // of NotKnown: why it is not
-	Ours    bool      // this machine, or a router before it, has the IP address
-	Unseen  bool      // of NotKnown: the nodes that could try it see this one elsewhere
-}
-
 // Judge finds out at which addresses others can reach this node. It is not safe for concurrent use.
 type Judge struct {
 	random     io.Reader
@@ -130,7 +97,7 @@ type observer struct {
 
 // target is an address whose reachability is judged.
 type target struct {
-	verdict Verdict
+	verdict protocol.Reach
 	since   time.Time
 	reached map[identity.NodeID]time.Time // who has reached it, and when
 	failed  map[identity.NodeID]failures  // in this round
@@ -461,10 +428,10 @@ func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target) (best *obs
 // judge sets the verdict on an address and when others are asked again.
 func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 	verdict := t.verdict
-	fresh := !t.last.IsZero() && now.Sub(t.last) < provenFor && (t.verdict != Unreachable || t.last.After(t.since))
+	fresh := !t.last.IsZero() && now.Sub(t.last) < provenFor && (t.verdict != protocol.Unreachable || t.last.After(t.since))
 	switch {
 	case j.allFailed(addr.Addr(), t) && (t.last.IsZero() || now.Sub(t.last) >= AgainUnreachable):
-		verdict = Unreachable
+		verdict = protocol.Unreachable
 		t.at, t.by = t.tried, len(t.failed)
 		t.again = t.tried.Add(backoff.Doubled(t.rounds+1, AgainFirst, AgainUnreachable))
 		if !now.Before(t.again) { // another round
@@ -473,13 +440,13 @@ func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 			t.rounds++
 		}
 	case fresh:
-		verdict = Reachable
+		verdict = protocol.Reachable
 		t.at = later(t.at, t.last)
 		if len(t.failed) == 0 {
 			t.again = t.last.Add(AgainReachable)
 		}
-	case t.verdict == Reachable, now.Sub(t.tried) >= provenFor:
-		verdict, t.rounds = NotKnown, 0
+	case t.verdict == protocol.Reachable, now.Sub(t.tried) >= provenFor:
+		verdict, t.rounds = protocol.ReachNotKnown, 0
 		clear(t.failed)
 	}
 	if verdict != t.verdict {
@@ -492,7 +459,7 @@ func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 // unasked reports whether nobody can reach the address as far as is known, and a network that is new
 // has a word to say.
 func (j *Judge) unasked(ip netip.Addr, t *target) bool {
-	return t.verdict == Unreachable && !j.allFailed(ip, t)
+	return t.verdict == protocol.Unreachable && !j.allFailed(ip, t)
 }
 
 // allFailed reports whether enough have failed: those of three networks, or of fewer networks all
@@ -548,13 +515,13 @@ func (j *Judge) sorted() []netip.AddrPort {
 
 // Judged returns the verdicts: first on the addresses that others are told, then on others where
 // peers see this node, if it is known whether it is reached there.
-func (j *Judge) Judged(now time.Time) (all []Judged) {
+func (j *Judge) Judged(now time.Time) (all []protocol.Reachability) {
 	for _, addr := range j.claimed {
 		all = append(all, j.view(now, addr))
 	}
 	for _, addr := range j.sorted() {
 		t := j.targets[addr]
-		if !slices.Contains(j.claimed, addr) && (t.verdict == Reachable || t.verdict == Unreachable && t.ours) {
+		if !slices.Contains(j.claimed, addr) && (t.verdict == protocol.Reachable || t.verdict == protocol.Unreachable && t.ours) {
 			all = append(all, j.view(now, addr))
 		}
 	}
@@ -568,7 +535,7 @@ func (j *Judge) Proven() (all []netip.AddrPort) {
 		best := netip.AddrPort{}
 		for _, addr := range j.sorted() {
 			t := j.targets[addr]
-			if addr.Addr().Is4() == four && t.verdict == Reachable && t.ours && (!best.IsValid() || t.seers > j.targets[best].seers || t.seers == j.targets[best].seers && t.since.Before(j.targets[best].since)) {
+			if addr.Addr().Is4() == four && t.verdict == protocol.Reachable && t.ours && (!best.IsValid() || t.seers > j.targets[best].seers || t.seers == j.targets[best].seers && t.since.Before(j.targets[best].since)) {
 				best = addr
 			}
 		}
@@ -580,20 +547,20 @@ func (j *Judge) Proven() (all []netip.AddrPort) {
 	return all
 }
 
-func (j *Judge) view(now time.Time, addr netip.AddrPort) Judged {
+func (j *Judge) view(now time.Time, addr netip.AddrPort) protocol.Reachability {
 	t := j.targets[addr]
 	if t == nil {
-		return Judged{Addr: addr, Why: "it was not looked at yet"}
+		return protocol.Reachability{Addr: addr, Why: "it was not looked at yet"}
 	}
-	v := Judged{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.at, Again: t.verdict != NotKnown && j.asking(addr), Ours: t.ours}
+	v := protocol.Reachability{Addr: addr, Verdict: t.verdict, Since: t.since, At: t.at, Again: t.verdict != protocol.ReachNotKnown && j.asking(addr), Ours: t.ours}
 	switch t.verdict {
-	case Reachable:
+	case protocol.Reachable:
 		for _, at := range t.reached {
 			if now.Sub(at) < provenFor {
 				v.By++
 			}
 		}
-	case Unreachable:
+	case protocol.Unreachable:
 		v.By = t.by
 	default:
 		v.Why, v.Unseen = j.why(addr, t)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // script is a judge whose every request the test sees.
@@ -66,11 +67,11 @@ func TestOneFailure(t *testing.T) {
 	r := newScript(public)
 	a := r.meet(1, "198.51.100.1", "203.0.113.7")
 	r.Answered(r.now, a.Dial[0], Failed)
-	if v := r.Judged(r.now)[0]; v.Verdict != NotKnown {
+	if v := r.Judged(r.now)[0]; v.Verdict != protocol.ReachNotKnown {
 		t.Fatal(v)
 	}
 	r.Left(r.now, identity.NodeID{1}, 1)
-	if v := r.Judged(r.now)[0]; v.Verdict != NotKnown {
+	if v := r.Judged(r.now)[0]; v.Verdict != protocol.ReachNotKnown {
 		t.Errorf("after one failure and the end of its connection: got %v by %d", v.Verdict, v.By)
 	}
 }
@@ -81,7 +82,7 @@ func TestAnswerBeforeToken(t *testing.T) {
 	a := r.meet(1, "198.51.100.1", "203.0.113.7")
 	r.Answered(r.now, a.Dial[0], OK) // overtakes the token, which took another connection and two actors
 	r.Came(r.now, a.Dial[0].Token)
-	if v := r.Judged(r.now)[0]; v.Verdict != Reachable {
+	if v := r.Judged(r.now)[0]; v.Verdict != protocol.Reachable {
 		t.Errorf("got %v; next ask in %v", v.Verdict, r.peers[identity.NodeID{1}].rest.Sub(r.now))
 	}
 }
@@ -96,7 +97,7 @@ func TestAskedAgainByHand(t *testing.T) {
 		r.now = r.now.Add(9 * time.Minute)
 		r.Again(r.now)
 	}
-	if v := r.Judged(r.now)[0]; v.Verdict == Reachable {
+	if v := r.Judged(r.now)[0]; v.Verdict == protocol.Reachable {
 		t.Errorf("3 h after the only token: got %v", v.Verdict)
 	}
 }
@@ -183,7 +184,7 @@ func TestManyKeysOfOneHost(t *testing.T) {
 		r.now = r.now.Add(11 * time.Second)
 		dial(r.Look(r.now))
 	}
-	if v := r.Judged(r.now)[0]; v.Verdict != Reachable {
+	if v := r.Judged(r.now)[0]; v.Verdict != protocol.Reachable {
 		t.Errorf("got %v by %d; asked where it is: honest 17 %v, 18 %v", v.Verdict, v.By, observed[17], observed[18])
 	}
 }
@@ -201,7 +202,7 @@ func TestLieAboutAnAddress(t *testing.T) {
 	}
 	for _, v := range r.Judged(r.now) {
 		t.Logf("%v %v ours %v", v.Addr, v.Verdict, v.Ours)
-		if v.Verdict == Unreachable && !v.Ours {
+		if v.Verdict == protocol.Unreachable && !v.Ours {
 			t.Error("shown, and internal/actors/reachpart warns of it")
 		}
 	}

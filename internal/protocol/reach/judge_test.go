@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // court is a judge in a script: nodes that see this one somewhere and can or cannot reach it.
@@ -150,7 +151,7 @@ func TestClosedPort(t *testing.T) {
 			for i, n := range networks {
 				c.peer(byte(i+1), n, "203.0.113.7")
 			}
-			for c.Judged(c.now)[0].Verdict != Unreachable && c.now.Sub(began) < time.Minute {
+			for c.Judged(c.now)[0].Verdict != protocol.Unreachable && c.now.Sub(began) < time.Minute {
 				c.pass(time.Second)
 			}
 			if took := c.now.Sub(began); took > 30*time.Second {
@@ -174,10 +175,10 @@ func TestVerdictsHaveTheirTime(t *testing.T) {
 	reached := c.now
 	c.pass(5 * time.Minute)
 	c.opens[public] = false // the user removes the forwarding
-	v := func() Judged { return c.Judged(c.now)[0] }
+	v := func() protocol.Reachability { return c.Judged(c.now)[0] }
 	c.do(c.Again(c.now))
 	for range 30 {
-		if got := v(); got.Verdict == Reachable && !got.At.Equal(reached) {
+		if got := v(); got.Verdict == protocol.Reachable && !got.At.Equal(reached) {
 			t.Fatalf("got %+v while nodes are asked again, want the time of the last success, %v", got, reached)
 		}
 		c.pass(time.Second)
@@ -187,7 +188,7 @@ func TestVerdictsHaveTheirTime(t *testing.T) {
 	for range 3 {
 		c.do(c.Again(c.now))
 		for range 40 {
-			if got := v(); got.Verdict != Unreachable || got.By != 2 || got.At.Before(found) {
+			if got := v(); got.Verdict != protocol.Unreachable || got.By != 2 || got.At.Before(found) {
 				t.Fatalf("got %+v, want that two could not connect, since %v", got, found)
 			}
 			c.pass(time.Second)
@@ -196,7 +197,7 @@ func TestVerdictsHaveTheirTime(t *testing.T) {
 	c.opens[public] = true
 	c.do(c.Again(c.now))
 	c.pass(15 * time.Second)
-	if got := v(); got.Verdict != Reachable || c.now.Sub(got.At) > 15*time.Second { // by one of the two, or by both
+	if got := v(); got.Verdict != protocol.Reachable || c.now.Sub(got.At) > 15*time.Second { // by one of the two, or by both
 		t.Errorf("got %+v, want that it is reached again", got)
 	}
 }
@@ -266,7 +267,7 @@ func TestVerdictsEnd(t *testing.T) {
 		c.opens[public] = open
 		c.peer(1, "198.51.100.1", "203.0.113.7")
 		c.pass(30 * time.Second)
-		if v := c.Judged(c.now)[0].Verdict; (v == Reachable) != open || v == NotKnown {
+		if v := c.Judged(c.now)[0].Verdict; (v == protocol.Reachable) != open || v == protocol.ReachNotKnown {
 			t.Errorf("open %v: got %v", open, v)
 		}
 		c.do(c.Left(c.now, identity.NodeID{1}, 1))

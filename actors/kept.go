@@ -1,0 +1,75 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+)
+
+// KeptMessage is one message that the node received.
+type KeptMessage struct {
+	Seq  uint64             // grows with each message, also over restarts; a kill leaves a gap
+	At   time.Time          // time of arrival, by the system's clock
+	Peer identity.NodeID    // the peer that delivered the message
+	From identity.PublicKey // the author; zero for a DHT message that does not name one
+	Body []byte
+	DHT  *OverDHT // nil: it is a plain message
+	Lost uint64   // for a copier: how many messages before this one were deleted to make room
+}
+
+// OverDHT holds the fields that only a message over the DHT has. The Peer of such a message
+// need not be its author.
+type OverDHT struct {
+	Type        int32
+	Encrypted   bool
+	Destination identity.PublicKey
+	Tag         uint64
+	Copies      uint32 // how many copies have come, including this one
+	Stored      bool   // another node had stored it while this one was away
+	Expires     uint64 // when nodes stop relaying it, Unix seconds by its author's clock; 0: never
+}
+
+// ListenOptions are the settings of [Inbox.Listen].
+type ListenOptions struct {
+	// All makes the listener a copier: it gets every kept message and every new one,
+	// also those that other listeners have in hand, and takes none of them out of the
+	// inbox. Without All each message goes to one listener at a time.
+	All bool
+	// Most is how many messages are handed out; 0 is no limit.
+	Most int
+	// Wait makes Listen wait after Most messages until they are acknowledged or ctx
+	// ends, at most for ten seconds. Messages that are not acknowledged by then go to the
+	// next listener at once. It is for a caller that acknowledges on another goroutine
+	// and ends ctx when it gives up.
+	Wait bool
+	// Name is the name by which HandBack finds the listener. It may be empty.
+	Name string
+}
+
+// InboxLevel is how full the inbox is.
+type InboxLevel struct {
+	Messages     int   // messages with room that are not acknowledged
+	DHT          int   // how many of Messages came over the DHT
+	DHTBytes     int64 // size of their records
+	Bytes        int64 // size of all records with room, also of those that only copiers want
+	Oldest       int64 // arrival of the oldest message, in nanoseconds since 1970; 0: none
+	InHand       int   // how many of Messages are in hand
+	Waiting      int   // messages without room, which keep their credit
+	WaitingBytes int64
+	Listeners    int    // listeners that share
+	Copies       int    // listeners that copy
+	Dropped      uint64 // messages over the DHT for which there was no room, since the start
+}
+
+// InboxStatus is the state of the inbox.
+type InboxStatus struct {
+	InboxLevel
+	MaxBytes    int64 // limit of Bytes
+	MaxMessages int   // limit of Messages
+	Full        bool
+	Loading     bool   // the messages on the disk are not read yet
+	Received    uint64 // since the start
+	Acked       uint64 // since the start
+	Damaged     int    // records on the disk that cannot be read
+	Err         error  // of the last write or load; nil: it succeeded
+}
