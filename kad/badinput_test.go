@@ -284,7 +284,7 @@ func addOrder(s []byte) {
 func TestFloods(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		limits := values.DefaultLimits(kad.Native)
-		limits.Total = values.Quota{Records: 64, Bytes: 64 << 10}
+		limits.Total = kad.StoreQuota{Records: 64, Bytes: 64 << 10}
 		n := &byHand{limits: kad.Limits{Private: true}}
 		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
 		c := l.add(func(c *kad.Config) {

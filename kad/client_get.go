@@ -16,7 +16,7 @@ type getOptions struct {
 	quorum int
 	stale  time.Duration
 	traced func(Step)
-	result *Found
+	result *LookupResult
 }
 
 // Quorum is how many holders must agree on the newest version of a signed value.
@@ -31,7 +31,7 @@ func Traced(f func(Step)) GetOption { return func(o *getOptions) { o.traced = f 
 
 // Into has the result of the lookup written to r: why it ended, whom it asked, how long it
 // took. It stays empty if the network was not asked.
-func Into(r *Found) GetOption { return func(o *getOptions) { o.result = r } }
+func Into(r *LookupResult) GetOption { return func(o *getOptions) { o.result = r } }
 
 // Get returns the record under a key. It fails with [ErrNotFound], also when the value was
 // deleted, [ErrNoPeers], [ErrIsolated], a [*LimitError] or a [*LookupFailedError]. When ctx ends, Get
@@ -93,14 +93,14 @@ func (c *Client) Closest(ctx context.Context, id ID, opts ...GetOption) ([]Conta
 }
 
 // look runs a lookup on the caller's goroutine.
-func (c *Client) look(ctx context.Context, target ID, mode lookup.Mode, o getOptions) (Found, error) {
+func (c *Client) look(ctx context.Context, target ID, mode lookup.Mode, o getOptions) (LookupResult, error) {
 	token := c.x.ref()
 	seen := 0
-	var m any = StartLookup{Token: token, Target: target, Mode: mode, Quorum: o.quorum, Traced: o.traced != nil}
+	var m any = startLookup{Token: token, Target: target, Mode: mode, Quorum: o.quorum, Traced: o.traced != nil}
 	for {
 		r, err := c.lookStep(ctx, token, m)
 		if err != nil {
-			return Found{}, err
+			return LookupResult{}, err
 		}
 		for _, s := range r.Steps {
 			if o.traced != nil {
@@ -114,7 +114,7 @@ func (c *Client) look(ctx context.Context, target ID, mode lookup.Mode, o getOpt
 			}
 			return r.Result, r.Err
 		}
-		m = NextSteps{Token: token, Seen: seen}
+		m = nextSteps{Token: token, Seen: seen}
 	}
 }
 
@@ -123,17 +123,17 @@ func (c *Client) show(token uint64, f func(Step), s Step) {
 	done := false
 	defer func() {
 		if !done {
-			c.x.tell(c.x.lookups, GiveUp{token})
+			c.x.tell(c.x.lookups, giveUp{token})
 		}
 	}()
 	f(s)
 	done = true
 }
 
-func (c *Client) lookStep(ctx context.Context, token uint64, m any) (*LookupReply, error) {
-	r, err := clientAsk[*LookupReply](ctx, c, c.x.lookups, m)
+func (c *Client) lookStep(ctx context.Context, token uint64, m any) (*lookupReply, error) {
+	r, err := clientAsk[*lookupReply](ctx, c, c.x.lookups, m)
 	if err != nil {
-		c.x.tell(c.x.lookups, GiveUp{token})
+		c.x.tell(c.x.lookups, giveUp{token})
 	}
 	return r, err
 }

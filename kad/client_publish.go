@@ -145,9 +145,9 @@ func (c *Client) publish(ctx context.Context, r *Record, ttl time.Duration, sign
 		return none, c.x.nobody()
 	}
 	token := c.x.ref()
-	reply, err := clientAsk[*PutReply](ctx, c, c.x.lookups, StartPut{Token: token, Record: r, TTL: publishLife(ttl), Wide: true})
+	reply, err := clientAsk[*putReply](ctx, c, c.x.lookups, startPut{Token: token, Record: r, TTL: publishLife(ttl), Wide: true})
 	if err != nil {
-		c.x.tell(c.x.lookups, GiveUp{token})
+		c.x.tell(c.x.lookups, giveUp{token})
 		return none, err
 	}
 	c.x.tell(c.x.upkeep, ownPublished{r.Key, reply.Err == nil && reply.Report.Accepted > 0})

@@ -8,7 +8,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -228,6 +227,6 @@ func (a *clientActor) settle(c actor.Context) {
 // String is the client's line in the tree.
 func (a *clientActor) String() string {
 	x := a.x
-	return fmt.Sprintf("%s %s %s, %s, %s", x.Overlay, x.modeNow(), x.self.Text(x.idLen())[:8], upkeep.State(x.state.Load()),
+	return fmt.Sprintf("%s %s %s, %s, %s", x.Overlay, x.modeNow(), x.self.Text(x.idLen())[:8], State(x.state.Load()),
 		inspect.Count(uint64(x.view.Load().Len()), "contact"))
 }

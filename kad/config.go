@@ -39,7 +39,7 @@ type Config struct {
 	// AllowPrivate accepts contacts with addresses of private networks and of this machine.
 	AllowPrivate bool
 	// Limits bound what the client stores for others; nil: 16 MiB or 20,000 records.
-	Limits *values.Limits
+	Limits *StoreLimits
 	// Keeper keeps the client's state on a disk; nil: the host's, which may be none. The
 	// client closes it.
 	Keeper Keeper

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/kad/gateway"
 	"github.com/gamelan-p2p/gamelan/internal/kad/record"
-	"github.com/gamelan-p2p/gamelan/internal/kad/table"
 	"github.com/gamelan-p2p/gamelan/internal/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -72,7 +71,7 @@ func (x *core) fault(err error) {
 
 // published is a view of the table, with the number of the last change in it.
 type published struct {
-	*table.View
+	*View
 	changes uint64
 }
 
@@ -82,7 +81,7 @@ func newCore(h Host, c Config, self ID) *core {
 	at := func(name string) *actor.PID { return h.System().NewLocalPID(x.path + name) }
 	x.client, x.table, x.store = at(""), at("/table"), at("/store")
 	x.upkeep, x.lookups, x.gateways = at("/upkeep"), at("/lookups"), at("/gateways")
-	x.view.Store(&published{View: table.NewView(self)})
+	x.view.Store(&published{View: overlay.NewView(self, nil)})
 	x.mode.Store(uint32(c.Mode))
 	for i, n := range c.Networks {
 		x.gates = append(x.gates, newGate(x, i, n))

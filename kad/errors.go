@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gamelan-p2p/gamelan/internal/kad/lookup"
-	"github.com/gamelan-p2p/gamelan/internal/kad/put"
 	"github.com/gamelan-p2p/gamelan/internal/kad/record"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
@@ -57,9 +55,9 @@ var (
 
 type (
 	// PartialError reports a put that fewer nodes than the quorum accepted.
-	PartialError = put.PartialError
+	PartialError = overlay.PartialError
 	// LimitError reports a lookup that took more than it may.
-	LimitError = lookup.LimitError
+	LimitError = overlay.LimitError
 )
 
 // UnreachableError reports a node that was not reached.

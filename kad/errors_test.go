@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/internal/kad/put"
 	"github.com/gamelan-p2p/gamelan/kad"
 )
 
@@ -28,7 +27,7 @@ func TestTypedErrors(t *testing.T) {
 		{&kad.SeqTooLowError{Current: &kad.Record{Seq: 9}}, as(new(*kad.SeqTooLowError)), "9"},
 		{&kad.RateLimitedError{RetryAfter: time.Second}, as(new(*kad.RateLimitedError)), "1s"},
 		{&kad.TooLarge{Size: 9, Max: 8, Gateway: "udp"}, as(new(*kad.TooLarge)), "8"},
-		{&kad.PartialError{Report: put.Report{Accepted: 1}}, as(new(*kad.PartialError)), "1"},
+		{&kad.PartialError{Report: kad.Report{Accepted: 1}}, as(new(*kad.PartialError)), "1"},
 		{&kad.LimitError{}, as(new(*kad.LimitError)), ""},
 	} {
 		err := fmt.Errorf("wrapped: %w", c.err)

@@ -5,6 +5,12 @@ import (
 	"testing"
 )
 
+// The messages by which a test stores a record through a client's actor.
+type (
+	StartPut = startPut
+	PutReply = putReply
+)
+
 // Held returns the tokens that are taken at the gateways of a client.
 func Held(c *Client) (requests, answers, stores int) {
 	for _, g := range c.x.gates {

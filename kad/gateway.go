@@ -11,7 +11,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kad/gateway"
 	"github.com/gamelan-p2p/gamelan/internal/kad/requests"
-	"github.com/gamelan-p2p/gamelan/internal/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -378,7 +377,7 @@ func (a *gatewayActor) asked(c actor.Context, who Contact, m *arrived) {
 	if len(who.Addresses) == 0 || who.ID.IsZero() {
 		return
 	}
-	if upkeep.State(a.x.state.Load()) == upkeep.Isolated {
+	if State(a.x.state.Load()) == Isolated {
 		c.Send(a.x.upkeep, &nodeAsked{who, m.in.source()})
 	}
 	if e := a.x.view.Load().Find(who.ID); e != nil && slices.Contains(e.Contact.Addresses, who.Addresses[0]) {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/credit"
-	"github.com/gamelan-p2p/gamelan/internal/kad/requests"
 )
 
 // Keeper keeps on a disk what a client must not lose. A client without one keeps everything
@@ -104,7 +103,7 @@ type (
 		Contact         Contact
 		Since, Answered time.Time
 		Score           int
-		RTT             requests.RTT
+		RTT             RTT
 	}
 	// KeptFormer is a contact that was lost.
 	KeptFormer struct {

@@ -167,12 +167,12 @@ func TestRatesOfRequests(t *testing.T) {
 		want  int
 		same  uint64 // it is refused as well
 		other uint64 // it is not, in another group
-		rates limit.Rates
+		rates kad.Rates
 	}{
 		"peer":          {peer: one, want: 200, same: 1, other: 2, rates: limit.NativeRates()},
 		"group":         {group: "g", peer: each, want: 1000, same: 5000, other: 5001, rates: limit.NativeRates()},
 		"without group": {peer: each, want: 2000, same: 0, other: 5001, rates: limit.NativeRates()},
-		"gateway":       {peer: each, want: 50, same: 5000, rates: limit.Rates{Total: limit.Rate{PerSecond: 1, Burst: 50}, Entries: 1000}},
+		"gateway":       {peer: each, want: 50, same: 5000, rates: kad.Rates{Total: kad.Rate{PerSecond: 1, Burst: 50}, Entries: 1000}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {

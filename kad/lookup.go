@@ -135,7 +135,7 @@ func (a *lookupActor) check(r *Record) error {
 }
 
 // done reports the end, and stores copies of a record that was found where they are missing.
-func (a *lookupActor) done(c actor.Context, r Found) {
+func (a *lookupActor) done(c actor.Context, r LookupResult) {
 	c.Send(a.x.lookups, lookupEnded{a.run.n, r})
 	if r.Record == nil || a.x.Overlay != overlay.Native {
 		return
@@ -148,14 +148,14 @@ func (a *lookupActor) done(c actor.Context, r Found) {
 }
 
 // repair stores the newest version at those of the nearest that hold an older one, or none.
-func (a *lookupActor) repair(c actor.Context, r *Found) {
+func (a *lookupActor) repair(c actor.Context, r *LookupResult) {
 	for _, who := range r.Stale {
 		a.x.ask(c.ActorSystem(), ask{ref: a.x.ref(), to: who, msg: overlay.Message{Verb: overlay.Store, Record: r.Record}})
 	}
 }
 
 // cache stores a copy at the nearest contact that lacks the record.
-func (a *lookupActor) cache(c actor.Context, r *Found) {
+func (a *lookupActor) cache(c actor.Context, r *LookupResult) {
 	if r.Lacking == nil || r.Record.Kind == overlay.Mutable && slices.ContainsFunc(r.Stale, func(who Contact) bool { return who.ID == r.Lacking.ID }) {
 		return
 	}

@@ -16,8 +16,8 @@ import (
 // lookups has an actor for each lookup under way, and for each put. Callers who look for the
 // same share one; when the last of them gives up, it ends.
 //
-// In: StartLookup, StartPut, NextSteps, GiveUp, lookupEnded, putEnded, stepped. Out:
-// LookupReply, PutReply. Of a child that fails, the callers get a LookupFailedError; after a
+// In: startLookup, startPut, nextSteps, giveUp, lookupEnded, putEnded, stepped. Out:
+// lookupReply, putReply. Of a child that fails, the callers get a LookupFailedError; after a
 // restart of lookups itself all of them get ErrRestarted.
 //
 // spec: kad B7.7
@@ -27,10 +27,10 @@ type lookups struct {
 }
 
 type (
-	// StartLookup begins a lookup, or joins an equal one under way. Reply: LookupReply.
-	// Token names the caller's interest for NextSteps and GiveUp; it is one that the caller
+	// startLookup begins a lookup, or joins an equal one under way. Reply: lookupReply.
+	// Token names the caller's interest for nextSteps and giveUp; it is one that the caller
 	// got from no other place than core.ref.
-	StartLookup struct {
+	startLookup struct {
 		Token  uint64
 		Target ID
 		Mode   lookup.Mode
@@ -40,42 +40,42 @@ type (
 		// Background: upkeep wants it, so that the limit for callers does not count it.
 		Background bool
 	}
-	// NextSteps asks for the steps of a traced lookup after the first Seen ones. Reply:
-	// LookupReply, when there are some, or the lookup has ended.
-	NextSteps struct {
+	// nextSteps asks for the steps of a traced lookup after the first Seen ones. Reply:
+	// lookupReply, when there are some, or the lookup has ended.
+	nextSteps struct {
 		Token uint64
 		Seen  int
 	}
-	// LookupReply replies to StartLookup and NextSteps.
-	LookupReply struct {
+	// lookupReply replies to startLookup and nextSteps.
+	lookupReply struct {
 		Token  uint64
 		Steps  []Step
 		Done   bool // the lookup has ended; Result and Err are set
-		Result Found
+		Result LookupResult
 		Err    error
 	}
 
-	// StartPut stores a record at the nodes nearest to its key. Reply: PutReply.
-	StartPut struct {
+	// startPut stores a record at the nodes nearest to its key. Reply: putReply.
+	startPut struct {
 		Token      uint64
 		Record     *Record
 		TTL        time.Duration
 		Wide       bool // as in lookup.Options: the publication of this node
 		Background bool
 	}
-	// PutReply replies to StartPut.
-	PutReply struct {
+	// putReply replies to startPut.
+	putReply struct {
 		Token  uint64
 		Report Report
 		Err    error
 	}
 
-	// GiveUp says that nobody waits any more for the replies to this Token.
-	GiveUp struct{ Token uint64 }
+	// giveUp says that nobody waits any more for the replies to this Token.
+	giveUp struct{ Token uint64 }
 
 	lookupEnded struct {
 		n      uint64
-		result Found
+		result LookupResult
 	}
 	putEnded struct {
 		n      uint64
@@ -89,7 +89,7 @@ type (
 // running are the lookups and puts under way. It outlives restarts of the actor lookups,
 // which alone uses it, but for the steps.
 type running struct {
-	byKey   map[StartLookup]*run // Token, Traced and Background are zero
+	byKey   map[startLookup]*run // Token, Traced and Background are zero
 	byN     map[uint64]*run
 	waiters map[uint64]*waiter // by their token
 	order   []uint64           // tokens, in the order in which they came
@@ -99,8 +99,8 @@ type running struct {
 // run is a lookup or a put under way.
 type run struct {
 	n       uint64
-	key     StartLookup
-	put     *StartPut // nil: a lookup
+	key     startLookup
+	put     *startPut // nil: a lookup
 	pid     *actor.PID
 	waiters []uint64
 	trail   trail
@@ -113,7 +113,7 @@ type waiter struct {
 	reply  *actor.PID // nil: it does not wait now
 	traced bool
 	seen   int // steps
-	done   *LookupReply
+	done   *lookupReply
 }
 
 // trail is what a lookup has done. The lookup's actor writes it, and lookups reads it.
@@ -143,7 +143,7 @@ func (t *trail) after(seen int) []Step {
 }
 
 func newRunning() *running {
-	return &running{byKey: make(map[StartLookup]*run), byN: make(map[uint64]*run), waiters: make(map[uint64]*waiter)}
+	return &running{byKey: make(map[startLookup]*run), byN: make(map[uint64]*run), waiters: make(map[uint64]*waiter)}
 }
 
 func newLookups(x *core) actor.Actor { return &lookups{x: x, r: x.running} }
@@ -152,13 +152,13 @@ func (a *lookups) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.start(c)
-	case StartLookup:
+	case startLookup:
 		a.look(c, m)
-	case StartPut:
+	case startPut:
 		a.put(c, m)
-	case NextSteps:
+	case nextSteps:
 		a.next(c, m)
-	case GiveUp:
+	case giveUp:
 		a.giveUp(c, m.Token)
 	case stepped:
 		if r := a.r.byN[m.n]; r != nil {
@@ -198,9 +198,9 @@ func (a *lookups) answerAll(c actor.Context, err error) {
 			continue
 		}
 		if w.run != nil && w.run.put != nil {
-			a.send(c, w, &PutReply{Token: token, Report: Report{Key: w.run.put.Record.Key}, Err: err})
+			a.send(c, w, &putReply{Token: token, Report: Report{Key: w.run.put.Record.Key}, Err: err})
 		} else if w.done == nil {
-			a.send(c, w, &LookupReply{Token: token, Done: true, Err: err})
+			a.send(c, w, &lookupReply{Token: token, Done: true, Err: err})
 		}
 	}
 	n := r.n
@@ -220,15 +220,15 @@ func (a *lookups) full(background bool) bool {
 	return len(a.r.byN) >= a.x.Params.MaxLookups && !background
 }
 
-func (a *lookups) look(c actor.Context, m StartLookup) {
-	key := StartLookup{Target: m.Target, Mode: m.Mode, Quorum: m.Quorum, Wide: m.Wide}
+func (a *lookups) look(c actor.Context, m startLookup) {
+	key := startLookup{Target: m.Target, Mode: m.Mode, Quorum: m.Quorum, Wide: m.Wide}
 	r := a.r.byKey[key]
 	if r != nil {
 		a.x.figures.lookupsShared.Add(1)
 	}
 	if r == nil {
 		if a.full(m.Background) {
-			supervisor.Reply(c, &LookupReply{Token: m.Token, Done: true, Err: ErrBusy})
+			supervisor.Reply(c, &lookupReply{Token: m.Token, Done: true, Err: ErrBusy})
 			return
 		}
 		r = a.begin(&run{key: key})
@@ -246,9 +246,9 @@ func (a *lookups) look(c actor.Context, m StartLookup) {
 	}
 }
 
-func (a *lookups) put(c actor.Context, m StartPut) {
+func (a *lookups) put(c actor.Context, m startPut) {
 	if a.full(m.Background) {
-		supervisor.Reply(c, &PutReply{Token: m.Token, Report: Report{Key: m.Record.Key}, Err: ErrBusy})
+		supervisor.Reply(c, &putReply{Token: m.Token, Report: Report{Key: m.Record.Key}, Err: ErrBusy})
 		return
 	}
 	r := a.begin(&run{put: &m})
@@ -286,10 +286,10 @@ func (a *lookups) forget(token uint64) {
 }
 
 // next shows a caller the steps that it has not seen.
-func (a *lookups) next(c actor.Context, m NextSteps) {
+func (a *lookups) next(c actor.Context, m nextSteps) {
 	w := a.r.waiters[m.Token]
 	if w == nil {
-		supervisor.Reply(c, &LookupReply{Token: m.Token, Done: true, Err: ErrRestarted})
+		supervisor.Reply(c, &lookupReply{Token: m.Token, Done: true, Err: ErrRestarted})
 		return
 	}
 	w.reply, w.seen = c.Sender(), m.Seen
@@ -309,7 +309,7 @@ func (a *lookups) show(c actor.Context, r *run) {
 		}
 		if steps := r.trail.after(w.seen); len(steps) > 0 {
 			w.seen += len(steps)
-			a.send(c, w, &LookupReply{Token: token, Steps: steps})
+			a.send(c, w, &lookupReply{Token: token, Steps: steps})
 		}
 	}
 }
@@ -365,11 +365,11 @@ func (a *lookups) ended(c actor.Context, m lookupEnded) {
 	if r.key.Mode == lookup.ForNodes {
 		c.Send(a.x.upkeep, lookedUp{r.key.Target, m.result.Nearest})
 	}
-	a.finishAll(c, r, LookupReply{Done: true, Result: m.result, Err: m.result.Err})
+	a.finishAll(c, r, lookupReply{Done: true, Result: m.result, Err: m.result.Err})
 	c.Stop(r.pid)
 }
 
-func (a *lookups) finishAll(c actor.Context, r *run, reply LookupReply) {
+func (a *lookups) finishAll(c actor.Context, r *run, reply lookupReply) {
 	for _, token := range r.waiters {
 		w := a.r.waiters[token]
 		if w == nil {
@@ -400,7 +400,7 @@ func (a *lookups) putEnded(c actor.Context, m putEnded) {
 func (a *lookups) finishPut(c actor.Context, r *run, report Report, err error) {
 	for _, token := range r.waiters {
 		if w := a.r.waiters[token]; w != nil {
-			a.send(c, w, &PutReply{Token: token, Report: report, Err: err})
+			a.send(c, w, &putReply{Token: token, Report: report, Err: err})
 			a.forget(token)
 		}
 	}
@@ -421,7 +421,7 @@ func (a *lookups) terminated(c actor.Context, who *actor.PID) {
 			if r.key.Mode == lookup.ForNodes { // upkeep may wait for it
 				c.Send(a.x.upkeep, lookedUp{target: r.key.Target})
 			}
-			a.finishAll(c, r, LookupReply{Done: true, Err: err})
+			a.finishAll(c, r, lookupReply{Done: true, Err: err})
 		}
 		return
 	}

@@ -2,8 +2,6 @@ package kad
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/gamelan-p2p/gamelan/internal/kad/limit"
 )
 
 // Network is one kind of network that a client uses through a gateway: datagrams,
@@ -82,7 +80,7 @@ type Limits struct {
 	// overlay allows.
 	MaxValue int
 	// Rates are the limits for requests of others; without any the overlay's apply.
-	Rates *limit.Rates
+	Rates *Rates
 	// Size returns the bytes of a message on the wire. It must be set if Unproven is.
 	Size func(*Message) int
 	// Select returns which of the contacts, nearest first, an answer to a request may hold:

@@ -12,10 +12,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
-	"github.com/gamelan-p2p/gamelan/internal/kad/put"
 	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 // A put has one outcome for each holder. When fewer than the quorum store the record, it
@@ -40,7 +40,7 @@ func TestPutOutcomes(t *testing.T) {
 		if !errors.As(err, &partial) || len(partial.Report.Outcomes) != len(r.Outcomes) {
 			t.Fatalf("got %v, want a %T", err, partial)
 		}
-		states := make(map[put.State]int)
+		states := make(map[overlay.OutcomeState]int)
 		seen := make(map[kad.ID]bool)
 		for _, o := range r.Outcomes {
 			states[o.State]++
@@ -48,11 +48,11 @@ func TestPutOutcomes(t *testing.T) {
 				t.Errorf("got two outcomes of %s", o.Contact.ID.Short())
 			}
 			seen[o.Contact.ID] = true
-			if o.State == put.Stored && o.Life <= 0 {
+			if o.State == overlay.Stored && o.Life <= 0 {
 				t.Errorf("got no life granted by %s", o.Contact.ID.Short())
 			}
 		}
-		if r.Accepted != states[put.Stored] || states[put.Stored] != 2 || states[put.Refused] != 6 {
+		if r.Accepted != states[overlay.Stored] || states[overlay.Stored] != 2 || states[overlay.Refused] != 6 {
 			t.Errorf("got %v of %d, want 2 stored and 6 refused", states, len(r.Outcomes))
 		}
 		if own, err := l.clients[0].Own(t.Context()); err != nil || len(own) != 1 {

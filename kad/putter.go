@@ -17,7 +17,7 @@ import (
 // putter stores one record: it has the nodes nearest to its key looked up, and sends them
 // the record. The machine put.Put decides.
 //
-// In: LookupReply, answer. Out: StartLookup and putEnded to lookups, ask. Its parent does not
+// In: lookupReply, answer. Out: startLookup and putEnded to lookups, ask. Its parent does not
 // restart it.
 //
 // spec: kad B9.1
@@ -35,13 +35,13 @@ func (a *putter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.token = a.x.ref()
-		c.Request(a.x.lookups, StartLookup{
+		c.Request(a.x.lookups, startLookup{
 			Token: a.token, Target: a.run.put.Record.Key, Mode: lookup.ForNodes, Wide: a.run.put.Wide, Background: true,
 		})
 	case *actor.Stopping:
-		c.Send(a.x.lookups, GiveUp{a.token})
+		c.Send(a.x.lookups, giveUp{a.token})
 		a.x.withdraw(a.asked)
-	case *LookupReply:
+	case *lookupReply:
 		a.found(c, m)
 	case *answer:
 		a.answer(c, m)
@@ -50,7 +50,7 @@ func (a *putter) Receive(c actor.Context) {
 	}
 }
 
-func (a *putter) found(c actor.Context, m *LookupReply) {
+func (a *putter) found(c actor.Context, m *lookupReply) {
 	if m.Err != nil && len(m.Result.Nearest) == 0 {
 		c.Send(a.x.lookups, putEnded{a.run.n, Report{Key: a.run.put.Record.Key, Quorum: a.x.Params.WriteQuorum}, m.Err})
 		return

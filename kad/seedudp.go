@@ -32,7 +32,20 @@ type SeedUDPOptions struct {
 	// are fragmented. At most 65,411, with ids of 20 bytes.
 	MaxValue int
 	// Socket are the limits of the socket.
-	Socket udp.Options
+	Socket SocketOptions
+}
+
+// SocketOptions are the limits of the socket of a [SeedUDP]. A zero number stands for its
+// default, named after the semicolon.
+type SocketOptions struct {
+	// Answers and Others are how many datagrams of each kind may wait to be sent; 1,024
+	// each.
+	Answers, Others int
+	// Bytes is how many bytes may wait to be sent, of each kind; 4 MiB.
+	Bytes int
+	// SystemBuffer is how many bytes the system is asked to keep for the socket in each
+	// direction; 1 MiB. Most systems give less, and say nothing.
+	SystemBuffer int
 }
 
 // SeedUDP returns the network of the overlay Seed over UDP: the protocol of the program that
@@ -108,7 +121,7 @@ const (
 
 // Open binds the socket in a task.
 func (n *seedUDP) Open(c actor.Context, p *Port) Link {
-	listen, options, tries := n.listen, n.o.Socket, bindTries
+	listen, options, tries := n.listen, udp.Options(n.o.Socket), bindTries
 	supervisor.Do(c, "bind", func(ctx context.Context) (*supervisor.Handover[*udp.Socket], error) {
 		for {
 			s, err := udp.Listen(ctx, listen, options)

@@ -97,7 +97,7 @@ func TestTrace(t *testing.T) {
 		for i, c := range l.clients {
 			before := c.Stats()
 			var steps []kad.Step
-			var result kad.Found
+			var result kad.LookupResult
 			var last time.Duration
 			_, err := c.Get(t.Context(), report.Key, kad.Into(&result), kad.Traced(func(s kad.Step) {
 				if s.At < last {

@@ -28,7 +28,7 @@ type tableActor struct {
 	due     wake
 	show    *supervisor.Timer
 	changes uint64 // of the live contacts
-	missing map[ID]table.Entry
+	missing map[ID]overlay.TableEntry
 }
 
 type (
@@ -122,7 +122,7 @@ func (a *tableActor) start(c actor.Context) {
 	if x.joined.Load() {
 		a.step(c, table.Joined{})
 	}
-	a.missing = make(map[ID]table.Entry, last.Len())
+	a.missing = make(map[ID]overlay.TableEntry, last.Len())
 	for i := range last.Buckets() {
 		for _, e := range last.Bucket(i) {
 			a.missing[e.Contact.ID] = e

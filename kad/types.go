@@ -1,31 +1,32 @@
 package kad
 
 import (
-	"github.com/gamelan-p2p/gamelan/internal/kad/lookup"
-	"github.com/gamelan-p2p/gamelan/internal/kad/put"
-	"github.com/gamelan-p2p/gamelan/internal/kad/table"
-	"github.com/gamelan-p2p/gamelan/internal/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 // The values of package kad/overlay that the API shows, so that its users import one package.
 type (
-	ID       = overlay.ID
-	Key      = overlay.Key
-	Address  = overlay.Address
-	Contact  = overlay.Contact
-	Record   = overlay.Record
-	Message  = overlay.Message
-	Packet   = overlay.Packet
-	Overlay  = overlay.Overlay
-	Hasher   = overlay.Hasher
-	Report   = put.Report
-	Outcome  = put.Outcome
-	Step     = lookup.Step
-	Found    = lookup.Result
-	View     = table.View
-	State    = upkeep.State
-	TooLarge = overlay.ValueTooLargeError
+	ID           = overlay.ID
+	Key          = overlay.Key
+	Address      = overlay.Address
+	Contact      = overlay.Contact
+	Record       = overlay.Record
+	Message      = overlay.Message
+	Packet       = overlay.Packet
+	Overlay      = overlay.Overlay
+	Hasher       = overlay.Hasher
+	Report       = overlay.Report
+	Outcome      = overlay.Outcome
+	Step         = overlay.Step
+	LookupResult = overlay.LookupResult
+	View         = overlay.View
+	State        = overlay.State
+	RTT          = overlay.RTT
+	Rate         = overlay.Rate
+	Rates        = overlay.Rates
+	StoreLimits  = overlay.StoreLimits
+	StoreQuota   = overlay.StoreQuota
+	TooLarge     = overlay.ValueTooLargeError
 
 	RateLimitedError = overlay.RateLimitedError
 )
@@ -38,10 +39,10 @@ const (
 
 // The states of a client.
 const (
-	Idle          = upkeep.Idle
-	Bootstrapping = upkeep.Bootstrapping
-	Ready         = upkeep.Ready
-	Isolated      = upkeep.Isolated
+	Idle          = overlay.Idle
+	Bootstrapping = overlay.Bootstrapping
+	Ready         = overlay.Ready
+	Isolated      = overlay.Isolated
 )
 
 // SHA1 is the hash that nodes of the overlay Seed use.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/kad/lookup"
-	"github.com/gamelan-p2p/gamelan/internal/kad/table"
 	"github.com/gamelan-p2p/gamelan/internal/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -20,7 +19,7 @@ import (
 //
 // In: contactAdded, contactRemoved, nodeAsked, answer, tableHas, lookedUp, recordHeld, recordDropped,
 // ownRecord, ownForgotten, ownPublished, LookupDone and PutDone, recordRead. Out: ask,
-// joined, churned and tableHas to table, StartLookup and StartPut to lookups, readRecord to store,
+// joined, churned and tableHas to table, startLookup and startPut to lookups, readRecord to store,
 // stateChanged. A restart loses probes under way; schedules are made again from the view and
 // the store.
 //
@@ -123,7 +122,7 @@ func (a *upkeepActor) Receive(c actor.Context) {
 		a.probeEnded(c, m.ref, true)
 	case lookedUp:
 		a.step(c, upkeep.LookedUp{Target: m.target, Nearest: m.nearest})
-	case *LookupReply:
+	case *lookupReply:
 		// lookedUp has told it
 	case recordHeld:
 		a.step(c, upkeep.Held{Key: m.key})
@@ -139,7 +138,7 @@ func (a *upkeepActor) Receive(c actor.Context) {
 		a.plan(c, m.key, m.ok)
 	case recordRead:
 		a.read(c, m)
-	case *PutReply:
+	case *putReply:
 		a.put(c, m)
 	case upkeepDue:
 		a.due.fired()
@@ -164,7 +163,7 @@ func (a *upkeepActor) start(c actor.Context) {
 	x := a.x
 	a.turn = x.saves.next()
 	first := x.view.Load() // Start counts its contacts, and changes since are counted one by one
-	view := func() *table.View {
+	view := func() *View {
 		if first != nil {
 			return first.View
 		}
@@ -205,7 +204,7 @@ func (a *upkeepActor) step(c actor.Context, e upkeep.Event) {
 		case upkeep.Probe:
 			a.probe(c, f)
 		case upkeep.Lookup:
-			c.Request(a.x.lookups, StartLookup{Token: a.x.ref(), Target: f.Target, Mode: lookup.ForNodes, Background: true})
+			c.Request(a.x.lookups, startLookup{Token: a.x.ref(), Target: f.Target, Mode: lookup.ForNodes, Background: true})
 		case upkeep.Replicate:
 			a.readFirst(c, job{key: f.Key})
 		case upkeep.Publish:
@@ -231,7 +230,7 @@ func (a *upkeepActor) step(c actor.Context, e upkeep.Event) {
 }
 
 func (a *upkeepActor) changed(c actor.Context, f upkeep.Changed) {
-	was := upkeep.State(a.x.state.Swap(uint32(f.State)))
+	was := State(a.x.state.Swap(uint32(f.State)))
 	a.asked, a.answers = f.Asked, f.Answered
 	if was == f.State {
 		return
@@ -290,11 +289,11 @@ func (a *upkeepActor) read(c actor.Context, m recordRead) {
 	default:
 		j.held = m.record
 		a.work[m.token] = j
-		c.Request(a.x.lookups, StartPut{Token: m.token, Record: m.record, TTL: m.life, Wide: j.own, Background: true})
+		c.Request(a.x.lookups, startPut{Token: m.token, Record: m.record, TTL: m.life, Wide: j.own, Background: true})
 	}
 }
 
-func (a *upkeepActor) put(c actor.Context, m *PutReply) {
+func (a *upkeepActor) put(c actor.Context, m *putReply) {
 	j, ok := a.work[m.Token]
 	if !ok {
 		return
@@ -375,7 +374,7 @@ func (a *upkeepActor) String() string {
 		return "starting"
 	}
 	line := a.machine.State().String()
-	if a.machine.State() == upkeep.Bootstrapping {
+	if a.machine.State() == Bootstrapping {
 		line += fmt.Sprintf(" (%d of %d answered)", a.answers, a.asked)
 	}
 	held, own := a.machine.Records()

@@ -17,7 +17,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
-	"github.com/gamelan-p2p/gamelan/internal/kad/put"
 	"github.com/gamelan-p2p/gamelan/internal/kad/record"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
@@ -226,7 +225,7 @@ func putVerb(ctx context.Context, c *Client, _ url.Values, body []byte) (any, er
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "the body is no JSON that says what to publish", Hint: `send {"value":"…"}`}
 	}
 	r, err := publish(ctx, c, &p)
-	var partial *put.PartialError
+	var partial *PartialError
 	switch {
 	case err == nil, errors.As(err, &partial):
 	case errors.Is(err, ErrNoPeers) && !r.Key.IsZero():
@@ -248,7 +247,7 @@ func putVerb(ctx context.Context, c *Client, _ url.Values, body []byte) (any, er
 	}
 	for _, o := range r.Outcomes {
 		x := models.KadOutcome{ID: o.Contact.ID.Text(c.IDLen()), State: o.State.String(), LifeSeconds: o.Life.Seconds()}
-		if o.State == put.Refused {
+		if o.State == overlay.Refused {
 			x.Why = o.Status.String()
 		} else if o.Why != x.State {
 			x.Why = o.Why
@@ -288,7 +287,7 @@ func (k *Kad) traceVerb(ctx context.Context, v url.Values) iter.Seq2[any, error]
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		gone := false
-		var result Found
+		var result LookupResult
 		opts := []GetOption{Into(&result), Traced(func(s Step) {
 			if gone = gone || !yield(stepModel(c, &s), nil); gone {
 				cancel()
@@ -318,7 +317,7 @@ func stepModel(c *Client, s *Step) models.KadStep {
 	return models.KadStep{Step: h}
 }
 
-func endModel(c *Client, r *Found, record *Record) models.KadStep {
+func endModel(c *Client, r *LookupResult, record *Record) models.KadStep {
 	e := &models.KadEnd{
 		Reason: r.Reason.String(), Hops: r.Hops, Asked: r.Asked, Answers: r.Answers, Failures: r.Failures, Slowed: r.Slowed,
 		Bytes: r.Bytes, TookSeconds: r.Took.Seconds(),

@@ -57,3 +57,39 @@ type RateLimitedError struct{ RetryAfter time.Duration }
 func (e *RateLimitedError) Error() string {
 	return fmt.Sprintf("kad: the node limits requests; try again in %v", e.RetryAfter)
 }
+
+// LimitError reports a lookup that took more than it may. It was ended with what it had.
+type LimitError struct {
+	What string // "time", "contacts asked", "contacts heard of" or "bytes"
+	Max  string
+}
+
+// Error names the limit.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("kad: lookup ended at its limit of %s (%s); try again, the contacts that misled it have lost score", e.What, e.Max)
+}
+
+// PartialError reports that fewer nodes than the quorum store a record.
+type PartialError struct{ Report Report }
+
+// Error gives the numbers, and the most frequent reason.
+func (e *PartialError) Error() string {
+	counts := make(map[string]int)
+	most, n := "no contact was asked", 0
+	for _, o := range e.Report.Outcomes {
+		text := o.State.String()
+		switch {
+		case o.Accepted():
+			continue
+		case o.State == Refused:
+			text += ": " + o.Status.String()
+		case o.Why != "":
+			text = o.Why
+		}
+		if counts[text]++; counts[text] > n {
+			most, n = text, counts[text]
+		}
+	}
+	return fmt.Sprintf("kad: %d of %d nodes that were asked store the record, want %d (%s); it is published again later",
+		e.Report.Accepted, len(e.Report.Outcomes), e.Report.Quorum, most)
+}

@@ -16,7 +16,7 @@ import (
 type Lookup struct {
 	Of     *kad.Client
 	Steps  []kad.Step
-	Result kad.Found
+	Result kad.LookupResult
 }
 
 // Show writes the steps of the lookup as lines, and as a picture to the file svg unless that

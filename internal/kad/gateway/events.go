@@ -20,9 +20,9 @@ type (
 		// Contact is who has to answer. The zero id stands for whoever has the address.
 		Contact overlay.ID
 		Message overlay.Message
-		RTT     requests.RTT // what is known of it
-		Dial    bool         // there is no connection yet
-		Once    bool         // it is not repeated, also where datagrams get lost
+		RTT     overlay.RTT // what is known of it
+		Dial    bool        // there is no connection yet
+		Once    bool        // it is not repeated, also where datagrams get lost
 	}
 
 	// Cancel withdraws a request. It ends as [Lost].

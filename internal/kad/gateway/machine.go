@@ -16,11 +16,11 @@ import (
 type Options struct {
 	Self       overlay.ID
 	Overlay    overlay.Overlay
-	IDLen      int         // bytes of a request's id that are random; 20 in the overlay Seed, 8 in Native
-	K          int         // contacts in an answer; 20
-	Rates      limit.Rates // the zero value: [limit.SeedRates] if Unproven, else [limit.NativeRates]
-	Max        int         // requests under way; 1,024
-	MaxPerPeer int         // requests under way to one address; 16
+	IDLen      int           // bytes of a request's id that are random; 20 in the overlay Seed, 8 in Native
+	K          int           // contacts in an answer; 20
+	Rates      overlay.Rates // the zero value: [limit.SeedRates] if Unproven, else [limit.NativeRates]
+	Max        int           // requests under way; 1,024
+	MaxPerPeer int           // requests under way to one address; 16
 
 	// Unproven says that anybody can invent the address that a message comes from.
 	Unproven bool
@@ -72,7 +72,7 @@ func New(o Options) *Machine {
 	if o.Unproven {
 		rates = limit.SeedRates
 	}
-	if o.Rates == (limit.Rates{}) {
+	if o.Rates == (overlay.Rates{}) {
 		o.Rates = rates()
 	}
 	o.IDLen = cmp.Or(o.IDLen, idLen)

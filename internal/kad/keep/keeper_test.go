@@ -13,7 +13,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
-	"github.com/gamelan-p2p/gamelan/internal/kad/requests"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
 	"github.com/gamelan-p2p/gamelan/kad"
@@ -69,7 +68,7 @@ func contact(t testing.TB, n byte) kad.Contact {
 func live(c kad.Contact) kad.KeptContact {
 	return kad.KeptContact{
 		Contact: c, Since: wall.Add(-time.Hour), Answered: wall, Score: 7,
-		RTT: requests.RTT{Smoothed: 80 * time.Millisecond, Variation: time.Millisecond},
+		RTT: overlay.RTT{Smoothed: 80 * time.Millisecond, Variation: time.Millisecond},
 	}
 }
 

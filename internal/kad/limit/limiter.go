@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/lru"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 // Source is a sender of requests.
@@ -36,7 +37,7 @@ const (
 
 // Limiter counts the requests of one gateway. Get one from [NewLimiter].
 type Limiter struct {
-	rates   Rates
+	rates   overlay.Rates
 	total   bucket
 	sources *lru.Map[string, source] // authenticated, or with a proven address
 	// others are groups, and addresses without proof. Whoever invents addresses fills them,
@@ -56,7 +57,7 @@ type name struct {
 type source struct{ requests, stores, out bucket }
 
 // NewLimiter returns a limiter that has seen nobody.
-func NewLimiter(r Rates) *Limiter {
+func NewLimiter(r overlay.Rates) *Limiter {
 	return &Limiter{
 		rates: r, sources: lru.New[string, source](r.Entries / 2), others: lru.New[name, source](r.Entries / 2), punished: lru.New[string, time.Time](r.Entries),
 		panics:  lru.New[string, panics](maxPanicking),
@@ -107,7 +108,7 @@ func (l *Limiter) request(s Source, isStore bool, now time.Time) (Reason, time.D
 }
 
 // source returns what is known of a source, and its rate of requests.
-func (l *Limiter) source(s Source) (*source, Rate) {
+func (l *Limiter) source(s Source) (*source, overlay.Rate) {
 	if s.Unproven {
 		return l.others.Use(name{false, s.ID}), l.rates.Unproven
 	}
@@ -116,7 +117,7 @@ func (l *Limiter) source(s Source) (*source, Rate) {
 
 // needs returns how many requests must be left of what others share before one of this
 // source is allowed.
-func (s Source) needs(r Rate) float64 {
+func (s Source) needs(r overlay.Rate) float64 {
 	if s.Unproven {
 		return 1 + r.Burst/2
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/kad/limit"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
 var start = time.Unix(1_800_000_000, 0)
@@ -31,7 +32,7 @@ func ask(l *limit.Limiter, s limit.Source, isStore bool, n int, now time.Time) (
 func TestRates(t *testing.T) {
 	for _, c := range []struct {
 		name                  string
-		rates                 limit.Rates
+		rates                 overlay.Rates
 		s                     limit.Source
 		isStore               bool
 		burst, second, minute int
@@ -176,7 +177,7 @@ func TestPenalty(t *testing.T) {
 // conforms: kad 55
 func TestForgettingEndsNoPenalty(t *testing.T) {
 	rates := limit.NativeRates()
-	rates.Entries, rates.Total = 100, limit.Rate{}
+	rates.Entries, rates.Total = 100, overlay.Rate{}
 	l := limit.NewLimiter(rates)
 	l.Punish("bad", start)
 	for i := range 10_000 {

@@ -1,35 +1,21 @@
 package limit
 
-import "time"
+import (
+	"time"
 
-// Rate allows PerSecond units a second on average, and Burst at once.
-type Rate struct {
-	PerSecond, Burst float64
-}
-
-// Rates are the limits of one gateway. A rate whose Burst is 0 is no limit.
-type Rates struct {
-	Requests Rate // of a source
-	Unproven Rate // … whose address is not proven
-	Stores   Rate // STOREs of a source, which count as requests as well
-	Group    Rate // requests of all sources in one group of IP addresses
-	Total    Rate // requests of all sources
-	Out      Rate // bytes that are sent to a source in answers
-
-	Penalty time.Duration // how long a source is ignored
-	Entries int           // how many sources and groups are remembered
-}
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
+)
 
 // NativeRates returns the limits of a gateway whose peers are authenticated (spec: kad
 // B10.1).
-func NativeRates() Rates {
-	return Rates{
-		Requests: Rate{50, 200},
-		Unproven: Rate{50, 200},
-		Stores:   Rate{10, 100},
-		Group:    Rate{200, 1000},
-		Total:    Rate{5000, 10_000},
-		Out:      Rate{1 << 20, 1 << 20},
+func NativeRates() overlay.Rates {
+	return overlay.Rates{
+		Requests: overlay.Rate{PerSecond: 50, Burst: 200},
+		Unproven: overlay.Rate{PerSecond: 50, Burst: 200},
+		Stores:   overlay.Rate{PerSecond: 10, Burst: 100},
+		Group:    overlay.Rate{PerSecond: 200, Burst: 1000},
+		Total:    overlay.Rate{PerSecond: 5000, Burst: 10_000},
+		Out:      overlay.Rate{PerSecond: 1 << 20, Burst: 1 << 20},
 		Penalty:  10 * time.Minute,
 		Entries:  65_536,
 	}
@@ -38,9 +24,9 @@ func NativeRates() Rates {
 // SeedRates returns the limits of a gateway of the overlay Seed. A node of that network
 // sends about 50 requests a second after each change of its table, so that a proven
 // address may send more at once.
-func SeedRates() Rates {
+func SeedRates() overlay.Rates {
 	r := NativeRates()
-	r.Requests, r.Unproven = Rate{60, 600}, Rate{10, 20}
+	r.Requests, r.Unproven = overlay.Rate{PerSecond: 60, Burst: 600}, overlay.Rate{PerSecond: 10, Burst: 20}
 	return r
 }
 
@@ -53,7 +39,7 @@ type bucket struct {
 // wait returns how long it takes until n units are there: 0 if they are there now, and
 // never less than that for a clock that stands still. Units above the burst are there when
 // the bucket is full.
-func (b *bucket) wait(r Rate, n float64, now time.Time) time.Duration {
+func (b *bucket) wait(r overlay.Rate, n float64, now time.Time) time.Duration {
 	if r.Burst <= 0 {
 		return 0
 	}

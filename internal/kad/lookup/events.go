@@ -62,13 +62,13 @@ type (
 	}
 
 	// Hop tells who follows the search that something has become of a contact.
-	Hop struct{ Step Step }
+	Hop struct{ Step overlay.Step }
 
 	// Wake: send Due at At. It is sent once, at the beginning.
 	Wake struct{ At time.Time }
 
 	// Done: the search has ended. It is the last effect.
-	Done struct{ Result Result }
+	Done struct{ Result overlay.LookupResult }
 )
 
 func (Ask) effect()   {}
@@ -101,49 +101,4 @@ func (f Fault) String() string {
 		return "contacts of one network"
 	}
 	return "unknown"
-}
-
-// State is what has become of a contact in a search.
-type State uint8
-
-// The states.
-const (
-	Heard State = iota
-	Waiting
-	IsSlow // it was asked, the soft limit has passed
-	HasAnswered
-	Failed
-)
-
-// String returns the state in a word.
-func (s State) String() string {
-	switch s {
-	case Heard:
-		return "heard"
-	case Waiting:
-		return "asked"
-	case IsSlow:
-		return "slow"
-	case HasAnswered:
-		return "answered"
-	case Failed:
-		return "failed"
-	}
-	return "unknown"
-}
-
-// Step is one line of a trace.
-type Step struct {
-	At      time.Duration // since the search began
-	Contact overlay.Contact
-	State   State // that the contact has now
-	Hop     int   // 1 for the contacts that the search began with, else one more than of who named it
-	Rank    int   // its place by distance among the known contacts, from 1
-	Took    time.Duration
-	// Of an answer:
-	Gained int  // new contacts that are nearer than who named them
-	Record bool // it gave a valid record
-	// BestBefore and Best are the bits that the nearest known contact has in common with
-	// the target, before and after.
-	BestBefore, Best int
 }

@@ -71,7 +71,7 @@ type Lookup struct {
 	short []*peer // nearest first
 
 	waiting, slow int // contacts asked
-	result        Result
+	result        overlay.LookupResult
 	nearestDone   overlay.ID // of those that answered
 	started, done bool
 	out           []Effect
@@ -82,7 +82,7 @@ type peer struct {
 	contact overlay.Contact
 	groups  []string
 	spread  bool // it is asked, however far it is
-	state   State
+	state   overlay.PeerState
 	hop     int
 	teller  overlay.ID
 	record  *overlay.Record
@@ -124,7 +124,7 @@ func (l *Lookup) Step(now time.Time, e Event) []Effect {
 	case Lost:
 		l.lost(now, e.Peer)
 	case Cancel:
-		l.end(now, Cancelled, nil)
+		l.end(now, overlay.EndCancelled, nil)
 	case Due:
 	}
 	l.proceed(now)
@@ -187,7 +187,7 @@ func (l *Lookup) place(p *peer) {
 		return
 	}
 	for i, x := range slices.Backward(l.short) {
-		if x.state != Waiting && x.state != IsSlow {
+		if x.state != overlay.PeerWaiting && x.state != overlay.PeerSlow {
 			l.short = slices.Delete(l.short, i, i+1)
 			return
 		}
@@ -204,21 +204,21 @@ func (l *Lookup) search(id overlay.ID) (at int, found bool) {
 // contacts are as good as others.
 func (l *Lookup) answered(now time.Time, e Answered) {
 	p := l.known[e.Peer]
-	if p == nil || p.state == Heard || p.state == HasAnswered {
+	if p == nil || p.state == overlay.PeerHeard || p.state == overlay.PeerAnswered {
 		return
 	}
 	l.leave(p)
-	if p.state == Failed {
+	if p.state == overlay.PeerFailed {
 		l.result.Failures--
 	}
-	p.state = HasAnswered
+	p.state = overlay.PeerAnswered
 	l.place(p) // it may have left when it had failed
 	l.result.Answers++
 	l.result.Bytes += e.Size
 	before := l.best()
 	gained := 0
 	if e.Forged {
-		p.state = Failed // it counts towards nothing
+		p.state = overlay.PeerFailed // it counts towards nothing
 		l.result.Answers--
 		l.result.Failures++
 		l.do(Blame{e.Peer, Forged})
@@ -226,7 +226,7 @@ func (l *Lookup) answered(now time.Time, e Answered) {
 		l.hold(p, e.Record)
 		gained = l.told(p, e.Contacts)
 	}
-	l.hop(now, p, Step{Took: e.Took, Gained: gained, Record: p.record != nil, BestBefore: before})
+	l.hop(now, p, overlay.Step{Took: e.Took, Gained: gained, Record: p.record != nil, BestBefore: before})
 }
 
 // told takes in the contacts of an answer, and returns how many new ones are nearer than
@@ -334,33 +334,33 @@ func (l *Lookup) compare(a, b *overlay.Record) int {
 
 func (l *Lookup) slowed(now time.Time, id overlay.ID) {
 	p := l.known[id]
-	if p == nil || p.state != Waiting {
+	if p == nil || p.state != overlay.PeerWaiting {
 		return
 	}
-	p.state = IsSlow
+	p.state = overlay.PeerSlow
 	l.waiting--
 	l.slow++
 	l.result.Slowed++
-	l.hop(now, p, Step{BestBefore: l.best()})
+	l.hop(now, p, overlay.Step{BestBefore: l.best()})
 }
 
 func (l *Lookup) lost(now time.Time, id overlay.ID) {
 	p := l.known[id]
-	if p == nil || p.state != Waiting && p.state != IsSlow {
+	if p == nil || p.state != overlay.PeerWaiting && p.state != overlay.PeerSlow {
 		return
 	}
 	l.leave(p)
-	p.state = Failed
+	p.state = overlay.PeerFailed
 	l.result.Failures++
-	l.hop(now, p, Step{BestBefore: l.best()})
+	l.hop(now, p, overlay.Step{BestBefore: l.best()})
 }
 
 // leave takes a contact out of those that are asked.
 func (l *Lookup) leave(p *peer) {
 	switch p.state {
-	case Waiting:
+	case overlay.PeerWaiting:
 		l.waiting--
-	case IsSlow:
+	case overlay.PeerSlow:
 		l.slow--
 	}
 }
@@ -373,13 +373,13 @@ func (l *Lookup) proceed(now time.Time) {
 	r := &l.result
 	switch {
 	case r.Record != nil && (l.o.Mode == ForFirst || r.Record.Kind == overlay.Immutable || r.Agreed >= l.o.Quorum):
-		l.end(now, Found, nil)
+		l.end(now, overlay.EndFound, nil)
 	case r.Bytes > MaxBytes:
-		l.end(now, Limited, &LimitError{"bytes", fmt.Sprint(MaxBytes)})
+		l.end(now, overlay.EndLimited, &overlay.LimitError{What: "bytes", Max: fmt.Sprint(MaxBytes)})
 	case r.Heard >= MaxHeard:
-		l.end(now, Limited, &LimitError{"contacts heard of", fmt.Sprint(MaxHeard)})
+		l.end(now, overlay.EndLimited, &overlay.LimitError{What: "contacts heard of", Max: fmt.Sprint(MaxHeard)})
 	case !l.began.Add(l.o.Limit).After(now):
-		l.end(now, Limited, &LimitError{"time", l.o.Limit.String()})
+		l.end(now, overlay.EndLimited, &overlay.LimitError{What: "time", Max: l.o.Limit.String()})
 	default:
 		l.fill(now)
 	}
@@ -397,15 +397,15 @@ func (l *Lookup) fill(now time.Time) {
 			}
 			break
 		}
-		if p.state == Heard {
+		if p.state == overlay.PeerHeard {
 			switch {
 			case l.waiting >= l.o.Alpha, l.waiting+l.slow >= 2*l.o.Alpha:
 				open = open || p.spread || alive < l.o.K
 			case l.result.Asked >= shortFactor*l.o.K:
-				l.end(now, Limited, &LimitError{"contacts asked", fmt.Sprint(shortFactor * l.o.K)})
+				l.end(now, overlay.EndLimited, &overlay.LimitError{What: "contacts asked", Max: fmt.Sprint(shortFactor * l.o.K)})
 				return
 			case l.o.Verify != nil && l.o.Verify(p.contact) != nil:
-				p.state = Failed
+				p.state = overlay.PeerFailed
 				l.result.Failures++
 				if !p.teller.IsZero() {
 					l.do(Blame{p.teller, BadClaim})
@@ -415,36 +415,36 @@ func (l *Lookup) fill(now time.Time) {
 			}
 		}
 		switch p.state {
-		case Failed:
+		case overlay.PeerFailed:
 			continue
-		case Waiting, IsSlow:
+		case overlay.PeerWaiting, overlay.PeerSlow:
 			open = open || p.spread || alive < l.o.K
 		}
 		alive++
-		if p.state != IsSlow {
+		if p.state != overlay.PeerSlow {
 			sure++
 		}
 	}
 	switch {
 	case open:
 	case l.result.Record != nil:
-		l.end(now, Found, nil)
+		l.end(now, overlay.EndFound, nil)
 	case l.o.Mode != ForNodes && !l.o.Wide:
 		l.widen()
 		l.fill(now)
 	case alive >= l.o.K:
-		l.end(now, Converged, nil)
+		l.end(now, overlay.EndConverged, nil)
 	default:
-		l.end(now, Exhausted, nil)
+		l.end(now, overlay.EndExhausted, nil)
 	}
 }
 
 func (l *Lookup) ask(now time.Time, p *peer) {
-	p.state = Waiting
+	p.state = overlay.PeerWaiting
 	l.waiting++
 	l.result.Asked++
 	l.do(Ask{p.contact})
-	l.hop(now, p, Step{BestBefore: l.best()})
+	l.hop(now, p, overlay.Step{BestBefore: l.best()})
 }
 
 // best returns how many bits the nearest known contact has in common with the target.
@@ -455,14 +455,14 @@ func (l *Lookup) best() int {
 	return l.target.CommonPrefix(l.short[0].contact.ID)
 }
 
-func (l *Lookup) hop(now time.Time, p *peer, s Step) {
+func (l *Lookup) hop(now time.Time, p *peer, s overlay.Step) {
 	at, _ := l.search(p.contact.ID)
 	s.At, s.Contact, s.State, s.Hop, s.Rank = now.Sub(l.began), p.contact, p.state, p.hop, at+1
 	s.Best = l.best()
 	l.do(Hop{s})
 }
 
-func (l *Lookup) end(now time.Time, why Reason, err error) {
+func (l *Lookup) end(now time.Time, why overlay.EndReason, err error) {
 	l.done = true
 	r := &l.result
 	r.Reason, r.Err = why, err
@@ -470,7 +470,7 @@ func (l *Lookup) end(now time.Time, why Reason, err error) {
 		r.Took = now.Sub(l.began)
 	}
 	for _, p := range l.short {
-		if p.state != HasAnswered {
+		if p.state != overlay.PeerAnswered {
 			continue
 		}
 		if r.Record == nil && r.Hops == 0 {

@@ -46,9 +46,9 @@ func TestEveryLookupEnds(t *testing.T) {
 		l, twin := New(target, o), New(target, o)
 		begin := time.Unix(1_000_000, 0)
 		now := begin
-		state := map[overlay.ID]State{} // of those who were asked
+		state := map[overlay.ID]overlay.PeerState{} // of those who were asked
 		heard := map[overlay.ID]bool{}
-		var result *Result
+		var result *overlay.LookupResult
 		step := func(e Event) {
 			effects := l.Step(now, e)
 			if again := twin.Step(now, e); !reflect.DeepEqual(effects, again) {
@@ -66,7 +66,7 @@ func TestEveryLookupEnds(t *testing.T) {
 					if !heard[f.Contact.ID] {
 						t.Fatalf("%s is asked, and was never named", f.Contact.ID.Short())
 					}
-					state[f.Contact.ID] = Waiting
+					state[f.Contact.ID] = overlay.PeerWaiting
 				case Done:
 					result = &f.Result
 				}
@@ -74,9 +74,9 @@ func TestEveryLookupEnds(t *testing.T) {
 			waiting, slow := 0, 0
 			for _, s := range state {
 				switch s {
-				case Waiting:
+				case overlay.PeerWaiting:
 					waiting++
-				case IsSlow:
+				case overlay.PeerSlow:
 					slow++
 				}
 			}
@@ -115,12 +115,12 @@ func TestEveryLookupEnds(t *testing.T) {
 			if o.Mode != ForNodes && !e.Forged && rapid.IntRange(0, 4).Draw(t, "has") == 0 {
 				e.Record = &overlay.Record{Seq: uint64(rapid.IntRange(1, 3).Draw(t, "seq"))}
 			}
-			if s, ok := state[who]; ok && s != HasAnswered && result == nil {
+			if s, ok := state[who]; ok && s != overlay.PeerAnswered && result == nil {
 				if !e.Forged {
 					hear(contacts[:min(len(contacts), 2*o.K)])
 				}
-				if state[who] = HasAnswered; e.Forged {
-					state[who] = Failed
+				if state[who] = overlay.PeerAnswered; e.Forged {
+					state[who] = overlay.PeerFailed
 				}
 			}
 			step(e)
@@ -137,14 +137,14 @@ func TestEveryLookupEnds(t *testing.T) {
 				answer(asked(), some(16))
 			case 3:
 				who := asked()
-				if state[who] == Waiting && result == nil {
-					state[who] = IsSlow
+				if state[who] == overlay.PeerWaiting && result == nil {
+					state[who] = overlay.PeerSlow
 				}
 				step(Slow{who})
 			case 4:
 				who := asked()
-				if s := state[who]; (s == Waiting || s == IsSlow) && result == nil {
-					state[who] = Failed
+				if s := state[who]; (s == overlay.PeerWaiting || s == overlay.PeerSlow) && result == nil {
+					state[who] = overlay.PeerFailed
 				}
 				step(Lost{who})
 			case 5:
@@ -163,17 +163,17 @@ func TestEveryLookupEnds(t *testing.T) {
 }
 
 // check compares the result with what was told to the lookup.
-func check(t *rapid.T, target overlay.ID, o Options, r *Result, state map[overlay.ID]State, heard map[overlay.ID]bool) {
+func check(t *rapid.T, target overlay.ID, o Options, r *overlay.LookupResult, state map[overlay.ID]overlay.PeerState, heard map[overlay.ID]bool) {
 	for _, c := range append(slices.Clone(r.Nearest), r.Further...) {
-		if state[c.ID] != HasAnswered {
+		if state[c.ID] != overlay.PeerAnswered {
 			t.Fatalf("%s is in the result, and its state is %v", c.ID.Short(), state[c.ID])
 		}
 	}
-	var limit *LimitError
-	if (r.Reason == Limited) != errors.As(r.Err, &limit) {
+	var limit *overlay.LimitError
+	if (r.Reason == overlay.EndLimited) != errors.As(r.Err, &limit) {
 		t.Fatalf("got %v with %v, want a limit error exactly at a limit", r.Reason, r.Err)
 	}
-	if r.Reason != Converged && r.Reason != Exhausted || len(heard) > shortFactor*o.K {
+	if r.Reason != overlay.EndConverged && r.Reason != overlay.EndExhausted || len(heard) > shortFactor*o.K {
 		return // what is beyond the shortlist is forgotten
 	}
 	if r.Record != nil {
@@ -181,16 +181,16 @@ func check(t *rapid.T, target overlay.ID, o Options, r *Result, state map[overla
 	}
 	var alive []overlay.ID // not failed, nearest first
 	for id := range heard {
-		if state[id] != Failed {
+		if state[id] != overlay.PeerFailed {
 			alive = append(alive, id)
 		}
 	}
 	slices.SortFunc(alive, target.CompareDistance)
-	if r.Reason == Converged && len(alive) < o.K || r.Reason == Exhausted && len(alive) >= o.K {
+	if r.Reason == overlay.EndConverged && len(alive) < o.K || r.Reason == overlay.EndExhausted && len(alive) >= o.K {
 		t.Fatalf("got %v with %d contacts, k %d", r.Reason, len(alive), o.K)
 	}
 	for i, id := range alive[:min(len(alive), o.K)] {
-		if state[id] != HasAnswered || r.Nearest[i].ID != id {
+		if state[id] != overlay.PeerAnswered || r.Nearest[i].ID != id {
 			t.Fatalf("the search ended, and the %d-th nearest is %v", i+1, state[id])
 		}
 	}

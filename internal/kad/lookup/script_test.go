@@ -155,7 +155,7 @@ func (r *run) step(e Event) string {
 	return script.OrNothing(b.String())
 }
 
-func text(r Result) string {
+func text(r overlay.LookupResult) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: nearest %s", r.Reason, script.Names(r.Nearest))
 	if len(r.Further) > 0 {

@@ -65,7 +65,7 @@ type (
 
 	// Done: the work has ended. It is the last effect.
 	Done struct {
-		Report Report
+		Report overlay.Report
 		// Err is nil, or a [*PartialError].
 		Err error
 	}
@@ -80,7 +80,7 @@ type Put struct {
 	candidates []overlay.Contact // nearest first
 	next       int
 	waiting    map[overlay.ID]int // contacts asked; their places in the outcomes
-	report     Report
+	report     overlay.Report
 	started    bool
 	done       bool
 	out        []Effect
@@ -94,7 +94,7 @@ func New(key overlay.Key, contacts []overlay.Contact, o Options) *Put {
 	o.Quorum = min(cmp.Or(max(o.Quorum, 0), (o.K+1)/2), len(contacts))
 	return &Put{
 		o: o, candidates: contacts, waiting: make(map[overlay.ID]int),
-		report: Report{Key: key, Quorum: o.Quorum},
+		report: overlay.Report{Key: key, Quorum: o.Quorum},
 	}
 }
 
@@ -110,18 +110,18 @@ func (p *Put) Step(e Event) []Effect {
 	case Start:
 		p.started = true
 	case Replied:
-		o := Outcome{State: Stored, Life: e.Granted}
+		o := overlay.Outcome{State: overlay.Stored, Life: e.Granted}
 		if e.Status != overlay.OK {
-			o = Outcome{State: Refused, Status: e.Status}
+			o = overlay.Outcome{State: overlay.Refused, Status: e.Status}
 			if e.Current != nil && p.o.Compare != nil && (p.report.Current == nil || p.o.Compare(e.Current, p.report.Current) > 0) {
 				p.report.Current = e.Current
 			}
 		}
 		p.settle(e.Peer, o)
 	case Gone:
-		p.settle(e.Peer, Outcome{State: Sent})
+		p.settle(e.Peer, overlay.Outcome{State: overlay.Sent})
 	case Lost:
-		p.settle(e.Peer, Outcome{State: NoAnswer, Why: e.Why})
+		p.settle(e.Peer, overlay.Outcome{State: overlay.NoAnswer, Why: e.Why})
 	case Cancel:
 		p.end()
 		return p.out
@@ -131,7 +131,7 @@ func (p *Put) Step(e Event) []Effect {
 }
 
 // settle notes what has become of a contact.
-func (p *Put) settle(id overlay.ID, o Outcome) {
+func (p *Put) settle(id overlay.ID, o overlay.Outcome) {
 	at, ok := p.waiting[id]
 	if !ok {
 		return
@@ -139,7 +139,7 @@ func (p *Put) settle(id overlay.ID, o Outcome) {
 	delete(p.waiting, id)
 	o.Contact = p.report.Outcomes[at].Contact
 	p.report.Outcomes[at] = o
-	if o.accepted() {
+	if o.Accepted() {
 		p.report.Accepted++
 	}
 }
@@ -154,7 +154,7 @@ func (p *Put) proceed() {
 		c := p.candidates[p.next]
 		p.next++
 		p.waiting[c.ID] = len(p.report.Outcomes)
-		p.report.Outcomes = append(p.report.Outcomes, Outcome{Contact: c})
+		p.report.Outcomes = append(p.report.Outcomes, overlay.Outcome{Contact: c})
 		p.out = append(p.out, Store{c})
 	}
 	if len(p.waiting) == 0 {
@@ -166,12 +166,12 @@ func (p *Put) end() {
 	p.done = true
 	for i := range p.report.Outcomes {
 		if o := &p.report.Outcomes[i]; o.State == 0 {
-			o.State = NoAnswer
+			o.State = overlay.NoAnswer
 		}
 	}
 	d := Done{Report: p.report}
 	if p.report.Accepted < p.o.Quorum {
-		d.Err = &PartialError{p.report}
+		d.Err = &overlay.PartialError{Report: p.report}
 	}
 	p.out = append(p.out, d)
 }

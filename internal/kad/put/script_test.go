@@ -86,10 +86,10 @@ func (r *run) step(e Event) string {
 			fmt.Fprintf(&b, "done: %d accepted, want %d\n", f.Report.Accepted, f.Report.Quorum)
 			for _, o := range f.Report.Outcomes {
 				fmt.Fprintf(&b, "  %s %v", script.Name(o.Contact.ID), o.State)
-				if o.State == Stored {
+				if o.State == overlay.Stored {
 					fmt.Fprintf(&b, " for %v", o.Life)
 				}
-				if o.State == Refused {
+				if o.State == overlay.Refused {
 					fmt.Fprintf(&b, ": %v", o.Status)
 				}
 				if o.Why != "" {
@@ -100,7 +100,7 @@ func (r *run) step(e Event) string {
 			if f.Report.Current != nil {
 				fmt.Fprintf(&b, "  newer: seq %d\n", f.Report.Current.Seq)
 			}
-			if partial, ok := errors.AsType[*PartialError](f.Err); ok {
+			if partial, ok := errors.AsType[*overlay.PartialError](f.Err); ok {
 				fmt.Fprintf(&b, "  %v\n", partial)
 			}
 		}

@@ -6,27 +6,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
-// RTT is a smoothed round-trip time, as TCP keeps it (RFC 6298). The zero value has no
-// measurement yet.
-//
-// spec: kad B6.1
-type RTT struct {
-	Smoothed  time.Duration // 0: not measured
-	Variation time.Duration
-}
-
-// Observe takes in a measurement. Measurements of requests that were sent more than once
-// must not be given to it: an answer does not tell which copy it answers.
-func (r *RTT) Observe(d time.Duration) {
-	d = max(d, 1)
-	if r.Smoothed == 0 {
-		r.Smoothed, r.Variation = d, d/2
-		return
-	}
-	r.Variation += ((r.Smoothed - d).Abs() - r.Variation) / 4
-	r.Smoothed = max(r.Smoothed+(d-r.Smoothed)/8, 1)
-}
-
 // Path says what is known of the way to a contact apart from its round-trip time.
 type Path struct {
 	Dial  bool // there is no connection yet
@@ -55,7 +34,7 @@ const YoungFor = time.Minute
 // lost.
 //
 // spec: kad B6.1, B6.2
-func Timeouts(r RTT, p Path) (soft, hard time.Duration) {
+func Timeouts(r overlay.RTT, p Path) (soft, hard time.Duration) {
 	switch {
 	case p.Seed && p.Young:
 		return 500 * time.Millisecond, 10 * time.Second

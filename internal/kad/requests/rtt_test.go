@@ -13,7 +13,7 @@ const ms = time.Millisecond
 //
 // conforms: kad 35
 func TestRTT(t *testing.T) {
-	var r RTT
+	var r overlay.RTT
 	for _, step := range []struct{ took, smoothed, variation time.Duration }{
 		{80 * ms, 80 * ms, 40 * ms},
 		{160 * ms, 90 * ms, 50 * ms},
@@ -55,19 +55,19 @@ func TestResend(t *testing.T) {
 func TestTimeouts(t *testing.T) {
 	for _, x := range []struct {
 		name       string
-		rtt        RTT
+		rtt        overlay.RTT
 		path       Path
 		soft, hard time.Duration
 	}{
-		{"unknown", RTT{}, Path{}, 200 * ms, time.Second},
-		{"measured", RTT{100 * ms, 50 * ms}, Path{}, 200 * ms, 500 * ms},
-		{"measured, varies", RTT{200 * ms, 100 * ms}, Path{}, 400 * ms, 800 * ms},
-		{"very near", RTT{ms, ms}, Path{}, 50 * ms, 500 * ms},
-		{"very far", RTT{2 * time.Second, time.Second}, Path{}, 500 * ms, 3 * time.Second},
-		{"to be dialled", RTT{100 * ms, 50 * ms}, Path{Dial: true}, 500 * ms, 5 * time.Second},
-		{"Tor", RTT{}, Path{Tor: true, Dial: true}, 2 * time.Second, 10 * time.Second},
-		{"seed", RTT{100 * ms, 50 * ms}, Path{Seed: true}, 500 * ms, 3 * time.Second},
-		{"seed, just met", RTT{100 * ms, 50 * ms}, Path{Seed: true, Young: true}, 500 * ms, 10 * time.Second},
+		{"unknown", overlay.RTT{}, Path{}, 200 * ms, time.Second},
+		{"measured", overlay.RTT{Smoothed: 100 * ms, Variation: 50 * ms}, Path{}, 200 * ms, 500 * ms},
+		{"measured, varies", overlay.RTT{Smoothed: 200 * ms, Variation: 100 * ms}, Path{}, 400 * ms, 800 * ms},
+		{"very near", overlay.RTT{Smoothed: ms, Variation: ms}, Path{}, 50 * ms, 500 * ms},
+		{"very far", overlay.RTT{Smoothed: 2 * time.Second, Variation: time.Second}, Path{}, 500 * ms, 3 * time.Second},
+		{"to be dialled", overlay.RTT{Smoothed: 100 * ms, Variation: 50 * ms}, Path{Dial: true}, 500 * ms, 5 * time.Second},
+		{"Tor", overlay.RTT{}, Path{Tor: true, Dial: true}, 2 * time.Second, 10 * time.Second},
+		{"seed", overlay.RTT{Smoothed: 100 * ms, Variation: 50 * ms}, Path{Seed: true}, 500 * ms, 3 * time.Second},
+		{"seed, just met", overlay.RTT{Smoothed: 100 * ms, Variation: 50 * ms}, Path{Seed: true, Young: true}, 500 * ms, 10 * time.Second},
 	} {
 		if soft, hard := Timeouts(x.rtt, x.path); soft != x.soft || hard != x.hard {
 			t.Errorf("%s: got %v and %v, want %v and %v", x.name, soft, hard, x.soft, x.hard)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/kad/lookup"
-	"github.com/gamelan-p2p/gamelan/internal/kad/put"
 	"github.com/gamelan-p2p/gamelan/internal/kad/record"
 	"github.com/gamelan-p2p/gamelan/internal/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/internal/kad/values"
@@ -20,7 +19,7 @@ type holder struct {
 
 type owned struct {
 	record *overlay.Record
-	ended  func(put.Report)
+	ended  func(overlay.Report)
 }
 
 func newHolder(n *node) *holder {
@@ -61,8 +60,8 @@ func (h *holder) replicate(key overlay.Key) {
 		n.do(n.upkeep.Step(now, upkeep.Dropped{Key: key}))
 		return
 	}
-	n.search(key, lookup.Options{}, replication, func(r lookup.Result) {
-		n.storeAt(x.Record, x.Life-r.Took, r.Nearest, storing, func(put.Report, error) {
+	n.search(key, lookup.Options{}, replication, func(r overlay.LookupResult) {
+		n.storeAt(x.Record, x.Life-r.Took, r.Nearest, storing, func(overlay.Report, error) {
 			now := n.net.time()
 			if n.table.View().Nearer(now, key, values.NotCloseAt) >= values.NotCloseAt {
 				h.held.Demote(key)
@@ -75,7 +74,7 @@ func (h *holder) replicate(key overlay.Key) {
 }
 
 // own begins to publish a record. ended gets the first report.
-func (h *holder) own(r *overlay.Record, ended func(put.Report)) {
+func (h *holder) own(r *overlay.Record, ended func(overlay.Report)) {
 	h.owned[r.Key] = &owned{r, ended}
 	h.n.do(h.n.upkeep.Step(h.n.net.time(), upkeep.Own{Key: r.Key, Due: h.n.net.time()}))
 }
@@ -83,8 +82,8 @@ func (h *holder) own(r *overlay.Record, ended func(put.Report)) {
 // publish stores a record of this node at the nodes nearest to its key.
 func (h *holder) publish(key overlay.Key) {
 	n, x := h.n, h.owned[key]
-	n.search(key, lookup.Options{Wide: true}, measured, func(r lookup.Result) {
-		n.storeAt(x.record, values.MaxLife, append(r.Nearest, r.Further...), measured, func(p put.Report, err error) {
+	n.search(key, lookup.Options{Wide: true}, measured, func(r overlay.LookupResult) {
+		n.storeAt(x.record, values.MaxLife, append(r.Nearest, r.Further...), measured, func(p overlay.Report, err error) {
 			if x.ended != nil {
 				x.ended(p)
 				x.ended = nil
@@ -95,7 +94,7 @@ func (h *holder) publish(key overlay.Key) {
 }
 
 // cache stores a copy of a record that was found at the nearest contact that lacked it.
-func (h *holder) cache(r lookup.Result) {
+func (h *holder) cache(r overlay.LookupResult) {
 	if r.Lacking == nil {
 		return
 	}

@@ -192,7 +192,7 @@ func (n *node) ask(x *op) {
 	n.last++
 	x.msg.ReadOnly = n.client
 	n.ops[n.last] = x
-	var rtt requests.RTT
+	var rtt overlay.RTT
 	if e := n.table.View().Find(x.contact.ID); e != nil {
 		rtt = e.RTT
 	}
@@ -284,7 +284,7 @@ func (n *node) collude(m *overlay.Message, answer *overlay.Message) {
 }
 
 // search runs a lookup with the network's K and Alpha. ended gets its result.
-func (n *node) search(target overlay.ID, o lookup.Options, why cause, ended func(lookup.Result)) {
+func (n *node) search(target overlay.ID, o lookup.Options, why cause, ended func(overlay.LookupResult)) {
 	view := n.table.View()
 	o.K, o.Alpha, o.Exclude, o.Spread = n.net.c.K, n.net.c.Alpha, []overlay.ID{n.id}, view.Spread
 	l := lookup.New(target, o)
@@ -336,7 +336,7 @@ func (n *node) search(target overlay.ID, o lookup.Options, why cause, ended func
 }
 
 // storeAt stores a record at contacts. ended gets the report.
-func (n *node) storeAt(r *overlay.Record, ttl time.Duration, contacts []overlay.Contact, why cause, ended func(put.Report, error)) {
+func (n *node) storeAt(r *overlay.Record, ttl time.Duration, contacts []overlay.Contact, why cause, ended func(overlay.Report, error)) {
 	p := put.New(r.Key, contacts, put.Options{K: n.net.c.K, Alpha: n.net.c.Alpha})
 	var step func(put.Event)
 	step = func(e put.Event) {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/kad/lookup"
-	"github.com/gamelan-p2p/gamelan/internal/kad/put"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
@@ -174,7 +173,7 @@ func (m *measurement) publish(records, first int) {
 
 func (m *measurement) put(r *overlay.Record) {
 	n, begun := m.asker(), m.w.now
-	n.store.own(r, func(p put.Report) {
+	n.store.own(r, func(p overlay.Report) {
 		m.puts++
 		m.published[r.Key] = true
 		m.holders += p.Accepted
@@ -201,7 +200,7 @@ func (m *measurement) get(record int) {
 		m.getTook = append(m.getTook, 0)
 		return
 	}
-	n.search(key, lookup.Options{Mode: lookup.ForFirst}, measured, func(r lookup.Result) {
+	n.search(key, lookup.Options{Mode: lookup.ForFirst}, measured, func(r overlay.LookupResult) {
 		m.asked += r.Asked
 		m.getTook = append(m.getTook, r.Took)
 		if r.Record != nil {
@@ -216,7 +215,7 @@ func (m *measurement) get(record int) {
 func (m *measurement) search() {
 	target := overlay.RandomID(overlay.IDLen, m.w.rand)
 	n := m.asker()
-	n.search(target, lookup.Options{}, measured, func(r lookup.Result) {
+	n.search(target, lookup.Options{}, measured, func(r overlay.LookupResult) {
 		m.searches++
 		m.searchAsked += r.Asked
 		m.searchTook = append(m.searchTook, r.Took)

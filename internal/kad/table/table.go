@@ -41,8 +41,6 @@ const (
 
 	// SilentAfter is the silence after which a contact is questionable.
 	SilentAfter = 15 * time.Minute
-	// FreshFor is how long after its last answer a contact is given to others.
-	FreshFor = 30 * time.Minute
 )
 
 const (
@@ -71,7 +69,7 @@ type Table struct {
 	steady     list.List // the other live ones, that which has been silent longest first
 	hasty      bool      // contacts live so short that they are probed more often
 
-	view *View
+	view *overlay.View
 	wake time.Time
 	out  []Effect
 }
@@ -84,7 +82,7 @@ type bucket struct {
 
 // entry is a contact in the table.
 type entry struct {
-	Entry
+	overlay.TableEntry
 	groups  []string
 	onion   bool
 	waiting bool          // it is a replacement
@@ -178,8 +176,8 @@ func (t *Table) answered(now time.Time, e Answered) {
 		return
 	}
 	x := &entry{
-		Entry:  Entry{Contact: c, Since: now, Answered: now, Score: firstScore},
-		groups: c.Groups(), onion: slices.ContainsFunc(c.Addresses, overlay.Address.Onion),
+		TableEntry: overlay.TableEntry{Contact: c, Since: now, Answered: now, Score: firstScore},
+		groups:     c.Groups(), onion: slices.ContainsFunc(c.Addresses, overlay.Address.Onion),
 	}
 	if e.Measured {
 		x.RTT.Observe(e.Took)
@@ -403,12 +401,12 @@ func (t *Table) failed(now time.Time, e Failed) {
 		t.drop(b, x)
 		return
 	}
-	silent := now.Sub(x.Answered) > FreshFor
+	silent := now.Sub(x.Answered) > overlay.FreshFor
 	x.Failures++
 	x.Score /= failure
 	t.requeue(x, &t.doubtful)
 	b.dirty = true
-	verified := slices.ContainsFunc(b.waiting, func(y *entry) bool { return now.Sub(y.Answered) <= FreshFor })
+	verified := slices.ContainsFunc(b.waiting, func(y *entry) bool { return now.Sub(y.Answered) <= overlay.FreshFor })
 	switch {
 	case x.Failures >= 2 && x.moved != "":
 		c := x.Contact

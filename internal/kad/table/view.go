@@ -1,193 +1,29 @@
 package table
 
-import (
-	"slices"
-	"time"
-
-	"github.com/gamelan-p2p/gamelan/internal/kad/requests"
-	"github.com/gamelan-p2p/gamelan/kad/overlay"
-)
-
-// Entry is what the table knows of a live contact.
-type Entry struct {
-	Contact  overlay.Contact
-	RTT      requests.RTT
-	Since    time.Time // it is live
-	Answered time.Time // last
-	Score    int
-	Failures int // since the last answer
-}
-
-// View is the live contacts at one time. It never changes, so any number of readers may
-// use it.
-type View struct {
-	self    overlay.ID
-	buckets [][]Entry
-	live    int
-}
-
-// NewView returns a view of no contacts.
-func NewView(self overlay.ID) *View { return &View{self: self, buckets: make([][]Entry, 1)} }
+import "github.com/gamelan-p2p/gamelan/kad/overlay"
 
 // View returns the live contacts of now. Buckets without a change are those of the last
 // view.
-func (t *Table) View() *View {
-	changed := t.view == nil || len(t.view.buckets) != len(t.buckets)
+func (t *Table) View() *overlay.View {
+	changed := t.view == nil || t.view.Buckets() != len(t.buckets)
 	for _, b := range t.buckets {
 		changed = changed || b.dirty
 	}
 	if !changed {
 		return t.view
 	}
-	v := &View{self: t.self, buckets: make([][]Entry, len(t.buckets)), live: t.live}
+	buckets := make([][]overlay.TableEntry, len(t.buckets))
 	for i, b := range t.buckets {
-		if t.view != nil && i < len(t.view.buckets) && !b.dirty {
-			v.buckets[i] = t.view.buckets[i]
+		if t.view != nil && i < t.view.Buckets() && !b.dirty {
+			buckets[i] = t.view.Bucket(i)
 			continue
 		}
 		b.dirty = false
-		v.buckets[i] = make([]Entry, len(b.live))
+		buckets[i] = make([]overlay.TableEntry, len(b.live))
 		for j, x := range b.live {
-			v.buckets[i][j] = x.Entry
+			buckets[i][j] = x.TableEntry
 		}
 	}
-	t.view = v
-	return v
-}
-
-// Self returns the id of the node whose table it is.
-func (v *View) Self() overlay.ID { return v.self }
-
-// Len returns how many contacts there are.
-func (v *View) Len() int { return v.live }
-
-// Buckets returns how many buckets there are. Each but the last one holds the contacts
-// with exactly as many bits in common with this node as its number.
-func (v *View) Buckets() int { return len(v.buckets) }
-
-// Bucket returns the contacts of a bucket, those that are live longest first. The caller
-// must not change them.
-func (v *View) Bucket(n int) []Entry {
-	if n < 0 || n >= len(v.buckets) {
-		return nil
-	}
-	return v.buckets[n]
-}
-
-// Find returns the contact with this id, or nil. The caller must not change it.
-func (v *View) Find(id overlay.ID) *Entry {
-	list := v.buckets[min(v.self.CommonPrefix(id), len(v.buckets)-1)]
-	for i := range list {
-		if list[i].Contact.ID == id {
-			return &list[i]
-		}
-	}
-	return nil
-}
-
-// Nearest returns the n contacts nearest to target, nearest first.
-func (v *View) Nearest(target overlay.ID, n int) []overlay.Contact {
-	var room [nearestRoom]*Entry
-	return contacts(v.nearest(room[:0], target, n, nil))
-}
-
-// nearestRoom is how many contacts a search for the nearest looks at without allocating. With
-// 20 in a bucket it seldom looks at more.
-const nearestRoom = 128
-
-// Spread returns two contacts of each bucket: the one that is live longest, and the one that
-// has answered last.
-func (v *View) Spread() []overlay.Contact {
-	list := make([]overlay.Contact, 0, 2*len(v.buckets))
-	for _, bucket := range v.buckets {
-		if len(bucket) == 0 {
-			continue
-		}
-		last := 0
-		for i := range bucket {
-			if bucket[i].Answered.After(bucket[last].Answered) {
-				last = i
-			}
-		}
-		list = append(list, bucket[0].Contact)
-		if last > 0 {
-			list = append(list, bucket[last].Contact)
-		}
-	}
-	return list
-}
-
-// Given returns the contacts that are named to others who ask for target: the n nearest
-// that have answered lately, or, if none has, the n nearest. except is whoever asks.
-//
-// spec: kad B4.8
-func (v *View) Given(now time.Time, target overlay.ID, n int, except overlay.ID) []overlay.Contact {
-	var room [nearestRoom]*Entry
-	found := v.nearest(room[:0], target, n, func(e *Entry) bool {
-		return e.Contact.ID != except && now.Sub(e.Answered) <= FreshFor
-	})
-	if len(found) == 0 {
-		found = v.nearest(found, target, n, func(e *Entry) bool { return e.Contact.ID != except })
-	}
-	return contacts(found)
-}
-
-// Nearer returns how many contacts that have answered lately are nearer to target than this
-// node: at most max are counted.
-//
-// spec: kad B9.2
-func (v *View) Nearer(now time.Time, target overlay.ID, max int) (n int) {
-	for i := min(v.self.CommonPrefix(target), len(v.buckets)-1); i < len(v.buckets) && n < max; i++ {
-		for j := range v.buckets[i] {
-			e := &v.buckets[i][j]
-			if now.Sub(e.Answered) <= FreshFor && target.CompareDistance(e.Contact.ID, v.self) < 0 {
-				n++
-			}
-		}
-	}
-	return min(n, max)
-}
-
-func contacts(found []*Entry) []overlay.Contact {
-	list := make([]overlay.Contact, len(found))
-	for i, e := range found {
-		list[i] = e.Contact
-	}
-	return list
-}
-
-// nearest appends to found, which is empty, the n entries nearest to target that pass ok. The bucket that target
-// itself would be in is nearest; then come all deeper ones together, because their contacts
-// differ from target at the same bit; then the others, from the deepest.
-//
-// spec: kad B3
-func (v *View) nearest(found []*Entry, target overlay.ID, n int, ok func(*Entry) bool) []*Entry {
-	if n <= 0 {
-		return nil
-	}
-	take := func(list []Entry) {
-		for i := range list {
-			if ok == nil || ok(&list[i]) {
-				found = append(found, &list[i])
-			}
-		}
-	}
-	sort := func(from int) {
-		slices.SortFunc(found[from:], func(a, b *Entry) int { return target.CompareDistance(a.Contact.ID, b.Contact.ID) })
-	}
-	c := min(v.self.CommonPrefix(target), len(v.buckets)-1)
-	take(v.buckets[c])
-	sort(0)
-	if from := len(found); from < n {
-		for _, list := range v.buckets[c+1:] {
-			take(list)
-		}
-		sort(from)
-	}
-	for i := c - 1; i >= 0 && len(found) < n; i-- {
-		from := len(found)
-		take(v.buckets[i])
-		sort(from)
-	}
-	return found[:min(n, len(found))]
+	t.view = overlay.NewView(t.self, buckets)
+	return t.view
 }

@@ -80,17 +80,17 @@ func (m *Machine) enter(now time.Time) {
 		m.isolate(now)
 		return
 	}
-	m.set(Bootstrapping)
+	m.set(overlay.Bootstrapping)
 }
 
 // asked takes a node that has asked something for a way into the network.
 func (m *Machine) asked(c overlay.Contact) {
-	if m.state != Isolated || c.ID == m.self || len(c.Addresses) == 0 {
+	if m.state != overlay.Isolated || c.ID == m.self || len(c.Addresses) == 0 {
 		return
 	}
 	b := &m.boot
 	b.queue, b.probes, b.asked, b.answered, b.again = []overlay.Contact{c}, nil, 0, 0, time.Time{}
-	m.set(Bootstrapping)
+	m.set(overlay.Bootstrapping)
 }
 
 // isolate waits before the next attempt.
@@ -99,7 +99,7 @@ func (m *Machine) isolate(now time.Time) {
 	b.pause = min(max(2*b.pause, againFirst), againMax)
 	b.again = now.Add(m.around(b.pause, 5))
 	b.queue, b.probes, b.looking = nil, nil, false
-	m.set(Isolated)
+	m.set(overlay.Isolated)
 }
 
 // probed takes in the end of a probe, whatever it was for.
@@ -110,11 +110,11 @@ func (m *Machine) probed(now time.Time, e Probed) {
 		if e.Answered {
 			b.answered++
 		}
-		if m.state == Bootstrapping && !b.looking {
-			m.do(Changed{Bootstrapping, b.answered, b.asked})
+		if m.state == overlay.Bootstrapping && !b.looking {
+			m.do(Changed{overlay.Bootstrapping, b.answered, b.asked})
 		}
 	}
-	if e.Answered || m.state == Ready { // before that, the failure may be this node's
+	if e.Answered || m.state == overlay.Ready { // before that, the failure may be this node's
 		b.judged(e.Contact)
 	}
 	m.former.probed(now, e)
@@ -133,16 +133,16 @@ func (m *Machine) Persisted() []overlay.Contact { return slices.Clone(m.boot.per
 func (m *Machine) bootstrap(now time.Time) {
 	b := &m.boot
 	switch {
-	case m.state == Ready && m.live == 0:
+	case m.state == overlay.Ready && m.live == 0:
 		b.pause = 0
 		m.isolate(now)
-	case m.state == Isolated && m.live > 0: // somebody has found this node
+	case m.state == overlay.Isolated && m.live > 0: // somebody has found this node
 		b.queue, b.probes, b.again = nil, nil, time.Time{}
-		m.set(Bootstrapping)
-	case m.state == Isolated && !b.again.After(now):
+		m.set(overlay.Bootstrapping)
+	case m.state == overlay.Isolated && !b.again.After(now):
 		m.enter(now)
 	}
-	if m.state != Bootstrapping || b.looking {
+	if m.state != overlay.Bootstrapping || b.looking {
 		return
 	}
 	b.probes = slices.DeleteFunc(b.probes, func(p probe) bool { return !p.until.After(now) })
@@ -169,7 +169,7 @@ func (m *Machine) entered(now time.Time, found int) {
 		return
 	}
 	m.boot.looking, m.boot.pause = false, 0
-	m.set(Ready)
+	m.set(overlay.Ready)
 	if !m.joined {
 		m.joined = true
 		m.do(Joined{})

@@ -124,7 +124,7 @@ type (
 	// Changed: the node's state is another one, or Answered and Asked have changed in
 	// Bootstrapping.
 	Changed struct {
-		State           State
+		State           overlay.State
 		Answered, Asked int
 	}
 
@@ -176,32 +176,6 @@ func (w Why) String() string {
 		return "own id"
 	case ForRange:
 		return "range"
-	}
-	return "unknown"
-}
-
-// State is what the node is doing about the network.
-type State uint8
-
-// The states.
-const (
-	Idle          State = iota // before Start
-	Bootstrapping              // it probes those that it knows, or looks itself up for the first time
-	Ready
-	Isolated // nobody has answered; it tries again, for ever
-)
-
-// String returns the state in a word.
-func (s State) String() string {
-	switch s {
-	case Idle:
-		return "idle"
-	case Bootstrapping:
-		return "bootstrapping"
-	case Ready:
-		return "ready"
-	case Isolated:
-		return "isolated"
 	}
 	return "unknown"
 }

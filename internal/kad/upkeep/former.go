@@ -100,7 +100,7 @@ func (m *Machine) revisit(now time.Time) {
 		for _, i := range ready[:min(len(ready), formerAtOnce)] {
 			m.do(Probe{f.list[i].Contact, ForFormer})
 		}
-		if p := m.boot.persisted; m.state == Ready {
+		if p := m.boot.persisted; m.state == overlay.Ready {
 			m.o.Rand.Shuffle(len(p), func(i, j int) { p[i], p[j] = p[j], p[i] })
 			for _, c := range p[:min(len(p), persistedAtOnce)] {
 				m.do(Probe{c, ForPersisted})

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/internal/kad/table"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
@@ -19,7 +18,7 @@ type Options struct {
 	// 50 min.
 	Publish time.Duration
 	// View returns the routing table. It must be set.
-	View func() *table.View
+	View func() *overlay.View
 	// Listed, if set, returns peers of this node that serve the DHT. It is asked again at each
 	// attempt to enter the network.
 	Listed func() []overlay.Contact
@@ -32,7 +31,7 @@ type Machine struct {
 	o    Options
 	self overlay.ID
 
-	state   State
+	state   overlay.State
 	started bool
 	joined  bool
 	live    int
@@ -63,7 +62,7 @@ func New(self overlay.ID, o Options) *Machine {
 }
 
 // State returns what the node is doing about the network.
-func (m *Machine) State() State { return m.state }
+func (m *Machine) State() overlay.State { return m.state }
 
 // HalfLife returns how long half of the contacts live; 0: unknown.
 func (m *Machine) HalfLife() time.Duration { return m.life.value() }
@@ -140,10 +139,10 @@ func (m *Machine) start(now time.Time, e Start) {
 	case m.live == 0:
 		m.enter(now)
 	case e.Joined:
-		m.set(Ready)
+		m.set(overlay.Ready)
 		m.fresh.self = now
 	default: // the lookup of the own id had not ended
-		m.set(Bootstrapping)
+		m.set(overlay.Bootstrapping)
 		m.boot.looking, m.fresh.self = true, now
 	}
 }
@@ -160,7 +159,7 @@ func (m *Machine) removed(now time.Time, e Removed) {
 	}
 }
 
-func (m *Machine) set(s State) {
+func (m *Machine) set(s overlay.State) {
 	if m.state != s {
 		m.state = s
 		m.do(Changed{State: s})
@@ -197,7 +196,7 @@ func (m *Machine) askWake(now time.Time) {
 	}
 	sooner(m.boot.next())
 	sooner(m.fresh.next(m.state, m.rates.refresh, m.factor(), now))
-	sooner(m.former.next(m.state == Ready && len(m.boot.persisted) > 0))
+	sooner(m.former.next(m.state == overlay.Ready && len(m.boot.persisted) > 0))
 	if m.mayReplicate() {
 		sooner(m.held.next())
 	}

@@ -43,7 +43,7 @@ func (m *Machine) hold(now time.Time, key overlay.Key, plan func(overlay.Key, ti
 // mayReplicate reports whether another record of others may be stored again now. In the
 // overlay Seed a holder does not do that.
 func (m *Machine) mayReplicate() bool {
-	return m.state == Ready && m.o.Overlay == overlay.Native && len(m.held.running) < recordsAtOnce
+	return m.state == overlay.Ready && m.o.Overlay == overlay.Native && len(m.held.running) < recordsAtOnce
 }
 
 func (m *Machine) replicate(now time.Time) {
@@ -57,7 +57,9 @@ func (m *Machine) replicate(now time.Time) {
 	}
 }
 
-func (m *Machine) mayPublish() bool { return m.state == Ready && len(m.own.running) < recordsAtOnce }
+func (m *Machine) mayPublish() bool {
+	return m.state == overlay.Ready && len(m.own.running) < recordsAtOnce
+}
 
 func (m *Machine) publish(now time.Time) {
 	m.own.expire(now)

@@ -89,11 +89,11 @@ func TestPersistedAreJudged(t *testing.T) {
 		r.Now = r.Now.Add(time.Minute)
 		step(Due{})
 	}
-	if n := len(r.m.Persisted()); n != 100 || r.m.State() != Isolated {
+	if n := len(r.m.Persisted()); n != 100 || r.m.State() != overlay.Isolated {
 		t.Errorf("got %d contacts left of an isolated node, %v, want all 100", n, r.m.State())
 	}
 	alive = true
-	for r.m.State() != Ready {
+	for r.m.State() != overlay.Ready {
 		r.Now = r.Now.Add(time.Minute)
 		step(Due{})
 	}

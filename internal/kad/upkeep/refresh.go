@@ -115,7 +115,7 @@ func (m *Machine) refresh(now time.Time) {
 		f.self = time.Time{}
 		m.lookup(now, m.self, ForSelf)
 	}
-	if m.state != Ready {
+	if m.state != overlay.Ready {
 		return
 	}
 	f.forget(now)
@@ -188,10 +188,10 @@ func (m *Machine) lookedUp(now time.Time, e LookedUp) {
 // the nearest neighbour's is looked up.
 func (m *Machine) selfEnded(now time.Time, nearest []overlay.Contact) {
 	f := &m.fresh
-	first := m.state == Bootstrapping && m.boot.looking
+	first := m.state == overlay.Bootstrapping && m.boot.looking
 	if first {
 		m.entered(now, len(nearest))
-		if m.state != Ready {
+		if m.state != overlay.Ready {
 			return
 		}
 		f.count, f.quiet = 0, 0
@@ -230,14 +230,14 @@ func (m *Machine) selfEnded(now time.Time, nearest []overlay.Contact) {
 }
 
 // next returns when there is something to refresh.
-func (f *refresh) next(s State, r rate, factor int, now time.Time) time.Time {
+func (f *refresh) next(s overlay.State, r rate, factor int, now time.Time) time.Time {
 	next := f.self
 	for _, x := range f.flights {
 		if next.IsZero() || x.until.Before(next) {
 			next = x.until
 		}
 	}
-	if s == Ready && f.flying(ForRange) < factor {
+	if s == overlay.Ready && f.flying(ForRange) < factor {
 		if at := f.earliest(factor); at >= 0 {
 			due := f.ranges[at].due(factor)
 			if free := r.free(now, refreshMax*factor); free.After(due) {

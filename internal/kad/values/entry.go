@@ -126,7 +126,9 @@ func distanceQueue(place func(*entry) *int) queue.Queue[*entry] {
 // use is what somebody has of a quota.
 type use struct{ records, bytes int }
 
-func (u use) fits(size int, q Quota) bool { return u.records+1 <= q.Records && u.bytes+size <= q.Bytes }
+func (u use) fits(size int, q overlay.StoreQuota) bool {
+	return u.records+1 <= q.Records && u.bytes+size <= q.Bytes
+}
 
 // uses are the uses of many, by name. A name without any has no entry.
 type uses map[string]use
@@ -150,7 +152,9 @@ func (u uses) remove(name string, size int) {
 	}
 }
 
-func (u uses) fits(name string, size int, q Quota) bool { return name == "" || u[name].fits(size, q) }
+func (u uses) fits(name string, size int, q overlay.StoreQuota) bool {
+	return name == "" || u[name].fits(size, q)
+}
 
 // Stored is a record as the store has it.
 type Stored struct {

@@ -6,13 +6,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
-// Quota bounds records and their bytes. A record counts with the length of all its fields,
-// and [Overhead].
-type Quota struct {
-	Records int
-	Bytes   int
-}
-
 // Overhead is what a record counts beside its fields, in bytes: about what it takes in
 // memory and on the disk without them.
 const Overhead = 256
@@ -30,15 +23,6 @@ const NotCloseAt = 40
 // ExpireBatch is how many records one call removes because their life has ended.
 const ExpireBatch = 512
 
-// Limits are the limits of a store.
-type Limits struct {
-	MaxLife   time.Duration // that is granted to a record; tombstones live until they expire
-	Total     Quota
-	Publisher Quota // of one signing key
-	Peer      Quota // of one peer or address that stores here; at most a sixteenth of Total
-	Group     Quota // of one group of IP addresses; at most a quarter of Total
-}
-
 // Parts of a store that a peer and a group of IP addresses may have at most.
 const (
 	peerPart  = 16
@@ -48,23 +32,23 @@ const (
 )
 
 // within returns the limits with quotas of peers and groups of at most their part of Total.
-func (l Limits) within() Limits {
-	l.Peer, l.Group = l.Peer.part(l.Total, peerPart), l.Group.part(l.Total, groupPart)
+func within(l overlay.StoreLimits) overlay.StoreLimits {
+	l.Peer, l.Group = part(l.Peer, l.Total, peerPart), part(l.Group, l.Total, groupPart)
 	return l
 }
 
-func (q Quota) part(total Quota, n int) Quota {
-	return Quota{min(q.Records, max(1, total.Records/n)), min(q.Bytes, max(leastPart, total.Bytes/n))}
+func part(q, total overlay.StoreQuota, n int) overlay.StoreQuota {
+	return overlay.StoreQuota{Records: min(q.Records, max(1, total.Records/n)), Bytes: min(q.Bytes, max(leastPart, total.Bytes/n))}
 }
 
 // DefaultLimits returns the limits of a node in a program: 16 MiB or 20,000 records.
-func DefaultLimits(o overlay.Overlay) Limits {
-	l := Limits{
+func DefaultLimits(o overlay.Overlay) overlay.StoreLimits {
+	l := overlay.StoreLimits{
 		MaxLife:   MaxLife,
-		Total:     Quota{20_000, 16 << 20},
-		Publisher: Quota{256, 1 << 20},
-		Peer:      Quota{1024, 1 << 20},
-		Group:     Quota{4096, 4 << 20},
+		Total:     overlay.StoreQuota{Records: 20_000, Bytes: 16 << 20},
+		Publisher: overlay.StoreQuota{Records: 256, Bytes: 1 << 20},
+		Peer:      overlay.StoreQuota{Records: 1024, Bytes: 1 << 20},
+		Group:     overlay.StoreQuota{Records: 4096, Bytes: 4 << 20},
 	}
 	if o == overlay.Seed {
 		l.MaxLife = MaxLifeSeed
@@ -73,9 +57,9 @@ func DefaultLimits(o overlay.Overlay) Limits {
 }
 
 // DaemonLimits returns the limits of a daemon: 256 MiB or 200,000 records.
-func DaemonLimits(o overlay.Overlay) Limits {
+func DaemonLimits(o overlay.Overlay) overlay.StoreLimits {
 	l := DefaultLimits(o)
-	l.Total = Quota{200_000, 256 << 20}
+	l.Total = overlay.StoreQuota{Records: 200_000, Bytes: 256 << 20}
 	l.Peer.Bytes, l.Group.Bytes = 4<<20, 16<<20
 	return l
 }

@@ -142,8 +142,8 @@ func TestLargeRecordMakesSeveralGo(t *testing.T) {
 //
 // conforms: kad 51; V 39
 func TestPartsOfTotal(t *testing.T) {
-	for _, total := range []values.Quota{{Records: 160, Bytes: 1 << 30}, {Records: 1 << 20, Bytes: 1 << 20}, {Records: 4, Bytes: 1 << 20}} {
-		l := values.Limits{MaxLife: time.Hour, Total: total, Publisher: total, Peer: total, Group: total}
+	for _, total := range []overlay.StoreQuota{{Records: 160, Bytes: 1 << 30}, {Records: 1 << 20, Bytes: 1 << 20}, {Records: 4, Bytes: 1 << 20}} {
+		l := overlay.StoreLimits{MaxLife: time.Hour, Total: total, Publisher: total, Peer: total, Group: total}
 		fill := func(peer func(i int) string) (records, bytes int) {
 			s := values.New(overlay.ID{}, l)
 			for i := range total.Records {
@@ -201,7 +201,7 @@ func TestSourcesOfFullStore(t *testing.T) {
 
 // model remembers what a store must have, and judges what it does.
 type model struct {
-	l   values.Limits
+	l   overlay.StoreLimits
 	all map[overlay.Key]*modelEntry
 }
 
@@ -213,7 +213,7 @@ type modelEntry struct {
 
 func (e *modelEntry) size() int { return len(e.o.Record.Value) + values.Overhead }
 
-func (m *model) sum(include func(*modelEntry) bool) (q values.Quota) {
+func (m *model) sum(include func(*modelEntry) bool) (q overlay.StoreQuota) {
 	for _, e := range m.all {
 		if include(e) {
 			q.Records++
@@ -223,7 +223,7 @@ func (m *model) sum(include func(*modelEntry) bool) (q values.Quota) {
 	return q
 }
 
-func over(q, limit values.Quota, size int) bool {
+func over(q, limit overlay.StoreQuota, size int) bool {
 	return q.Records+1 > limit.Records || q.Bytes+size > limit.Bytes
 }
 
@@ -259,7 +259,7 @@ func (m *model) put(o values.Offer, now time.Time, out values.Outcome) error {
 		o.Group != "" && over(m.sum(func(x *modelEntry) bool { return x.o.Group == o.Group }), m.l.Group, e.size()) {
 		return want(out.Status, overlay.Quota)
 	}
-	total := func() values.Quota { return m.sum(func(*modelEntry) bool { return true }) }
+	total := func() overlay.StoreQuota { return m.sum(func(*modelEntry) bool { return true }) }
 	var gone []*modelEntry
 	for _, key := range out.Removed {
 		if x := m.all[key]; x != nil {
@@ -322,8 +322,8 @@ func want(got, want overlay.Status) error {
 func TestModel(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		total := values.Quota{Records: 40, Bytes: 30_000}
-		l := values.Limits{MaxLife: time.Hour, Total: total, Publisher: values.Quota{Records: 1, Bytes: 1}, Peer: values.Quota{Records: 2, Bytes: 16 << 10}, Group: values.Quota{Records: 10, Bytes: 16 << 10}}
+		total := overlay.StoreQuota{Records: 40, Bytes: 30_000}
+		l := overlay.StoreLimits{MaxLife: time.Hour, Total: total, Publisher: overlay.StoreQuota{Records: 1, Bytes: 1}, Peer: overlay.StoreQuota{Records: 2, Bytes: 16 << 10}, Group: overlay.StoreQuota{Records: 10, Bytes: 16 << 10}}
 		s, m := values.New(overlay.ID{}, l), &model{l, map[overlay.Key]*modelEntry{}}
 		now := start
 		refused, shared := 0, 0

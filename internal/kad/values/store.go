@@ -12,7 +12,7 @@ import (
 // use it.
 type Store struct {
 	self    overlay.ID
-	limits  Limits
+	limits  overlay.StoreLimits
 	entries map[overlay.Key]*entry
 	expiry  queue.Queue[*entry]
 	cached  rank // cached copies
@@ -23,9 +23,9 @@ type Store struct {
 }
 
 // New returns an empty store of the node with this id.
-func New(self overlay.ID, l Limits) *Store {
+func New(self overlay.ID, l overlay.StoreLimits) *Store {
 	return &Store{
-		self: self, limits: l.within(), entries: map[overlay.Key]*entry{},
+		self: self, limits: within(l), entries: map[overlay.Key]*entry{},
 		expiry: expiryQueue(), cached: newRank(), held: newRank(),
 		publishers: uses{}, peers: uses{}, groups: uses{},
 	}

@@ -80,7 +80,7 @@ func (c *Config) ForNode() gamelan.Config {
 // none.
 func (c *Config) ForKad(name string) (client kad.Config, ok bool) {
 	limits := values.DaemonLimits(overlay.Native)
-	limits.Total = values.Quota{Records: c.Kad.MaxRecords, Bytes: int(min(c.Kad.MaxBytes, math.MaxInt))}
+	limits.Total = overlay.StoreQuota{Records: c.Kad.MaxRecords, Bytes: int(min(c.Kad.MaxBytes, math.MaxInt))}
 	client = kad.Config{Name: name, Network: c.Kad.Network, Limits: &limits}
 	if c.Kad.ClientOnly {
 		client.Mode = kad.ClientOnly
