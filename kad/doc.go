@@ -13,8 +13,8 @@
 //	    └── gateways         Isolate, retry 30 s
 //	        └── <n>          requests under way and answers over one kind of network
 //
-// The state machines are those of package kad/overlay and below. A [Network] connects a gateway
-// to a kind of network. [Start] attaches a client to a [Host]: a node, or a [Standalone]
+// The values are those of package kad/overlay. A [Network] connects a gateway to a kind of
+// network. [Start] attaches a client to a [Host]: a node, or a [Standalone]
 // tree without one.
 //
 // spec: kad B13

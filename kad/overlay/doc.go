@@ -1,6 +1,6 @@
 // Package overlay holds the values of the key-value DHT: ids and keys, their distance,
-// addresses, contacts, records and messages. The packages below it hold its state
-// machines and its codecs.
+// addresses, contacts, records and messages, what a lookup and a put report, the view of a
+// routing table, and limits. The state machines and the codecs are internal.
 //
 // The DHT is a Kademlia network, and has nothing but the exclusive or in common with
 // the DHT that passes messages on (package dht): other ids, other peers, other bytes. A
@@ -8,16 +8,17 @@
 // contacts and records that nobody can forge. [Seed] is the network of the small
 // program that the DHT began as, whose UDP protocol it keeps to the byte.
 //
-//	kad/overlay             values, and the errors of both codecs
-//	├── wire/seed       datagrams of the overlay Seed
-//	├── wire/v1         messages of the overlay Native
+//	kad/overlay         values, and the errors of both codecs
+//	internal/kad
+//	├── seedwire        datagrams of the overlay Seed
+//	├── nativewire      messages of the overlay Native
 //	├── record          signs records, checks them, and says which of two is newer
-//	├── store           what a node stores of others: quotas, expiry, replication
+//	├── values          what a node stores of others: quotas, expiry, replication
 //	├── limit           rates of requests, penalties, and proofs that an address is its sender's
 //	├── table           routing table
 //	├── lookup          finds the nodes nearest to a target, and values
 //	├── put             stores a record at the nodes nearest to its key
-//	├── rpc             requests under way: timeouts and repetitions
+//	├── requests        requests under way: timeouts and repetitions
 //	├── gateway         what a gateway answers, and what it believes
 //	├── upkeep          when to probe, to refresh and to publish again
 //	└── sim             many nodes in one goroutine

@@ -2,7 +2,7 @@
 // ones completely and distant ones by example.
 //
 // A [Table] gets events, such as an answer or a failure of a contact, and returns effects,
-// such as a contact to probe. It has no clock and no goroutine. Readers use a [View], which
+// such as a contact to probe. It has no clock and no goroutine. Readers use an [overlay.View], which
 // never changes.
 //
 // Only contacts that have answered are in the table. A contact that answers keeps its place
