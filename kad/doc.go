@@ -14,8 +14,7 @@
 //	        └── <n>          requests under way and answers over one kind of network
 //
 // The values are those of package kad/overlay. A [Network] connects a gateway to a kind of
-// network. [Start] attaches a client to a [Host]: a node, or a [Standalone]
-// tree without one.
+// network. [Start] attaches a client to a [Host]: a node, or a [Standalone] tree without one.
 //
 // spec: kad B13
 package kad

@@ -66,7 +66,7 @@ type (
 	// Done: the work has ended. It is the last effect.
 	Done struct {
 		Report overlay.Report
-		// Err is nil, or a [*PartialError].
+		// Err is nil, or an [*overlay.PartialError].
 		Err error
 	}
 )

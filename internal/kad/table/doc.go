@@ -2,8 +2,8 @@
 // ones completely and distant ones by example.
 //
 // A [Table] gets events, such as an answer or a failure of a contact, and returns effects,
-// such as a contact to probe. It has no clock and no goroutine. Readers use an [overlay.View], which
-// never changes.
+// such as a contact to probe. It has no clock and no goroutine. Readers use an
+// [overlay.View], which never changes.
 //
 // Only contacts that have answered are in the table. A contact that answers keeps its place
 // against every newcomer, so nobody can push out the nodes of an honest network; newcomers
