@@ -28,7 +28,7 @@ type core struct {
 
 	view   atomic.Pointer[published] // of the routing table. Written by table.
 	mode   atomic.Uint32
-	state  atomic.Uint32 // an upkeep.State. Written by upkeep.
+	state  atomic.Uint32 // a State. Written by upkeep.
 	joined atomic.Bool   // the first lookup of the own id has ended. Written by upkeep.
 	last   atomic.Uint64 // ref of the last request
 

@@ -27,7 +27,8 @@ type View struct {
 }
 
 // NewView returns a view of the buckets of the node self, numbered as [View.Buckets] says, and
-// each in the order of [View.Bucket]. Without any it is a view of no contacts. The caller must not change them any more.
+// each in the order of [View.Bucket]. Without any it is a view of no contacts. The caller must
+// not change them any more.
 func NewView(self ID, buckets [][]TableEntry) *View {
 	v := &View{self: self, buckets: buckets}
 	if len(buckets) == 0 {
