@@ -22,7 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/bench/peers"
 	"github.com/gamelan-p2p/gamelan/bench/product"
-	"github.com/gamelan-p2p/gamelan/tests/tor/tornet"
+	"github.com/gamelan-p2p/gamelan/tests/onion/tornet"
 )
 
 // How long floods and attacks last; with -long, long.

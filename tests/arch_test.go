@@ -74,10 +74,10 @@ var command = map[string][]string{
 	"bitset":  {},
 	"nodedir": {"failure", ""},
 	"api":     {"failure"},
-	"words":   {"api", "failure", "nodedir"},
+	"phrases": {"api", "failure", "nodedir"},
 	"outlast": {"failure"},
 	"render":  {"api", "bitset", "failure"},
-	"daemon":  {"api", "config", "failure", "nodedir", "render", ""},
+	"daemon":  {"api", "daemonconfig", "failure", "nodedir", "render", ""},
 }
 
 // strangers are houses that must not meet.
@@ -119,8 +119,8 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "internal/transport", "inspect", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/tor/tornet", "tests/machines"},
-	"net/http": {"inspect", "gamelantest", "tests/tor/tornet", "tests/machines"},
+	"net":      {"transport", "internal/transport", "inspect", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
+	"net/http": {"inspect", "gamelantest", "tests/onion/tornet", "tests/machines"},
 	"net/url":  {"inspect", "internal/actors", "kad"}, // of verbs
 }
 
@@ -552,7 +552,7 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"control and the command", "inspect/control/a.go", `import _ "` + m + `/cmd/gamelan/internal/failure"`, "lower layers only"},
 		{"outlast and daemon", "cmd/gamelan/internal/outlast/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
 		{"render and daemon", "cmd/gamelan/internal/render/a.go", `import _ "` + m + `/cmd/gamelan/internal/daemon"`, "of the command"},
-		{"words and render", "cmd/gamelan/internal/words/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`, "of the command"},
+		{"words and render", "cmd/gamelan/internal/phrases/a.go", `import _ "` + m + `/cmd/gamelan/internal/render"`, "of the command"},
 		{"render and the node", "cmd/gamelan/internal/render/a.go", `import _ "` + m + `"`, "of the command"},
 		{"daemon and outlast", "cmd/gamelan/internal/daemon/a.go", `import _ "` + m + `/cmd/gamelan/internal/outlast"`, "of the command"},
 		{"verb and HTTP", "cmd/gamelan/a.go", `import _ "net/http"`, "want it only in"},

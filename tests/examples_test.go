@@ -160,7 +160,7 @@ func TestExamplesRun(t *testing.T) {
 		switch example {
 		case "chat", "gossip", "memorynet": // TestExampleChat, TestExampleGossip, TestExampleMemorynet
 			continue
-		case "tor": // TestExample of tests/tor, on a private Tor network
+		case "tor": // TestExample of tests/onion, on a private Tor network
 			continue
 		}
 		t.Run(example, func(t *testing.T) {

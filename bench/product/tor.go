@@ -14,7 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
-	"github.com/gamelan-p2p/gamelan/tests/tor/tornet"
+	"github.com/gamelan-p2p/gamelan/tests/onion/tornet"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 

@@ -14,8 +14,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -32,10 +32,10 @@ type app struct {
 	in        io.Reader
 	wait      time.Duration // for a node that is starting
 	dir       nodedir.Dir
-	sources   config.Sources  // of the settings, without a verb's own flags
-	configArg string          // the --config option as it was given
-	signals   *daemon.Signals // of a verb that catches them
-	log       *daemon.Queue   // of a verb that runs a node: what Err is then
+	sources   daemonconfig.Sources // of the settings, without a verb's own flags
+	configArg string               // the --config option as it was given
+	signals   *daemon.Signals      // of a verb that catches them
+	log       *daemon.Queue        // of a verb that runs a node: what Err is then
 	parser    *kong.Kong
 	node      *client.Client // what client returns, once it has been called
 	patience  string         // the flag that gives the node more time to answer
@@ -142,7 +142,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 	k, err := kong.New(c,
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
 		kong.Vars{
-			"data_dir": config.Settings[0].Default(), "config_files": configFilesText,
+			"data_dir": daemonconfig.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": control.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(api.TextType),
 			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
 			"patience": client.Patience.String(), "resends": resends,

@@ -11,8 +11,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -36,12 +36,12 @@ func (c *configInitCmd) Run(a *app) error {
 		path = a.sources.Files[0]
 	}
 	if path == "-" {
-		_, err := fmt.Fprint(a.Out, config.Table.File())
+		_, err := fmt.Fprint(a.Out, daemonconfig.Table.File())
 		return err
 	}
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
-		err = writeFile(path, config.Table.File())
+		err = writeFile(path, daemonconfig.Table.File())
 	}
 	switch {
 	case errors.Is(err, fs.ErrExist):
@@ -74,17 +74,17 @@ type configCheckCmd struct {
 
 // checkedJSON is the output of config check with --json.
 type checkedJSON struct {
-	File     string            `json:"file"`
-	OK       bool              `json:"ok"`
-	Problems []*config.Problem `json:"problems"`
+	File     string                  `json:"file"`
+	OK       bool                    `json:"ok"`
+	Problems []*daemonconfig.Problem `json:"problems"`
 }
 
 // Run prints a line for each problem. The exit code is then 2, the same as that of a node
 // started with these settings.
 func (c *configCheckCmd) Run(a *app) error {
-	var l *config.Loaded
+	var l *daemonconfig.Loaded
 	if c.File != "" {
-		l = config.LoadFile(c.File)
+		l = daemonconfig.LoadFile(c.File)
 	} else {
 		l = a.load(nil)
 		for _, n := range l.Notes {
@@ -100,9 +100,9 @@ func (c *configCheckCmd) Run(a *app) error {
 	return nil
 }
 
-func printChecked(a *app, l *config.Loaded) error {
+func printChecked(a *app, l *daemonconfig.Loaded) error {
 	if a.JSON {
-		return a.PrintJSON(checkedJSON{l.File, len(l.Problems) == 0, append([]*config.Problem{}, l.Problems...)})
+		return a.PrintJSON(checkedJSON{l.File, len(l.Problems) == 0, append([]*daemonconfig.Problem{}, l.Problems...)})
 	}
 	var err error
 	switch {
@@ -136,7 +136,7 @@ func (c *configShowCmd) Run(a *app) error {
 			a.Note("%s", n)
 		}
 		if len(l.Problems) > 0 {
-			return config.Problems(l.Problems)
+			return daemonconfig.Problems(l.Problems)
 		}
 		return printSettings(a, daemon.Settings(l, nil))
 	}
@@ -180,10 +180,10 @@ type configExplainCmd struct {
 
 // Run explains the setting, or each one of a section.
 func (c *configExplainCmd) Run(a *app) error {
-	found := config.Table.Lookup(c.Key)
+	found := daemonconfig.Table.Lookup(c.Key)
 	if len(found) == 0 {
 		hint := "gamelan config show lists them"
-		if near := config.Table.About(c.Key); len(near) > 0 {
+		if near := daemonconfig.Table.About(c.Key); len(near) > 0 {
 			hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 		}
 		return failure.Usage(hint, "there is no setting %q", c.Key)
@@ -199,7 +199,7 @@ func (c *configExplainCmd) Run(a *app) error {
 
 // explain writes the explanation of one setting, after an empty line if it is not the
 // first.
-func explain(a *app, v settings.Value, s *config.Setting, more bool) error {
+func explain(a *app, v settings.Value, s *daemonconfig.Setting, more bool) error {
 	if a.JSON {
 		return a.PrintJSON(struct {
 			settings.Explanation
@@ -219,7 +219,7 @@ func explain(a *app, v settings.Value, s *config.Setting, more bool) error {
 // this verb but the setting to explain.
 func withoutDashes(args []string) []string {
 	for i := 2; i < len(args); i++ {
-		if args[i-2] == "config" && args[i-1] == "explain" && strings.HasPrefix(args[i], "--") && args[i] != "--data-dir" && len(config.Table.Lookup(args[i])) > 0 {
+		if args[i-2] == "config" && args[i-1] == "explain" && strings.HasPrefix(args[i], "--") && args[i] != "--data-dir" && len(daemonconfig.Table.Lookup(args[i])) > 0 {
 			args = slices.Clone(args)
 			args[i] = strings.TrimLeft(args[i], "-")
 		}

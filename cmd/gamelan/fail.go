@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/phrases"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
@@ -31,10 +31,10 @@ func (a *app) fail(err error) int {
 	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil && client.CodeOf(err) != client.CodeInterrupted: // the user ended it
 		return failure.ExitOK
 	}
-	if p, ok := errors.AsType[config.Problems](err); ok {
+	if p, ok := errors.AsType[daemonconfig.Problems](err); ok {
 		return a.failSettings(p)
 	}
-	f := words.Of(err, a.dir, a.patience)
+	f := phrases.Of(err, a.dir, a.patience)
 	if a.JSON {
 		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, render.Plain(f.Message), render.Plain(f.Hint)}})
 		fmt.Fprintf(a.Err, "%s\n", b)
@@ -52,11 +52,11 @@ type jsonError struct {
 
 // failSettings prints the problems of the settings and returns the exit code of a usage
 // mistake.
-func (a *app) failSettings(p config.Problems) int {
+func (a *app) failSettings(p daemonconfig.Problems) int {
 	if a.JSON {
 		b, _ := json.Marshal(map[string]any{"error": struct {
 			jsonError
-			Problems config.Problems `json:"problems"`
+			Problems daemonconfig.Problems `json:"problems"`
 		}{jsonError{"config", p[0].Error(), "see gamelan config explain KEY"}, p}})
 		fmt.Fprintf(a.Err, "%s\n", b)
 		return failure.ExitUsage

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/phrases"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -71,7 +71,7 @@ func askHealth(ctx context.Context, c *client.Client, a *app) (v healthJSON, err
 	}
 	switch {
 	case err != nil:
-		v.Cause = words.Of(err, a.dir, "").Message
+		v.Cause = phrases.Of(err, a.dir, "").Message
 	case !h.OK:
 		v.Cause = strings.Join(render.Notices(h.Reasons), ", ")
 	case len(h.Degraded) > 0:

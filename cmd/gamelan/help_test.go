@@ -12,7 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
 
@@ -121,8 +121,8 @@ func rightSettings(p kong.Plugins) error {
 		}
 		flags[key] = values
 	}
-	if l := config.Load(config.Sources{Flags: flags}); len(l.Problems) > 0 {
-		return config.Problems(l.Problems)
+	if l := daemonconfig.Load(daemonconfig.Sources{Flags: flags}); len(l.Problems) > 0 {
+		return daemonconfig.Problems(l.Problems)
 	}
 	return nil
 }

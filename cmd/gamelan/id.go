@@ -6,10 +6,10 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/phrases"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -46,7 +46,7 @@ func (c *idCmd) Run(a *app) error {
 	n, err := node.Node(a.ctx)
 	key := id.Secret.PublicKey()
 	self := render.NewIdentity(key, id.Network, nil)
-	switch f := words.Of(err, a.dir, a.patience); {
+	switch f := phrases.Of(err, a.dir, a.patience); {
 	case err == nil:
 		self = render.NewIdentity(key, id.Network, &n)
 	case f.Code != failure.ExitUnreachable || f.Kind == client.CodeSilent:
@@ -72,7 +72,7 @@ func (c *idCmd) Run(a *app) error {
 func (a *app) willListen(network protocol.Network) (addrs []string, err error) {
 	l := a.load(nil)
 	if len(l.Problems) > 0 {
-		return nil, config.Problems(l.Problems)
+		return nil, daemonconfig.Problems(l.Problems)
 	}
 	c, profile := l.Config.Node, protocol.Tari(network)
 	listen := c.PublicAddresses

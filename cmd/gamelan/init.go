@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -28,9 +28,9 @@ func (c *initCmd) network(a *app) (protocol.Network, error) {
 	if c.Network == "" {
 		l := a.load(nil)
 		if len(l.Problems) > 0 {
-			return 0, config.Problems(l.Problems)
+			return 0, daemonconfig.Problems(l.Problems)
 		}
-		return config.Network(l)
+		return daemonconfig.Network(l)
 	}
 	n, err := protocol.ParseNetwork(c.Network)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
@@ -156,7 +156,7 @@ func settingsPage() string {
 	p.text("A TOML file with sections, read strictly: an unknown or wrong setting is an error with its line. The file is that of --config or GAMELAN_CONFIG, else the first that exists of " +
 		configFilesText + ". A flag comes before a variable, a variable before the file. Entries of a list are separated by commas in a variable.")
 	section := "-"
-	for _, s := range config.Settings {
+	for _, s := range daemonconfig.Settings {
 		if s.Section() != section {
 			section = s.Section()
 			name := "SETTINGS ABOVE ALL SECTIONS"

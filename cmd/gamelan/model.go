@@ -6,7 +6,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 )
 
@@ -69,7 +69,7 @@ func choices(f *kong.Flag) []string {
 	case f.Name == "strategy":
 		return strings.Split(strings.ReplaceAll(control.StrategyNames, "random:N", "random:5"), ", ")
 	}
-	for _, s := range config.Settings {
+	for _, s := range daemonconfig.Settings {
 		if s.FlagName() == f.Name {
 			return s.Choices
 		}
@@ -101,7 +101,7 @@ func (v verb) words() []string {
 		}
 	}
 	if v.path == "gamelan config explain" {
-		for _, s := range config.Settings {
+		for _, s := range daemonconfig.Settings {
 			all = append(all, s.Key)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 )
@@ -104,7 +104,7 @@ func TestManual(t *testing.T) {
 		}
 	}
 	settings := output(t, "man", "gamelan.toml")
-	for _, s := range config.Settings {
+	for _, s := range daemonconfig.Settings {
 		if !strings.Contains(settings, ".B "+s.Name()+" = ") || !strings.Contains(settings, s.Variable()) {
 			t.Errorf("%s is not in the manual", s.Key)
 		}

@@ -4,8 +4,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
@@ -80,7 +80,7 @@ func runNode(a *app, flags map[string][]string, seed bool) error {
 		a.Note("%s", n)
 	}
 	if len(l.Problems) > 0 {
-		return config.Problems(l.Problems)
+		return daemonconfig.Problems(l.Problems)
 	}
 	if seed {
 		if err := checkSeed(l); err != nil {
@@ -91,15 +91,15 @@ func runNode(a *app, flags map[string][]string, seed bool) error {
 		return err
 	}
 	return daemon.Run(a.ctx, daemon.Options{
-		Dir: a.dir, Output: a.Output, Log: a.log, Loaded: l, Load: func() *config.Loaded { return a.load(flags) }, Signals: a.signals, Seed: seed,
+		Dir: a.dir, Output: a.Output, Log: a.log, Loaded: l, Load: func() *daemonconfig.Loaded { return a.load(flags) }, Signals: a.signals, Seed: seed,
 	})
 }
 
 // checkSeed refuses settings with which nobody can enter the network through the node.
-func checkSeed(l *config.Loaded) error {
+func checkSeed(l *daemonconfig.Loaded) error {
 	refuse := func(key, why string) error {
 		text := key
-		if s, ok := config.Table.Find(key); ok {
+		if s, ok := daemonconfig.Table.Find(key); ok {
 			text += " = " + l.Value(s).Text()
 		}
 		return failure.Usage("leave it out, or run gamelan node", "%s (%s): %s", text, l.Origin(key), why)

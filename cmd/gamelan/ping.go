@@ -5,8 +5,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/phrases"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
@@ -56,7 +56,7 @@ func (c *pingCmd) Run(a *app) error {
 			if client.CodeOf(err) != inspect.CodeNoAnswer {
 				return err
 			}
-			f = words.Of(err, a.dir, a.patience)
+			f = phrases.Of(err, a.dir, a.patience)
 		}
 		if err := show.Round(pong, f); err != nil {
 			return err

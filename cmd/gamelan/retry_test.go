@@ -17,8 +17,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/phrases"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -161,7 +161,7 @@ func TestRetryReadsNothingWhileAway(t *testing.T) {
 	all := int64(in.r.(*strings.Reader).Len())
 	got, err := sendRetry(ctx, t, p, outlast.Sending{Sending: client.Sending{Peer: fakePeer}}, in, false, cancel)
 	read := in.n.Load()
-	if words.Of(err, nodedir.Dir{}, "").Kind != "interrupted" || got.rest == 0 {
+	if phrases.Of(err, nodedir.Dir{}, "").Kind != "interrupted" || got.rest == 0 {
 		t.Fatalf("got %v, %d read, want an interrupted send", err, got.rest)
 	}
 	if p.failed > 300_000 || read > all/2 {
@@ -207,7 +207,7 @@ func TestRetryEndsBesideAnOpenInput(t *testing.T) {
 	for _, want := range []string{"interrupted", ""} {
 		select {
 		case err := <-ended:
-			if want == "" && err != nil || want != "" && (err == nil || words.Of(err, nodedir.Dir{}, "").Kind != want) {
+			if want == "" && err != nil || want != "" && (err == nil || phrases.Of(err, nodedir.Dir{}, "").Kind != want) {
 				t.Errorf("got %v, want %q", err, want)
 			}
 		case <-time.After(30 * time.Second):

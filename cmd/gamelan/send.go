@@ -9,8 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/phrases"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
@@ -132,7 +132,7 @@ func answers[T any](a *app, show shower[T], found func(), waits *waitTeller) out
 			return show.End()
 		},
 		Rest: func(read uint64, because error) error {
-			return show.Rest(read, words.Of(because, a.dir, a.patience).Message)
+			return show.Rest(read, phrases.Of(because, a.dir, a.patience).Message)
 		},
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/alecthomas/kong"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
@@ -37,7 +37,7 @@ func configFiles() []string {
 // setSources sets the sources of the settings. file and dir are the values of --config and
 // --data-dir, or "".
 func (a *app) setSources(file, dir string) {
-	a.sources = config.Sources{Files: configFiles(), Own: 1, Environ: os.Environ(), Flags: map[string][]string{}}
+	a.sources = daemonconfig.Sources{Files: configFiles(), Own: 1, Environ: os.Environ(), Flags: map[string][]string{}}
 	if file != "" {
 		a.sources.Files, a.sources.Own, a.sources.Named = []string{file}, 0, true
 		if file != os.Getenv("GAMELAN_CONFIG") {
@@ -50,19 +50,19 @@ func (a *app) setSources(file, dir string) {
 }
 
 // load reads the settings, including the flags of a verb.
-func (a *app) load(flags map[string][]string) *config.Loaded {
+func (a *app) load(flags map[string][]string) *daemonconfig.Loaded {
 	s := a.sources
 	s.Flags = maps.Clone(s.Flags)
 	maps.Copy(s.Flags, flags)
-	return config.Load(s)
+	return daemonconfig.Load(s)
 }
 
 // locate sets the data directory. It ignores problems of other settings: the verb only
 // needs to find the node.
-func (a *app) locate(l *config.Loaded) error {
-	path, from, unknown := config.DataDir(l)
+func (a *app) locate(l *daemonconfig.Loaded) error {
+	path, from, unknown := daemonconfig.DataDir(l)
 	if len(unknown) > 0 {
-		return config.Problems(unknown)
+		return daemonconfig.Problems(unknown)
 	}
 	switch {
 	case from.Kind == "flag":
@@ -84,7 +84,7 @@ func (a *app) locate(l *config.Loaded) error {
 // directory, whose flag all verbs have.
 func newSettingFlags() any {
 	var fields []reflect.StructField
-	for i, s := range config.Settings {
+	for i, s := range daemonconfig.Settings {
 		if s.Key == "data_dir" {
 			continue
 		}
@@ -114,7 +114,7 @@ func newSettingFlags() any {
 
 func fieldName(i int) string { return "S" + strconv.Itoa(i) }
 
-func placeholder(s *config.Setting) string {
+func placeholder(s *daemonconfig.Setting) string {
 	switch s.Kind {
 	case settings.Count, settings.Types:
 		return "N"
@@ -135,7 +135,7 @@ func placeholder(s *config.Setting) string {
 func settingFlags(p kong.Plugins) map[string][]string {
 	given := map[string][]string{}
 	v := reflect.ValueOf(p[0]).Elem()
-	for i, s := range config.Settings {
+	for i, s := range daemonconfig.Settings {
 		f := v.FieldByName(fieldName(i))
 		if !f.IsValid() || f.IsNil() {
 			continue

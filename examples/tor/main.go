@@ -9,7 +9,7 @@
 //
 // With a private Tor network on this machine, without any other network:
 //
-//	go run ./tests/tor/tornet/run go run ./examples/tor
+//	go run ./tests/onion/tornet/run go run ./examples/tor
 package main
 
 import (

@@ -17,7 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -33,9 +33,9 @@ import (
 type Options struct {
 	Dir     nodedir.Dir
 	Output  *render.Output
-	Log     *Queue                // where Output writes its errors; nil: not a queue
-	Loaded  *config.Loaded        // the settings to start with
-	Load    func() *config.Loaded // reads them again
+	Log     *Queue                      // where Output writes its errors; nil: not a queue
+	Loaded  *daemonconfig.Loaded        // the settings to start with
+	Load    func() *daemonconfig.Loaded // reads them again
 	Signals *Signals
 	Seed    bool // others enter the network through the node
 }
@@ -79,9 +79,9 @@ type daemon struct {
 	made     bool // the identity was made for this start
 
 	mu      sync.Mutex
-	loaded  *config.Loaded // the present settings
-	waiting []string       // changed keys that take effect after a restart
-	refused string         // why the last reload was refused
+	loaded  *daemonconfig.Loaded // the present settings
+	waiting []string             // changed keys that take effect after a restart
+	refused string               // why the last reload was refused
 }
 
 func newDaemon(o Options) *daemon {
@@ -107,7 +107,7 @@ func newDaemon(o Options) *daemon {
 }
 
 // settings returns the present settings.
-func (d *daemon) settings() config.Config {
+func (d *daemon) settings() daemonconfig.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.loaded.Config
@@ -194,14 +194,14 @@ func (d *daemon) announce(ctx context.Context, self render.Identity) {
 
 // notStarted returns the failure of a node that did not start. A mistake in the settings ends
 // the command with exit code 2, after which a service manager does not start it again.
-func notStarted(l *config.Loaded, err error) error {
+func notStarted(l *daemonconfig.Loaded, err error) error {
 	if bad, ok := errors.AsType[*gamelan.ConfigError](err); ok && errors.Is(bad, gamelan.ErrNoNetwork) {
 		what, _, _ := strings.Cut(failure.Text(bad.Err), "; ")
 		return failure.New("no_network", "start it again when the network is up, as the service of the packages does, or set node.public_addresses, for instance to [\"/ip4/10.0.0.1/tcp/18189\"]",
 			"the node cannot start: %s", what).Because(err)
 	}
 	if p := l.ProblemsOf(err); len(p) > 0 {
-		return config.Problems(p)
+		return daemonconfig.Problems(p)
 	}
 	return failure.Start(err)
 }

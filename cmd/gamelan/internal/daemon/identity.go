@@ -5,14 +5,14 @@ import (
 	"fmt"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 )
 
 // openIdentity reads the identity of the data directory, or makes one.
-func openIdentity(dir nodedir.Dir, l *config.Loaded) (id gamelan.Identity, made bool, err error) {
-	network, err := config.Network(l)
+func openIdentity(dir nodedir.Dir, l *daemonconfig.Loaded) (id gamelan.Identity, made bool, err error) {
+	network, err := daemonconfig.Network(l)
 	if err != nil {
 		return id, false, err
 	}

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 )
 
 // Only a mistake in the settings is one that a restart does not help.
 func TestNotStarted(t *testing.T) {
-	l := config.Load(config.Sources{})
+	l := daemonconfig.Load(daemonconfig.Sources{})
 	for _, c := range []struct {
 		err  error
 		code int // 0: problems of the settings, for which the command ends with 2
@@ -23,7 +23,7 @@ func TestNotStarted(t *testing.T) {
 	} {
 		got := notStarted(l, c.err)
 		f, failed := errors.AsType[*failure.Error](got)
-		_, wrong := errors.AsType[config.Problems](got)
+		_, wrong := errors.AsType[daemonconfig.Problems](got)
 		if wrong != (c.code == 0) || failed && f.Code != c.code || failed == wrong {
 			t.Errorf("%v: got %v, want exit code %d", c.err, got, c.code)
 		}

@@ -9,7 +9,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -29,7 +29,7 @@ func (d *daemon) reload(ctx context.Context) {
 	}
 	var waiting []string
 	changed := false
-	for _, c := range config.Changes(d.inForce(), now) {
+	for _, c := range daemonconfig.Changes(d.inForce(), now) {
 		changed = true
 		take := takes[c.Setting.Key]
 		if take == nil {
@@ -65,7 +65,7 @@ func (d *daemon) reload(ctx context.Context) {
 }
 
 // setRefused notes why a reload was refused, until the next successful one.
-func (d *daemon) setRefused(p config.Problems) {
+func (d *daemon) setRefused(p daemonconfig.Problems) {
 	more := ""
 	if len(p) > 1 {
 		more = fmt.Sprintf(", and %s more", inspect.Number(uint64(len(p)-1)))
@@ -76,24 +76,26 @@ func (d *daemon) setRefused(p config.Problems) {
 }
 
 // inForce returns a copy of the present settings.
-func (d *daemon) inForce() *config.Loaded {
+func (d *daemon) inForce() *daemonconfig.Loaded {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.loaded.Clone()
 }
 
 // takes apply a setting to the running node, by its key: those whose rows have Reload.
-var takes = map[string]func(d *daemon, ctx context.Context, now *config.Config) error{
-	"log.level": func(d *daemon, _ context.Context, now *config.Config) error {
+var takes = map[string]func(d *daemon, ctx context.Context, now *daemonconfig.Config) error{
+	"log.level": func(d *daemon, _ context.Context, now *daemonconfig.Config) error {
 		d.level.Set(now.LogLevel)
 		return nil
 	},
-	"daemon.drain": func(*daemon, context.Context, *config.Config) error { return nil }, // read when the node stops
-	"node.seeds":   func(d *daemon, ctx context.Context, now *config.Config) error { return d.addSeeds(ctx, now.Node.Seeds) },
-	"node.public_addresses": func(d *daemon, ctx context.Context, now *config.Config) error {
+	"daemon.drain": func(*daemon, context.Context, *daemonconfig.Config) error { return nil }, // read when the node stops
+	"node.seeds": func(d *daemon, ctx context.Context, now *daemonconfig.Config) error {
+		return d.addSeeds(ctx, now.Node.Seeds)
+	},
+	"node.public_addresses": func(d *daemon, ctx context.Context, now *daemonconfig.Config) error {
 		return d.setPublicAddresses(ctx, now.Node.PublicAddresses)
 	},
-	"connections.allow": func(d *daemon, ctx context.Context, now *config.Config) error {
+	"connections.allow": func(d *daemon, ctx context.Context, now *daemonconfig.Config) error {
 		return d.setAllowed(ctx, now.Node.Allow)
 	},
 }

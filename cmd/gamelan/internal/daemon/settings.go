@@ -3,14 +3,14 @@ package daemon
 import (
 	"slices"
 
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Settings returns the settings in the form of the API; waiting are the keys whose change
 // takes effect after a restart.
-func Settings(l *config.Loaded, waiting []string) []models.Setting {
+func Settings(l *daemonconfig.Loaded, waiting []string) []models.Setting {
 	var all []models.Setting
 	for _, v := range l.Values() {
 		if v.Key == "data_dir" && v.Value == nil {

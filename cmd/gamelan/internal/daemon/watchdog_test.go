@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/config"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 )
@@ -21,7 +21,7 @@ func TestWatchdogIsSilentWhenTheNodeDoesNotWork(t *testing.T) {
 	var errs bytes.Buffer
 	var hang atomic.Bool
 	release := make(chan struct{})
-	d := newDaemon(Options{Output: &render.Output{Out: new(bytes.Buffer), Err: &errs}, Loaded: config.Load(config.Sources{})})
+	d := newDaemon(Options{Output: &render.Output{Out: new(bytes.Buffer), Err: &errs}, Loaded: daemonconfig.Load(daemonconfig.Sources{})})
 	var err error
 	d.node, err = gamelan.Start(t.Context(), gamelan.Config{}, gamelan.WithFault(func(path, _ string) {
 		if hang.Load() && strings.HasSuffix(path, "/connectivity") {

@@ -1,3 +1,0 @@
-// Package config reads the settings of the command gamelan: those of a node, which package
-// config of the library describes, and those of the command alone, which stand here.
-package config

@@ -1,0 +1,94 @@
+package daemonconfig
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
+	"github.com/gamelan-p2p/gamelan/internal/kad/values"
+	"github.com/gamelan-p2p/gamelan/internal/settings"
+	"github.com/gamelan-p2p/gamelan/kad/overlay"
+)
+
+// Names of package settings, for the packages of the command.
+type (
+	Setting  = settings.Row
+	Sources  = settings.Sources
+	Loaded   = settings.Loaded[Config]
+	Problem  = settings.Problem
+	Problems = settings.Problems
+	Change   = settings.Change
+)
+
+// Table are all settings, in the order of the file.
+var Table = newTable()
+
+// Settings are the rows of the table.
+var Settings = Table.Rows
+
+func newTable() *settings.Table {
+	t := config.Table(func(c *Config) *config.Config { return &c.Node }, func(c *Config) *config.InboxConfig { return &c.Inbox })
+	t.Example = "log.level"
+	t.Rows = append(settings.Before(t.Rows, "inbox.max_bytes", kadRows()...), ownRows()...)
+	for key, more := range map[string]string{
+		"node.seeds":        "gamelan id --address prints it on the other node.",
+		"dht.types":         "gamelan listen shows their messages.",
+		"discovery.no_join": "gamelan join asks for it.",
+		"discovery.no_sync": "gamelan network sync asks for it.",
+		"saf.no_requests":   "gamelan saf fetch asks for it.",
+	} {
+		r, _ := t.Find(key)
+		r.Doc += " " + more
+		if r.Kind == settings.Seeds {
+			r.Hint = "as " + strings.TrimSuffix(more, ".")
+		}
+	}
+	inbox := slices.IndexFunc(t.Sections, func(s settings.Section) bool { return s.Name == "inbox" })
+	t.Sections[inbox].Doc = "Received messages, kept until they are acknowledged: see gamelan listen."
+	t.Sections = append(slices.Insert(t.Sections, inbox, settings.Section{
+		Name: "kad", Doc: "The key-value DHT, a Kademlia network for small values: the client that this node runs. It has nothing in common with the DHT that passes messages on.",
+	}), settings.Section{Name: "log", Doc: "The log, on standard error."}, settings.Section{Name: "daemon", Doc: "The running of the program."})
+	return t
+}
+
+func kadRows() []*Setting {
+	type opt = settings.Options
+	stored := values.DaemonLimits(overlay.Native).Total
+	return doc(map[string]string{
+		"kad.enabled":     "Runs a client of the key-value DHT, over the connections of the node. The verbs of gamelan kad use it.",
+		"kad.client_only": "Makes the client ask others and serve nobody: it stores nothing for others, and nobody learns of it.",
+		"kad.network":     "Name of a network of the key-value DHT apart from the common one. Only clients of the same network meet.",
+		"kad.max_records": "Most records that the client stores for others. They are in memory and on the disk.",
+		"kad.max_bytes":   "Most bytes of these records, each with 256 bytes for what belongs to it.",
+	},
+		settings.On("kad.enabled", func(c *Config) *bool { return &c.Kad.Enabled }).With(opt{Flag: "kad"}),
+		settings.On("kad.client_only", func(c *Config) *bool { return &c.Kad.ClientOnly }),
+		settings.Words("kad.network", func(c *Config) *string { return &c.Kad.Network }, "", nativewire.MaxNetwork, `"staging"`).With(opt{Dynamic: "the common one"}),
+		settings.Number("kad.max_records", func(c *Config) *int { return &c.Kad.MaxRecords }, stored.Records, 1, 10_000_000, `20000`),
+		settings.Number("kad.max_bytes", func(c *Config) *int64 { return &c.Kad.MaxBytes }, int64(stored.Bytes), 64<<10, 1<<36, `"64MiB"`),
+	)
+}
+
+func ownRows() []*Setting {
+	type opt = settings.Options
+	return doc(map[string]string{
+		"log.level":    "Least important messages that are logged, on standard error.",
+		"log.format":   "How messages are logged. With --json it is json.",
+		"daemon.drain": "Time to finish accepted messages when the node stops.",
+	},
+		settings.OneOf("log.level", func(c *Config) *slog.Level { return &c.LogLevel }, slog.LevelWarn, []string{"debug", "info", "warn", "error"}, `"info"`).With(opt{Reload: true}),
+		settings.OneOf("log.format", func(c *Config) *string { return &c.LogFormat }, "text", []string{"text", "json"}, `"json"`),
+		settings.Number("daemon.drain", func(c *Config) *time.Duration { return &c.Drain }, 30*time.Second, time.Millisecond, time.Hour, `"1m"`).With(opt{Reload: true, Flag: "drain"}),
+	)
+}
+
+// doc gives rows of the command their texts; programs have no fields for them.
+func doc(texts map[string]string, rows ...*Setting) []*Setting {
+	for _, r := range rows {
+		r.Doc, r.Field = texts[r.Key], ""
+	}
+	return rows
+}

@@ -1,0 +1,121 @@
+// Package phrases turns errors of a node and of its client into failures, with the commands that help.
+package phrases
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/kad"
+)
+
+// hints are those of the API in commands of this program.
+var hints = map[string]string{
+	inspect.HintActors:        "see the actors with gamelan tree",
+	inspect.HintPeers:         "list the peers with gamelan peers",
+	inspect.HintNode:          "look at the node with gamelan status",
+	inspect.HintPeer:          "give a public key that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it",
+	inspect.HintAdd:           api.UnknownHint,
+	inspect.HintGiven:         api.GivenHint,
+	inspect.HintConnect:       api.ConnectHint,
+	inspect.HintNoDHT:         api.NoDHTHint,
+	inspect.HintListenHere:    "use gamelan listen on the machine of the node",
+	inspect.HintDHTParameters: "see gamelan send --help",
+	control.HintOther:         "give the key of another node, as gamelan id prints it there",
+	control.HintReceiver:      "give a public key, a name that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it",
+	control.HintPing:          "see why with gamelan why PEER",
+	control.HintInbox:         "look at gamelan status; what was not acknowledged stays on the disk",
+	discoverypart.HintSearch:  api.SearchHint,
+	safpart.HintStored:        `"gamelan saf" shows what the node stores`,
+	kad.HintClient:            api.NoKadHint + "; gamelan kad status lists the clients",
+	kad.HintClients:           "see gamelan kad status",
+	kad.HintConnect:           api.KadConnectHint,
+	kad.HintOwn:               "gamelan kad status --own lists the keys that it publishes",
+	kad.HintSuperseded:        "read it with gamelan kad get, and publish again",
+	kad.HintNoKad:             "start that node with gamelan node --kad (kad.enabled = true), and without --kad-client-only",
+	kad.HintNetwork:           "give both nodes the same kad.network (--kad-network)",
+}
+
+// ofPeer are the hints that end with a peer, up to that.
+var ofPeer = map[string]string{
+	inspect.HintDials: "see what the node has tried with gamelan why ",
+	inspect.HintUnban: "lift the ban with gamelan unban ",
+	inspect.HintSeed:  "check that a seed runs and can be reached from here; see gamelan why ",
+}
+
+// Of returns err as a failure. d is the directory of the node that was asked; flag is the one with
+// which a user gives it more time.
+func Of(err error, d nodedir.Dir, flag string) *failure.Error {
+	if f, ok := errors.AsType[*failure.Error](err); ok {
+		return f
+	}
+	if e, ok := errors.AsType[*inspect.Error](err); ok {
+		return ofNode(e)
+	}
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		return ofClient(e, d, flag)
+	}
+	if err == nil {
+		return nil
+	}
+	return failure.As(err)
+}
+
+// ofNode returns an error of the API with a hint in commands.
+func ofNode(e *inspect.Error) *failure.Error {
+	hint := cmp.Or(hints[e.Hint], e.Hint)
+	for begin, command := range ofPeer {
+		if peer, ok := strings.CutPrefix(e.Hint, begin); ok {
+			hint = command + peer
+		}
+	}
+	return failure.New(e.Code, hint, "%s", e.Message)
+}
+
+// ofClient returns the failure for a node that has not answered.
+func ofClient(e *client.Error, d nodedir.Dir, flag string) *failure.Error {
+	const doubt = "messages without an outcome may or may not have arrived"
+	switch e.Code {
+	case client.CodeNotPermitted:
+		return failure.Unreachable(e.Code, "run gamelan as its owner", "the node in %s belongs to another user", d.Path).Because(e)
+	case client.CodeNotRunning, client.CodeReadOnly:
+		if !d.Embedded() {
+			return failure.Unreachable(client.CodeNotRunning, fmt.Sprintf("start one with %q", d.Command("node")), "no node is running in %s", d.Path).Because(e)
+		}
+		if _, err := os.Stat(d.Socket()); err == nil {
+			return failure.New(client.CodeReadOnly, "use the program for this", "a program runs the node in %s, and other processes can only inspect it", d.Path).Because(e)
+		}
+		return failure.Unreachable("no_inspector", "give its gamelan.Start the option gamelan.WithInspector()",
+			"a program runs a node in %s without an inspector", d.Path).Because(e)
+	case client.CodeToken:
+		if errors.Is(e, inspect.ErrBadToken) {
+			return failure.New(e.Code, "start the node again: it writes a new one", "%s is damaged", d.TokenFile()).Because(e)
+		}
+		return failure.As(nodedir.Unusable(d.TokenFile(), e.Err))
+	case client.CodeSilent:
+		hint := "see what it does with \"kill -QUIT PID\", which writes its stacks"
+		if flag != "" {
+			hint += ", or give it more time with " + flag
+		}
+		return failure.Unreachable(e.Code, hint, "the node in %s does not answer in time", d.Path).Because(e)
+	case client.CodeForeign:
+		return failure.New(e.Code, "check that gamelan and the node are of the same version", "the node answered %s", e.Err).Because(e)
+	case client.CodeInterrupted:
+		return failure.New(e.Code, doubt, "interrupted")
+	}
+	hint := doubt
+	if !e.Begun {
+		hint = fmt.Sprintf("look at what it printed last, or start it again with %q", d.Command("node"))
+	}
+	return failure.Unreachable(e.Code, hint, "the node went away").Because(e)
+}

@@ -1,0 +1,60 @@
+package phrases
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/kad"
+)
+
+// TestHints: hints of the library become commands, with the peer that they end with.
+func TestHints(t *testing.T) {
+	for hint, want := range map[string]string{
+		kad.HintOwn:                  "gamelan kad status --own lists the keys that it publishes",
+		inspect.HintUnban + "00ff":   "lift the ban with gamelan unban 00ff",
+		inspect.HintDials + "KEY":    "see what the node has tried with gamelan why KEY",
+		inspect.HintSeed + "00ff":    "check that a seed runs and can be reached from here; see gamelan why 00ff",
+		"give 64 hexadecimal digits": "give 64 hexadecimal digits",
+		"see " + inspect.HintSeed:    "see " + inspect.HintSeed,
+	} {
+		if got := ofNode(&inspect.Error{Code: inspect.CodeFailed, Message: "no", Hint: hint}); got.Hint != want {
+			t.Errorf("%q: got %q, want %q", hint, got.Hint, want)
+		}
+	}
+}
+
+// TestNoAnswer: each error of the client becomes a failure with its exit code and a step.
+func TestNoAnswer(t *testing.T) {
+	d := nodedir.Named(t.TempDir())
+	for _, x := range []struct {
+		err        client.Error
+		kind, hint string
+		code       int
+	}{
+		{client.Error{Code: client.CodeNotRunning}, "not_running", "start one with", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeReadOnly}, "not_running", "start one with", failure.ExitUnreachable}, // nobody embeds it
+		{client.Error{Code: client.CodeNotPermitted}, "not_permitted", "as its owner", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeSilent}, "silent", "with --wait", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeGone}, "node_gone", "start it again", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeGone, Begun: true}, "node_gone", "may or may not have arrived", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeInterrupted, Begun: true}, "interrupted", "may or may not have arrived", failure.ExitFailed},
+		{client.Error{Code: client.CodeToken, Err: inspect.ErrBadToken}, "token", "writes a new one", failure.ExitFailed},
+		{client.Error{Code: client.CodeToken, Err: fs.ErrPermission}, "data_dir", "owner", failure.ExitFailed},
+		{client.Error{Code: client.CodeForeign, Err: errors.New("502 Bad Gateway")}, "node", "same version", failure.ExitFailed},
+	} {
+		f := Of(fmt.Errorf("ask: %w", &x.err), d, "--wait")
+		if f.Kind != x.kind || !strings.Contains(f.Hint, x.hint) || f.Code != x.code {
+			t.Errorf("%s: got %s, %d: %s; %s", x.err.Code, f.Kind, f.Code, f.Message, f.Hint)
+		}
+		if x.err.Error() == "" {
+			t.Errorf("%s: got no text", x.err.Code)
+		}
+	}
+}
