@@ -59,8 +59,8 @@ func (i *Inbox) Status() InboxStatus {
 // disk.
 //
 // Messages that are not acknowledged when the loop ends go to the next listener, in
-// order. After Most messages they stay for another [AckGrace] first, unless o.Wait is
-// set. A message that is not acknowledged within [HandTimeout] goes to another listener.
+// order. After Most messages they stay for another ten seconds first, unless o.Wait is
+// set. A message that is not acknowledged within a minute goes to another listener.
 func (i *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[KeptMessage, error] {
 	return i.part().Listen(ctx, o)
 }

@@ -29,7 +29,7 @@ type OverDHT struct {
 	Expires     uint64 // when nodes stop relaying it, Unix seconds by its author's clock; 0: never
 }
 
-// ListenOptions are the settings of [Inbox.Listen].
+// ListenOptions are the settings of one listener of the inbox.
 type ListenOptions struct {
 	// All makes the listener a copier: it gets every kept message and every new one,
 	// also those that other listeners have in hand, and takes none of them out of the

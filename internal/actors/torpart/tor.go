@@ -85,7 +85,7 @@ func (w *Tor) Part() actors.Part {
 	}
 }
 
-// ready waits until Tor has taken the service. The error is a *[StartError] if Tor cannot be
+// ready waits until Tor has taken the service. The error is a *[tor.StartError] if Tor cannot be
 // used.
 func (w *Tor) ready(ctx context.Context) error {
 	r, err := supervisor.Ask[Started](ctx, w.trunk.System(), w.Controller, AwaitStarted{})
