@@ -52,12 +52,13 @@ func (a *conn) look(c actor.Context) {
 	}
 }
 
-func (s *silence) inFlight() *keepalive.Flight {
+func (s *silence) inFlight() *keepalive.Progress {
 	if s == nil {
 		return nil
 	}
 	if f, ok := s.flight.Flight(); ok {
-		return &f
+		p := keepalive.Progress(f)
+		return &p
 	}
 	return nil
 }

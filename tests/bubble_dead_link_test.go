@@ -39,9 +39,9 @@ func (t likeTCP) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, erro
 }
 
 // Flight says that something is sent again each second from the cut on.
-func (c likeTCPConn) Flight() (f keepalive.Flight, ok bool) {
+func (c likeTCPConn) Flight() (f transport.Flight, ok bool) {
 	if at := c.of.cut.Load(); at != nil {
-		f = keepalive.Flight{Unacknowledged: true, Acknowledged: time.Since(*at), Received: time.Since(*at), Sent: time.Second}
+		f = transport.Flight{Unacknowledged: true, Acknowledged: time.Since(*at), Received: time.Since(*at), Sent: time.Second}
 	}
 	return f, c.of.told
 }

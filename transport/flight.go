@@ -1,10 +1,22 @@
 package transport
 
-import "github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
+import "time"
 
-// FlightReporter is a [Conn] that knows its [keepalive.Flight].
+// Flight says what the other end's system has acknowledged of what this end has sent on a
+// connection.
+type Flight struct {
+	// Unacknowledged reports that something was sent that is not acknowledged.
+	Unacknowledged bool
+	// Unsent reports that bytes wait which the window of the other end does not let go.
+	Unsent bool
+	// Acknowledged is how long ago the last acknowledgement came, Received how long ago the
+	// last bytes came, and Sent how long ago bytes were last sent or sent again.
+	Acknowledged, Received, Sent time.Duration
+}
+
+// FlightReporter is a [Conn] that knows its [Flight].
 type FlightReporter interface {
 	// Flight returns the present state; ok is false where the system does not tell it,
 	// and after Close.
-	Flight() (f keepalive.Flight, ok bool)
+	Flight() (f Flight, ok bool)
 }

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // retransmitWithin is the longest time between two attempts to send the same bytes again.
@@ -18,7 +18,7 @@ const retransmitWithin = 3 * time.Second
 const tcpRTOMaxMS = 44
 
 // Flight returns what the kernel knows of the connection.
-func (c *Conn) Flight() (f keepalive.Flight, ok bool) {
+func (c *Conn) Flight() (f transport.Flight, ok bool) {
 	raw, err := c.tcp.SyscallConn()
 	if err != nil {
 		return f, false

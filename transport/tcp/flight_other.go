@@ -5,10 +5,10 @@ package tcp
 import (
 	"net"
 
-	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Flight knows nothing: this system does not tell it.
-func (c *Conn) Flight() (keepalive.Flight, bool) { return keepalive.Flight{}, false }
+func (c *Conn) Flight() (transport.Flight, bool) { return transport.Flight{}, false }
 
 func retransmitSoon(*net.TCPConn) {}

@@ -31,14 +31,10 @@ const (
 	late = 2 * time.Second
 )
 
-// Flight says what the other end's system has acknowledged of what this end has sent.
-type Flight struct {
-	// Unacknowledged reports that something was sent that is not acknowledged.
-	Unacknowledged bool
-	// Unsent reports that bytes wait which the window of the other end does not let go.
-	Unsent bool
-	// Acknowledged is how long ago the last acknowledgement came, Received how long ago the
-	// last bytes came, and Sent how long ago bytes were last sent or sent again.
+// Progress is what a look sees of the bytes that this end has sent. Its fields are those of
+// transport.Flight, which is converted to it.
+type Progress struct {
+	Unacknowledged, Unsent       bool
 	Acknowledged, Received, Sent time.Duration
 }
 
@@ -68,7 +64,7 @@ func (s *Silence) Since() time.Time { return s.since }
 // Look decides by what is known at now: heard is when the last byte came, pinged when the oldest
 // ping without an answer was sent, or zero. f is nil if the system tells nothing; blocked is
 // then that a write waits for the connection. It returns when to look again.
-func (s *Silence) Look(now, heard, pinged time.Time, f *Flight, blocked bool) (v Verdict, next time.Time) {
+func (s *Silence) Look(now, heard, pinged time.Time, f *Progress, blocked bool) (v Verdict, next time.Time) {
 	if !s.due.IsZero() && now.Sub(s.due) > late {
 		s.awake = now
 	}
@@ -90,9 +86,9 @@ func (s *Silence) Look(now, heard, pinged time.Time, f *Flight, blocked bool) (v
 
 // end returns when the connection will be dead if nothing happens, and by which rule; Alive
 // means by none.
-func (s *Silence) end(now, heard, pinged time.Time, f *Flight, blocked bool) (time.Time, Verdict) {
+func (s *Silence) end(now, heard, pinged time.Time, f *Progress, blocked bool) (time.Time, Verdict) {
 	if f == nil {
-		f = &Flight{Unsent: blocked, Received: now.Sub(heard)}
+		f = &Progress{Unsent: blocked, Received: now.Sub(heard)}
 	}
 	end, v := time.Time{}, Alive
 	if !f.Unsent && !pinged.IsZero() { // otherwise there is a full window, or nothing to wait for

@@ -34,7 +34,7 @@ func TestSilence(t *testing.T) {
 				pinged = now.Add(-duration(t, d, "pinged"))
 			}
 			heard := now.Add(-duration(t, d, "heard"))
-			f := &keepalive.Flight{
+			f := &keepalive.Progress{
 				Unacknowledged: d.HasArg("unacked"), Unsent: d.HasArg("unsent"),
 				Acknowledged: duration(t, d, "acked"), Received: now.Sub(heard), Sent: duration(t, d, "sent"),
 			}
