@@ -12,6 +12,7 @@ type (
 	DHTConfig          = config.DHTConfig
 	DiscoveryConfig    = config.DiscoveryConfig
 	InboxConfig        = config.InboxConfig
+	MuxConfig          = config.MuxConfig
 	RPCConfig          = config.RPCConfig
 	ReachConfig        = config.ReachConfig
 	SOCKSConfig        = config.SOCKSConfig

@@ -143,7 +143,7 @@ type Pong struct {
 //
 // The error is that of Dial, ctx's, [ErrClosed], or says that the connection ended before
 // the answer came, or that 100 pings of the peer wait already. A connection on which a ping stays without an
-// answer for [mux.Config.PingTimeout] is closed.
+// answer for [MuxConfig].PingTimeout is closed.
 func (n *Node) Ping(ctx context.Context, peer identity.NodeID) (Pong, error) {
 	var p Pong
 	_, had := n.Connection(peer)

@@ -73,7 +73,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative":          {gamelan.Config{MaxPeers: -1}, gamelan.ErrConfig, "leave it 0"},
 		"credit of peers":   {gamelan.Config{PeerCredit: 1 << 30}, gamelan.ErrConfig, "raise NodeCredit"},
 		"credit of one":     {gamelan.Config{NodeCredit: 8 << 20, PeerCredit: 2 << 20}, gamelan.ErrConfig, "an eighth of NodeCredit"},
-		"multiplexer":       {gamelan.Config{Mux: mux.Config{Window: 5}}, gamelan.ErrConfig, "Mux.Window"},
+		"multiplexer":       {gamelan.Config{Mux: gamelan.MuxConfig{Window: 5}}, gamelan.ErrConfig, "Mux.Window"},
 		"negative of DHT":   {gamelan.Config{DHT: &gamelan.DHTConfig{SendPace: -1}}, gamelan.ErrConfig, "DHT.SendPace"},
 		"relay bytes":       {gamelan.Config{DHT: &gamelan.DHTConfig{RelayBytes: 1<<30 + 1}}, gamelan.ErrConfig, "is above 1073741824"},
 		"shards":            {gamelan.Config{DHT: &gamelan.DHTConfig{Shards: 257}}, gamelan.ErrConfig, "is above 256"},
@@ -102,7 +102,7 @@ func TestConfigIsChecked(t *testing.T) {
 // TestMultiplexerIsChecked has two settings of the multiplexer wrong: both are
 // reported.
 func TestMultiplexerIsChecked(t *testing.T) {
-	err := gamelan.Config{Mux: mux.Config{Window: 5, IdleTimeout: -1}}.Validate()
+	err := gamelan.Config{Mux: gamelan.MuxConfig{Window: 5, IdleTimeout: -1}}.Validate()
 	for _, field := range []string{"Mux.Window", "Mux.IdleTimeout"} {
 		if !errors.Is(err, gamelan.ErrConfig) || !errors.Is(err, mux.ErrConfig) || !strings.Contains(err.Error(), field) {
 			t.Errorf("got %v, want %s reported", err, field)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
-	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -234,7 +233,7 @@ type Config struct {
 	PlainID string
 
 	// Mux sets limits of the connections' multiplexer.
-	Mux mux.Config
+	Mux MuxConfig
 }
 
 // ListenNowhere as the only entry of Config.Listen makes a node that accepts no
@@ -280,7 +279,7 @@ var rows = sync.OnceValue(func() []*settings.Row {
 		settings.In("DHT", func(c *Config) *DHTConfig { return c.DHT }, dhtRows()...),
 		settings.In("Discovery", func(c *Config) *DiscoveryConfig { return &c.Discovery }, discoveryRows()...),
 		settings.In("StoreForward", func(c *Config) *StoreForwardConfig { return &c.StoreForward }, storeForwardRows()...),
-		settings.In("Mux", func(c *Config) *mux.Config { return &c.Mux }, muxRows()...),
+		settings.In("Mux", func(c *Config) *MuxConfig { return &c.Mux }, muxRows()...),
 	))
 })
 

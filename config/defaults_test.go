@@ -70,7 +70,13 @@ func TestDefaultsAreThoseDocumented(t *testing.T) {
 			}
 			for i, name := range f.Names {
 				v, want := defaults.FieldByName(name.Name), amount(t, wants[i])
-				if got := v.Int(); got != want {
+				got := int64(0)
+				if v.CanUint() {
+					got = int64(v.Uint())
+				} else {
+					got = v.Int()
+				}
+				if got != want {
 					t.Errorf("%s.%s: the comment says %d, the default is %d", spec.Name.Name, name.Name, want, got)
 				}
 				compared++

@@ -21,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write docs_generated.go")
 
 // commented are the folders of the structs whose fields have rows, by the names of their packages.
-var commented = map[string]string{"config": ".", "mux": "../internal/transport/mux", "saf": "../internal/dht/saf"}
+var commented = map[string]string{"config": ".", "saf": "../internal/dht/saf"}
 
 // link is a link of a comment, such as [Config.Floor].
 var link = regexp.MustCompile(`\[([A-Za-z.]+)\]`)

@@ -49,7 +49,7 @@ func fault(err error) (field string, cause error, ok bool) {
 // Default returns the zero Config with its defaults filled in, except for defaults
 // that depend on another field.
 func Default() Config {
-	c := Config{Mux: mux.Config{}.WithDefaults()}
+	c := Config{Mux: MuxConfig(mux.Config{}.WithDefaults())}
 	settings.Fill(&c, rows())
 	return c
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
-	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -58,7 +57,7 @@ func Bulk(s int, window uint32) harness.Case {
 	return harness.Case{Name: name, Run: func(m *harness.Meter) (err error) {
 		ns := &nodes{ctx: m.Context()}
 		var received atomic.Uint64
-		from, to, err := serving(ns, gamelan.Config{Mux: mux.Config{Window: window}}, func(s protocol.Stream) error {
+		from, to, err := serving(ns, gamelan.Config{Mux: gamelan.MuxConfig{Window: window}}, func(s protocol.Stream) error {
 			buf := make([]byte, chunk)
 			for {
 				n, err := s.Read(buf)

@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/openfiles"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -183,7 +184,7 @@ func (b *builder) settings() actors.Settings {
 	return actors.Settings{
 		System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret,
 		Features: features, UserAgent: b.UserAgent, Transports: b.Transports, Listen: b.ListenOn,
-		Store: b.store, Mux: b.Mux, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger, KeepAlive: b.KeepAlive,
+		Store: b.store, Mux: mux.Config(b.Mux), Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger, KeepAlive: b.KeepAlive,
 		NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit,
 		Gate: connpool.GateLimits{
 			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,

@@ -10,7 +10,6 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/tests/onion/tornet"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
@@ -108,7 +107,7 @@ func TestTorEndsAndStarts(t *testing.T) {
 }
 
 // quickPings finds a silent peer in 10 s instead of 65 s.
-var quickPings = mux.Config{WriteTimeout: 9 * time.Second, PingTimeout: 10 * time.Second}
+var quickPings = gamelan.MuxConfig{WriteTimeout: 9 * time.Second, PingTimeout: 10 * time.Second}
 
 // lost waits until a connection to a peer has ended.
 func (n *onionNode) lost(other *onionNode, before *gamelan.Connection) {
