@@ -17,6 +17,7 @@ type (
 	ReachConfig        = config.ReachConfig
 	SOCKSConfig        = config.SOCKSConfig
 	StoreForwardConfig = config.StoreForwardConfig
+	StoreForwardLimits = config.StoreForwardLimits
 	TorConfig          = config.TorConfig
 )
 

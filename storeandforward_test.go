@@ -8,7 +8,6 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -41,7 +40,7 @@ func docsFetchStored(ctx context.Context, node *gamelan.Node) error {
 
 func docsStoreLess(ctx context.Context) (*gamelan.Node, error) {
 	node, err := gamelan.Start(ctx, gamelan.Config{DataDir: "server", StoreForward: gamelan.StoreForwardConfig{
-		Limits: saf.Limits{Messages: 20_000, Bytes: 256 << 20}, // what is 0 has its default
+		Limits: gamelan.StoreForwardLimits{Messages: 20_000, Bytes: 256 << 20}, // what is 0 has its default
 	}})
 	return node, err
 }

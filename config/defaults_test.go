@@ -15,12 +15,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/config"
 )
 
-const number = `[0-9](?:[0-9,]*[0-9])?(?:\s?(?:MiB|KiB|s|min|h)\b)?`
+const number = `[0-9](?:[0-9,]*[0-9])?(?:\s?(?:GiB|MiB|KiB|s|min|h)\b)?`
 
 // documented finds the defaults that the comment of a field, or of several, names.
 var (
 	documented = regexp.MustCompile(`[Dd]efaults?\s+(` + number + `(?:(?:,\s|\sand\s)` + number + `)*)`)
-	numbers    = regexp.MustCompile(`([0-9](?:[0-9,]*[0-9])?)\s?(MiB|KiB|s|min|h)?`)
+	numbers    = regexp.MustCompile(`([0-9](?:[0-9,]*[0-9])?)\s?(GiB|MiB|KiB|s|min|h)?`)
 )
 
 // TestDefaultsAreThoseDocumented compares each default with the number in the
@@ -42,6 +42,7 @@ func TestDefaultsAreThoseDocumented(t *testing.T) {
 	values := map[string]reflect.Value{
 		"Config": all, "DHTConfig": reflect.ValueOf(config.DefaultDHT()), "InboxConfig": reflect.ValueOf(config.DefaultInbox()),
 	}
+	values["StoreForwardLimits"] = all.FieldByName("StoreForward").FieldByName("Limits")
 	for f, v := range all.Fields() {
 		if f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == all.Type().PkgPath() {
 			values[f.Type.Name()] = v
@@ -98,6 +99,6 @@ func amount(t *testing.T, found []string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unit := map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "s": int64(time.Second), "min": int64(time.Minute), "h": int64(time.Hour)}
+	unit := map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": int64(time.Second), "min": int64(time.Minute), "h": int64(time.Hour)}
 	return n * unit[found[2]]
 }

@@ -21,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write docs_generated.go")
 
 // commented are the folders of the structs whose fields have rows, by the names of their packages.
-var commented = map[string]string{"config": ".", "saf": "../internal/dht/saf"}
+var commented = map[string]string{"config": "."}
 
 // link is a link of a comment, such as [Config.Floor].
 var link = regexp.MustCompile(`\[([A-Za-z.]+)\]`)
@@ -116,7 +116,7 @@ func readComments(t *testing.T, name, folder string, to map[string]string) {
 	}
 }
 
-// fieldName returns a field with its type and package: saf.Limits.Bytes.
+// fieldName returns a field with its type and package: config.StoreForwardLimits.Bytes.
 func fieldName(root reflect.Type, field string) string {
 	names := strings.Split(field, ".")
 	for _, name := range names[:len(names)-1] {

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
+	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 )
 
 // TestBubbleStoredFull: a node whose store for others is full says so: in the health, in the
@@ -23,7 +24,7 @@ import (
 func TestBubbleStoredFull(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
-		full := gamelan.Config{StoreForward: gamelan.StoreForwardConfig{Limits: saf.Limits{Messages: 3}}}
+		full := gamelan.Config{StoreForward: gamelan.StoreForwardConfig{Limits: gamelan.StoreForwardLimits{Messages: 3}}}
 		author, server, wallet := away(t, net, full, gamelan.Config{}, 3)
 		var mu sync.Mutex
 		var events []string

@@ -111,7 +111,7 @@ func staysAsClient(seed string, secret *identity.Secret) error {
 func storedBox() attack {
 	const room, together = 500, 8
 	return attack{
-		name: "stored-box", config: storing(saf.Limits{DestinationMessages: room}), call: storeAndFetch, letters: boxed(true), clients: true, stage: evictions,
+		name: "stored-box", config: storing(gamelan.StoreForwardLimits{DestinationMessages: room}), call: storeAndFetch, letters: boxed(true), clients: true, stage: evictions,
 		prepare: func(_ context.Context, seed string) (func(context.Context, *atomic.Uint64) error, error) {
 			receiver, err := away(seed)
 			return func(ctx context.Context, count *atomic.Uint64) error {
@@ -140,7 +140,7 @@ func storedBox() attack {
 func storedAll() attack {
 	const room, identities, receivers, ahead, together, every = 2_000, 10, 200, 2_000, 45, 50 * time.Millisecond
 	a := attack{
-		name: "stored-all", config: storing(saf.Limits{Messages: room}), call: storeAndFetch, letters: boxed(false), placed: true, clients: true, stage: evictions,
+		name: "stored-all", config: storing(gamelan.StoreForwardLimits{Messages: room}), call: storeAndFetch, letters: boxed(false), placed: true, clients: true, stage: evictions,
 	}
 	a.prepare = func(_ context.Context, seed string) (func(context.Context, *atomic.Uint64) error, error) {
 		var to []identity.PublicKey
@@ -210,7 +210,7 @@ func evictions(ctx context.Context, n *gamelan.Node) (func(*harness.Meter), erro
 }
 
 // storing is the configuration of a node that stores messages for others within limits.
-func storing(limits saf.Limits) gamelan.Config {
+func storing(limits gamelan.StoreForwardLimits) gamelan.Config {
 	return gamelan.Config{DHT: &gamelan.DHTConfig{}, Floor: gamelan.NoFloor, StoreForward: gamelan.StoreForwardConfig{Limits: limits}}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
+	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kad/comms"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
@@ -150,7 +151,7 @@ func (b *builder) resolver() discoverypart.Resolver {
 func (b *builder) storeForwardSettings(n *Node) safpart.Settings {
 	c := &b.StoreForward
 	s := safpart.Settings{
-		NoStore: c.NoStore, NoRequests: c.NoRequests, SinceLast: c.SinceLast, Limits: c.Limits,
+		NoStore: c.NoStore, NoRequests: c.NoRequests, SinceLast: c.SinceLast, Limits: saf.Limits(c.Limits),
 		Neighbours: b.DHT.Neighbours, DB: b.db, Dedup: b.dedup, Host: b.Host,
 	}
 	if b.Discovery.Minimise {

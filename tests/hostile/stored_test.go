@@ -107,14 +107,14 @@ func TestBoxOfManyIdentities(t *testing.T) {
 	const letters, room, attackers = 5, 10, 20
 	for _, c := range []struct {
 		name, honest, from string
-		limits             saf.Limits
+		limits             gamelan.StoreForwardLimits
 		others             bool // receivers
 		keys               int
 	}{
-		{"control", "/ip4/9.9.9.9", "/ip4/6.6.6.6", saf.Limits{DestinationMessages: room}, false, 0},
-		{"one address", "/ip4/9.9.9.9", "/ip4/6.6.6.6", saf.Limits{DestinationMessages: room}, false, attackers},
-		{"one address, the whole store", "/ip4/9.9.9.9", "/ip4/6.6.6.6", saf.Limits{Messages: room}, true, attackers},
-		{"exempt", "/ip4/127.0.0.1", "/ip4/127.0.0.1", saf.Limits{DestinationMessages: room}, false, attackers},
+		{"control", "/ip4/9.9.9.9", "/ip4/6.6.6.6", gamelan.StoreForwardLimits{DestinationMessages: room}, false, 0},
+		{"one address", "/ip4/9.9.9.9", "/ip4/6.6.6.6", gamelan.StoreForwardLimits{DestinationMessages: room}, false, attackers},
+		{"one address, the whole store", "/ip4/9.9.9.9", "/ip4/6.6.6.6", gamelan.StoreForwardLimits{Messages: room}, true, attackers},
+		{"exempt", "/ip4/127.0.0.1", "/ip4/127.0.0.1", gamelan.StoreForwardLimits{DestinationMessages: room}, false, attackers},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			placing(t, gamelan.Config{DHT: &gamelan.DHTConfig{}, StoreForward: gamelan.StoreForwardConfig{Limits: c.limits}}, func(t *testing.T, n *target, tr *placed) {
