@@ -12,7 +12,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/dial"
@@ -110,14 +109,14 @@ type Settings struct {
 	NodeCredit   int64         // bytes of messages in work, of both directions together
 	PeerCredit   int64         // bytes of messages in work of one peer in one direction
 	Gate         connpool.GateLimits
-	Exempt       []netip.Prefix  // sources without limits of their own
-	MaxDials     int             // automatic dials under way at a time
-	DialRate     int             // automatic dials begun in a second
-	Excluded     []address.Range // never dialled
-	Own          []ma.Multiaddr  // addresses that lead to this node; never dialled either
-	MinConnected int             // connected nodes that the state online needs
-	Floor        int             // below this number of connected nodes others are dialled; 0: no automatic dials
-	KeepClosest  int             // connections to this many closest nodes are kept; 0: to all
+	Exempt       []netip.Prefix          // sources without limits of their own
+	MaxDials     int                     // automatic dials under way at a time
+	DialRate     int                     // automatic dials begun in a second
+	Excluded     []protocol.AddressRange // never dialled
+	Own          []ma.Multiaddr          // addresses that lead to this node; never dialled either
+	MinConnected int                     // connected nodes that the state online needs
+	Floor        int                     // below this number of connected nodes others are dialled; 0: no automatic dials
+	KeepClosest  int                     // connections to this many closest nodes are kept; 0: to all
 	Reap         connpool.ReapLimits
 	Liveness     LivenessSettings
 	Allow        []identity.NodeID // the allow list at the start: peers that are never banned

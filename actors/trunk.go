@@ -287,7 +287,7 @@ func (t Trunk) TransportNames() (names []string) {
 }
 
 // Excluded returns the ranges of addresses that the node never dials.
-func (t Trunk) Excluded() []address.Range { return t.env.Excluded }
+func (t Trunk) Excluded() []protocol.AddressRange { return t.env.Excluded }
 
 // WithoutDHT reports whether a known peer is a node of this library that runs
 // without the DHT. The answer comes from the identity message of its connection, or, if it

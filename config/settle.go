@@ -27,7 +27,7 @@ type Settled struct {
 	SeedPeers  []peerstore.Peer
 	Exempt     []netip.Prefix
 	MayAsk     []netip.Prefix
-	Excluded   []address.Range
+	Excluded   []protocol.AddressRange
 	Allowed    []identity.NodeID
 	Proxied
 }
@@ -172,7 +172,7 @@ func (s *Settled) parse() error {
 		parseEach("PublicAddresses", s.PublicAddresses, address.Parse, &s.Advertised),
 		parseEach("ExemptSources", s.ExemptSources, parsePrefix, &s.Exempt),
 		parseEach("LivenessAllow", s.LivenessAllow, parsePrefix, &s.MayAsk),
-		parseEach("ExcludeDial", s.ExcludeDial, address.ParseRange, &s.Excluded),
+		parseEach("ExcludeDial", s.ExcludeDial, protocol.ParseAddressRange, &s.Excluded),
 		parseEach("Allow", s.Allow, identity.ParsePeer, &s.Allowed),
 		parseEach("Seeds", s.Seeds, peerstore.ParseSeed, &s.SeedPeers),
 	)

@@ -25,7 +25,7 @@ const (
 	Addrs    Kind = "list of addrs"    // multiaddrs
 	Seeds    Kind = "list of peers"    // KEY::ADDRESS
 	Networks Kind = "list of networks" // 10.0.0.0/8
-	Ranges   Kind = "list of ranges"   // of multiaddrs, see address.ParseRange
+	Ranges   Kind = "list of ranges"   // of multiaddrs, see protocol.ParseAddressRange
 	Peers    Kind = "list of public keys"
 	Types    Kind = "list of message types" // whole numbers of 32 bits
 	DNSNames Kind = "list of DNS names"

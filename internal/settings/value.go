@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // parse returns the value of the setting for a value decoded by TOML: a string, an int64, a
@@ -199,7 +200,7 @@ func (r *Row) checkElement(text string) error {
 	case Networks:
 		_, err = netip.ParsePrefix(text)
 	case Ranges:
-		_, err = address.ParseRange(text)
+		_, err = protocol.ParseAddressRange(text)
 	case Peers:
 		_, err = identity.ParsePeer(text)
 	case Types:

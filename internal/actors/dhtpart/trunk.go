@@ -10,7 +10,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -39,7 +38,7 @@ type Trunk interface {
 	MarkUseful(peer identity.NodeID, conn uint64)
 	MarkUsed(peer identity.NodeID)
 	WithoutDHT(p peerstore.Peer) bool
-	Excluded() []address.Range
+	Excluded() []protocol.AddressRange
 
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64

@@ -9,7 +9,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -51,7 +50,7 @@ type Trunk interface {
 	Allowed(peer identity.NodeID) bool
 	Protected(peer identity.NodeID) bool
 	WithoutDHT(p peerstore.Peer) bool
-	Excluded() []address.Range
+	Excluded() []protocol.AddressRange
 }
 
 var _ Trunk = actors.Trunk{}

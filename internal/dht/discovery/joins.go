@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // JoinCooldown is the least time between two Joins that a node sends by itself (spec: dht
@@ -39,7 +40,7 @@ func NewJoins(cooldown time.Duration) *Joins {
 
 // Automatic reports whether to send a Join now that the node is online, and counts it. The
 // error is [ErrJoinedRecently] or [ErrUnreachable].
-func (j *Joins) Automatic(now time.Time, own identity.Claim, excluded []address.Range) error {
+func (j *Joins) Automatic(now time.Time, own identity.Claim, excluded []protocol.AddressRange) error {
 	if wait := j.Next().Sub(now); !j.last.IsZero() && wait > 0 {
 		return fmt.Errorf("%w: the next one is due in %s", ErrJoinedRecently, wait.Round(time.Second))
 	}
@@ -48,11 +49,11 @@ func (j *Joins) Automatic(now time.Time, own identity.Claim, excluded []address.
 
 // Manual reports whether to send a Join that the user asks for, and counts it. The error
 // is [ErrUnreachable].
-func (j *Joins) Manual(now time.Time, own identity.Claim, excluded []address.Range) error {
+func (j *Joins) Manual(now time.Time, own identity.Claim, excluded []protocol.AddressRange) error {
 	return j.begin(now, own, excluded, &j.manual)
 }
 
-func (j *Joins) begin(now time.Time, own identity.Claim, excluded []address.Range, count *uint64) error {
+func (j *Joins) begin(now time.Time, own identity.Claim, excluded []protocol.AddressRange, count *uint64) error {
 	if unreachable(own, excluded) {
 		return ErrUnreachable
 	}
@@ -62,7 +63,7 @@ func (j *Joins) begin(now time.Time, own identity.Claim, excluded []address.Rang
 }
 
 // unreachable reports whether the claim has no address outside the ranges.
-func unreachable(own identity.Claim, excluded []address.Range) bool {
+func unreachable(own identity.Claim, excluded []protocol.AddressRange) bool {
 	for _, a := range address.Select(own.Addresses, true) {
 		if !address.Excluded(excluded, a) {
 			return false

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // conforms: dht 128
@@ -39,9 +39,9 @@ func TestAutomaticJoins(t *testing.T) {
 
 // conforms: dht 77
 func TestJoinOfAnExcludedNode(t *testing.T) {
-	excluded := func(list ...string) (ranges []address.Range) {
+	excluded := func(list ...string) (ranges []protocol.AddressRange) {
 		for _, s := range list {
-			r, err := address.ParseRange(s)
+			r, err := protocol.ParseAddressRange(s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestJoinOfAnExcludedNode(t *testing.T) {
 	two := claimOf(t, secretOf(t, 1), wall, addresses(t, public, "/ip4/127.0.0.1/tcp/1")...)
 	for name, c := range map[string]struct {
 		own      identity.Claim
-		excluded []address.Range
+		excluded []protocol.AddressRange
 		want     error
 	}{
 		"nothing excluded":       {two, nil, nil},
