@@ -13,8 +13,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
-	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -81,13 +81,13 @@ func (i *Inspection) OnWall(t time.Time) time.Time { return i.n.e.Trunk.OnWall(t
 // PeerHistory holds what a node remembers about its connections and dials to a peer. Its
 // times are of the system's clock.
 type PeerHistory struct {
-	Protected []string           // tags of the protections of the peer
-	NextDial  time.Time          // when the node will dial the peer of its own accord; zero: not planned
-	Attempts  []DialAttempt      // last dials of the peer's addresses, oldest first: at most 32, kept for the 512 peers dialled last
-	NotTaken  []ProtocolNotTaken // protocols on which the peer takes none of our messages
-	Ended     *ClosedConn        // last connection that ended; nil: none is remembered
-	Before    *ClosedConn        // last connection that the present one follows, or whose place it has taken; nil: none is remembered
-	Choice    *connpool.Choice   // last choice of peers to dial that considered the peer; nil: none of the last 16 did
+	Protected []string             // tags of the protections of the peer
+	NextDial  time.Time            // when the node will dial the peer of its own accord; zero: not planned
+	Attempts  []DialAttempt        // last dials of the peer's addresses, oldest first: at most 32, kept for the 512 peers dialled last
+	NotTaken  []ProtocolNotTaken   // protocols on which the peer takes none of our messages
+	Ended     *ClosedConn          // last connection that ended; nil: none is remembered
+	Before    *ClosedConn          // last connection that the present one follows, or whose place it has taken; nil: none is remembered
+	Choice    *protocol.DialChoice // last choice of peers to dial that considered the peer; nil: none of the last 16 did
 }
 
 // Peer returns what the node remembers about a peer.

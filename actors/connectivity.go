@@ -58,7 +58,7 @@ type interests struct {
 	// Sought is how many nodes a part is about to connect to. The part writes it.
 	Sought atomic.Int32
 	// Choices are the last choices of peers to dial automatically.
-	Choices view.Ring[connpool.Choice]
+	Choices view.Ring[protocol.DialChoice]
 
 	wishes wishes
 }

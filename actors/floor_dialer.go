@@ -117,7 +117,7 @@ func (f *floorDialer) round(c actor.Context) {
 	candidates := f.candidates(c, now)
 	choice := connpool.Choose(connpool.Request{At: now, Missing: missing, Rate: health.Rate(now), Candidates: candidates})
 	f.env.Choices.Add(choice)
-	chosen := choice.Peers()
+	chosen := connpool.Chosen(choice)
 	entry := make(map[identity.NodeID]bool)
 	f.nobody, f.refused = len(chosen) == 0, 0
 	for _, x := range candidates {
@@ -182,15 +182,15 @@ func (f *floorDialer) leave(c actor.Context, m PeerDisconnected) {
 }
 
 // candidates returns the known nodes, with all values that a choice considers.
-func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Candidate {
-	var list []connpool.Candidate
+func (f *floorDialer) candidates(c actor.Context, now time.Time) []protocol.DialCandidate {
+	var list []protocol.DialCandidate
 	isolated := f.isolated()
 	wall := f.env.Wall()
 	for p := range f.env.Store.View().All() {
 		if p.ID == f.env.Self || p.Key.IsZero() || !p.Features.IsNode() {
 			continue
 		}
-		x := connpool.Candidate{
+		x := protocol.DialCandidate{
 			Peer: p.ID, Reached: !p.LastSeen().IsZero(),
 			Health: f.env.wishes.health.Peer(now, p.ID), Draw: supervisor.Rand(c).Uint64(),
 		}
@@ -215,14 +215,14 @@ func (f *floorDialer) candidates(c actor.Context, now time.Time) []connpool.Cand
 const entries = 5
 
 // limitEntries leaves those seeds as entries that were dialled longest ago.
-func limitEntries(list []connpool.Candidate) {
-	var all []*connpool.Candidate
+func limitEntries(list []protocol.DialCandidate) {
+	var all []*protocol.DialCandidate
 	for i := range list {
 		if list[i].Entry {
 			all = append(all, &list[i])
 		}
 	}
-	slices.SortFunc(all, func(a, b *connpool.Candidate) int {
+	slices.SortFunc(all, func(a, b *protocol.DialCandidate) int {
 		return cmp.Or(a.Tried.Compare(b.Tried), cmp.Compare(a.Draw, b.Draw))
 	})
 	for _, x := range all[min(entries, len(all)):] {

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -117,7 +118,7 @@ func (g *inboundGate) otherNetwork() {
 // InboundTrouble is why this node has refused connections last, or could not accept them.
 type InboundTrouble struct {
 	Limited   uint64              // connections that were refused because of a limit
-	Limit     connpool.LimitError // the limit of the last of them
+	Limit     protocol.LimitError // the limit of the last of them
 	LimitedAt time.Time           // when that was; zero: never
 
 	Failed   uint64    // accepts that failed
@@ -127,7 +128,7 @@ type InboundTrouble struct {
 
 // limited notes a refusal. The caller holds mu.
 func (g *inboundGate) limited(now time.Time, err error) {
-	if limit, ok := errors.AsType[*connpool.LimitError](err); ok {
+	if limit, ok := errors.AsType[*protocol.LimitError](err); ok {
 		g.trouble.Limited++
 		g.trouble.Limit, g.trouble.LimitedAt = *limit, now
 	}
@@ -233,7 +234,7 @@ func (c *gatedConn) overtaken() error {
 		return nil
 	}
 	return fmt.Errorf("%w: replaced by a newer set-up: %w", ErrOverloaded,
-		&connpool.LimitError{Name: "MaxSetups", Limit: c.gate.gate.Stats().MaxSetups})
+		&protocol.LimitError{Name: "MaxSetups", Limit: c.gate.gate.Stats().MaxSetups})
 }
 
 // arrives notes that the peer has proved its key. When the connection closes, it calls
@@ -259,7 +260,7 @@ func (c *gatedConn) establish(instead bool) error {
 	}
 	from, err := c.gate.gate.Establish(c.id, instead)
 	if err != nil {
-		if limit, ok := errors.AsType[*connpool.LimitError](err); !ok || instead || limit.Name != "MaxInbound" { // for MaxInbound the caller may make room
+		if limit, ok := errors.AsType[*protocol.LimitError](err); !ok || instead || limit.Name != "MaxInbound" { // for MaxInbound the caller may make room
 			c.gate.limited(c.gate.now(), err)
 		}
 		return fmt.Errorf("%w: %w", ErrOverloaded, err)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
-	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -271,7 +270,7 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 	}
 	if gated, ok := conn.(*gatedConn); ok && err == nil {
 		err := gated.establish(false)
-		if limit, full := errors.AsType[*connpool.LimitError](err); full && limit.Name == "MaxInbound" && l.env.makeRoom(c, m.Peer, m.origin) {
+		if limit, full := errors.AsType[*protocol.LimitError](err); full && limit.Name == "MaxInbound" && l.env.makeRoom(c, m.Peer, m.origin) {
 			err = gated.establish(true)
 		}
 		if err != nil { // more connections were set up at the same time than may stay

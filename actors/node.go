@@ -124,7 +124,7 @@ func (n Node) Closed() []ClosedConn { return n.env.Closed.Last() }
 func (n Node) Dials() *view.Log[identity.NodeID, DialAttempt] { return &n.env.Dials }
 
 // Choices returns the last choices among candidates to dial, the newest at the end.
-func (n Node) Choices() []connpool.Choice { return n.env.Choices.Last() }
+func (n Node) Choices() []protocol.DialChoice { return n.env.Choices.Last() }
 
 // Protected returns the protected peers, each with its tags.
 func (n Node) Protected() *view.Map[identity.NodeID, []string] { return &n.env.Protected }

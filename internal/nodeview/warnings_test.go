@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 func TestFewFiles(t *testing.T) {
@@ -34,7 +34,7 @@ func TestInboundTroubleInWords(t *testing.T) {
 		{"no descriptors", deaf(actors.InboundTrouble{Err: syscall.EMFILE, FailedAt: now.Add(-time.Second)}, now).String(), []string{"too many open files", "1s ago", "ulimit -n", "LimitNOFILE"}},
 		{"another cause", deaf(actors.InboundTrouble{Err: syscall.EPERM, FailedAt: now}, now).String(), []string{"not permitted"}},
 		{"a full source", strings.Join(limitWarning(actors.InboundTrouble{
-			Limit: connpool.LimitError{Name: "MaxInboundPerSource", Limit: 32, Scope: netip.MustParsePrefix("10.0.0.7/32")}, LimitedAt: now,
+			Limit: protocol.LimitError{Name: "MaxInboundPerSource", Limit: 32, Scope: netip.MustParsePrefix("10.0.0.7/32")}, LimitedAt: now,
 		}, now).Texts(), ""), []string{"10.0.0.7/32", "connections.max_inbound_per_source is 32", "connections.exempt_sources"}},
 	} {
 		for _, want := range c.want {
@@ -46,7 +46,7 @@ func TestInboundTroubleInWords(t *testing.T) {
 	if strings.Contains(deaf(actors.InboundTrouble{Err: syscall.EPERM}, now).String(), "ulimit") {
 		t.Error("a cause other than descriptors names ulimit")
 	}
-	if got := limitWarning(actors.InboundTrouble{Limit: connpool.LimitError{Name: "MaxInbound", Limit: 5}, LimitedAt: now}, now); got != nil {
+	if got := limitWarning(actors.InboundTrouble{Limit: protocol.LimitError{Name: "MaxInbound", Limit: 5}, LimitedAt: now}, now); got != nil {
 		t.Errorf("got %q of a limit of no source, want none", got)
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
-	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -219,7 +218,7 @@ func TestInboundLimits(t *testing.T) {
 			for _, r := range all {
 				if r.Stage == "limit" {
 					got++
-					if e, ok := errors.AsType[*connpool.LimitError](r.Err); !ok || e.Name != limit || !errors.Is(r.Err, actors.ErrOverloaded) {
+					if e, ok := errors.AsType[*protocol.LimitError](r.Err); !ok || e.Name != limit || !errors.Is(r.Err, actors.ErrOverloaded) {
 						t.Errorf("got %v, want the limit %s", r.Err, limit)
 					}
 				}

@@ -18,9 +18,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
-	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // sourced attacks a node whose inbound connections come from where the test says;
@@ -118,7 +118,7 @@ func TestSetupRateOfOneSource(t *testing.T) {
 			}
 		}
 		for _, e := range happened[actors.InboundRejected](n)[limit:] {
-			limited, ok := errors.AsType[*connpool.LimitError](e.Err)
+			limited, ok := errors.AsType[*protocol.LimitError](e.Err)
 			if !ok || limited.Name != "MaxSetupRatePerSource" || limited.Limit != limit {
 				t.Errorf("got %v, want the limit of the source", e.Err)
 			}

@@ -2,47 +2,11 @@ package connpool
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
-
-// ErrLimit reports that a limit is reached. Every [LimitError] matches it.
-var ErrLimit = errors.New("connpool: limit reached")
-
-// LimitError reports the limit that refused an inbound connection.
-type LimitError struct {
-	Name  string       // of the setting
-	Limit int          // its value
-	Scope netip.Prefix // the network that shares it; zero: all networks
-}
-
-// Error names the limit, its value and its scope.
-func (e *LimitError) Error() string {
-	if e.Scope.IsValid() {
-		return fmt.Sprintf("connpool: limit %s (%d) of %s reached", e.Name, e.Limit, e.Scope)
-	}
-	return fmt.Sprintf("connpool: limit %s (%d) reached", e.Name, e.Limit)
-}
-
-// Key returns the key of the setting in the daemon's configuration, such as
-// connections.max_inbound.
-func (e *LimitError) Key() string {
-	key := []byte("connections.")
-	for i, c := range []byte(e.Name) {
-		if c >= 'A' && c <= 'Z' {
-			if c += 'a' - 'A'; i > 0 {
-				key = append(key, '_')
-			}
-		}
-		key = append(key, c)
-	}
-	return string(key)
-}
-
-// Is makes every LimitError match ErrLimit.
-func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 
 // GateLimits bound inbound set-ups under way and inbound connections: in all, of
 // one source (an IPv4 address or an IPv6 /64), and of one subnet (an IPv4 /24 or
@@ -175,7 +139,7 @@ func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 	if len(g.setups) >= g.l.Setups {
 		if gone = g.toReplace(now, f.Origin); gone == 0 {
 			g.stats.Refused++
-			return 0, 0, &LimitError{Name: "MaxSetups", Limit: g.l.Setups}
+			return 0, 0, &protocol.LimitError{Name: "MaxSetups", Limit: g.l.Setups}
 		}
 	}
 	if err := g.begin(now, f); err != nil {
@@ -200,13 +164,13 @@ func (g *Gate) begin(now time.Time, f From) error {
 	source := rate{burst: g.l.SetupRate, every: time.Minute / time.Duration(g.l.SetupRate)}
 	subnet := rate{burst: subnetSetups * source.burst, every: source.every / subnetSetups}
 	if f.Subnet.IsValid() && !g.sources.has(now, f.Subnet, subnet) {
-		return &LimitError{"MaxSetupRatePerSource", subnet.burst, f.Subnet}
+		return &protocol.LimitError{Name: "MaxSetupRatePerSource", Limit: subnet.burst, Scope: f.Subnet}
 	}
 	if !f.Source.IsValid() {
 		return nil
 	}
 	if _, ok := g.sources.take(now, f.Source, source, 0); !ok {
-		return &LimitError{"MaxSetupRatePerSource", source.burst, f.Source}
+		return &protocol.LimitError{Name: "MaxSetupRatePerSource", Limit: source.burst, Scope: f.Source}
 	}
 	if f.Subnet.IsValid() {
 		g.sources.take(now, f.Subnet, subnet, 0)
@@ -290,11 +254,11 @@ func (g *Gate) Advance(now time.Time, id uint64, to Stage) bool {
 func (g *Gate) Establish(id uint64, instead bool) (From, error) {
 	s, ok := g.setups[id]
 	if !ok {
-		return From{}, &LimitError{Name: "MaxSetups", Limit: g.l.Setups}
+		return From{}, &protocol.LimitError{Name: "MaxSetups", Limit: g.l.Setups}
 	}
 	err := g.room(s.from, false)
 	if err == nil && g.all.conns >= g.l.Conns && !instead {
-		err = &LimitError{Name: "MaxInbound", Limit: g.l.Conns}
+		err = &protocol.LimitError{Name: "MaxInbound", Limit: g.l.Conns}
 	}
 	if err != nil {
 		return From{}, err
@@ -349,7 +313,7 @@ func (g *Gate) room(f From, setup bool) error {
 		{"MaxInboundPerSubnet", g.l.ConnsPerSubnet, g.where[f.Subnet].conns, f.Subnet, false},
 	} {
 		if x.used >= x.limit && (setup || !x.only) {
-			return &LimitError{x.name, x.limit, x.scope}
+			return &protocol.LimitError{Name: x.name, Limit: x.limit, Scope: x.scope}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Limits of the memory of dials, and the consequences of failures.
@@ -80,15 +81,6 @@ func (a attempts) rate(now time.Time) float64 {
 	return float64(good) / float64(n)
 }
 
-// Record are the statistics of one peer's dials.
-type Record struct {
-	Rate     float64   // share of successes in the last five minutes, with the prior
-	Failures int       // in a row
-	Score    float64   // Rate less a tenth for each failure in a row
-	Open     time.Time // no automatic dial before this time; zero: no limit
-	Trial    bool      // … because the one trial is under way
-}
-
 // Succeeded notes a dial that led to a connection.
 func (h *Health) Succeeded(now time.Time, peer identity.NodeID) {
 	h.all = h.all.with(now, true)
@@ -137,13 +129,13 @@ func (h *Health) Abandoned(peer identity.NodeID) {
 func (h *Health) Rate(now time.Time) float64 { return h.all.rate(now) }
 
 // Peer returns the statistics of a peer's dials.
-func (h *Health) Peer(now time.Time, peer identity.NodeID) Record {
+func (h *Health) Peer(now time.Time, peer identity.NodeID) protocol.DialHealth {
 	d := h.peers[peer]
 	if d == nil {
 		rate := attempts(nil).rate(now)
-		return Record{Rate: rate, Score: rate}
+		return protocol.DialHealth{Rate: rate, Score: rate}
 	}
-	r := Record{Rate: d.rate(now), Failures: d.failures}
+	r := protocol.DialHealth{Rate: d.rate(now), Failures: d.failures}
 	r.Score = r.Rate - failurePenalty*float64(d.failures)
 	if now.Before(d.until) {
 		r.Open = d.until

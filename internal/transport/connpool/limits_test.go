@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 func from(ip string) From {
@@ -45,8 +46,8 @@ func (g *gateScript) enter(f From, want string) (id, gone uint64) {
 	id, gone, err := g.Enter(g.now, f)
 	got := ""
 	if err != nil {
-		limit, ok := errors.AsType[*LimitError](err)
-		if !ok || !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), fmt.Sprint(limit.Limit)) {
+		limit, ok := errors.AsType[*protocol.LimitError](err)
+		if !ok || !errors.Is(err, protocol.ErrLimit) || !strings.Contains(err.Error(), fmt.Sprint(limit.Limit)) {
 			g.t.Fatalf("got %v, want a limit", err)
 		}
 		got = limit.Name
@@ -191,8 +192,8 @@ func TestGate(t *testing.T) {
 		g.enters(from("8.8.8.99"), "MaxInboundPerSubnet")
 		connect(From{}, 500-128)
 		over := g.enters(From{}, "") // it may take the place of another one
-		if _, err := g.Establish(over, false); !errors.Is(err, ErrLimit) {
-			t.Errorf("got %v, want %v", err, ErrLimit)
+		if _, err := g.Establish(over, false); !errors.Is(err, protocol.ErrLimit) {
+			t.Errorf("got %v, want %v", err, protocol.ErrLimit)
 		}
 		g.End(from("8.8.8.8"))
 		source := g.enters(from("8.8.8.8"), "")
@@ -441,20 +442,20 @@ func TestHealthMemory(t *testing.T) {
 func TestLongChoice(t *testing.T) {
 	r := Request{At: reapTime, Missing: 12, Rate: 1}
 	for i := range 1000 {
-		c := Candidate{Peer: identity.NodeID{byte(i >> 8), byte(i)}, Group: "8.8.0.0/16", Draw: uint64(i)}
+		c := protocol.DialCandidate{Peer: identity.NodeID{byte(i >> 8), byte(i)}, Group: "8.8.0.0/16", Draw: uint64(i)}
 		if i >= 900 {
 			c.Group = ""
 		}
 		r.Candidates = append(r.Candidates, c)
 	}
 	c := Choose(r)
-	if got := len(c.Peers()); got != 30 || c.Considered != 1000 {
+	if got := len(Chosen(c)); got != 30 || c.Considered != 1000 {
 		t.Errorf("got %d chosen of %d, want 30 of 1000", got, c.Considered)
 	}
 	if len(c.Ranked) != mostRanked+26 {
 		t.Errorf("got %d kept, want %d and the 26 chosen beyond", len(c.Ranked), mostRanked)
 	}
-	if again := Choose(c.Request()); !slices.Equal(again.Peers(), c.Peers()) {
+	if again := Choose(RequestOf(c)); !slices.Equal(Chosen(again), Chosen(c)) {
 		t.Errorf("got another choice from the record, want the same")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // TestScripts runs testdata/*.txt on one Health: "good A" and "bad A" end a dial
@@ -76,7 +77,7 @@ func scriptPeer(name string) (id identity.NodeID) {
 
 func scriptName(id identity.NodeID) string { return strings.TrimRight(string(id[:]), "\x00") }
 
-func record(r Record, begin time.Time) string {
+func record(r protocol.DialHealth, begin time.Time) string {
 	s := fmt.Sprintf("rate %.3f, %d failures, score %.3f", r.Rate, r.Failures, r.Score)
 	if !r.Open.IsZero() {
 		s += fmt.Sprintf(", open until %v", r.Open.Sub(begin))
@@ -99,7 +100,7 @@ func choose(t *testing.T, d *datadriven.TestData, h *Health, begin, now time.Tim
 	}
 	for i, line := range strings.Split(d.Input, "\n") {
 		words := strings.Fields(line)
-		c := Candidate{Peer: scriptPeer(words[0]), Health: h.Peer(now, scriptPeer(words[0])), Draw: uint64(i)}
+		c := protocol.DialCandidate{Peer: scriptPeer(words[0]), Health: h.Peer(now, scriptPeer(words[0])), Draw: uint64(i)}
 		for _, w := range words[1:] {
 			key, value, _ := strings.Cut(w, "=")
 			switch key {
@@ -124,7 +125,7 @@ func choose(t *testing.T, d *datadriven.TestData, h *Health, begin, now time.Tim
 		r.Candidates = append(r.Candidates, c)
 	}
 	c := Choose(r)
-	if again := Choose(c.Request()); fmt.Sprint(again) != fmt.Sprint(c) {
+	if again := Choose(RequestOf(c)); fmt.Sprint(again) != fmt.Sprint(c) {
 		t.Errorf("got %v from the record of a choice, want the same choice %v", again, c)
 	}
 	var b strings.Builder
