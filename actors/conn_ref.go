@@ -12,9 +12,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
-	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // ConnRef describes one connection. Its exported fields never change.
@@ -29,7 +29,7 @@ type ConnRef struct {
 	Features  identity.Features
 	Protocols []protocol.ID // what the peer lists in its identity message
 	UserAgent string
-	Timings   upgrade.Timings
+	Timings   transport.Timings
 	Since     time.Time
 
 	told    []protocol.ID // what this node's identity message has listed

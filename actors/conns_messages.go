@@ -9,7 +9,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
-	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -26,7 +25,7 @@ type Upgraded struct {
 	Addr      ma.Multiaddr     // the dialled address; of an inbound connection, where it comes from
 	Transport string
 	Direction protocol.Direction
-	Timings   upgrade.Timings
+	Timings   transport.Timings
 	Began     time.Time // begin of the set-up
 	Session   *supervisor.Handover[*mux.Session]
 

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Config configures the set-up of connections. Profile, Secret and Local are required.
@@ -56,16 +57,8 @@ type Result struct {
 	Message identify.Message // the peer's identity message, checked
 	Told    []protocol.ID    // the protocols that this node's identity message listed
 	Session *mux.Session     // owns the connection; the caller closes it
-	Timings Timings
+	Timings transport.Timings
 }
-
-// Timings are the durations of the steps, waiting included.
-type Timings struct {
-	Wire, Noise, Identity, Mux time.Duration
-}
-
-// Total returns the sum of all steps.
-func (t Timings) Total() time.Duration { return t.Wire + t.Noise + t.Identity + t.Mux }
 
 // Outbound sets up a connection that this node has dialled to the peer with
 // the key want. It owns c from now on.

@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
@@ -310,11 +311,11 @@ func TestTimings(t *testing.T) {
 		}
 		out.r.Session.Close()
 		got.r.Session.Close()
-		if want := (Timings{Noise: 2 * time.Second, Identity: 2 * time.Second}); out.r.Timings != want {
+		if want := (transport.Timings{Noise: 2 * time.Second, Identity: 2 * time.Second}); out.r.Timings != want {
 			t.Errorf("dialer: got %+v, want %+v", out.r.Timings, want)
 		}
 		// The dialer's frame is right behind its last handshake message.
-		if want := (Timings{Wire: time.Second, Noise: 2 * time.Second}); got.r.Timings != want {
+		if want := (transport.Timings{Wire: time.Second, Noise: 2 * time.Second}); got.r.Timings != want {
 			t.Errorf("listener: got %+v, want %+v", got.r.Timings, want)
 		}
 	})
