@@ -53,12 +53,6 @@ type DataDir struct {
 	Group int
 }
 
-// Open opens the directory.
-func (in DataDir) Open() (*datadir.Dir, error) { return datadir.Open(in.Path, datadir.Group(in.Group)) }
-
-// Make opens the directory, and makes it if it does not exist.
-func (in DataDir) Make() (*datadir.Dir, error) { return datadir.Make(in.Path, datadir.Group(in.Group)) }
-
 // Dir returns the data directory of a node.
 func (c *Config) Dir() DataDir { return DataDir{c.DataDir, c.DataDirGroup} }
 
@@ -72,7 +66,7 @@ func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 // refuses a directory that any user other than this one, root and members of the group owns
 // or can change.
 func (in DataDir) CreateIdentity(network protocol.Network) (Identity, error) {
-	d, err := in.Make()
+	d, err := datadir.Make(in.Path, datadir.Group(in.Group))
 	if err != nil {
 		return Identity{}, datadir.Error(err)
 	}
@@ -106,7 +100,7 @@ func LoadIdentity(dir string) (Identity, error) { return DataDir{Path: dir}.Load
 func (in DataDir) LoadIdentity() (Identity, error) {
 	path := filepath.Join(in.Path, IdentityFile)
 	var b []byte
-	d, err := in.Open()
+	d, err := datadir.Open(in.Path, datadir.Group(in.Group))
 	if err == nil {
 		defer d.Close()
 		b, err = datadir.ReadPrivate(d, path, ErrIdentityOpen)

@@ -20,7 +20,7 @@ const listenFile = "listen"
 // that port. If another program uses it, listenWhereBefore takes a free port and stores
 // that one.
 func (b *builder) listenWhereBefore(ctx context.Context, t transport.Transport, anyPort ma.Multiaddr) (transport.Listener, error) {
-	d, err := b.Dir().Open()
+	d, err := datadir.Open(b.DataDir, datadir.Group(b.DataDirGroup))
 	if err != nil {
 		return nil, datadir.Error(err)
 	}

@@ -17,7 +17,7 @@ func (b *builder) openStore() (err error) {
 	if b.DataDir == "" {
 		b.db = kv.Memory()
 	} else {
-		if err := checkDataDir(b.Dir().Make()); err != nil {
+		if err := checkDataDir(datadir.Make(b.DataDir, datadir.Group(b.DataDirGroup))); err != nil {
 			return err
 		}
 		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, kv.StoreDir)); err != nil {

@@ -87,7 +87,7 @@ func onionIdentity(in config.DataDir, port uint16) (tor.Identity, error) {
 	if in.Path == "" {
 		return newOnion(port)
 	}
-	d, err := in.Open()
+	d, err := datadir.Open(in.Path, datadir.Group(in.Group))
 	if err != nil {
 		return tor.Identity{}, datadir.Error(err)
 	}
