@@ -7,47 +7,27 @@ import (
 )
 
 // Limits bound what a node stores for others (spec: dht 8.2, 8.4, 8.6, 11.1). Bytes are
-// counted as an answer needs them: see [Size].
+// counted as an answer needs them: see [Size]. config.StoreForwardLimits, which is converted to
+// it, explains each field.
 type Limits struct {
-	// Most messages that are stored for others.
-	Messages int
-	// Most bytes of messages that are stored for others.
-	Bytes int64
+	Messages int // in all
+	Bytes    int64
 
-	// Most stored messages that one connected peer has brought.
-	//
-	// The peer need not be their author. The reference has no such limit (Q11).
-	SourceMessages int
-	// Most bytes of stored messages that one connected peer has brought.
-	SourceBytes int64
+	SourceMessages int // brought by one connected peer
+	SourceBytes    int64
 
-	// Most messages that are stored for one receiver.
-	DestinationMessages int
-	// Most bytes of messages that are stored for one receiver.
-	DestinationBytes int64
+	DestinationMessages int // for one receiver
+	DestinationBytes    int64
 
-	// Most messages for one receiver that one connected peer has brought. At this limit they evict
-	// each other, and nothing that other peers have brought.
-	PairMessages int
-	// Most bytes of messages for one receiver that one connected peer has brought.
-	PairBytes int64
+	PairMessages int // for one receiver, brought by one connected peer
+	PairBytes    int64
 
-	// Length of the longest message that is stored, encrypted and padded.
-	Message int
+	Message int // bytes of the longest body
 
-	// How long messages for unknown peers are stored.
-	Low time.Duration
-	// How long messages for known peers are stored. Receivers that run Gamelan take none that expired
-	// more than 72h ago.
-	High time.Duration
+	Low, High time.Duration // of unknown peers, and of known ones
+	Grace     time.Duration // after the first confirmation
 
-	// How long a message is stored, and repeated, after its receiver has read it for the first time.
-	//
-	// It is counted from the first confirmation, even if Low or High ends before.
-	Grace time.Duration
-
-	// Most messages in one answer to a receiver.
-	Answer int
+	Answer int // messages
 }
 
 // Bounds of [Limits].

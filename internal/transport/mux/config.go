@@ -8,51 +8,20 @@ import (
 	"github.com/hashicorp/yamux"
 )
 
-// Config holds the limits of a session. The zero value of a field is its
-// default.
+// Config holds the limits of a session. The zero value of a field is its default, see
+// [Config.WithDefaults]. config.MuxConfig, which is converted to it, explains each field.
 type Config struct {
-	// Live substreams of one connection, in both directions together, stay below this number. Peers of
-	// release 6.2 end a connection at 128. Default 100. spec: V12
-	MaxStreams int
+	MaxStreams int // above all live substreams. spec: V12
+	MaxInbound int // live ones that the peer has opened; below MaxStreams. spec: V12
 
-	// Greatest number of live substreams of one connection that the peer has opened; it must be less
-	// than [Config.MaxStreams].
-	//
-	// More are reset. So the peer cannot keep this side from opening any. Default 80. spec: V12
-	MaxInbound int
+	Window uint32 // unread bytes of a substream
 
-	// Unread bytes that a substream holds before the peer must stop.
-	//
-	// From 256 KiB to 16 MiB. Default 1 MiB.
-	Window uint32
-
-	// How long one write may wait for the network; then the connection ends. 2m is right over Tor. Unless
-	// it is set, [Config.StallTimeout] applies to TCP without a proxy. Default 60 s. See also
-	// [Config.Direct].
-	WriteTimeout time.Duration
-
-	// How long the answer to a ping may take through a proxy; then the connection ends. Direct ones
-	// end after 15s without an acknowledgement, or 30s of silence.
-	//
-	// The ping is [Session.Ping]. Default WriteTimeout + 5 s: a peer may stop reading for 10 s and
-	// more.
-	PingTimeout time.Duration
-
-	// How long a substream waits for its peer to take at least one byte. Default 120 s. spec: V13
-	StallTimeout time.Duration
-
-	// How long a substream whose own half is closed waits for the peer's half.
-	//
-	// Then it is reset. Default 5 min. spec: comms 69
-	CloseTimeout time.Duration
-
-	// How long a substream that was closed after the end of its own half waits for the peer's half.
-	//
-	// Then it is reset. Default 10 s.
-	LingerTimeout time.Duration
-
-	// Silence after which the empty receive buffers of a connection are released. Default 2 s.
-	IdleTimeout time.Duration
+	WriteTimeout  time.Duration // of one write; see also [Config.Direct]
+	PingTimeout   time.Duration // of [Session.Ping]
+	StallTimeout  time.Duration // until the peer takes a byte. spec: V13
+	CloseTimeout  time.Duration // after the end of the own half. spec: comms 69
+	LingerTimeout time.Duration // after the end of the own half and Close
+	IdleTimeout   time.Duration // until empty receive buffers are released
 }
 
 const (
