@@ -14,8 +14,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
-	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 )
 
 // TestBubbleStoredFull: a node whose store for others is full says so: in the health, in the
