@@ -43,7 +43,7 @@ func answersWhenTaken(agent string, list []protocol.ID) bool {
 // identity message lists the very first id, propose does not wait for an answer (comms
 // 72). Otherwise it asks, because the peer may have registered the protocol since.
 func propose(s protocol.Stream, ref *ConnRef, m OpenSubstream) (protocol.ID, messaging.Acceptance, error) {
-	asks := m.session && ref.answers
+	asks := m.session && ref.Link().Answers
 	if len(m.IDs) == 0 || !ref.Accepts(m.IDs[0]) {
 		id, err := negotiate.Open(s, m.IDs)
 		if asks {
@@ -71,7 +71,7 @@ func (a *conn) agree(s protocol.Stream, rounds int) (_ protocol.ID, owed *negoti
 		if choice.Waits {
 			err = choice.Accept(s)
 		}
-	case choice.Waits, choice.Listens && a.ref.answers:
+	case choice.Waits, choice.Listens && a.ref.Link().Answers:
 		owed = &choice
 	}
 	return choice.ID, owed, err

@@ -32,7 +32,7 @@ func (g *inboundGate) pacer(at ma.Multiaddr) *churnPacer {
 // The substream counts until agreed is called.
 func (g *inboundGate) negotiates(with *ConnRef, now time.Time, s *mux.Stream) (agreed func()) {
 	who := share.Holder[identity.NodeID]{
-		Source: share.Source(with.origin), Key: with.Peer,
+		Source: share.Source(with.Link().Origin), Key: with.Peer,
 		Last: with.Direction == protocol.Outbound || now.Sub(with.Since) >= share.LastAfter,
 	}
 	g.mu.Lock()

@@ -48,8 +48,8 @@ func (r CloseReason) Orderly() bool {
 	return false
 }
 
-// sparesUsed reports whether a close for this reason must spare a connection that is in
+// SparesUsed reports whether a close for this reason must spare a connection that is in
 // use by now.
-func (r CloseReason) sparesUsed() bool {
+func (r CloseReason) SparesUsed() bool {
 	return r.Code == CloseReaped || r.Code == CloseMinimised
 }

@@ -11,8 +11,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/units"
@@ -87,8 +85,7 @@ type (
 	negotiated struct { // result of a negotiation task
 		id     protocol.ID
 		stream *supervisor.Handover[protocol.Stream]
-		answer messaging.Acceptance
-		owed   *negotiate.Choice
+		agreement
 	}
 	pingDue       struct{}
 	sweepTick     struct{}
@@ -204,8 +201,8 @@ func (a *conn) start(c actor.Context) {
 	session.RunOn(supervisor.Lender(c))
 	session.WithholdPongs(&a.env.silent)
 	session.LimitChurn(maxChurn, a.env.inbound.pacer(a.ref.Addr))
-	if a.ref.live != nil {
-		a.ref.live.session.Store(session)
+	if a.ref.Link().Live != nil {
+		a.ref.Link().Live.Session.Store(session)
 	}
 	source := Origin{a.ref.Peer, a.ref.ID}
 	supervisor.GoLong(c, "accept", session, func(ctx context.Context) error {
@@ -247,7 +244,7 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 		}
 		s.Agreed()
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, Origin{a.ref.Peer, a.ref.ID}), owed: owed}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, Origin{a.ref.Peer, a.ref.ID}), agreement: agreement{owed: owed}}, nil
 	})
 }
 
@@ -273,7 +270,7 @@ func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error)
 			break
 		}
 		if a.env.substreamsOfUse(n.id, pid) {
-			a.ref.use()
+			use(a.ref)
 		}
 		c.Send(pid, a.substream(0, protocol.Inbound, n))
 		a.offered = append(a.offered, offer{n.stream, supervisor.Now(c).Add(handoffLimit)})
@@ -288,7 +285,7 @@ func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error)
 func (a *conn) substream(token uint64, d protocol.Direction, n negotiated) SubstreamOpened {
 	return SubstreamOpened{
 		Token: token, Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref,
-		Protocol: n.id, Direction: d, Stream: n.stream, answer: n.answer, owed: n.owed,
+		Protocol: n.id, Direction: d, Stream: n.stream, Messaging: n.agreement.shown(),
 	}
 }
 
@@ -391,7 +388,7 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 			return negotiated{}, err
 		}
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), answer: answer}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), agreement: agreement{answer: answer}}, nil
 	})
 }
 
@@ -425,7 +422,7 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 		c.Send(m.Reply, SubstreamFailed{Token: m.Token, Err: err})
 	default:
 		if a.env.substreamsOfUse(n.id, nil) {
-			a.ref.use()
+			use(a.ref)
 		}
 		c.Send(m.Reply, a.substream(m.Token, protocol.Outbound, n))
 	}
@@ -519,7 +516,7 @@ func (a *conn) listen(now time.Time) {
 
 // accuse reports an offence of the peer to connectivity.
 func (a *conn) accuse(c actor.Context, err error) {
-	c.Send(a.env.Connectivity, a.ref.Violated(err))
+	c.Send(a.env.Connectivity, Violated(a.ref, err))
 }
 
 func (a *conn) violated(c actor.Context, err error) {
@@ -542,7 +539,7 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 		switch {
 		case errors.Is(err, mux.ErrTooMuchChurn):
 			a.closing.Code, a.closing.By = CloseChurn, "us"
-			a.env.offended(c, a.ref.origin) // the peer is not banned and may come again at once: its source is charged
+			a.env.offended(c, a.ref.Link().Origin) // the peer is not banned and may come again at once: its source is charged
 		case transport.IsReset(err):
 			a.closing.By = "network"
 		}
@@ -577,7 +574,7 @@ func (a *conn) close(c actor.Context, why CloseReason) {
 		return
 	}
 	a.closing = &why
-	a.ref.closes(a.closing)
+	closes(a.ref, a.closing)
 	if why.Orderly() && !a.over && a.askToFinish(c) {
 		supervisor.After(c, FinishLimit, finishTimeout{})
 		supervisor.After(c, nudgeEvery, nudgeTick{})

@@ -5,11 +5,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // OpenSubstream asks a conn to open a substream for the first of these protocols that
@@ -34,39 +32,6 @@ func (m OpenSubstream) Discard() {
 	if m.system != nil && m.Reply != nil {
 		m.system.Root.Send(m.Reply, SubstreamFailed{Token: m.Token, Err: ErrConnectionClosed, ConnectionLost: true})
 	}
-}
-
-// SubstreamOpened hands over a substream whose protocol both sides have agreed on. It
-// is the reply to OpenSubstream, and the message to the protocol's actor when a peer
-// has opened a substream. The receiver takes the stream first. If a peer opened it and
-// nobody takes it within 10 s, the stream is reset.
-//
-// An actor that has written its answer calls CloseWrite; Close may follow at once.
-// Close without CloseWrite resets the stream. Remote calls (package rpc) do all of this
-// for a request and its answer.
-type SubstreamOpened struct {
-	Token     uint64 // of the OpenSubstream; 0 when the peer opened it
-	Peer      identity.NodeID
-	Key       identity.PublicKey
-	Conn      *ConnRef
-	Protocol  protocol.ID
-	Direction protocol.Direction
-	Stream    *supervisor.Handover[protocol.Stream]
-
-	answer messaging.Acceptance // of a substream that a messaging session has asked for
-	owed   *negotiate.Choice    // the acceptance that the messaging session writes; nil: none
-}
-
-// Discard resets the stream unless it was taken.
-func (m SubstreamOpened) Discard() { m.Stream.Discard() }
-
-// Source returns the peer and the connection that a panic on this message is charged
-// to; nil if this node opened the substream.
-func (m SubstreamOpened) Source() any {
-	if m.Direction == protocol.Outbound {
-		return nil
-	}
-	return Origin{m.Peer, m.Conn.ID}
 }
 
 // SubstreamFailed replies to OpenSubstream: no substream was opened.
@@ -110,3 +75,24 @@ type finishSubstreams struct {
 func (m finishSubstreams) Discard() { m.system.Root.Send(m.Reply, substreamsFinished{m.Conn}) }
 
 type substreamsFinished struct{ Conn uint64 }
+
+// agreement is what messaging knows of a substream that was opened for it: see
+// [SubstreamOpened.Messaging].
+type agreement struct {
+	answer messaging.Acceptance // of a substream that a messaging session has asked for
+	owed   *negotiate.Choice    // the acceptance that the messaging session writes; nil: none
+}
+
+// agreementOf returns what messaging knows of a substream.
+func agreementOf(m SubstreamOpened) agreement {
+	a, _ := m.Messaging.(agreement)
+	return a
+}
+
+// shown returns the agreement for [SubstreamOpened.Messaging].
+func (a agreement) shown() any {
+	if a == (agreement{}) {
+		return nil
+	}
+	return a
+}

@@ -254,7 +254,7 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	a.violations.Say(c, m.Peer, m.Err, "ban", verdict.Ban)
 	ref := a.ref(m)
 	if ref != nil {
-		m.Origin = ref.origin
+		m.Origin = ref.Link().Origin
 	}
 	why := CloseReason{Code: CloseViolation, By: "us", Err: m.Err}
 	if verdict.Ban > 0 {

@@ -17,10 +17,6 @@ type RequestBan struct {
 	Reason string
 }
 
-// ClockSet is published within ten seconds after the system's clock was set: forward by
-// By, or back if By is negative. The measuring of durations is not affected.
-type ClockSet struct{ By time.Duration }
-
 // PeerViolated reports an offence of a peer. Only connectivity decides what follows.
 type PeerViolated struct {
 	Peer identity.NodeID
@@ -80,18 +76,3 @@ type PeerAllowed struct {
 
 // GetStatus asks connectivity for the state of the node's connections. Reply: Status.
 type GetStatus struct{}
-
-// Status is the state of the node's connections, with its cause in words.
-type Status struct {
-	State     string // initializing, online, degraded or offline
-	Cause     string
-	Nodes     int // connected nodes
-	Clients   int // connected clients
-	Wanted    int // protected peers
-	Missing   int // protected peers that are not connected
-	Floor     int // below this number of connected nodes others are dialled; 0: no automatic dials
-	UpdatedAt time.Time
-}
-
-// StatusChanged is published when the state of the node's connections changes.
-type StatusChanged struct{ Status Status }

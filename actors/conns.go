@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/link"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -49,13 +50,6 @@ type connDirectory struct {
 	SharedIdentities view.Map[identity.NodeID, SharedIdentity]
 
 	silent atomic.Bool // the node stops, and no connection answers pings; see confirmNothing
-}
-
-// ClosedConn is a connection that has ended.
-type ClosedConn struct {
-	Ref    *ConnRef
-	At     time.Time
-	Reason CloseReason
 }
 
 // child is a conn actor. conns owns the session until the conn actor has taken it.
@@ -134,7 +128,7 @@ func (a *conns) Receive(c actor.Context) {
 func (a *conns) reconcile(c actor.Context) {
 	for id, ref := range a.env.Connections.Clear() {
 		why := CloseReason{Code: CloseCrashed, By: "us"}
-		a.env.Closed.Add(ClosedConn{ref.over(), supervisor.Now(c), why})
+		a.env.Closed.Add(ClosedConn{over(ref), supervisor.Now(c), why})
 		a.env.settleAccounts(id, false)
 		supervisor.Publish(c, PeerDisconnected{ref.Peer, ref, why})
 	}
@@ -206,14 +200,16 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		UserAgent: m.Message.UserAgent,
 		Timings:   m.Timings,
 		Since:     supervisor.Now(c),
-		told:      m.Told,
-		noDHT:     withoutDHT(m.Message.UserAgent, m.Message.Protocols),
-		answers:   answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),
-		place:     place(m),
-		origin:    m.origin,
-		remote:    m.remote,
-		local:     m.local,
-		live:      newLiveConn(),
+	}
+	*ref.Link() = link.Link{
+		Told:    m.Told,
+		NoDHT:   withoutDHT(m.Message.UserAgent, m.Message.Protocols),
+		Answers: answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),
+		Place:   place(m),
+		Origin:  m.origin,
+		Remote:  m.remote,
+		Local:   m.local,
+		Live:    link.New(),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)
 	ref.PID = a.env.System.NewLocalPID(c.Self().Id + "/" + name)
@@ -246,7 +242,7 @@ func (a *conns) carry(c actor.Context, acts []connpool.Act[*ConnRef], why CloseR
 		switch act.Verb {
 		case connpool.Announce:
 			if old, ok := a.env.Connections.Get(ref.Peer); ok {
-				ref.succeed(old)
+				ref.Link().Live.Succeed(old.Link().Live)
 			}
 			a.env.Connections.Set(ref.Peer, ref)
 			a.env.settleAccounts(ref.Peer, true)
@@ -256,7 +252,7 @@ func (a *conns) carry(c actor.Context, acts []connpool.Act[*ConnRef], why CloseR
 			a.env.settleAccounts(ref.Peer, false)
 			supervisor.Publish(c, PeerDisconnected{ref.Peer, ref, why})
 		case connpool.Retire:
-			ref.retire()
+			ref.Link().Live.Retire()
 			c.Send(ref.PID, retireConn{})
 		case connpool.CloseSilently:
 			c.Send(ref.PID, CloseConn{ref.Peer, ref.ID, why})
@@ -315,7 +311,7 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 		ref = a.child(m.Conn)
 		ok = ref != nil
 	}
-	if ok && m.Reason.sparesUsed() && a.env.used(ref) { // it is in use by now
+	if ok && m.Reason.SparesUsed() && a.env.used(ref) { // it is in use by now
 		return
 	}
 	if live && (m.Conn == 0 || m.Reason.Orderly()) {
@@ -334,7 +330,7 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 func (a *conns) closeRetired(c actor.Context, m CloseConn) {
 	var all []*ConnRef
 	for _, ch := range a.children {
-		if ch.ref.Peer == m.Peer && ch.ref.Retired() && !(m.Reason.sparesUsed() && a.env.used(ch.ref)) {
+		if ch.ref.Peer == m.Peer && ch.ref.Retired() && !(m.Reason.SparesUsed() && a.env.used(ch.ref)) {
 			all = append(all, ch.ref)
 		}
 	}
@@ -374,7 +370,7 @@ func (a *conns) remove(c actor.Context, ch child, why CloseReason) {
 	delete(a.children, ref.PID.Id)
 	ch.detach()
 	ch.session.Discard() // if the conn crashed before it took the session
-	a.env.Closed.Add(ClosedConn{ref.over(), supervisor.Now(c), why})
+	a.env.Closed.Add(ClosedConn{over(ref), supervisor.Now(c), why})
 	a.carry(c, a.table.End(ref.Peer, ref), why)
 	a.drained(c)
 }

@@ -42,34 +42,11 @@ func (m Upgraded) Discard() { m.Session.Discard() }
 // Source returns the peer that a panic on this message is charged to.
 func (m Upgraded) Source() any { return Origin{Peer: m.Peer} }
 
-// PeerConnected is published when a peer has a connection, after conns has written the
-// directory. One PeerDisconnected follows, unless another PeerConnected of the same
-// peer comes first: then that connection takes the place of this one, which has lost a
-// tie-break or has ended. A connection that wins a tie-break may be published a second
-// time.
-type PeerConnected struct {
-	Peer identity.NodeID
-	Conn *ConnRef
-}
-
-// PeerDisconnected is published when a peer has no connection any more.
-type PeerDisconnected struct {
-	Peer   identity.NodeID
-	Conn   *ConnRef
-	Reason CloseReason
-}
-
 // PeerListed is published when a connected node of this library has told which protocols it accepts:
 // see [ConnRef.Listed].
 type PeerListed struct {
 	Peer identity.NodeID
 	Conn *ConnRef
-}
-
-// PeerRefused is published when conns does not adopt a finished upgrade.
-type PeerRefused struct {
-	Peer identity.NodeID
-	Err  error
 }
 
 // CloseConn asks conns to close a connection to the peer. No reply: the end is

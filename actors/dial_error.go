@@ -58,11 +58,3 @@ func failures(of string, all []DialAttempt) string {
 
 // Unwrap returns Err.
 func (e *DialError) Unwrap() error { return e.Err }
-
-// dialError returns err as it is if it is a *DialError, and otherwise wraps it in one.
-func dialError(peer identity.NodeID, err error) error {
-	if _, ok := errors.AsType[*DialError](err); ok {
-		return err
-	}
-	return &DialError{Peer: peer, Err: err}
-}

@@ -374,8 +374,8 @@ func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
 
 // give answers a request with a connection.
 func (d *dialer) give(c actor.Context, m DialPeer, ref *ConnRef) {
-	if !m.Automatic && ref.live != nil {
-		ref.live.asked.Store(true)
+	if !m.Automatic && ref.Link().Live != nil {
+		ref.Link().Live.Asked.Store(true)
 	}
 	c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Conn: ref})
 }

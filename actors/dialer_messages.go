@@ -1,28 +1,10 @@
 package actors
 
 import (
-	"time"
-
 	"github.com/asynkron/protoactor-go/actor"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 )
-
-// DialAttempt is one attempt to connect to one address.
-type DialAttempt struct {
-	At    time.Time
-	Addr  ma.Multiaddr
-	Stage string // where it failed: "connect", "noise", …; "" when it succeeded
-	Err   error
-	Took  time.Duration
-
-	Handshake time.Duration // the part of Took for the handshake and the identity exchange
-
-	Given bool // the address was given for this dial, see OfferPeer
-
-	By string // who asked for the dial, by name
-}
 
 // DialPeer asks the dialer for a connection to a peer. Reply: PeerDialed, with the
 // connection that survived the tie-break.
@@ -74,18 +56,3 @@ type GetDials struct{}
 
 // Dials replies to GetDials, in the order of the peers' ids.
 type Dials struct{ UnderWay []DialUnderWay }
-
-// DialUnderWay is a dial that has not ended.
-type DialUnderWay struct {
-	Peer  identity.NodeID
-	Since time.Time    // when it began
-	Addr  ma.Multiaddr // the address that is tried now; nil: none yet
-	By    string       // who asked for it, by name
-}
-
-// DialFailed is published when a dial fails. A cancelled dial does not count as failed.
-type DialFailed struct {
-	Peer     identity.NodeID
-	Attempts []DialAttempt
-	Err      error
-}

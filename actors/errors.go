@@ -8,6 +8,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
+// MaxProtocols is how many protocols a node accepts before no more of users are taken. Those of
+// the node itself have some room beyond.
+const MaxProtocols = 100
+
 // The errors of requests to the node.
 var (
 	ErrUnknownPeer      = errors.New("actors: unknown peer; add it first, with an address")
@@ -62,13 +66,3 @@ func (e *TypeTakenError) Error() string {
 
 // Unwrap returns [ErrTypeTaken].
 func (e *TypeTakenError) Unwrap() error { return ErrTypeTaken }
-
-// ownAddressesError is an ErrExcluded: there is no address of the peer but such as this node has,
-// too.
-type ownAddressesError struct{}
-
-func (ownAddressesError) Error() string {
-	return "actors: the addresses of the peer are this node's own, as 127.0.0.1 is on every machine; give one at which the other machine is reached"
-}
-
-func (ownAddressesError) Is(target error) bool { return target == ErrExcluded }

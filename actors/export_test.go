@@ -13,7 +13,7 @@ func (e *env) Accounts() int {
 }
 
 // Session is the session of a live connection.
-func (r *ConnRef) Session() *mux.Session { return r.live.session.Load() }
+func (r *ConnRef) Session() *mux.Session { return r.Link().Live.Session.Load() }
 
 // From is the ban of an offence that came from there.
 func (m BanPeer) From(o peerstore.Origin) BanPeer {

@@ -50,13 +50,3 @@ type AwaitReady struct{}
 
 // Ready replies to AwaitReady.
 type Ready struct{}
-
-// ProtocolFailed is published when a user's actor has failed. extensions starts the
-// actor again after 30 s. If Stopped, its panic policy has stopped the actor, which
-// stays stopped until it is registered again.
-type ProtocolFailed struct {
-	Name    string
-	ID      protocol.ID
-	Err     error
-	Stopped bool
-}

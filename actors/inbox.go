@@ -122,7 +122,7 @@ func (b *inbox) opened(c actor.Context, m SubstreamOpened) {
 	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), conn: m.Conn}
 	in.parker = park.New(c, in.name, stream)
 	in.detach = supervisor.Own(c, stream)
-	b.accept(c, in, m.owed)
+	b.accept(c, in, agreementOf(m).owed)
 	if b.reading == nil {
 		b.read(c, in)
 		return
@@ -265,7 +265,7 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		in.detach()
 	}
 	if errors.Is(m.Err, protocol.ErrViolation) {
-		c.Send(b.env.Connectivity, in.conn.Violated(m.Err))
+		c.Send(b.env.Connectivity, Violated(in.conn, m.Err))
 	}
 	if len(b.queue) > 0 {
 		next := b.queue[0]

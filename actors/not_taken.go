@@ -2,7 +2,6 @@ package actors
 
 import (
 	"slices"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -11,17 +10,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
-
-// NotTaken is a connected peer that accepts no messages of this node: it ends each
-// messaging substream before one message is proven. A node of release 1.7 that has
-// closed a connection itself does so until it restarts.
-type NotTaken struct {
-	Peer     identity.NodeID
-	Protocol protocol.ID // of the messages
-	Times    int         // substreams in a row that the peer has ended
-	Last     time.Time   // when the last of these was noticed
-	Err      error       // how the last one ended
-}
 
 type notTakenKey struct {
 	peer     identity.NodeID

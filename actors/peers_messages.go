@@ -34,10 +34,6 @@ type PeerAdded struct {
 	Err   error
 }
 
-// PeersGiven is published when the user has added peers or addresses of a peer, or has
-// imported peers.
-type PeersGiven struct{}
-
 // BanPeer asks peers to store a ban that connectivity has decided on. The peer may be
 // unknown. Reply: PeerBanned, after the disk has the ban.
 type BanPeer struct {
@@ -65,30 +61,10 @@ func (m BanPeer) text() string {
 	return s
 }
 
-// PeerBanned replies to RequestBan and BanPeer, and is published as an event. If no ban
-// was made, it is only a reply, and Err says why.
-type PeerBanned struct {
-	Token    uint64
-	Peer     identity.NodeID
-	For      time.Duration
-	Until    time.Time
-	Reason   string // with severity, duration and evidence, as it is stored
-	Severity string
-	Err      error
-}
-
 // UnbanPeer lifts a ban. Reply: PeerUnbanned, after the disk has the change.
 type UnbanPeer struct {
 	Token uint64
 	Peer  identity.NodeID
-}
-
-// PeerUnbanned replies to UnbanPeer. Before the reply it is published as an event,
-// without the token.
-type PeerUnbanned struct {
-	Token uint64
-	Peer  identity.NodeID
-	Err   error
 }
 
 // ForgetPeer removes a peer. Reply: PeerForgotten.
@@ -118,22 +94,6 @@ type PeersImported struct {
 	Done  Imported
 	Err   error
 }
-
-// Imported counts what an import did.
-type Imported struct {
-	Added, Merged int
-	Skipped       int // the node itself, and mere bans of peers on the allow list
-}
-
-// StoreTroubled is published when the peer store cannot be written, and again when the
-// reason changes. Changes of that time are in memory only, until StoreHealed.
-type StoreTroubled struct {
-	Since time.Time
-	Err   error // an ErrStoreFailed
-}
-
-// StoreHealed is published when everything is on the disk again.
-type StoreHealed struct{}
 
 // SeenPeer reports the attempts to dial addresses of a peer. No reply.
 type SeenPeer struct {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 )
 
@@ -48,8 +47,8 @@ type plainIntake struct {
 
 // Message makes a [Received] and marks the connection as useful.
 func (i *plainIntake) Message(body []byte, p *credit.Permit) any {
-	i.on.use()
-	return Received{From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: body, permit: p}
+	use(i.on)
+	return Received{From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: body, Credit: p}
 }
 
 // Hear waits until there is a handler, which may receive all of the messages. The error
@@ -103,11 +102,4 @@ type TypeTable interface {
 	Set(t int32, pid *actor.PID)
 	// Delete removes the actor of the type.
 	Delete(t int32)
-}
-
-// Origin names the peer that chose the content of a message, and the connection on
-// which the message came. A contained panic counts against this peer and connection.
-type Origin struct {
-	Peer identity.NodeID
-	Conn uint64 // 0: none
 }

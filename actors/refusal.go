@@ -11,7 +11,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -26,16 +25,6 @@ import (
 func withoutDHT(agent string, list []protocol.ID) bool {
 	return useragent.Ours(agent) && !slices.Contains(list, protocol.DHTMarker)
 }
-
-// NoDHT reports whether the peer said that it is a node of this library which runs
-// without the DHT.
-func (r *ConnRef) NoDHT() bool { return r.noDHT }
-
-// Origin returns the source of an inbound connection.
-func (r *ConnRef) Origin() peerstore.Origin { return r.origin }
-
-// Ours reports whether the peer is a node of this library.
-func (r *ConnRef) Ours() bool { return useragent.Ours(r.UserAgent) }
 
 // marked returns a protocol list for this node's identity message m: the marker of the DHT, and of
 // list, in this order, what there is room for. A list that is full does without TakenMarker: then
@@ -78,9 +67,9 @@ func (e *env) decodes(id protocol.ID, from *ConnRef) bool {
 	case id != e.Profile.MessagingID || !from.Ours():
 		return true
 	case e.DHT:
-		return !from.noDHT
+		return !from.Link().NoDHT
 	}
-	return from.noDHT
+	return from.Link().NoDHT
 }
 
 // refusal returns an error if this node must not send messages of this protocol on a
@@ -91,13 +80,13 @@ func (m *Messaging) refusal(to *ConnRef) error {
 	switch {
 	case m.ID != m.env.Profile.MessagingID || !to.Ours():
 		return nil
-	case m.frames() && to.noDHT:
+	case m.frames() && to.Link().NoDHT:
 		code := codes.PeerWithoutDHT
 		if to.Accepts(m.env.Plain.ID) {
 			code = codes.PeerTakesPlain
 		}
 		return coded(code, nil, "it runs without the DHT")
-	case !m.frames() && !to.noDHT:
+	case !m.frames() && !to.Link().NoDHT:
 		return coded(codes.ProfileShared, nil, "%s is the DHT's there, and this node sends other messages on it", m.ID)
 	case !m.frames() && to.Accepts(protocol.PlainID):
 		return coded(codes.ProfileShared, nil, "it takes messages of connected peers on %s, and this node sends them on %s", protocol.PlainID, m.ID)
@@ -116,7 +105,7 @@ func (m *Messaging) declined(to *ConnRef, err error) error {
 		return coded(codes.ForeignPeerNoDHT, err, "it is no node of Gamelan, and messages to connected peers have the protocol %s", m.ID)
 	case !to.Ours():
 		return coded(codes.ForeignPeer, err, "it is no node of Gamelan, and messages to connected peers have the protocol %s", m.ID)
-	case to.noDHT && m.ID != shared && to.Accepts(shared):
+	case to.Link().NoDHT && m.ID != shared && to.Accepts(shared):
 		return refused(err, "it takes messages of connected peers on %s, and this node sends them on %s; start that node without PlainOnProfile, or this one with NoDHT and PlainOnProfile", shared, m.ID)
 	}
 	return refused(err, "nothing there takes messages of connected peers on %s; give that node a handler (WithHandler), and the same PlainID as this one", m.ID)

@@ -47,7 +47,7 @@ func (a *conn) retire(c actor.Context) {
 		return
 	}
 	a.closing = &CloseReason{Code: CloseTieBreak, By: "us"}
-	a.ref.closes(a.closing)
+	closes(a.ref, a.closing)
 	a.retiring = new(retirement)
 	for _, key := range a.waiting {
 		a.elsewhere(key)

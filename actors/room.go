@@ -24,13 +24,13 @@ func (e *env) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstore
 	var guests []connpool.InboundConn
 	refs := make(map[uint64]*ConnRef)
 	for peer, ref := range e.Connections.All() {
-		if ref.Direction != protocol.Inbound || ref.live == nil {
+		if ref.Direction != protocol.Inbound || ref.Link().Live == nil {
 			continue
 		}
-		g := connpool.InboundConn{Peer: peer, Source: share.Source(ref.origin), Conn: ref.ID, Quiet: now.Sub(ref.Since), Held: e.stays(ref)}
+		g := connpool.InboundConn{Peer: peer, Source: share.Source(ref.Link().Origin), Conn: ref.ID, Quiet: now.Sub(ref.Since), Held: e.stays(ref)}
 		reached := e.reached(peer)
 		g.Kept, g.Last = g.Held || reached || ref.Useful(), reached || g.Quiet >= share.LastAfter
-		if s := ref.live.session.Load(); s != nil {
+		if s := ref.Link().Live.Session.Load(); s != nil {
 			g.Quiet = min(g.Quiet, s.Quiet())
 		}
 		refs[ref.ID] = ref
@@ -40,7 +40,7 @@ func (e *env) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstore
 	if !ok {
 		return false
 	}
-	refs[g.Conn].live.leaving.Store(true)
+	refs[g.Conn].Link().Live.Leaving.Store(true)
 	c.Send(e.Conns, CloseConn{g.Peer, g.Conn, CloseReason{Code: CloseReplaced, By: "us"}})
 	return true
 }
@@ -48,7 +48,7 @@ func (e *env) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstore
 // stays reports whether a connection is never closed to make room: it runs a call or is being
 // closed already, or its peer is protected, wanted by a part, or on the allow list.
 func (e *env) stays(ref *ConnRef) bool {
-	return ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || e.Wanted.has(ref.Peer) || ref.live.leaving.Load()
+	return ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || e.Wanted.has(ref.Peer) || ref.Link().Live.Leaving.Load()
 }
 
 // reached reports whether a dial of this node has ever reached the peer.
@@ -57,42 +57,11 @@ func (e *env) reached(peer identity.NodeID) bool {
 	return ok && !p.LastSeen().IsZero()
 }
 
-// Useful reports whether the connection was of use to this node. That is so if a message
-// for this node came on it, this node sent a plain message, a call of either side ran, a
-// substream of a protocol other than messages and calls was opened by either side, or a
-// program here wanted the peer connected.
-func (r *ConnRef) Useful() bool { return r.live != nil && r.live.useful.Load() }
-
-func (r *ConnRef) use() {
-	if r == nil || r.live == nil {
-		return
-	}
-	if !r.live.useful.Load() {
-		r.live.useful.Store(true)
-	}
-	r.useNow()
-}
-
-// useNow notes a use for TakeUse.
-func (r *ConnRef) useNow() {
-	if r.live != nil && !r.live.used.Load() { // a write for each message would cost more
-		r.live.used.Store(true)
-	}
-}
-
-// Asked reports whether a program, or a message or call to the peer, has asked for the
-// connection. This node has made other outbound connections of its own accord.
-func (r *ConnRef) Asked() bool { return r.live != nil && r.live.asked.Load() }
-
-// TakeUse reports whether the connection was of use since the last TakeUse: as [ConnRef.Useful]
-// says, or by a message of this node for the peer over the DHT. Only one actor may call it.
-func (r *ConnRef) TakeUse() bool { return r.live != nil && r.live.used.Swap(false) }
-
 // use marks the connection of a peer as useful, if it still has the id conn; 0 stands for
 // any id.
 func (e *env) use(peer identity.NodeID, conn uint64) {
 	if ref, ok := e.Connections.Get(peer); ok && (conn == 0 || ref.ID == conn) {
-		ref.use()
+		use(ref)
 	}
 }
 
@@ -110,4 +79,11 @@ func (e *env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
 		}
 	}
 	return handler == nil || !strings.HasPrefix(handler.Id, e.Services.Id+"/")
+}
+
+// use notes that the connection is of use to this node: see [ConnRef.Useful]. ref may be nil.
+func use(ref *ConnRef) {
+	if ref != nil {
+		ref.Link().Live.Use()
+	}
 }

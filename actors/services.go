@@ -27,10 +27,6 @@ type services struct {
 	order []protocol.ID     // of the table, as they were added, but those that are listed later alone
 }
 
-// MaxProtocols is how many protocols a node accepts before no more of users are taken. Those of
-// the node itself have some room beyond.
-const MaxProtocols = 100
-
 // most is how many protocols there may be in all. A list of protocols has two markers, too.
 const most = more.MaxProtocols - 2
 

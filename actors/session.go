@@ -326,7 +326,7 @@ var ErrPeerStops = errors.New("actors: the peer is stopping, and confirms nothin
 // is that. A node of this library ends the half on which it writes nothing at no other time,
 // unless this node has ended its own half before. Pongs that have come before count still.
 func (s *session) peerStops(c actor.Context, err error) bool {
-	if !errors.Is(err, io.EOF) || s.stream == nil || !s.conn.answers || s.finish != nil && s.finish.fin {
+	if !errors.Is(err, io.EOF) || s.stream == nil || !s.conn.Link().Answers || s.finish != nil && s.finish.fin {
 		return false
 	}
 	s.left = s.conn.ID
@@ -379,12 +379,12 @@ func (s *session) opened(c actor.Context, m SubstreamOpened) {
 	s.detach = supervisor.Own(c, stream)
 	s.gen++
 	s.endWatch = park.New(c, watchName(s.gen), stream)
-	s.accept = newAcceptance(s.gen, m.Protocol, m.answer)
+	s.accept = newAcceptance(s.gen, m.Protocol, agreementOf(m).answer)
 	s.listen(c)
-	if m.answer == messaging.Awaited {
+	if agreementOf(m).answer == messaging.Awaited {
 		supervisor.After(c, acceptLimit, acceptanceDue{s.gen})
 	}
-	s.do(c, s.out.Opened(supervisor.Now(c), m.answer))
+	s.do(c, s.out.Opened(supervisor.Now(c), agreementOf(m).answer))
 }
 
 func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
@@ -491,7 +491,7 @@ func (s *session) streamEnded(c actor.Context, err error) {
 	s.collect(c, false)
 	noConn := errors.Is(err, mux.ErrSessionEnded) || errors.Is(err, ErrPeerStops)
 	if noConn && s.conn != nil {
-		err = s.conn.lost(err)
+		err = lost(s.conn, err)
 	}
 	s.ended = err
 	s.finished(c)

@@ -72,7 +72,7 @@ func (s *session) writes(b batch) {
 // uses tells the connection that messages of an application use it.
 func (s *session) uses() {
 	if s.protocol == s.env.Plain && s.conn != nil {
-		s.conn.use()
+		use(s.conn)
 	}
 }
 
@@ -87,7 +87,7 @@ func (s *session) wrote(c actor.Context, m wrote) {
 	}
 	noConn := errors.Is(m.err, mux.ErrSessionEnded)
 	if noConn && s.conn != nil {
-		m.err = s.conn.lost(m.err)
+		m.err = lost(s.conn, m.err)
 	}
 	s.writer.used = true
 	if m.taken == nil {

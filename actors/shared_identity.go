@@ -65,7 +65,7 @@ func place(m Upgraded) string {
 // replaced checks whether the new connection ref replaces a connection from another place,
 // and warns if that happens often.
 func (a *conns) replaced(c actor.Context, old, ref *ConnRef) {
-	if old.Retired() || old.Direction != ref.Direction || old.place == ref.place {
+	if old.Retired() || old.Direction != ref.Direction || old.Link().Place == ref.Link().Place {
 		return
 	}
 	now := supervisor.Now(c)

@@ -41,7 +41,7 @@ func (n Node) Tree(parts []Part, bound []*Bound) supervisor.Spec {
 		leaf("services", func(e *env) actor.Actor { return newServices(e, parts) }),
 	}
 	for _, p := range parts {
-		if p.group() {
+		if grouped(&p) {
 			specs = append(specs, group(p.Name, p.Policy, p.Actors...))
 		}
 	}

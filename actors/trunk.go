@@ -155,7 +155,7 @@ func (t Trunk) MoveListener(to netip.Addr, reply *actor.PID) {
 // AddressGone closes the connections over an address that the machine has no more.
 func (t Trunk) AddressGone(ip netip.Addr) {
 	for _, ref := range t.env.Connections.All() {
-		if ref.local == ip {
+		if ref.Link().Local == ip {
 			why := CloseReason{Code: CloseNoAnswer, By: "network", Err: fmt.Errorf("%w: %s", ErrAddressGone, ip)}
 			t.env.System.Root.Send(t.env.Conns, CloseConn{ref.Peer, ref.ID, why})
 		}
@@ -166,7 +166,7 @@ func (t Trunk) AddressGone(ip netip.Addr) {
 // of life within 5 s.
 func (t Trunk) Unplugged(ip netip.Addr) {
 	for _, ref := range t.env.Connections.All() {
-		if ref.local == ip {
+		if ref.Link().Local == ip {
 			t.env.System.Root.Send(ref.PID, suspectConn{suspectLimit, ErrUnplugged})
 		}
 	}
@@ -274,7 +274,7 @@ func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.env.use(peer, c
 // MarkUsed notes for [ConnRef.TakeUse] that a program has a message for the peer.
 func (t Trunk) MarkUsed(peer identity.NodeID) {
 	if ref, ok := t.env.Connections.Get(peer); ok {
-		ref.useNow()
+		ref.Link().Live.UseNow()
 	}
 }
 
@@ -294,7 +294,7 @@ func (t Trunk) Excluded() []protocol.AddressRange { return t.env.Excluded }
 // is not connected, of its last one.
 func (t Trunk) WithoutDHT(p peerstore.Peer) bool {
 	if ref, ok := t.env.Connections.Get(p.ID); ok {
-		return ref.noDHT
+		return ref.Link().NoDHT
 	}
 	return withoutDHT(p.UserAgent, p.Protocols)
 }

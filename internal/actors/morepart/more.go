@@ -224,7 +224,7 @@ func (x *exchange) listed(c actor.Context, m supervisor.Done[received]) {
 	with := m.Key.(hearKey).with
 	switch {
 	case errors.Is(m.Err, protocol.ErrViolation):
-		c.Send(x.trunk.Connectivity(), with.Violated(m.Err))
+		c.Send(x.trunk.Connectivity(), actors.Violated(with, m.Err))
 	case m.Err != nil:
 		supervisor.Log(c).Debug("list of protocols not read", "peer", with.Peer, "err", m.Err)
 	default:

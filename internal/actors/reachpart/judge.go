@@ -217,7 +217,7 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 	switch k := m.Key.(type) {
 	case observedKey:
 		if errors.Is(m.Err, protocol.ErrViolation) {
-			c.Send(j.r.trunk.Connectivity(), k.with.Violated(m.Err))
+			c.Send(j.r.trunk.Connectivity(), actors.Violated(k.with, m.Err))
 		}
 		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer, m.Err)))
 	case backKey:

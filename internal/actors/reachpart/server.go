@@ -123,7 +123,7 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 	}
 	if m.Err != nil {
 		if errors.Is(m.Err, protocol.ErrViolation) {
-			c.Send(s.r.trunk.Connectivity(), with.Violated(m.Err))
+			c.Send(s.r.trunk.Connectivity(), actors.Violated(with, m.Err))
 		}
 		return
 	}

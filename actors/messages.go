@@ -1,0 +1,101 @@
+package actors
+
+import (
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Sent reports the outcome of one send.
+type Sent struct {
+	ID      uint64
+	Peer    identity.NodeID
+	Outcome protocol.Outcome
+}
+
+// Credit is the part of a peer's credit that a message holds.
+type Credit interface {
+	Finish()                // gives the credit back, unless it is kept: Receive has returned
+	Discard()               // gives the credit back: no actor handles the message
+	Keep() (release func()) // keeps the credit beyond Finish, until release
+}
+
+// Received is one message of a peer. It holds some of that peer's credit until Receive
+// returns, or longer if Keep was called. Nothing is read from a peer without credit.
+type Received struct {
+	From identity.PublicKey
+	Peer identity.NodeID
+	Conn uint64
+	Body []byte
+
+	// Credit is what the message holds of its peer's credit; nil: nothing.
+	Credit Credit
+}
+
+// Finish gives the credit back; the mailbox calls it when Receive has returned.
+func (m Received) Finish() {
+	if m.Credit != nil {
+		m.Credit.Finish()
+	}
+}
+
+// Discard gives the credit back if no actor has handled the message.
+func (m Received) Discard() {
+	if m.Credit != nil {
+		m.Credit.Discard()
+	}
+}
+
+// Source makes a panic on this message count against the peer.
+func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
+
+// Keep holds the credit after Receive has returned, until release is called. It is for
+// handlers that pass the body on to slow work. release may be called from any goroutine,
+// and more than once. A restart of the actor does not call it: if the actor stores
+// release, pass it to [supervisor.OwnFunc], which calls it when the actor ends.
+func (m Received) Keep() (release func()) {
+	if m.Credit == nil {
+		return func() {}
+	}
+	return m.Credit.Keep()
+}
+
+// SubstreamOpened hands over a substream whose protocol both sides have agreed on. It
+// is the reply to OpenSubstream, and the message to the protocol's actor when a peer
+// has opened a substream. The receiver takes the stream first. If a peer opened it and
+// nobody takes it within 10 s, the stream is reset.
+//
+// An actor that has written its answer calls CloseWrite; Close may follow at once.
+// Close without CloseWrite resets the stream. Remote calls (package rpc) do all of this
+// for a request and its answer.
+type SubstreamOpened struct {
+	Token     uint64 // of the OpenSubstream; 0 when the peer opened it
+	Peer      identity.NodeID
+	Key       identity.PublicKey
+	Conn      *ConnRef
+	Protocol  protocol.ID
+	Direction protocol.Direction
+	Stream    *supervisor.Handover[protocol.Stream]
+
+	// Messaging is what the node's own messaging knows of the substream; nil for others.
+	Messaging any
+}
+
+// Discard resets the stream unless it was taken.
+func (m SubstreamOpened) Discard() { m.Stream.Discard() }
+
+// Source returns the peer and the connection that a panic on this message is charged
+// to; nil if this node opened the substream.
+func (m SubstreamOpened) Source() any {
+	if m.Direction == protocol.Outbound {
+		return nil
+	}
+	return Origin{m.Peer, m.Conn.ID}
+}
+
+// Origin names the peer that chose the content of a message, and the connection on
+// which the message came. A contained panic counts against this peer and connection.
+type Origin struct {
+	Peer identity.NodeID
+	Conn uint64 // 0: none
+}

@@ -1,0 +1,76 @@
+// Package link has what the actors of a node share about a connection beside what programs see
+// of it.
+package link
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Link belongs to one connection. Its fields never change but for those of Live.
+type Link struct {
+	Told    []protocol.ID    // what this node's identity message has listed
+	NoDHT   bool             // the peer is a node of this library that runs without the DHT
+	Answers bool             // the peer accepts a messaging substream when its session has taken it
+	Place   string           // where the peer seems to be
+	Origin  peerstore.Origin // where an inbound connection comes from; 0 for an outbound one
+	Local   netip.Addr       // this machine's end; not valid if it has no IP address
+	Remote  ma.Multiaddr     // where the other end is, names resolved
+	Live    *Live            // nil in the history of closed connections
+}
+
+// Live is the state of a connection that any goroutine may read without asking the actor of
+// the connection.
+type Live struct {
+	Session atomic.Pointer[mux.Session]   // set when the actor starts, nil after the end; nobody writes on it
+	Calls   atomic.Int32                  // RPC calls under way, of both sides
+	Retired atomic.Bool                   // another connection has taken its place
+	Lists   atomic.Int32                  // lists of protocols that the peer has sent
+	Useful  atomic.Bool                   // it was of use: a message or a call
+	Used    atomic.Bool                   // it was of use since somebody looked
+	Asked   *atomic.Bool                  // somebody has asked for it; shared with the connections whose place this one has taken
+	Leaving atomic.Bool                   // it is being closed to make room for another peer's connection
+	Closing atomic.Value                  // why this node closes it, before it does so
+	Listed  atomic.Pointer[[]protocol.ID] // the last list that the peer has sent; nil: what its identity message lists
+}
+
+// New returns the state of a new connection.
+func New() *Live { return &Live{Asked: new(atomic.Bool)} }
+
+// Use notes that the connection is of use.
+func (l *Live) Use() {
+	if l == nil {
+		return
+	}
+	if !l.Useful.Load() {
+		l.Useful.Store(true)
+	}
+	l.UseNow()
+}
+
+// UseNow notes a use that does not make the connection useful.
+func (l *Live) UseNow() {
+	if l != nil && !l.Used.Load() { // a write for each message would cost more
+		l.Used.Store(true)
+	}
+}
+
+// Succeed takes over from the connection whose place this one takes that somebody has asked for it.
+func (l *Live) Succeed(old *Live) {
+	if l != nil && old != nil && l.Asked != old.Asked {
+		l.Asked = old.Asked
+	}
+}
+
+// Retire notes that another connection has taken the place of this one.
+func (l *Live) Retire() {
+	if l != nil {
+		l.Retired.Store(true)
+	}
+}
