@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -61,7 +61,7 @@ func (i *Inspection) Node(ctx context.Context) models.Node {
 // else 0.
 func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
 	d, err := i.n.e.Tree().Inspect(ctx, c.PID.Id)
-	s, ok := d.Value.(actors.ConnStats)
+	s, ok := d.Value.(trunk.ConnStats)
 	if err != nil || !ok {
 		return 0
 	}
@@ -92,35 +92,35 @@ type PeerHistory struct {
 
 // Peer returns what the node remembers about a peer.
 func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
-	trunk := i.n.e.Trunk
-	h := PeerHistory{Protected: trunk.Protectors(peer)}
-	if due, ok := trunk.Redials().Get(peer); ok {
-		h.NextDial = trunk.OnWall(due)
+	t := i.n.e.Trunk
+	h := PeerHistory{Protected: t.Protectors(peer)}
+	if due, ok := t.Redials().Get(peer); ok {
+		h.NextDial = t.OnWall(due)
 	}
-	attempts, _ := trunk.Dials().Get(peer)
+	attempts, _ := t.Dials().Get(peer)
 	for _, a := range attempts {
-		a.At = trunk.OnWall(a.At)
+		a.At = t.OnWall(a.At)
 		h.Attempts = append(h.Attempts, a)
 	}
-	for _, m := range trunk.NotTaken() {
+	for _, m := range t.NotTaken() {
 		if m.Peer == peer {
-			m.Last = trunk.OnWall(m.Last)
+			m.Last = t.OnWall(m.Last)
 			h.NotTaken = append(h.NotTaken, m)
 		}
 	}
-	if last, ok := nodeview.LastEnded(trunk)[peer]; ok {
-		last.At = trunk.OnWall(last.At)
+	if last, ok := nodeview.LastEnded(t)[peer]; ok {
+		last.At = t.OnWall(last.At)
 		h.Ended = &last
 	}
 	if ref, ok := i.n.Connection(peer); ok {
-		if before, ok := nodeview.Precursor(trunk.Closed(), ref); ok {
-			before.At = trunk.OnWall(before.At)
+		if before, ok := nodeview.Precursor(t.Closed(), ref); ok {
+			before.At = t.OnWall(before.At)
 			h.Before = &before
 		}
 	}
-	for _, c := range slices.Backward(trunk.Choices()) {
+	for _, c := range slices.Backward(t.Choices()) {
 		if _, _, ok := c.Rank(peer); ok {
-			c.At = trunk.OnWall(c.At)
+			c.At = t.OnWall(c.At)
 			h.Choice = &c
 			break
 		}
@@ -131,7 +131,7 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 // Dialling returns the dials that have not ended, in the order of the peers' ids. Their times
 // are of the system's clock.
 func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
-	r, err := assemble.Ask[actors.Dials](ctx, i.n.e, i.n.e.Trunk.Dialer(), actors.GetDials{})
+	r, err := assemble.Ask[trunk.Dials](ctx, i.n.e, i.n.e.Trunk.Dialer(), trunk.GetDials{})
 	for k := range r.UnderWay {
 		r.UnderWay[k].Since = i.n.e.Trunk.OnWall(r.UnderWay[k].Since)
 	}
@@ -169,22 +169,22 @@ func (i *Inspection) Verbs() map[string]map[string]inspect.Verb {
 }
 
 // host returns what the verbs of the parts use of the node.
-func (n *Node) host() actors.Host {
-	return actors.Host{
+func (n *Node) host() trunk.Host {
+	return trunk.Host{
 		Again:   func(ctx context.Context, f func() error) error { return n.e.Again(ctx, f) },
 		Connect: n.connectTo, Peer: (&Inspection{n: n}).peer,
 	}
 }
 
-// connectTo is Connect of [actors.Host].
+// connectTo is Connect of [trunk.Host].
 func (n *Node) connectTo(ctx context.Context, text string, keep bool) (*Connection, error) {
 	id, err := n.Peers().Given(ctx, text, keep)
 	if err != nil {
-		return nil, actors.NotFound(err, inspect.HintAdd)
+		return nil, trunk.NotFound(err, inspect.HintAdd)
 	}
 	ref, err := n.Dial(ctx, id)
 	if err != nil {
-		return nil, actors.NotConnected(err, text)
+		return nil, trunk.NotConnected(err, text)
 	}
 	return ref, nil
 }

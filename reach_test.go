@@ -5,10 +5,10 @@ import (
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
@@ -16,7 +16,7 @@ import (
 // none leads to what its actors share, to the writer of its store or to its key.
 func TestUsersReachNoInsides(t *testing.T) {
 	forbidden := map[reflect.Type]bool{
-		reflect.TypeFor[actors.Node](): true, reflect.TypeFor[actors.Trunk](): true, reflect.TypeFor[actors.Settings](): true,
+		reflect.TypeFor[trunk.Node](): true, reflect.TypeFor[trunk.Trunk](): true, reflect.TypeFor[trunk.Settings](): true,
 		reflect.TypeFor[dhtpart.DHT](): true, reflect.TypeFor[rpcpart.Calls](): true,
 		reflect.TypeFor[peerstore.Store](): true, reflect.TypeFor[identity.Secret](): true,
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 )
@@ -221,7 +222,7 @@ func TestReapingOfWhatIsUsedByNow(t *testing.T) {
 		p.uses("used")
 		conn, _ := p.hub.Connection(p.guests["used"].ID())
 		for _, code := range []string{actors.CloseReaped, actors.CloseMinimised} {
-			p.hub.System().Root.Send(nodetest.Trunk(p.hub).Conns(), actors.CloseConn{
+			p.hub.System().Root.Send(nodetest.Trunk(p.hub).Conns(), trunk.CloseConn{
 				Peer: conn.Peer, Conn: conn.ID, Reason: actors.CloseReason{Code: code, By: "us"},
 			})
 			time.Sleep(time.Minute)
@@ -247,15 +248,15 @@ func TestWantedConnectionsKeepTheirPlace(t *testing.T) {
 		p.visits("last", gamelan.Config{})
 		time.Sleep(10 * time.Second) // the end of the other one is orderly
 		p.wantGone("when they are taken again", actors.CloseReplaced, "idle", "next")
-		trunk, wanted := nodetest.Trunk(p.hub), p.guests["wanted"].ID()
-		if trunk.Unlimited(wanted) || trunk.Trunk.Protected(wanted) || trunk.Trunk.Allowed(wanted) {
+		hub, wanted := nodetest.Trunk(p.hub), p.guests["wanted"].ID()
+		if hub.Unlimited(wanted) || hub.Trunk.Protected(wanted) || hub.Trunk.Allowed(wanted) {
 			t.Error("the peer is protected, allowed or without limits, want only its connection kept")
 		}
 		p.wants()
 		time.Sleep(time.Minute)
 		p.visits("another", gamelan.Config{})
 		time.Sleep(10 * time.Second) // the end of the other one is orderly
-		if closed := trunk.Closed(); len(closed) != 3 {
+		if closed := hub.Closed(); len(closed) != 3 {
 			t.Errorf("got %d connections closed, want 3: nobody is wanted any more", len(closed))
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -103,7 +104,7 @@ var (
 	ErrNotDurable       = actors.ErrNotDurable
 	ErrNotDiscovered    = actors.ErrNotDiscovered
 	ErrNotAnnounced     = actors.ErrNotAnnounced
-	ErrNoAnswer         = actors.ErrNoAnswer
+	ErrNoAnswer         = trunk.ErrNoAnswer
 	ErrNoInbox          = inboxpart.ErrNone
 	ErrInboxClosed      = inboxpart.ErrClosed
 	ErrTooManyListeners = inboxpart.ErrTooManyListeners

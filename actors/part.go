@@ -8,10 +8,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Part is a subsystem of the node beside the trunk, such as remote calls. Its package
-// is below this one, imports this one, and imports no other part. The tree of actors and
-// the order in which a node stops follow from the list of the node's parts. All fields but
-// Name may be empty.
+// Part is a subsystem of the node beside the trunk, such as remote calls. It imports no other
+// part. The tree of actors and the order in which a node stops follow from the list of the
+// node's parts. All fields but Name may be empty.
 //
 // State that outlives a restart of the part's actors belongs to the value that
 // makes the Part: New of a [supervisor.Spec] hands it to each incarnation.
@@ -23,13 +22,13 @@ type Part struct {
 	Name string
 	// Services are children of node/services, beside messaging. One that fails
 	// restarts alone; one that fails too often restarts all services, messaging
-	// included. A service that offers a protocol sends [AddProtocol] each time that it
+	// included. A service that offers a protocol sends AddProtocol each time that it
 	// starts. Peers that are connected already do not learn of a protocol that is added
 	// later.
 	Services []supervisor.Spec
 	// Actors are children of node/NAME. One that fails restarts alone; one that fails
-	// too often restarts them all. An actor that offers a protocol sends [AddProtocol]
-	// again on each [ServicesStarted].
+	// too often restarts them all. An actor that offers a protocol sends AddProtocol
+	// again on each ServicesStarted.
 	Actors []supervisor.Spec
 	// Attached says that actors are attached to the group node/NAME while the node runs
 	// ([supervisor.Attach]). The group then exists without Actors, too.

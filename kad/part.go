@@ -7,9 +7,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 )
 
-// Trunk names what clients need of a node. [actors.Trunk] implements and documents it.
+// Trunk names what clients need of a node. [trunk.Trunk] implements and documents it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
@@ -20,7 +21,7 @@ type Trunk interface {
 	Banned(peer identity.NodeID) error
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}
 
 // Settings are what clients of a node use unless their [Config] says otherwise.
 type Settings struct {
@@ -31,7 +32,7 @@ type Settings struct {
 	// AllowPrivate is what a client's AllowPrivate is at least.
 	AllowPrivate bool
 	// Host is used by the verbs alone.
-	Host actors.Host
+	Host trunk.Host
 }
 
 // Kad is the host of the clients of one node.

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/internal/kad/record"
 	"github.com/gamelan-p2p/gamelan/internal/words"
@@ -91,7 +91,7 @@ func verbError(err error) error {
 	if known, ok := errors.AsType[*inspect.Error](err); ok {
 		return known
 	}
-	return actors.VerbError(err, HintClients)
+	return trunk.VerbError(err, HintClients)
 }
 
 // connectVerb makes a client ask another node whether it is there. Of a peer in another network of

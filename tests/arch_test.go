@@ -26,14 +26,14 @@ var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
 	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1,
 	"transport": 2, "internal/transport": 2, "peerstore": 2, "dht/wire": 2, "kad/overlay": 2,
-	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/wirecheck": 3, "internal/settings": 3,
-	"config": 4, "actors": 4,
-	"internal/actors": 5, "kad": 5, "internal/kad/comms": 5, "internal/kad/keep": 5, // the parts of a node
-	"internal/nodetest": 5, "internal/nodeview": 5, "internal/receive": 5, "internal/assemble": 5,
-	"":            6,
-	"gamelantest": 7, "inspect/control": 7,
-	"cmd": 8, "examples": 8,
-	"tests": 9,
+	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/actors/link": 3, "internal/wirecheck": 3, "internal/settings": 3,
+	"config": 4, "actors": 4, "internal/actors/trunk": 5,
+	"internal/actors": 6, "kad": 6, "internal/kad/comms": 6, "internal/kad/keep": 6, // the parts of a node
+	"internal/nodetest": 6, "internal/nodeview": 6, "internal/receive": 6, "internal/assemble": 6,
+	"":            7,
+	"gamelantest": 8, "inspect/control": 8,
+	"cmd": 9, "examples": 9,
+	"tests": 10,
 }
 
 // sameLayer lists the imports across folders of equal depth that are wanted.
@@ -524,10 +524,11 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"sideways", "cmd/gamelan/a.go", `import _ "` + m + `/examples/chat"`, "lower layers only"},
 		{"a part from the settings", "config/a.go", `import _ "` + m + `/internal/actors/inboxpart"`, "lower layers only"},
 		{"the trunk from the settings", "config/a.go", `import _ "` + m + `/actors"`, "lower layers only"},
+		{"the trunk from what programs see", "actors/a.go", `import _ "` + m + `/internal/actors/trunk"`, "lower layers only"},
 		{"root from actors", "actors/a.go", `import _ "` + m + `"`, "lower layers only"},
 		{"a part from the trunk", "actors/a.go", `import _ "` + m + `/internal/actors/rpcpart"`, "lower layers only"},
 		{"a part from another one", "internal/actors/rpcpart/a.go", `import _ "` + m + `/kad"`, "lower layers only"},
-		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/kad"`, "layer 5"},
+		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/kad"`, "layer 6"},
 		{"inside a node", "cmd/gamelan/a.go", `import _ "` + m + `/internal/nodetest"`, "for tests and benchmarks"},
 		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/internal/actors/dhtpart"`, "lower layers only"},
 		{"a section in the root", "tor.go", `import _ "` + m + `/inspect/models"`, "want sections in the packages of the parts"},

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -57,8 +58,8 @@ func TestBubbleDeadLink(t *testing.T) {
 		after time.Duration
 		want  error
 	}{
-		{"with acknowledgements", true, keepalive.Unacknowledged, actors.ErrUnacknowledged},
-		{"without", false, keepalive.Silent, actors.ErrSilent},
+		{"with acknowledgements", true, keepalive.Unacknowledged, trunk.ErrUnacknowledged},
+		{"without", false, keepalive.Silent, trunk.ErrSilent},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
@@ -91,7 +92,7 @@ func TestBubbleDeadLink(t *testing.T) {
 				}()
 				time.Sleep(7 * time.Second)
 				d, err := a.Inspection().Tree().Inspect(t.Context(), conn.PID.Id)
-				if stats, ok := d.Value.(actors.ConnStats); err != nil || !ok || stats.Silent < 7*time.Second {
+				if stats, ok := d.Value.(trunk.ConnStats); err != nil || !ok || stats.Silent < 7*time.Second {
 					t.Errorf("7 s after the cut: got %+v, %v, want it silent for 7s", d.Value, err)
 				}
 				gamelantest.Eventually(t, time.Minute, "the end of the connection", func() bool { return len(a.Connections()) == 0 })

@@ -12,10 +12,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -160,9 +160,9 @@ type finder struct {
 }
 
 func (f finder) Receive(c actor.Context) {
-	if m, ok := c.Message().(actors.DiscoverPeer); ok {
+	if m, ok := c.Message().(trunk.DiscoverPeer); ok {
 		time.Sleep(5 * time.Second)
-		c.Send(m.Reply, actors.PeerDiscovered{Token: m.Token, Key: m.Key, Err: f.find(m.Key)})
+		c.Send(m.Reply, trunk.PeerDiscovered{Token: m.Token, Key: m.Key, Err: f.find(m.Key)})
 	}
 }
 
@@ -189,7 +189,7 @@ func TestBubbleDHTDiscovery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodetest.Trunk(a).Trunk.Provide(actors.Discovery, pid)
+		nodetest.Trunk(a).Trunk.Provide(trunk.Discovery, pid)
 		begin := time.Now()
 		found, err := a.DHT().Submit(t.Context(), letterTo(dht.DirectKey{Key: far.PublicKey(), Discover: true}, "found"))
 		if err != nil {

@@ -13,11 +13,11 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -117,7 +117,7 @@ func post(t *testing.T, from, to *gamelantest.Node, e wire.Envelope) <-chan prot
 func postBytes(t *testing.T, from, to *gamelantest.Node, body []byte) <-chan protocol.Outcome {
 	t.Helper()
 	done := make(chan protocol.Outcome, 1)
-	m := actors.SendBody{Peer: to.ID(), Body: body}
+	m := trunk.SendBody{Peer: to.ID(), Body: body}
 	if _, err := nodetest.Trunk(from).Frames().Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 		t.Errorf("post: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -99,10 +100,10 @@ func (s listServer) Receive(c actor.Context) {
 func startListing(t *testing.T, net *gamelantest.Network, cfg gamelan.Config, answer listServer) *gamelantest.Node {
 	t.Helper()
 	n := net.Start(cfg, gamelan.WithActor("lists", func(*gamelan.Node) actor.Actor { return answer }))
-	trunk := nodetest.Trunk(n)
-	root := trunk.System().Root
-	root.Send(trunk.Services(), actors.RemoveProtocol{ID: protocol.PeersID})
-	root.Send(trunk.Services(), actors.AddProtocol{ID: protocol.PeersID, PID: trunk.PID("extensions/lists"), Own: true})
+	node := nodetest.Trunk(n)
+	root := node.System().Root
+	root.Send(node.Services(), trunk.RemoveProtocol{ID: protocol.PeersID})
+	root.Send(node.Services(), trunk.AddProtocol{ID: protocol.PeersID, PID: node.PID("extensions/lists"), Own: true})
 	synctest.Wait() // until then the node's own service answers
 	return n
 }

@@ -25,10 +25,11 @@ var public = []string{
 
 // shownInternal says where a public package shows a type of an internal one all the same, and why.
 var shownInternal = map[string]string{
-	"config Table":       "the rows of the settings, for the command and the pages",
-	"peerstore Open":     "the assembly opens the disk",
-	"peerstore DirError": "every use of the disk returns it, and the disk knows no peers",
-	"actors ":            "the trunk is still in this package",
+	"config Table":           "the rows of the settings, for the command and the pages",
+	"peerstore Open":         "the assembly opens the disk",
+	"peerstore DirError":     "every use of the disk returns it, and the disk knows no peers",
+	"actors (*ConnRef).Link": "the node's own actors share it",
+	"kad Settings.Host":      "the assembly starts the part",
 }
 
 // sourceFile is a file of Go that is no test data.

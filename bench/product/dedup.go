@@ -15,11 +15,11 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/bench/anchors"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -115,7 +115,7 @@ func startDedup(d *dht.Dedup, db kv.DB) (*supervisor.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	trunk := actors.NewNode(actors.Settings{
+	trunk := trunk.NewNode(trunk.Settings{
 		System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
 		Store: store, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,

@@ -11,13 +11,13 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/bench/anchors"
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -86,7 +86,7 @@ func startKeeper(db kv.DB) (*safpart.Saf, *actor.ActorSystem, *supervisor.Root, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	node := actors.NewNode(actors.Settings{
+	node := trunk.NewNode(trunk.Settings{
 		System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
 		Store: store, Now: time.Now, Wall: time.Now, Logger: slog.New(slog.DiscardHandler),
 		NodeCredit: 256 << 20, PeerCredit: 1 << 20, DHT: true,

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
@@ -111,7 +112,7 @@ func onPeer(n *gamelan.Node, params []string, do func(context.Context, identity.
 	return inspect.PeerAction{Params: params, Do: func(ctx context.Context, peer string, v url.Values) (any, error) {
 		id, err := n.Peers().Given(ctx, peer, true)
 		if err != nil {
-			return nil, actors.NotFound(err, inspect.HintAdd)
+			return nil, trunk.NotFound(err, inspect.HintAdd)
 		}
 		answer := peerAnswer(n, id) // do may forget it
 		if err := do(ctx, id, v); err != nil {
@@ -127,12 +128,12 @@ func dialPeer(n *gamelan.Node) inspect.PeerAction {
 	return inspect.PeerAction{Do: func(ctx context.Context, peer string, _ url.Values) (any, error) {
 		id, err := n.Peers().Given(ctx, peer, false)
 		if err != nil {
-			return nil, actors.NotFound(err, inspect.HintAdd)
+			return nil, trunk.NotFound(err, inspect.HintAdd)
 		}
 		_, had := n.Connection(id)
 		conn, err := n.Dial(ctx, id)
 		if err != nil {
-			return nil, actors.NotConnected(err, peer)
+			return nil, trunk.NotConnected(err, peer)
 		}
 		v := peerAnswer(n, id)
 		if !had && strings.Contains(peer, "::") {
@@ -174,7 +175,7 @@ func pingPeer(n *gamelan.Node) inspect.PeerAction {
 		}
 		id, err := n.Peers().Given(ctx, peer, false)
 		if err != nil {
-			return nil, actors.NotFound(err, inspect.HintAdd)
+			return nil, trunk.NotFound(err, inspect.HintAdd)
 		}
 		return ping(ctx, n, id, limit)
 	}}

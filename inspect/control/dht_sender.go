@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
@@ -58,7 +59,7 @@ func (s *recentlySent) repeated(m *dht.Message) bool {
 // known peers.
 func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.DHTSend, error) {
 	if !s.node.DHT().Enabled() {
-		return nil, actors.VerbError(actors.ErrNoDHT, "")
+		return nil, trunk.VerbError(actors.ErrNoDHT, "")
 	}
 	m := dht.Message{Type: TextType, Encrypt: r.Encrypt, Sign: r.Sign, Limit: r.Timeout}
 	if r.Type != nil {
@@ -128,7 +129,7 @@ func (s dhtSender) receiver(ctx context.Context, text string) (key identity.Publ
 	case errors.Is(err, actors.ErrSelf):
 		return key, toItself()
 	case err != nil:
-		return key, actors.NotFound(err, HintReceiver)
+		return key, trunk.NotFound(err, HintReceiver)
 	}
 	if p, ok := s.node.Peers().Get(id); ok && !p.Key.IsZero() {
 		return p.Key, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -66,7 +67,7 @@ type pending struct {
 
 // Wait returns the outcome. That of a message whose time was over says what it waited for.
 func (p pending) Wait(ctx context.Context) models.Outcome {
-	o := actors.DescribeOutcome(p.Pending.Wait(ctx))
+	o := trunk.DescribeOutcome(p.Pending.Wait(ctx))
 	if o.Reason == protocol.Expired.String() && o.Detail == "" {
 		o.Detail = waitedFor(p.node, p.peer)
 	}

@@ -12,10 +12,10 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
@@ -32,7 +32,7 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 		if err != nil {
 			var dialled bool
 			if id, dialled = amongDialled(peer, dials); !dialled {
-				return nil, actors.NotFound(err, inspect.HintAdd)
+				return nil, trunk.NotFound(err, inspect.HintAdd)
 			}
 		}
 		return whyOf(ctx, n, id, dials), nil

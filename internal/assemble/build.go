@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/openfiles"
@@ -47,8 +48,8 @@ type builder struct {
 	db    kv.DB
 	store *peerstore.Store
 	dedup *dht.Dedup // nil without the DHT
-	bound []*actors.Bound
-	trunk actors.Node
+	bound []*trunk.Bound
+	trunk trunk.Node
 
 	onion      *onion           // nil without TransportTor
 	proxyOfTor *socks.Transport // nil unless Tor says where the proxy is
@@ -84,7 +85,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	for _, w := range files {
 		b.Logger.Warn("too few files", "err", w.String())
 	}
-	b.trunk = actors.NewNode(b.settings())
+	b.trunk = trunk.NewNode(b.settings())
 	n.Trunk = b.trunk
 	if err := b.addParts(n); err != nil {
 		return err
@@ -96,7 +97,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 		Trunk: n.Trunk, Parts: n.Parts, Version: b.Version, Start: begun, Files: files,
 		Tree: n.Tree, Status: n.Status, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
 	}
-	if err := actors.CheckParts(n.Parts, nodeview.Names); err != nil {
+	if err := trunk.CheckParts(n.Parts, nodeview.Names); err != nil {
 		return err
 	}
 	if err := b.announce(n); err != nil {
@@ -109,7 +110,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 		b.Logger.Warn("the wire profile sends this node's key unencrypted when it dials", "profile", b.Wire.Name)
 	}
 	root, err := supervisor.Start(n.Trunk.System(), n.Trunk.Root(), n.Trunk.Tree(n.Parts, b.bound), supervisor.Options{
-		Runtime: b.Runtime, Logger: b.Logger, Phases: actors.Phases(n.Parts), StopTimeout: closeTimeout,
+		Runtime: b.Runtime, Logger: b.Logger, Phases: trunk.Phases(n.Parts), StopTimeout: closeTimeout,
 		Contained: n.Trunk.Contained, Panicked: n.Trunk.Panicked, Published: b.Publish, Fault: b.Fault, DontWait: true,
 	})
 	if err != nil {
@@ -176,12 +177,12 @@ func (b *builder) fill() (err error) {
 	return err
 }
 
-func (b *builder) settings() actors.Settings {
+func (b *builder) settings() trunk.Settings {
 	features := identity.FeatureNode
 	if b.Settled.Client {
 		features = identity.FeatureNone
 	}
-	return actors.Settings{
+	return trunk.Settings{
 		System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret,
 		Features: features, UserAgent: b.UserAgent, Transports: b.Transports, Listen: b.ListenOn,
 		Store: b.store, Mux: mux.Config(b.Mux), Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger, KeepAlive: b.KeepAlive,
@@ -193,7 +194,7 @@ func (b *builder) settings() actors.Settings {
 		},
 		Exempt: b.Exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own(),
 		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.Allowed,
-		Liveness: actors.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots},
+		Liveness: trunk.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots},
 		DHT:      b.DHT != nil, PlainID: protocol.ID(b.PlainID),
 	}
 }
@@ -204,13 +205,13 @@ func rootName(key identity.PublicKey) string { return "gamelan-" + key.String()[
 
 // handled reports whether an actor is registered for plain messages.
 func (b *builder) handled() bool {
-	return slices.ContainsFunc(b.Registered, func(r actors.Register) bool { return rank(&r) == 0 })
+	return slices.ContainsFunc(b.Registered, func(r trunk.Register) bool { return rank(&r) == 0 })
 }
 
 // rank returns the place of an actor in the order of registration. The handler comes first, so
 // that no other actor takes its protocol. Actors without a protocol come last, so that
 // none takes a name that a protocol has.
-func rank(r *actors.Register) int {
+func rank(r *trunk.Register) int {
 	switch {
 	case r.Actor != "":
 		return 3
@@ -229,7 +230,7 @@ func (b *builder) preregister(n *Node) error {
 		}
 		b.Registered = append(b.Registered, b.Messages(n.Inbox))
 	}
-	slices.SortStableFunc(b.Registered, func(x, y actors.Register) int { return cmp.Compare(rank(&x), rank(&y)) })
+	slices.SortStableFunc(b.Registered, func(x, y trunk.Register) int { return cmp.Compare(rank(&x), rank(&y)) })
 	for _, r := range b.Registered {
 		if err := n.Trunk.Preregister(r); err != nil {
 			return err
@@ -262,7 +263,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 	if err := n.Root.Ready(ctx); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
-	if _, err := Ask[actors.Ready](ctx, n, n.Trunk.Extensions(), actors.AwaitReady{}); err != nil {
+	if _, err := Ask[trunk.Ready](ctx, n, n.Trunk.Extensions(), trunk.AwaitReady{}); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
 	for _, p := range n.Parts {
@@ -293,6 +294,6 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 
 // Pardon lifts a ban. It returns when that is durable.
 func (n *Node) Pardon(ctx context.Context, peer identity.NodeID) error {
-	r, err := Ask[actors.PeerUnbanned](ctx, n, n.Trunk.Peers(), actors.UnbanPeer{Peer: peer})
+	r, err := Ask[actors.PeerUnbanned](ctx, n, n.Trunk.Peers(), trunk.UnbanPeer{Peer: peer})
 	return cmp.Or(err, r.Err)
 }

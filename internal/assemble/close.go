@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 )
 
 // closeTimeout bounds a Close without a deadline, and the stop of a node that failed.
@@ -83,7 +84,7 @@ const saidPeers = 32
 
 // sayLosses calls say for the losses of the peers with the most bytes, with the attributes of a
 // log record, and returns those of all peers.
-func sayLosses(of map[identity.NodeID]actors.Loss, say func(attributes ...any)) (all actors.Loss) {
+func sayLosses(of map[identity.NodeID]trunk.Loss, say func(attributes ...any)) (all trunk.Loss) {
 	for _, l := range of {
 		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
 	}
@@ -100,7 +101,7 @@ func sayLosses(of map[identity.NodeID]actors.Loss, say func(attributes ...any)) 
 func (n *Node) sayDropped(log *slog.Logger) {
 	dropped := n.Trunk.Plain().Dropped()
 	if dropped == nil {
-		dropped = make(map[identity.NodeID]actors.Loss)
+		dropped = make(map[identity.NodeID]trunk.Loss)
 	}
 	n.hooks.Waiting(dropped)
 	if len(dropped) > 0 {

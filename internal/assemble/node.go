@@ -26,6 +26,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
@@ -47,7 +48,7 @@ var errNoDataDir = badConfig("DataDir", errors.New("WithInspector puts its socke
 // Options are what is not data in the settings of a node. Those that are nil or empty have their
 // defaults.
 type Options struct {
-	Registered []actors.Register // the program's actors
+	Registered []trunk.Register // the program's actors
 	Layers     map[dht.Position][]dht.Layer
 	SendLayers map[dht.SendPosition][]dht.SendLayer
 	Services   []rpc.Service
@@ -63,7 +64,7 @@ type Options struct {
 	Sections   map[string]func(context.Context) any
 	Checks     []func() error
 	// Messages returns the actor that calls the program's function with messages.
-	Messages func(in *inboxpart.Inbox) actors.Register
+	Messages func(in *inboxpart.Inbox) trunk.Register
 
 	Hooks
 }
@@ -71,21 +72,21 @@ type Options struct {
 // Hooks are what a node needs of the root package.
 type Hooks struct {
 	Version string
-	Host    actors.Host
+	Host    trunk.Host
 	Publish func(event any)
 	AddSeed func(ctx context.Context, seed peerstore.Peer) error
 	Client  func(peer identity.NodeID, service protocol.ID) rpc.Invoker
 	Export  func(peers io.Writer) (int, error)
 	Ended   func() // all actors have ended
 	// Waiting adds the messages that wait for the program's function to those of each peer.
-	Waiting func(map[identity.NodeID]actors.Loss)
+	Waiting func(map[identity.NodeID]trunk.Loss)
 	// Closing and Closed are called before and after Node.Closed is closed.
 	Closing, Closed func()
 }
 
 // Node is a node. Its parts are nil where the settings have none.
 type Node struct {
-	Trunk     actors.Node
+	Trunk     trunk.Node
 	Up        chan struct{} // closed when Root is set, while the actors start
 	Root      *supervisor.Root
 	Parts     []actors.Part
@@ -105,7 +106,7 @@ type Node struct {
 
 	Now       func() time.Time
 	public    bool // the settings have public addresses
-	bound     []*actors.Bound
+	bound     []*trunk.Bound
 	hooks     *Hooks
 	inspector *inspect.Server // nil without Options.Inspector; set before Start waits for the actors
 	closeOnce sync.Once
@@ -155,7 +156,7 @@ func (n *Node) Policy() address.Policy {
 
 // Status asks the actor connectivity for the node's state.
 func (n *Node) Status(ctx context.Context) (actors.Status, error) {
-	return Ask[actors.Status](ctx, n, n.Trunk.Connectivity(), actors.GetStatus{})
+	return Ask[actors.Status](ctx, n, n.Trunk.Connectivity(), trunk.GetStatus{})
 }
 
 // Ended reports whether the node has ended.

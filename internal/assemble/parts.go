@@ -10,7 +10,6 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -22,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kad/comms"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
@@ -217,9 +217,9 @@ func (b *builder) openInbox(n *Node) error {
 	in.Bind(n.Trunk, n.pauseInbox)
 	n.Inbox = in
 	n.Parts = append(n.Parts, in.Part())
-	b.Registered = append(b.Registered, actors.Register{New: in.NewActor})
+	b.Registered = append(b.Registered, trunk.Register{New: in.NewActor})
 	for _, t := range c.Types {
-		b.Registered = append(b.Registered, actors.Register{Type: &t, New: in.NewTypeActor})
+		b.Registered = append(b.Registered, trunk.Register{Type: &t, New: in.NewTypeActor})
 	}
 	return nil
 }

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -52,7 +52,7 @@ func checkDataDir(d *datadir.Dir, err error) error {
 
 // connected reports whether a peer is connected. The store must not forget such peers.
 func (b *builder) connected(id identity.NodeID) bool {
-	if b.trunk == (actors.Node{}) {
+	if b.trunk == (trunk.Node{}) {
 		return false // the store is still being opened
 	}
 	_, ok := b.trunk.Connections().Get(id)

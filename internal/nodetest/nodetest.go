@@ -3,9 +3,9 @@
 package nodetest
 
 import (
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 )
 
 // Node is a *gamelan.Node, or a value that embeds one.
@@ -13,12 +13,12 @@ type Node interface{ ID() identity.NodeID }
 
 // Inside returns what a node is made of. Package gamelan, which this one cannot
 // import, sets it.
-var Inside func(Node) (actors.Node, *dhtpart.DHT)
+var Inside func(Node) (trunk.Node, *dhtpart.DHT)
 
 // Trunk returns the trunk of a node.
-func Trunk(n Node) actors.Node {
-	trunk, _ := Inside(n)
-	return trunk
+func Trunk(n Node) trunk.Node {
+	t, _ := Inside(n)
+	return t
 }
 
 // DHT returns the part of a node that is its DHT, nil without it.

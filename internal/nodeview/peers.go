@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
@@ -17,7 +18,7 @@ import (
 // peerList is the section "peers": the peer records of one moment, ordered by id. They are
 // collected when the list is needed, and a record is converted only when it is read.
 type peerList struct {
-	trunk   actors.Node
+	trunk   trunk.Node
 	now     time.Time
 	view    peerstore.View
 	records func() []peerstore.Peer
@@ -37,7 +38,7 @@ func (v *View) peers() peerList {
 
 // LastEnded returns for each peer the last of its remembered connections that ended. A
 // connection that lost a tie-break does not count, because the peer stayed connected.
-func LastEnded(t actors.Node) map[identity.NodeID]actors.ClosedConn {
+func LastEnded(t trunk.Node) map[identity.NodeID]actors.ClosedConn {
 	ended := make(map[identity.NodeID]actors.ClosedConn)
 	for _, c := range t.Closed() {
 		if c.Reason.Code != actors.CloseTieBreak && !c.At.Before(ended[c.Ref.Peer].At) {

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -19,7 +20,7 @@ var Names = []string{"node", "peers", "connections"}
 
 // View is the view of one node. Its fields never change.
 type View struct {
-	Trunk   actors.Node
+	Trunk   trunk.Node
 	Parts   []actors.Part
 	Version string         // of the library
 	Start   time.Time      // of the node's clock

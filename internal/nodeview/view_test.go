@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -30,7 +31,7 @@ func newView(t *testing.T, parts ...actors.Part) *View {
 		t.Fatal(err)
 	}
 	return &View{
-		Trunk: actors.NewNode(actors.Settings{
+		Trunk: trunk.NewNode(trunk.Settings{
 			System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store,
 			Now: time.Now, NodeCredit: 1 << 20, PeerCredit: 1 << 16, PlainID: protocol.PlainID,
 		}),

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -23,14 +24,14 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 		list = append(list, codes.SharedIdentity.Notice(fmt.Sprintf("two nodes may use the identity of %s: its connections, last from %s and %s, keep replacing each other",
 			shared.Peer, shared.Then, shared.Here), shared.Peer.String()))
 	}
-	list = append(list, actors.NoticeEach(t.RefusedSources(), func(r connpool.Refused) models.Notice { return refusedSource(r, now) },
+	list = append(list, trunk.NoticeEach(t.RefusedSources(), func(r connpool.Refused) models.Notice { return refusedSource(r, now) },
 		codes.SourceRefused, "sources are refused because of their offences")...)
 	list = append(list, limitWarning(t.InboundTrouble(), now)...)
 	list = append(list, v.Files...)
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.Warnings })...)
 	list = append(list, v.degraded(now)...)
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.PeerWarnings })...)
-	return append(list, actors.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
+	return append(list, trunk.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
 		codes.TakesNothing, "peers take none of our messages")...)
 }
 
@@ -47,13 +48,13 @@ func FewFiles(need, most uint64) models.Notices {
 const sharedWarned = 10 * time.Minute
 
 // sharedIdentities returns the peers whose identity two nodes may be using, ordered by id.
-func (v *View) sharedIdentities(now time.Time) (all []actors.SharedIdentity) {
+func (v *View) sharedIdentities(now time.Time) (all []trunk.SharedIdentity) {
 	for _, shared := range v.Trunk.SharedIdentities().All() {
 		if now.Sub(shared.At) < sharedWarned {
 			all = append(all, shared)
 		}
 	}
-	slices.SortFunc(all, func(a, b actors.SharedIdentity) int { return a.Peer.Compare(b.Peer) })
+	slices.SortFunc(all, func(a, b trunk.SharedIdentity) int { return a.Peer.Compare(b.Peer) })
 	return all
 }
 
@@ -65,7 +66,7 @@ const (
 )
 
 // deaf returns why a node accepts no connections.
-func deaf(t actors.InboundTrouble, now time.Time) models.Notice {
+func deaf(t trunk.InboundTrouble, now time.Time) models.Notice {
 	v := codes.Deaf.Notice(fmt.Sprintf("connections could not be accepted, the last %s ago: %v", now.Sub(t.FailedAt).Round(time.Second), t.Err))
 	if transport.OutOfFiles(t.Err) {
 		v.Step = codes.FewFiles.Step
@@ -75,7 +76,7 @@ func deaf(t actors.InboundTrouble, now time.Time) models.Notice {
 
 // limitWarning returns the warning about a limit for connections of one source or subnet, which
 // may be those of a user's own nodes, or none.
-func limitWarning(t actors.InboundTrouble, now time.Time) models.Notices {
+func limitWarning(t trunk.InboundTrouble, now time.Time) models.Notices {
 	if t.LimitedAt.IsZero() || now.Sub(t.LimitedAt) >= limitTold || !t.Limit.Scope.IsValid() {
 		return nil
 	}
@@ -96,7 +97,7 @@ func notTaken(p actors.NotTaken, now time.Time) models.Notice {
 }
 
 // panicking returns the notice of an actor or a service that panicked.
-func panicking(p actors.Panicking, now time.Time) models.Notice {
+func panicking(p trunk.Panicking, now time.Time) models.Notice {
 	ago := now.Sub(p.Last).Round(time.Second)
 	if !p.Yours {
 		return codes.ActorPanicked.Notice(fmt.Sprintf("actor %s panicked on %s of peers, last %s ago", p.Path, inspect.Count(p.Count, "message"), ago), p.Path)

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/transport/dial"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -85,21 +86,21 @@ func TestAimedAtThirdParty(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer node.Close(context.Background())
-				trunk := nodetest.Trunk(node)
-				ask := func(m actors.DialPeer) error {
-					m.Token = trunk.NewID()
-					r, err := trunk.System().Root.RequestFuture(trunk.Dialer(), m, time.Hour).Result()
+				of := nodetest.Trunk(node)
+				ask := func(m trunk.DialPeer) error {
+					m.Token = of.NewID()
+					r, err := of.System().Root.RequestFuture(of.Dialer(), m, time.Hour).Result()
 					if err != nil {
 						t.Fatal(err)
 					}
-					return r.(actors.PeerDialed).Err
+					return r.(trunk.PeerDialed).Err
 				}
 				hear := func(number int, at string) identity.NodeID {
 					p := peerstore.Peer{
 						Key: secretOf(number).PublicKey(), ID: secretOf(number).NodeID(), Features: identity.FeatureNode,
 						Addresses: []peerstore.Address{{Addr: ma.StringCast(at), Source: peerstore.AnotherPeer}},
 					}
-					if _, err := trunk.System().Root.RequestFuture(trunk.Peers(), actors.AddPeer{Token: trunk.NewID(), Peer: p}, time.Hour).Result(); err != nil {
+					if _, err := of.System().Root.RequestFuture(of.Peers(), trunk.AddPeer{Token: of.NewID(), Peer: p}, time.Hour).Result(); err != nil {
 						t.Fatal(err)
 					}
 					return p.ID
@@ -118,7 +119,7 @@ func TestAimedAtThirdParty(t *testing.T) {
 					aimed := 0
 					for i := range 50 {
 						last = hear(100+50*round+i, fmt.Sprintf(tt.form, 1+50*round+i))
-						if errors.Is(ask(actors.DialPeer{Peer: last, Stranger: i%2 == 0, Automatic: i%2 == 1}), actors.ErrAimed) {
+						if errors.Is(ask(trunk.DialPeer{Peer: last, Stranger: i%2 == 0, Automatic: i%2 == 1}), actors.ErrAimed) {
 							aimed++
 						}
 					}
@@ -127,14 +128,14 @@ func TestAimedAtThirdParty(t *testing.T) {
 					}
 					before := victim()
 					for range 3 {
-						if err := ask(actors.DialPeer{Peer: last}); !errors.Is(err, errClosedPort) {
+						if err := ask(trunk.DialPeer{Peer: last}); !errors.Is(err, errClosedPort) {
 							t.Errorf("the user's dial: got %v, want it made", err)
 						}
 					}
 					if got := victim() - before; got != 3 {
 						t.Errorf("got %d connections for the user, want 3", got)
 					}
-					if err := ask(actors.DialPeer{Peer: hear(1000+round, "/ip4/9.9.9.10/tcp/1"), Stranger: true}); !errors.Is(err, errClosedPort) {
+					if err := ask(trunk.DialPeer{Peer: hear(1000+round, "/ip4/9.9.9.10/tcp/1"), Stranger: true}); !errors.Is(err, errClosedPort) {
 						t.Errorf("elsewhere: got %v, want a connection tried", err)
 					}
 					time.Sleep(dial.AimTime)

@@ -11,8 +11,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -110,20 +110,20 @@ func neighbour(t *testing.T, n *target) *target {
 func TestProbeTokens(t *testing.T) {
 	gamelantest.NoLeak(t)
 	n := onTCP(t, 1, gamelan.Config{})
-	trunk := nodetest.Trunk(n).Trunk
+	node := nodetest.Trunk(n).Trunk
 	const token = "0123456789abcdef"
-	trunk.ExpectProbe(token, trunk.Now().Add(time.Hour))
+	node.ExpectProbe(token, node.Now().Add(time.Hour))
 	_, r := asking(t, n, "\xa7pingpong\n")
 	closes(t, r)
 	_, r = asking(t, n, "\xa7"+token+"\n")
 	echoes(t, r, token+"\n")
 	gamelantest.Eventually(t, patience, "the event", func() bool {
-		all := happened[actors.ProbeSeen](n)
+		all := happened[trunk.ProbeSeen](n)
 		return len(all) == 1 && all[0].Token == token && strings.HasPrefix(all[0].From.String(), "/ip4/127.0.0.1/")
 	})
 	_, r = asking(t, n, "\xa7"+token+"\n")
 	closes(t, r)
-	trunk.ExpectProbe(token, trunk.Now())
+	node.ExpectProbe(token, node.Now())
 	_, r = asking(t, n, "\xa7"+token+"\n")
 	closes(t, r)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -313,7 +314,7 @@ func TestUnregisteredMeanwhile(t *testing.T) {
 }
 
 // connStats is what the connection's actor shows of it.
-func (n *target) connStats(p *peer) actors.ConnStats {
+func (n *target) connStats(p *peer) trunk.ConnStats {
 	n.t.Helper()
 	ref, ok := n.Connection(p.id())
 	if !ok {
@@ -323,5 +324,5 @@ func (n *target) connStats(p *peer) actors.ConnStats {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return d.Value.(actors.ConnStats)
+	return d.Value.(trunk.ConnStats)
 }

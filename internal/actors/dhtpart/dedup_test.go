@@ -17,12 +17,12 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -32,7 +32,7 @@ import (
 
 // dedupNode is a tree with the dedup actor in its place and nothing else.
 type dedupNode struct {
-	actors.Node
+	trunk.Node
 	DHT  *dhtpart.DHT
 	root *supervisor.Root
 }
@@ -59,7 +59,7 @@ func startDedupAt(db kv.DB, capacity int, fault func(path, point string), wall f
 		return nil, err
 	}
 	discard := slog.New(slog.DiscardHandler)
-	n := &dedupNode{Node: actors.NewNode(actors.Settings{
+	n := &dedupNode{Node: trunk.NewNode(trunk.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now, Wall: wall,
 		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,

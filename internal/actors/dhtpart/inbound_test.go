@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -31,7 +32,7 @@ import (
 // shard is one real inbound actor of the DHT among fakes, and a peer with its
 // credit.
 type shard struct {
-	actors.Node
+	trunk.Node
 	*dhtpart.DHT
 	unlimited atomic.Bool // the peer may send what it likes
 	t         *testing.T
@@ -46,7 +47,7 @@ const ourType = 1000
 
 // lenient is a trunk on which a test decides who is unlimited.
 type lenient struct {
-	actors.Trunk
+	trunk.Trunk
 	unlimited *atomic.Bool
 }
 
@@ -54,7 +55,7 @@ func (l lenient) Unlimited(identity.NodeID) bool { return l.unlimited.Load() }
 
 // shardSettings are those of the node and of its DHT.
 type shardSettings struct {
-	actors.Settings
+	trunk.Settings
 	DHT dhtpart.Settings
 }
 
@@ -71,7 +72,7 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 		t.Fatal(err)
 	}
 	discard := slog.New(slog.DiscardHandler)
-	settings := shardSettings{actors.Settings{
+	settings := shardSettings{trunk.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "shard", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
 		Store: store, Now: time.Now, Logger: discard, NodeCredit: 1 << 22, PeerCredit: 1 << 16,
@@ -80,7 +81,7 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 	if change != nil {
 		change(&settings)
 	}
-	s.Node = actors.NewNode(settings.Settings)
+	s.Node = trunk.NewNode(settings.Settings)
 	s.DHT = dhtpart.New(lenient{s.Trunk, &s.unlimited}, settings.DHT)
 	s.account = credit.NewNodeBudgets(settings.NodeCredit).Inbound.Account(settings.PeerCredit)
 	fakes := func(names ...string) (specs []supervisor.Spec) {
@@ -171,7 +172,7 @@ func (s *shard) effects() string {
 		s.heard[name].mu.Lock()
 		for _, m := range s.heard[name].messages {
 			switch m := m.(type) {
-			case actors.PeerViolated:
+			case trunk.PeerViolated:
 				var v *protocol.Violation
 				if !errors.As(m.Err, &v) || m.Peer != s.source.NodeID() || m.Key != s.source.PublicKey() || m.Conn != 7 {
 					s.t.Errorf("got %+v, want a violation of the peer, on its connection", m)
@@ -734,7 +735,7 @@ func TestDHTFlood(t *testing.T) {
 					e := s.compose(c.kind, fmt.Sprint(i), nil)
 					s.post(e.Append(nil))
 				}
-				if got := count[actors.PeerViolated](s.heard["connectivity"]); got != 0 {
+				if got := count[trunk.PeerViolated](s.heard["connectivity"]); got != 0 {
 					t.Errorf("got %d violations at the limit, want none", got)
 				}
 				for i := range 20 {

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -70,7 +71,7 @@ func (o *outbound) Receive(c actor.Context) {
 		o.do(c, o.machine.Sent(supervisor.Now(c), m.ID, m.Outcome))
 	case actors.PeerConnected:
 		o.do(c, o.machine.Connected(supervisor.Now(c), m.Peer))
-	case actors.PeerDiscovered:
+	case trunk.PeerDiscovered:
 		o.do(c, o.machine.Discovered(supervisor.Now(c), supervisor.Wall(c), m.Token, m.Key.NodeID(), m.Err))
 	case getSending:
 		supervisor.Reply(c, o.sending())
@@ -132,7 +133,7 @@ func (o *outbound) abandon() {
 }
 
 func (o *outbound) discovers() bool {
-	_, ok := o.dht.trunk.Provider(actors.Discovery)
+	_, ok := o.dht.trunk.Provider(trunk.Discovery)
 	return ok
 }
 
@@ -177,7 +178,7 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		o.carried.Withdraw++
 	}
 	for _, w := range f.Write {
-		o.dht.frames.SendUnique(c, actors.SendBody{ID: w.ID, Peer: w.Peer, Body: w.Frame})
+		o.dht.frames.SendUnique(c, trunk.SendBody{ID: w.ID, Peer: w.Peer, Body: w.Frame})
 		o.carried.Write++
 	}
 	for _, d := range f.Discover {
@@ -221,8 +222,8 @@ func (o *outbound) failed(c actor.Context, p dht.Progress) {
 
 func (o *outbound) discover(c actor.Context, d dht.Discover) {
 	t := o.dht.trunk
-	m := actors.NewDiscoverPeer(t.System(), d.ID, d.Key, d.Until, c.Self())
-	if who, ok := t.Provider(actors.Discovery); ok {
+	m := trunk.NewDiscoverPeer(t.System(), d.ID, d.Key, d.Until, c.Self())
+	if who, ok := t.Provider(trunk.Discovery); ok {
 		c.Send(who, m)
 	} else {
 		m.Discard()

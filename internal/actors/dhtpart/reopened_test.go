@@ -14,10 +14,10 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -28,7 +28,7 @@ import (
 // writers is a tree with the two actors that keep something in the node's
 // store, on a disk that can fail.
 type writers struct {
-	actors.Node
+	trunk.Node
 	DHT   *dhtpart.DHT
 	disk  *kvtest.Disk
 	db    kv.DB
@@ -58,7 +58,7 @@ func playWriters(t *testing.T) *writers {
 	}
 	discard := slog.New(slog.DiscardHandler)
 	w.db = db
-	w.Node = actors.NewNode(actors.Settings{
+	w.Node = trunk.NewNode(trunk.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "writers", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
 		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
@@ -88,7 +88,7 @@ func playWriters(t *testing.T) *writers {
 
 func (w *writers) addPeer() {
 	w.peers++
-	w.System().Root.Send(w.Peers(), actors.AddPeer{Peer: known(byte(w.peers))})
+	w.System().Root.Send(w.Peers(), trunk.AddPeer{Peer: known(byte(w.peers))})
 }
 
 func (w *writers) count(n int) {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 )
 
 // unmix undoes the finalizer of SplitMix64.
@@ -42,7 +42,7 @@ func TestTags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return New(actors.NewNode(actors.Settings{
+		return New(trunk.NewNode(trunk.Settings{
 			Secret: secret, Now: func() time.Time { return now }, NodeCredit: 1 << 20,
 			System: actor.NewActorSystem(), DHT: true,
 		}).Trunk, Settings{Dedup: dht.NewDedup(1)})

@@ -9,13 +9,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Trunk names what the DHT needs of the node. [actors.Trunk] implements and documents it.
+// Trunk names what the DHT needs of the node. [trunk.Trunk] implements and documents it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
@@ -42,13 +43,13 @@ type Trunk interface {
 
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
-	Frames() *actors.Messaging
-	Plain() *actors.Messaging
-	ReceiveFrames(r actors.Receiver)
-	ServeTypes(table actors.TypeTable)
+	Frames() *trunk.Messaging
+	Plain() *trunk.Messaging
+	ReceiveFrames(r trunk.Receiver)
+	ServeTypes(table trunk.TypeTable)
 	Provider(name string) (*actor.PID, bool)
 	Provide(name string, pid *actor.PID)
 	LayerPanicked(layer string, value any, stack []byte, from actors.Origin)
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

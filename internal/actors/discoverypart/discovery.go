@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -60,7 +61,7 @@ type Settings struct {
 	// Client returns the client of a peer's service [ServiceID].
 	Client func(peer identity.NodeID) rpc.Invoker
 	// Host is used by the verbs, and by the methods that wait for an actor.
-	Host actors.Host
+	Host trunk.Host
 }
 
 // Resolver looks up TXT records. A *net.Resolver is one.
@@ -95,7 +96,7 @@ func New(t Trunk, s Settings) *Discovery {
 	t.Provide(dht.ProviderOf(wire.TypeJoin), d.Join)
 	t.Provide(dht.ProviderOf(wire.TypeDiscovery), d.Search)
 	t.Provide(dht.ProviderOf(wire.TypeDiscoveryResponse), d.Search)
-	t.Provide(actors.Discovery, d.Search)
+	t.Provide(trunk.Discovery, d.Search)
 	return d
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/neighbours"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -51,7 +52,7 @@ func (a *neighboursActor) Receive(c actor.Context) {
 		}
 	case actors.PeerDisconnected:
 		a.step(c, neighbours.Disconnected{Peer: m.Peer, Why: endOf(m.Reason)})
-	case actors.PeerDialed:
+	case trunk.PeerDialed:
 		a.dialled(c, m)
 	case actors.DialFailed:
 		a.step(c, neighbours.Failed{Peer: m.Peer})
@@ -111,7 +112,7 @@ func (a *neighboursActor) abandon() {
 	a.d.trunk.Seek(0)
 }
 
-func (a *neighboursActor) dialled(c actor.Context, m actors.PeerDialed) {
+func (a *neighboursActor) dialled(c actor.Context, m trunk.PeerDialed) {
 	if _, ok := a.dials[m.Token]; !ok {
 		return // it was cancelled
 	}

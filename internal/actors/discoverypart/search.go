@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -96,7 +97,7 @@ func (s *search) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		s.start(c)
-	case actors.DiscoverPeer:
+	case trunk.DiscoverPeer:
 		to := m.Reply
 		if to == nil {
 			to = c.Sender()
@@ -109,7 +110,7 @@ func (s *search) Receive(c actor.Context) {
 			s.response(c, m)
 		}
 		s.show()
-	case actors.PeerAdded:
+	case trunk.PeerAdded:
 		s.added(c, m)
 	case learnedDue:
 		s.learned.publish(c)
@@ -120,7 +121,7 @@ func (s *search) Receive(c actor.Context) {
 		s.recheck(c)
 	case actors.PeerConnected:
 		s.stored(c, m.Conn.Key)
-	case actors.PeerDialed:
+	case trunk.PeerDialed:
 		s.dialled(c, m)
 	case dht.Sent:
 		s.sent(c, m)
@@ -201,7 +202,7 @@ func (s *search) do(c actor.Context, effects []discovery.SearchEffect) {
 			}
 		case discovery.Answer[asker]:
 			if e.Waiter.to != nil {
-				c.Send(e.Waiter.to, actors.PeerDiscovered{Token: e.Waiter.token, Key: e.Key, Err: e.Err})
+				c.Send(e.Waiter.to, trunk.PeerDiscovered{Token: e.Waiter.token, Key: e.Key, Err: e.Err})
 			}
 		}
 	}
@@ -281,7 +282,7 @@ func (s *search) response(c actor.Context, h dht.Heard) {
 
 // added goes on with what waited for a peer to be stored: a search for it, and the reply to
 // its Discovery.
-func (s *search) added(c actor.Context, m actors.PeerAdded) {
+func (s *search) added(c actor.Context, m trunk.PeerAdded) {
 	s.learned.added(c, m)
 	if nonce, ok := s.replying.take(m.Peer); ok {
 		s.answer(c, m.Peer, nonce)
@@ -306,7 +307,7 @@ func (s *search) answer(c actor.Context, to identity.NodeID, nonce uint64) {
 	}
 }
 
-func (s *search) dialled(c actor.Context, m actors.PeerDialed) {
+func (s *search) dialled(c actor.Context, m trunk.PeerDialed) {
 	nonce, ok := s.dialling[m.Token]
 	delete(s.dialling, m.Token)
 	if ok && m.Err == nil {
@@ -354,7 +355,7 @@ func (s *search) show() {
 func (s *search) abandon() {
 	for _, e := range s.searches.Abandon(ErrSearchLost) {
 		if a, ok := e.(discovery.Answer[asker]); ok && a.Waiter.to != nil {
-			s.d.trunk.System().Root.Send(a.Waiter.to, actors.PeerDiscovered{Token: a.Waiter.token, Key: a.Key, Err: a.Err})
+			s.d.trunk.System().Root.Send(a.Waiter.to, trunk.PeerDiscovered{Token: a.Waiter.token, Key: a.Key, Err: a.Err})
 		}
 	}
 	if v := s.d.states.search.Load(); v != nil {

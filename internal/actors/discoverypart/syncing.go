@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -72,7 +73,7 @@ func (a *netsyncActor) dial(c actor.Context, peer identity.NodeID) {
 	a.d.trunk.DialAutomatically(token, peer, c.Self(), "discovery")
 }
 
-func (a *netsyncActor) peerDialed(c actor.Context, m actors.PeerDialed) {
+func (a *netsyncActor) peerDialed(c actor.Context, m trunk.PeerDialed) {
 	if peer, ok := a.dials[m.Token]; ok {
 		delete(a.dials, m.Token)
 		a.step(c, a.recovery, netsync.Dialled{Peer: peer, Err: m.Err})
@@ -123,7 +124,7 @@ func (a *netsyncActor) fetched(c actor.Context, m supervisor.Done[fetched]) {
 	s.cancel, s.result.Err = nil, err
 	s.result.Known, s.result.Skipped = list.Counts[netsync.Known], list.Skipped()
 	if _, ok := errors.AsType[*protocol.Violation](err); ok {
-		c.Send(a.d.trunk.Connectivity(), actors.PeerViolated{
+		c.Send(a.d.trunk.Connectivity(), trunk.PeerViolated{
 			Peer: s.Peer, Key: s.conn.Key, Conn: s.conn.ID, Err: err, Origin: s.conn.Origin(),
 		})
 	}
@@ -149,7 +150,7 @@ func (a *netsyncActor) fetched(c actor.Context, m supervisor.Done[fetched]) {
 
 // peerAdded counts a peer that was stored. The sync ends with the last one, and peerAdded
 // reports whether it has.
-func (a *netsyncActor) peerAdded(c actor.Context, m actors.PeerAdded) (ended bool) {
+func (a *netsyncActor) peerAdded(c actor.Context, m trunk.PeerAdded) (ended bool) {
 	s := a.syncs[m.Token]
 	if s == nil {
 		return false

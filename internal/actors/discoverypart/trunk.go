@@ -9,12 +9,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Trunk names what discovery needs of the node. [actors.Trunk] implements and documents
+// Trunk names what discovery needs of the node. [trunk.Trunk] implements and documents
 // it.
 type Trunk interface {
 	System() *actor.ActorSystem
@@ -53,4 +54,4 @@ type Trunk interface {
 	Excluded() []protocol.AddressRange
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -37,14 +38,14 @@ func (d *Discovery) Announce(ctx context.Context) (dht.Report, error) {
 	if d == nil {
 		return dht.Report{}, actors.ErrNoDHT
 	}
-	r, err := actors.AskAgain[JoinSent](ctx, &d.Host, d.trunk.System(), d.Join, SendJoin{})
+	r, err := trunk.AskAgain[JoinSent](ctx, &d.Host, d.trunk.System(), d.Join, SendJoin{})
 	return r.Report, cmp.Or(err, r.Err)
 }
 
 func (d *Discovery) joinVerb(ctx context.Context, _ url.Values, _ []byte) (any, error) {
 	r, err := d.Announce(ctx)
 	if err != nil && r.Reason == 0 && len(r.Copies) == 0 {
-		return nil, actors.VerbError(err, inspect.HintConnect)
+		return nil, trunk.VerbError(err, inspect.HintConnect)
 	}
 	return d.trunk.Report(r), nil // it says why nobody has the announcement
 }
@@ -56,7 +57,7 @@ func (d *Discovery) Find(ctx context.Context, key identity.PublicKey, limit time
 		return peerstore.Peer{}, actors.ErrNoDHT
 	}
 	until := d.trunk.Now().Add(min(d.Settings.Search, limit))
-	r, err := actors.AskAgain[actors.PeerDiscovered](ctx, &d.Host, d.trunk.System(), d.Search, actors.DiscoverPeer{Key: key, Until: until})
+	r, err := trunk.AskAgain[trunk.PeerDiscovered](ctx, &d.Host, d.trunk.System(), d.Search, trunk.DiscoverPeer{Key: key, Until: until})
 	if err = cmp.Or(err, r.Err); err != nil {
 		return peerstore.Peer{}, err
 	}
@@ -99,7 +100,7 @@ func SearchError(key identity.PublicKey, err error) error {
 	hint := HintSearch
 	switch {
 	case errors.Is(err, actors.ErrNoDHT):
-		return actors.VerbError(err, "")
+		return trunk.VerbError(err, "")
 	case errors.Is(err, actors.ErrNotDiscovered), errors.Is(err, context.DeadlineExceeded):
 		err = discovery.ErrNotFound
 	case errors.Is(err, discovery.ErrNobodyToAsk):
@@ -117,7 +118,7 @@ func (d *Discovery) Exchange(ctx context.Context) (dht.Synced, error) {
 	if d == nil {
 		return dht.Synced{}, actors.ErrNoDHT
 	}
-	r, err := actors.AskAgain[Synced](ctx, &d.Host, d.trunk.System(), d.Netsync, SyncNow{})
+	r, err := trunk.AskAgain[Synced](ctx, &d.Host, d.trunk.System(), d.Netsync, SyncNow{})
 	return r.Synced, cmp.Or(err, r.Err)
 }
 
@@ -128,7 +129,7 @@ func (d *Discovery) syncVerb(ctx context.Context, _ url.Values, _ []byte) (any, 
 	case errors.Is(err, ErrNobodyToAsk):
 		return nil, nobodyToAsk(d.section().Seeds)
 	case err != nil:
-		return nil, actors.VerbError(err, inspect.HintConnect)
+		return nil, trunk.VerbError(err, inspect.HintConnect)
 	}
 	seeds := map[string]bool{}
 	for _, s := range d.section().Seeds {

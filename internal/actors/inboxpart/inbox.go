@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -62,14 +63,14 @@ func Open(o Options) (*Inbox, error) {
 	return &Inbox{o: o, store: s, queue: queue{copied: make(map[uint64]struct{})}}, nil
 }
 
-// Trunk names what an inbox needs of the node. [actors.Node] implements it.
+// Trunk names what an inbox needs of the node. [trunk.Node] implements it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	NewID() uint64
-	Plain() *actors.Messaging
+	Plain() *trunk.Messaging
 }
 
-var _ Trunk = actors.Node{}
+var _ Trunk = trunk.Node{}
 
 // Bind connects the inbox to its node. The inbox calls pause before it repeats a question
 // to the actor: pause waits a moment, or until ctx ends, and returns [ErrClosed] when the
@@ -116,12 +117,12 @@ func (b *Inbox) Unwritten() *UnwrittenError {
 // UnwrittenError reports messages, by peer, that came and are not on the disk at the end of the
 // inbox. Their senders may have seen them confirmed.
 type UnwrittenError struct {
-	Of  map[identity.NodeID]actors.Loss
+	Of  map[identity.NodeID]trunk.Loss
 	err error
 }
 
 // Losses returns Of, also of nil.
-func (e *UnwrittenError) Losses() map[identity.NodeID]actors.Loss {
+func (e *UnwrittenError) Losses() map[identity.NodeID]trunk.Loss {
 	if e == nil {
 		return nil
 	}
@@ -130,7 +131,7 @@ func (e *UnwrittenError) Losses() map[identity.NodeID]actors.Loss {
 
 // Error counts the messages.
 func (e *UnwrittenError) Error() string {
-	var all actors.Loss
+	var all trunk.Loss
 	for _, l := range e.Of {
 		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
 	}

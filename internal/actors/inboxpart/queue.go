@@ -3,8 +3,8 @@ package inboxpart
 import (
 	"slices"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 )
 
 // item is a message between its arrival and the disk. It holds its credit.
@@ -73,11 +73,11 @@ func (q *queue) written(items, forgets int) (seqs []uint64) {
 }
 
 // unwritten returns the messages that are not on the disk, by peer.
-func (q *queue) unwritten() map[identity.NodeID]actors.Loss {
-	of := make(map[identity.NodeID]actors.Loss)
+func (q *queue) unwritten() map[identity.NodeID]trunk.Loss {
+	of := make(map[identity.NodeID]trunk.Loss)
 	for _, x := range slices.Concat(q.ready, q.waiting, q.fresh) {
 		l := of[x.peer]
-		of[x.peer] = actors.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(x.body)}
+		of[x.peer] = trunk.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(x.body)}
 	}
 	return of
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -23,10 +24,10 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys := actor.NewActorSystem()
-	trunk := fakeTrunk{sys, new(actors.Messaging)}
-	trunk.plain.Handler.Open(nil) // as extensions does
+	fake := fakeTrunk{sys, new(trunk.Messaging)}
+	fake.plain.Handler.Open(nil) // as extensions does
 	asked := 0
-	b.Bind(trunk, func(context.Context) error {
+	b.Bind(fake, func(context.Context) error {
 		if asked++; asked == 3 {
 			return ErrClosed
 		}

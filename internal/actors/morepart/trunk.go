@@ -5,11 +5,12 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Trunk names what this part needs of the node. [actors.Trunk] implements and documents it.
+// Trunk names what this part needs of the node. [trunk.Trunk] implements and documents it.
 type Trunk interface {
 	NewID() uint64
 	Services() *actor.PID
@@ -19,4 +20,4 @@ type Trunk interface {
 	Listed() []protocol.ID
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

@@ -11,6 +11,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
@@ -63,11 +64,11 @@ func (s *server) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		s.reading = make(map[uint64]int)
-		supervisor.Subscribe[actors.ServicesStarted](c)
+		supervisor.Subscribe[trunk.ServicesStarted](c)
 		s.offer(c)
-	case actors.ServicesStarted:
+	case trunk.ServicesStarted:
 		s.offer(c)
-	case actors.ProtocolAdded:
+	case trunk.ProtocolAdded:
 		if m.Err != nil {
 			supervisor.Log(c).Error("peers cannot ask whether they can be reached", "err", m.Err)
 		}
@@ -85,7 +86,7 @@ func (s *server) Receive(c actor.Context) {
 }
 
 func (s *server) offer(c actor.Context) {
-	c.Request(s.r.trunk.Services(), actors.AddProtocol{ID: reach.ID, PID: c.Self(), Own: true, Later: true})
+	c.Request(s.r.trunk.Services(), trunk.AddProtocol{ID: reach.ID, PID: c.Self(), Own: true, Later: true})
 }
 
 func (s *server) read(c actor.Context, m actors.SubstreamOpened) {
@@ -123,7 +124,7 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 	}
 	if m.Err != nil {
 		if errors.Is(m.Err, protocol.ErrViolation) {
-			c.Send(s.r.trunk.Connectivity(), actors.Violated(with, m.Err))
+			c.Send(s.r.trunk.Connectivity(), trunk.Violated(with, m.Err))
 		}
 		return
 	}
@@ -167,23 +168,23 @@ func addrPort(a ma.Multiaddr) (at netip.AddrPort, ok bool) {
 // back dials the peer, and answers. A failure takes as long whatever its cause, so that it tells
 // nothing of the ports of the peer's machine.
 func (s *server) back(c actor.Context, stream protocol.Stream, to netip.AddrPort, token [reach.TokenLen]byte) {
-	trunk, begun := s.r.trunk, supervisor.Now(c)
+	t, begun := s.r.trunk, supervisor.Now(c)
 	supervisor.DoWith(c, answeredKey{back: true}, stream, func(ctx context.Context) (written, error) {
 		code := reach.OK
-		if err := dialBack(ctx, trunk, to, token); err != nil {
+		if err := dialBack(ctx, t, to, token); err != nil {
 			code = reach.Failed
-			if err := supervisor.Sleep(ctx, reach.BackLimit-trunk.Now().Sub(begun)); err != nil {
+			if err := supervisor.Sleep(ctx, reach.BackLimit-t.Now().Sub(begun)); err != nil {
 				return written{}, err
 			}
 		}
-		return written{}, write(stream, trunk.Now().Add(answerLimit), reach.Answer{Code: code})
+		return written{}, write(stream, t.Now().Add(answerLimit), reach.Answer{Code: code})
 	})
 }
 
-func dialBack(ctx context.Context, trunk Trunk, to netip.AddrPort, token [reach.TokenLen]byte) error {
+func dialBack(ctx context.Context, t Trunk, to netip.AddrPort, token [reach.TokenLen]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, reach.BackLimit)
 	defer cancel()
-	conn, err := trunk.DialRaw(ctx, transport.FromAddrPort(to))
+	conn, err := t.DialRaw(ctx, transport.FromAddrPort(to))
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,13 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// Trunk names what this part needs of the node. [actors.Trunk] implements and documents it.
+// Trunk names what this part needs of the node. [trunk.Trunk] implements and documents it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
@@ -37,4 +38,4 @@ type Trunk interface {
 	DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error)
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

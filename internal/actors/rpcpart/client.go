@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -159,16 +160,16 @@ func (a *client) Receive(c actor.Context) {
 			a.rests(p) // fewer sessions are about to become idle
 			a.do(c, p, p.machine.Due(supervisor.Now(c)))
 		}
-	case actors.PeerDialed:
+	case trunk.PeerDialed:
 		a.dialed(c, m)
 	case actors.SubstreamOpened:
 		a.opened(c, m)
-	case actors.SubstreamFailed:
+	case trunk.SubstreamFailed:
 		a.substreamFailed(c, m)
 	case openLate:
 		if o := a.opening[m.token]; o != nil && o.pid == nil && o.tries == m.try {
 			a.takeBack(c, m.token)
-			a.failed(c, m.token, actors.ErrNoAnswer)
+			a.failed(c, m.token, trunk.ErrNoAnswer)
 		}
 	case openAgain:
 		if a.opening[m.token] != nil {
@@ -356,14 +357,14 @@ func (a *client) open(c actor.Context, token uint64) {
 	o.conn = nil // the connection of an earlier try
 	o.answered()
 	if ref, ok := a.calls.trunk.Connection(o.pool.key.Peer); ok {
-		c.Send(c.Self(), actors.PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
+		c.Send(c.Self(), trunk.PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
 		return
 	}
 	a.calls.trunk.Dial(token, o.pool.key.Peer, c.Self(), "RPC")
-	o.await(c, actors.DialLimit, token)
+	o.await(c, trunk.DialLimit, token)
 }
 
-func (a *client) dialed(c actor.Context, m actors.PeerDialed) {
+func (a *client) dialed(c actor.Context, m trunk.PeerDialed) {
 	o := a.opening[m.Token]
 	if o == nil {
 		return
@@ -376,7 +377,7 @@ func (a *client) dialed(c actor.Context, m actors.PeerDialed) {
 	}
 	o.conn = m.Conn
 	a.calls.trunk.OpenSubstream(o.conn, m.Token, c.Self(), o.pool.key.Protocol)
-	o.await(c, actors.OpenLimit, m.Token)
+	o.await(c, trunk.OpenLimit, m.Token)
 }
 
 // await sends openLate to the client after d, unless the answer comes before.
@@ -427,7 +428,7 @@ func (a *client) credit(peer identity.NodeID) *inboundCredit {
 	return r.credit
 }
 
-func (a *client) substreamFailed(c actor.Context, m actors.SubstreamFailed) {
+func (a *client) substreamFailed(c actor.Context, m trunk.SubstreamFailed) {
 	o := a.opening[m.Token]
 	if o == nil {
 		return

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
@@ -564,13 +565,13 @@ func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 }
 
 // bye ends an idle session in order: it sends our end and awaits the peer's, for at most
-// [actors.FinishLimit].
+// [trunk.FinishLimit].
 func (s *Session) bye(ctx context.Context) error {
 	defer s.in.release()
 	if err := s.stream.CloseWrite(); err != nil {
 		return err
 	}
-	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(actors.FinishLimit))
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(trunk.FinishLimit))
 	for {
 		if _, _, err := s.in.next(ctx, rpc.MaxFrame); err != nil {
 			return err

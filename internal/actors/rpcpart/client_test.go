@@ -12,13 +12,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// trunk stands for the rest of the node: no peer is connected, and nobody answers.
-type trunk struct {
+// fakeTrunk stands for the rest of the node: no peer is connected, and nobody answers.
+type fakeTrunk struct {
 	rpcpart.Trunk // what is not here is not called
 	sys           *actor.ActorSystem
 	ids           uint64
@@ -26,25 +27,25 @@ type trunk struct {
 	cancelled     []uint64
 }
 
-func (f *trunk) System() *actor.ActorSystem { return f.sys }
-func (f *trunk) Now() time.Time             { return time.Now() }
+func (f *fakeTrunk) System() *actor.ActorSystem { return f.sys }
+func (f *fakeTrunk) Now() time.Time             { return time.Now() }
 
-func (f *trunk) NewID() uint64 { f.ids++; return f.ids }
+func (f *fakeTrunk) NewID() uint64 { f.ids++; return f.ids }
 
-func (f *trunk) PID(path string) *actor.PID { return f.sys.NewLocalPID("stage/node/" + path) }
+func (f *fakeTrunk) PID(path string) *actor.PID { return f.sys.NewLocalPID("stage/node/" + path) }
 
-func (f *trunk) Connection(identity.NodeID) (*actors.ConnRef, bool) { return nil, false }
-func (f *trunk) Unreachable(identity.NodeID) error                  { return nil }
-func (f *trunk) Budgets() credit.NodeBudgets                        { return credit.NewNodeBudgets(1 << 20) }
+func (f *fakeTrunk) Connection(identity.NodeID) (*actors.ConnRef, bool) { return nil, false }
+func (f *fakeTrunk) Unreachable(identity.NodeID) error                  { return nil }
+func (f *fakeTrunk) Budgets() credit.NodeBudgets                        { return credit.NewNodeBudgets(1 << 20) }
 
-func (f *trunk) PeerCredit() int64                                                 { return 1 << 16 }
-func (f *trunk) OpenSubstream(*actors.ConnRef, uint64, *actor.PID, ...protocol.ID) {}
+func (f *fakeTrunk) PeerCredit() int64                                                 { return 1 << 16 }
+func (f *fakeTrunk) OpenSubstream(*actors.ConnRef, uint64, *actor.PID, ...protocol.ID) {}
 
-func (f *trunk) Dial(token uint64, _ identity.NodeID, _ *actor.PID, _ string) {
+func (f *fakeTrunk) Dial(token uint64, _ identity.NodeID, _ *actor.PID, _ string) {
 	f.dials = append(f.dials, token)
 }
 
-func (f *trunk) CancelDial(token uint64, _ identity.NodeID, _ *actor.PID) {
+func (f *fakeTrunk) CancelDial(token uint64, _ identity.NodeID, _ *actor.PID) {
 	f.cancelled = append(f.cancelled, token)
 }
 
@@ -53,7 +54,7 @@ func (f *trunk) CancelDial(token uint64, _ identity.NodeID, _ *actor.PID) {
 func TestSecondDialIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		discard := slog.New(slog.DiscardHandler)
-		f := &trunk{sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard }))}
+		f := &fakeTrunk{sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard }))}
 		calls := rpcpart.New(f, rpcpart.Settings{Sessions: 1, SessionsPerPeer: 1, Clients: 1})
 		services := supervisor.Spec{Name: "services", Kind: "group", New: supervisor.Group(calls.Part().Services[1])}
 		node := supervisor.Spec{Name: "node", Kind: "group", New: supervisor.Group(services)}
@@ -78,8 +79,8 @@ func TestSecondDialIsCancelled(t *testing.T) {
 		if len(f.dials) != 1 {
 			t.Fatalf("got %d dials for a caller, want 1", len(f.dials))
 		}
-		tell(actors.PeerDialed{Token: f.dials[0], Peer: key.Peer, Conn: &actors.ConnRef{ID: 1, Peer: key.Peer}})
-		tell(actors.SubstreamFailed{Token: f.dials[0], Err: actors.ErrConnectionClosed, ConnectionLost: true})
+		tell(trunk.PeerDialed{Token: f.dials[0], Peer: key.Peer, Conn: &actors.ConnRef{ID: 1, Peer: key.Peer}})
+		tell(trunk.SubstreamFailed{Token: f.dials[0], Err: actors.ErrConnectionClosed, ConnectionLost: true})
 		if len(f.dials) != 2 {
 			t.Fatalf("got %d dials after the connection was lost, want 2", len(f.dials))
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -237,7 +238,7 @@ func (a *serverSession) close(c actor.Context) {
 }
 
 // leave ends the session in order, once. It waits for the client's end for at most
-// actors.FinishLimit, even if the client is in the middle of a frame.
+// trunk.FinishLimit, even if the client is in the middle of a frame.
 func (a *serverSession) leave(c actor.Context) {
 	if a.drain != nil {
 		c.Send(a.drain, supervisor.Drained{From: c.Self()})
@@ -253,7 +254,7 @@ func (a *serverSession) leave(c actor.Context) {
 	}
 	a.tasks++
 	supervisor.Go(c, "leave", nil, func(context.Context) error { s.leave(); return nil })
-	supervisor.After(c, actors.FinishLimit, leaveOver{})
+	supervisor.After(c, trunk.FinishLimit, leaveOver{})
 }
 
 // panicked records the panic of a method. The method's caller has been answered already.
@@ -263,9 +264,9 @@ func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 	if stops {
 		then = "the service has stopped for good"
 	}
-	s.shared.trunk.ServicePanicked(actors.Panicking{
+	s.shared.trunk.ServicePanicked(trunk.Panicking{
 		Service: s.service.Protocol, Peer: s.caller.Peer,
-		Message: fmt.Sprintf("method %d", m.method), Value: actors.Beginning(m.value),
+		Message: fmt.Sprintf("method %d", m.method), Value: trunk.Beginning(m.value),
 	}, s.origin.Conn, m.stack, stops, then)
 	if stops {
 		c.Send(s.shared.Server, stopService{s.service})

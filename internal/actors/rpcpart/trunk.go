@@ -7,11 +7,12 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Trunk has the methods of the node that calls need. [actors.Trunk] implements it.
+// Trunk has the methods of the node that calls need. [trunk.Trunk] implements it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
@@ -26,9 +27,9 @@ type Trunk interface {
 	Reserved(id protocol.ID) bool
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
-	ServicePanicked(p actors.Panicking, conn uint64, stack []byte, stops bool, then string)
+	ServicePanicked(p trunk.Panicking, conn uint64, stack []byte, stops bool, then string)
 	ServiceStopped(id protocol.ID)
 	ServiceEnded(id protocol.ID)
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

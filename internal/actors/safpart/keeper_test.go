@@ -24,6 +24,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -145,7 +146,7 @@ func (l *lent) Split(lengths ...int) []dht.HeardCredit {
 // bench is a real keeper among fakes.
 type bench struct {
 	t       *testing.T
-	node    actors.Node
+	node    trunk.Node
 	part    *safpart.Saf
 	source  *record // the inbound actor
 	sender  *record
@@ -158,12 +159,12 @@ type bench struct {
 	stop    func()
 }
 
-func newBench(t *testing.T, db kv.DB, options ...func(*actors.Settings)) *bench {
+func newBench(t *testing.T, db kv.DB, options ...func(*trunk.Settings)) *bench {
 	t.Helper()
 	return newLimitedBench(t, db, saf.Default(), options...)
 }
 
-func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(*actors.Settings)) *bench {
+func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(*trunk.Settings)) *bench {
 	t.Helper()
 	b := &bench{t: t, source: new(record), sender: new(record), random: rand.NewChaCha8([32]byte{1})}
 	secret := b.secret()
@@ -172,7 +173,7 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 		t.Fatal(err)
 	}
 	discard := slog.New(slog.DiscardHandler)
-	settings := actors.Settings{
+	settings := trunk.Settings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
 		Root:   "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
 		Store: store, Now: time.Now, Wall: time.Now, Logger: discard, NodeCredit: credit.DefaultNode, PeerCredit: credit.DefaultPeer, DHT: true,
@@ -180,7 +181,7 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 	for _, o := range options {
 		o(&settings)
 	}
-	b.node = actors.NewNode(settings)
+	b.node = trunk.NewNode(settings)
 	if b.part, err = safpart.New(b.node.Trunk, safpart.Settings{Limits: limits, Neighbours: 8, DB: db, Dedup: dht.NewDedup(100)}); err != nil {
 		t.Fatal(err)
 	}

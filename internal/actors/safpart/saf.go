@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -36,7 +37,7 @@ type Settings struct {
 	DB    kv.DB
 	Dedup *dht.Dedup
 	// Host is used by the verbs, and by the methods that wait for an actor.
-	Host actors.Host
+	Host trunk.Host
 }
 
 // Saf is the store and forward of one node. Its actors share it, and it outlives their
@@ -120,7 +121,7 @@ func (f *Saf) Part() actors.Part {
 		return p
 	}
 	p.Actors = append(p.Actors, supervisor.Spec{
-		Name: "keeper", Kind: "safKeeper", New: func() actor.Actor { return newKeeper(f) }, Drains: true, Alarm: actors.HandlerAlarm,
+		Name: "keeper", Kind: "safKeeper", New: func() actor.Actor { return newKeeper(f) }, Drains: true, Alarm: trunk.HandlerAlarm,
 	})
 	p.Stages = map[string]actors.Stage{keeperPath: actors.StopStores}
 	p.Ready = f.ready

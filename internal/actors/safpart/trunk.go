@@ -8,13 +8,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Trunk names what store and forward needs of the node. [actors.Trunk] implements and
+// Trunk names what store and forward needs of the node. [trunk.Trunk] implements and
 // documents it.
 type Trunk interface {
 	System() *actor.ActorSystem
@@ -33,7 +34,7 @@ type Trunk interface {
 	Profile() protocol.Profile
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
-	Frames() *actors.Messaging
+	Frames() *trunk.Messaging
 
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View
@@ -42,4 +43,4 @@ type Trunk interface {
 	Keep(tag string, peers []identity.NodeID)
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

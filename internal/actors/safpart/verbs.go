@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
@@ -35,7 +36,7 @@ func (f *Saf) FetchFrom(ctx context.Context, peers ...identity.NodeID) (dht.Fetc
 		return dht.Fetched{}, actors.ErrNoDHT
 	}
 	token := f.trunk.NewID()
-	r, err := actors.AskAgain[Fetched](ctx, &f.Host, f.trunk.System(), f.Client, Fetch{Token: token, Peers: peers})
+	r, err := trunk.AskAgain[Fetched](ctx, &f.Host, f.trunk.System(), f.Client, Fetch{Token: token, Peers: peers})
 	if err != nil {
 		f.trunk.System().Root.Send(f.Client, GiveUp{Token: token})
 	}
@@ -57,7 +58,7 @@ func (f *Saf) fetchVerb(ctx context.Context, v url.Values, _ []byte) (any, error
 	}
 	r, err := f.FetchFrom(ctx, peers...)
 	if err != nil {
-		return nil, actors.VerbError(err, inspect.HintConnect)
+		return nil, trunk.VerbError(err, inspect.HintConnect)
 	}
 	a := models.StoreForwardFetched{Delivered: r.Delivered(), Complete: r.Complete(), Peers: []models.StoreForwardResult{}}
 	for i := range r.Servers {
@@ -76,7 +77,7 @@ func (f *Saf) Delete(ctx context.Context, m Purge) (models.StoreForwardPurged, e
 	case f.Keeper == nil:
 		return models.StoreForwardPurged{}, nil
 	}
-	r, err := actors.AskAgain[Purged](ctx, &f.Host, f.trunk.System(), f.Keeper, m)
+	r, err := trunk.AskAgain[Purged](ctx, &f.Host, f.trunk.System(), f.Keeper, m)
 	if err = cmp.Or(err, r.Err); err != nil {
 		return models.StoreForwardPurged{}, err
 	}
@@ -98,7 +99,7 @@ func (f *Saf) purgeVerb(ctx context.Context, v url.Values, _ []byte) (any, error
 	}
 	p, err := f.Delete(ctx, m)
 	if err != nil {
-		return nil, actors.VerbError(err, HintStored)
+		return nil, trunk.VerbError(err, HintStored)
 	}
 	return p, nil
 }
@@ -107,7 +108,7 @@ func (f *Saf) purgeVerb(ctx context.Context, v url.Values, _ []byte) (any, error
 // key matters. f may be nil as for FetchFrom.
 func (f *Saf) receiver(text string) (identity.NodeID, error) {
 	if f == nil {
-		return identity.NodeID{}, actors.VerbError(actors.ErrNoDHT, "")
+		return identity.NodeID{}, trunk.VerbError(actors.ErrNoDHT, "")
 	}
 	if key, err := identity.ParsePublicKey(text); err == nil {
 		return key.NodeID(), nil

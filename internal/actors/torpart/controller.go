@@ -6,7 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/torconn"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -16,8 +16,8 @@ import (
 // decides: connecting, reading and writing are tasks, one reply and one batch of commands
 // at a time.
 //
-// In: AwaitStarted, stuck, replies of Tor, actors.AddressAdded, event
-// actors.ServicesStarted, Drain. Out: Started, actors.AddAddress, events Connected,
+// In: AwaitStarted, stuck, replies of Tor, trunk.AddressAdded, event
+// trunk.ServicesStarted, Drain. Out: Started, trunk.AddAddress, events Connected,
 // Disconnected, ServicePublished and ServiceUnpublished, Drained. A restart loses the
 // connection, and with it the service, until the next one; the pinned cookie file stays.
 type controller struct {
@@ -31,7 +31,7 @@ type controller struct {
 	due      *supervisor.Timer
 	awaiting []*actor.PID
 	draining *actor.PID
-	asked    bool // actors.AddAddress is under way, or was refused
+	asked    bool // trunk.AddAddress is under way, or was refused
 	refused  bool // the address cannot be advertised
 	told     bool // ServicePublished was published, and ServiceUnpublished has not followed
 	ended    bool
@@ -96,9 +96,9 @@ func (a *controller) Receive(c actor.Context) {
 	case AwaitStarted:
 		a.awaiting = append(a.awaiting, c.Sender())
 		a.answer(c)
-	case actors.AddressAdded:
+	case trunk.AddressAdded:
 		a.added(c, m)
-	case actors.ServicesStarted:
+	case trunk.ServicesStarted:
 		a.asked = false // services may have failed before it answered
 		a.advertise(c)
 	case supervisor.Drain:
@@ -117,7 +117,7 @@ func (a *controller) start(c actor.Context) {
 	a.machine = tor.NewController(supervisor.Now(c), tor.Options{
 		Auth: a.w.Auth, Pinned: a.w.State().Cookie, Local: !a.w.Host.IsValid(), NewCircuits: a.w.NewCircuits, Nonce: random.Reader, Random: random.Rand,
 	})
-	supervisor.Subscribe[actors.ServicesStarted](c)
+	supervisor.Subscribe[trunk.ServicesStarted](c)
 	a.step(c, tor.Wanted{Service: a.w.Service})
 }
 

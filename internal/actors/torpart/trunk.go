@@ -6,10 +6,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 )
 
-// Trunk names what this part needs of the node. [actors.Trunk] implements and documents it.
+// Trunk names what this part needs of the node. [trunk.Trunk] implements and documents it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
@@ -19,4 +19,4 @@ type Trunk interface {
 	Advertise(a ma.Multiaddr, reply *actor.PID)
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

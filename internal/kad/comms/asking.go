@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
@@ -138,7 +139,7 @@ func (l *link) expected(token uint64) *channel {
 	return x
 }
 
-func (l *link) peerAdded(c actor.Context, m actors.PeerAdded) {
+func (l *link) peerAdded(c actor.Context, m trunk.PeerAdded) {
 	x := l.expected(m.Token)
 	if x == nil {
 		return
@@ -157,7 +158,7 @@ func (l *link) dial(c actor.Context, x *channel) error {
 	return nil
 }
 
-func (l *link) dialled(c actor.Context, m actors.PeerDialed) {
+func (l *link) dialled(c actor.Context, m trunk.PeerDialed) {
 	x := l.expected(m.Token)
 	if x == nil {
 		return
@@ -196,7 +197,7 @@ func (l *link) greet(c actor.Context) {
 	}
 }
 
-func (l *link) failed(c actor.Context, m actors.SubstreamFailed) {
+func (l *link) failed(c actor.Context, m trunk.SubstreamFailed) {
 	x := l.expected(m.Token)
 	if x == nil {
 		return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
@@ -40,13 +41,13 @@ func open(c actor.Context, n *Network, p *kad.Port) *link {
 		n: n, port: p, out: make(map[identity.PublicKey]*channel), tokens: make(map[uint64]*channel),
 		in: make(map[identity.PublicKey]*serving), tasks: make(map[string]any), hints: make(map[identity.PublicKey]uint64),
 	}
-	supervisor.Subscribe[actors.ServicesStarted](c)
+	supervisor.Subscribe[trunk.ServicesStarted](c)
 	supervisor.Subscribe[actors.PeerConnected](c)
-	supervisor.Subscribe[actors.PeerListed](c)
+	supervisor.Subscribe[trunk.PeerListed](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	self := c.Self()
 	supervisor.OwnFunc(c, func() {
-		n.trunk.System().Root.Send(n.trunk.Services(), actors.RemoveProtocol{ID: n.id, PID: self})
+		n.trunk.System().Root.Send(n.trunk.Services(), trunk.RemoveProtocol{ID: n.id, PID: self})
 	})
 	l.offer(c)
 	return l
@@ -57,12 +58,12 @@ func open(c actor.Context, n *Network, p *kad.Port) *link {
 func (l *link) offer(c actor.Context) {
 	l.offered = 0
 	if !l.port.Serving() {
-		c.Request(l.n.trunk.Services(), actors.RemoveProtocol{ID: l.n.id, PID: c.Self()})
+		c.Request(l.n.trunk.Services(), trunk.RemoveProtocol{ID: l.n.id, PID: c.Self()})
 		l.ready()
 		return
 	}
 	l.offered = l.n.trunk.NewID()
-	c.Request(l.n.trunk.Services(), actors.AddProtocol{Token: l.offered, ID: l.n.id, PID: c.Self(), Own: true})
+	c.Request(l.n.trunk.Services(), trunk.AddProtocol{Token: l.offered, ID: l.n.id, PID: c.Self(), Own: true})
 }
 
 // ready says that the gateway works.
@@ -81,22 +82,22 @@ func (l *link) ready() {
 // Receive handles what the node and the link's own tasks send.
 func (l *link) Receive(c actor.Context) bool {
 	switch m := c.Message().(type) {
-	case actors.ProtocolAdded:
+	case trunk.ProtocolAdded:
 		l.added(c, m)
-	case actors.ProtocolRemoved:
-	case actors.ServicesStarted, kad.ModeSet:
+	case trunk.ProtocolRemoved:
+	case trunk.ServicesStarted, kad.ModeSet:
 		l.offer(c)
 	case actors.PeerConnected:
 		l.met(m.Conn)
-	case actors.PeerListed:
+	case trunk.PeerListed:
 		l.met(m.Conn)
 	case actors.PeerDisconnected:
 		if l.hints[m.Conn.Key] == m.Conn.ID {
 			delete(l.hints, m.Conn.Key)
 		}
-	case actors.PeerAdded:
+	case trunk.PeerAdded:
 		l.peerAdded(c, m)
-	case actors.PeerDialed:
+	case trunk.PeerDialed:
 		l.dialled(c, m)
 	case actors.SubstreamOpened:
 		if m.Direction == protocol.Inbound {
@@ -104,7 +105,7 @@ func (l *link) Receive(c actor.Context) bool {
 		} else {
 			l.substream(c, m)
 		}
-	case actors.SubstreamFailed:
+	case trunk.SubstreamFailed:
 		l.failed(c, m)
 	case supervisor.Done[wrote]:
 		l.wrote(c, m)
@@ -138,7 +139,7 @@ func (l *link) met(with *actors.ConnRef) {
 	}
 }
 
-func (l *link) added(c actor.Context, m actors.ProtocolAdded) {
+func (l *link) added(c actor.Context, m trunk.ProtocolAdded) {
 	if m.Token != l.offered {
 		return
 	}
@@ -194,7 +195,7 @@ func (l *link) offence(c actor.Context, key identity.PublicKey, conn uint64, err
 	if !errors.Is(err, protocol.ErrViolation) {
 		return
 	}
-	c.Send(l.n.trunk.Connectivity(), actors.PeerViolated{Peer: key.NodeID(), Key: key, Conn: conn, Err: err})
+	c.Send(l.n.trunk.Connectivity(), trunk.PeerViolated{Peer: key.NodeID(), Key: key, Conn: conn, Err: err})
 }
 
 // nameOf returns a name for the next task.

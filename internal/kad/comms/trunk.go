@@ -7,12 +7,13 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Trunk has the methods of the node that the network needs. [actors.Trunk] implements and
+// Trunk has the methods of the node that the network needs. [trunk.Trunk] implements and
 // documents it.
 type Trunk interface {
 	System() *actor.ActorSystem
@@ -34,4 +35,4 @@ type Trunk interface {
 	Banned(peer identity.NodeID) error
 }
 
-var _ Trunk = actors.Trunk{}
+var _ Trunk = trunk.Trunk{}

@@ -1,0 +1,33 @@
+// Package trunk is the trunk of a node: the actors that every node needs, and
+// their messages. They keep the peers and the connections, carry messages between
+// neighbours, and run the users' actors. docs/architecture.md describes the whole
+// tree, and how a message passes through it.
+//
+// What programs see of it is in package actors. The other subsystems of a node are its parts,
+// in packages beside this one: this package imports none of them. [actors.Part] says what a
+// part is made of, and [Trunk] what it may use of the node.
+//
+// A file holds one actor. Most of its messages are in the file beside it with the
+// suffix _messages.
+//
+//	node
+//	├── peers             single writer of the peer store
+//	├── conns             directory of connections, tie-break
+//	│   └── <id>-<n>      one live connection
+//	├── dialer            carries out dials, answers the requests for them
+//	├── connectivity      status, protected peers, automatic dials, bans
+//	├── services          protocol table
+//	│   ├── messaging     the DHT's frames; without the DHT, plain messages
+//	│   │   └── <id>      messages from and to one peer
+//	│   ├── plain         with the DHT: plain messages, as below messaging
+//	│   └── …             services of the parts, such as rpc
+//	├── …                 actors of the parts, such as dht
+//	├── extensions        the users' actors
+//	├── liveness          echo on raw sockets, check of this node's own address
+//	└── listeners
+//	    └── 0 … n         accept and set up connections
+//
+// Pure state machines in other packages (internal/transport/dial, internal/transport/connpool,
+// internal/transport/keepalive, internal/protocol/messaging) decide; the actors carry out what they
+// decide. No actor waits: slow work is a supervised task whose result is a message.
+package trunk

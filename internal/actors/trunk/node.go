@@ -1,0 +1,177 @@
+package trunk
+
+import (
+	"io"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Node is the trunk of one node for the program that starts the node. It has
+// everything that parts may use, the PIDs of the trunk's actors, and the views that
+// these actors write. The program only reads views. All methods may be called from any
+// goroutine, and none waits.
+type Node struct{ Trunk }
+
+// NewNode makes the trunk of a node. [Node.Tree] returns the specs of its actors.
+func NewNode(s Settings) Node { return Node{Trunk{newEnv(s)}} }
+
+// Preregister registers an actor of the user's before the tree starts.
+func (n Node) Preregister(m Register) error { return n.env.preregister(m) }
+
+// NewIdentity makes the node's identity message with these addresses. It makes a new
+// signature only if the signed data has changed.
+func (n Node) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
+	return n.env.newIdentity(addrs, random)
+}
+
+// Contained records that an actor of the node's own has panicked on a message that
+// an outsider chose. See [supervisor.Options].
+func (n Node) Contained(source any, path string, err *supervisor.PanicError) {
+	n.env.contained(source, path, err)
+}
+
+// Panicked records that an actor of the user's has panicked. See [supervisor.Options].
+func (n Node) Panicked(p supervisor.Panic) { n.env.panicked(p) }
+
+// Root returns the name of the tree, which is the first part of every path.
+func (n Node) Root() string { return n.env.Root }
+
+// Self returns the node's id, which is a hash of Key.
+func (n Node) Self() identity.NodeID { return n.env.Self }
+
+// Key returns the node's public key.
+func (n Node) Key() identity.PublicKey { return n.env.Key }
+
+// Top returns the topmost actor.
+func (n Node) Top() *actor.PID { return n.env.Node }
+
+// Peers returns the actor that writes the peer store.
+func (n Node) Peers() *actor.PID { return n.env.Peers }
+
+// Conns returns the actor that receives [CloseConn].
+func (n Node) Conns() *actor.PID { return n.env.Conns }
+
+// Dialer returns the actor that receives [DialPeer].
+func (n Node) Dialer() *actor.PID { return n.env.Dialer }
+
+// Extensions returns the actor that receives [Register]. Users' actors are its
+// children.
+func (n Node) Extensions() *actor.PID { return n.env.Extensions }
+
+// Liveness returns the actor that checks the node's own addresses.
+func (n Node) Liveness() *actor.PID { return n.env.LivenessActor }
+
+// PeerStore returns the store of known peers. Only the actor Peers writes it.
+func (n Node) PeerStore() *peerstore.Store { return n.env.Store }
+
+// OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
+func (n Node) OnWall(t time.Time) time.Time { return n.env.OnWall(t) }
+
+// Credit returns the bytes in use and the limit, inbound and outbound.
+func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.env.credit() }
+
+// ConfirmNothing has no peer see anything confirmed that arrives from now on: the node
+// stops, and may handle none of it.
+func (n Node) ConfirmNothing() { n.env.confirmNothing() }
+
+// Protocols returns the protocol table: which actor handles the inbound substreams of
+// each protocol.
+func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.env.Protocols }
+
+// Local returns the node's identity message, and false while there is none.
+func (n Node) Local() (identify.Message, bool) { return n.env.Local.Get() }
+
+// Addresses returns the addresses that the node advertises to its peers.
+func (n Node) Addresses() []ma.Multiaddr {
+	m, _ := n.Local()
+	addrs := make([]ma.Multiaddr, 0, len(m.Claim.Addresses))
+	for _, raw := range m.Claim.Addresses {
+		if a, err := ma.NewMultiaddrBytes(raw); err == nil {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}
+
+// AllConnections returns the live connections, ordered by peer.
+func (n Node) AllConnections() []*actors.ConnRef {
+	all := make([]*actors.ConnRef, 0, n.Connections().Len())
+	for _, ref := range n.Connections().All() {
+		all = append(all, ref)
+	}
+	slices.SortFunc(all, func(a, b *actors.ConnRef) int { return a.Peer.Compare(b.Peer) })
+	return all
+}
+
+// Announce sets the node's identity message. It is called before the tree starts.
+func (n Node) Announce(m identify.Message) { n.env.Local.Open(m) }
+
+// Closed returns the connections that ended last, the newest at the end.
+func (n Node) Closed() []actors.ClosedConn { return n.env.Closed.Last() }
+
+// Dials returns the last attempts to dial each peer.
+func (n Node) Dials() *view.Log[identity.NodeID, actors.DialAttempt] { return &n.env.Dials }
+
+// Choices returns the last choices among candidates to dial, the newest at the end.
+func (n Node) Choices() []protocol.DialChoice { return n.env.Choices.Last() }
+
+// Protected returns the protected peers, each with its tags.
+func (n Node) Protected() *view.Map[identity.NodeID, []string] { return &n.env.Protected }
+
+// Protectors returns the tags of the protections of a peer.
+func (n Node) Protectors(peer identity.NodeID) []string {
+	tags, _ := n.env.Protected.Get(peer)
+	return slices.Clone(tags)
+}
+
+// Redials returns when each wanted peer without a connection is dialled next.
+func (n Node) Redials() *view.Map[identity.NodeID, time.Time] { return &n.env.Redials }
+
+// SharedIdentities returns the peers whose identity two nodes may be using.
+func (n Node) SharedIdentities() *view.Map[identity.NodeID, SharedIdentity] {
+	return &n.env.SharedIdentities
+}
+
+// StoreTrouble returns why the peer store cannot be written, and false while it can.
+func (n Node) StoreTrouble() (actors.StoreTroubled, bool) { return n.env.StoreTrouble.Get() }
+
+// Ban returns the ban of a peer, if there is one, even if the peer is on the allow
+// list.
+func (n Node) Ban(peer identity.NodeID) (until time.Time, reason string, ok bool) {
+	return n.env.Ban(peer)
+}
+
+// Live lists the connections as the machines of package connpool see them.
+func (n Node) Live() []connpool.Live { return n.env.live() }
+
+// Inbounds returns how many inbound connections and set-ups there are, their limits,
+// and how many were refused or ended for lack of a place.
+func (n Node) Inbounds() connpool.GateStats { return n.env.inbounds() }
+
+// InboundTrouble returns why this node has refused connections last, or could not accept them.
+func (n Node) InboundTrouble() InboundTrouble { return n.env.inboundTrouble() }
+
+// RefusedSources returns the sources whose connections are refused because of offences.
+func (n Node) RefusedSources() []connpool.Refused { return n.env.refusedSources() }
+
+// NotTaken lists the peers that accept no messages of this node, the latest first.
+func (n Node) NotTaken() []actors.NotTaken { return n.env.NotTaken() }
+
+// Panicking returns the actors, services and layers that have panicked in the last
+// [PanicQuiet], and those that were stopped because of a panic.
+func (n Node) Panicking() []Panicking { return n.env.panicking() }
+
+// LimitIdle sets the limits of idle connections. It is called before there are any.
+func (n Node) LimitIdle(l connpool.ReapLimits) { n.env.Reap = l }

@@ -1,0 +1,83 @@
+package trunk
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// isolateRetry is the pause before an actor of the user's that has used up its restarts
+// is started again.
+const isolateRetry = 30 * time.Second
+
+// Tree returns the spec of the whole node with its parts, in the order of the start.
+// Children says what happens to an actor's own children when one of them fails.
+func (n Node) Tree(parts []actors.Part, bound []*Bound) supervisor.Spec {
+	restart := supervisor.Policy{Action: supervisor.Restart}
+	leaf := func(name string, new func(*env) actor.Actor) supervisor.Spec {
+		return supervisor.Spec{Name: name, Kind: name, New: func() actor.Actor { return new(n.env) }, Children: restart}
+	}
+	peers := leaf("peers", newPeers)
+	peers.Drains = true
+
+	conns := leaf("conns", newConns)
+	conns.Children = supervisor.Policy{Action: supervisor.Temporary}
+	conns.Drains = true
+
+	extensions := leaf("extensions", newExtensions)
+	extensions.Children = supervisor.Policy{Action: supervisor.Isolate, Retry: isolateRetry}
+	extensions.Drains = true
+
+	specs := []supervisor.Spec{
+		peers,
+		conns,
+		leaf("dialer", newDialer),
+		leaf("connectivity", newConnectivity),
+		leaf("services", func(e *env) actor.Actor { return newServices(e, parts) }),
+	}
+	for _, p := range parts {
+		if grouped(&p) {
+			specs = append(specs, group(p.Name, p.Policy, p.Actors...))
+		}
+	}
+	return group("node", restart, append(specs,
+		extensions,
+		leaf("liveness", newLiveness),
+		group("listeners", restart, n.listeners(bound)...),
+	)...)
+}
+
+func group(name string, p supervisor.Policy, specs ...supervisor.Spec) supervisor.Spec {
+	return supervisor.Spec{Name: name, Kind: "group", New: supervisor.Group(specs...), Children: p}
+}
+
+func (n Node) listeners(bound []*Bound) []supervisor.Spec {
+	specs := make([]supervisor.Spec, len(bound))
+	for i, b := range bound {
+		specs[i] = supervisor.Spec{
+			Name: strconv.Itoa(i), Kind: "listener",
+			New: func() actor.Actor { return newListener(n.env, i, b) },
+		}
+	}
+	return specs
+}
+
+// NewPeers makes the actor that writes the peer store.
+func (n Node) NewPeers() actor.Actor { return newPeers(n.env) }
+
+// NewConn makes the actor of one live connection. The actor takes over the session.
+func (n Node) NewConn(ref *actors.ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
+	return newConn(n.env, ref, session, nil)
+}
+
+// NewSession makes the actor that carries the messages of this protocol from and
+// to one peer.
+func (m *Messaging) NewSession(peer identity.NodeID) actor.Actor {
+	return newSession(m, peer, m.accounts.pin(peer))
+}
