@@ -47,25 +47,6 @@ func (r *ConnRef) Ended() bool { return r.link.Live != nil && r.link.Live.Sessio
 // nothing new may begin on it.
 func (r *ConnRef) Retired() bool { return r.link.Live != nil && r.link.Live.Retired.Load() }
 
-// CallBegins notes that an RPC call of a service begins. The connection is in use until
-// the matching CallEnds. It counts as useful from now on, unless the service is that of
-// the network itself.
-func (r *ConnRef) CallBegins(service protocol.ID) {
-	if r.link.Live != nil {
-		r.link.Live.Calls.Add(1)
-		if service != protocol.PeersID {
-			r.link.Live.Use()
-		}
-	}
-}
-
-// CallEnds notes the end of a call that CallBegins has noted.
-func (r *ConnRef) CallEnds() {
-	if r.link.Live != nil {
-		r.link.Live.Calls.Add(-1)
-	}
-}
-
 // Calling reports whether an RPC call runs on the connection.
 func (r *ConnRef) Calling() bool { return r.link.Live != nil && r.link.Live.Calls.Load() > 0 }
 
@@ -105,23 +86,6 @@ func (r *ConnRef) Listed() []protocol.ID {
 	return r.Protocols
 }
 
-// SetListed sets what Listed returns.
-func (r *ConnRef) SetListed(list []protocol.ID) {
-	if r.link.Live != nil {
-		r.link.Live.Listed.Store(&list)
-	}
-}
-
-// TakeList counts a list of protocols that the peer sends, unless there were so many already. Only
-// one actor may call it.
-func (r *ConnRef) TakeList(most int) bool {
-	if r.link.Live == nil || int(r.link.Live.Lists.Load()) >= most {
-		return false
-	}
-	r.link.Live.Lists.Add(1)
-	return true
-}
-
 // Accepts reports whether the peer lists the protocol: see Listed.
 func (r *ConnRef) Accepts(id protocol.ID) bool { return slices.Contains(r.Listed(), id) }
 
@@ -147,7 +111,3 @@ func (r *ConnRef) Useful() bool { return r.link.Live != nil && r.link.Live.Usefu
 // Asked reports whether a program, or a message or call to the peer, has asked for the
 // connection. This node has made other outbound connections of its own accord.
 func (r *ConnRef) Asked() bool { return r.link.Live != nil && r.link.Live.Asked.Load() }
-
-// TakeUse reports whether the connection was of use since the last TakeUse: as [ConnRef.Useful]
-// says, or by a message of this node for the peer over the DHT. Only one actor may call it.
-func (r *ConnRef) TakeUse() bool { return r.link.Live != nil && r.link.Live.Used.Swap(false) }

@@ -65,7 +65,7 @@ func (a *netsyncActor) used(now time.Time, ref *actors.ConnRef) time.Time {
 		x = &use{conn: ref.ID}
 		a.uses[ref.Peer] = x
 	}
-	if ref.TakeUse() {
+	if ref.Link().Live.TakeUse() {
 		x.last = now
 	}
 	return x.last

@@ -74,3 +74,44 @@ func (l *Live) Retire() {
 		l.Retired.Store(true)
 	}
 }
+
+// CallBegins notes that an RPC call of a service begins. The connection is in use until
+// the matching CallEnds. It counts as useful from now on, unless the service is that of
+// the network itself.
+func (l *Live) CallBegins(service protocol.ID) {
+	if l == nil {
+		return
+	}
+	l.Calls.Add(1)
+	if service != protocol.PeersID {
+		l.Use()
+	}
+}
+
+// CallEnds notes the end of a call that CallBegins has noted.
+func (l *Live) CallEnds() {
+	if l != nil {
+		l.Calls.Add(-1)
+	}
+}
+
+// SetListed notes the last list of protocols that the peer has sent.
+func (l *Live) SetListed(list []protocol.ID) {
+	if l != nil {
+		l.Listed.Store(&list)
+	}
+}
+
+// TakeList counts a list of protocols that the peer sends, unless there were so many already. Only
+// one actor may call it.
+func (l *Live) TakeList(most int) bool {
+	if l == nil || int(l.Lists.Load()) >= most {
+		return false
+	}
+	l.Lists.Add(1)
+	return true
+}
+
+// TakeUse reports whether the connection was of use since the last TakeUse: useful, or by a
+// message of this node for the peer over the DHT. Only one actor may call it.
+func (l *Live) TakeUse() bool { return l != nil && l.Used.Swap(false) }

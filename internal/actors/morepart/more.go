@@ -204,7 +204,7 @@ func (x *exchange) failed(c actor.Context, l *link, err error) {
 // hear reads a list of a peer, also on a connection that is not announced yet.
 func (x *exchange) hear(c actor.Context, m actors.SubstreamOpened) {
 	now := supervisor.Now(c)
-	if !m.Conn.Ours() || !m.Conn.TakeList(heardAtOnce+int(now.Sub(m.Conn.Since)/time.Second)) {
+	if !m.Conn.Ours() || !m.Conn.Link().Live.TakeList(heardAtOnce+int(now.Sub(m.Conn.Since)/time.Second)) {
 		m.Discard()
 		return
 	}
@@ -229,7 +229,7 @@ func (x *exchange) listed(c actor.Context, m supervisor.Done[received]) {
 	case m.Err != nil:
 		supervisor.Log(c).Debug("list of protocols not read", "peer", with.Peer, "err", m.Err)
 	default:
-		with.SetListed(m.Value)
+		with.Link().Live.SetListed(m.Value)
 		supervisor.Publish(c, trunk.PeerListed{Peer: with.Peer, Conn: with})
 	}
 }

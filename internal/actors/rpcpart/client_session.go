@@ -153,9 +153,9 @@ var errCallerEnded = errors.New("rpc: the caller's goroutine ended in the call")
 // got is called, so got may make another call to the same peer.
 func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
 	over := false
-	s.conn.CallBegins(s.key.Protocol)
+	s.conn.Link().Live.CallBegins(s.key.Protocol)
 	defer func() {
-		s.conn.CallEnds()
+		s.conn.Link().Live.CallEnds()
 		if !over { // got did not return
 			_, _ = s.broke(ctx, errCallerEnded, false)
 		}

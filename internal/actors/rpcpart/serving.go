@@ -372,8 +372,8 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 	}
 	serial := s.calls
 	s.mu.Unlock()
-	s.conn.CallBegins(s.service.Protocol)
-	defer s.conn.CallEnds()
+	s.conn.Link().Live.CallBegins(s.service.Protocol)
+	defer s.conn.Link().Live.CallEnds()
 	caller := s.caller
 	if method.Streams() {
 		supervisor.Tell(ctx, methodRuns{serial})

@@ -274,7 +274,7 @@ func (t Trunk) Unlimited(peer identity.NodeID) bool { return t.env.allowed(peer)
 // stands for any id. See [actors.ConnRef.Useful].
 func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.env.use(peer, conn) }
 
-// MarkUsed notes for [actors.ConnRef.TakeUse] that a program has a message for the peer.
+// MarkUsed notes for TakeUse of the connection that a program has a message for the peer.
 func (t Trunk) MarkUsed(peer identity.NodeID) {
 	if ref, ok := t.env.Connections.Get(peer); ok {
 		ref.Link().Live.UseNow()
