@@ -121,7 +121,7 @@ func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
 	gone := func() bool { return ctx.Err() != nil }
 	r, err := assemble.Ask[rpcpart.SessionGiven](ctx, c.n.e, c.n.e.Calls.Client, rpcpart.AcquireSession{Key: c.key, Gone: gone})
 	if ctx.Err() != nil && r.Session == nil {
-		c.n.e.Trunk.System().Root.Send(c.n.e.Calls.Client, rpcpart.SessionUnwanted{Key: c.key})
+		c.n.e.Trunk.System().Root.Send(c.n.e.Calls.Client, rpcpart.CallerGone{Key: c.key})
 	}
 	return r.Session, cmp.Or(err, r.Err)
 }

@@ -53,11 +53,11 @@ func TestAnswersToNoRequest(t *testing.T) {
 		list := kad.Message{ID: id, Contacts: []kad.Contact{handContact(13)}}
 		stranger := list
 		stranger.ID = overlay.RequestNumber(1 << 60)
-		before := c.Stats().Unwanted
+		before := c.Stats().Unsolicited
 		n.deliver(t, handContact(asked), handAddress(asked), stranger)
 		n.deliver(t, handContact(asked), handAddress(other), list)
 		n.deliver(t, handContact(other), handAddress(asked), list)
-		if got := c.Stats().Unwanted - before; got != 3 {
+		if got := c.Stats().Unsolicited - before; got != 3 {
 			t.Errorf("got %d answers counted, want 3", got)
 		}
 		time.Sleep(time.Minute) // too late
@@ -65,7 +65,7 @@ func TestAnswersToNoRequest(t *testing.T) {
 			t.Errorf("got %v, want no answer", err)
 		}
 		n.deliver(t, handContact(asked), handAddress(asked), list)
-		if got := c.Stats().Unwanted - before; got != 4 {
+		if got := c.Stats().Unsolicited - before; got != 4 {
 			t.Errorf("got %d answers counted with the late one, want 4", got)
 		}
 		if got := c.View().Len(); got != 0 {

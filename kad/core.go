@@ -222,7 +222,7 @@ type figures struct {
 	served                                              [verbs]atomic.Uint64
 	took                                                [verbs]atomic.Int64 // nanoseconds, of those answered
 	bytesIn, bytesOut                                   atomic.Uint64
-	malformed, busy, unwanted, refusedMode              atomic.Uint64
+	malformed, busy, unsolicited, refusedMode           atomic.Uint64
 	refused                                             sync.Map // limit.Reason → *atomic.Uint64
 	damaged                                             atomic.Uint64
 }

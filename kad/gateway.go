@@ -390,7 +390,7 @@ func (a *gatewayActor) asked(c actor.Context, who Contact, m *arrived) {
 func (a *gatewayActor) dropped(f *gateway.Dropped) {
 	switch {
 	case f.Answer:
-		a.x.figures.unwanted.Add(1)
+		a.x.figures.unsolicited.Add(1)
 	case f.Why == gateway.ClientMode:
 		a.x.figures.refusedMode.Add(1)
 	default:

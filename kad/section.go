@@ -46,7 +46,7 @@ func clientSection(s *Status) models.KadClient {
 		Records: s.Records, Cached: s.Cached, Bytes: s.Bytes, Own: s.Own,
 		Lookups: s.Lookups, Found: s.Found, Failed: s.Failed, Shared: s.Shared, Asked: s.Asked, Puts: s.Puts, Partial: s.Partial,
 		Published: s.Published, Replicated: s.Replicated, Requests: make(map[string]models.KadRequests, len(s.Requests)),
-		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Hops: s.Hops, HalfLife: s.HalfLife.Seconds(), Malformed: s.Malformed, Busy: s.Busy, Unwanted: s.Unwanted, ClientMode: s.ClientMode, Damaged: s.Damaged,
+		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Hops: s.Hops, HalfLife: s.HalfLife.Seconds(), Malformed: s.Malformed, Busy: s.Busy, Unsolicited: s.Unsolicited, ClientMode: s.ClientMode, Damaged: s.Damaged,
 		Refused: s.Refused,
 	}
 	if s.Disk != nil {

@@ -44,12 +44,12 @@ type Stats struct {
 	BytesIn  uint64
 	BytesOut uint64 // as far as the gateways know how long packets are
 	// What was not done, and why.
-	Malformed  uint64 // packets that could not be decoded
-	Busy       uint64 // packets without a token
-	Unwanted   uint64 // answers to no request
-	ClientMode uint64 // requests while the client serves nobody
-	Damaged    uint64 // entries on the disk
-	Refused    map[string]uint64
+	Malformed   uint64 // packets that could not be decoded
+	Busy        uint64 // packets without a token
+	Unsolicited uint64 // answers to no request
+	ClientMode  uint64 // requests while the client serves nobody
+	Damaged     uint64 // entries on the disk
+	Refused     map[string]uint64
 }
 
 // RequestStats counts requests of one verb. Resent are the copies beyond the first, and Took
@@ -66,7 +66,7 @@ func (c *Client) Stats() Stats {
 		Lookups: f.lookups.Load(), Found: f.lookupsFound.Load(), Failed: f.lookupsFailed.Load(), Shared: f.lookupsShared.Load(),
 		Asked: f.lookupAsked.Load(), Puts: f.puts.Load(), Partial: f.putsPartial.Load(),
 		Published: f.published.Load(), Replicated: f.replicated.Load(), BytesIn: f.bytesIn.Load(), BytesOut: f.bytesOut.Load(), Hops: f.hops.Load(),
-		Malformed: f.malformed.Load(), Busy: f.busy.Load(), Unwanted: f.unwanted.Load(), ClientMode: f.refusedMode.Load(), Damaged: f.damaged.Load(),
+		Malformed: f.malformed.Load(), Busy: f.busy.Load(), Unsolicited: f.unsolicited.Load(), ClientMode: f.refusedMode.Load(), Damaged: f.damaged.Load(),
 		Requests: make(map[string]RequestStats), Refused: f.refusals(),
 	}
 	for v := overlay.Ping; v <= overlay.Store; v++ {

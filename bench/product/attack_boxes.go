@@ -205,7 +205,7 @@ func evictions(ctx context.Context, n *gamelan.Node) (func(*harness.Meter), erro
 	return func(m *harness.Meter) {
 		s := n.DHT().StoreForward(ctx).Server
 		m.Report("messages stored", float64(s.Stored))
-		m.Report("messages evicted", float64(s.MadeWay))
+		m.Report("messages evicted", float64(s.Evicted))
 	}, nil
 }
 

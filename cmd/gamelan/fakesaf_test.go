@@ -17,7 +17,7 @@ func fakeStoreForward() models.StoreForward {
 		Server: &models.StoreForwardServer{
 			Messages: 12, MaxMessages: 100_000, Bytes: 73_000, MaxBytes: 1 << 30, High: 9, Low: 2, Delivered: 1, OldestAt: now.Add(-2 * time.Hour),
 			Destinations: 3, Sources: 2, Most: []models.StoreForwardShare{{NodeID: fakePeer, Messages: 10, Bytes: 61_000}},
-			Stored: 20, Confirmed: 5, Expired: 3, Removed: 1, MadeWay: 4, Full: true, Unwritten: 2048, Error: "disk\x1b full",
+			Stored: 20, Confirmed: 5, Expired: 3, Removed: 1, Evicted: 4, Full: true, Unwritten: 2048, Error: "disk\x1b full",
 			Region:  models.StoreForwardRegion{Part: 0.015, Bound: "the nearest nodes", Nodes: 30, Clients: 9, Visits: 41, Text: "1.5% of all ids, by the nearest nodes"},
 			Refused: map[string]uint64{"outside the region": 7, "too long": 1}, Requests: map[string]uint64{"answered": 1200, "too many of the peer": 2},
 		},

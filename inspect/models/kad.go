@@ -37,16 +37,16 @@ type KadClient struct {
 	Published  uint64 `json:"published"`
 	Replicated uint64 `json:"replicated"`
 
-	Requests   map[string]KadRequests `json:"requests"` // by verb
-	BytesIn    uint64                 `json:"bytes_in"`
-	BytesOut   uint64                 `json:"bytes_out"`
-	HalfLife   float64                `json:"half_life_seconds,omitempty"` // of contacts; 0: too few have left
-	Malformed  uint64                 `json:"malformed"`                   // packets that could not be decoded
-	Busy       uint64                 `json:"busy"`                        // packets that came while too many were in work
-	Unwanted   uint64                 `json:"unwanted"`                    // answers to no request
-	ClientMode uint64                 `json:"client_mode"`                 // requests while the client served nobody
-	Damaged    uint64                 `json:"damaged"`                     // entries on the disk
-	Refused    map[string]uint64      `json:"refused"`                     // requests of others, by reason
+	Requests    map[string]KadRequests `json:"requests"` // by verb
+	BytesIn     uint64                 `json:"bytes_in"`
+	BytesOut    uint64                 `json:"bytes_out"`
+	HalfLife    float64                `json:"half_life_seconds,omitempty"` // of contacts; 0: too few have left
+	Malformed   uint64                 `json:"malformed"`                   // packets that could not be decoded
+	Busy        uint64                 `json:"busy"`                        // packets that came while too many were in work
+	Unsolicited uint64                 `json:"unwanted"`                    // answers to no request
+	ClientMode  uint64                 `json:"client_mode"`                 // requests while the client served nobody
+	Damaged     uint64                 `json:"damaged"`                     // entries on the disk
+	Refused     map[string]uint64      `json:"refused"`                     // requests of others, by reason
 }
 
 // KadRequests are the requests of one verb.

@@ -57,7 +57,7 @@ type Places struct {
 	MaxInbound int    `json:"max_inbound"`
 	Setups     int    `json:"setups"` // under way
 	MaxSetups  int    `json:"max_setups"`
-	GaveWay    uint64 `json:"gave_way"` // set-ups that were ended in favour of a newer one
+	Preempted  uint64 `json:"gave_way"` // set-ups that were ended in favour of a newer one
 	Replaced   uint64 `json:"replaced"` // idle connections that were closed in favour of a new one
 	Refused    uint64 `json:"refused"`  // connections that were refused
 

@@ -32,7 +32,7 @@ type StoreForwardServer struct {
 	Confirmed uint64            `json:"confirmed"` // messages that their receiver's node has read; each time counts
 	Expired   uint64            `json:"expired"`
 	Removed   uint64            `json:"removed"`                  // purged, or not readable on the disk
-	MadeWay   uint64            `json:"made_way" label:"Evicted"` // removed for others at a limit
+	Evicted   uint64            `json:"made_way" label:"Evicted"` // removed for others at a limit
 	Refused   map[string]uint64 `json:"refused"`                  // messages that were not stored, by reason
 	Requests  map[string]uint64 `json:"requests"`                 // of others for their messages, by decision
 

@@ -68,7 +68,7 @@ func (v *View) node(ctx context.Context) models.Node {
 func places(g connpool.GateStats) models.Places {
 	return models.Places{
 		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
-		MaxSetupRate: g.MaxSetupRate, GaveWay: g.GaveWay, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
+		MaxSetupRate: g.MaxSetupRate, Preempted: g.Preempted, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
 		OtherNetwork: g.OtherNetwork,
 	}
 }

@@ -110,8 +110,8 @@ func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 	return p.plan(now)
 }
 
-// Unwanted returns how many sessions are being opened without a caller that waits.
-func (p *Pool) Unwanted() int { return max(p.opening-p.waiting, 0) }
+// Surplus returns how many sessions are being opened without a caller that waits.
+func (p *Pool) Surplus() int { return max(p.opening-p.waiting, 0) }
 
 // GivenUp reports an attempt that was ended because no caller waits for it. It is no
 // failure.

@@ -283,7 +283,7 @@ func TestPoolScripts(t *testing.T) {
 			now = begin.Add(duration(t, d))
 			f = p.Due(now)
 		case "unwanted":
-			return strconv.Itoa(p.Unwanted())
+			return strconv.Itoa(p.Surplus())
 		case "given-up":
 			f = p.GivenUp(now)
 		case "unused":

@@ -201,7 +201,7 @@ func TestHalfOpenFromTor(t *testing.T) {
 					}
 					time.Sleep(4 * time.Second)
 					s.guests(from)
-					if got := s.Inspection().Node(t.Context()).Places; got.Setups > got.MaxSetups || got.GaveWay < 38 {
+					if got := s.Inspection().Node(t.Context()).Places; got.Setups > got.MaxSetups || got.Preempted < 38 {
 						t.Errorf("got %+v, want at most the limit and 38 that gave way", got)
 					}
 				})

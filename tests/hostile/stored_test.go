@@ -162,7 +162,7 @@ func TestBoxOfManyIdentities(t *testing.T) {
 					t.Errorf("got %d of %d honest messages handed out", got, letters)
 				}
 				s := n.DHT().StoreForward(t.Context()).Server
-				if c.keys > 0 && s.MadeWay+s.Refused[saf.Full.String()]+s.Refused[saf.DestinationFull.String()] == 0 {
+				if c.keys > 0 && s.Evicted+s.Refused[saf.Full.String()]+s.Refused[saf.DestinationFull.String()] == 0 {
 					t.Errorf("got nothing full: %+v", s)
 				}
 			})

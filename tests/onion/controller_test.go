@@ -234,8 +234,8 @@ func TestServices(t *testing.T) {
 	one, two := newService(t), newService(t)
 	two.Detach, two.MaxStreams = true, 100
 	two.Ports = append(two.Ports, tor.Port{Virtual: 80, Target: "[::1]:4002"}, tor.Port{Virtual: 81, Target: "unix:/run/x"})
-	r.step(tor.Wanted{Service: one})
-	r.step(tor.Wanted{Service: two})
+	r.step(tor.Publish{Service: one})
+	r.step(tor.Publish{Service: two})
 	r.is(one.Key.ID(), tor.Added)
 	r.is(two.Key.ID(), tor.Added)
 	if reply, err := r.ask("GETINFO", "onions/current", "onions/detached"); err != nil {
@@ -261,9 +261,9 @@ func TestServices(t *testing.T) {
 	// Another controller wants the same services: the detached one can be taken over, the
 	// other one when the first connection has ended.
 	other := drive(t, d, d.auth())
-	other.step(tor.Wanted{Service: two})
+	other.step(tor.Publish{Service: two})
 	other.is(two.Key.ID(), tor.Added)
-	other.step(tor.Wanted{Service: one})
+	other.step(tor.Publish{Service: one})
 	other.is(one.Key.ID(), tor.Collision)
 	r.conn.Close()
 	other.is(one.Key.ID(), tor.Added)
@@ -320,6 +320,6 @@ func TestKeyOfTor(t *testing.T) {
 	if _, err := r.ask("DEL_ONION", id); err != nil {
 		t.Fatal(err)
 	}
-	r.step(tor.Wanted{Service: tor.Service{Key: kept.Key, Ports: []tor.Port{{Virtual: 1, Target: "127.0.0.1:1"}}}})
+	r.step(tor.Publish{Service: tor.Service{Key: kept.Key, Ports: []tor.Port{{Virtual: 1, Target: "127.0.0.1:1"}}}})
 	r.is(kept.Key.ID(), tor.Added)
 }

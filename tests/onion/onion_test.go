@@ -51,9 +51,9 @@ func socksThrough(t *testing.T, c *tornet.Client, o socks.Options) *socks.Transp
 func publish(t *testing.T, r *driver, l transport.Listener, tr transport.Transport) ma.Multiaddr {
 	t.Helper()
 	key := newKey(t)
-	r.step(tor.Wanted{Service: tor.Service{Key: key, Ports: []tor.Port{{Virtual: tor.DefaultOnionPort, Target: target(l)}}}})
+	r.step(tor.Publish{Service: tor.Service{Key: key, Ports: []tor.Port{{Virtual: tor.DefaultOnionPort, Target: target(l)}}}})
 	r.is(key.ID(), tor.Published)
-	t.Cleanup(func() { r.step(tor.Unwanted{ID: key.ID()}) })
+	t.Cleanup(func() { r.step(tor.Withdraw{ID: key.ID()}) })
 	a, err := key.ID().Multiaddr(tor.DefaultOnionPort)
 	if err != nil {
 		t.Fatal(err)

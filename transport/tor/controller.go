@@ -121,9 +121,9 @@ func (c *Controller) Step(now time.Time, e Event) []Effect {
 	clear(c.effects)
 	c.effects = c.effects[:0]
 	switch e := e.(type) {
-	case Wanted:
+	case Publish:
 		c.want(now, e.Service)
-	case Unwanted:
+	case Withdraw:
 		c.unwant(now, e.ID)
 	case Asked:
 		c.ask(now, e)

@@ -23,11 +23,11 @@ type (
 		File  CookieFile
 		Err   error
 	}
-	// Wanted asks for a service, which is published from now on. A service with the
+	// Publish asks for a service, which is published from now on. A service with the
 	// same key is replaced.
-	Wanted struct{ Service Service }
-	// Unwanted ends a service.
-	Unwanted struct{ ID ServiceID }
+	Publish struct{ Service Service }
+	// Withdraw ends a service.
+	Withdraw struct{ ID ServiceID }
 	// Asked sends a command of somebody else. It is answered once.
 	Asked struct {
 		Token   any
@@ -46,8 +46,8 @@ func (Connected) event()  {}
 func (Lost) event()       {}
 func (Received) event()   {}
 func (CookieRead) event() {}
-func (Wanted) event()     {}
-func (Unwanted) event()   {}
+func (Publish) event()    {}
+func (Withdraw) event()   {}
 func (Asked) event()      {}
 func (Stuck) event()      {}
 func (Stop) event()       {}

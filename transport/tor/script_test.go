@@ -147,9 +147,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 				service.Ports = nil
 			}
 		}
-		e = Wanted{service}
+		e = Publish{service}
 	case "unwant":
-		e = Unwanted{s.key(arg).ID()}
+		e = Withdraw{s.key(arg).ID()}
 	case "ask":
 		e = Asked{Token: arg, Command: Command(strings.ReplaceAll(strings.TrimSpace(d.Input), `\n`, "\n"))}
 	case "stop":

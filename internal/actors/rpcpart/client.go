@@ -32,9 +32,9 @@ type AcquireSession struct {
 	Gone func() bool
 }
 
-// SessionUnwanted reports that the Gone of an asker now returns true. A dial that no other
+// CallerGone reports that the Gone of an asker now returns true. A dial that no other
 // asker needs is cancelled. No reply.
-type SessionUnwanted struct{ Key Key }
+type CallerGone struct{ Key Key }
 
 // SessionGiven replies to AcquireSession. The session belongs to the receiver, which must
 // call one of its methods exactly once.
@@ -56,7 +56,7 @@ type sessionGone struct{ who *actor.PID }
 // client opens and ends our sessions with services of peers, and gives them to callers
 // that find no idle session. The machine rpc.Pool decides when to open another one.
 //
-// In: AcquireSession, SessionUnwanted, sessionReady, sessionFree, SubstreamOpened,
+// In: AcquireSession, CallerGone, sessionReady, sessionFree, SubstreamOpened,
 // SubstreamFailed, PeerDialed, sessionGone, event PeerDisconnected. Out: SessionGiven,
 // DialPeer, CancelDial, OpenSubstream. A restart loses the sessions; waiting callers get
 // an error.
@@ -150,9 +150,9 @@ func (a *client) Receive(c actor.Context) {
 		supervisor.OwnFunc(c, a.abandon)
 	case AcquireSession:
 		a.acquire(c, m)
-	case SessionUnwanted:
+	case CallerGone:
 		if p := a.pools[m.Key]; p != nil {
-			a.unwanted(c, p)
+			a.callersGone(c, p)
 		}
 	case sessionFree:
 		if p := a.pools[m.key]; p != nil {
@@ -223,10 +223,10 @@ func (a *client) acquire(c actor.Context, m AcquireSession) {
 	a.do(c, p, f)
 }
 
-// unwanted removes the callers that have gone, and cancels the dials that no caller needs
+// callersGone removes the callers that have gone, and cancels the dials that no caller needs
 // any more, the latest first. It does not stop the opening of a substream: that costs
 // little, and the next caller will use the session.
-func (a *client) unwanted(c actor.Context, p *sessionPool) {
+func (a *client) callersGone(c actor.Context, p *sessionPool) {
 	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
 		if !w.gone() {
 			return false
@@ -243,7 +243,7 @@ func (a *client) unwanted(c actor.Context, p *sessionPool) {
 	}
 	slices.Sort(dialing)
 	for _, token := range slices.Backward(dialing) {
-		if p.machine.Unwanted() == 0 {
+		if p.machine.Surplus() == 0 {
 			break
 		}
 		a.takeBack(c, token)

@@ -85,7 +85,7 @@ func TestSecondDialIsCancelled(t *testing.T) {
 			t.Fatalf("got %d dials after the connection was lost, want 2", len(f.dials))
 		}
 		gone = true
-		tell(rpcpart.SessionUnwanted{Key: key})
+		tell(rpcpart.CallerGone{Key: key})
 		if len(f.cancelled) != 1 {
 			t.Errorf("got %d dials cancelled after the caller has gone, want 1", len(f.cancelled))
 		}

@@ -56,7 +56,7 @@ type server struct {
 	leaving  []*sessionPlace // those that have made way and not ended yet, the oldest first
 	serial   uint64
 	refused  uint64
-	madeWay  uint64
+	evicted  uint64
 	quiet    int // checks in a row that found no running call
 
 	asking   map[uint64]*registered // by token of AddProtocol
@@ -237,7 +237,7 @@ func (a *server) makeRoom(c actor.Context, kind kind, newcomer holder) bool {
 
 // makesWay takes the place of a session that accepts nothing any more. It ends in order, and soon.
 func (a *server) makesWay(c actor.Context, p *sessionPlace) {
-	a.madeWay++
+	a.evicted++
 	a.free(p)
 	p.left = true
 	c.Send(p.pid, makesWay{})
@@ -436,8 +436,8 @@ func (a *server) String() string {
 	if pending > 0 {
 		s += fmt.Sprintf(", %d handshakes", pending)
 	}
-	if a.madeWay > 0 {
-		s += fmt.Sprintf(", %d evicted", a.madeWay)
+	if a.evicted > 0 {
+		s += fmt.Sprintf(", %d evicted", a.evicted)
 	}
 	if a.refused > 0 {
 		s += fmt.Sprintf(", %d refused", a.refused)

@@ -248,17 +248,17 @@ func (k *keeper) keep(c actor.Context, m dht.Offered) (stored, before bool) {
 	k.next.refs = append(k.next.refs, ref)
 	k.unwritten[ref.Seq] = envelope
 	k.bytes += int64(len(envelope))
-	k.madeWay(gone)
+	k.evict(gone)
 	k.watch(c)
 	return true, false
 }
 
-// madeWay has messages deleted that have made way for the last one of next, once that is on the
+// evict has messages deleted that have made way for the last one of next, once that is on the
 // disk. Those that are written together with it are not written at all.
-func (k *keeper) madeWay(gone []uint64) {
+func (k *keeper) evict(gone []uint64) {
 	for _, seq := range gone {
 		if seq < k.next.add[0].Seq {
-			k.next.madeWay = append(k.next.madeWay, seq)
+			k.next.evicted = append(k.next.evicted, seq)
 			continue
 		}
 		k.index.Settle([]uint64{seq})

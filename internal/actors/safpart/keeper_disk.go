@@ -18,7 +18,7 @@ type pending struct {
 	refs    []saf.Ref // of add
 	confirm []store.Confirmation
 	delete  []uint64
-	madeWay []uint64   // for add: deleted by a later write if this one succeeds, otherwise taken back
+	evicted []uint64   // for add: deleted by a later write if this one succeeds, otherwise taken back
 	purges  []*purging // that end with the write
 }
 
@@ -137,13 +137,13 @@ func (k *keeper) written(c actor.Context, err error) {
 		delete(k.unwritten, seq)
 	}
 	if err == nil {
-		k.index.Settle(w.madeWay)
-		k.remove(w.madeWay)
+		k.index.Settle(w.evicted)
+		k.remove(w.evicted)
 	} else { // nothing was added
 		for _, ref := range w.refs {
 			k.index.Remove(ref)
 		}
-		k.remove(k.index.Restore(w.madeWay))
+		k.remove(k.index.Restore(w.evicted))
 		k.watch(c)
 	}
 	failed := err

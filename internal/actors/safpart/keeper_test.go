@@ -538,8 +538,8 @@ func TestKeeperKeepsWhatMadeWayForNothing(t *testing.T) {
 				has("with room again", 0, 1)
 				b.offer(b.sealed(receivers[2]))
 				has("taken", 1, 2)
-				if s := b.state(); s.MadeWay != 1 {
-					t.Errorf("got %d that made way, want the first alone", s.MadeWay)
+				if s := b.state(); s.Evicted != 1 {
+					t.Errorf("got %d that made way, want the first alone", s.Evicted)
 				}
 			})
 		})
@@ -562,7 +562,7 @@ func TestKeeperPurgesWhatMadeWay(t *testing.T) {
 			disk.writing = make(chan struct{})
 			disk.set(true)
 			b.offer(b.sealed(b.secret().PublicKey()))
-			if s := b.state(); s.MadeWay != 1 || s.Unwritten == 0 {
+			if s := b.state(); s.Evicted != 1 || s.Unwritten == 0 {
 				t.Fatalf("got %+v, want the first to make way for one that is being written", s)
 			}
 			b.node.System().Root.Send(b.part.Keeper, safpart.Purge{To: to.NodeID(), All: all})

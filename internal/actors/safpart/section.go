@@ -57,7 +57,7 @@ func server(s ServerState) *models.StoreForwardServer {
 		Messages: s.Messages, MaxMessages: s.Limits.Messages, Bytes: s.Bytes, MaxBytes: s.Limits.Bytes,
 		High: s.High, Low: s.Low, Delivered: s.Delivered, Destinations: s.Destinations, Sources: s.Sources,
 		Most: []models.StoreForwardShare{}, Stored: s.Added, Confirmed: s.Confirmed, Expired: s.Expired, Removed: s.Removed,
-		MadeWay: s.MadeWay + s.SourceMadeWay + s.DestinationMadeWay + s.PairMadeWay,
+		Evicted: s.Evicted + s.SourceEvicted + s.DestinationEvicted + s.PairEvicted,
 		Refused: make(map[string]uint64), Requests: make(map[string]uint64), Full: s.Full, Unwritten: s.Unwritten, Error: words.Sentence(s.Err),
 	}
 	v.Region = models.StoreForwardRegion{

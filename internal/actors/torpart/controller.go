@@ -118,7 +118,7 @@ func (a *controller) start(c actor.Context) {
 		Auth: a.w.Auth, Pinned: a.w.State().Cookie, Local: !a.w.Host.IsValid(), NewCircuits: a.w.NewCircuits, Nonce: random.Reader, Random: random.Rand,
 	})
 	supervisor.Subscribe[trunk.ServicesStarted](c)
-	a.step(c, tor.Wanted{Service: a.w.Service})
+	a.step(c, tor.Publish{Service: a.w.Service})
 }
 
 // step gives an event to the machine and carries out the effects.

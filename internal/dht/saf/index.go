@@ -113,14 +113,14 @@ func (x *Index) Add(now time.Time, r Record) (Ref, []uint64, Refusal) {
 		x.counts.refused[AlreadyStored]++
 		return Ref{}, nil, AlreadyStored
 	}
-	before := x.counts.madeWay[inAll]
+	before := x.counts.evicted[inAll]
 	gone, why := x.makeRoom(&r, x.keepAway)
 	if why != 0 {
 		x.counts.refused[why]++
 		x.full = x.full || why == Full
 		return Ref{}, nil, why
 	}
-	x.full = x.full || x.counts.madeWay[inAll] > before
+	x.full = x.full || x.counts.evicted[inAll] > before
 	r.Seq, r.Sent = x.next, 0
 	x.next++
 	x.counts.added++

@@ -54,7 +54,7 @@ func (x *Index) Restore(seqs []uint64) (dead []uint64) {
 			dead = append(dead, a.seq)
 			continue
 		}
-		x.counts.madeWay[a.limit]--
+		x.counts.evicted[a.limit]--
 		place := x.enter(a.record, a.source, a.destination)
 		e := x.records.at(place)
 		if source := x.sources.list.at(e.source); source.messages == 0 {

@@ -131,7 +131,7 @@ func (x *Index) makeRoom(r *Record, leaves func(scope, int32)) (gone []uint64, w
 	}
 	x.pinned = f.source
 	for _, l := range f.leaving {
-		x.counts.madeWay[l.scope]++
+		x.counts.evicted[l.scope]++
 		leaves(l.scope, l.place)
 		gone = append(gone, x.remove(l.place))
 	}

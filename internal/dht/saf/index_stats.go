@@ -10,7 +10,7 @@ import (
 // counts are of what happened since the start.
 type counts struct {
 	added, confirmed, expired, removed uint64
-	madeWay                            [scopes]uint64
+	evicted                            [scopes]uint64
 	refused                            [len(refusals)]uint64
 }
 
@@ -29,9 +29,9 @@ type IndexStats struct {
 	Expired   uint64
 	Removed   uint64 // purged, or not readable on the disk
 
-	// MadeWay is how many made way for others, because of the limit in all, of a source, of
+	// Evicted is how many were evicted for others, because of the limit in all, of a source, of
 	// a destination, and of a source for a destination.
-	MadeWay, SourceMadeWay, DestinationMadeWay, PairMadeWay uint64
+	Evicted, SourceEvicted, DestinationEvicted, PairEvicted uint64
 	// Refused has the refusals of Add.
 	Refused map[Refusal]uint64
 }
@@ -44,8 +44,8 @@ func (x *Index) Stats() IndexStats {
 		Low: x.classes[low], High: x.classes[high], Delivered: x.classes[delivered],
 		Destinations: len(x.targets.index), Sources: len(x.sources.index),
 		Added: c.added, Confirmed: c.confirmed, Expired: c.expired, Removed: c.removed,
-		MadeWay: c.madeWay[inAll], SourceMadeWay: c.madeWay[inSource], DestinationMadeWay: c.madeWay[inDestination],
-		PairMadeWay: c.madeWay[inPair],
+		Evicted: c.evicted[inAll], SourceEvicted: c.evicted[inSource], DestinationEvicted: c.evicted[inDestination],
+		PairEvicted: c.evicted[inPair],
 		Refused:     make(map[Refusal]uint64),
 	}
 	for r, n := range c.refused {

@@ -152,7 +152,7 @@ func TestWhatMakesWay(t *testing.T) {
 	mustAdd(t, x, begin, numbered(8, ben, west, saf.Low, 1))
 	_, gone = mustAdd(t, x, begin, numbered(9, ben, west, saf.Low, 1))
 	wantSeqs(t, "of the source", gone, 6) // message 7
-	if s := x.Stats(); s.DestinationMadeWay != 2 || s.SourceMadeWay != 1 || s.MadeWay != 0 {
+	if s := x.Stats(); s.DestinationEvicted != 2 || s.SourceEvicted != 1 || s.Evicted != 0 {
 		t.Errorf("got %+v, want 2 and 1 that made way", s)
 	}
 	mustAdd(t, x, begin, numbered(10, ben, east, saf.High, 1)) // three of each source
@@ -215,7 +215,7 @@ func TestManyKeysOfASource(t *testing.T) {
 		if len(seqs) != c.letters {
 			t.Errorf("%s: got %d of %d letters of the honest source kept", c.name, len(seqs), c.letters)
 		}
-		if s := x.Stats(); s.MadeWay+s.DestinationMadeWay+s.Refused[saf.Full]+s.Refused[saf.DestinationFull] == 0 {
+		if s := x.Stats(); s.Evicted+s.DestinationEvicted+s.Refused[saf.Full]+s.Refused[saf.DestinationFull] == 0 {
 			t.Errorf("%s: got nothing full: %+v", c.name, s)
 		}
 	}
@@ -303,7 +303,7 @@ func TestOneSourceFloodsADestination(t *testing.T) {
 	wantSeqs(t, "by bytes", gone, 20, 21)
 	_, gone = mustAdd(t, x, begin, numbered(32, ben, east, saf.High, 45))
 	wantSeqs(t, "for another destination", gone)
-	if s := x.Stats(); s.PairMadeWay != 20 || s.DestinationMadeWay != 0 || s.Messages != 3 {
+	if s := x.Stats(); s.PairEvicted != 20 || s.DestinationEvicted != 0 || s.Messages != 3 {
 		t.Errorf("got %+v, want three stored, and 20 that made way for their own source", s)
 	}
 }
@@ -333,7 +333,7 @@ func TestManySourcesFloodADestination(t *testing.T) {
 		if len(gone) != 1 || gone[0] <= 2 {
 			t.Errorf("%s: got %d that make way for one that brings little, want one of a flooder", name, gone)
 		}
-		if s := x.Stats(); s.Messages != 20 || s.DestinationMadeWay < 150 {
+		if s := x.Stats(); s.Messages != 20 || s.DestinationEvicted < 150 {
 			t.Errorf("%s: got %+v, want the destination full", name, s)
 		}
 	}
@@ -350,7 +350,7 @@ func TestTwoLimitsAtOnce(t *testing.T) {
 	mustAdd(t, x, begin, numbered(4, ben, east, saf.High, 20))
 	_, gone := mustAdd(t, x, begin, numbered(5, ann, east, saf.High, 60))
 	wantSeqs(t, "all of the destination", gone, 2, 3)
-	if s := x.Stats(); s.Bytes != 100 || s.MadeWay+s.SourceMadeWay != 0 {
+	if s := x.Stats(); s.Bytes != 100 || s.Evicted+s.SourceEvicted != 0 {
 		t.Errorf("got %+v, want 100 bytes", s)
 	}
 	if _, _, why := x.Add(begin, numbered(6, ann, east, saf.High, 61)); why != saf.DestinationFull {

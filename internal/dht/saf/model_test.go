@@ -103,8 +103,8 @@ func (m *model) has(h wire.Hash) bool {
 	return slices.ContainsFunc(m.list, func(e *modelRecord) bool { return e.Hash == h })
 }
 
-func (m *model) madeWay(scope int) *uint64 {
-	return []*uint64{&m.stats.MadeWay, &m.stats.SourceMadeWay, &m.stats.DestinationMadeWay, &m.stats.PairMadeWay}[scope]
+func (m *model) evicted(scope int) *uint64 {
+	return []*uint64{&m.stats.Evicted, &m.stats.SourceEvicted, &m.stats.DestinationEvicted, &m.stats.PairEvicted}[scope]
 }
 
 // makeRoom has the messages make way that the index has chosen, if it may choose them. Of equals
@@ -127,7 +127,7 @@ func (m *model) makeRoom(r saf.Record, gone []uint64, why saf.Refusal, away map[
 		e := m.find(gone[i])
 		m.remove(e)
 		e.scope, e.from, away[e.Seq] = scope, m.peers[e.Source], e
-		*m.madeWay(scope)++
+		*m.evicted(scope)++
 	}
 	return ""
 }
@@ -368,7 +368,7 @@ func (m *model) restore(seqs []uint64) (dead []uint64) {
 			dead = append(dead, e.Seq)
 			continue
 		}
-		*m.madeWay(e.scope)--
+		*m.evicted(e.scope)--
 		if len(m.within(1, e.Record)) == 0 {
 			m.peers[e.Source] = e.from
 		}

@@ -111,7 +111,7 @@ type GateStats struct {
 	Setups, Conns         int
 	MaxSetups, MaxInbound int
 	MaxSetupRate          int    // set-ups of a source in a minute
-	GaveWay               uint64 // set-ups that were ended in favour of a newer one
+	Preempted             uint64 // set-ups that were ended in favour of a newer one
 	Refused               uint64 // connections and set-ups without a place
 	TooFast               uint64 // of Refused: those of a source or subnet that had begun too many
 	Waited                uint64 // set-ups of unknown peers from exempt sources that had to wait
@@ -148,7 +148,7 @@ func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 		return 0, 0, err
 	}
 	if gone != 0 {
-		g.stats.GaveWay++
+		g.stats.Preempted++
 		g.Leave(gone)
 	}
 	g.last++

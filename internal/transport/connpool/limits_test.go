@@ -107,7 +107,7 @@ func TestGate(t *testing.T) {
 		g.Leave(last) // once more is nothing
 		g.enters(From{}, "")
 		g.enters(From{}, "MaxSetups")
-		if s := g.Stats(); s.Setups != 100 || s.MaxSetups != 100 || s.Refused != 4 || s.GaveWay != 0 {
+		if s := g.Stats(); s.Setups != 100 || s.MaxSetups != 100 || s.Refused != 4 || s.Preempted != 0 {
 			t.Errorf("got %+v, want 100 set-ups and 4 refused", s)
 		}
 	})
@@ -250,7 +250,7 @@ func TestGateGivesWay(t *testing.T) {
 	g.enters(from("6.6.6.6"), "MaxSetups")
 	g.passes(time.Millisecond)
 	g.named("last", from("6.6.6.6"), "young") // stood still after message 2
-	if s := g.Stats(); s.GaveWay != 4 || s.Refused != 3 || s.Setups != 4 {
+	if s := g.Stats(); s.Preempted != 4 || s.Refused != 3 || s.Setups != 4 {
 		t.Errorf("got %+v, want 4 that gave way, 3 refused, and 4 set-ups", s)
 	}
 }

@@ -71,8 +71,8 @@ func kadClientLines(b *lines, c *models.KadClient) {
 	b.about("lookups", fmt.Sprintf("%s, %s found a value, %s failed", number(c.Lookups), number(c.Found), number(c.Failed)))
 	b.about("asked", fmt.Sprintf("%s, %s answered, %s lost", inspect.Count(all.Sent, "request"), number(all.Answered), number(all.Lost)))
 	b.about("asked by", fmt.Sprintf("%s; refused %s", inspect.Count(all.Served, "request"), countsText(c.Refused, "none")))
-	if c.Malformed+c.Busy+c.Unwanted > 0 {
-		b.about("dropped", fmt.Sprintf("%s malformed, %s while busy, %s answers to no request", number(c.Malformed), number(c.Busy), number(c.Unwanted)))
+	if c.Malformed+c.Busy+c.Unsolicited > 0 {
+		b.about("dropped", fmt.Sprintf("%s malformed, %s while busy, %s answers to no request", number(c.Malformed), number(c.Busy), number(c.Unsolicited)))
 	}
 	if c.Damaged > 0 {
 		b.about("damaged", inspect.Count(c.Damaged, "record")+" of the disk could not be read")

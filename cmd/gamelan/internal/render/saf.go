@@ -99,7 +99,7 @@ func storesLines(s *models.StoreForwardServer, now time.Time) (lines []string) {
 	}
 	if s.Stored > 0 {
 		lines = append(lines, fmt.Sprintf("since the start: %s stored, %s given out, %s expired, %s removed, %s evicted by others",
-			inspect.Number(s.Stored), inspect.Number(s.Confirmed), inspect.Number(s.Expired), inspect.Number(s.Removed), inspect.Number(s.MadeWay)))
+			inspect.Number(s.Stored), inspect.Number(s.Confirmed), inspect.Number(s.Expired), inspect.Number(s.Removed), inspect.Number(s.Evicted)))
 	}
 	if s.Unwritten > 0 {
 		lines = append(lines, Bytes(s.Unwritten)+" wait for the disk")

@@ -32,7 +32,7 @@ func TestUnheard(t *testing.T) {
 func TestStatusInPlainWords(t *testing.T) {
 	calm := models.Places{Inbound: 1, MaxInbound: 500, MaxSetups: 100, MaxSetupRate: 120}
 	busy := calm
-	busy.Setups, busy.Refused, busy.TooFast, busy.Waited, busy.GaveWay, busy.Replaced, busy.OtherNetwork = 4, 9, 3, 2, 5, 1, 6
+	busy.Setups, busy.Refused, busy.TooFast, busy.Waited, busy.Preempted, busy.Replaced, busy.OtherNetwork = 4, 9, 3, 2, 5, 1, 6
 	for got, want := range map[string]string{
 		placesText(calm): "1 of at most 500 connections; 0 of at most 100 being set up",
 		placesText(busy): "1 of at most 500 connections; 4 of at most 100 being set up; 9 refused; 3 of them because their source began over 120 in a minute; 2 of unknown peers had to wait; 5 given up in their set-up for newer ones; 1 closed while idle for newer ones; 6 refused because they were of another network",
