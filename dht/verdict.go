@@ -64,7 +64,7 @@ const (
 	HandlerFailed                     // its handler has failed for good and is tried again later
 	Panicked                          // the chain, or a layer of the application, panicked on it
 	PassedAgain                       // Passed, to the peers that an earlier copy did not reach
-	NotPassed                         // for somebody else, and earlier messages of its source make no progress
+	RelaysStuck                       // for somebody else, and earlier relays of its source have not ended
 	OverRelayBytes                    // for somebody else, and its source has used up its bytes of the last minute
 	OverControls                      // an announcement or a search of a source that sends too many; not verified
 )
@@ -77,7 +77,7 @@ var reasons = [...]string{
 	ReturnedToOwner: "sent by its destination", Stopped: "stopped by a layer",
 	NoHandler: "no handler", NoPart: "unsupported DHT message", HandlerStuck: "handler stuck",
 	HandlerFailed: "handler failed", Panicked: "panicked",
-	PassedAgain: "for somebody else, to missed peers", NotPassed: "for somebody else, not relayed",
+	PassedAgain: "for somebody else, to missed peers", RelaysStuck: "for somebody else, not relayed",
 	OverRelayBytes: "for somebody else, over the byte limit", OverControls: "too many announcements of its source",
 }
 

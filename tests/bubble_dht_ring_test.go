@@ -90,7 +90,7 @@ func ringEnds(t *testing.T, ring []member) (heard, failed int) {
 		c := relayCounts(t, m)
 		failed += int(c.RelayFailed.Total())
 		for _, x := range nodetest.DHT(m).Counts() {
-			if x.Reason == dht.NotPassed {
+			if x.Reason == dht.RelaysStuck {
 				failed += int(x.Count)
 			}
 		}

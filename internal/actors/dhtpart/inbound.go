@@ -191,7 +191,7 @@ func (a *inbound) passOn(c actor.Context, m *dht.Incoming, to dht.Strategy, cred
 		a.watch(c)
 	case dht.FateDrop:
 		forward.Discard()
-		return dht.NotPassed, errNotPassed
+		return dht.RelaysStuck, errRelaysStuck
 	}
 	return 0, nil
 }
@@ -216,7 +216,7 @@ func (a *inbound) relayHeard(c actor.Context, m dht.RelayHeard) {
 	}
 }
 
-var errNotPassed = fmt.Errorf("dht: nothing of this peer for others has ended for %s; a later copy is relayed", dht.StuckAfter)
+var errRelaysStuck = fmt.Errorf("dht: nothing of this peer for others has ended for %s; a later copy is relayed", dht.StuckAfter)
 
 var errChainPanicked = errors.New("dht: the chain panicked; the log says where")
 
@@ -340,8 +340,8 @@ func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 func (a *inbound) releaseForward(c actor.Context, m forwardMessage, r dht.Released[any]) {
 	if r.Fate == dht.FateDrop {
 		m.Discard()
-		a.counts.add(dht.NotPassed)
-		a.counts.failed(dht.NotPassed, supervisor.Now(c), m.Origin.Peer, errNotPassed)
+		a.counts.add(dht.RelaysStuck)
+		a.counts.failed(dht.RelaysStuck, supervisor.Now(c), m.Origin.Peer, errRelaysStuck)
 		return
 	}
 	holdBy(m.credit.permit, r.Held)
