@@ -164,8 +164,8 @@ func (o *Outbound) targets(r *Relayed) ([]identity.NodeID, error) {
 	if !r.Again {
 		return o.o.Selector.selectRelays(r.To, o.o.View, o.o.Rand)
 	}
-	missed, anew, ok := o.o.Unreached.Take(r.Hash)
-	if anew {
+	missed, reselect, ok := o.o.Unreached.Take(r.Hash)
+	if reselect {
 		return o.o.Selector.selectRelays(r.To, o.o.View, o.o.Rand)
 	}
 	if !ok { // another copy has taken the missed peers before
@@ -328,7 +328,7 @@ func (o *Outbound) Mend(now time.Time, carried Carried) *OutboundEffects {
 			}
 		}
 		if s.copies == nil && !s.ended {
-			o.o.Unreached.Anew(s.relayed.hash)
+			o.o.Unreached.Reselect(s.relayed.hash)
 			o.end(s, 0, errNoPlace)
 		}
 	}

@@ -344,11 +344,11 @@ func TestRelayAgain(t *testing.T) {
 	if got := to(d.writes); got != "ab" {
 		t.Errorf("got it passed on to %q, want ab", got)
 	}
-	if peers, anew, ok := d.unreached.Take(e.DedupHash()); !ok || anew || !slices.Equal(peers, []identity.NodeID{idOf("j")}) {
-		t.Errorf("got %v, %v, %v remembered, want the one that is not connected", peers, anew, ok)
+	if peers, reselect, ok := d.unreached.Take(e.DedupHash()); !ok || reselect || !slices.Equal(peers, []identity.NodeID{idOf("j")}) {
+		t.Errorf("got %v, %v, %v remembered, want the one that is not connected", peers, reselect, ok)
 	}
 	d.drain(confirmed)
-	d.unreached.Anew(e.DedupHash())
+	d.unreached.Reselect(e.DedupHash())
 	d.again(e)
 	if got := to(d.writes); got != "abcd" {
 		t.Errorf("got it passed on to %q, want all", got)

@@ -29,8 +29,8 @@ type Unreached struct {
 
 // unreached is one message.
 type unreached struct {
-	anew  bool // it was relayed to nobody, so peers are selected anew
-	peers []identity.NodeID
+	reselect bool // it was relayed to nobody, so peers are selected again
+	peers    []identity.NodeID
 }
 
 // NewUnreached returns an empty Unreached.
@@ -38,14 +38,16 @@ func NewUnreached() *Unreached {
 	return &Unreached{messages: lru.New[wire.Hash, unreached](MaxUnreached)}
 }
 
-// Anew notes that the message was relayed to nobody: peers are selected anew for a
+// Reselect notes that the message was relayed to nobody: peers are selected again for a
 // later copy.
-func (u *Unreached) Anew(h wire.Hash) { u.note(h, func(x *unreached) { x.anew, x.peers = true, nil }) }
+func (u *Unreached) Reselect(h wire.Hash) {
+	u.note(h, func(x *unreached) { x.reselect, x.peers = true, nil })
+}
 
 // Missed notes that the message did not reach a peer.
 func (u *Unreached) Missed(h wire.Hash, peer identity.NodeID) {
 	u.note(h, func(x *unreached) {
-		if !x.anew && len(x.peers) < maxUnreachedPeers && !slices.Contains(x.peers, peer) {
+		if !x.reselect && len(x.peers) < maxUnreachedPeers && !slices.Contains(x.peers, peer) {
 			x.peers = append(x.peers, peer)
 		}
 	})
@@ -73,7 +75,7 @@ func (u *Unreached) Reached(h wire.Hash, peer identity.NodeID) {
 		return
 	}
 	x.peers = slices.DeleteFunc(x.peers, func(id identity.NodeID) bool { return id == peer })
-	if len(x.peers) == 0 && !x.anew {
+	if len(x.peers) == 0 && !x.reselect {
 		u.forget(h)
 	}
 }
@@ -88,9 +90,9 @@ func (u *Unreached) Has(h wire.Hash) bool {
 	return u.messages.Get(h) != nil
 }
 
-// Take forgets the message and returns the peers that it did not reach. Anew reports
+// Take forgets the message and returns the peers that it did not reach. Reselect reports
 // that it was relayed to nobody, ok that the message was remembered.
-func (u *Unreached) Take(h wire.Hash) (peers []identity.NodeID, anew, ok bool) {
+func (u *Unreached) Take(h wire.Hash) (peers []identity.NodeID, reselect, ok bool) {
 	if u.Len() == 0 {
 		return nil, false, false
 	}
@@ -101,7 +103,7 @@ func (u *Unreached) Take(h wire.Hash) (peers []identity.NodeID, anew, ok bool) {
 		return nil, false, false
 	}
 	u.forget(h)
-	return x.peers, x.anew, true
+	return x.peers, x.reselect, true
 }
 
 // Len returns how many messages are remembered.

@@ -40,7 +40,7 @@ type forwardMessage struct {
 // own the credit then.
 func (m forwardMessage) Discard() {
 	if m.credit.permit.FinishPassed() {
-		m.unreached.Anew(m.Hash)
+		m.unreached.Reselect(m.Hash)
 	}
 }
 
