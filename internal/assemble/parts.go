@@ -53,7 +53,7 @@ func (b *builder) addParts(n *Node) error {
 	n.Parts = append(n.Parts, n.Kad.Part())
 	n.Calls = rpcpart.New(t, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
-		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, Brief: []protocol.ID{discoverypart.ServiceID},
+		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, CloseWhenIdle: []protocol.ID{discoverypart.ServiceID},
 	})
 	n.Parts = append(n.Parts, n.Calls.Part())
 	if b.onion == nil {

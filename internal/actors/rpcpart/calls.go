@@ -21,9 +21,9 @@ type Settings struct {
 	SessionsPerPeer int           // … of one peer
 	Clients         int           // our sessions with one service of one peer
 	Idle            time.Duration // idle time after which our services end a session
-	// Brief are the protocols of peers' services that this node calls rarely: a session
+	// CloseWhenIdle are the protocols of peers' services that this node calls rarely: a session
 	// with one ends as soon as no call needs it.
-	Brief []protocol.ID
+	CloseWhenIdle []protocol.ID
 }
 
 // Calls is the state of the remote calls of one node, in both directions. It outlives the

@@ -582,7 +582,7 @@ func (a *client) tick(c actor.Context) {
 	for _, s := range a.sessions {
 		s.mu.Lock()
 		serial, late := s.serial, !s.until.IsZero() && !now.Before(s.until)
-		unused := s.conn.Retired() || s.brief() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
+		unused := s.conn.Retired() || s.closesWhenIdle() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
 		s.mu.Unlock()
 		switch {
 		case late:

@@ -79,9 +79,9 @@ type (
 func (s *Session) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
 
 // release makes the session idle, and tells rpc-client so if a caller waits. On a retired
-// connection, and if the session is brief and no caller waits, it ends the session instead.
+// connection, and if the session closes when idle and no caller waits, it ends the session instead.
 func (s *Session) release() {
-	if (s.conn.Retired() || s.brief() && s.pool.waiting.Load() == 0) && s.state.CompareAndSwap(sessionBusy, sessionOver) {
+	if (s.conn.Retired() || s.closesWhenIdle() && s.pool.waiting.Load() == 0) && s.state.CompareAndSwap(sessionBusy, sessionOver) {
 		s.shared.trunk.System().Root.Send(s.pid, closeSession{})
 		return
 	}
@@ -90,8 +90,10 @@ func (s *Session) release() {
 	}
 }
 
-// brief reports whether the session ends when no call needs it.
-func (s *Session) brief() bool { return slices.Contains(s.shared.Brief, s.key.Protocol) }
+// closesWhenIdle reports whether the session ends when no call needs it.
+func (s *Session) closesWhenIdle() bool {
+	return slices.Contains(s.shared.CloseWhenIdle, s.key.Protocol)
+}
 
 // Errors of calls.
 var (
