@@ -64,9 +64,9 @@ func (p *Port) Opened(own ...Address) {
 	p.a.opened(own)
 }
 
-// Met says that a node has connected that serves others. It is a way into the network while
+// ServerSeen says that a node has connected that serves others. It is a way into the network while
 // nobody else answers. It is called in the actor's turn.
-func (p *Port) Met(c Contact) { p.gate.core.tell(p.gate.core.upkeep, &nodeAsked{contact: c}) }
+func (p *Port) ServerSeen(c Contact) { p.gate.core.tell(p.gate.core.upkeep, &nodeAsked{contact: c}) }
 
 // Closed says that the connection to an address has ended: what was asked there is lost. It
 // is called in the actor's turn.

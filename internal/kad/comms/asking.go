@@ -225,7 +225,7 @@ func (l *link) substream(c actor.Context, m actors.SubstreamOpened) {
 	x.stream, x.name, x.conn = stream, l.nameOf("ask", x.key), m.Conn.ID
 	if x.greets {
 		l.hint(x.key, x.conn)
-		l.port.Met(l.n.sender(x.key))
+		l.port.ServerSeen(l.n.sender(x.key))
 	}
 	l.tasks[x.name] = x
 	r := &answers{n: l.n, port: l.port, account: &x.account, key: x.key, source: actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}, stream: stream}

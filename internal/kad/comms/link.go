@@ -88,9 +88,9 @@ func (l *link) Receive(c actor.Context) bool {
 	case trunk.ServicesStarted, kad.ModeSet:
 		l.offer(c)
 	case actors.PeerConnected:
-		l.met(m.Conn)
+		l.serverSeen(m.Conn)
 	case trunk.PeerListed:
-		l.met(m.Conn)
+		l.serverSeen(m.Conn)
 	case actors.PeerDisconnected:
 		if l.hints[m.Conn.Key] == m.Conn.ID {
 			delete(l.hints, m.Conn.Key)
@@ -132,10 +132,10 @@ func (l *link) hint(key identity.PublicKey, conn uint64) {
 	}
 }
 
-// met tells the client of a peer that serves others.
-func (l *link) met(with *actors.ConnRef) {
+// serverSeen tells the client of a peer that serves others.
+func (l *link) serverSeen(with *actors.ConnRef) {
 	if with.Accepts(l.n.id) {
-		l.port.Met(l.n.sender(with.Key))
+		l.port.ServerSeen(l.n.sender(with.Key))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestProbesTakeNoPlace(t *testing.T) {
 	if len(x.open) != 100 || x.m.Len() != 100 {
 		t.Errorf("got %d of 100 requests under way", len(x.open))
 	}
-	if got := x.m.met.Remembered(); got != 100 {
+	if got := x.m.firstSeen.Remembered(); got != 100 {
 		t.Errorf("got %d addresses met, want those of the 100 requests", got)
 	}
 	x.now = x.now.Add(limit.ProbeEvery)

@@ -48,15 +48,15 @@ type Options struct {
 
 // Machine is the state of a gateway. It is not safe for concurrent use.
 type Machine struct {
-	o       Options
-	own     []overlay.Address
-	rpc     *requests.Machine
-	limiter *limit.Limiter
-	proofs  *limit.Proofs // nil unless Unproven
-	met     *limit.Met
-	waits   waits // for peers that we asked too often
-	probes  *probes
-	waiting *waiting
+	o         Options
+	own       []overlay.Address
+	rpc       *requests.Machine
+	limiter   *limit.Limiter
+	proofs    *limit.Proofs // nil unless Unproven
+	firstSeen *limit.FirstSeen
+	waits     waits // for peers that we asked too often
+	probes    *probes
+	waiting   *waiting
 
 	asked map[requests.Ref]*overlay.Message // requests under way
 	out   []Effect
@@ -81,7 +81,7 @@ func New(o Options) *Machine {
 		rpc: requests.New(requests.Options{
 			Max: o.Max, MaxPerPeer: o.MaxPerPeer, LoosePong: o.Overlay == overlay.Seed, IDLen: o.IDLen, Rand: o.Rand,
 		}),
-		limiter: limit.NewLimiter(o.Rates), met: limit.NewMet(), waits: make(waits), waiting: newWaiting(),
+		limiter: limit.NewLimiter(o.Rates), firstSeen: limit.NewFirstSeen(), waits: make(waits), waiting: newWaiting(),
 		asked: make(map[requests.Ref]*overlay.Message),
 	}
 	if o.Unproven {
@@ -174,7 +174,7 @@ func (m *Machine) ask(now time.Time, e *Ask) {
 		return
 	}
 	if e.Message.Verb == overlay.Store && m.o.Overlay == overlay.Seed {
-		m.met.Meet(e.To, now)
+		m.firstSeen.Note(e.To, now)
 		e.Message.ID = overlay.RequestID(overlay.RandomID(m.o.IDLen, m.o.Rand))
 		m.do(&Send{Packet: overlay.Packet{Address: e.To, Message: e.Message}, Ref: e.Ref})
 		m.do(Sent{e.Ref})
@@ -191,7 +191,7 @@ func (m *Machine) request(now time.Time, e *Ask) {
 	}
 	path := requests.Path{Dial: e.Dial, Tor: m.o.Tor, Datagram: m.o.Datagram, Seed: m.o.Unproven}
 	if m.o.Unproven {
-		path.Young = now.Sub(m.met.Meet(e.To, now)) < requests.YoungFor
+		path.Young = now.Sub(m.firstSeen.Note(e.To, now)) < requests.YoungFor
 	}
 	soft, hard := requests.Timeouts(e.RTT, path)
 	m.asked[e.Ref] = &e.Message

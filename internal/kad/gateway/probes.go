@@ -99,6 +99,6 @@ func (m *Machine) probed(now time.Time, r *Request) bool {
 // sent.
 func (m *Machine) prove(now time.Time, r *Request) {
 	m.proofs.Prove(r.Address, r.From.ID, now)
-	m.met.Meet(r.Address, now)
+	m.firstSeen.Note(r.Address, now)
 	m.release(now, r.Address)
 }

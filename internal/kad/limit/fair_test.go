@@ -64,23 +64,23 @@ func TestProofsMakeWayFairly(t *testing.T) {
 
 // TestMet remembers first times, of as many addresses as the proofs.
 func TestMet(t *testing.T) {
-	m := newMet(entries)
-	if got := m.Meet(victim, start); !got.Equal(start) {
+	m := newFirstSeen(entries)
+	if got := m.Note(victim, start); !got.Equal(start) {
 		t.Errorf("got %v, want %v", got, start)
 	}
-	if got := m.Meet(victim, start.Add(time.Hour)); !got.Equal(start) {
+	if got := m.Note(victim, start.Add(time.Hour)); !got.Equal(start) {
 		t.Errorf("an hour later: got %v, want %v", got, start)
 	}
-	many(most, 70, func(a overlay.Address) { m.Meet(a, start) })
+	many(most, 70, func(a overlay.Address) { m.Note(a, start) })
 	if got := m.Remembered(); got != entries {
 		t.Errorf("got %d addresses remembered, want %d", got, entries)
 	}
-	if got := m.Meet(victim, start.Add(2*time.Hour)); !got.Equal(start) {
+	if got := m.Note(victim, start.Add(2*time.Hour)); !got.Equal(start) {
 		t.Errorf("after many of few networks: got %v, want %v", got, start)
 	}
-	many(most, 1, func(a overlay.Address) { m.Meet(a, start) })
-	if got := m.Meet(victim, start.Add(2*time.Hour)); !got.Equal(start.Add(2 * time.Hour)) {
-		t.Errorf("forgotten: got %v, want it met anew", got)
+	many(most, 1, func(a overlay.Address) { m.Note(a, start) })
+	if got := m.Note(victim, start.Add(2*time.Hour)); !got.Equal(start.Add(2 * time.Hour)) {
+		t.Errorf("forgotten: got %v, want it seen for the first time again", got)
 	}
 }
 
