@@ -98,7 +98,7 @@ func NewInbound(o InboundOptions) *Inbound {
 	in.stored = in.wrap(in.deliver, o.Layers, BeforeDeliver)
 	h := in.dispatch(in.stored)
 	h = in.wrap(h, o.Layers, AfterDedup)
-	h = in.count(in.forward(h))
+	h = in.count(in.relay(h))
 	h = in.verify(h)
 	in.chain = in.wrap(h, o.Layers, BeforeVerify)
 	in.layered = len(o.Layers[BeforeVerify]) > 0
@@ -231,12 +231,12 @@ func (in *Inbound) again(m *Incoming) Verdict {
 	m.Copies = in.dedup.Count(m.Hash, m.Source, m.Wall)
 	h := &m.Envelope.Header
 	switch {
-	case !m.Sealed || !h.Type.Forwardable():
+	case !m.Sealed || !h.Type.Relayable():
 		return Verdict{Reason: Duplicate}
 	case h.Destination.Is(m.Key):
 		return in.returned()
 	}
-	return Verdict{Reason: PassedAgain, Forward: Propagate{To: h.Destination.Key, Exclude: []identity.NodeID{m.Source}}}
+	return Verdict{Reason: RelayedAgain, Relay: Propagate{To: h.Destination.Key, Exclude: []identity.NodeID{m.Source}}}
 }
 
 // violation returns the offence of a peer that sends what it could have refused
@@ -276,11 +276,11 @@ func (in *Inbound) returned() Verdict {
 	return v
 }
 
-// forward relays a message that is encrypted for somebody else (spec: dht 6).
-func (in *Inbound) forward(next Handler) Handler {
+// relay relays a message that is encrypted for somebody else (spec: dht 6).
+func (in *Inbound) relay(next Handler) Handler {
 	return func(m *Incoming) Verdict {
 		v := next(m)
-		if !m.Sealed || v.Reason != Passed {
+		if !m.Sealed || v.Reason != ForOthers {
 			return v
 		}
 		if in.features&identity.FeatureStoreForward == 0 {
@@ -288,13 +288,13 @@ func (in *Inbound) forward(next Handler) Handler {
 		}
 		h := &m.Envelope.Header
 		switch {
-		case !h.Type.Forwardable(), h.Destination.Key.IsZero(): // nobody has the key zero
+		case !h.Type.Relayable(), h.Destination.Key.IsZero(): // nobody has the key zero
 			return v
 		case h.Destination.Is(m.Key):
 			return in.returned()
 		}
 		exclude := []identity.NodeID{m.Source}
-		v.Forward = Propagate{To: h.Destination.Key, Exclude: exclude}
+		v.Relay = Propagate{To: h.Destination.Key, Exclude: exclude}
 		if storable(m) {
 			v.Store = DirectOrClosest{To: h.Destination.Key.NodeID(), Exclude: exclude, ConnectedOnly: true}
 		}
@@ -307,7 +307,7 @@ func (in *Inbound) dispatch(deliver Handler) Handler {
 	return func(m *Incoming) Verdict {
 		switch {
 		case m.Sealed:
-			return Verdict{Reason: Passed}
+			return Verdict{Reason: ForOthers}
 		case m.Envelope.Header.Type != wire.TypeDomain:
 			return Verdict{Reason: Handled}
 		}

@@ -139,17 +139,17 @@ func TestVerdicts(t *testing.T) {
 			return e.Append(nil)
 		}, want: dht.Undecryptable},
 
-		{name: "for somebody else", message: plain(sealedFor(t, other)), want: dht.Passed, forward: true},
-		{name: "for somebody else, a join", message: plain(typed(sealedFor(t, other), wire.TypeJoin)), want: dht.Passed, forward: true},
-		{name: "for somebody else, a discovery", message: plain(typed(sealedFor(t, other), wire.TypeDiscovery)), want: dht.Passed, forward: true},
-		{name: "for somebody else, a response", message: plain(typed(sealedFor(t, other), wire.TypeDiscoveryResponse)), want: dht.Passed},
-		{name: "for somebody else, a request", message: plain(typed(sealedFor(t, other), wire.TypeStoredRequest)), want: dht.Passed},
-		{name: "for somebody else, stored messages", message: plain(typed(sealedFor(t, other), wire.TypeStoredMessages)), want: dht.Passed},
-		{name: "for somebody else, through a client", message: plain(sealedFor(t, other)), client: true, want: dht.Passed},
+		{name: "for somebody else", message: plain(sealedFor(t, other)), want: dht.ForOthers, forward: true},
+		{name: "for somebody else, a join", message: plain(typed(sealedFor(t, other), wire.TypeJoin)), want: dht.ForOthers, forward: true},
+		{name: "for somebody else, a discovery", message: plain(typed(sealedFor(t, other), wire.TypeDiscovery)), want: dht.ForOthers, forward: true},
+		{name: "for somebody else, a response", message: plain(typed(sealedFor(t, other), wire.TypeDiscoveryResponse)), want: dht.ForOthers},
+		{name: "for somebody else, a request", message: plain(typed(sealedFor(t, other), wire.TypeStoredRequest)), want: dht.ForOthers},
+		{name: "for somebody else, stored messages", message: plain(typed(sealedFor(t, other), wire.TypeStoredMessages)), want: dht.ForOthers},
+		{name: "for somebody else, through a client", message: plain(sealedFor(t, other)), client: true, want: dht.ForOthers},
 		{name: "for somebody else, expired", message: plain(sealedFor(t, other)), late: time.Second, want: dht.Expired},
 		{name: "for the peer that sent it", message: plain(sealedFor(t, relay)), want: dht.ReturnedToOwner, ban: protocol.BanMedium},
-		{name: "for the peer that sent it, to a client", message: plain(sealedFor(t, relay)), client: true, want: dht.Passed},
-		{name: "for the peer that sent it, a response", message: plain(typed(sealedFor(t, relay), wire.TypeDiscoveryResponse)), want: dht.Passed},
+		{name: "for the peer that sent it, to a client", message: plain(sealedFor(t, relay)), client: true, want: dht.ForOthers},
+		{name: "for the peer that sent it, a response", message: plain(typed(sealedFor(t, relay), wire.TypeDiscoveryResponse)), want: dht.ForOthers},
 
 		{name: "join", message: plain(typed(signed(t), wire.TypeJoin)), want: dht.Handled},
 		{name: "discovery for us", message: plain(typed(sealedFor(t, us), wire.TypeDiscovery)), want: dht.Handled},
@@ -166,8 +166,8 @@ func TestVerdicts(t *testing.T) {
 			n.now = n.now.Add(c.late)
 			b := c.message(t)
 			_, v := n.bytes(b)
-			if v.Reason != c.want || (v.Forward != nil) != c.forward {
-				t.Errorf("got %v, forwarded %v, %v, want %v, forwarded %v", v.Reason, v.Forward != nil, v.Err, c.want, c.forward)
+			if v.Reason != c.want || (v.Relay != nil) != c.forward {
+				t.Errorf("got %v, forwarded %v, %v, want %v, forwarded %v", v.Reason, v.Relay != nil, v.Err, c.want, c.forward)
 			}
 			ban := none
 			if v.Violation != nil {
@@ -181,7 +181,7 @@ func TestVerdicts(t *testing.T) {
 			}
 			// What was refused before the count leaves no trace.
 			seen := uint32(0)
-			if c.want == dht.Delivered || c.want == dht.Handled || c.want == dht.Passed || c.want == dht.ReturnedToOwner ||
+			if c.want == dht.Delivered || c.want == dht.Handled || c.want == dht.ForOthers || c.want == dht.ReturnedToOwner ||
 				c.want == dht.BadBody && strings.Contains(c.name, "message header") || c.name == "clear, one part" {
 				seen = 1
 			}
@@ -243,7 +243,7 @@ func TestOccurrences(t *testing.T) {
 		{"for anybody", 3, forAnybody(t), []dht.Reason{dht.Delivered, dht.Delivered, dht.Delivered, dht.Duplicate, dht.Duplicate}},
 		{"for a key", 3, wire.Draft{Destination: wire.To(repeated(t, us).PublicKey()), Body: ping(t)}, []dht.Reason{dht.Delivered, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
 		{"of the DHT", 3, typed(signed(t), wire.TypeJoin), []dht.Reason{dht.Handled, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
-		{"for somebody else", 3, sealedFor(t, other), []dht.Reason{dht.Passed, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
+		{"for somebody else", 3, sealedFor(t, other), []dht.Reason{dht.ForOthers, dht.NotRepeated, dht.NotRepeated, dht.Duplicate}},
 	} {
 		n := newNode(t, func(o *dht.InboundOptions) { o.Occurrences = c.allowed })
 		e := compose(t, c.draft)
@@ -338,8 +338,8 @@ func TestForwarding(t *testing.T) {
 		n := newNode(t, nil)
 		e := compose(t, c.draft)
 		m, v := n.handle(e)
-		if !equalStrategies(v.Forward, otherwise) || !equalStrategies(v.Store, c.store) || v.Reason != dht.Passed {
-			t.Errorf("%s: got %v, %+v, or %+v if stored, want %+v or %+v", c.name, v.Reason, v.Forward, v.Store, otherwise, c.store)
+		if !equalStrategies(v.Relay, otherwise) || !equalStrategies(v.Store, c.store) || v.Reason != dht.ForOthers {
+			t.Errorf("%s: got %v, %+v, or %+v if stored, want %+v or %+v", c.name, v.Reason, v.Relay, v.Store, otherwise, c.store)
 		}
 		equal(t, c.name+": what is passed on", m.Envelope.Append(nil), e.Append(nil))
 	}
@@ -359,8 +359,8 @@ func TestNothingIsForwardedToTheZeroKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Header.Signature = s.Append(nil)
-	if _, v := newNode(t, nil).handle(e); v.Reason != dht.Passed || v.Forward != nil {
-		t.Errorf("got %v, forwarding to %v, want it to nobody", v.Reason, v.Forward)
+	if _, v := newNode(t, nil).handle(e); v.Reason != dht.ForOthers || v.Relay != nil {
+		t.Errorf("got %v, forwarding to %v, want it to nobody", v.Reason, v.Relay)
 	}
 }
 
@@ -370,8 +370,8 @@ func TestNothingIsForwardedToTheZeroKey(t *testing.T) {
 // conforms: dht 68
 func TestNothingIsStored(t *testing.T) {
 	client := newNode(t, func(o *dht.InboundOptions) { o.Features = identity.FeatureNone })
-	if _, v := client.handle(compose(t, sealedFor(t, other))); v.Forward != nil || v.Store != nil {
-		t.Errorf("a client: got %v or %v, want nothing relayed or stored", v.Forward, v.Store)
+	if _, v := client.handle(compose(t, sealedFor(t, other))); v.Relay != nil || v.Store != nil {
+		t.Errorf("a client: got %v or %v, want nothing relayed or stored", v.Relay, v.Store)
 	}
 	if _, v := newNode(t, nil).handle(compose(t, sealedFor(t, relay))); v.Store != nil {
 		t.Errorf("for its source: got %v, want nothing stored", v.Store)
@@ -424,7 +424,7 @@ func TestLayers(t *testing.T) {
 	}{
 		{"for the application", compose(t, signed(t)), "", dht.Delivered, "verify 1, verify 2, dedup, deliver"},
 		{"a join", compose(t, typed(signed(t), wire.TypeJoin)), "", dht.Handled, "verify 1, verify 2, dedup"},
-		{"for somebody else", compose(t, sealedFor(t, other)), "", dht.Passed, "verify 1, verify 2, dedup"},
+		{"for somebody else", compose(t, sealedFor(t, other)), "", dht.ForOthers, "verify 1, verify 2, dedup"},
 		{"bad signature", badSignature, "", dht.BadSignature, "verify 1, verify 2"},
 		{"stopped first", compose(t, signed(t)), "verify 2", dht.Stopped, "verify 1, verify 2"},
 		{"stopped after dedup", compose(t, sealedFor(t, other)), "dedup", dht.Stopped, "verify 1, verify 2, dedup"},
@@ -433,7 +433,7 @@ func TestLayers(t *testing.T) {
 		trace, stop = nil, c.stop
 		n := newNode(t, func(o *dht.InboundOptions) { o.Layers = layers })
 		_, v := n.handle(c.e)
-		if got := strings.Join(trace, ", "); v.Reason != c.want || got != c.trace || v.Forward != nil && c.want == dht.Stopped {
+		if got := strings.Join(trace, ", "); v.Reason != c.want || got != c.trace || v.Relay != nil && c.want == dht.Stopped {
 			t.Errorf("%s: got %v through %s, want %v through %s", c.name, v.Reason, got, c.want, c.trace)
 		}
 	}

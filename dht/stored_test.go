@@ -83,7 +83,7 @@ func TestHandleStored(t *testing.T) {
 			n.dedup.Count(m.Hash, identity.NodeID{}, n.now)
 		}
 		v := n.chain.HandleStored(m)
-		if v.Reason != c.want || v.Forward != nil || v.Store != nil || (v.Domain != nil) != (v.Reason == dht.Delivered) {
+		if v.Reason != c.want || v.Relay != nil || v.Store != nil || (v.Domain != nil) != (v.Reason == dht.Delivered) {
 			t.Errorf("%s: got %+v, want %v and nothing to relay", c.name, v, c.want)
 		}
 		if n := n.dedup.Seen(m.Hash); n != c.count {

@@ -45,7 +45,7 @@ type Reason uint8
 const (
 	Delivered       Reason = iota + 1 // given to the application's handler
 	Handled                           // a message of the DHT itself, given to its part
-	Passed                            // encrypted for somebody else; relayed if there is a Forward
+	ForOthers                         // encrypted for somebody else; relayed if there is a Relay
 	Undecodable                       // not an envelope, or its header is refused
 	UnknownSource                     // the source is not in the peer store
 	NoStore                           // asks for stored messages, and this node stores none
@@ -63,21 +63,21 @@ const (
 	HandlerStuck                      // its handler is stuck and holds its share of the peer's credit
 	HandlerFailed                     // its handler has failed for good and is tried again later
 	Panicked                          // the chain, or a layer of the application, panicked on it
-	PassedAgain                       // Passed, to the peers that an earlier copy did not reach
+	RelayedAgain                      // ForOthers, to the peers that an earlier copy did not reach
 	RelaysStuck                       // for somebody else, and earlier relays of its source have not ended
 	OverRelayBytes                    // for somebody else, and its source has used up its bytes of the last minute
 	OverControls                      // an announcement or a search of a source that sends too many; not verified
 )
 
 var reasons = [...]string{
-	Delivered: "delivered", Handled: "handled", Passed: "for somebody else",
+	Delivered: "delivered", Handled: "handled", ForOthers: "for somebody else",
 	Undecodable: "undecodable", UnknownSource: "unknown source", NoStore: "no message store here", Expired: "expired",
 	BadSemantics: "encrypted, incomplete", Duplicate: "duplicate", BadSignature: "bad signature",
 	Undecryptable: "undecryptable", BadBody: "bad body", NotRepeated: "second copy",
 	ReturnedToOwner: "sent by its destination", Stopped: "stopped by a layer",
 	NoHandler: "no handler", NoPart: "unsupported DHT message", HandlerStuck: "handler stuck",
 	HandlerFailed: "handler failed", Panicked: "panicked",
-	PassedAgain: "for somebody else, to missed peers", RelaysStuck: "for somebody else, not relayed",
+	RelayedAgain: "for somebody else, to missed peers", RelaysStuck: "for somebody else, not relayed",
 	OverRelayBytes: "for somebody else, over the byte limit", OverControls: "too many announcements of its source",
 }
 
@@ -109,10 +109,10 @@ type Verdict struct {
 
 	// Violation is the source's offence; nil is none.
 	Violation *protocol.Violation
-	// Forward selects the peers that the message is relayed to, unchanged; nil is
-	// nobody. With [PassedAgain] it goes only to peers that an earlier copy did not
+	// Relay selects the peers that the message is relayed to, unchanged; nil is
+	// nobody. With [RelayedAgain] it goes only to peers that an earlier copy did not
 	// reach.
-	Forward Strategy
+	Relay Strategy
 	// Store says that the message may be stored for its destination, and selects the
 	// peers that it is relayed to if it is; nil: it may not be stored.
 	Store Strategy

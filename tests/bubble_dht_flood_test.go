@@ -181,7 +181,7 @@ func TestBubbleRelayOfFloods(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		wantBanned(t, "who passed it on", victim, relay, false)
 		wantBanned(t, "who wrote it", relay, all[0], false)
-		if got := fateOf(victim, dht.Passed); got != limit/2 {
+		if got := fateOf(victim, dht.ForOthers); got != limit/2 {
 			t.Errorf("got %d passed on, want %d: half of what is taken for a flood", got, limit/2)
 		}
 	})

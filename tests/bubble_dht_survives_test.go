@@ -24,7 +24,7 @@ func TestBubbleNoMessageStopsTheNode(t *testing.T) {
 		times       int32
 	}{
 		"a frame":                  {"/dht/inbound-", "dhtpart.Frame", 1 << 30},
-		"a message to relay":       {"/dht/outbound", "dhtpart.forwardMessage", 1 << 30},
+		"a message to relay":       {"/dht/outbound", "dhtpart.relayMessage", 1 << 30},
 		"a join":                   {"/discovery/join", "dht.Heard", 1 << 30},
 		"a message to store":       {"/saf/keeper", "dht.Offered", 1 << 30},
 		"a request":                {"/saf/keeper", "dht.Heard", 1 << 30},

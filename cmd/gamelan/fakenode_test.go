@@ -211,7 +211,7 @@ func fakeDHT() models.DHT {
 			{Reason: "bad signature", Count: 1, LastAt: time.Now().Add(-time.Hour), LastPeer: fakePeer, LastError: "it\x1b does not verify"},
 		},
 		Outbound: &models.DHTOutbound{
-			Sends: 3, Copies: 5, Confirmed: 3, InDoubt: 1, OpenSends: 1, OpenCopies: 1, Resent: 2, Paced: 4, Passed: 6, PassedTo: 7, Dropped: 8, Nobody: 5,
+			Sends: 3, Copies: 5, Confirmed: 3, InDoubt: 1, OpenSends: 1, OpenCopies: 1, Resent: 2, Paced: 4, Relayed: 6, RelayedTo: 7, Dropped: 8, Nobody: 5,
 			Credit: models.Credit{Used: 5, Limit: 1 << 20},
 		},
 		Dedup: models.DHTDedup{Messages: 9, Capacity: 50000, Repeats: 10},

@@ -28,8 +28,8 @@ func (t MessageType) Valid() bool {
 	return t >= TypeDomain && t <= TypeDiscoveryResponse || t == TypeStoredRequest || t == TypeStoredMessages
 }
 
-// Forwardable reports whether nodes relay encrypted messages of the type (spec: dht 6).
-func (t MessageType) Forwardable() bool {
+// Relayable reports whether nodes relay encrypted messages of the type (spec: dht 6).
+func (t MessageType) Relayable() bool {
 	return t == TypeDomain || t == TypeJoin || t == TypeDiscovery
 }
 

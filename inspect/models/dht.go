@@ -51,8 +51,8 @@ type DHTOutbound struct {
 	OpenCopies int    `json:"open_copies"` // including those of others' messages
 	Resent     uint64 `json:"resent"`      // copies that were in doubt and written again
 	Paced      uint64 `json:"paced"`       // copies that had to wait, so that their peer does not take them for a flood
-	Passed     uint64 `json:"passed"`      // messages of other nodes that were passed on
-	PassedTo   uint64 `json:"passed_to"`   // copies of them
+	Relayed    uint64 `json:"passed"`      // messages of other nodes that were passed on
+	RelayedTo  uint64 `json:"passed_to"`   // copies of them
 	Dropped    uint64 `json:"dropped"`     // messages of other nodes that were not passed on: no suitable peer, or no copy could be begun
 	Nobody     uint64 `json:"nobody"`      // of those dropped: no suitable peer
 	// Lost counts copies of other nodes' messages that were not confirmed, by reason.

@@ -173,7 +173,7 @@ func TestRelayedBytesOfOneSource(t *testing.T) {
 		}
 		ended := func(what string, passed, refused uint64) {
 			t.Helper()
-			if got := [2]uint64{n.ended(dht.Passed), n.ended(dht.OverRelayBytes)}; got != [2]uint64{passed, refused} {
+			if got := [2]uint64{n.ended(dht.ForOthers), n.ended(dht.OverRelayBytes)}; got != [2]uint64{passed, refused} {
 				t.Errorf("%s: got %d passed on and %d not, want %d and %d", what, got[0], got[1], passed, refused)
 			}
 		}
@@ -216,10 +216,10 @@ func TestRelayedBytesOfWhoHangsUp(t *testing.T) {
 			p.raw.Close()
 			synctest.Wait()
 		}
-		if got := n.ended(dht.Passed) + n.ended(dht.OverRelayBytes); got != identities*each {
+		if got := n.ended(dht.ForOthers) + n.ended(dht.OverRelayBytes); got != identities*each {
 			t.Errorf("got %d messages judged, want %d", got, identities*each)
 		}
-		if got := n.ended(dht.Passed); got != fit {
+		if got := n.ended(dht.ForOthers); got != fit {
 			t.Errorf("got %d passed on, want %d", got, fit)
 		}
 	})

@@ -17,14 +17,14 @@ func NewFrame(account *credit.Account, key identity.PublicKey, conn uint64, body
 	return Frame{Peer: key.NodeID(), Key: key, Conn: conn, Body: body, permit: p}
 }
 
-// ForwardMessage is what outbound hears.
-type ForwardMessage = forwardMessage
+// RelayMessage is what outbound hears.
+type RelayMessage = relayMessage
 
 // Missed is how many messages did not reach all they were for.
 func (d *DHT) Missed() int { return d.Unreached.Len() }
 
 // End gives the credit of a message back that was passed on.
-func (m forwardMessage) End() {
+func (m relayMessage) End() {
 	m.credit.permit.TakePassed()
 	m.credit.permit.Discard()
 }

@@ -57,11 +57,11 @@ func TestDHTHeard(t *testing.T) {
 					sent = append(sent, e)
 					s.post(e.Append(nil))
 				}
-				forwards := s.forwards()
-				if len(forwards) != row.relays {
-					t.Fatalf("got %d relayed, want %d", len(forwards), row.relays)
+				relays := s.relays()
+				if len(relays) != row.relays {
+					t.Fatalf("got %d relayed, want %d", len(relays), row.relays)
 				}
-				for i, m := range forwards {
+				for i, m := range relays {
 					wantRelayed(t, m, sent[i])
 				}
 				if got := s.counted(); got != row.count {
@@ -70,7 +70,7 @@ func TestDHTHeard(t *testing.T) {
 				if got := s.effects(); got != row.effect {
 					t.Errorf("got the effects %q, want %q", got, row.effect)
 				}
-				for _, m := range forwards {
+				for _, m := range relays {
 					m.End()
 				}
 				time.Sleep(time.Second)

@@ -25,7 +25,7 @@ import (
 // In: Frame, notTaken, dht.RelayHeard, dht.IgnoreHeard and dht.DeliverStored of the part
 // that got a dht.Heard, Drain, event PeerUnbanned. Out: dht.Received to the handler of the
 // message's type, dht.Heard to the part of the node for the DHT's own messages,
-// dht.Offered to the part that stores messages for others, forwardMessage to outbound,
+// dht.Offered to the part that stores messages for others, relayMessage to outbound,
 // dht.StoredHandled, PeerViolated to connectivity, Drained. A restart loses messages
 // that wait for slow handlers or to be relayed; a later copy of the latter is relayed.
 type inbound struct {
@@ -34,7 +34,7 @@ type inbound struct {
 	counts   *counts
 	chain    *dht.Inbound
 	flood    *dht.FloodMeter
-	backlog  *dht.Backlog[any] // dht.Received, storedMessage and forwardMessage
+	backlog  *dht.Backlog[any] // dht.Received, storedMessage and relayMessage
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
 	garbled  trunk.Summary // log record for peers whose messages do not decode
@@ -161,8 +161,8 @@ func (a *inbound) frame(c actor.Context, f Frame) {
 	case v.Reason == dht.Handled: // of no use yet: everybody may send them
 		v.Reason = a.hand(c, f, m)
 	case a.offer(c, f, m, v):
-	case v.Forward != nil && !a.dht.NoForwarding:
-		reason, err := a.passOn(c, m, v.Forward, f.pass())
+	case v.Relay != nil && !a.dht.NoForwarding:
+		reason, err := a.relay(c, m, v.Relay, f.pass())
 		if err != nil {
 			v.Reason, v.Err = reason, err
 		}
@@ -170,27 +170,27 @@ func (a *inbound) frame(c actor.Context, f Frame) {
 	a.ended(c, f, v.Reason, v.Err)
 }
 
-// passOn gives a message to outbound to be relayed, or lets it wait until earlier
+// relay gives a message to outbound to be relayed, or lets it wait until earlier
 // relayed messages of the same peer have ended. An error says why it is dropped, and then
 // its credit has gone back.
-func (a *inbound) passOn(c actor.Context, m *dht.Incoming, to dht.Strategy, credit passedCredit) (dht.Reason, error) {
-	forward := forwardMessage{
+func (a *inbound) relay(c actor.Context, m *dht.Incoming, to dht.Strategy, credit passedCredit) (dht.Reason, error) {
+	relay := relayMessage{
 		Envelope: m.Envelope, Hash: m.Hash, To: to, Again: m.Again, Origin: credit.source,
 		unreached: a.dht.Unreached, credit: credit,
 	}
 	if err := a.dht.relayed.Take(supervisor.Now(c), credit.relaySource(), credit.permit.Len()); err != nil {
-		forward.Discard() // a copy may come from another source
+		relay.Discard() // a copy may come from another source
 		return dht.OverRelayBytes, err
 	}
-	fate, held := a.backlog.AddRelay(supervisor.Now(c), credit.source.Peer, credit.permit.Cost(), forward)
+	fate, held := a.backlog.AddRelay(supervisor.Now(c), credit.source.Peer, credit.permit.Cost(), relay)
 	switch fate {
 	case dht.FateGive:
 		holdBy(credit.permit, held)
-		c.Send(a.dht.Outbound, forward)
+		c.Send(a.dht.Outbound, relay)
 	case dht.FateWait:
 		a.watch(c)
 	case dht.FateDrop:
-		forward.Discard()
+		relay.Discard()
 		return dht.RelaysStuck, errRelaysStuck
 	}
 	return 0, nil
@@ -207,9 +207,9 @@ func (a *inbound) relayHeard(c actor.Context, m dht.RelayHeard) {
 		credit.Discard()
 		return
 	}
-	if reason, err := a.passOn(c, m.Incoming, m.To, credit); err != nil {
+	if reason, err := a.relay(c, m.Incoming, m.To, credit); err != nil {
 		if m.Incoming.Sealed { // it was counted when it was offered to the store
-			a.counts.remove(dht.Passed)
+			a.counts.remove(dht.ForOthers)
 		}
 		a.counts.add(reason)
 		a.counts.failed(reason, supervisor.Now(c), m.Incoming.Source, err)
@@ -309,8 +309,8 @@ func holdBy(p *credit.Permit, held *dht.Held) {
 // or to outbound, or drops them.
 func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 	for _, r := range all {
-		if forward, ok := r.Message.(forwardMessage); ok {
-			a.releaseForward(c, forward, r)
+		if relay, ok := r.Message.(relayMessage); ok {
+			a.releaseRelay(c, relay, r)
 			continue
 		}
 		if m, ok := r.Message.(storedMessage); ok {
@@ -335,9 +335,9 @@ func (a *inbound) release(c actor.Context, all []dht.Released[any]) {
 	}
 }
 
-// releaseForward gives a released message to outbound, or drops it. The message was
+// releaseRelay gives a released message to outbound, or drops it. The message was
 // already counted when it came.
-func (a *inbound) releaseForward(c actor.Context, m forwardMessage, r dht.Released[any]) {
+func (a *inbound) releaseRelay(c actor.Context, m relayMessage, r dht.Released[any]) {
 	if r.Fate == dht.FateDrop {
 		m.Discard()
 		a.counts.add(dht.RelaysStuck)

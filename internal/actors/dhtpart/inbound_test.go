@@ -179,7 +179,7 @@ func (s *shard) effects() string {
 					continue
 				}
 				all = append(all, fmt.Sprintf("ban of %v", v.Ban))
-			case dhtpart.ForwardMessage:
+			case dhtpart.RelayMessage:
 				if m.Origin != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
 					s.t.Errorf("got a message to pass on from %v, want that of the peer", m.Origin)
 				}
@@ -292,13 +292,13 @@ func TestDHTInbound(t *testing.T) {
 		{name: "request to a client", change: client, send: plain(typed(wire.TypeStoredRequest)), want: dht.NoStore},
 		{name: "for somebody else", send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
-		}), want: dht.Passed, effect: "pass on, dht.Propagate"},
+		}), want: dht.ForOthers, effect: "pass on, dht.Propagate"},
 		{name: "for somebody else, to a client", change: client, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
-		}), want: dht.Passed},
+		}), want: dht.ForOthers},
 		{name: "for somebody else, not forwarding", change: func(s *shardSettings) { s.DHT.NoForwarding = true }, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
-		}), want: dht.Passed},
+		}), want: dht.ForOthers},
 		{name: "for somebody else, too many bytes", change: func(s *shardSettings) { s.DHT.RelayBytes = 1 }, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.OverRelayBytes},
@@ -350,7 +350,7 @@ func TestDHTInbound(t *testing.T) {
 		}, send: plain(nil), want: dht.Panicked},
 	}
 	missing := slices.DeleteFunc(dht.Reasons(), func(r dht.Reason) bool {
-		return r == dht.HandlerStuck || r == dht.OverControls || r == dht.PassedAgain || r == dht.RelaysStuck || slices.ContainsFunc(rows, func(x row) bool { return x.want == r })
+		return r == dht.HandlerStuck || r == dht.OverControls || r == dht.RelayedAgain || r == dht.RelaysStuck || slices.ContainsFunc(rows, func(x row) bool { return x.want == r })
 	})
 	if len(missing) > 0 {
 		t.Errorf("no row for %v", missing)
@@ -376,7 +376,7 @@ func TestDHTInbound(t *testing.T) {
 						t.Errorf("got the last error %+v", n.Last)
 					}
 				}
-				for _, m := range s.forwards() {
+				for _, m := range s.relays() {
 					m.End()
 				}
 				s.wantNoCredit()
@@ -399,20 +399,20 @@ func (s *shard) join() wire.Envelope {
 }
 
 // wantRelayed checks that a relayed message has the bytes of the received one.
-func wantRelayed(t *testing.T, m dhtpart.ForwardMessage, received wire.Envelope) {
+func wantRelayed(t *testing.T, m dhtpart.RelayMessage, received wire.Envelope) {
 	t.Helper()
 	if m.Hash != received.DedupHash() || string(m.Envelope.Append(nil)) != string(received.Append(nil)) {
 		t.Error("the relayed message is not the received one")
 	}
 }
 
-// forwards are the messages that outbound has heard.
-func (s *shard) forwards() (all []dhtpart.ForwardMessage) {
+// relays are the messages that outbound has heard.
+func (s *shard) relays() (all []dhtpart.RelayMessage) {
 	r := s.heard["outbound"]
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.messages {
-		all = append(all, m.(dhtpart.ForwardMessage))
+		all = append(all, m.(dhtpart.RelayMessage))
 	}
 	return all
 }
@@ -433,7 +433,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		for _, e := range all {
 			s.post(e.Append(nil))
 		}
-		if n := len(s.forwards()); n != 5 {
+		if n := len(s.relays()); n != 5 {
 			t.Errorf("got %d with outbound, want 5: half of the credit", n)
 		}
 		if got := s.line(); !strings.Contains(got, "5 wait to be relayed") {
@@ -459,11 +459,11 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		if got, want := s.counted(), "1 delivered, 10 for somebody else, 4 for somebody else, not relayed"; got != want {
 			t.Errorf("while nothing ends: got %s, want %s", got, want)
 		}
-		for _, m := range s.forwards() {
+		for _, m := range s.relays() {
 			m.End()
 		}
 		synctest.Wait()
-		if n := len(s.forwards()); n != 7 {
+		if n := len(s.relays()); n != 7 {
 			t.Errorf("got %d with outbound once the first have ended, want the 2 that waited too", n)
 		}
 
@@ -475,11 +475,11 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 		if got, want := s.counted(), "1 delivered, 10 for somebody else, 1 duplicate, 1 bad signature, 1 for somebody else, to missed peers, 4 for somebody else, not relayed"; got != want {
 			t.Errorf("later copies: got %s, want %s", got, want)
 		}
-		forwards := s.forwards()
-		if m := forwards[len(forwards)-1]; len(forwards) != 8 || !m.Again || m.Hash != last.DedupHash() {
-			t.Errorf("got %d with outbound, again %v, want the later copy", len(forwards), m.Again)
+		relays := s.relays()
+		if m := relays[len(relays)-1]; len(relays) != 8 || !m.Again || m.Hash != last.DedupHash() {
+			t.Errorf("got %d with outbound, again %v, want the later copy", len(relays), m.Again)
 		}
-		for _, m := range forwards {
+		for _, m := range relays {
 			m.End()
 		}
 		s.wantNoCredit()
@@ -489,7 +489,7 @@ func TestDHTRelaysHoldHalf(t *testing.T) {
 // quiet are the ends that nothing is wrong with, or that say all by themselves.
 func quiet(r dht.Reason) bool {
 	switch r {
-	case dht.Delivered, dht.Handled, dht.Passed, dht.NoStore, dht.NoPart, dht.UnknownSource, dht.Expired, dht.Duplicate, dht.NotRepeated:
+	case dht.Delivered, dht.Handled, dht.ForOthers, dht.NoStore, dht.NoPart, dht.UnknownSource, dht.Expired, dht.Duplicate, dht.NotRepeated:
 		return true
 	}
 	return false

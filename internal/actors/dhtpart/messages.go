@@ -22,9 +22,9 @@ func (m SendMessage) Discard() {
 	}
 }
 
-// forwardMessage asks outbound to relay a message of a peer unchanged. Its credit
+// relayMessage asks outbound to relay a message of a peer unchanged. Its credit
 // returns when every copy of it has ended. No reply.
-type forwardMessage struct {
+type relayMessage struct {
 	Envelope wire.Envelope
 	Hash     wire.Hash
 	To       dht.Strategy
@@ -38,7 +38,7 @@ type forwardMessage struct {
 // Discard returns the credit of a message that was not relayed, and lets a later copy of
 // it be relayed. It does nothing if outbound has taken the message: the copies under way
 // own the credit then.
-func (m forwardMessage) Discard() {
+func (m relayMessage) Discard() {
 	if m.credit.permit.FinishPassed() {
 		m.unreached.Reselect(m.Hash)
 	}
@@ -46,7 +46,7 @@ func (m forwardMessage) Discard() {
 
 // Source returns the peer that the message came from, and the connection: a panic on the
 // message counts against that peer.
-func (m forwardMessage) Source() any { return m.Origin }
+func (m relayMessage) Source() any { return m.Origin }
 
 // sendQuietly asks outbound to send a message of the node's own, without an entry in the
 // ledger and without the application's credit. The actor that sends it must bound how

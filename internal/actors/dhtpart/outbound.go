@@ -17,7 +17,7 @@ import (
 // outbound sends the node's own DHT messages and relays messages of others. The machine
 // dht.Outbound decides; outbound carries out its effects.
 //
-// In: acceptedSend, SendMessage, dht.SendControl, dht.CancelControl, sendQuietly, forwardMessage, getSending, Sent, PeerDiscovered,
+// In: acceptedSend, SendMessage, dht.SendControl, dht.CancelControl, sendQuietly, relayMessage, getSending, Sent, PeerDiscovered,
 // Drain, event PeerConnected. Out: Enqueue to messaging actors, DiscoverPeer, dht.Sent,
 // dht.Reached to the part that stores messages, Drained. A restart loses pongs and relayed messages; a later copy of a relayed message
 // is relayed again. Sends under way end in the ledger, which outlives the actor: as in
@@ -65,7 +65,7 @@ func (o *outbound) Receive(c actor.Context) {
 		o.do(c, o.machine.Cancel(supervisor.Now(c), m.ID))
 	case sendQuietly:
 		o.do(c, o.machine.Send(supervisor.Now(c), supervisor.Wall(c), o.dht.trunk.NewID(), m.message))
-	case forwardMessage:
+	case relayMessage:
 		o.relay(c, m)
 	case actors.Sent:
 		o.do(c, o.machine.Sent(supervisor.Now(c), m.ID, m.Outcome))
@@ -140,7 +140,7 @@ func (o *outbound) discovers() bool {
 // relay relays a message. A panic in it counts against the peer that the message came
 // from, and ends no other send: relay carries out the remaining effects before the panic
 // goes on.
-func (o *outbound) relay(c actor.Context, m forwardMessage) {
+func (o *outbound) relay(c actor.Context, m relayMessage) {
 	if !m.credit.permit.TakePassed() {
 		return
 	}

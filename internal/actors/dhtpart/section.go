@@ -86,7 +86,7 @@ func outboundSection(s *Sending) *models.DHTOutbound {
 		Lost: lost, Unreached: s.Unreached,
 		Sends: c.Sends, Copies: c.Copies, Confirmed: c.Confirmed, InDoubt: c.InDoubt, Failed: c.Failed,
 		OpenSends: s.Sends, OpenCopies: s.Copies, Resent: c.Resent, Paced: c.Paced,
-		Passed: c.Relays - c.RelaysNobody - c.RelaysDropped, PassedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped, Nobody: c.RelaysNobody,
+		Relayed: c.Relays - c.RelaysNobody - c.RelaysDropped, RelayedTo: c.RelayCopies, Dropped: c.RelaysNobody + c.RelaysDropped, Nobody: c.RelaysNobody,
 		Credit: models.Credit{Used: s.Credit, Limit: s.Limit}, LastError: words.WithoutPackage(s.LastError),
 	}
 }

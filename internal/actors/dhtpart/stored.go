@@ -22,7 +22,7 @@ func (a *inbound) offer(c actor.Context, f Frame, m *dht.Incoming, v dht.Verdict
 	}
 	c.Request(store, dht.Offered{
 		Heard:  dht.Heard{Incoming: m, Conn: f.Conn, Credit: f.pass()},
-		IfKept: v.Store, Otherwise: v.Forward,
+		IfKept: v.Store, Otherwise: v.Relay,
 	})
 	return true
 }

@@ -61,7 +61,7 @@ func TestDHTOffered(t *testing.T) {
 				if got, want := s.counted(), "1 for somebody else"; got != want {
 					t.Errorf("got counted %q, want %q", got, want)
 				}
-				for _, m := range s.forwards() {
+				for _, m := range s.relays() {
 					wantRelayed(t, m, e)
 					m.End()
 				}

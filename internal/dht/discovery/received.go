@@ -50,7 +50,7 @@ func (r *Receiver) Response(m *dht.Incoming) Verdict {
 	case v.Outcome != 0:
 		return v
 	case m.Origin != m.Key:
-		return refused(PassedOn, errors.New("dht: a response that its author has not sent to us")).banSource(protocol.High)
+		return refused(Relayed, errors.New("dht: a response that its author has not sent to us")).banSource(protocol.High)
 	}
 	target, ok := r.Asked(a.Nonce)
 	switch {

@@ -18,7 +18,7 @@ const (
 	Unsigned                       // it has no author
 	Undecodable                    // its first part is absent or does not decode
 	ForeignKey                     // it speaks of another peer than its author
-	PassedOn                       // a response that came from another peer than its author
+	Relayed                        // a response that came from another peer than its author
 	NoClaim                        // what it says about its author is no claim
 	BadClaim                       // its claim is refused, and that is an offence
 	NoAddress                      // its claim has no usable address
@@ -30,7 +30,7 @@ const (
 
 var outcomeTexts = [outcomes]string{
 	Accepted: "accepted", FromBanned: "from a banned peer", Ours: "our own", Unsigned: "not signed",
-	Undecodable: "undecodable", ForeignKey: "about another peer", PassedOn: "relayed by another peer",
+	Undecodable: "undecodable", ForeignKey: "about another peer", Relayed: "relayed by another peer",
 	NoClaim: "no claim", BadClaim: "bad claim", NoAddress: "no usable address", Unasked: "not asked for",
 	WrongTarget: "from another peer than was searched for", TooOften: "too often",
 }

@@ -41,7 +41,7 @@ func DHT(o *Output, d *models.DHT, now time.Time) error {
 		}
 		line("sent", "%s", text)
 		line("under way", "%s, %s without an outcome", inspect.Count(uint64(o.OpenSends), "message"), copiesText(uint64(o.OpenCopies)))
-		line("relayed", "%s", passedText(o))
+		line("relayed", "%s", relayedText(o))
 		if text := lostText(o); text != "" {
 			line("", "%s", text)
 		}
@@ -79,10 +79,10 @@ func limitLines(d *models.DHT) (lines []string) {
 	return lines
 }
 
-// passedText returns the numbers of other nodes' messages that were passed on and that were
+// relayedText returns the numbers of other nodes' messages that were passed on and that were
 // not, with the reasons.
-func passedText(o *models.DHTOutbound) string {
-	text := inspect.Count(o.Passed, "message") + " of others, " + copiesText(o.PassedTo)
+func relayedText(o *models.DHTOutbound) string {
+	text := inspect.Count(o.Relayed, "message") + " of others, " + copiesText(o.RelayedTo)
 	if o.Dropped == 0 {
 		return text
 	}
@@ -160,7 +160,7 @@ func dhtText(d *models.DHT) string {
 	}
 	text := "on: " + inspect.Count(in, "message") + " received"
 	if o := d.Outbound; o != nil {
-		text += ", " + inspect.Number(o.Sends) + " sent, " + inspect.Number(o.Passed) + " relayed"
+		text += ", " + inspect.Number(o.Sends) + " sent, " + inspect.Number(o.Relayed) + " relayed"
 		if o.OpenSends > 0 {
 			text += ", " + inspect.Number(uint64(o.OpenSends)) + " under way"
 		}
