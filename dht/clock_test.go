@@ -66,7 +66,7 @@ func TestRelayRateClock(t *testing.T) {
 			d.now = at(time.Duration(i) * 30 * time.Second)
 			d.relay(relayed(1), dht.Flood{})
 			if len(d.writes) != 4 {
-				t.Fatalf("message %d: got it passed on to %d peers, want 4", i, len(d.writes))
+				t.Fatalf("message %d: got it relayed to %d peers, want 4", i, len(d.writes))
 			}
 			d.settleAll(confirmed)
 		}
@@ -147,12 +147,12 @@ func TestRelayBytesClock(t *testing.T) {
 		m := dht.NewRelayMeter[string](2)
 		for i := range 600 {
 			if err := m.Take(at(time.Duration(i)*30*time.Second), "A", 1); err != nil {
-				t.Fatalf("message %d: got %v, want two bytes in a minute passed on", i, err)
+				t.Fatalf("message %d: got %v, want two bytes in a minute relayed", i, err)
 			}
 		}
 		for i, want := range []bool{true, true, false} { // the step is before the third
 			if got := m.Take(at(stepAt+time.Duration(i-2)*time.Second), "B", 1) == nil; got != want {
-				t.Errorf("byte %d: got passed on %v, want %v", i+1, got, want)
+				t.Errorf("byte %d: got relayed %v, want %v", i+1, got, want)
 			}
 		}
 	})

@@ -50,11 +50,11 @@ func TestDedupMakesWayFairly(t *testing.T) {
 	}
 }
 
-// TestDedupRemembersWhatMadeWay: an evicted message is recognised as long as it
+// TestDedupRemembersWhatWasEvicted: an evicted message is recognised as long as it
 // may come as a stored one, whatever the clock does, and gets no new record.
 //
 // conforms: dht 52
-func TestDedupRemembersWhatMadeWay(t *testing.T) {
+func TestDedupRemembersWhatWasEvicted(t *testing.T) {
 	d := dht.NewDedup(10)
 	if err := d.Remember(rand.NewChaCha8([32]byte{1})); err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ type desk struct {
 	ends      map[uint64]int
 	wake      time.Time
 	under     []dht.Write // given out, without outcome
-	credits   []*leaf     // of what is passed on
+	credits   []*leaf     // of what is relayed
 	unreached *dht.Unreached
 	// What the last event had done.
 	writes    []dht.Write

@@ -21,8 +21,8 @@ func (o *Outbound) Held() (s string) {
 		{"peers", len(o.peers)},
 		{"wakes", len(o.wakes.list)},
 		{"copies", o.copies},
-		{"copies passed on", o.relays},
-		{"messages passed on", len(o.relaying)},
+		{"copies relayed", o.relays},
+		{"messages relayed", len(o.relaying)},
 	} {
 		if x.n != 0 {
 			s += fmt.Sprintf("%d %s ", x.n, x.what)

@@ -61,7 +61,7 @@ type Inbound struct {
 	dedup       *Dedup
 	known       func(identity.NodeID) bool
 	unreached   *Unreached
-	endsHere    bool // nothing is forwarded
+	endsHere    bool // nothing is relayed
 	chain       Handler
 	stored      Handler // of messages that a server had stored for us
 	verifier    wire.Verifier
@@ -72,8 +72,8 @@ type Inbound struct {
 // InboundOptions are the settings of an [Inbound].
 type InboundOptions struct {
 	Secret   *identity.Secret
-	Features identity.Features // our own: without StoreForward nothing is forwarded
-	// NoForwarding says that nothing is forwarded, so that no peer is banned for a message
+	Features identity.Features // our own: without StoreForward nothing is relayed
+	// NoForwarding says that nothing is relayed, so that no peer is banned for a message
 	// that comes back to its destination. The verdicts on other messages do not change.
 	NoForwarding bool
 	Dedup        *Dedup
@@ -267,7 +267,7 @@ func (in *Inbound) count(next Handler) Handler {
 var errReturned = errors.New("dht: a message for the peer that sent it")
 
 // returned returns the verdict on a message that came from its own destination. Only a node
-// that forwards holds it against the peer (spec: dht 6).
+// that relays holds it against the peer (spec: dht 6).
 func (in *Inbound) returned() Verdict {
 	v := Verdict{Reason: ReturnedToOwner, Err: errReturned}
 	if !in.endsHere {

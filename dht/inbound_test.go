@@ -93,7 +93,7 @@ func TestVerdicts(t *testing.T) {
 		late     time.Duration
 		want     dht.Reason
 		ban      time.Duration
-		forward  bool
+		relayed  bool
 	}{
 		{name: "empty", message: func(*testing.T) []byte { return nil }, want: dht.Undecodable},
 		{name: "no envelope", message: func(*testing.T) []byte { return []byte("hello") }, want: dht.Undecodable},
@@ -139,9 +139,9 @@ func TestVerdicts(t *testing.T) {
 			return e.Append(nil)
 		}, want: dht.Undecryptable},
 
-		{name: "for somebody else", message: plain(sealedFor(t, other)), want: dht.ForOthers, forward: true},
-		{name: "for somebody else, a join", message: plain(typed(sealedFor(t, other), wire.TypeJoin)), want: dht.ForOthers, forward: true},
-		{name: "for somebody else, a discovery", message: plain(typed(sealedFor(t, other), wire.TypeDiscovery)), want: dht.ForOthers, forward: true},
+		{name: "for somebody else", message: plain(sealedFor(t, other)), want: dht.ForOthers, relayed: true},
+		{name: "for somebody else, a join", message: plain(typed(sealedFor(t, other), wire.TypeJoin)), want: dht.ForOthers, relayed: true},
+		{name: "for somebody else, a discovery", message: plain(typed(sealedFor(t, other), wire.TypeDiscovery)), want: dht.ForOthers, relayed: true},
 		{name: "for somebody else, a response", message: plain(typed(sealedFor(t, other), wire.TypeDiscoveryResponse)), want: dht.ForOthers},
 		{name: "for somebody else, a request", message: plain(typed(sealedFor(t, other), wire.TypeStoredRequest)), want: dht.ForOthers},
 		{name: "for somebody else, stored messages", message: plain(typed(sealedFor(t, other), wire.TypeStoredMessages)), want: dht.ForOthers},
@@ -166,8 +166,8 @@ func TestVerdicts(t *testing.T) {
 			n.now = n.now.Add(c.late)
 			b := c.message(t)
 			_, v := n.bytes(b)
-			if v.Reason != c.want || (v.Relay != nil) != c.forward {
-				t.Errorf("got %v, forwarded %v, %v, want %v, forwarded %v", v.Reason, v.Relay != nil, v.Err, c.want, c.forward)
+			if v.Reason != c.want || (v.Relay != nil) != c.relayed {
+				t.Errorf("got %v, relayed %v, %v, want %v, relayed %v", v.Reason, v.Relay != nil, v.Err, c.want, c.relayed)
 			}
 			ban := none
 			if v.Violation != nil {
@@ -320,7 +320,7 @@ func TestEchoIsDropped(t *testing.T) {
 // are stored.
 //
 // conforms: dht 71
-func TestForwarding(t *testing.T) {
+func TestRelayVerdicts(t *testing.T) {
 	source := repeated(t, relay).PublicKey().NodeID()
 	destination := repeated(t, other).PublicKey()
 	exclude := []identity.NodeID{source}
@@ -341,7 +341,7 @@ func TestForwarding(t *testing.T) {
 		if !equalStrategies(v.Relay, otherwise) || !equalStrategies(v.Store, c.store) || v.Reason != dht.ForOthers {
 			t.Errorf("%s: got %v, %+v, or %+v if stored, want %+v or %+v", c.name, v.Reason, v.Relay, v.Store, otherwise, c.store)
 		}
-		equal(t, c.name+": what is passed on", m.Envelope.Append(nil), e.Append(nil))
+		equal(t, c.name+": what is relayed", m.Envelope.Append(nil), e.Append(nil))
 	}
 	n := newNode(t, nil)
 	n.handle(compose(t, sealedFor(t, other)))
@@ -350,8 +350,8 @@ func TestForwarding(t *testing.T) {
 	}
 }
 
-// Nobody has the key zero, so what is sealed for it is not passed on.
-func TestNothingIsForwardedToTheZeroKey(t *testing.T) {
+// Nobody has the key zero, so what is sealed for it is not relayed.
+func TestNothingIsRelayedToTheZeroKey(t *testing.T) {
 	e := compose(t, sealedFor(t, other))
 	e.Header.Destination = wire.To(identity.PublicKey{})
 	s, err := wire.Sign(repeated(t, writer), e.Binding(), scalars(repeated(t, 4)))
@@ -360,7 +360,7 @@ func TestNothingIsForwardedToTheZeroKey(t *testing.T) {
 	}
 	e.Header.Signature = s.Append(nil)
 	if _, v := newNode(t, nil).handle(e); v.Reason != dht.ForOthers || v.Relay != nil {
-		t.Errorf("got %v, forwarding to %v, want it to nobody", v.Reason, v.Relay)
+		t.Errorf("got %v, relaying to %v, want it to nobody", v.Reason, v.Relay)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 )
 
-// TestRelaysLeaveRoomForOurs has as much passed on to slow peers as may be: our
+// TestRelaysLeaveRoomForOurs has as much relayed to slow peers as may be: our
 // own messages are sent all the same.
 func TestRelaysLeaveRoomForOurs(t *testing.T) {
 	var lines strings.Builder
@@ -26,7 +26,7 @@ func TestRelaysLeaveRoomForOurs(t *testing.T) {
 		d.o.Relay(d.now, d.relayed(string(rune('!'+i%10)), e, dht.Random{N: 20}))
 	}
 	if _, copies := d.o.Len(); copies < dht.MaxCopies/2-20 || copies > dht.MaxCopies/2 {
-		t.Fatalf("got %d copies passed on, want half of %d", copies, dht.MaxCopies)
+		t.Fatalf("got %d copies relayed, want half of %d", copies, dht.MaxCopies)
 	}
 	d.send(dht.Message{To: dht.Direct{Peer: idOf("~")}, Type: 200, Body: []byte("hello")})
 	if len(d.writes) != 1 {

@@ -79,7 +79,7 @@ func TestSendLayersInOrder(t *testing.T) {
 	e := decode(t, d.writes[0].Frame)
 	d.relay(&e, dht.Flood{})
 	if len(d.writes) != 4 || len(log) != 0 {
-		t.Errorf("passed on: got %d writes, layers %v, want 4, none", len(d.writes), log)
+		t.Errorf("relayed: got %d writes, layers %v, want 4, none", len(d.writes), log)
 	}
 }
 

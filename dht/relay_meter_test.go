@@ -79,6 +79,6 @@ func TestRelayMeterOfManyShards(t *testing.T) {
 	}
 	shards.Wait()
 	if got := passed.Load(); got != limit {
-		t.Errorf("got %d bytes passed on, want %d", got, limit)
+		t.Errorf("got %d bytes relayed, want %d", got, limit)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // TestRelayRecorded passes recorded messages on: to everybody but whom they came
-// from, byte for byte what the reference passed on, whatever the order in which
+// from, byte for byte what the reference relayed, whatever the order in which
 // the header's fields came. Nothing of it is recorded.
 //
 // conforms: dht 16, 67, 71, 74, 147
@@ -39,10 +39,10 @@ func TestRelayRecorded(t *testing.T) {
 			e := decode(t, frame)
 			d.relay(&e, dht.Propagate{To: e.Header.Destination.Key, Exclude: []identity.NodeID{idOf("b")}})
 			if got := to(d.writes); got != "acd" {
-				t.Fatalf("%s: got it passed on to %q, want acd", v.name, got)
+				t.Fatalf("%s: got it relayed to %q, want acd", v.name, got)
 			}
 			for _, w := range d.writes {
-				equal(t, v.name+": passed on", w.Frame, want)
+				equal(t, v.name+": relayed", w.Frame, want)
 			}
 			next := decode(t, d.writes[0].Frame)
 			if err := next.CheckSemantics(); err != nil {
@@ -101,7 +101,7 @@ func TestRelayOutcomes(t *testing.T) {
 	d.relay(relayed(1), dht.Direct{Peer: idOf("z")})
 	d.relay(relayed(1), dht.DirectKey{Key: d.secret.PublicKey()})
 	if c := d.o.Counts(); c.RelaysNobody != 2 {
-		t.Errorf("got %d passed on to nobody, want 2", c.RelaysNobody)
+		t.Errorf("got %d relayed to nobody, want 2", c.RelaysNobody)
 	}
 	if accepted, _ := d.ledger.Counts(); accepted != 0 {
 		t.Errorf("got %d sends in the ledger, want none", accepted)
@@ -195,7 +195,7 @@ func TestRelayCrowded(t *testing.T) {
 	d.drain(confirmed)
 	d.again(second)
 	if got := to(d.writes); got != "a" {
-		t.Errorf("got a later copy passed on to %q, want a alone", got)
+		t.Errorf("got a later copy relayed to %q, want a alone", got)
 	}
 	d.nothing()
 }
@@ -277,7 +277,7 @@ func TestRelayStalls(t *testing.T) {
 	// A later copy goes to the one alone that it has not reached, and the next to nobody.
 	d.again(fresh(19))
 	if got := to(d.writes); got != "a" {
-		t.Errorf("got a later copy passed on to %q, want a", got)
+		t.Errorf("got a later copy relayed to %q, want a", got)
 	}
 	d.again(fresh(19))
 	d.wrote()
@@ -342,7 +342,7 @@ func TestRelayAgain(t *testing.T) {
 	}
 	d.again(e)
 	if got := to(d.writes); got != "ab" {
-		t.Errorf("got it passed on to %q, want ab", got)
+		t.Errorf("got it relayed to %q, want ab", got)
 	}
 	if peers, reselect, ok := d.unreached.Take(e.DedupHash()); !ok || reselect || !slices.Equal(peers, []identity.NodeID{idOf("j")}) {
 		t.Errorf("got %v, %v, %v remembered, want the one that is not connected", peers, reselect, ok)
@@ -351,7 +351,7 @@ func TestRelayAgain(t *testing.T) {
 	d.unreached.Reselect(e.DedupHash())
 	d.again(e)
 	if got := to(d.writes); got != "abcd" {
-		t.Errorf("got it passed on to %q, want all", got)
+		t.Errorf("got it relayed to %q, want all", got)
 	}
 	d.nothing()
 }
@@ -379,7 +379,7 @@ func TestUnreachedIsBounded(t *testing.T) {
 	}
 }
 
-// TestRelayPanics forces a panic while a message is passed on: in the machine, and
+// TestRelayPanics forces a panic while a message is relayed: in the machine, and
 // while each of the effects is carried out. No peer's window is lost with it, no
 // credit, and no step of a message of our own.
 func TestRelayPanics(t *testing.T) {
@@ -464,7 +464,7 @@ func TestRelayRate(t *testing.T) {
 		d.pass(30 * time.Second)
 		pass(10, "a")
 		if got != want {
-			t.Errorf("got %d passed on in a minute, want %d", got, want)
+			t.Errorf("got %d relayed in a minute, want %d", got, want)
 		}
 		if c := d.o.Counts(); c.RelaysDropped != 9 || c.RelayFailed != (dht.RelayFailures{dht.RelayRate: 9}) {
 			t.Errorf("got %d dropped, %v failed, want the 9 beyond", c.RelaysDropped, c.RelayFailed)
@@ -472,7 +472,7 @@ func TestRelayRate(t *testing.T) {
 		pass(1, "b")
 		d.send(plain("a", 1))
 		if d.wrote(1); got != want+1 {
-			t.Errorf("got %d passed on, want one for another peer, too", got)
+			t.Errorf("got %d relayed, want one for another peer, too", got)
 		}
 		d.drain(confirmed)
 
@@ -480,12 +480,12 @@ func TestRelayRate(t *testing.T) {
 		d.begin(func(o *dht.OutboundOptions) { set(o); o.Paces = paces })
 		pass(1, "a")
 		if got != want+1 {
-			t.Error("got one more passed on after a restart")
+			t.Error("got one more relayed after a restart")
 		}
 		d.pass(31 * time.Second)
 		pass(want+10, "a")
 		if got != want+1+want-1 {
-			t.Errorf("got %d passed on in the next minute, want %d", got-want-1, want-1)
+			t.Errorf("got %d relayed in the next minute, want %d", got-want-1, want-1)
 		}
 		d.pass(2 * time.Minute)
 		d.nothing()
@@ -493,7 +493,7 @@ func TestRelayRate(t *testing.T) {
 }
 
 // TestRelaysYield: of what waits for a peer our own goes first, and what is
-// passed on leaves it room in the window.
+// relayed leaves it room in the window.
 func TestRelaysYield(t *testing.T) {
 	d := newDesk(t, villagers, func(o *dht.OutboundOptions) { o.Window = 64 << 10 })
 	a := dht.Selected{Peers: []identity.NodeID{idOf("a")}}
@@ -501,7 +501,7 @@ func TestRelaysYield(t *testing.T) {
 		d.relay(relayed(6016), a)
 	}
 	if n := len(d.under); n != 5 {
-		t.Errorf("got %d given out that are passed on, want 5: half of the window", n)
+		t.Errorf("got %d given out that are relayed, want 5: half of the window", n)
 	}
 	big := plain("a", 1)
 	big.Body = append(big.Body, make([]byte, 20<<10)...)
@@ -524,12 +524,12 @@ func TestRelaysYield(t *testing.T) {
 		d.settle(w, confirmed)
 	}
 	if n := len(d.under); n != 5 {
-		t.Errorf("got %d passed on when none of our own waits, want 5", n)
+		t.Errorf("got %d relayed when none of our own waits, want 5", n)
 	}
 	d.nothing()
 }
 
-// TestRelayPace: where we send something ourselves, what is passed on leaves up to
+// TestRelayPace: where we send something ourselves, what is relayed leaves up to
 // a third of the pace to it: our own goes at once, however much there is for
 // others.
 //
@@ -568,7 +568,7 @@ func TestRelayPace(t *testing.T) {
 			settle()
 		}
 		if most := minutes * dht.DefaultPace * 2 / 3; passed > most+rate || passed < most*9/10 {
-			t.Errorf("%d relays a second: got %d passed on, want about %d", rate, passed, most)
+			t.Errorf("%d relays a second: got %d relayed, want about %d", rate, passed, most)
 		}
 		d.nothing()
 	}

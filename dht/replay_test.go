@@ -59,7 +59,7 @@ func TestReplayByReencoding(t *testing.T) {
 				}
 			}
 			if got := decode(t, body); !bytes.Equal(got.Append(nil), body) || !bytes.Equal(got.Header.Signature, signature) {
-				t.Errorf("%s: got another message when it is passed on, want it unchanged", name)
+				t.Errorf("%s: got another message when it is relayed, want it unchanged", name)
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func TestStoreFor(t *testing.T) {
 		t.Errorf("got %+v, want it encrypted for the receiver", e.Header)
 	}
 	if got := d.dedup.Seen(e.DedupHash()); got != 1 {
-		t.Errorf("got %d times seen, want 1: nodes pass it on, and it may come back", got)
+		t.Errorf("got %d times seen, want 1: nodes relay it, and it may come back", got)
 	}
 	says := func(want string) {
 		t.Helper()

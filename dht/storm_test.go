@@ -336,7 +336,7 @@ func (s *storm) check() {
 	own := c.Copies - c.Confirmed - c.InDoubt - c.Failed
 	relays := c.RelayCopies - c.RelayConfirmed - c.RelayFailed.Total()
 	if uint64(copies) != own+relays {
-		s.t.Fatalf("got %d copies under way, want %d own and %d passed on", copies, own, relays)
+		s.t.Fatalf("got %d copies under way, want %d own and %d relayed", copies, own, relays)
 	}
 	wakes, listed := s.o.Sizes()
 	if most := sends + int(relays) + s.o.Peers() + 1; wakes > most {

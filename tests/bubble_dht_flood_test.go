@@ -152,9 +152,9 @@ func TestBubblePongOverRestart(t *testing.T) {
 	}
 }
 
-// TestBubbleRelayOfFloods has two nodes flood a third through one that passes
-// messages on, each within the limit: who passes them on keeps what is beyond its
-// own share back and is not banned for it.
+// TestBubbleRelayOfFloods has two nodes flood a third through one that relays
+// their messages, each within the limit: the relay keeps what is beyond its own share
+// back and is not banned for it.
 //
 // conforms: V 28
 func TestBubbleRelayOfFloods(t *testing.T) {
@@ -179,10 +179,10 @@ func TestBubbleRelayOfFloods(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Second)
-		wantBanned(t, "who passed it on", victim, relay, false)
+		wantBanned(t, "who relayed it", victim, relay, false)
 		wantBanned(t, "who wrote it", relay, all[0], false)
 		if got := fateOf(victim, dht.ForOthers); got != limit/2 {
-			t.Errorf("got %d passed on, want %d: half of what is taken for a flood", got, limit/2)
+			t.Errorf("got %d relayed, want %d: half of what is taken for a flood", got, limit/2)
 		}
 	})
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// TestBubblePingsPassedOn has a node pass on pings that another has sealed: they
+// TestBubblePingsRelayed has a node relay pings that another has sealed: they
 // are not its own, and do not keep its own from being answered.
 //
 // conforms: dht 138
-func TestBubblePingsPassedOn(t *testing.T) {
+func TestBubblePingsRelayed(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		net.SetLink(slowLink)
@@ -41,7 +41,7 @@ func TestBubblePingsPassedOn(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		if _, err := relay.DHT().Ping(t.Context(), b.ID()); err != nil {
-			t.Errorf("the ping of the one who has passed them on: %v", err)
+			t.Errorf("the ping of the one who has relayed them: %v", err)
 		}
 	})
 }

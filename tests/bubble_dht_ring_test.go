@@ -25,8 +25,8 @@ import (
 )
 
 // loadRing has each of three nodes send n sealed messages to the one after the
-// next, through the next: all three pass on what the one before them sends, and
-// send to those who pass on for them. It returns when every send has ended, with
+// next, through the next: all three relay what the one before them sends, and
+// send to those who relay for them. It returns when every send has ended, with
 // how many of them were confirmed.
 func loadRing(t *testing.T, ring []member, n, size int) (confirmed int) {
 	t.Helper()
@@ -72,7 +72,7 @@ func relayCounts(t *testing.T, m member) dht.OutboundCounts {
 }
 
 // wantRing checks that no message has disappeared: each was heard, or its copy has
-// failed and is counted. Then the ring passes messages on as before.
+// failed and is counted. Then the ring relays messages as before.
 func wantRing(t *testing.T, ring []member, n int) {
 	t.Helper()
 	heard, failed := ringEnds(t, ring)

@@ -78,7 +78,7 @@ func TestBubblePropagateDedup(t *testing.T) {
 			t.Errorf("c got %d copies, want those of a and b", n)
 		}
 		if n := toB.total(); n != 1 {
-			t.Errorf("b got %d copies, want that of a: c passes it on to d alone", n)
+			t.Errorf("b got %d copies, want that of a: c relays it to d alone", n)
 		}
 		if n := toA.total(); n != 0 {
 			t.Errorf("a got %d copies back, want none", n)
@@ -87,7 +87,7 @@ func TestBubblePropagateDedup(t *testing.T) {
 			t.Errorf("c got %d copies from the destination, want none", n)
 		}
 		for _, m := range []member{b, c} {
-			wantBodies(t, "who passed it on", m.heard.Bodies(), []string{})
+			wantBodies(t, "who relayed it", m.heard.Bodies(), []string{})
 		}
 	})
 }
@@ -141,7 +141,7 @@ func TestBubbleTamperedCopy(t *testing.T) {
 					t.Errorf("c heard %+v, want the message by a once", got)
 				}
 				if _, _, banned := c.Peers().Banned(honest.ID()); banned {
-					t.Error("the one who passed the genuine message on is banned")
+					t.Error("the one who relayed the genuine message is banned")
 				}
 			})
 		})

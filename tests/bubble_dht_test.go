@@ -130,11 +130,11 @@ func TestBubbleDHTSend(t *testing.T) {
 	})
 }
 
-// TestBubbleDHTForward has a node pass on what is encrypted for somebody else,
+// TestBubbleDHTRelay has a node relay what is encrypted for somebody else,
 // and nothing that is clear.
 //
 // conforms: dht 44, 68, 74
-func TestBubbleDHTForward(t *testing.T) {
+func TestBubbleDHTRelay(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		all := members(net, 3)

@@ -236,7 +236,7 @@ func TestBubbleReplayedAnnouncements(t *testing.T) {
 	})
 }
 
-// TestBubbleStolenResponse: somebody hears the answer to a Discovery and passes it on. The
+// TestBubbleStolenResponse: somebody hears the answer to a Discovery and relays it. The
 // peer that wrote it is not banned, whether the receiver searches for it or not.
 //
 // conforms: dht 89

@@ -34,7 +34,7 @@ type gossips struct {
 	heard map[identity.NodeID][]identity.NodeID
 }
 
-// options are those of a node that passes on what it hears, but not to the one it
+// options are those of a node that relays what it hears, but not to the one it
 // has it from.
 func (g *gossips) options(node identity.NodeID) []gamelan.Option {
 	return []gamelan.Option{

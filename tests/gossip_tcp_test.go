@@ -119,7 +119,7 @@ func TestTamperedCopyOverTCP(t *testing.T) {
 				t.Errorf("c heard %+v, want the message by a once", got)
 			}
 			if _, _, banned := c.Peers().Banned(honest.ID()); banned {
-				t.Error("the one who passed the genuine message on is banned")
+				t.Error("the one who relayed the genuine message is banned")
 			}
 		})
 	}

@@ -1,5 +1,5 @@
 // Package wire holds the encoding of the messages that nodes of the distributed
-// hash table pass on to each other, and their signatures and encryption.
+// hash table relay to each other, and their signatures and encryption.
 //
 // A message is an [Envelope]: a [Header], and a body that is an [AppendBody]
 // of parts in clear or sealed for one recipient. [Compose] makes one, signed

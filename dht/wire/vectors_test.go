@@ -152,16 +152,16 @@ func TestRecordedDiscovery(t *testing.T) {
 	}
 }
 
-// TestRecordedForwarding: we relay the same bytes as the recorded relay, and they
+// TestRecordedRelays: we relay the same bytes as the recorded relay, and they
 // verify at the next node.
 //
 // conforms: dht 16, 147
-func TestRecordedForwarding(t *testing.T) {
+func TestRecordedRelays(t *testing.T) {
 	for _, v := range vectors(t, "forwarded") {
 		e := decode(t, v.bytes(t, "received_envelope"))
-		forwarded := e.Append(nil)
-		equal(t, v.name+": forwarded", forwarded, v.bytes(t, "forwarded_envelope"))
-		next := decode(t, forwarded)
+		relayed := e.Append(nil)
+		equal(t, v.name+": relayed", relayed, v.bytes(t, "forwarded_envelope"))
+		next := decode(t, relayed)
 		o := openFor(t, next, secretOf(t, v.input(t, "recipient_secret")))
 		if want := secretOf(t, v.input(t, "sender_secret")).PublicKey(); o.Origin != want {
 			t.Errorf("%s: got origin %v, want %v", v.name, o.Origin, want)

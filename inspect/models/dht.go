@@ -7,7 +7,7 @@ type DHT struct {
 	On            bool         `json:"on"`
 	Protocol      string       `json:"protocol,omitempty"`       // of its messages
 	PlainProtocol string       `json:"plain_protocol,omitempty"` // of plain messages beside it; empty: there are none
-	Forwarding    bool         `json:"forwarding"`               // messages for other nodes are passed on, not only Joins
+	Forwarding    bool         `json:"forwarding"`               // messages for other nodes are relayed, not only Joins
 	Types         []int32      `json:"types"`                    // types of messages with an actor here
 	Inbound       []DHTCount   `json:"inbound"`                  // received messages, by how they ended
 	Outbound      *DHTOutbound `json:"outbound,omitempty"`       // nil: its actor did not answer in time
@@ -23,11 +23,11 @@ type DHTFlood struct {
 	Unread uint64 `json:"unread"` // messages of such peers that were dropped unread, since the node's start
 }
 
-// DHTRelayed shows the limit on bytes that are passed on for other nodes.
+// DHTRelayed shows the limit on bytes that are relayed for other nodes.
 type DHTRelayed struct {
 	Limit   int64  `json:"limit" unit:"bytes"`   // bytes of one source in a minute
 	Sources int    `json:"sources"`              // sources that are counted now
-	Refused uint64 `json:"refused" unit:"bytes"` // bytes that were not passed on because of the limit, since the node's start
+	Refused uint64 `json:"refused" unit:"bytes"` // bytes that were not relayed because of the limit, since the node's start
 }
 
 // DHTCount counts the received messages that ended in one way since the node's start. If
@@ -51,9 +51,9 @@ type DHTOutbound struct {
 	OpenCopies int    `json:"open_copies"` // including those of others' messages
 	Resent     uint64 `json:"resent"`      // copies that were in doubt and written again
 	Paced      uint64 `json:"paced"`       // copies that had to wait, so that their peer does not take them for a flood
-	Relayed    uint64 `json:"passed"`      // messages of other nodes that were passed on
+	Relayed    uint64 `json:"passed"`      // messages of other nodes that were relayed
 	RelayedTo  uint64 `json:"passed_to"`   // copies of them
-	Dropped    uint64 `json:"dropped"`     // messages of other nodes that were not passed on: no suitable peer, or no copy could be begun
+	Dropped    uint64 `json:"dropped"`     // messages of other nodes that were not relayed: no suitable peer, or no copy could be begun
 	Nobody     uint64 `json:"nobody"`      // of those dropped: no suitable peer
 	// Lost counts copies of other nodes' messages that were not confirmed, by reason.
 	Lost []DHTLost `json:"lost,omitempty"`

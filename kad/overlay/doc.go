@@ -3,7 +3,7 @@
 // routing table, and limits. The state machines and the codecs are internal.
 //
 // The DHT is a Kademlia network, and has nothing but the exclusive or in common with
-// the DHT that passes messages on (package dht): other ids, other peers, other bytes. A
+// the DHT that relays messages (package dht): other ids, other peers, other bytes. A
 // client of it belongs to exactly one of two overlays. [Native] has authenticated
 // contacts and records that nobody can forge. [Seed] is the network of the small
 // program that the DHT began as, whose UDP protocol it keeps to the byte.

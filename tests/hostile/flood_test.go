@@ -145,7 +145,7 @@ func relayed(t *testing.T, number int) string {
 }
 
 // TestRelayedBytesOfOneSource has identities of one source send messages for
-// others, all of them signed and new: together they have so many bytes passed on
+// others, all of them signed and new: together they have so many bytes relayed
 // as the limit says. Another source has its own, an exempt one has so for each
 // peer, and nobody is banned.
 //
@@ -174,7 +174,7 @@ func TestRelayedBytesOfOneSource(t *testing.T) {
 		ended := func(what string, passed, refused uint64) {
 			t.Helper()
 			if got := [2]uint64{n.ended(dht.ForOthers), n.ended(dht.OverRelayBytes)}; got != [2]uint64{passed, refused} {
-				t.Errorf("%s: got %d passed on and %d not, want %d and %d", what, got[0], got[1], passed, refused)
+				t.Errorf("%s: got %d relayed and %d not, want %d and %d", what, got[0], got[1], passed, refused)
 			}
 		}
 		for i := range identities {
@@ -220,7 +220,7 @@ func TestRelayedBytesOfWhoHangsUp(t *testing.T) {
 			t.Errorf("got %d messages judged, want %d", got, identities*each)
 		}
 		if got := n.ended(dht.ForOthers); got != fit {
-			t.Errorf("got %d passed on, want %d", got, fit)
+			t.Errorf("got %d relayed, want %d", got, fit)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func (n *target) ended(why dht.Reason) uint64 {
 
 // TestReplayByReencoding sends a captured message 42 times, each time with another
 // unknown field behind its signature, which still verifies: it is delivered once,
-// and whoever passes on such bytes is not banned for them.
+// and whoever relays such bytes is not banned for them.
 func TestReplayByReencoding(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		n, letters := overDHT(t, gamelan.DHTConfig{})

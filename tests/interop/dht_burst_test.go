@@ -18,7 +18,7 @@ import (
 //
 // conforms: V 13, 15, 28
 // feature: DHT: we relay bursts of what they encrypted for another
-func TestWeForwardBursts(t *testing.T) {
+func TestWeRelayBursts(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
 		for _, b := range []batch{{count: 10, size: 126_000}, {count: 1000, size: 5_900}, {count: 40, size: 200_000}, {count: 2, size: 1_000_000}} {
@@ -45,7 +45,7 @@ func TestWeForwardBursts(t *testing.T) {
 // What members of ours send through each other in bursts arrives whole, too.
 //
 // feature: DHT: bursts between their node and ours through ours
-func TestWeForwardOurBursts(t *testing.T) {
+func TestWeRelayOurBursts(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()

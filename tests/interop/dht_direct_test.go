@@ -32,7 +32,7 @@ func TestDHTDirect(t *testing.T) {
 				for _, named := range []string{"", ", named", ", another named"} {
 					body := by + " " + seal + named
 					if seal == "encrypted" && strings.HasPrefix(named, ", another") {
-						continue // that is what forwarding is about
+						continue // that is what relaying is about
 					}
 					weSendDirect(t, m, p, body, by, seal, destinationOf(named, p.key, other))
 					theySendDirect(t, m, p, body, by, seal, destinationOf(named, m.PublicKey(), other))

@@ -63,7 +63,7 @@ func (m *member) mustFind(key identity.PublicKey, addr string) peerstore.Peer {
 }
 
 // A Tari node finds us, a neighbour of its own and one behind us, and so does it find a
-// client: we answer the first, and pass on the others. Each answers by dialling whoever
+// client: we answer the first, and relay the others. Each answers by dialling whoever
 // asked.
 //
 // conforms: dht 84, 91

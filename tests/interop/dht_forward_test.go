@@ -10,13 +10,13 @@ import (
 )
 
 // What we encrypt for a node of ours that only a Tari node in the middle is
-// connected to is passed on by it: it arrives with our signature and tag, and is
+// connected to is relayed by it: it arrives with our signature and tag, and is
 // nothing to the one in the middle. What is clear stays there.
 //
 // conforms: dht 26, 44, 68
 // feature: DHT: they relay what we encrypted for another
 // note: 6.2.0: relays nothing unless it is told to
-func TestTheyForward(t *testing.T) {
+func TestTheyRelay(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()
@@ -57,7 +57,7 @@ func TestTheyForward(t *testing.T) {
 // As the nodes of 6.2.0 are by default, nothing goes through them.
 //
 // feature: DHT: without forwarding they relay nothing, and nobody is banned
-func TestTheyForwardNothing(t *testing.T) {
+func TestTheyRelayNothing(t *testing.T) {
 	t.Parallel()
 	const release = "6.2.0"
 	// One task: a message is done with when the next is delivered.
@@ -76,14 +76,14 @@ func TestTheyForwardNothing(t *testing.T) {
 	}
 }
 
-// We pass on what Tari nodes have encrypted for each other, with tag and
+// We relay what Tari nodes have encrypted for each other, with tag and
 // signature as they were and to nobody but the one it is for, and nothing that
 // is clear. What is for somebody who is not there goes to everybody else, but not
 // back.
 //
 // conforms: dht 16, 44, 68, 71, 74
 // feature: DHT: we relay what they encrypted for another
-func TestWeForward(t *testing.T) {
+func TestWeRelay(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()
@@ -131,7 +131,7 @@ func TestWeForward(t *testing.T) {
 //
 // conforms: dht 26, 44, 74
 // feature: DHT: through a chain of nodes of both kinds and releases
-func TestForwardedInAChain(t *testing.T) {
+func TestRelayedInAChain(t *testing.T) {
 	t.Parallel()
 	against(t, func(t *testing.T, release string) {
 		t.Parallel()

@@ -33,7 +33,7 @@ func backwards(t *testing.T, e wire.Envelope) (frame []byte) {
 	return append(frame, e.Append(nil)[n:]...)
 }
 
-// What we pass on keeps its bytes as far as others have signed them: messages of
+// What we relay keeps its bytes as far as others have signed them: messages of
 // the older version and with their header's fields in another order are good at
 // the node that they are for, at both kinds.
 //
@@ -70,17 +70,17 @@ func TestDHTHeaders(t *testing.T) {
 					}
 				}
 				name := fmt.Sprintf("version %d, %s", version, order)
-				direct, passed := name+", direct", name+", passed on"
+				direct, relayed := name+", direct", name+", relayed"
 				send(m.ID(), direct, identity.PublicKey{})
 				send(p.id, direct, identity.PublicKey{})
 				wantOrigin(t, direct, m.delivery(direct).From, author.PublicKey(), true)
 				wantOrigin(t, direct, keyOf(p.delivery(direct).Origin), author.PublicKey(), true)
-				send(m.ID(), passed, q.key)
-				wantOrigin(t, passed+" by us", keyOf(q.delivery(passed).Origin), author.PublicKey(), true)
-				send(m.ID(), passed+" by us", d.PublicKey())
-				wantOrigin(t, passed+" by us", d.delivery(passed+" by us").From, author.PublicKey(), true)
-				send(p.id, passed+" by them", d.PublicKey())
-				wantOrigin(t, passed+" by them", d.delivery(passed+" by them").From, author.PublicKey(), true)
+				send(m.ID(), relayed, q.key)
+				wantOrigin(t, relayed+" by us", keyOf(q.delivery(relayed).Origin), author.PublicKey(), true)
+				send(m.ID(), relayed+" by us", d.PublicKey())
+				wantOrigin(t, relayed+" by us", d.delivery(relayed+" by us").From, author.PublicKey(), true)
+				send(p.id, relayed+" by them", d.PublicKey())
+				wantOrigin(t, relayed+" by them", d.delivery(relayed+" by them").From, author.PublicKey(), true)
 			}
 		}
 	})

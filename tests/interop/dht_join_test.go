@@ -67,7 +67,7 @@ func (m *member) only(peer identity.NodeID) frame {
 	return all[0]
 }
 
-// Our Join is stored by Tari nodes and passed on by them, to both kinds; the next node
+// Our Join is stored by Tari nodes and relayed by them, to both kinds; the next node
 // has it with the bytes that we have signed. Then those who have learned of us that way
 // can dial us.
 //
@@ -107,7 +107,7 @@ func TestOurJoin(t *testing.T) {
 	})
 }
 
-// Their Join is stored by us and passed on as it came, to nodes of both kinds, but neither
+// Their Join is stored by us and relayed as it came, to nodes of both kinds, but neither
 // to clients nor back; the next Tari node finds its signature good. Then we can dial
 // whoever we have learned of.
 //
@@ -127,7 +127,7 @@ func TestTheirJoin(t *testing.T) {
 		}
 		came, relayed := m.only(p.id), d.only(m.ID())
 		if came.hash != relayed.hash || came.tag != relayed.tag || came.body != relayed.body {
-			t.Errorf("got %+v passed on, want it as it came: %+v", relayed, came)
+			t.Errorf("got %+v relayed, want it as it came: %+v", relayed, came)
 		}
 		for _, one := range []*tari{q, r} {
 			if n := one.hits(came.hash[:]); n != 1 {
@@ -137,7 +137,7 @@ func TestTheirJoin(t *testing.T) {
 		if _, err := d.Dial(t.Context(), p.id); err != nil {
 			t.Errorf("we dial whom we learned of: %v", err)
 		}
-		// Messages on the same connections come after the Joins that were passed on.
+		// Messages on the same connections come after the Joins that were relayed.
 		for _, one := range []*tari{p, client} {
 			m.mustSend(dht.Message{To: dht.Direct{Peer: one.id}, Body: []byte("last")}, 1)
 			one.delivery("last")
@@ -193,7 +193,7 @@ func TestOddJoin(t *testing.T) {
 			p.learns(author.PublicKey(), addr, identity.FeatureNode)
 			hash := e.DedupHash()
 			if n := p.hits(hash[:]); n != 1 {
-				t.Errorf("%s: got it %d times passed on, want once", odd.name, n)
+				t.Errorf("%s: got it %d times relayed, want once", odd.name, n)
 			}
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
-// Whatever is inside the messages that a node of ours passes on for Tari nodes,
+// Whatever is inside the messages that a node of ours relays for Tari nodes,
 // nobody bans it for that, and it bans nobody: what does not open for the one
 // it is for, what is no body, has no type or is no ping.
 //

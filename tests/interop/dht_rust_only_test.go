@@ -15,7 +15,7 @@ import (
 const domainType = 1001
 
 // Tari's nodes among themselves show what the tests of our DHT can rely on: how
-// each strategy and seal arrives, that a node in the middle passes on what is
+// each strategy and seal arrives, that a node in the middle relays what is
 // encrypted for another, and that a repeat is dropped.
 //
 // feature: the DHT of their nodes among themselves

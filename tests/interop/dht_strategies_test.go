@@ -219,7 +219,7 @@ func (s *mesh) theirStrategies(release string) {
 }
 
 // A Tari node that is a client gets what is for it and nothing that it would have
-// to pass on.
+// to relay.
 //
 // conforms: dht 56, 57
 // feature: DHT: clients get only what is for them

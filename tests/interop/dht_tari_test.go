@@ -18,7 +18,7 @@ func startTariDHT(t *testing.T, release string, args ...string) *tari {
 	return startTari(t, release, append([]string{"--dht", "true"}, args...)...)
 }
 
-// forwards is the option that lets a Tari node pass on what is encrypted for
+// forwards is the option that lets a Tari node relay what is encrypted for
 // others. The older release always does.
 func forwards(release string) []string {
 	if release == "1.0.0-rc.5" {

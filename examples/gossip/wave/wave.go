@@ -22,7 +22,7 @@ type Wave struct {
 	mu       sync.Mutex
 	index    map[identity.NodeID]int
 	began    time.Time
-	told     int           // nodes that have sent the news to all their peers
+	relayed  int           // nodes that have sent the news to all their peers
 	sent     int           // messages that were sent
 	heard    int           // messages that arrived, including copies
 	copies   int           // copies among the messages that arrived
@@ -119,7 +119,7 @@ func (w *Wave) Dropped() {
 func (w *Wave) Told(messages int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.told++
+	w.relayed++
 	w.sent += messages
 	w.look()
 }
@@ -127,7 +127,7 @@ func (w *Wave) Told(messages int) {
 // look closes finished if all nodes with the news have sent it on, and all these messages
 // have arrived.
 func (w *Wave) look() {
-	if w.told != w.reached() || w.heard < w.sent {
+	if w.relayed != w.reached() || w.heard < w.sent {
 		return
 	}
 	select {
@@ -147,7 +147,7 @@ func (w *Wave) Wait(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return fmt.Errorf("the news is under way: %d of %d who have it have passed it on, %d of %d messages have arrived: %w",
-		w.told, w.reached(), w.heard, w.sent, ctx.Err())
+		w.relayed, w.reached(), w.heard, w.sent, ctx.Err())
 }
 
 func (w *Wave) reached() (n int) {

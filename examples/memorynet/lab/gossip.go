@@ -43,7 +43,7 @@ func (t *teller) Receive(c actor.Context) {
 		t.log.learned(t.member, m.Body)
 		t.node.DHT().SendFrom(c, numberOf(m.Body), news(m.Body, m.Peer))
 	case dht.Sent:
-		t.log.passedOn(m.ID, m.Report.Count(protocol.Confirmed))
+		t.log.relayed(m.ID, m.Report.Count(protocol.Confirmed))
 	}
 }
 
@@ -67,7 +67,7 @@ type Gossip struct {
 	last     time.Time // when the last copy came
 	has      []bool    // by member
 	received []int     // copies, by member
-	told     int       // members that have passed it on
+	relayed  int       // members that have relayed it
 	sent     int       // copies that they have sent
 }
 
@@ -102,12 +102,12 @@ func (j *journal) came(member int, e *wire.Envelope) {
 	j.notify()
 }
 
-// passedOn records that a member has sent the news of this number on, as so many copies.
-func (j *journal) passedOn(number uint64, copies int) {
+// relayed records that a member has sent the news of this number on, as so many copies.
+func (j *journal) relayed(number uint64, copies int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if g := j.gossip; g != nil && g.number == number {
-		g.told++
+		g.relayed++
 		g.sent += copies
 		j.notify()
 	}
@@ -130,7 +130,7 @@ func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 	}
 	l.readers.Go(func() {
 		report := sent.Wait(l.events)
-		l.log.passedOn(g.number, report.Count(protocol.Confirmed))
+		l.log.relayed(g.number, report.Count(protocol.Confirmed))
 	})
 	nodes := len(l.nodes())
 	ctx, cancel := context.WithTimeout(ctx, newsLimit)
@@ -144,7 +144,7 @@ func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 			g.Received += n
 		}
 		switch {
-		case g.told >= g.Reached && g.Received >= g.sent:
+		case g.relayed >= g.Reached && g.Received >= g.sent:
 			return of, of // whoever has not heard it will not
 		case done == of && time.Since(g.last) < newsQuiet:
 			done-- // copies are under way

@@ -56,7 +56,7 @@ func TestPassedCredit(t *testing.T) {
 			}
 		})
 	}
-	t.Run("not passed on", func(t *testing.T) {
+	t.Run("not relayed", func(t *testing.T) {
 		account := credit.NewNodeBudgets(1 << 20).Inbound.Account(1 << 16)
 		account.TryTake(5)
 		Frame{permit: permit(account, 5)}.Finish()

@@ -26,15 +26,15 @@ func TestDHTHeard(t *testing.T) {
 		effect string
 	}{
 		{"nothing", nil, func(dht.Heard) any { return nil }, 2, 0, "2 handled", ""},
-		{"relayed", nil, relay, 2, 2, "2 handled", "pass on, dht.Propagate; pass on, dht.Propagate"},
+		{"relayed", nil, relay, 2, 2, "2 handled", "relay, dht.Propagate; relay, dht.Propagate"},
 		{
 			"no forwarding, but of Joins", func(o *shardSettings) { o.DHT.NoForwarding = true }, relay, 2, 2,
-			"2 handled", "pass on, dht.Propagate; pass on, dht.Propagate",
+			"2 handled", "relay, dht.Propagate; relay, dht.Propagate",
 		},
 		{"a client", func(o *shardSettings) { o.Features = identity.FeatureNone }, relay, 1, 0, "1 handled", ""},
 		{
 			"over the byte limit", func(o *shardSettings) { o.DHT.RelayBytes = 150 }, relay, 2, 1,
-			"2 handled, 1 for somebody else, over the byte limit", "pass on, dht.Propagate",
+			"2 handled, 1 for somebody else, over the byte limit", "relay, dht.Propagate",
 		},
 		{
 			"a flood of what is ignored", func(o *shardSettings) { o.DHT.FloodLimit = 3 }, ignore, 3, 0,

@@ -181,9 +181,9 @@ func (s *shard) effects() string {
 				all = append(all, fmt.Sprintf("ban of %v", v.Ban))
 			case dhtpart.RelayMessage:
 				if m.Origin != (actors.Origin{Peer: s.source.NodeID(), Conn: 7}) {
-					s.t.Errorf("got a message to pass on from %v, want that of the peer", m.Origin)
+					s.t.Errorf("got a message to relay from %v, want that of the peer", m.Origin)
 				}
-				all = append(all, fmt.Sprintf("pass on, %T", m.To))
+				all = append(all, fmt.Sprintf("relay, %T", m.To))
 			case dht.Heard:
 				all = append(all, "join: "+m.Envelope.Header.Type.String())
 			case dht.Received:
@@ -292,7 +292,7 @@ func TestDHTInbound(t *testing.T) {
 		{name: "request to a client", change: client, send: plain(typed(wire.TypeStoredRequest)), want: dht.NoStore},
 		{name: "for somebody else", send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
-		}), want: dht.ForOthers, effect: "pass on, dht.Propagate"},
+		}), want: dht.ForOthers, effect: "relay, dht.Propagate"},
 		{name: "for somebody else, to a client", change: client, send: one(func(s *shard) wire.Envelope {
 			return s.compose(1, "", sealed(s.secret().PublicKey()))
 		}), want: dht.ForOthers},
@@ -419,7 +419,7 @@ func (s *shard) relays() (all []dhtpart.RelayMessage) {
 
 // TestDHTRelaysHoldHalf has a peer send much for others, none of which ends: half
 // of its credit is with outbound, the rest waits, and after 10 s as much is
-// dropped as what is for us needs. A later copy of what was dropped is passed on,
+// dropped as what is for us needs. A later copy of what was dropped is relayed,
 // when it is genuine.
 //
 // conforms: dht 31, 40, 45; V 13

@@ -32,11 +32,11 @@ func TestDHTOffered(t *testing.T) {
 		offered int
 		effect  string
 	}{
-		{"kept", nil, kept, wire.TypeDomain, 1, "pass on, dht.DirectOrClosest"},
-		{"not kept", nil, not, wire.TypeDomain, 1, "pass on, dht.Propagate"},
+		{"kept", nil, kept, wire.TypeDomain, 1, "relay, dht.DirectOrClosest"},
+		{"not kept", nil, not, wire.TypeDomain, 1, "relay, dht.Propagate"},
 		{"kept before", nil, before, wire.TypeDomain, 1, ""},
-		{"no part", nil, nil, wire.TypeDomain, 0, "pass on, dht.Propagate"},
-		{"a join", nil, kept, wire.TypeJoin, 0, "pass on, dht.Propagate"},
+		{"no part", nil, nil, wire.TypeDomain, 0, "relay, dht.Propagate"},
+		{"a join", nil, kept, wire.TypeJoin, 0, "relay, dht.Propagate"},
 		{"no forwarding", func(o *shardSettings) { o.DHT.NoForwarding = true }, kept, wire.TypeDomain, 1, ""},
 		{"a client", func(o *shardSettings) { o.Features = identity.FeatureNone }, kept, wire.TypeDomain, 0, ""},
 	} {

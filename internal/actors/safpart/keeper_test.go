@@ -491,9 +491,9 @@ func TestKeeperSpaceFoundByAPurge(t *testing.T) {
 	})
 }
 
-// TestKeeperKeepsWhatMadeWayForNothing: a message that would make way for one that the disk does
+// TestKeeperKeepsWhatWasEvictedForNothing: a message that would make way for one that the disk does
 // not take stays, in memory and on the disk, and makes way once there is room for the new one.
-func TestKeeperKeepsWhatMadeWayForNothing(t *testing.T) {
+func TestKeeperKeepsWhatWasEvictedForNothing(t *testing.T) {
 	for name, fail := range map[string]func(d *failing, fails bool){
 		"low space": func(d *failing, fails bool) {
 			d.free.Store(store.MinFree)
@@ -546,9 +546,9 @@ func TestKeeperKeepsWhatMadeWayForNothing(t *testing.T) {
 	}
 }
 
-// TestKeeperPurgesWhatMadeWay: a purge also takes a message that has made way for one that is being
+// TestKeeperPurgesWhatWasEvicted: a purge also takes a message that has made way for one that is being
 // written: it does not come back when that write fails.
-func TestKeeperPurgesWhatMadeWay(t *testing.T) {
+func TestKeeperPurgesWhatWasEvicted(t *testing.T) {
 	for _, all := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			disk := &failing{DB: kv.Memory(), writing: make(chan struct{})}

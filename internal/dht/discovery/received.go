@@ -41,7 +41,7 @@ func (r *Receiver) Discovery(m *dht.Incoming) Verdict {
 
 // Response decides on a DiscoveryResponse (spec: dht 7.3).
 //
-// The reference bans the author of a response that another peer passes on, and the peer
+// The reference bans the author of a response that another peer relays, and the peer
 // searched for when somebody else answers. Both are the victims: here only the peer that
 // passed the response on, and the one that answered, are banned.
 func (r *Receiver) Response(m *dht.Incoming) Verdict {

@@ -253,7 +253,7 @@ func TestReceivedResponse(t *testing.T) {
 		"asked for":             {message{source: author, nonce: 22}, "accepted; store; ends search 22"},
 		"not asked for":         {message{source: author, nonce: 1}, "not asked for"},
 		"in place of another":   {message{source: author, nonce: 55}, "from another peer than was searched for; ban origin 10m0s"},
-		"passed on":             {message{source: relay, nonce: 22}, "relayed by another peer; ban source 2h0m0s"},
+		"relayed":               {message{source: relay, nonce: 22}, "relayed by another peer; ban source 2h0m0s"},
 		"of the sought, stolen": {message{origin: sought, source: relay, nonce: 55}, "relayed by another peer; ban source 2h0m0s"},
 		"not signed":            {message{nobody: true, source: author}, "not signed; ban source 10m0s"},
 		"our own":               {message{origin: ourselves}, "our own"},

@@ -79,7 +79,7 @@ func limitLines(d *models.DHT) (lines []string) {
 	return lines
 }
 
-// relayedText returns the numbers of other nodes' messages that were passed on and that were
+// relayedText returns the numbers of other nodes' messages that were relayed and that were
 // not, with the reasons.
 func relayedText(o *models.DHTOutbound) string {
 	text := inspect.Count(o.Relayed, "message") + " of others, " + copiesText(o.RelayedTo)
