@@ -31,10 +31,10 @@ var ErrFlood = errors.New("dht: flood")
 type FloodMeter struct {
 	limit int
 
-	mu     sync.Mutex
-	peers  windows[identity.NodeID]
-	held   int
-	unread uint64
+	mu      sync.Mutex
+	peers   windows[identity.NodeID]
+	waiting int // readers that wait because their peer is at the limit
+	unread  uint64
 }
 
 // NewFloodMeter returns a meter with a limit; 0 is [FloodLimit].
@@ -138,11 +138,11 @@ func (f *FloodMeter) Unread(n int) {
 func (f *FloodMeter) HoldBack() (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.held++
+	f.waiting++
 	return sync.OnceFunc(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.held--
+		f.waiting--
 	})
 }
 
@@ -158,5 +158,5 @@ type FloodStats struct {
 func (f *FloodMeter) Stats() FloodStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return FloodStats{Limit: f.limit, Peers: f.peers.of.Len(), Held: f.held, Unread: f.unread}
+	return FloodStats{Limit: f.limit, Peers: f.peers.of.Len(), Held: f.waiting, Unread: f.unread}
 }

@@ -67,7 +67,7 @@ type cell struct {
 	restarts    atomic.Uint32
 	contained   atomic.Uint64
 	unhandled   atomic.Uint64
-	held        atomic.Int64  // events since the last incarnation failed
+	heldEvents  atomic.Int64  // events since the last incarnation failed
 	missed      atomic.Uint64 // events dropped above EventsHeld, since the spawn
 	busy        atomic.Int64  // nanoseconds, up to the last refill
 	stuckSeen   atomic.Bool   // the watchdog has reported the message in hand

@@ -96,7 +96,7 @@ func (c *cell) unsubscribe(gen uint64) {
 // postEvent puts an event into the mailbox. It drops the event when EventsHeld wait
 // there already for an incarnation that has not started.
 func (c *cell) postEvent(event any) {
-	if c.gen.Load() == 0 && c.held.Add(1) > EventsHeld {
+	if c.gen.Load() == 0 && c.heldEvents.Add(1) > EventsHeld {
 		c.missed.Add(1)
 		return
 	}
@@ -105,7 +105,7 @@ func (c *cell) postEvent(event any) {
 
 // logMissed logs how many events were dropped before the incarnation started.
 func (c *cell) logMissed() {
-	if n := c.held.Swap(0) - EventsHeld; n > 0 {
+	if n := c.heldEvents.Swap(0) - EventsHeld; n > 0 {
 		safely(func() {
 			c.host.log.Warn("events missed", labelActor, c.path(), "n", n, "limit", EventsHeld)
 		})

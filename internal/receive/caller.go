@@ -32,7 +32,7 @@ type Caller struct {
 	errs            atomic.Uint64          // of failed: f returned an error
 	last            atomic.Pointer[failed] // the last such message
 	warned          uint64                 // errs at the last warning
-	told            atomic.Bool            // the actor was sent failing, and has not waited quietAfter since
+	failingSent     atomic.Bool            // the actor was sent failing, and has not waited quietAfter since
 	waits           atomic.Bool            // the actor was sent notHandled, and has not waited retryAfter since
 }
 
@@ -103,7 +103,7 @@ const (
 func (a *caller) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		if a.told.Load() { // the timers ended with the last incarnation
+		if a.failingSent.Load() { // the timers ended with the last incarnation
 			a.quiet = supervisor.After(c, quietAfter, quiet{})
 		}
 		a.waits.Store(false) // its listener has handed back its messages
@@ -129,8 +129,8 @@ func (a *caller) Receive(c actor.Context) {
 		a.stop() // a listener that leaves hands back what it has not acknowledged
 	case quiet:
 		a.quiet = nil
-		if a.told.Store(false); a.errs.Load() != a.warned {
-			a.told.Store(true)
+		if a.failingSent.Store(false); a.errs.Load() != a.warned {
+			a.failingSent.Store(true)
 			a.warn(c)
 		}
 	case supervisor.Drain:
@@ -222,7 +222,7 @@ func (a *Caller) call(ctx context.Context, log *slog.Logger, m Message) (handled
 		a.errs.Add(1)
 		a.last.Store(&failed{Message{Peer: m.Peer, Seq: m.Seq, DHT: m.DHT}, err})
 		log.Debug("the function for messages returned an error", "peer", m.Peer, "err", err)
-		if !a.told.Swap(true) {
+		if !a.failingSent.Swap(true) {
 			supervisor.Tell(ctx, failing{})
 		}
 		a.retry(ctx)

@@ -126,7 +126,7 @@ type dedupStore struct {
 	owed     []*actor.PID // senders of Drain, answered after the next write; used by the dedup actor alone
 
 	// Guarded by turn: the state of the disk.
-	known    bool
+	diskRead bool
 	segments map[uint64]segment
 	place    map[wire.Hash]uint64 // the segment of each record that counts
 	items    int                  // in all segments
@@ -160,13 +160,13 @@ func (s *dedupStore) writeInTurn(d *dht.Dedup, sync bool) error {
 	done := false
 	defer func() {
 		if !done { // an error or a panic
-			s.known = false
+			s.diskRead = false
 			d.Rewrite()
 		}
 	}()
 	err := kv.Reapplied(func(anew bool) error {
 		if anew { // the last writes before may be lost
-			s.known = false
+			s.diskRead = false
 			d.Rewrite()
 		}
 		return s.writeAll(d, sync)
@@ -220,9 +220,9 @@ func (s *dedupStore) writeAll(d *dht.Dedup, sync bool) error {
 	return nil
 }
 
-// look reads the state of the disk, unless it is known.
+// look reads the state of the disk, unless that was done.
 func (s *dedupStore) look() error {
-	if s.known {
+	if s.diskRead {
 		return nil
 	}
 	s.segments, s.place = make(map[uint64]segment), make(map[wire.Hash]uint64)
@@ -236,7 +236,7 @@ func (s *dedupStore) look() error {
 	if err := scanErr(); err != nil {
 		return err
 	}
-	s.known = true
+	s.diskRead = true
 	return nil
 }
 

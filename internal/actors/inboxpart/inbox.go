@@ -175,7 +175,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[ac
 			return
 		}
 		p := pull{listener: b.trunk.NewID(), all: o.All}
-		var told, lost uint64
+		var lostBefore, lost uint64
 		left := o.Most
 		if left <= 0 {
 			left = math.MaxInt
@@ -197,7 +197,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[ac
 				return
 			}
 			p.got++
-			told, lost = r.lost, lost+r.lost-told
+			lostBefore, lost = r.lost, lost+r.lost-lostBefore
 			for m, err := range b.store.messages(r.seqs) {
 				switch {
 				case errors.Is(err, errRecord):

@@ -56,8 +56,8 @@ type Reach struct {
 	trunk          Trunk
 	watcher, judge *actor.PID
 
-	watch reach.Watch // of the actor watch, as is told
-	told  []ma.Multiaddr
+	watch     reach.Watch    // of the actor watch, as is announced
+	announced []ma.Multiaddr // what others were told last
 
 	present  atomic.Pointer[[]netip.Addr]            // the machine's addresses; written by watch
 	moved    atomic.Pointer[Moved]                   // written by watch
@@ -182,10 +182,10 @@ type (
 func (w *watch) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		if w.r.told != nil { // what the incarnation before was about to tell is not known
+		if w.r.announced != nil { // what the incarnation before was about to tell is not known
 			w.r.watch.Failed()
 		} else if w.r.Own != nil {
-			w.r.told = w.r.own()
+			w.r.announced = w.r.own()
 		}
 		w.look(c)
 	case lookTick:
@@ -307,7 +307,7 @@ func (w *watch) tell(c actor.Context) {
 		return
 	}
 	own := w.r.own()
-	if len(own) == 0 || slices.EqualFunc(own, w.r.told, ma.Multiaddr.Equal) {
+	if len(own) == 0 || slices.EqualFunc(own, w.r.announced, ma.Multiaddr.Equal) {
 		return // without a network the last addresses stay: a claim needs one
 	}
 	w.setting = own
@@ -320,10 +320,10 @@ func (w *watch) set(c actor.Context, err error) {
 		w.r.watch.Want()
 		return
 	}
-	if len(w.r.told) > 0 {
-		w.r.moved.Store(&Moved{supervisor.Now(c), w.r.told})
+	if len(w.r.announced) > 0 {
+		w.r.moved.Store(&Moved{supervisor.Now(c), w.r.announced})
 	}
-	w.r.told = w.setting
-	supervisor.Log(c).Info("others are told the new addresses of this node", "addrs", w.r.told)
-	supervisor.Publish(c, actors.AddressesChanged{Addresses: w.r.told})
+	w.r.announced = w.setting
+	supervisor.Log(c).Info("others are told the new addresses of this node", "addrs", w.r.announced)
+	supervisor.Publish(c, actors.AddressesChanged{Addresses: w.r.announced})
 }

@@ -67,7 +67,7 @@ type client struct {
 	sessions map[string]*Session        // by path
 	byConn   map[uint64]map[string]*Session
 	pending  map[identity.NodeID]int      // openings under way by peer
-	held     map[identity.NodeID][]uint64 // tokens of openings that wait for others to end
+	queued   map[identity.NodeID][]uint64 // tokens of openings that wait for others to end
 	credits  map[identity.NodeID]*peerSessions
 	serial   uint64
 	ticking  bool
@@ -137,7 +137,7 @@ func newClient(calls *Calls) actor.Actor {
 		calls: calls, pools: make(map[Key]*sessionPool),
 		opening: make(map[uint64]*openingSession), sessions: make(map[string]*Session),
 		byConn:  make(map[uint64]map[string]*Session),
-		pending: make(map[identity.NodeID]int), held: make(map[identity.NodeID][]uint64),
+		pending: make(map[identity.NodeID]int), queued: make(map[identity.NodeID][]uint64),
 		credits: make(map[identity.NodeID]*peerSessions),
 	}
 }
@@ -314,7 +314,7 @@ func (a *client) do(c actor.Context, p *sessionPool, f rpc.PoolEffects) {
 		a.opening[token] = &openingSession{pool: p}
 		p.opening[token] = struct{}{}
 		if a.pending[p.key.Peer] >= maxOpening {
-			a.held[p.key.Peer] = append(a.held[p.key.Peer], token)
+			a.queued[p.key.Peer] = append(a.queued[p.key.Peer], token)
 			continue
 		}
 		a.pending[p.key.Peer]++
@@ -332,15 +332,15 @@ func (a *client) openingEnded(c actor.Context, token uint64) {
 	a.opening[token].answered()
 	delete(a.opening[token].pool.opening, token)
 	delete(a.opening, token)
-	if at := slices.Index(a.held[peer], token); at >= 0 { // this opening had not begun
-		if a.held[peer] = slices.Delete(a.held[peer], at, at+1); len(a.held[peer]) == 0 {
-			delete(a.held, peer)
+	if at := slices.Index(a.queued[peer], token); at >= 0 { // this opening had not begun
+		if a.queued[peer] = slices.Delete(a.queued[peer], at, at+1); len(a.queued[peer]) == 0 {
+			delete(a.queued, peer)
 		}
 		return
 	}
-	if waiting := a.held[peer]; len(waiting) > 0 {
-		if a.held[peer] = waiting[1:]; len(waiting) == 1 {
-			delete(a.held, peer)
+	if waiting := a.queued[peer]; len(waiting) > 0 {
+		if a.queued[peer] = waiting[1:]; len(waiting) == 1 {
+			delete(a.queued, peer)
 		}
 		a.open(c, waiting[0])
 		return

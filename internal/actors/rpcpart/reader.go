@@ -20,12 +20,12 @@ type frameReader struct {
 	bounded func(time.Time) error // sets the read deadline of a frame; nil: the caller sets it
 	now     func() time.Time
 
-	skips bool   // the rest of a frame that is too large has to be skipped
-	frame bool   // a frame has begun
-	large bool   // the account was told that the frame is large
-	n     int    // length of the frame
-	buf   []byte // bytes of the frame that have arrived
-	held  int    // the reader holds credit for a frame of this length; -1: none
+	skips    bool   // the rest of a frame that is too large has to be skipped
+	frame    bool   // a frame has begun
+	large    bool   // the account was told that the frame is large
+	n        int    // length of the frame
+	buf      []byte // bytes of the frame that have arrived
+	credited int    // the reader holds credit for a frame of this length; -1: none
 }
 
 // freeFrame is the greatest length of a frame that takes no credit. The number of sessions
@@ -62,10 +62,10 @@ func putBuffer(b []byte) {
 // share the account.
 func newFrameReader(k *Calls, account *inboundCredit, s protocol.Stream) frameReader {
 	return frameReader{
-		frames:  frame.NewReader(s, rpc.MaxHandshake),
-		account: account,
-		now:     k.trunk.Now,
-		held:    -1,
+		frames:   frame.NewReader(s, rpc.MaxHandshake),
+		account:  account,
+		now:      k.trunk.Now,
+		credited: -1,
 	}
 }
 
@@ -93,7 +93,7 @@ func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool,
 		}
 		r.buf = r.buf[:0]
 	}
-	if r.held < 0 && r.n > freeFrame {
+	if r.credited < 0 && r.n > freeFrame {
 		if r.n > credit.Large && !r.large {
 			r.large = true
 			r.account.arrives()
@@ -103,7 +103,7 @@ func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool,
 				return nil, false, err
 			}
 		}
-		r.held = r.n
+		r.credited = r.n
 	}
 	slow := r.bounded != nil && r.n > r.frames.Buffered()
 	if slow {
@@ -148,15 +148,15 @@ func (r *frameReader) body() error {
 
 // heldFrame is a frame that was taken out of its reader, with its credit.
 type heldFrame struct {
-	account *inboundCredit // nil: there is no frame
-	buf     []byte
-	held    int // -1: no credit
+	account  *inboundCredit // nil: there is no frame
+	buf      []byte
+	credited int // -1: no credit
 }
 
 // detach takes the frame out of the reader, with its buffer and credit.
 func (r *frameReader) detach() heldFrame {
-	b := heldFrame{r.account, r.buf, r.held}
-	r.buf, r.held = nil, -1
+	b := heldFrame{r.account, r.buf, r.credited}
+	r.buf, r.credited = nil, -1
 	return b
 }
 
@@ -165,8 +165,8 @@ func (b *heldFrame) giveBack() {
 	if b.account == nil {
 		return
 	}
-	if b.held >= 0 {
-		b.account.Return(b.held)
+	if b.credited >= 0 {
+		b.account.Return(b.credited)
 	}
 	putBuffer(b.buf)
 	*b = heldFrame{}
@@ -175,9 +175,9 @@ func (b *heldFrame) giveBack() {
 // free gives back the credit of the frame. The buffer stays for the next frame.
 func (r *frameReader) free() {
 	r.arrived()
-	if r.held >= 0 {
-		r.account.Return(r.held)
-		r.held = -1
+	if r.credited >= 0 {
+		r.account.Return(r.credited)
+		r.credited = -1
 	}
 }
 

@@ -21,20 +21,20 @@ import (
 // Disconnected, ServicePublished and ServiceUnpublished, Drained. A restart loses the
 // connection, and with it the service, until the next one; the pinned cookie file stays.
 type controller struct {
-	w        *Tor
-	machine  *tor.Controller
-	attempt  uint64 // number of the connection; what comes from earlier ones does not count
-	conn     *torconn.Conn
-	release  func() // takes conn out of what the incarnation owns
-	writing  bool
-	out      []tor.Command // they wait while others are written
-	due      *supervisor.Timer
-	awaiting []*actor.PID
-	draining *actor.PID
-	asked    bool // trunk.AddAddress is under way, or was refused
-	refused  bool // the address cannot be advertised
-	told     bool // ServicePublished was published, and ServiceUnpublished has not followed
-	ended    bool
+	w         *Tor
+	machine   *tor.Controller
+	attempt   uint64 // number of the connection; what comes from earlier ones does not count
+	conn      *torconn.Conn
+	release   func() // takes conn out of what the incarnation owns
+	writing   bool
+	out       []tor.Command // they wait while others are written
+	due       *supervisor.Timer
+	awaiting  []*actor.PID
+	draining  *actor.PID
+	asked     bool // trunk.AddAddress is under way, or was refused
+	refused   bool // the address cannot be advertised
+	announced bool // ServicePublished was published, and ServiceUnpublished has not followed
+	ended     bool
 }
 
 type (
@@ -112,7 +112,7 @@ func (a *controller) Receive(c actor.Context) {
 
 // start makes the machine of this incarnation, which knows nothing of earlier connections.
 func (a *controller) start(c actor.Context) {
-	a.told = a.w.advertised && a.w.State().Service.State == tor.Published // by an earlier incarnation
+	a.announced = a.w.advertised && a.w.State().Service.State == tor.Published // by an earlier incarnation
 	random := supervisor.Rand(c)
 	a.machine = tor.NewController(supervisor.Now(c), tor.Options{
 		Auth: a.w.Auth, Pinned: a.w.State().Cookie, Local: !a.w.Host.IsValid(), NewCircuits: a.w.NewCircuits, Nonce: random.Reader, Random: random.Rand,

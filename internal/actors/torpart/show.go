@@ -83,23 +83,23 @@ func (a *controller) service(c actor.Context, was, is tor.State) {
 	case tor.Refused, tor.Collision, tor.PublishFailed:
 		supervisor.Log(c).Warn("the onion service is not published", "addr", a.w.Onion, "state", is.Service.State, "err", is.Service.Err)
 		supervisor.Publish(c, tor.ServiceUnpublished{Addr: a.w.Onion, State: is.Service.State, Err: is.Service.Err})
-		a.told = false
+		a.announced = false
 	case tor.Unpublished, tor.Adding:
-		if a.told {
+		if a.announced {
 			supervisor.Publish(c, tor.ServiceUnpublished{Addr: a.w.Onion, State: is.Service.State, Err: is.Service.Err})
 		}
-		a.told = false
+		a.announced = false
 	}
 }
 
 // tell publishes once that the service can be found, when its address is advertised or cannot
 // be: who hears of the service finds its address at the node.
 func (a *controller) tell(c actor.Context) {
-	if a.told || !a.w.advertised && !a.refused {
+	if a.announced || !a.w.advertised && !a.refused {
 		return
 	}
 	supervisor.Publish(c, tor.ServicePublished{Addr: a.w.Onion})
-	a.told = true
+	a.announced = true
 }
 
 // advertise has the onion address put into this node's identity message, once it may.

@@ -15,18 +15,18 @@ import (
 // dht 8.4, V21). It asks each server until the server has nothing new: that is a run. The
 // waiters of a [Fetch] are of type W. A Client is not safe for concurrent use.
 type Client[W comparable] struct {
-	o       ClientOptions
-	servers map[identity.NodeID]*server
-	runs    []*run // in the order of their beginning
-	fetches []*fetch[W]
-	online  int // peers when the node first came online; 0 before
-	told    bool
-	born    time.Time // of the first step
-	missed  time.Time // of the last [Missed]; zero for never
-	stats   ClientStats
-	out     []ClientEffect
-	now     time.Time
-	wall    time.Time
+	o         ClientOptions
+	servers   map[identity.NodeID]*server
+	runs      []*run // in the order of their beginning
+	fetches   []*fetch[W]
+	online    int       // peers when the node first came online; 0 before
+	announced bool      // tell has said it
+	born      time.Time // of the first step
+	missed    time.Time // of the last [Missed]; zero for never
+	stats     ClientStats
+	out       []ClientEffect
+	now       time.Time
+	wall      time.Time
 }
 
 // ClientOptions are the settings of a [Client].
@@ -114,8 +114,8 @@ func (c *Client[W]) do(e ClientEffect) { c.out = append(c.out, e) }
 // tell says once that enough responses have come.
 func (c *Client[W]) tell() {
 	good := c.stats.Answers - c.stats.Damaged - c.stats.Offences
-	if !c.told && c.online > 0 && good >= uint64(c.online) {
-		c.told = true
+	if !c.announced && c.online > 0 && good >= uint64(c.online) {
+		c.announced = true
 		c.do(Received{int(good)})
 	}
 }

@@ -24,11 +24,11 @@ type serving struct {
 	key    identity.PublicKey
 	conn   uint64
 	number uint64 // of the link's substreams
-	told   *told
+	shared *shared
 }
 
-// told is what the actor and the reading task of a substream share.
-type told struct {
+// shared is what the actor and the reading task of a substream share.
+type shared struct {
 	self    atomic.Bool // the next answer says where this node is
 	refused atomic.Int32
 }
@@ -41,7 +41,7 @@ type refused struct {
 	status overlay.Status
 	detail string
 	source actors.Origin
-	told   *told
+	shared *shared
 	done   atomic.Bool
 }
 
@@ -51,7 +51,7 @@ func (r *refused) Source() any { return r.source }
 // Finish makes room for another one.
 func (r *refused) Finish() {
 	if r.done.CompareAndSwap(false, true) {
-		r.told.refused.Add(-1)
+		r.shared.refused.Add(-1)
 	}
 }
 
@@ -77,14 +77,14 @@ func (l *link) accept(c actor.Context, m actors.SubstreamOpened) {
 	if old := l.in[m.Key]; old != nil {
 		old.end(c, false)
 	}
-	x := &serving{key: m.Key, conn: m.Conn.ID, told: new(told)}
+	x := &serving{key: m.Key, conn: m.Conn.ID, shared: new(shared)}
 	x.stream, x.name = stream, l.nameOf("serve", m.Key)
 	x.number = l.serial
-	x.told.self.Store(true)
+	x.shared.self.Store(true)
 	l.in[m.Key] = x
 	l.tasks[x.name] = x
 	r := &requests{
-		n: l.n, port: l.port, key: m.Key, source: actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}, group: groupOf(m.Conn), stream: stream, told: x.told,
+		n: l.n, port: l.port, key: m.Key, source: actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}, group: groupOf(m.Conn), stream: stream, shared: x.shared,
 		number: x.number, listed: m.Conn.Accepts(l.n.id),
 	}
 	supervisor.Go(c, x.name, stream, r.read)
@@ -98,7 +98,7 @@ func (l *link) answer(c actor.Context, o *kad.Outgoing) error {
 		return ErrGone
 	}
 	m := o.Message
-	if x.told.self.Swap(false) {
+	if x.shared.self.Swap(false) {
 		if self, ok := l.n.self(); ok {
 			m.Self = &self
 		}
@@ -133,7 +133,7 @@ type requests struct {
 	source actors.Origin
 	group  string
 	stream protocol.Stream
-	told   *told
+	shared *shared
 	number uint64 // of the substream
 	listed bool   // it is known that the peer serves others
 	unread int    // refusals in a row that the peer did not read
@@ -173,7 +173,7 @@ func (r *requests) request(body []byte) error {
 	}
 	if m.Verb == overlay.Ping {
 		if self, ok := r.n.self(); ok && m.HaveSeq < uint64(self.Stamp) {
-			r.told.self.Store(true)
+			r.shared.self.Store(true)
 		}
 	}
 	if !r.port.Deliver(kad.Incoming{
@@ -189,15 +189,15 @@ func (r *requests) request(body []byte) error {
 // answers, as the protocol wants, has at most [maxOwed] requests without one. So one that
 // sends far more is an offender (spec: kad B10.4).
 func (r *requests) refuse(id overlay.RequestID, s overlay.Status, detail string) error {
-	if r.told.refused.Add(1) > maxRefusals {
-		r.told.refused.Add(-1)
+	if r.shared.refused.Add(1) > maxRefusals {
+		r.shared.refused.Add(-1)
 		if r.unread++; r.unread > maxUnread {
 			return violation(errFlood)
 		}
 		return nil
 	}
 	r.unread = 0
-	r.port.Tell(&refused{key: r.key, number: r.number, id: id, status: s, detail: detail, source: r.source, told: r.told})
+	r.port.Tell(&refused{key: r.key, number: r.number, id: id, status: s, detail: detail, source: r.source, shared: r.shared})
 	return nil
 }
 

@@ -28,8 +28,8 @@ type network struct {
 	cut   bool
 	traffic
 
-	told, end time.Duration
-	progress  func(at, end time.Duration, messages int64) // each minute of the model; nil: nobody is told
+	reportedAt, end time.Duration
+	progress        func(at, end time.Duration, messages int64) // each minute of the model; nil: nobody is told
 }
 
 // traffic is what was sent, answers included.
@@ -64,8 +64,8 @@ func (w *network) run(until time.Duration) {
 	for len(w.heap) > 0 && w.heap[0].at <= until {
 		e := w.heap.pop()
 		w.now = e.at
-		if w.progress != nil && w.now >= w.told+time.Minute {
-			w.told = w.now
+		if w.progress != nil && w.now >= w.reportedAt+time.Minute {
+			w.reportedAt = w.now
 			w.progress(w.now, w.end, w.messages)
 		}
 		switch {

@@ -91,7 +91,7 @@ type observer struct {
 	Observer
 	asked    bool       // to observe
 	sees     netip.Addr // not valid: not known
-	rest     time.Time  // not before
+	askAfter time.Time  // not asked before
 	declines bool       // it has declined the last dial-back
 }
 
@@ -117,10 +117,10 @@ type failures struct {
 }
 
 type pending struct {
-	peer  identity.NodeID
-	addr  netip.AddrPort
-	until time.Time
-	told  bool // the peer says that the token has come
+	peer      identity.NodeID
+	addr      netip.AddrPort
+	until     time.Time
+	confirmed bool // the peer says that the token has come
 }
 
 // NewJudge returns a judge. random is for tokens.
@@ -141,7 +141,7 @@ func (j *Judge) Set(now time.Time, interfaces []netip.Addr, claimed []netip.Addr
 		clear(j.targets)
 		clear(j.pending)
 		for _, p := range j.peers {
-			p.asked, p.sees, p.rest = false, netip.Addr{}, time.Time{}
+			p.asked, p.sees, p.askAfter = false, netip.Addr{}, time.Time{}
 		}
 	}
 	return j.next(now)
@@ -152,7 +152,7 @@ func (j *Judge) Met(now time.Time, o Observer) Asks {
 	if p := j.peers[o.ID]; p != nil && p.Conn == o.Conn {
 		return Asks{}
 	}
-	j.peers[o.ID] = &observer{Observer: o, rest: j.rests[o.Network]} // to come again is no way to be asked sooner
+	j.peers[o.ID] = &observer{Observer: o, askAfter: j.rests[o.Network]} // to come again is no way to be asked sooner
 	j.asked = j.observers()
 	return j.next(now)
 }
@@ -172,7 +172,7 @@ func (j *Judge) Left(now time.Time, peer identity.NodeID, conn uint64) Asks {
 
 // rested remembers until when a peer that leaves would have rested.
 func (j *Judge) rested(now time.Time, p *observer) {
-	if p.Trusted || !p.rest.After(now) || !p.rest.After(j.rests[p.Network]) {
+	if p.Trusted || !p.askAfter.After(now) || !p.askAfter.After(j.rests[p.Network]) {
 		return
 	}
 	maps.DeleteFunc(j.rests, func(_ netip.Prefix, until time.Time) bool { return !until.After(now) })
@@ -182,7 +182,7 @@ func (j *Judge) rested(now time.Time, p *observer) {
 	if j.rests == nil {
 		j.rests = make(map[netip.Prefix]time.Time)
 	}
-	j.rests[p.Network] = p.rest
+	j.rests[p.Network] = p.askAfter
 }
 
 // Observed notes where a peer sees this node. An address that is not valid says that it cannot tell.
@@ -198,7 +198,7 @@ func (j *Judge) Observed(now time.Time, peer identity.NodeID, conn uint64, seen 
 // Answered notes the answer to a request of a dial-back, or that there is none (Refused).
 func (j *Judge) Answered(now time.Time, r Request, code Code) Asks {
 	if x, ok := j.pending[r.Token]; ok && code == OK {
-		x.told = true // the token may come later than the answer
+		x.confirmed = true // the token may come later than the answer
 		j.pending[r.Token] = x
 	} else if ok {
 		j.settle(now, r.Token, x, code)
@@ -220,9 +220,9 @@ func (j *Judge) settle(now time.Time, token [TokenLen]byte, x pending, code Code
 		f := t.failed[x.peer]
 		t.failed[x.peer] = failures{p.Network, f.n + 1}
 	case OK: // somebody else has answered there
-		p.rest = now.Add(AgainReachable)
+		p.askAfter = now.Add(AgainReachable)
 	default:
-		p.rest = now.Add(refusedPause)
+		p.askAfter = now.Add(refusedPause)
 	}
 }
 
@@ -272,7 +272,7 @@ func (j *Judge) Due(now time.Time) time.Time {
 		sooner(t.tried.Add(provenFor))
 	}
 	for _, p := range j.peers {
-		sooner(p.rest)
+		sooner(p.askAfter)
 	}
 	for _, x := range j.pending {
 		sooner(x.until)
@@ -285,7 +285,7 @@ func (j *Judge) Look(now time.Time) Asks {
 	for token, x := range j.pending {
 		switch {
 		case now.Before(x.until):
-		case x.told:
+		case x.confirmed:
 			j.settle(now, token, x, OK)
 		default:
 			j.settle(now, token, x, NoAnswer)
@@ -317,7 +317,7 @@ func (j *Judge) next(now time.Time) (a Asks) {
 		if _, err := io.ReadFull(j.random, r.Token[:]); err != nil {
 			continue
 		}
-		p.rest = now.Add(AskPause)
+		p.askAfter = now.Add(AskPause)
 		j.pending[r.Token] = pending{peer: p.ID, addr: addr, until: now.Add(AskLimit)}
 		a.Dial = append(a.Dial, r)
 	}
@@ -418,7 +418,7 @@ func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target) (best *obs
 		return cmp.Or(cmp.Compare(failed(p), failed(than)), cmp.Compare(side(p), side(than)), cmp.Compare(t.failed[p.ID].n, t.failed[than.ID].n)) > 0
 	}
 	for _, p := range j.asked {
-		if p.sees == addr.Addr() && !now.Before(p.rest) && (best == nil || worse(best, p)) {
+		if p.sees == addr.Addr() && !now.Before(p.askAfter) && (best == nil || worse(best, p)) {
 			best = p
 		}
 	}

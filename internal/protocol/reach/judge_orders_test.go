@@ -83,7 +83,7 @@ func TestAnswerBeforeToken(t *testing.T) {
 	r.Answered(r.now, a.Dial[0], OK) // overtakes the token, which took another connection and two actors
 	r.Came(r.now, a.Dial[0].Token)
 	if v := r.Judged(r.now)[0]; v.Verdict != protocol.Reachable {
-		t.Errorf("got %v; next ask in %v", v.Verdict, r.peers[identity.NodeID{1}].rest.Sub(r.now))
+		t.Errorf("got %v; next ask in %v", v.Verdict, r.peers[identity.NodeID{1}].askAfter.Sub(r.now))
 	}
 }
 

@@ -30,11 +30,11 @@ type Effects struct {
 
 // Watch compares the looks. The zero Watch has not looked yet. It is not safe for concurrent use.
 type Watch struct {
-	looked bool
-	known  map[netip.Addr]*known
-	told   time.Time // when others were told last
-	due    bool      // something is to be told
-	way    bool      // there may be a new way to others
+	looked      bool
+	known       map[netip.Addr]*known
+	announcedAt time.Time // when others were told last
+	due         bool      // something is to be told
+	way         bool      // there may be a new way to others
 }
 
 type known struct {
@@ -46,7 +46,7 @@ type known struct {
 func (w *Watch) Want() { w.due = true }
 
 // Failed has the next look tell others: they could not be told.
-func (w *Watch) Failed() { w.due, w.told = true, time.Time{} }
+func (w *Watch) Failed() { w.due, w.announcedAt = true, time.Time{} }
 
 // Look compares the addresses with those of the last look. An address is gone when two looks in a
 // row have missed it. The first look changes nothing.
@@ -86,8 +86,8 @@ func (w *Watch) Look(now time.Time, present []Interface) (f Effects) {
 	w.way = way // the route comes after the address
 	slices.SortFunc(f.Gone, netip.Addr.Compare)
 	w.due = w.due || len(f.Added)+len(f.Gone) > 0
-	if w.due && (w.told.IsZero() || now.Sub(w.told) >= TellPause) {
-		w.due, w.told, f.Tell = false, now, true
+	if w.due && (w.announcedAt.IsZero() || now.Sub(w.announcedAt) >= TellPause) {
+		w.due, w.announcedAt, f.Tell = false, now, true
 	}
 	return f
 }

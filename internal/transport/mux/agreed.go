@@ -20,16 +20,16 @@ type Pacer interface {
 }
 
 // churn counts the substreams of the peer that ended without an agreed protocol.
-// All fields except held are under the table's lock.
+// All fields except untilSet are under the table's lock.
 type churn struct {
-	limit int // 0: none
-	pace  Pacer
-	since time.Time
-	ended int
-	total uint64
-	over  bool        // the pacer ends the session
-	until time.Time   // nothing is read before this time
-	held  atomic.Bool // until is set
+	limit    int // 0: none
+	pace     Pacer
+	since    time.Time
+	ended    int
+	total    uint64
+	over     bool        // the pacer ends the session
+	until    time.Time   // nothing is read before this time
+	untilSet atomic.Bool // until is set
 }
 
 // LimitChurn limits the substreams of the peer that end without a call of [Stream.Agreed],
@@ -75,7 +75,7 @@ func (c *churn) count(now time.Time) {
 		if until := now.Add(wait); until.After(c.until) {
 			c.until = until
 		}
-		c.held.Store(true)
+		c.untilSet.Store(true)
 	}
 }
 
@@ -109,7 +109,7 @@ func (l *link) holdBackReading() {
 	c := &l.table.churn
 	l.table.mu.Lock()
 	wait := time.Until(c.until)
-	c.held.Store(wait > 0)
+	c.untilSet.Store(wait > 0)
 	l.table.mu.Unlock()
 	if wait <= 0 {
 		return

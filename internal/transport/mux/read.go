@@ -86,7 +86,7 @@ func (l *link) Read(p []byte) (int, error) {
 		case l.injecting.Load() > 0:
 			r.give(l.injected())
 
-		case l.table.churn.held.Load() && !l.swallow.Load():
+		case l.table.churn.untilSet.Load() && !l.swallow.Load():
 			l.holdBackReading()
 
 		default:

@@ -263,7 +263,7 @@ func (s *Session) Stats() Stats {
 	defer l.table.mu.Unlock()
 	st.Streams, st.Inbound = l.table.live, l.table.liveInbound
 	st.Opened, st.Accepted, st.Refused = l.table.opened, l.table.accepted, l.table.refused
-	st.Unagreed, st.HeldBack = l.table.churn.total, l.table.churn.held.Load()
+	st.Unagreed, st.HeldBack = l.table.churn.total, l.table.churn.untilSet.Load()
 	return st
 }
 

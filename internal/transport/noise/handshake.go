@@ -68,11 +68,11 @@ func Server(c net.Conn, cfg Config) (*Conn, error) { return handshake(c, false, 
 
 // handshaker runs the messages of one handshake, in either role.
 type handshaker struct {
-	cfg   Config
-	conn  *Conn
-	state *flynn.HandshakeState
-	suite *suite
-	known bool // the peer's static key has been checked
+	cfg     Config
+	conn    *Conn
+	state   *flynn.HandshakeState
+	suite   *suite
+	checked bool // the peer's static key has been checked
 }
 
 func handshake(c net.Conn, initiator bool, cfg Config) (*Conn, error) {
@@ -191,14 +191,14 @@ func (h *handshaker) read(length int) (k1, k2 *flynn.CipherState, err error) {
 
 func (h *handshaker) check() error {
 	static := h.state.PeerStatic()
-	if h.known || len(static) == 0 {
+	if h.checked || len(static) == 0 {
 		return nil
 	}
 	key, err := identity.PublicKeyFromBytes(static)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadKey, err)
 	}
-	h.known, h.conn.remote = true, key
+	h.checked, h.conn.remote = true, key
 	if h.cfg.Check == nil {
 		return nil
 	}

@@ -134,13 +134,13 @@ type retrier struct {
 	source chan message    // closed at the end of the input
 	room   *credit.Account // for messages under way
 
-	held    []message      // read and without a final outcome, in order; between two rounds all of these have failed
-	taken   uint64         // messages taken from source
-	began   bool           // the node has accepted a request, so that messages may be under way
-	expired bool           // a message had no outcome for too long
-	late    models.Outcome // of that message
-	failed  error          // of reading the input; valid when source is closed
-	ours    *bool          // the peer is a node of this library; nil: not known
+	unsettled []message      // read and without a final outcome, in order; between two rounds all of these have failed
+	taken     uint64         // messages taken from source
+	began     bool           // the node has accepted a request, so that messages may be under way
+	expired   bool           // a message had no outcome for too long
+	late      models.Outcome // of that message
+	failed    error          // of reading the input; valid when source is closed
+	ours      *bool          // the peer is a node of this library; nil: not known
 }
 
 // read reads the messages of the input until it ends, or ctx does.
@@ -192,25 +192,25 @@ func nextMessage(in *bufio.Reader, whole bool) ([]byte, error) {
 
 func (r *retrier) run(ctx context.Context) error {
 	for first := true; ; first = false {
-		if !first && len(r.held) == 0 {
+		if !first && len(r.unsettled) == 0 {
 			select {
 			case m, ok := <-r.source:
 				if !ok {
 					return r.failed
 				}
 				r.taken = m.n
-				r.held = append(r.held, m)
+				r.unsettled = append(r.unsettled, m)
 			case <-ctx.Done():
 				return interrupted()
 			}
 		}
-		if err := r.round(ctx, r.send.Timeout, len(r.held), true); err != nil {
+		if err := r.round(ctx, r.send.Timeout, len(r.unsettled), true); err != nil {
 			return err
 		}
 		switch {
 		case r.expired:
 			return r.giveUp(r.late)
-		case len(r.held) == 0:
+		case len(r.unsettled) == 0:
 			return r.failed
 		}
 		if over, err := r.outlast(ctx); err != nil || !over {
@@ -219,17 +219,17 @@ func (r *retrier) run(ctx context.Context) error {
 	}
 }
 
-// outlast tries the first held message until it has a final outcome. It returns false when
+// outlast tries the first unsettled message until it has a final outcome. It returns false when
 // the peer was away for too long.
 func (r *retrier) outlast(ctx context.Context) (bool, error) {
-	last := r.held[0].last
+	last := r.unsettled[0].last
 	r.away.Begin(last)
 	start := time.Now()
-	pause, first := firstPause, r.held[0].n
+	pause, first := firstPause, r.unsettled[0].n
 	if last.Reason == protocol.ConnectionLost.String() {
 		pause = 0
 	}
-	for ; len(r.held) > 0 && r.held[0].n == first; pause = min(max(2*pause, firstPause), longestPause) {
+	for ; len(r.unsettled) > 0 && r.unsettled[0].n == first; pause = min(max(2*pause, firstPause), longestPause) {
 		left := time.Duration(0)
 		if r.send.Timeout > 0 {
 			if left = r.send.Timeout - time.Since(start); left <= 0 {
@@ -248,8 +248,8 @@ func (r *retrier) outlast(ctx context.Context) (bool, error) {
 		if err := r.round(ctx, left, 1, false); err != nil {
 			return false, err
 		}
-		if len(r.held) > 0 && r.held[0].n == first {
-			last = r.held[0].last
+		if len(r.unsettled) > 0 && r.unsettled[0].n == first {
+			last = r.unsettled[0].last
 		}
 		if r.expired {
 			return false, r.giveUp(last)
@@ -259,7 +259,7 @@ func (r *retrier) outlast(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// giveUp reports the held messages as failed.
+// giveUp reports the unsettled messages as failed.
 func (r *retrier) giveUp(last models.Outcome) error {
 	r.away.Limit(last, r.rest())
 	return r.failHeld()
@@ -271,7 +271,7 @@ const endSeen = 100 * time.Millisecond
 // rest reports whether there are messages that the node was not given, or an input that has
 // not ended.
 func (r *retrier) rest() bool {
-	for _, m := range r.held {
+	for _, m := range r.unsettled {
 		if m.last.Outcome == "" {
 			return true
 		}
@@ -285,15 +285,15 @@ func (r *retrier) rest() bool {
 }
 
 func (r *retrier) failHeld() error {
-	for i, m := range r.held {
+	for i, m := range r.unsettled {
 		if m.last.Outcome == "" { // given to the node, without an answer
 			continue
 		}
-		if err := r.on.Each(models.Sent{N: m.n, Peer: r.send.Peer, Outcome: m.last}, i+1 < len(r.held)); err != nil {
+		if err := r.on.Each(models.Sent{N: m.n, Peer: r.send.Peer, Outcome: m.last}, i+1 < len(r.unsettled)); err != nil {
 			return err
 		}
 	}
-	r.held = nil
+	r.unsettled = nil
 	return nil
 }
 

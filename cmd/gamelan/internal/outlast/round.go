@@ -37,8 +37,8 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 	s.Timeout = timeout
 	body, to := io.Pipe()
 	away := make(chan struct{})
-	x := &round{retrier: r, to: to, again: r.held[:count], further: further, away: away, stop: sync.OnceFunc(func() { close(away) })}
-	later := r.held[count:]
+	x := &round{retrier: r, to: to, again: r.unsettled[:count], further: further, away: away, stop: sync.OnceFunc(func() { close(away) })}
+	later := r.unsettled[count:]
 	feeding, end := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { x.feed(feeding) })
@@ -67,7 +67,7 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Begun {
 		r.began = true
 	}
-	r.held = slices.Concat(failed, x.sent, x.again[x.fed:], later)
+	r.unsettled = slices.Concat(failed, x.sent, x.again[x.fed:], later)
 	return err
 }
 

@@ -90,7 +90,7 @@ const movedFor = time.Hour
 // reachText returns whether others can connect to the node.
 func reachText(list []models.Reach, now time.Time) string {
 	var yes, no []string
-	why, told := "", false // others are told one that is reached
+	why, announced := "", false // others are told one that is reached
 	for _, r := range list {
 		again := ""
 		if r.Again {
@@ -99,7 +99,7 @@ func reachText(list []models.Reach, now time.Time) string {
 		switch {
 		case r.Verdict == "reachable":
 			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
-			if told = told || r.Told; !r.Told {
+			if announced = announced || r.Told; !r.Told {
 				at += " (not told others)"
 			}
 			yes = append(yes, at+again)
@@ -112,7 +112,7 @@ func reachText(list []models.Reach, now time.Time) string {
 		}
 	}
 	switch {
-	case len(yes) > 0 && !told && len(yes) < len(list):
+	case len(yes) > 0 && !announced && len(yes) < len(list):
 		return "not where others are told, but " + strings.Join(yes, "; ")
 	case len(yes) > 0 && len(no) > 0:
 		return "yes, " + strings.Join(yes, "; ") + "; not " + strings.Join(no, "; not ")

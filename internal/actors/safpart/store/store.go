@@ -41,11 +41,11 @@ const owedMost = 1 << 18
 type Store struct {
 	disk kv.Client
 
-	turn  sync.Mutex // one write or load at a time
-	known bool       // this schema is on the disk
-	anew  bool       // the store was reopened, and owed was not written again
-	next  uint64     // above all numbers that were written or read
-	round uint64     // how often it was loaded
+	turn          sync.Mutex // one write or load at a time
+	schemaWritten bool       // this schema is on the disk
+	anew          bool       // the store was reopened, and owed was not written again
+	next          uint64     // above all numbers that were written or read
+	round         uint64     // how often it was loaded
 
 	// owed has the deletions and confirmations that may not be on the disk: the last
 	// synced write is before them.
@@ -77,7 +77,7 @@ func Open(disk kv.Client) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.known = schema == Schema // otherwise the first write says what it writes
+	s.schemaWritten = schema == Schema // otherwise the first write says what it writes
 	return s, nil
 }
 
@@ -192,14 +192,14 @@ func (s *Store) apply(add []Message, changes []change, visits *Batch, sync bool)
 			err = s.disk.Apply(batch, sync)
 		}
 		if err != nil {
-			s.anew, s.known = true, false
+			s.anew, s.schemaWritten = true, false
 		}
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("write the stored messages: %w", err)
 	}
-	s.known, s.anew = true, false
+	s.schemaWritten, s.anew = true, false
 	if sync {
 		s.owed, s.unsynced = nil, false
 	}
@@ -218,7 +218,7 @@ func (s *Store) writeOwed() error {
 
 func (s *Store) batch(add []Message, changes []change) *kv.Batch {
 	batch := new(kv.Batch)
-	if !s.known {
+	if !s.schemaWritten {
 		batch.Set(metaKey, []byte{Schema})
 	}
 	for i := range add {
