@@ -14,7 +14,7 @@ type Node struct {
 	Addresses []string  `json:"addresses"` // where it listens
 	Status    string    `json:"status"`    // initializing, online, degraded or offline
 	Cause     string    `json:"cause"`     // a sentence
-	Wanted    int       `json:"wanted"`    // protected peers, which it keeps connected
+	Wanted    int       `json:"wanted"`    // protected peers, whose connections are kept open
 	Held      int       `json:"held"`      // connections that it has
 	Warnings  Notices   `json:"warnings"`
 	Credit    Credit    `json:"credit"`
@@ -153,7 +153,7 @@ type Connection struct {
 	UnconfirmedBytes int64       `json:"unconfirmed_bytes"` // written, no pong yet
 	Credit           Credit      `json:"credit"`            // inbound, of this peer
 	Stalls           uint64      `json:"stalls"`
-	Protected        []string    `json:"protected"` // by whom: their tags
+	Protected        []string    `json:"protected"` // the tags of who has it kept open
 	ClosedAt         time.Time   `json:"closed_at,omitzero"`
 	CloseReason      string      `json:"close_reason,omitempty"`
 	ClosedBy         string      `json:"closed_by,omitempty"`

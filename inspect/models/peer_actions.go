@@ -47,7 +47,7 @@ type Why struct {
 	MovedAt     time.Time         `json:"moved_at,omitzero"`     // … when that one ended
 	NotTaken    []string          `json:"not_taken,omitempty"`   // sentences on the protocols on which it accepts no messages of ours
 	NextDialAt  time.Time         `json:"next_dial_at,omitzero"` // when the node will dial it again by itself, if it will
-	Protected   []string          `json:"protected"`             // the tags of who protects it
+	Protected   []string          `json:"protected"`             // the tags of who has its connection kept open
 	Pools       []string          `json:"pools"`                 // why the node wants it: neighbour, random, seed
 	Asked       *WhyAsked         `json:"asked,omitempty"`       // how it has answered, if it is a seed or was asked in the last round; nil: neither
 	Stored      *StoreForwardPeer `json:"stored,omitempty"`      // how it has answered requests for stored messages; nil: it was not asked

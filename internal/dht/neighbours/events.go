@@ -133,7 +133,7 @@ type View interface {
 	Eligible(peer identity.NodeID) bool
 	// Connected reports whether the peer has a connection.
 	Connected(peer identity.NodeID) bool
-	// Held reports whether somebody wants the peer's connection, so that it must not be
+	// KeptOpen reports whether the peer's connection is kept open, so that it must not be
 	// closed.
-	Held(peer identity.NodeID) bool
+	KeptOpen(peer identity.NodeID) bool
 }

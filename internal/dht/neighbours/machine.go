@@ -267,7 +267,7 @@ func (m *Machine) minimise() {
 		if surplus <= 0 {
 			return
 		}
-		if !m.view.Held(x.peer) {
+		if !m.view.KeptOpen(x.peer) {
 			m.do(Close{x.peer})
 			surplus--
 		}

@@ -44,7 +44,7 @@ func TestSetsHoldTheirPromises(t *testing.T) {
 				case Cancel:
 					delete(dials, f.Peer)
 				case Close:
-					if !o.Minimise || st.held[f.Peer] {
+					if !o.Minimise || st.keptOpen[f.Peer] {
 						t.Fatalf("close of %s", name(f.Peer))
 					}
 				case Wake:
@@ -60,7 +60,7 @@ func TestSetsHoldTheirPromises(t *testing.T) {
 			"know": func(t *rapid.T) {
 				id := letter.Draw(t, "peer")
 				st.known[id] = true
-				st.cooling[id], st.held[id] = rapid.Bool().Draw(t, "cooling"), rapid.Bool().Draw(t, "held")
+				st.cooling[id], st.keptOpen[id] = rapid.Bool().Draw(t, "cooling"), rapid.Bool().Draw(t, "held")
 				step(Learned{})
 			},
 			"unfit": func(t *rapid.T) {

@@ -222,4 +222,4 @@ func (p *simPeer) Closest(target identity.NodeID, size int, ok func(identity.Nod
 
 func (p *simPeer) Eligible(identity.NodeID) bool     { return true }
 func (p *simPeer) Connected(id identity.NodeID) bool { return p.links[p.sim.byID[id]] }
-func (p *simPeer) Held(identity.NodeID) bool         { return false }
+func (p *simPeer) KeptOpen(identity.NodeID) bool     { return false }

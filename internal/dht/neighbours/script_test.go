@@ -88,7 +88,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			s.store.known[id] = true
 			s.store.cooling[id] = d.HasArg("cooling")
 			s.store.unfit[id] = d.HasArg("unfit")
-			s.store.held[id] = d.HasArg("held")
+			s.store.keptOpen[id] = d.HasArg("held")
 		}
 		return "ready"
 	case "forget":
@@ -246,7 +246,7 @@ func text(list []Effect) string {
 }
 
 // store is a View over sets of peers.
-type store struct{ known, cooling, unfit, held, connected map[identity.NodeID]bool }
+type store struct{ known, cooling, unfit, keptOpen, connected map[identity.NodeID]bool }
 
 func newStore() *store {
 	set := func() map[identity.NodeID]bool { return make(map[identity.NodeID]bool) }
@@ -269,4 +269,4 @@ func (s *store) Closest(target identity.NodeID, n int, ok func(identity.NodeID, 
 
 func (s *store) Eligible(id identity.NodeID) bool  { return !s.unfit[id] }
 func (s *store) Connected(id identity.NodeID) bool { return s.connected[id] }
-func (s *store) Held(id identity.NodeID) bool      { return s.held[id] }
+func (s *store) KeptOpen(id identity.NodeID) bool  { return s.keptOpen[id] }

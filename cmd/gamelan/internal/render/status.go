@@ -142,7 +142,7 @@ func torText(v *models.Tor, now time.Time) string {
 	return fmt.Sprintf("%s; Tor %s%s", text, v.Version, ago(v.Since))
 }
 
-// connectionsText returns how many connections there are, and how many peers are protected.
+// connectionsText returns how many connections there are, and to how many peers they are kept open.
 func connectionsText(n *models.Node, silent int) string {
 	text := fmt.Sprintf("%s: %d outbound, %d inbound", inspect.Count(uint64(n.Held), "connection"), n.Outbound, n.Inbound)
 	if silent > 0 {
