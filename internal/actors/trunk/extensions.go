@@ -423,7 +423,7 @@ func (x *extensions) tell(c actor.Context, reg *registration, to answer) {
 		to.send(c, m)
 		return
 	}
-	c.Send(x.env.Services, passOn{to.to, m})
+	c.Send(x.env.Services, sendLater{to.to, m})
 }
 
 // extensionsPath is the first part of the users' actors' paths below the node.

@@ -19,7 +19,7 @@ import (
 // services owns the protocol table and the node's identity message, and is the parent
 // of the actors of built-in protocols.
 //
-// In: AddProtocol, RemoveProtocol, passOn, SetAddresses, AddAddress, event ClockSet. Out: the replies,
+// In: AddProtocol, RemoveProtocol, sendLater, SetAddresses, AddAddress, event ClockSet. Out: the replies,
 // what is passed on, event ServicesStarted. A restart rebuilds the table: the children start again and add their
 // protocols, and extensions adds those of the users again.
 type services struct {
@@ -86,7 +86,7 @@ func (s *services) Receive(c actor.Context) {
 			s.announce(c)
 		}
 		supervisor.Reply(c, ProtocolRemoved{m.Token, m.ID})
-	case passOn:
+	case sendLater:
 		c.Send(m.to, m.msg)
 	case actors.ClockSet:
 		s.redate(c)

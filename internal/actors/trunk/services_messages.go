@@ -38,9 +38,9 @@ type ProtocolRemoved struct {
 	ID    protocol.ID
 }
 
-// passOn has a message sent to another actor, after the changes of the table that its sender
+// sendLater has a message sent to another actor, after the changes of the table that its sender
 // has asked for before.
-type passOn struct {
+type sendLater struct {
 	to  *actor.PID
 	msg any
 }
