@@ -15,8 +15,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -299,7 +299,7 @@ func TestMessagesWhileDraining(t *testing.T) {
 			default:
 				t.Errorf("message %d: got no outcome, want one at once", i+2)
 			}
-			if out := p.Wait(t.Context()); out.Kind != gamelan.Failed || out.Reason != protocol.DialFailed || !errors.Is(out.Err, trunk.ErrPeerStops) {
+			if out := p.Wait(t.Context()); out.Kind != gamelan.Failed || out.Reason != protocol.DialFailed || !errors.Is(out.Err, actors.ErrPeerStops) {
 				t.Errorf("message %d: got %v, want that it failed because the peer stops", i+2, out)
 			}
 		}

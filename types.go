@@ -4,7 +4,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -104,7 +103,7 @@ var (
 	ErrNotDurable       = actors.ErrNotDurable
 	ErrNotDiscovered    = actors.ErrNotDiscovered
 	ErrNotAnnounced     = actors.ErrNotAnnounced
-	ErrNoAnswer         = trunk.ErrNoAnswer
+	ErrNoAnswer         = actors.ErrNoAnswer
 	ErrNoInbox          = inboxpart.ErrNone
 	ErrInboxClosed      = inboxpart.ErrClosed
 	ErrTooManyListeners = inboxpart.ErrTooManyListeners

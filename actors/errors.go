@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/link"
+	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 )
 
 // MaxProtocols is how many protocols a node accepts before no more of users are taken. Those of
@@ -40,6 +42,22 @@ var (
 	ErrNotAnnounced     = errors.New("actors: this node has no address to show to peers before its onion service is published; wait for that, or set a public address")
 	ErrClosing          = errors.New("actors: the node is closing")
 )
+
+// Errors of a connection that has ended because it was dead, as [CloseReason.Err].
+var (
+	ErrUnacknowledged = fmt.Errorf("nothing that was sent was acknowledged for %v; the cable, the way or the other machine is gone", keepalive.Unacknowledged)
+	ErrUnplugged      = fmt.Errorf("a cable or network of this machine has gone, and the peer did not answer within %v", link.SuspectLimit)
+	ErrElsewhere      = errors.New("the peer has connected again, and does not answer here")
+	ErrAddressGone    = errors.New("its address at this machine is gone")
+	ErrSilent         = fmt.Errorf("nothing came for %v, not even the answer to a ping; the peer or the way to it is gone, or stands still", keepalive.Silent)
+)
+
+// ErrPeerStops reports that the peer's node stops: it has read, and confirmed, the last messages.
+var ErrPeerStops = errors.New("actors: the peer is stopping, and confirms nothing more")
+
+// ErrNoAnswer reports that the dialer did not answer within two minutes, or a connection
+// not within 15 seconds.
+var ErrNoAnswer = errors.New("actors: no answer in time")
 
 // BannedError reports that a peer is banned, until when, and why.
 type BannedError struct {

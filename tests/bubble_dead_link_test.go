@@ -58,8 +58,8 @@ func TestBubbleDeadLink(t *testing.T) {
 		after time.Duration
 		want  error
 	}{
-		{"with acknowledgements", true, keepalive.Unacknowledged, trunk.ErrUnacknowledged},
-		{"without", false, keepalive.Silent, trunk.ErrSilent},
+		{"with acknowledgements", true, keepalive.Unacknowledged, actors.ErrUnacknowledged},
+		{"without", false, keepalive.Silent, actors.ErrSilent},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {

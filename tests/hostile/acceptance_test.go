@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -216,10 +216,10 @@ func TestPeerThatStops(t *testing.T) {
 			t.Error("the conn did not hear late of the pong")
 		}
 		out := unread.Wait(t.Context())
-		if took := time.Since(began); out.Kind != protocol.InDoubt || out.Reason != protocol.ConnectionLost || !errors.Is(out.Err, trunk.ErrPeerStops) || took > time.Second {
+		if took := time.Since(began); out.Kind != protocol.InDoubt || out.Reason != protocol.ConnectionLost || !errors.Is(out.Err, actors.ErrPeerStops) || took > time.Second {
 			t.Errorf("behind it: got %v after %v, want in doubt at once, because the peer stops", out, took)
 		}
-		if out := n.enqueue(p, "late").Wait(t.Context()); out.Kind != protocol.Failed || !errors.Is(out.Err, trunk.ErrPeerStops) || len(p.Opened()) != 1 {
+		if out := n.enqueue(p, "late").Wait(t.Context()); out.Kind != protocol.Failed || !errors.Is(out.Err, actors.ErrPeerStops) || len(p.Opened()) != 1 {
 			t.Errorf("later: got %v and substreams %v, want failed, because the peer stops, and no other substream", out, p.Opened())
 		}
 		n.stillConnected(p, 1)

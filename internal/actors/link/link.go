@@ -5,6 +5,7 @@ package link
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -39,6 +40,9 @@ type Live struct {
 	Closing atomic.Value                  // why this node closes it, before it does so
 	Listed  atomic.Pointer[[]protocol.ID] // the last list that the peer has sent; nil: what its identity message lists
 }
+
+// SuspectLimit is how long a peer has to answer when a cable or network of this machine has gone.
+const SuspectLimit = 5 * time.Second
 
 // New returns the state of a new connection.
 func New() *Live { return &Live{Asked: new(atomic.Bool)} }

@@ -169,7 +169,7 @@ func (a *client) Receive(c actor.Context) {
 	case openLate:
 		if o := a.opening[m.token]; o != nil && o.pid == nil && o.tries == m.try {
 			a.takeBack(c, m.token)
-			a.failed(c, m.token, trunk.ErrNoAnswer)
+			a.failed(c, m.token, actors.ErrNoAnswer)
 		}
 	case openAgain:
 		if a.opening[m.token] != nil {

@@ -1,27 +1,17 @@
 package trunk
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/link"
 	"github.com/gamelan-p2p/gamelan/internal/deadline"
 	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
-)
-
-// Errors of a connection that has ended because it was dead, as [actors.CloseReason.Err].
-var (
-	ErrUnacknowledged = fmt.Errorf("nothing that was sent was acknowledged for %v; the cable, the way or the other machine is gone", keepalive.Unacknowledged)
-	ErrUnplugged      = fmt.Errorf("a cable or network of this machine has gone, and the peer did not answer within %v", suspectLimit)
-	ErrElsewhere      = errors.New("the peer has connected again, and does not answer here")
-	ErrAddressGone    = errors.New("its address at this machine is gone")
-	ErrSilent         = fmt.Errorf("nothing came for %v, not even the answer to a ping; the peer or the way to it is gone, or stands still", keepalive.Silent)
 )
 
 // silence watches a direct connection for signs of life.
@@ -43,9 +33,9 @@ func (a *conn) look(c actor.Context) {
 	verdict, next := a.silence.rule.Look(now, a.pings.LastHeard(), a.pings.Oldest(), f, a.session.WriteBlocked() > 0)
 	switch verdict {
 	case keepalive.DeadUnacknowledged:
-		a.close(c, actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: ErrUnacknowledged})
+		a.close(c, actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: actors.ErrUnacknowledged})
 	case keepalive.DeadSilent:
-		a.close(c, actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: ErrSilent})
+		a.close(c, actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: actors.ErrSilent})
 	case keepalive.DeadUnanswered:
 		a.close(c, actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: a.unanswered(keepalive.Unanswered, mux.ErrPingTimeout)})
 	default:
@@ -96,7 +86,7 @@ type suspectConn struct {
 }
 
 const (
-	suspectLimit   = 5 * time.Second
+	suspectLimit   = link.SuspectLimit
 	elsewhereLimit = 2 * time.Second // and four round trips
 	lateLimit      = time.Second     // a tick that comes later says nothing
 )

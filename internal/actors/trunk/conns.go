@@ -225,7 +225,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 			a.replaced(c, old, ref)
 		}
 		if old.Direction != ref.Direction && old.Transport == ref.Transport && ref.Since.Sub(old.Since) > connpool.Crossing { // the peer may have lost the old one
-			c.Send(old.PID, suspectConn{elsewhereLimit + 4*max(old.Timings.Noise, ref.Timings.Noise), ErrElsewhere})
+			c.Send(old.PID, suspectConn{elsewhereLimit + 4*max(old.Timings.Noise, ref.Timings.Noise), actors.ErrElsewhere})
 		}
 	}
 	a.carry(c, a.table.Arrive(m.Peer, ref, m.Direction, m.Began), actors.CloseReason{Code: actors.CloseTieBreak, By: "us"})

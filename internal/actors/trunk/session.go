@@ -149,17 +149,17 @@ func (s *session) Receive(c actor.Context) {
 	case dialWait:
 		if m.token == s.dialing {
 			s.takeBack(c)
-			s.dialed(c, PeerDialed{Token: m.token, Peer: s.peer, Err: ErrNoAnswer})
+			s.dialed(c, PeerDialed{Token: m.token, Peer: s.peer, Err: actors.ErrNoAnswer})
 		}
 	case openWait:
 		if m.token == s.dialing {
-			s.openFailed(c, SubstreamFailed{Token: m.token, Err: ErrNoAnswer})
+			s.openFailed(c, SubstreamFailed{Token: m.token, Err: actors.ErrNoAnswer})
 		}
 	case acceptanceCame:
 		s.accepted(c, m)
 	case acceptanceDue:
 		if m.gen == s.gen && !s.accept.come {
-			s.streamEnded(c, ErrNoAnswer)
+			s.streamEnded(c, actors.ErrNoAnswer)
 		}
 	case outDue:
 		s.do(c, s.out.Due(supervisor.Now(c)))
@@ -175,13 +175,13 @@ func (s *session) Receive(c actor.Context) {
 		// The watch task reports the peer's end of the substream, also after a failed FIN.
 	case proofsSettled:
 		if m.gen == s.gen && s.stream != nil {
-			s.streamEnded(c, ErrPeerStops)
+			s.streamEnded(c, actors.ErrPeerStops)
 		}
 	case lateTick:
 		s.in.giveUp()
 	case finTimeout:
 		if m.gen == s.gen {
-			s.streamEnded(c, ErrNoAnswer)
+			s.streamEnded(c, actors.ErrNoAnswer)
 		}
 	case supervisor.TaskDone:
 		s.taskDone(c, m)
@@ -204,10 +204,6 @@ func (s *session) Receive(c actor.Context) {
 		supervisor.Unhandled(c)
 	}
 }
-
-// ErrNoAnswer reports that the dialer did not answer within [DialLimit], or a connection
-// not within [OpenLimit].
-var ErrNoAnswer = errors.New("actors: no answer in time")
 
 // do carries out the effects of the outbox.
 func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
@@ -320,9 +316,6 @@ func (s *session) dialed(c actor.Context, m PeerDialed) {
 	}
 }
 
-// ErrPeerStops reports that the peer's node stops: it has read, and confirmed, the last messages.
-var ErrPeerStops = errors.New("actors: the peer is stopping, and confirms nothing more")
-
 // peerStops handles the end of our substream by a peer whose node stops, and reports whether it
 // is that. A node of this library ends the half on which it writes nothing at no other time,
 // unless this node has ended its own half before. Pongs that have come before count still.
@@ -344,9 +337,9 @@ func (s *session) goesAway(ref *actors.ConnRef) error {
 	case ref.ID != s.left:
 		return nil
 	case s.drain != nil:
-		return fmt.Errorf("%w: %w", actors.ErrClosing, ErrPeerStops)
+		return fmt.Errorf("%w: %w", actors.ErrClosing, actors.ErrPeerStops)
 	}
-	return ErrPeerStops
+	return actors.ErrPeerStops
 }
 
 // dialReason returns the reason with which messages fail after this error of a dial.
@@ -490,7 +483,7 @@ func (s *session) streamEnded(c actor.Context, err error) {
 		return
 	}
 	s.collect(c, false)
-	noConn := errors.Is(err, mux.ErrSessionEnded) || errors.Is(err, ErrPeerStops)
+	noConn := errors.Is(err, mux.ErrSessionEnded) || errors.Is(err, actors.ErrPeerStops)
 	if noConn && s.conn != nil {
 		err = lost(s.conn, err)
 	}

@@ -159,7 +159,7 @@ func (t Trunk) MoveListener(to netip.Addr, reply *actor.PID) {
 func (t Trunk) AddressGone(ip netip.Addr) {
 	for _, ref := range t.env.Connections.All() {
 		if ref.Link().Local == ip {
-			why := actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: fmt.Errorf("%w: %s", ErrAddressGone, ip)}
+			why := actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: fmt.Errorf("%w: %s", actors.ErrAddressGone, ip)}
 			t.env.System.Root.Send(t.env.Conns, CloseConn{ref.Peer, ref.ID, why})
 		}
 	}
@@ -170,7 +170,7 @@ func (t Trunk) AddressGone(ip netip.Addr) {
 func (t Trunk) Unplugged(ip netip.Addr) {
 	for _, ref := range t.env.Connections.All() {
 		if ref.Link().Local == ip {
-			t.env.System.Root.Send(ref.PID, suspectConn{suspectLimit, ErrUnplugged})
+			t.env.System.Root.Send(ref.PID, suspectConn{suspectLimit, actors.ErrUnplugged})
 		}
 	}
 }
