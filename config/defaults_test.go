@@ -71,7 +71,7 @@ func TestDefaultsAreThoseDocumented(t *testing.T) {
 			}
 			for i, name := range f.Names {
 				v, want := defaults.FieldByName(name.Name), amount(t, wants[i])
-				got := int64(0)
+				var got int64
 				if v.CanUint() {
 					got = int64(v.Uint())
 				} else {
