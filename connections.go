@@ -190,7 +190,7 @@ const openTries = 3
 //
 //	defer context.AfterFunc(ctx, func() { stream.Close() })()
 //
-// The error is one of [Node.Dial]; [negotiate.ErrUnsupported] if the peer accepts none of
+// The error is one of [Node.Dial]; [ErrUnsupported] if the peer accepts none of
 // the protocols, with the list of those that the peer has announced;
 // [ErrOverloaded] if too many callers wait for a substream on the connection;
 // [ErrConnectionClosed]; or ctx's.

@@ -230,8 +230,8 @@ func (d *DHT) StoreForward(ctx context.Context) models.StoreForward {
 }
 
 // Ping pings the application of a peer over the DHT's messaging, and returns how long the
-// answer took. A peer answers only if its application does, so [dhtpart.ErrNoPong], which
-// comes after 40 s, says little about the connection. After [dhtpart.ErrPingLost] try
+// answer took. A peer answers only if its application does, so [ErrNoPong], which
+// comes after 40 s, says little about the connection. After [ErrPingLost] try
 // again.
 func (d *DHT) Ping(ctx context.Context, peer identity.NodeID) (time.Duration, error) {
 	if !d.Enabled() {

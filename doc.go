@@ -38,8 +38,11 @@
 // The packages beside this one, below github.com/gamelan-p2p/gamelan/:
 //
 //	identity             keys, node ids, the type of Received.From
+//	config               settings, and how they are read from files
+//	actors               events, connections and parts, by their full names
 //	dht                  messages and strategies of Node.DHT
 //	protocol/rpc         services and calls of Node.RPC: rpc.Service, rpc.Call, rpc.Items
+//	kad                  clients of Node.KV; kad/overlay has their values
 //	peerstore            records of Node.Peers
 //	inspect              the API of Node.Inspection, and its answers in inspect/models
 //	inspect/client       asks a running node from another process

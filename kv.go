@@ -8,7 +8,7 @@ import (
 
 // KV is a node's handle for the key-value DHT: a Kademlia network that stores small values
 // at the nodes nearest to their keys. It has nothing in common with the DHT that passes
-// messages on ([Node.DHT]). Package [github.com/gamelan-p2p/gamelan/actors/kad] has its
+// messages on ([Node.DHT]). Package [github.com/gamelan-p2p/gamelan/kad] has its
 // types.
 type KV struct{ n *Node }
 

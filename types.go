@@ -3,7 +3,12 @@ package gamelan
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -68,6 +73,13 @@ type (
 	// ReachChanged reports at which addresses others can connect to the node: see [Node.Reachability].
 	ReachChanged = actors.ReachChanged
 
+	// PeersLearned and the next four report how the node finds its network: see docs/network.md.
+	PeersLearned      = dht.PeersLearned
+	NeighboursChanged = dht.NeighboursChanged
+	PoolStarved       = dht.PoolStarved
+	Rebootstrapped    = dht.Rebootstrapped
+	Joined            = dht.Joined
+
 	StoredMessagesReceived = dht.StoredMessagesReceived
 	StorageTroubled        = dht.StorageTroubled
 	StorageHealed          = dht.StorageHealed
@@ -107,4 +119,19 @@ var (
 	ErrNoInbox          = inboxpart.ErrNone
 	ErrInboxClosed      = inboxpart.ErrClosed
 	ErrTooManyListeners = inboxpart.ErrTooManyListeners
+	// ErrUnsupported reports a peer that does not accept the protocol of a substream.
+	ErrUnsupported = negotiate.ErrUnsupported
+	// ErrNoPong reports a peer whose application did not answer a ping of the DHT, and
+	// ErrPingLost that the node has lost count: try again.
+	ErrNoPong   = dhtpart.ErrNoPong
+	ErrPingLost = dhtpart.ErrPingLost
+	// ErrNothingToAnnounce and ErrNobodyConnected are why [DHT.Join] and [DHT.Sync] did nothing.
+	ErrNothingToAnnounce = discoverypart.ErrNothingToAnnounce
+	ErrNobodyConnected   = discoverypart.ErrNobodyToAsk
+	// ErrRequestTooLarge reports a call whose request has no room at this node.
+	ErrRequestTooLarge = rpcpart.ErrRequestTooLarge
+	// ErrStreamReset, ErrStreamStalled and ErrSessionEnded end reads and writes of a [Stream].
+	ErrStreamReset   = mux.ErrReset
+	ErrStreamStalled = mux.ErrStalled
+	ErrSessionEnded  = mux.ErrSessionEnded
 )

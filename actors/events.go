@@ -65,7 +65,7 @@ type DialAttempt struct {
 
 	Handshake time.Duration // the part of Took for the handshake and the identity exchange
 
-	Given bool // the address was given for this dial, see OfferPeer
+	Given bool // the address was given for this dial, by Peers.Offer or Peers.DialAt
 
 	By string // who asked for the dial, by name
 }
@@ -84,8 +84,8 @@ type Imported struct {
 	Skipped       int // the node itself, and mere bans of peers on the allow list
 }
 
-// PeerBanned replies to RequestBan and BanPeer, and is published as an event. If no ban
-// was made, it is only a reply, and Err says why.
+// PeerBanned is published when a peer was banned. Its Err is nil then. Token names a
+// request of the node itself.
 type PeerBanned struct {
 	Token    uint64
 	Peer     identity.NodeID
@@ -96,8 +96,7 @@ type PeerBanned struct {
 	Err      error
 }
 
-// PeerUnbanned replies to UnbanPeer. Before the reply it is published as an event,
-// without the token.
+// PeerUnbanned is published when a ban was lifted.
 type PeerUnbanned struct {
 	Token uint64
 	Peer  identity.NodeID

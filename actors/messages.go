@@ -61,7 +61,7 @@ func (m Received) Keep() (release func()) {
 }
 
 // SubstreamOpened hands over a substream whose protocol both sides have agreed on. It
-// is the reply to OpenSubstream, and the message to the protocol's actor when a peer
+// is the reply to a request of this node, and the message to the protocol's actor when a peer
 // has opened a substream. The receiver takes the stream first. If a peer opened it and
 // nobody takes it within 10 s, the stream is reset.
 //
@@ -69,7 +69,7 @@ func (m Received) Keep() (release func()) {
 // Close without CloseWrite resets the stream. Remote calls (package rpc) do all of this
 // for a request and its answer.
 type SubstreamOpened struct {
-	Token     uint64 // of the OpenSubstream; 0 when the peer opened it
+	Token     uint64 // of this node's request; 0 when the peer opened it
 	Peer      identity.NodeID
 	Key       identity.PublicKey
 	Conn      *ConnRef

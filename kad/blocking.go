@@ -18,7 +18,7 @@ import (
 type Gateway interface {
 	// Addresses lead to the gateway.
 	Addresses() []Address
-	// Receive returns the next packet. A [*overlay.DecodeError] is a bad message of a peer, which
+	// Receive returns the next packet. An [*overlay.DecodeError] is a bad message of a peer, which
 	// is counted; any other error ends the gateway, which is then opened again.
 	Receive(ctx context.Context) (Incoming, error)
 	// Send sends a packet. After an error the packet counts as lost on the way.

@@ -23,7 +23,8 @@ type Trunk interface {
 
 var _ Trunk = trunk.Trunk{}
 
-// Settings are what clients of a node use unless their [Config] says otherwise.
+// Settings are what clients of a node use unless their [Config] says otherwise. The node that
+// has the clients sets them.
 type Settings struct {
 	// Networks makes the networks of a client that names none; nil: it has none.
 	Networks func(c *Config) ([]Network, error)
@@ -31,7 +32,7 @@ type Settings struct {
 	Keeper func(c *Config) (Keeper, error)
 	// AllowPrivate is what a client's AllowPrivate is at least.
 	AllowPrivate bool
-	// Host is used by the verbs alone.
+	// Host is used by the verbs alone, and set by a node of package gamelan.
 	Host trunk.Host
 }
 

@@ -50,8 +50,8 @@ func FromClaim(c identity.Claim, source Source) Peer {
 	return p
 }
 
-// HeardOver returns the record without addresses that lead elsewhere from here, see
-// [address.Foreign]. over is the address of the node from which its claim was heard, nil if that
+// HeardOver returns the record without addresses that lead elsewhere from here, such as
+// 127.0.0.1 of another machine. over is the address of the node from which its claim was heard, nil if that
 // is not known.
 func (p Peer) HeardOver(over ma.Multiaddr) Peer {
 	p.Addresses = slices.DeleteFunc(slices.Clone(p.Addresses), func(a Address) bool { return address.Foreign(a.Addr, over) })

@@ -10,9 +10,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 )
 
-// ErrKeyMismatch reports a contact whose id does not follow from its public key, or whose
+// ErrIDMismatch reports a contact whose id does not follow from its public key, or whose
 // key is not that of the peer who speaks.
-var ErrKeyMismatch = errors.New("kad: id does not belong to the public key")
+var ErrIDMismatch = errors.New("kad: id does not belong to the public key")
 
 // ErrContact reports a contact of the overlay Native that says where it is without a valid
 // claim, or in too few or too many addresses.
@@ -69,7 +69,7 @@ func NativeContact(claim *identity.Claim) (Contact, error) {
 }
 
 // Verify returns nil for a contact whose claim its key has signed, over the addresses as
-// they came, at the time wall by the system's clock. It fails with [ErrKeyMismatch], or
+// they came, at the time wall by the system's clock. It fails with [ErrIDMismatch], or
 // with [ErrContact] and the cause. A contact of the overlay Seed has nothing to verify, and
 // passes.
 func (c Contact) Verify(wall time.Time) error {
@@ -88,11 +88,11 @@ func (c Contact) Verify(wall time.Time) error {
 	return nil
 }
 
-// CheckKey returns [ErrKeyMismatch] for a contact whose id does not follow from its key. A
+// CheckKey returns [ErrIDMismatch] for a contact whose id does not follow from its key. A
 // contact without key, of the overlay Seed, passes.
 func (c Contact) CheckKey() error {
 	if c.PublicKey != (identity.PublicKey{}) && c.ID != NodeID(c.PublicKey) {
-		return ErrKeyMismatch
+		return ErrIDMismatch
 	}
 	return nil
 }

@@ -70,8 +70,8 @@ func TestCheckKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.ID[31] ^= 1
-	if err := c.CheckKey(); !errors.Is(err, overlay.ErrKeyMismatch) {
-		t.Errorf("another id: got %v, want ErrKeyMismatch", err)
+	if err := c.CheckKey(); !errors.Is(err, overlay.ErrIDMismatch) {
+		t.Errorf("another id: got %v, want ErrIDMismatch", err)
 	}
 	if err := overlay.SeedContact(c.ID, "/memory/7").CheckKey(); err != nil {
 		t.Errorf("overlay seed: got %v, want any id", err)
@@ -109,7 +109,7 @@ func TestVerify(t *testing.T) {
 		"addresses":     {native(func(c *overlay.Contact) { c.Claim.Addresses = c.Claim.Addresses[:1] }), signed, identity.ErrBadSignature},
 		"features":      {native(func(c *overlay.Contact) { c.Claim.Features = 3 }), signed, identity.ErrBadSignature},
 		"date":          {native(func(c *overlay.Contact) { c.Claim.Signature.UpdatedAt++ }), signed, identity.ErrBadSignature},
-		"another id":    {native(func(c *overlay.Contact) { c.ID[0] ^= 1 }), signed, overlay.ErrKeyMismatch},
+		"another id":    {native(func(c *overlay.Contact) { c.ID[0] ^= 1 }), signed, overlay.ErrIDMismatch},
 		"no claim":      {native(func(c *overlay.Contact) { c.Claim = nil }), signed, overlay.ErrContact},
 		"no key":        {native(func(c *overlay.Contact) { c.PublicKey = identity.PublicKey{} }), signed, overlay.ErrContact},
 		"overlay seed":  {overlay.SeedContact(overlay.ID{1}, "/memory/7"), signed, nil},

@@ -29,7 +29,7 @@ const (
 // whose senders anybody can invent.
 type DecodeError struct {
 	Stage Stage
-	// Cause is one of the errors of package kad or of the codec, for errors.Is.
+	// Cause is one of the errors of this package or of the codec, for errors.Is.
 	Cause error
 }
 

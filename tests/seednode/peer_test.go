@@ -17,7 +17,7 @@ import (
 )
 
 // peer is the least that a compatible node has to do (spec: kad A9), made of the codec, the
-// choice of contacts and the proofs of package kad/overlay.
+// choice of contacts and the proofs of packages seedwire and limit.
 type peer struct {
 	t     *testing.T
 	codec seedwire.Codec

@@ -11,7 +11,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -122,7 +121,7 @@ func (j *journal) event(member int, value any) {
 		step = j.connected(e.Conn, step.At)
 	case actors.PeerDisconnected:
 		step.Action, step.To = Disconnected, j.index[e.Peer]
-	case discoverypart.PeersLearned:
+	case dht.PeersLearned:
 		step.Action, step.To, step.Count = Learned, member, e.New
 	default:
 		return

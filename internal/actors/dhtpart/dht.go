@@ -57,7 +57,7 @@ type DHT struct {
 	// send; the outbound actor adds the sends of actors and all results.
 	Ledger *dht.Ledger
 	// Types maps message types to the actors that handle them. The actor extensions
-	// writes it through an [trunk.TypeTable]. The type of pings is the pinger's.
+	// writes it through a [trunk.TypeTable]. The type of pings is the pinger's.
 	Types view.Map[int32, TypeHandler]
 
 	controls    *dht.Ledger // of the DHT's own messages, under way and ended

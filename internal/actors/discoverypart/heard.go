@@ -117,7 +117,7 @@ func (l *learned) added(c actor.Context, m trunk.PeerAdded) {
 
 // publish publishes what was learned since the last time.
 func (l *learned) publish(c actor.Context) {
-	supervisor.Publish(c, PeersLearned{New: l.n})
+	supervisor.Publish(c, dht.PeersLearned{New: l.n})
 	l.n, l.due = 0, nil
 }
 

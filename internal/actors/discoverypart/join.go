@@ -217,7 +217,7 @@ func (j *join) sent(c actor.Context, m dht.Sent) {
 		j.pause = 0
 	}
 	s.Last, s.Nodes, s.Confirmed, s.Err = by.begin, len(m.Report.Copies), m.Report.Count(protocol.Confirmed), err
-	supervisor.Publish(c, Joined{At: by.begin, Nodes: s.Nodes, Confirmed: s.Confirmed, Err: err})
+	supervisor.Publish(c, dht.Joined{At: by.begin, Nodes: s.Nodes, Confirmed: s.Confirmed, Err: err})
 	if by.asker != nil {
 		c.Send(by.asker, JoinSent{Token: by.token, Report: m.Report, Err: err})
 	}

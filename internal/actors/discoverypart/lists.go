@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -87,7 +88,7 @@ func (a *netsyncActor) readLists(c actor.Context) {
 func (a *netsyncActor) listEnded(c actor.Context, s *syncing) {
 	now := supervisor.Now(c)
 	if s.result.New > 0 {
-		supervisor.Publish(c, PeersLearned{New: s.result.New})
+		supervisor.Publish(c, dht.PeersLearned{New: s.result.New})
 	}
 	if s.result.Err != nil {
 		a.listed.Add(now, s.Peer, now.Add(listsFailed))

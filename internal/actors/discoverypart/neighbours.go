@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/neighbours"
@@ -58,7 +59,7 @@ func (a *neighboursActor) Receive(c actor.Context) {
 		a.step(c, neighbours.Failed{Peer: m.Peer})
 	case actors.StatusChanged:
 		a.statusChanged(c, m.Status.State)
-	case PeersLearned, actors.PeersGiven:
+	case dht.PeersLearned, actors.PeersGiven:
 		a.step(c, neighbours.Learned{})
 	case neighboursDue:
 		a.timer = nil
@@ -84,7 +85,7 @@ func (a *neighboursActor) start(c actor.Context) {
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	supervisor.Subscribe[actors.DialFailed](c)
 	supervisor.Subscribe[actors.StatusChanged](c)
-	supervisor.Subscribe[PeersLearned](c)
+	supervisor.Subscribe[dht.PeersLearned](c)
 	supervisor.Subscribe[actors.PeersGiven](c)
 	drawn := d.drawn
 	for _, ref := range a.connections() {
@@ -171,7 +172,7 @@ func (a *neighboursActor) step(c actor.Context, e neighbours.Event) {
 		case neighbours.Keep:
 			a.d.drawn = a.machine.Drawn()
 			t.Keep(keepTag, slices.Concat(f.Neighbours, f.Random))
-			supervisor.Publish(c, NeighboursChanged{
+			supervisor.Publish(c, dht.NeighboursChanged{
 				Neighbours: f.Neighbours, Random: f.Random, Connected: len(f.Neighbours) + len(f.Random),
 			})
 		case neighbours.Wake:

@@ -88,7 +88,7 @@ func (a *netsyncActor) Receive(c actor.Context) {
 			a.step(c, a.rounds, netsync.Connected{Peer: m.Peer, Node: m.Conn.Features.IsNode()})
 		}
 		return
-	case PoolStarved:
+	case dht.PoolStarved:
 		if a.acts() {
 			a.step(c, a.recovery, netsync.Starved{})
 		}
@@ -151,7 +151,7 @@ func (a *netsyncActor) started(c actor.Context) {
 	supervisor.Subscribe[actors.StatusChanged](c)
 	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[actors.StoreTroubled](c)
-	supervisor.Subscribe[PoolStarved](c)
+	supervisor.Subscribe[dht.PoolStarved](c)
 	if a.d.exchange == nil {
 		r := supervisor.Rand(c)
 		a.d.exchange = newExchange(a.d, r.Uint64(), r.Uint64())
@@ -190,7 +190,7 @@ func (a *netsyncActor) do(c actor.Context, from stepper, f netsync.Effect) {
 	case netsync.Wake:
 		supervisor.At(c, f.At, machineDue{purpose(from)})
 	case netsync.Learned:
-		supervisor.Publish(c, PeersLearned{New: f.New})
+		supervisor.Publish(c, dht.PeersLearned{New: f.New})
 	case netsync.RoundEnded:
 		a.roundEnded(c, f.Round)
 	case netsync.Bootstrapped:
@@ -198,7 +198,7 @@ func (a *netsyncActor) do(c actor.Context, from stepper, f netsync.Effect) {
 		a.gate(c)
 		a.hangUp(c)
 	case netsync.Starving:
-		supervisor.Publish(c, PoolStarved{Outbound: f.Outbound, Target: f.Target})
+		supervisor.Publish(c, dht.PoolStarved{Outbound: f.Outbound, Target: f.Target})
 	case netsync.Dial:
 		a.dial(c, f.Peer)
 	case netsync.Resolve:
@@ -325,7 +325,7 @@ func (a *netsyncActor) rebootstrapped(c actor.Context, f netsync.Rebootstrapped)
 		learned += x.New
 	}
 	supervisor.Log(c).Info("asked seeds and connected nodes again, because too few connections are outbound", "n", len(f.Answers), "new", learned)
-	supervisor.Publish(c, Rebootstrapped{Asked: len(f.Answers), Learned: learned, Peers: f.Peers})
+	supervisor.Publish(c, dht.Rebootstrapped{Asked: len(f.Answers), Learned: learned, Peers: f.Peers})
 	a.gate(c)
 	a.step(c, a.rounds, netsync.Recovered{})
 	a.hangUp(c)

@@ -117,7 +117,7 @@ func (s *search) Receive(c actor.Context) {
 	case PeersListed:
 		s.recheck(c)
 		s.step(c, discovery.ListsEnded{})
-	case PeersLearned:
+	case dht.PeersLearned:
 		s.recheck(c)
 	case actors.PeerConnected:
 		s.stored(c, m.Conn.Key)
@@ -139,7 +139,7 @@ func (s *search) start(c actor.Context) {
 	s.receiver = s.d.receiver(s.searches.Asked)
 	supervisor.OwnFunc(c, s.abandon)
 	supervisor.Subscribe[actors.PeerConnected](c)
-	supervisor.Subscribe[PeersLearned](c)
+	supervisor.Subscribe[dht.PeersLearned](c)
 	s.show()
 }
 

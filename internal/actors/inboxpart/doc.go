@@ -9,7 +9,7 @@
 //	└── type-<t>   type actor: hands the messages of one type on to the keeper
 //
 // [Box] is the pure machine: it decides which messages are kept, which wait for room, and
-// which listener has which message in hand. [Inbox] is the interface for programs, with
+// which listener has which message in hand. [Inbox] is what gamelan.Inbox wraps, with
 // [Inbox.Listen] and [Inbox.Ack]. Bodies are in memory only until they are written and
 // synced, at most a second, and while a listener reads them.
 //

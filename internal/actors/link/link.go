@@ -37,12 +37,15 @@ type Live struct {
 	Used    atomic.Bool                   // it was of use since somebody looked
 	Asked   *atomic.Bool                  // somebody has asked for it; shared with the connections whose place this one has taken
 	Leaving atomic.Bool                   // it is being closed to make room for another peer's connection
-	Closing atomic.Value                  // why this node closes it, before it does so
+	Closing atomic.Pointer[Closing]       // why this node closes it, before it does so
 	Listed  atomic.Pointer[[]protocol.ID] // the last list that the peer has sent; nil: what its identity message lists
 }
 
 // SuspectLimit is how long a peer has to answer when a cable or network of this machine has gone.
 const SuspectLimit = 5 * time.Second
+
+// Closing is why this node closes a connection: an *actors.CloseReason.
+type Closing struct{ Reason any }
 
 // New returns the state of a new connection.
 func New() *Live { return &Live{Asked: new(atomic.Bool)} }
@@ -66,6 +69,7 @@ func (l *Live) UseNow() {
 }
 
 // Succeed takes over from the connection whose place this one takes that somebody has asked for it.
+// Only the actor conns calls it, before the directory has the new connection.
 func (l *Live) Succeed(old *Live) {
 	if l != nil && old != nil && l.Asked != old.Asked {
 		l.Asked = old.Asked

@@ -12,7 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
-// controller keeps the onion service published. It carries out what control.Controller
+// controller keeps the onion service published. It carries out what tor.Controller
 // decides: connecting, reading and writing are tasks, one reply and one batch of commands
 // at a time.
 //

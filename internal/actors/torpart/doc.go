@@ -1,5 +1,5 @@
 // Package torpart is the part of a node that keeps its onion service published by a Tor that
-// runs as a program of its own. The machine [control.Controller] decides; the actor carries
+// runs as a program of its own. The machine [tor.Controller] decides; the actor carries
 // out, over one control connection at a time.
 //
 //	node/tor          Isolate, retry 30 s

@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/link"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 )
 
@@ -28,7 +29,7 @@ func (e *env) confirmNothing() { e.silent.Store(true) }
 // closes notes why this node closes the connection.
 func closes(r *actors.ConnRef, why *actors.CloseReason) {
 	if live := r.Link().Live; live != nil {
-		live.Closing.Store(why)
+		live.Closing.Store(&link.Closing{Reason: why})
 	}
 }
 
@@ -44,7 +45,11 @@ func lost(r *actors.ConnRef, err error) error {
 	if r == nil || r.Link().Live == nil || !errors.Is(err, mux.ErrSessionEnded) {
 		return err
 	}
-	why, _ := r.Link().Live.Closing.Load().(*actors.CloseReason)
+	closing := r.Link().Live.Closing.Load()
+	if closing == nil {
+		return err
+	}
+	why, _ := closing.Reason.(*actors.CloseReason)
 	if why == nil || why.Code == actors.CloseEnded {
 		return err
 	}

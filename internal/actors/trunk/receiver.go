@@ -38,7 +38,7 @@ type Intake interface {
 // plainReceiver is the Receiver of plain messages, for the user's handler.
 type plainReceiver struct{ messaging *Messaging }
 
-// Open returns an Intake that makes a [actors.Received] of each body.
+// Open returns an Intake that makes an [actors.Received] of each body.
 func (r plainReceiver) Open(on *actors.ConnRef) Intake { return &plainIntake{r.messaging, on} }
 
 type plainIntake struct {
@@ -46,7 +46,7 @@ type plainIntake struct {
 	on        *actors.ConnRef
 }
 
-// Message makes a [actors.Received] and marks the connection as useful.
+// Message makes an [actors.Received] and marks the connection as useful.
 func (i *plainIntake) Message(body []byte, p *credit.Permit) any {
 	use(i.on)
 	return actors.Received{From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: body, Credit: p}

@@ -25,7 +25,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// Trunk is what a [actors.Part] may use of the node: its clock, its peers' connections,
+// Trunk is what an [actors.Part] may use of the node: its clock, its peers' connections,
 // the protocol table, and credit. A part declares an interface of its own with the
 // methods that it needs. All methods may be called from any goroutine, and none
 // waits.

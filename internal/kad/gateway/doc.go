@@ -1,7 +1,7 @@
 // Package gateway decides what a gateway of the key-value DHT sends, and what it believes of
 // what comes in.
 //
-// A [Machine] joins the requests under way (package rpc) with the limits on requests and on
+// A [Machine] joins the requests under way (package requests) with the limits on requests and on
 // bytes to addresses that may be invented (package limit). It gets decoded messages and
 // returns messages to send; reading, writing and the codec are its owner's. It has no clock
 // and no goroutine, and of randomness it has only what it is given.

@@ -127,7 +127,7 @@ type (
 	Sent struct{ Ref requests.Ref }
 
 	// Lost: the request has ended without an answer. Err is set if this gateway cannot send
-	// it: what [Options.Check] returned, or a [*overlay.RateLimitedError] while the peer has told
+	// it: what [Options.Check] returned, or an [*overlay.RateLimitedError] while the peer has told
 	// this node to wait.
 	Lost struct {
 		Ref requests.Ref

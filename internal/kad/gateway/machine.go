@@ -183,7 +183,7 @@ func (m *Machine) ask(now time.Time, e *Ask) {
 	m.request(now, e)
 }
 
-// request gives a request to package rpc, with its timeouts (spec: kad B6). A PING to an address
+// request gives a request to package requests, with its timeouts (spec: kad B6). A PING to an address
 // whose proof will be stale soon becomes a FIND_NODE, since a PONG proves nothing.
 func (m *Machine) request(now time.Time, e *Ask) {
 	if e.Message.Verb == overlay.Ping && m.proofs != nil && m.proofs.Age(e.To, now) > limit.FreshLife/2 {
@@ -208,7 +208,7 @@ func (m *Machine) requests(now time.Time, e requests.Event) {
 	}
 }
 
-// carryOut translates an effect of package rpc.
+// carryOut translates an effect of package requests.
 func (m *Machine) carryOut(f requests.Effect) {
 	switch f := f.(type) {
 	case requests.Send:

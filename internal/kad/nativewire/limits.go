@@ -42,7 +42,7 @@ const (
 	maxFields = 16 << 10
 )
 
-// Causes of a [kad.DecodeError], beside [kad.ErrIDLength] and [kad.ValueTooLargeError].
+// Causes of an [overlay.DecodeError], beside [overlay.ErrIDLength] and [overlay.ValueTooLargeError].
 var (
 	// ErrMalformed reports bytes that are no protocol buffer, or fields of another type.
 	ErrMalformed = errors.New("kad: malformed message")

@@ -14,7 +14,7 @@ import (
 var errNode = errors.New("kad: no contact")
 
 // DecodeNode returns the contact whose claim [AppendNode] has encoded. It points into b, and
-// the claim is not verified. It fails with a [*overlay.DecodeError].
+// the claim is not verified. It fails with an [*overlay.DecodeError].
 func DecodeNode(b []byte) (overlay.Contact, error) {
 	r := reader{left: maxFields}
 	c, err := r.node(b)

@@ -22,7 +22,7 @@ func AppendRecord(dst []byte, r *overlay.Record) []byte {
 }
 
 // DecodeRecord returns the record that b holds, unchecked. It points into b. The error is
-// a [*overlay.DecodeError]; its cause is a [*overlay.ValueTooLargeError] for more than
+// an [*overlay.DecodeError]; its cause is an [*overlay.ValueTooLargeError] for more than
 // [MaxRecord] bytes, and [overlay.ErrIDLength] if there is no key of 32 bytes. A kind,
 // algorithm or flags of more than 8 bits become 255.
 func DecodeRecord(b []byte) (*overlay.Record, error) {

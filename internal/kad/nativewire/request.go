@@ -47,7 +47,7 @@ func AppendRequest(dst []byte, m *overlay.Message) ([]byte, error) {
 }
 
 // DecodeRequest returns the request that b, the inside of a frame, holds. Of several
-// bodies the last one counts. The error is a [*overlay.DecodeError]. The request can be
+// bodies the last one counts. The error is an [*overlay.DecodeError]. The request can be
 // answered where [StatusOf] has a status for the error: the message then has its id, and
 // nothing else. After any other error the bytes are dropped.
 func DecodeRequest(b []byte) (overlay.Message, error) {

@@ -43,7 +43,7 @@ func AppendResponse(dst []byte, m *overlay.Message) ([]byte, error) {
 // DecodeResponse returns the response that b, the inside of a frame, holds. Of its nodes
 // the first [MaxContacts] are read; those that are no contacts are left out and counted in
 // Skipped. The signatures of claims are not verified: [overlay.Contact.Verify] does that. The
-// error is a [*overlay.DecodeError].
+// error is an [*overlay.DecodeError].
 func DecodeResponse(b []byte) (overlay.Message, error) {
 	m, err := decodeResponse(b)
 	if err != nil {

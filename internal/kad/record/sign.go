@@ -10,7 +10,7 @@ import (
 )
 
 // Immutable returns the record of a value whose key is its hash. It keeps value. It fails
-// with a [*overlay.ValueTooLargeError].
+// with an [*overlay.ValueTooLargeError].
 func Immutable(value []byte) (*overlay.Record, error) {
 	r := &overlay.Record{Kind: overlay.Immutable, Value: value}
 	if err := CheckForm(overlay.Native, r, time.Time{}); err != nil {

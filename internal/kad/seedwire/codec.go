@@ -68,7 +68,7 @@ const (
 // NewCodec returns the codec of the network whose ids have n bytes, as its [overlay.Hasher]
 // says. maxValue is the longest value that may be stored at others, in bytes; 0 means as
 // long as a datagram of [MaxList] bytes can carry, which is [DefaultMaxValue] for ids of
-// 20 bytes. NewCodec fails with [overlay.ErrIDLength], or with a [overlay.ValueTooLargeError] if
+// 20 bytes. NewCodec fails with [overlay.ErrIDLength], or with an [overlay.ValueTooLargeError] if
 // no datagram can carry maxValue.
 func NewCodec(n, maxValue int) (Codec, error) {
 	if n < 1 || n > overlay.IDLen {

@@ -7,7 +7,7 @@ import (
 )
 
 // Check returns nil for a message that this wire can carry. It fails with [ErrVerb], and
-// with a [*overlay.ValueTooLargeError] for a STORE above the limit of [NewCodec] and for any
+// with an [*overlay.ValueTooLargeError] for a STORE above the limit of [NewCodec] and for any
 // datagram above [MaxDatagram].
 func (c Codec) Check(m *overlay.Message) error {
 	size := c.Size(m)
