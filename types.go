@@ -43,8 +43,14 @@ type (
 	OverDHT = actors.OverDHT
 	// InboxStatus is the state of the inbox: see [Inbox.Status].
 	InboxStatus = actors.InboxStatus
+	// InboxReport is what [CheckStore] says of the inbox.
+	InboxReport = actors.InboxReport
+	// StoredReport is what [CheckStore] says of the messages that are stored for others.
+	StoredReport = dht.StoredReport
 	// KVConfig are the settings of a client of the key-value DHT: see [KV.Open].
 	KVConfig = kad.Config
+	// KVReport is what [CheckStore] says of the key-value DHT.
+	KVReport = kad.StoreReport
 	// KVClient is a client of the key-value DHT.
 	KVClient = kad.Client
 )

@@ -73,3 +73,12 @@ type InboxStatus struct {
 	Damaged     int    // records on the disk that cannot be read
 	Err         error  // of the last write or load; nil: it succeeded
 }
+
+// InboxReport is what a check of the store says of the inbox.
+type InboxReport struct {
+	Schema   int // schema version of the records; 0: the store has no inbox yet
+	Current  int // schema version that this release writes
+	Messages int
+	Bytes    int64 // of all records
+	Damaged  int   // records that cannot be read; a node leaves them as they are
+}

@@ -123,3 +123,12 @@ type (
 		Err       error // why it went to nobody
 	}
 )
+
+// StoredReport is what a check of the store says of the messages that are stored for others.
+type StoredReport struct {
+	Schema   int // schema version of the entries; 0: the store has no messages yet
+	Current  int // schema version that this release writes
+	Messages int
+	Bytes    int64 // of all entries
+	Damaged  int   // messages that cannot be read, or not all of them; a node deletes them
+}

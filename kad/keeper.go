@@ -112,3 +112,15 @@ type (
 		Failures   int
 	}
 )
+
+// StoreReport is what a check of the store says of the entries of all clients of the key-value DHT.
+type StoreReport struct {
+	Schema   int   // schema version of the entries; 0: there are none yet
+	Current  int   // schema version that this release writes
+	Clients  int   // of which there are entries
+	Records  int   // of others
+	Own      int   // publications
+	Contacts int   // former ones included
+	Bytes    int64 // of all entries
+	Damaged  int   // entries that cannot be read; a node deletes them
+}

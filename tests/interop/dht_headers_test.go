@@ -33,7 +33,7 @@ func backwards(t *testing.T, e wire.Envelope) (frame []byte) {
 	return append(frame, e.Append(nil)[n:]...)
 }
 
-// What we relay keeps its bytes as far as others have signed them: messages of
+// A node that relays a message keeps the bytes that others have signed: messages of
 // the older version and with their header's fields in another order are good at
 // the node that they are for, at both kinds.
 //

@@ -8,9 +8,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 )
 
-// Whatever is inside the messages that a node of ours relays for Tari nodes,
-// nobody bans it for that, and it bans nobody: what does not open for the one
-// it is for, what is no body, has no type or is no ping.
+// Our node relays messages for Tari nodes, whatever is inside them. Nobody bans it for that, and
+// it bans nobody. The messages do not open for their receiver, are no body, have no type or are
+// no ping.
 //
 // conforms: dht 30, 41, 42, 44
 // feature: DHT: an honest relay is banned by nobody for what others wrote

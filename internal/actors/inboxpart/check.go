@@ -1,19 +1,14 @@
 package inboxpart
 
-import "bytes"
+import (
+	"bytes"
 
-// Report describes the inbox in a store.
-type Report struct {
-	Schema   int // schema version of the records; 0: the store has no inbox yet
-	Current  int // schema version that this release writes
-	Messages int
-	Bytes    int64 // of all records
-	Damaged  int   // records that cannot be read; a node leaves them as they are
-}
+	"github.com/gamelan-p2p/gamelan/actors"
+)
 
 // Checker checks the entries of a store without opening the inbox.
 type Checker struct {
-	r   Report
+	r   actors.InboxReport
 	err error
 }
 
@@ -33,7 +28,7 @@ func (c *Checker) Visit(key, value []byte) {
 }
 
 // Report returns the result. The error is the one that opening the inbox would report.
-func (c *Checker) Report() (Report, error) {
+func (c *Checker) Report() (actors.InboxReport, error) {
 	c.r.Current = Schema
 	return c.r, c.err
 }

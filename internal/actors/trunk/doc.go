@@ -3,9 +3,9 @@
 // neighbours, and run the users' actors. docs/architecture.md describes the whole
 // tree, and how a message passes through it.
 //
-// What programs see of it is in package actors. The other subsystems of a node are its parts,
-// in packages beside this one: this package imports none of them. [actors.Part] says what a
-// part is made of, and [Trunk] what it may use of the node.
+// Package actors has what programs see of the trunk. The other subsystems of a node are its
+// parts. They lie in packages beside this one, which imports none of them. [actors.Part] says
+// what a part is made of, and [Trunk] what it may use of the node.
 //
 // A file holds one actor. Most of its messages are in the file beside it with the
 // suffix _messages.

@@ -8,21 +8,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/kad"
 )
 
-// Report describes the entries of all clients of the key-value DHT in a store.
-type Report struct {
-	Schema   int   // schema version of the entries; 0: there are none yet
-	Current  int   // schema version that this release writes
-	Clients  int   // of which there are entries
-	Records  int   // of others
-	Own      int   // publications
-	Contacts int   // former ones included
-	Bytes    int64 // of all entries
-	Damaged  int   // entries that cannot be read; a node deletes them
-}
-
 // Checker checks the entries of a store without opening it. The zero value is ready.
 type Checker struct {
-	r   Report
+	r   kad.StoreReport
 	err error
 }
 
@@ -94,7 +82,7 @@ func readable(kind, id string, value []byte) (ok bool) {
 }
 
 // Report returns the result. The error is the one with which a client would not start.
-func (c *Checker) Report() (Report, error) {
+func (c *Checker) Report() (kad.StoreReport, error) {
 	r := c.r
 	r.Current = Schema
 	return r, c.err

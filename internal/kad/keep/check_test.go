@@ -12,7 +12,7 @@ import (
 )
 
 // check returns what a Checker says of a store.
-func check(t *testing.T, db kv.DB) (keep.Report, error) {
+func check(t *testing.T, db kv.DB) (kad.StoreReport, error) {
 	t.Helper()
 	var c keep.Checker
 	for _, prefix := range [][]byte{[]byte("kad/"), append([]byte{kv.Bulk}, "kad/"...)} {
@@ -31,7 +31,7 @@ func check(t *testing.T, db kv.DB) (keep.Report, error) {
 // version that a client would refuse.
 func TestChecker(t *testing.T) {
 	stores(t, func(t *testing.T, db kv.DB) {
-		if r, err := check(t, db); err != nil || r != (keep.Report{Current: keep.Schema}) {
+		if r, err := check(t, db); err != nil || r != (kad.StoreReport{Current: keep.Schema}) {
 			t.Errorf("nothing: got %+v and %v", r, err)
 		}
 		k := keep.New(db, "main", kad.Native)
@@ -43,7 +43,7 @@ func TestChecker(t *testing.T) {
 			t.Errorf("got %+v and %v", r, err)
 		}
 		r.Bytes = 0
-		if want := (keep.Report{Schema: keep.Schema, Current: keep.Schema, Clients: 2, Records: 3, Own: 1, Contacts: 2}); r != want {
+		if want := (kad.StoreReport{Schema: keep.Schema, Current: keep.Schema, Clients: 2, Records: 3, Own: 1, Contacts: 2}); r != want {
 			t.Errorf("got %+v, want %+v", r, want)
 		}
 

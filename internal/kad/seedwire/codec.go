@@ -21,8 +21,7 @@ const (
 // checked.
 const MaxContacts = 40
 
-// What a datagram can have wrong, beside [overlay.ErrIDLength]. They are causes of a
-// [overlay.DecodeError].
+// Causes of an [overlay.DecodeError] of a datagram. [overlay.ErrIDLength] is one, too.
 var (
 	// ErrTruncated reports a datagram that ends within its message, or a length or count
 	// that says so.

@@ -3,23 +3,15 @@ package store
 import (
 	"bytes"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
-// Report describes the stored messages in a store.
-type Report struct {
-	Schema   int // schema version of the entries; 0: the store has no messages yet
-	Current  int // schema version that this release writes
-	Messages int
-	Bytes    int64 // of all entries
-	Damaged  int   // messages that cannot be read, or not all of them; a node deletes them
-}
-
 // Checker checks the entries of a store without opening it. Visit must get them in the
 // order of their keys.
 type Checker struct {
-	r     Report
+	r     dht.StoredReport
 	err   error
 	heads []uint64 // numbers of readable ones whose envelope was not seen yet
 }
@@ -70,7 +62,7 @@ func (c *Checker) envelope(seq uint64, value []byte) {
 }
 
 // Report returns the result. The error is the one that opening would report.
-func (c *Checker) Report() (Report, error) {
+func (c *Checker) Report() (dht.StoredReport, error) {
 	r := c.r
 	r.Current = Schema
 	r.Damaged += len(c.heads)

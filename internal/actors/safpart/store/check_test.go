@@ -3,6 +3,7 @@ package store_test
 import (
 	"testing"
 
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
@@ -14,7 +15,7 @@ import (
 // TestChecker counts whole messages, and each that is not whole once.
 func TestChecker(t *testing.T) {
 	db := kv.Memory()
-	check := func() store.Report {
+	check := func() dht.StoredReport {
 		var c store.Checker
 		entries, _ := db.Scan(nil)
 		for key, value := range entries {
@@ -28,7 +29,7 @@ func TestChecker(t *testing.T) {
 	}
 	kvtest.Set(t, db, "r other part", "value")
 	kvtest.Set(t, db, "s", "of nobody")
-	if got, want := check(), (store.Report{Current: store.Schema}); got != want {
+	if got, want := check(), (dht.StoredReport{Current: store.Schema}); got != want {
 		t.Errorf("nothing stored: got %+v, want %+v", got, want)
 	}
 	secret, err := identity.NewSecret(constant{})
