@@ -95,7 +95,7 @@ func (p *party) wants(names ...string) {
 	for _, name := range names {
 		peers = append(peers, p.guests[name].ID())
 	}
-	nodetest.Trunk(p.hub).Keep("test", peers)
+	nodetest.Trunk(p.hub).KeepOpen("test", peers)
 }
 
 // wantGone checks whose connections have ended, in the list and in the events,

@@ -16,7 +16,7 @@ import (
 func unkept(n *gamelantest.Node, all []*gamelantest.Node) []*gamelantest.Node {
 	return slices.DeleteFunc(slices.Clone(all), func(x *gamelantest.Node) bool {
 		_, ok := n.Connection(x.ID())
-		return !ok || len(nodetest.Trunk(n).Keeps(x.ID())) > 0
+		return !ok || len(nodetest.Trunk(n).KeepOpenTags(x.ID())) > 0
 	})
 }
 
@@ -81,7 +81,7 @@ func TestBubbleFetchKeepsItsServer(t *testing.T) {
 		silent := startResponder(t, net, n, func(int) *wire.Envelope { return nil })
 		net.Connect(n, silent)
 		go func() { _, _ = n.DHT().FetchStored(t.Context()) }()
-		asks := func() bool { return slices.Contains(nodetest.Trunk(n).Keeps(silent.ID()), "stored messages") }
+		asks := func() bool { return slices.Contains(nodetest.Trunk(n).KeepOpenTags(silent.ID()), "stored messages") }
 		gamelantest.Eventually(t, time.Minute, "the connection is kept", asks)
 		gamelantest.Eventually(t, 10*time.Minute, "the connection is not kept any more", func() bool { return !asks() })
 	})

@@ -651,7 +651,7 @@ func TestBubbleSeedIsHungUp(t *testing.T) {
 					net.Connect(n, net.Start(gamelan.Config{}))
 				}
 				time.Sleep(15 * time.Minute)
-				kept := nodetest.Trunk(n).Keeps(seed.ID()) // by chance a member of a set
+				kept := nodetest.Trunk(n).KeepOpenTags(seed.ID()) // by chance a member of a set
 				last, ok := n.Connection(seed.ID())
 				if ok && last.ID != first.ID {
 					t.Errorf("got another connection of the seed, want it not hung up and dialled again")

@@ -116,9 +116,9 @@ func startDedup(d *dht.Dedup, db kv.DB) (*supervisor.Root, error) {
 		return nil, err
 	}
 	trunk := trunk.NewNode(trunk.Settings{
-		System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
-		Store: store, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-		NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
+		Base:     trunk.BaseSettings{System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: slog.New(slog.DiscardHandler)},
+		Store:    store,
+		Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
 	})
 	part := dhtpart.New(trunk.Trunk, dhtpart.Settings{Dedup: d, DB: db})
 	return supervisor.Start(trunk.System(), trunk.Root(), supervisor.Spec{

@@ -87,9 +87,9 @@ func startKeeper(db kv.DB) (*safpart.Saf, *actor.ActorSystem, *supervisor.Root, 
 		return nil, nil, nil, err
 	}
 	node := trunk.NewNode(trunk.Settings{
-		System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
-		Store: store, Now: time.Now, Wall: time.Now, Logger: slog.New(slog.DiscardHandler),
-		NodeCredit: 256 << 20, PeerCredit: 1 << 20, DHT: true,
+		Base:     trunk.BaseSettings{System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Wall: time.Now, Logger: slog.New(slog.DiscardHandler)},
+		Store:    store,
+		Messages: trunk.MessagesSettings{NodeCredit: 256 << 20, PeerCredit: 1 << 20, DHT: true},
 	})
 	l := saf.Default()
 	l.Messages, l.SourceMessages, l.DestinationMessages, l.PairMessages = saf.MostMessages, saf.MostMessages, saf.MostMessages, saf.MostMessages

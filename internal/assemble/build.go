@@ -183,19 +183,18 @@ func (b *builder) settings() trunk.Settings {
 		features = identity.FeatureNone
 	}
 	return trunk.Settings{
-		System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret,
-		Features: features, UserAgent: b.UserAgent, Transports: b.Transports, Listen: b.ListenOn,
-		Store: b.store, Mux: mux.Config(b.Mux), Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger, KeepAlive: b.KeepAlive,
-		NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit,
-		Gate: connpool.GateLimits{
+		Base:  trunk.BaseSettings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger},
+		Store: b.store,
+		Allow: b.Allowed,
+		Connections: trunk.ConnectionsSettings{Mux: mux.Config(b.Mux), KeepAlive: b.KeepAlive, Gate: connpool.GateLimits{
 			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,
 			Conns: b.MaxInbound, ConnsPerSource: b.MaxInboundPerSource, ConnsPerSubnet: b.MaxInboundPerSubnet,
 			SetupRate: b.MaxSetupRatePerSource, OffencesPerSource: b.MaxOffencesPerSource,
-		},
-		Exempt: b.Exempt, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own(),
-		MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, Allow: b.Allowed,
-		Liveness: trunk.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots},
-		DHT:      b.DHT != nil, PlainID: protocol.ID(b.PlainID),
+		}, Exempt: b.Exempt, Liveness: trunk.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots}},
+		Dialling:     trunk.DiallingSettings{Transports: b.Transports, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own()},
+		Connectivity: trunk.ConnectivitySettings{MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest},
+		Messages:     trunk.MessagesSettings{NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit, DHT: b.DHT != nil, PlainID: protocol.ID(b.PlainID)},
+		Users:        trunk.UsersSettings{UserAgent: b.UserAgent},
 	}
 }
 

@@ -32,8 +32,9 @@ func newView(t *testing.T, parts ...actors.Part) *View {
 	}
 	return &View{
 		Trunk: trunk.NewNode(trunk.Settings{
-			System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store,
-			Now: time.Now, NodeCredit: 1 << 20, PeerCredit: 1 << 16, PlainID: protocol.PlainID,
+			Base:     trunk.BaseSettings{System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now},
+			Store:    store,
+			Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, PlainID: protocol.PlainID},
 		}),
 		Parts: parts, Files: models.Notices{{What: "files"}},
 		Status:    func(context.Context) (actors.Status, error) { return actors.Status{State: "online"}, nil },

@@ -60,9 +60,9 @@ func startDedupAt(db kv.DB, capacity int, fault func(path, point string), wall f
 	}
 	discard := slog.New(slog.DiscardHandler)
 	n := &dedupNode{Node: trunk.NewNode(trunk.Settings{
-		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
-		Root:   "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now, Wall: wall,
-		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
+		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Wall: wall, Logger: discard},
+		Store:    store,
+		Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
 	})}
 	n.DHT = dhtpart.New(n.Trunk, dhtpart.Settings{Dedup: d, DB: db})
 	n.root, err = supervisor.Start(n.System(), n.Root(), supervisor.Spec{

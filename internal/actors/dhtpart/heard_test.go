@@ -31,7 +31,7 @@ func TestDHTHeard(t *testing.T) {
 			"no forwarding, but of Joins", func(o *shardSettings) { o.DHT.NoForwarding = true }, relay, 2, 2,
 			"2 handled", "relay, dht.Propagate; relay, dht.Propagate",
 		},
-		{"a client", func(o *shardSettings) { o.Features = identity.FeatureNone }, relay, 1, 0, "1 handled", ""},
+		{"a client", func(o *shardSettings) { o.Base.Features = identity.FeatureNone }, relay, 1, 0, "1 handled", ""},
 		{
 			"over the byte limit", func(o *shardSettings) { o.DHT.RelayBytes = 150 }, relay, 2, 1,
 			"2 handled, 1 for somebody else, over the byte limit", "relay, dht.Propagate",

@@ -73,17 +73,16 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 	}
 	discard := slog.New(slog.DiscardHandler)
 	settings := shardSettings{trunk.Settings{
-		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
-		Root:   "shard", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
-		Store: store, Now: time.Now, Logger: discard, NodeCredit: 1 << 22, PeerCredit: 1 << 16,
-		DHT: true,
+		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "shard", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Logger: discard},
+		Store:    store,
+		Messages: trunk.MessagesSettings{NodeCredit: 1 << 22, PeerCredit: 1 << 16, DHT: true},
 	}, dhtpart.Settings{Shards: 1, Occurrences: 1, FloodLimit: 1000, Dedup: dht.NewDedup(10_000)}}
 	if change != nil {
 		change(&settings)
 	}
 	s.Node = trunk.NewNode(settings.Settings)
 	s.DHT = dhtpart.New(lenient{s.Trunk, &s.unlimited}, settings.DHT)
-	s.account = credit.NewNodeBudgets(settings.NodeCredit).Inbound.Account(settings.PeerCredit)
+	s.account = credit.NewNodeBudgets(settings.Messages.NodeCredit).Inbound.Account(settings.Messages.PeerCredit)
 	fakes := func(names ...string) (specs []supervisor.Spec) {
 		for _, name := range names {
 			heard := new(record)
@@ -274,7 +273,7 @@ func TestDHTInbound(t *testing.T) {
 			return e
 		})
 	}
-	client := func(s *shardSettings) { s.Features = identity.FeatureNone }
+	client := func(s *shardSettings) { s.Base.Features = identity.FeatureNone }
 	rows := []row{
 		{name: "clear", send: plain(nil), want: dht.Delivered, effect: "type-1000: hello"},
 		{name: "clear, addressed to somebody else", send: one(func(s *shard) wire.Envelope {

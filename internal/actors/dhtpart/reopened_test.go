@@ -59,9 +59,9 @@ func playWriters(t *testing.T) *writers {
 	discard := slog.New(slog.DiscardHandler)
 	w.db = db
 	w.Node = trunk.NewNode(trunk.Settings{
-		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
-		Root:   "writers", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
-		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true,
+		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "writers", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard},
+		Store:    store,
+		Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
 	})
 	w.DHT = dhtpart.New(w.Trunk, dhtpart.Settings{Dedup: d, DB: db})
 	w.root, err = supervisor.Start(w.System(), w.Root(), supervisor.Spec{

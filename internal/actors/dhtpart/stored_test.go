@@ -38,7 +38,7 @@ func TestDHTOffered(t *testing.T) {
 		{"no part", nil, nil, wire.TypeDomain, 0, "relay, dht.Propagate"},
 		{"a join", nil, kept, wire.TypeJoin, 0, "relay, dht.Propagate"},
 		{"no forwarding", func(o *shardSettings) { o.DHT.NoForwarding = true }, kept, wire.TypeDomain, 1, ""},
-		{"a client", func(o *shardSettings) { o.Features = identity.FeatureNone }, kept, wire.TypeDomain, 0, ""},
+		{"a client", func(o *shardSettings) { o.Base.Features = identity.FeatureNone }, kept, wire.TypeDomain, 0, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

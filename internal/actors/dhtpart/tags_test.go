@@ -43,8 +43,8 @@ func TestTags(t *testing.T) {
 			t.Fatal(err)
 		}
 		return New(trunk.NewNode(trunk.Settings{
-			Secret: secret, Now: func() time.Time { return now }, NodeCredit: 1 << 20,
-			System: actor.NewActorSystem(), DHT: true,
+			Base:     trunk.BaseSettings{System: actor.NewActorSystem(), Secret: secret, Now: func() time.Time { return now }},
+			Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, DHT: true},
 		}).Trunk, Settings{Dedup: dht.NewDedup(1)})
 	}
 	seen := make(map[uint64]bool)

@@ -39,7 +39,7 @@ func (a *netsyncActor) hangUp(c actor.Context) {
 		if l.Outbound && !ref.Asked() {
 			p, _ := a.d.trunk.Store().Get(id)
 			l.Own, l.Seed, l.Asking, l.Used = true, p.Flags&peerstore.FlagSeed != 0, a.asking[id] > 0, a.used(now, ref)
-			l.Needed = len(a.d.trunk.Keeps(id)) > 0 || a.d.trunk.Protected(id) || a.d.trunk.Allowed(id) || ref.Calling() || ref.NumStreams() > idleStreams
+			l.Needed = len(a.d.trunk.KeepOpenTags(id)) > 0 || a.d.trunk.Protected(id) || a.d.trunk.Allowed(id) || ref.Calling() || ref.NumStreams() > idleStreams
 		}
 		links = append(links, l)
 	}

@@ -110,7 +110,7 @@ func (a *neighboursActor) abandon() {
 	for token, peer := range a.dials {
 		a.d.trunk.CancelDial(token, peer, a.d.Neighbours)
 	}
-	a.d.trunk.Seek(0)
+	a.d.trunk.SetPlannedDials(0)
 }
 
 func (a *neighboursActor) dialled(c actor.Context, m trunk.PeerDialed) {
@@ -171,7 +171,7 @@ func (a *neighboursActor) step(c actor.Context, e neighbours.Event) {
 			}
 		case neighbours.Keep:
 			a.d.drawn = a.machine.Drawn()
-			t.Keep(keepTag, slices.Concat(f.Neighbours, f.Random))
+			t.KeepOpen(keepTag, slices.Concat(f.Neighbours, f.Random))
 			supervisor.Publish(c, dht.NeighboursChanged{
 				Neighbours: f.Neighbours, Random: f.Random, Connected: len(f.Neighbours) + len(f.Random),
 			})
@@ -188,7 +188,7 @@ func (a *neighboursActor) step(c actor.Context, e neighbours.Event) {
 // show makes the state visible, and tells the trunk how many dials are under way.
 func (a *neighboursActor) show() {
 	s := a.machine.State()
-	a.d.trunk.Seek(len(s.Dials) + s.Returning)
+	a.d.trunk.SetPlannedDials(len(s.Dials) + s.Returning)
 	a.d.states.sets.Store(&SetsState{
 		Neighbours: membersOf(s.Neighbours), Random: membersOf(s.Random),
 		Target: s.Places.Neighbours, RandomSize: s.Places.Random, Dialling: len(s.Dials),

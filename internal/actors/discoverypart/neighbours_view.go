@@ -63,5 +63,5 @@ func (v setsView) Connected(peer identity.NodeID) bool {
 func (v setsView) KeptOpen(peer identity.NodeID) bool {
 	t := v.d.trunk
 	ref, ok := t.Connection(peer)
-	return ok && ref.Calling() || t.Protected(peer) || t.Allowed(peer) || len(t.Keeps(peer)) > 0
+	return ok && ref.Calling() || t.Protected(peer) || t.Allowed(peer) || len(t.KeepOpenTags(peer)) > 0
 }

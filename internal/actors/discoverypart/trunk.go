@@ -41,9 +41,9 @@ type Trunk interface {
 	DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string)
 	CancelDial(token uint64, peer identity.NodeID, reply *actor.PID)
 	HangUp(peer identity.NodeID, conn uint64)
-	Keep(tag string, peers []identity.NodeID)
-	Seek(n int)
-	Keeps(peer identity.NodeID) []string
+	KeepOpen(tag string, peers []identity.NodeID)
+	SetPlannedDials(n int)
+	KeepOpenTags(peer identity.NodeID) []string
 
 	Store() peerstore.View
 	AddPeer(token uint64, p peerstore.Peer, reply *actor.PID)

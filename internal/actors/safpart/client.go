@@ -120,7 +120,7 @@ func (a *client) Receive(c actor.Context) {
 func (a *client) start(c actor.Context) {
 	f := a.f
 	a.judge = saf.NewJudge(f.trunk.Secret(), f.Dedup.Handled)
-	f.trunk.Keep(keepTag, nil) // those of an earlier incarnation
+	f.trunk.KeepOpen(keepTag, nil) // those of an earlier incarnation
 	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	supervisor.Subscribe[actors.StatusChanged](c)

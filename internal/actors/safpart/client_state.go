@@ -36,7 +36,7 @@ const keepTag = "stored messages"
 // keepAsked keeps the servers connected that are being asked.
 func (a *client) keepAsked() {
 	if asked := a.f.client.machine.Asked(); !slices.Equal(asked, a.kept) {
-		a.f.trunk.Keep(keepTag, asked)
+		a.f.trunk.KeepOpen(keepTag, asked)
 		a.kept = asked
 	}
 }

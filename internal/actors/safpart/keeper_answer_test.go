@@ -220,7 +220,7 @@ func TestKeeperAnswerLeavesRoom(t *testing.T) {
 			credit int64
 			want   int // messages of an answer
 		}{{1 << 20, 5}, {4 << 20, 20}} {
-			b := newBench(t, kv.Memory(), func(s *trunk.Settings) { s.NodeCredit, s.PeerCredit = 1<<30, c.credit })
+			b := newBench(t, kv.Memory(), func(s *trunk.Settings) { s.Messages.NodeCredit, s.Messages.PeerCredit = 1<<30, c.credit })
 			b.ask(b.storeFor(30, 100_000))
 			got, err := wire.DecodeStoredResponse(b.sender.sends()[0].Message.Part)
 			if err != nil {
@@ -311,7 +311,7 @@ func TestKeeperStandingAnswers(t *testing.T) {
 // holds them up after that, so that it is its turn some time. One above all that there is goes alone.
 func TestKeeperLargeAnswerWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, kv.Memory(), func(s *trunk.Settings) { s.NodeCredit = 1 << 24 }) // 256 KiB for answers
+		b := newBench(t, kv.Memory(), func(s *trunk.Settings) { s.Messages.NodeCredit = 1 << 24 }) // 256 KiB for answers
 		b.moving.Store(true)
 		b.ask(b.storeFor(1, 54_000))
 		large := b.storeFor(1, 500_000)

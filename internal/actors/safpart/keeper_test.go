@@ -174,9 +174,9 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 	}
 	discard := slog.New(slog.DiscardHandler)
 	settings := trunk.Settings{
-		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
-		Root:   "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode,
-		Store: store, Now: time.Now, Wall: time.Now, Logger: discard, NodeCredit: credit.DefaultNode, PeerCredit: credit.DefaultPeer, DHT: true,
+		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Wall: time.Now, Logger: discard},
+		Store:    store,
+		Messages: trunk.MessagesSettings{NodeCredit: credit.DefaultNode, PeerCredit: credit.DefaultPeer, DHT: true},
 	}
 	for _, o := range options {
 		o(&settings)

@@ -40,7 +40,7 @@ type Trunk interface {
 	Store() peerstore.View
 	Banned(peer identity.NodeID) error
 	FindPeer(text string) (identity.NodeID, error)
-	Keep(tag string, peers []identity.NodeID)
+	KeepOpen(tag string, peers []identity.NodeID)
 }
 
 var _ Trunk = trunk.Trunk{}

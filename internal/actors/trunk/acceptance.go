@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
-	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -34,57 +31,13 @@ type (
 	acceptanceDue struct{ gen uint64 }
 )
 
-// answersWhenTaken reports whether this user agent and protocol list are those of a node
-// that accepts a messaging substream when its session has taken it.
-func answersWhenTaken(agent string, list []protocol.ID) bool {
-	return useragent.Ours(agent) && slices.Contains(list, protocol.TakenMarker)
-}
-
-// propose agrees with the peer on the first of m.IDs that the peer accepts. If the peer's
-// identity message lists the very first id, propose does not wait for an answer (comms
-// 72). Otherwise it asks, because the peer may have registered the protocol since.
-func propose(s protocol.Stream, ref *actors.ConnRef, m OpenSubstream) (protocol.ID, messaging.Acceptance, error) {
-	asks := m.session && ref.Link().Answers
-	if len(m.IDs) == 0 || !ref.Accepts(m.IDs[0]) {
-		id, err := negotiate.Open(s, m.IDs)
-		if asks {
-			return id, messaging.Given, err
-		}
-		return id, messaging.Assumed, err
-	}
-	id := m.IDs[0]
-	if asks {
-		return id, messaging.Awaited, negotiate.OpenAsking(s, id)
-	}
-	return id, messaging.Assumed, negotiate.OpenOptimistic(s, id)
-}
-
-// agree negotiates the protocol of a substream that the peer has opened. It accepts the
-// substream, unless that is left to a messaging session; then owed is not nil.
-func (a *conn) agree(s protocol.Stream, rounds int) (_ protocol.ID, owed *negotiate.Choice, _ error) {
-	choice, err := negotiate.Choose(s, rounds, a.supported)
-	if err != nil {
-		return "", nil, err
-	}
-	pid, _ := a.env.Protocols.Get(choice.ID)
-	switch {
-	case !a.env.carries(choice.ID, pid):
-		if choice.Waits {
-			err = choice.Accept(s)
-		}
-	case choice.Waits, choice.Listens && a.ref.Link().Answers:
-		owed = &choice
-	}
-	return choice.ID, owed, err
-}
-
 // accept writes the acceptance of a substream that the session has taken. If the peer does
 // not let it through, the substream is reset.
 func (b *inbox) accept(c actor.Context, in *inStream, owed *negotiate.Choice) {
 	if owed == nil {
 		return
 	}
-	stream, until := in.parker.Stream, b.env.Now().Add(b.env.Profile.Limits.Negotiation)
+	stream, until := in.parker.Stream, b.room.Now().Add(b.room.Profile.Limits.Negotiation)
 	if b.accepting == nil {
 		b.accepting = make(map[string]*inStream)
 	}

@@ -14,7 +14,7 @@ import (
 // that this node sends to it. Unlike a view it has many writers, so it has a lock:
 // senders take credit, and the peer's session returns it.
 type accounts struct {
-	env *env
+	room *MessagesRoom
 
 	mu     sync.Mutex
 	byPeer map[identity.NodeID]*outAccount
@@ -74,11 +74,11 @@ func (s *accounts) find(peer identity.NodeID) *outAccount {
 	if s.byPeer == nil {
 		s.byPeer = make(map[identity.NodeID]*outAccount)
 	}
-	budget := s.env.budgets.Unconnected
-	if _, ok := s.env.Connections.Get(peer); ok {
-		budget = s.env.budgets.Outbound
+	budget := s.room.Budgets.Unconnected
+	if _, ok := s.room.Connections.Get(peer); ok {
+		budget = s.room.Budgets.Outbound
 	}
-	a := &outAccount{Account: budget.Account(s.env.PeerCredit)}
+	a := &outAccount{Account: budget.Account(s.room.PeerCredit)}
 	s.byPeer[peer] = a
 	return a
 }
@@ -133,14 +133,14 @@ func (s *accounts) drop(peer identity.NodeID) {
 	}
 }
 
-// settleAccounts makes a peer's accounts of all messaging protocols draw on the budget
+// SettleAccounts makes a peer's accounts of all messaging protocols draw on the budget
 // of connected peers, or on the budget of the others.
-func (e *env) settleAccounts(peer identity.NodeID, connected bool) {
-	budget := e.budgets.Unconnected
+func (r *MessagesRoom) SettleAccounts(peer identity.NodeID, connected bool) {
+	budget := r.Budgets.Unconnected
 	if connected {
-		budget = e.budgets.Outbound
+		budget = r.Budgets.Outbound
 	}
-	for _, m := range e.messagings() {
+	for _, m := range r.Messagings() {
 		m.accounts.settle(peer, budget)
 	}
 }
@@ -148,4 +148,4 @@ func (e *env) settleAccounts(peer identity.NodeID, connected bool) {
 // sessionAlarm returns the depth at which the mailbox of a messaging session is
 // reported. Normal depths are lower: the peer's credit limits the messages, and the mailbox
 // has at most one report and one withdrawal for each.
-func (e *env) sessionAlarm() int { return 2*int(e.PeerCredit/credit.Overhead) + 64 }
+func (r *MessagesRoom) sessionAlarm() int { return 2*int(r.PeerCredit/credit.Overhead) + 64 }

@@ -29,7 +29,7 @@ import (
 // ConnPonged, finishSubstreams, PeerViolated, connEnded. It never restarts: a half-read cipher
 // stream cannot be resumed.
 type conn struct {
-	env      *env
+	room     *ConnectionsRoom
 	ref      *actors.ConnRef
 	handover *supervisor.Handover[*mux.Session]
 	session  *mux.Session
@@ -119,8 +119,8 @@ func (m negotiated) Discard()        { m.stream.Discard() }
 
 // newConn makes the actor of one connection. The actor takes the session when it
 // starts.
-func newConn(env *env, ref *actors.ConnRef, session *supervisor.Handover[*mux.Session], flight transport.FlightReporter) actor.Actor {
-	a := &conn{env: env, ref: ref, handover: session}
+func newConn(room *ConnectionsRoom, ref *actors.ConnRef, session *supervisor.Handover[*mux.Session], flight transport.FlightReporter) actor.Actor {
+	a := &conn{room: room, ref: ref, handover: session}
 	if flight != nil {
 		a.silence = &silence{flight: flight}
 	}
@@ -200,8 +200,8 @@ func (a *conn) start(c actor.Context) {
 	}
 	a.session = session
 	session.RunOn(supervisor.Lender(c))
-	session.WithholdPongs(&a.env.silent)
-	session.LimitChurn(maxChurn, a.env.inbound.pacer(a.ref.Addr))
+	session.WithholdPongs(&a.room.Silent)
+	session.LimitChurn(maxChurn, a.room.inbound.pacer(a.ref.Addr))
 	if a.ref.Link().Live != nil {
 		a.ref.Link().Live.Session.Store(session)
 	}
@@ -215,7 +215,7 @@ func (a *conn) start(c actor.Context) {
 			supervisor.Tell(ctx, acceptedStream{supervisor.Hand(s, source), source})
 		}
 	})
-	interval := a.env.KeepAlive
+	interval := a.room.KeepAlive
 	if a.silence != nil {
 		interval = min(interval, keepalive.DirectInterval)
 	}
@@ -233,9 +233,9 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 		return
 	}
 	a.accepting++
-	limits, now := a.env.Profile.Limits, a.env.Now()
+	limits, now := a.room.Profile.Limits, a.room.Now()
 	until := now.Add(limits.Negotiation)
-	agreed := a.env.inbound.negotiates(a.ref, now, s)
+	agreed := a.room.inbound.negotiates(a.ref, now, s)
 	supervisor.Do(c, acceptKey{s}, func(context.Context) (negotiated, error) {
 		defer agreed()
 		s.SetDeadline(until)
@@ -250,8 +250,8 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 }
 
 func (a *conn) supported(id protocol.ID) bool {
-	_, ok := a.env.Protocols.Get(id)
-	return ok && a.env.decodes(id, a.ref)
+	_, ok := a.room.Protocols.Get(id)
+	return ok && a.room.needs.Decodes(id, a.ref)
 }
 
 func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error) {
@@ -265,13 +265,13 @@ func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error)
 	case err != nil:
 		supervisor.Log(c).Debug("substream not negotiated", "peer", a.ref.Peer, "err", err)
 	default:
-		pid, ok := a.env.Protocols.Get(n.id)
+		pid, ok := a.room.Protocols.Get(n.id)
 		if !ok { // unregistered in the meantime
 			n.Discard()
 			break
 		}
-		if a.env.substreamsOfUse(n.id, pid) {
-			use(a.ref)
+		if a.room.substreamsOfUse(n.id, pid) {
+			Use(a.ref)
 		}
 		c.Send(pid, a.substream(0, protocol.Inbound, n))
 		a.offered = append(a.offered, offer{n.stream, supervisor.Now(c).Add(handoffLimit)})
@@ -375,7 +375,7 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 	a.asking.Add(1)
 	key.asked = sync.OnceFunc(func() { a.asking.Add(-1) })
 	session, ref := a.session, a.ref
-	until := a.env.Now().Add(a.env.Profile.Limits.Negotiation)
+	until := a.room.Now().Add(a.room.Profile.Limits.Negotiation)
 	supervisor.Do(c, key, func(context.Context) (negotiated, error) {
 		s, err := session.Open()
 		key.asked()
@@ -422,8 +422,8 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 	case err != nil:
 		c.Send(m.Reply, SubstreamFailed{Token: m.Token, Err: err})
 	default:
-		if a.env.substreamsOfUse(n.id, nil) {
-			use(a.ref)
+		if a.room.substreamsOfUse(n.id, nil) {
+			Use(a.ref)
 		}
 		c.Send(m.Reply, a.substream(m.Token, protocol.Outbound, n))
 	}
@@ -487,9 +487,9 @@ func (a *conn) unanswered(within time.Duration, err error) error {
 
 func (a *conn) pingTimeout() time.Duration {
 	if a.silence != nil {
-		return a.env.Mux.Direct().PingTimeout
+		return a.room.Mux.Direct().PingTimeout
 	}
-	return a.env.Mux.WithDefaults().PingTimeout
+	return a.room.Mux.WithDefaults().PingTimeout
 }
 
 func (e *unansweredError) Error() string {
@@ -517,7 +517,7 @@ func (a *conn) listen(now time.Time) {
 
 // accuse reports an offence of the peer to connectivity.
 func (a *conn) accuse(c actor.Context, err error) {
-	c.Send(a.env.Connectivity, Violated(a.ref, err))
+	c.Send(a.room.Connectivity, Violated(a.ref, err))
 }
 
 func (a *conn) violated(c actor.Context, err error) {
@@ -540,7 +540,7 @@ func (a *conn) acceptEnded(c actor.Context, err error) {
 		switch {
 		case errors.Is(err, mux.ErrTooMuchChurn):
 			a.closing.Code, a.closing.By = actors.CloseChurn, "us"
-			a.env.offended(c, a.ref.Link().Origin) // the peer is not banned and may come again at once: its source is charged
+			a.room.Offended(c, a.ref.Link().Origin) // the peer is not banned and may come again at once: its source is charged
 		case transport.IsReset(err):
 			a.closing.By = "network"
 		}
@@ -587,11 +587,9 @@ func (a *conn) close(c actor.Context, why actors.CloseReason) {
 // askToFinish asks the peer's messaging sessions to end their substreams on this
 // connection, and reports whether there are any.
 func (a *conn) askToFinish(c actor.Context) bool {
-	for _, m := range a.env.messagings() {
-		if session, ok := m.Sessions.Get(a.ref.Peer); ok {
-			a.finishing++
-			c.Send(session.PID, finishSubstreams{a.ref.ID, c.Self(), a.env.System})
-		}
+	for _, session := range a.room.needs.Sessions(a.ref.Peer) {
+		a.finishing++
+		c.Send(session, finishSubstreams{a.ref.ID, c.Self(), a.room.System})
 	}
 	return a.finishing > 0
 }
@@ -659,7 +657,7 @@ func (a *conn) end(c actor.Context) {
 }
 
 func (a *conn) sayEnded(c actor.Context) {
-	c.Send(a.env.Conns, connEnded{a.ref, *a.closing})
+	c.Send(a.room.Conns, connEnded{a.ref, *a.closing})
 }
 
 func (a *conn) String() string {
@@ -670,7 +668,7 @@ func (a *conn) String() string {
 	if a.session != nil {
 		s += fmt.Sprintf(", %d substreams", a.session.NumStreams())
 	}
-	if tags, ok := a.env.Protected.Get(a.ref.Peer); ok {
+	if tags := a.room.needs.Protectors(a.ref.Peer); len(tags) > 0 {
 		s += ", protected by " + strings.Join(tags, ", ")
 	}
 	if a.closing != nil {
@@ -698,7 +696,7 @@ func (a *conn) Inspect() any {
 		stats := a.session.Stats()
 		s.BytesIn, s.BytesOut, s.Substreams = stats.BytesIn, stats.BytesOut, stats.Streams
 		s.Unagreed, s.HeldBack = stats.Unagreed, stats.HeldBack
-		s.Silent = a.silent(a.env.Now())
+		s.Silent = a.silent(a.room.Now())
 	}
 	return s
 }

@@ -22,10 +22,6 @@ func over(r *actors.ConnRef) *actors.ConnRef {
 	return &past
 }
 
-// confirmNothing has the peers see nothing confirmed that arrives from now on.
-// A pong that is on its way already is for bytes that have arrived before.
-func (e *env) confirmNothing() { e.silent.Store(true) }
-
 // closes notes why this node closes the connection.
 func closes(r *actors.ConnRef, why *actors.CloseReason) {
 	if live := r.Link().Live; live != nil {
@@ -33,15 +29,10 @@ func closes(r *actors.ConnRef, why *actors.CloseReason) {
 	}
 }
 
-// Violated returns what is sent to connectivity when the peer broke the rules on the connection.
-func Violated(r *actors.ConnRef, err error) PeerViolated {
-	return PeerViolated{Peer: r.Peer, Key: r.Key, Conn: r.ID, Err: err, Origin: r.Origin()}
-}
-
-// lost returns why the connection was lost, for users of its substreams: err, or, if this
+// Lost returns why the connection was lost, for users of its substreams: err, or, if this
 // node has closed the connection, why it did so. To a substream that is only a connection
 // which this side has closed.
-func lost(r *actors.ConnRef, err error) error {
+func Lost(r *actors.ConnRef, err error) error {
 	if r == nil || r.Link().Live == nil || !errors.Is(err, mux.ErrSessionEnded) {
 		return err
 	}

@@ -53,7 +53,7 @@ func (a *conn) pingFor(c actor.Context, _ PingConn) {
 		return
 	}
 	p.last++
-	root := a.env.System.Root
+	root := a.room.System.Root
 	p.waiting = append(p.waiting, pinger{p.last, reply, supervisor.OwnFunc(c, func() {
 		root.Send(reply, ConnPonged{Err: actors.ErrConnectionClosed})
 	})})

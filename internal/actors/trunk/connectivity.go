@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,7 +14,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -30,7 +28,7 @@ import (
 // loses the counts of failed redials, of panics and of blames. Tags of protected peers,
 // the allow list and the results of dials outlive it.
 type connectivity struct {
-	env        *env
+	room       *ConnectivityRoom
 	status     connpool.Status
 	wanted     map[identity.NodeID]*wish
 	bans       connpool.Bans
@@ -42,26 +40,6 @@ type connectivity struct {
 	floor      floorDialer
 	lost       incident // how the last connection ended, unless its peer is connected again
 	failed     incident // how the last dial failed, unless a peer has connected since
-}
-
-// interests is the state of connectivity that outlives its restarts. Any goroutine may
-// read the views; only connectivity uses wishes.
-type interests struct {
-	// Protected has the protected peers, each with the tags under which it is
-	// protected.
-	Protected view.Map[identity.NodeID, []string]
-	// Redials says when protected peers that are not connected are dialled next.
-	Redials view.Map[identity.NodeID, time.Time]
-	// Allowed is the allow list: peers that are never banned.
-	Allowed view.Map[identity.NodeID, struct{}]
-	// Wanted are the peers whose connections parts keep open. The parts write it.
-	Wanted wantedPeers
-	// Sought is how many nodes a part is about to connect to. The part writes it.
-	Sought atomic.Int32
-	// Choices are the last choices of peers to dial automatically.
-	Choices view.Ring[protocol.DialChoice]
-
-	wishes wishes
 }
 
 // incident is an event that may explain why a connection is missing.
@@ -114,12 +92,12 @@ type wish struct {
 }
 
 // newConnectivity makes the actor that watches how the node is connected.
-func newConnectivity(env *env) actor.Actor {
+func newConnectivity(room *ConnectivityRoom) actor.Actor {
 	return &connectivity{
-		env:    env,
+		room:   room,
 		wanted: make(map[identity.NodeID]*wish),
-		bans:   connpool.Bans{Allowed: env.allowed},
-		floor:  newFloorDialer(env),
+		bans:   connpool.Bans{Allowed: room.needs.Allowed},
+		floor:  newFloorDialer(room),
 
 		violations: Summary{What: "peer violation"},
 		unstored:   Summary{What: "ban not stored; it holds until the node stops"},
@@ -150,7 +128,7 @@ func (a *connectivity) Receive(c actor.Context) {
 		supervisor.Subscribe[actors.DialFailed](c)
 		supervisor.Every(c, refreshEvery, refreshTick{})
 		a.pardon(c)
-		a.env.Redials.Clear() // the timers of the earlier incarnation are gone
+		a.room.Redials.Clear() // the timers of the earlier incarnation are gone
 		a.resume(c)
 		a.evaluate(c)
 		a.floor.soon(c)
@@ -170,12 +148,13 @@ func (a *connectivity) Receive(c actor.Context) {
 		a.panicked(c, m)
 	case BlamePeer:
 		a.blamed(c, m)
-	case panicsUntold:
+	case PanicsUntold:
 		a.sumUpLater(c)
 	case SummaryDue:
 		m.Tell(c)
 	case panicsDue:
-		a.sumUpPanics()
+		a.panicsDue = nil
+		a.room.SumUpPanics()
 	case actors.PeerBanned:
 		if m.Err != nil && !errors.Is(m.Err, actors.ErrBansFull) {
 			a.unstored.Say(c, m.Peer, m.Err)
@@ -199,7 +178,7 @@ func (a *connectivity) Receive(c actor.Context) {
 	case redialTick:
 		if w, ok := a.wanted[m.peer]; ok {
 			w.next = nil
-			a.env.Redials.Delete(m.peer)
+			a.room.Redials.Delete(m.peer)
 			a.dial(c, m.peer, w)
 		}
 	case refreshTick:
@@ -219,9 +198,9 @@ func (a *connectivity) connected(c actor.Context, m actors.PeerConnected) {
 	if a.lost.peer == m.Peer {
 		a.lost = incident{}
 	}
-	delete(a.env.wishes.left, m.Peer)
+	delete(a.room.wishes.left, m.Peer)
 	if m.Conn.Direction == protocol.Outbound {
-		a.env.wishes.health.Succeeded(supervisor.Now(c), m.Peer)
+		a.room.wishes.health.Succeeded(supervisor.Now(c), m.Peer)
 	}
 	a.evaluate(c)
 	a.floor.gained(c)
@@ -244,7 +223,7 @@ func (a *connectivity) disconnected(c actor.Context, m actors.PeerDisconnected) 
 func (a *connectivity) dialFailed(c actor.Context, m actors.DialFailed) {
 	a.failed = incident{supervisor.Now(c), m.Peer, "the last dial failed", m.Err.Error()}
 	if a.status.State != connpool.Offline {
-		a.env.wishes.health.Failed(supervisor.Now(c), m.Peer)
+		a.room.wishes.health.Failed(supervisor.Now(c), m.Peer)
 	}
 }
 
@@ -259,15 +238,15 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	}
 	why := actors.CloseReason{Code: actors.CloseViolation, By: "us", Err: m.Err}
 	if verdict.Ban > 0 {
-		c.Request(a.env.Peers, BanPeer{
+		c.Request(a.room.Peers, BanPeer{
 			Peer: m.Peer, Key: m.Key, For: verdict.Ban, Reason: m.Err.Error(),
 			Severity: verdict.Severity.String(), Evidence: evidence(ref), origin: m.Origin,
 		})
-		a.env.offended(c, m.Origin)
+		a.room.needs.Offended(c, m.Origin)
 		why.Code = actors.CloseBanned
 	}
 	if verdict.Close {
-		c.Send(a.env.Conns, CloseConn{m.Peer, 0, why})
+		c.Send(a.room.Conns, CloseConn{m.Peer, 0, why})
 	}
 }
 
@@ -275,10 +254,10 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 // offence was seen while a connection was set up, or if the connection is no longer
 // remembered.
 func (a *connectivity) ref(m PeerViolated) *actors.ConnRef {
-	if ref, ok := a.env.Connections.Get(m.Peer); ok && ref.ID == m.Conn {
+	if ref, ok := a.room.Connections.Get(m.Peer); ok && ref.ID == m.Conn {
 		return ref
 	}
-	closed := a.env.Closed.Last()
+	closed := a.room.needs.Closed()
 	if i := slices.IndexFunc(closed, func(x actors.ClosedConn) bool { return x.Ref.ID == m.Conn }); i >= 0 {
 		return closed[i].Ref
 	}
@@ -302,7 +281,7 @@ func (a *connectivity) requestBan(c actor.Context, m RequestBan) {
 		c.Send(c.Sender(), actors.PeerBanned{Token: m.Token, Peer: m.Peer, Err: actors.ErrSpared})
 		return
 	}
-	c.RequestWithCustomSender(a.env.Peers, BanPeer{Token: m.Token, Peer: m.Peer, For: verdict.Ban, Reason: m.Reason}, c.Sender())
+	c.RequestWithCustomSender(a.room.Peers, BanPeer{Token: m.Token, Peer: m.Peer, For: verdict.Ban, Reason: m.Reason}, c.Sender())
 }
 
 // allow changes the allow list. It adds a peer first and lifts the peer's ban
@@ -310,10 +289,10 @@ func (a *connectivity) requestBan(c actor.Context, m RequestBan) {
 // of an import included.
 func (a *connectivity) allow(c actor.Context, m AllowPeer) {
 	if m.Off {
-		a.env.Allowed.Delete(m.Peer)
+		a.room.needs.AllowList().Delete(m.Peer)
 	} else {
-		a.env.Allowed.Set(m.Peer, struct{}{})
-		c.Request(a.env.Peers, UnbanPeer{Peer: m.Peer})
+		a.room.needs.AllowList().Set(m.Peer, struct{}{})
+		c.Request(a.room.Peers, UnbanPeer{Peer: m.Peer})
 	}
 	if c.Sender() != nil {
 		c.Respond(PeerAllowed{m.Token, m.Peer})
@@ -323,33 +302,33 @@ func (a *connectivity) allow(c actor.Context, m AllowPeer) {
 // pardon lifts the stored bans of peers on the allow list.
 func (a *connectivity) pardon(c actor.Context) {
 	var banned []identity.NodeID
-	for peer := range a.env.Allowed.All() {
-		if _, _, ok := a.env.Ban(peer); ok {
+	for peer := range a.room.needs.AllowList().All() {
+		if _, _, ok := a.room.needs.Ban(peer); ok {
 			banned = append(banned, peer)
 		}
 	}
 	slices.SortFunc(banned, identity.NodeID.Compare)
 	for _, peer := range banned {
 		supervisor.Log(c).Info("ban lifted: the peer is on the allow list", "peer", peer)
-		c.Request(a.env.Peers, UnbanPeer{Peer: peer})
+		c.Request(a.room.Peers, UnbanPeer{Peer: peer})
 	}
 }
 
 // resume takes over the protected peers of an earlier incarnation, and dials those that
 // are not connected.
 func (a *connectivity) resume(c actor.Context) {
-	for _, peer := range slices.SortedFunc(maps.Keys(a.env.wishes.tags), identity.NodeID.Compare) {
+	for _, peer := range slices.SortedFunc(maps.Keys(a.room.wishes.tags), identity.NodeID.Compare) {
 		a.connect(c, peer)
 	}
 }
 
 func (a *connectivity) protect(c actor.Context, m ProtectPeer) {
-	tags := a.env.wishes.tags
+	tags := a.room.wishes.tags
 	if !slices.Contains(tags[m.Peer], m.Tag) {
 		tags[m.Peer] = append(slices.Clone(tags[m.Peer]), m.Tag) // a new slice: readers of the view may have the old one
-		a.env.Protected.Set(m.Peer, tags[m.Peer])
+		a.room.Protected.Set(m.Peer, tags[m.Peer])
 	}
-	a.env.use(m.Peer, 0)
+	a.room.MarkUseful(m.Peer, 0)
 	a.connect(c, m.Peer)
 }
 
@@ -367,7 +346,7 @@ func (a *connectivity) connect(c actor.Context, peer identity.NodeID) {
 }
 
 func (a *connectivity) has(peer identity.NodeID) bool {
-	_, ok := a.env.Connections.Get(peer)
+	_, ok := a.room.Connections.Get(peer)
 	return ok
 }
 
@@ -376,26 +355,26 @@ func (a *connectivity) unprotect(m UnprotectPeer) {
 	if !ok {
 		return
 	}
-	tags := a.env.wishes.tags
+	tags := a.room.wishes.tags
 	tags[m.Peer] = slices.DeleteFunc(slices.Clone(tags[m.Peer]), func(t string) bool { return t == m.Tag })
 	if len(tags[m.Peer]) > 0 {
-		a.env.Protected.Set(m.Peer, tags[m.Peer])
+		a.room.Protected.Set(m.Peer, tags[m.Peer])
 		return
 	}
 	if w.next != nil {
 		w.next.Stop()
-		a.env.Redials.Delete(m.Peer)
+		a.room.Redials.Delete(m.Peer)
 	}
-	a.env.Protected.Delete(m.Peer)
+	a.room.Protected.Delete(m.Peer)
 	delete(tags, m.Peer)
 	delete(a.wanted, m.Peer)
 }
 
 func (a *connectivity) dial(c actor.Context, peer identity.NodeID, w *wish) {
 	w.dialing = true
-	m := NewDialPeer(a.env.System, 0, peer, c.Self(), strings.Join(a.env.wishes.tags[peer], ", "))
+	m := NewDialPeer(a.room.System, 0, peer, c.Self(), strings.Join(a.room.wishes.tags[peer], ", "))
 	m.Automatic = true
-	c.Send(a.env.Dialer, m)
+	c.Send(a.room.Dialer, m)
 }
 
 func (a *connectivity) dialed(c actor.Context, m PeerDialed) {
@@ -425,7 +404,7 @@ func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
 	wait = wait/2 + time.Duration(supervisor.Rand(c).Int64N(int64(wait/2)))
 	w.due = supervisor.Now(c).Add(wait)
 	w.next = supervisor.After(c, wait, redialTick{peer})
-	a.env.Redials.Set(peer, w.due)
+	a.room.Redials.Set(peer, w.due)
 }
 
 // refresh checks all connections. It closes idle ones above the limits and, with
@@ -433,12 +412,12 @@ func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
 // if too few are connected.
 func (a *connectivity) refresh(c actor.Context) {
 	live := a.live()
-	for _, x := range connpool.Reap(supervisor.Now(c), live, a.env.Reap) {
-		c.Send(a.env.Conns, CloseConn{x.Peer, x.Conn, actors.CloseReason{Code: actors.CloseReaped, By: "us"}})
+	for _, x := range connpool.Reap(supervisor.Now(c), live, a.room.needs.IdleLimits()) {
+		c.Send(a.room.Conns, CloseConn{x.Peer, x.Conn, actors.CloseReason{Code: actors.CloseReaped, By: "us"}})
 	}
-	if a.env.KeepClosest > 0 {
-		for _, x := range connpool.Minimise(a.env.Self, live, a.env.KeepClosest, nil) {
-			c.Send(a.env.Conns, CloseConn{x.Peer, x.Conn, actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
+	if a.room.KeepClosest > 0 {
+		for _, x := range connpool.Minimise(a.room.Self, live, a.room.KeepClosest, nil) {
+			c.Send(a.room.Conns, CloseConn{x.Peer, x.Conn, actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
 		}
 	}
 	a.evaluate(c)
@@ -449,9 +428,9 @@ func (a *connectivity) refresh(c actor.Context) {
 // open: of protected or allowed peers, with a call, or with more substreams than an
 // idle connection has.
 func (a *connectivity) live() []connpool.Live {
-	live := a.env.live()
+	live := a.room.Live()
 	for i := range live {
-		live[i].Held = live[i].Held || live[i].Streams > a.env.Reap.Idle() || a.env.allowed(live[i].Peer)
+		live[i].Held = live[i].Held || live[i].Streams > a.room.needs.IdleLimits().Idle() || a.room.needs.Allowed(live[i].Peer)
 	}
 	return live
 }
@@ -460,7 +439,7 @@ func (a *connectivity) live() []connpool.Live {
 func (a *connectivity) evaluate(c actor.Context) {
 	nodes, clients := a.count()
 	var changed bool
-	if a.status, changed = a.status.Next(nodes, clients, a.env.MinConnected); changed {
+	if a.status, changed = a.status.Next(nodes, clients, a.room.MinConnected); changed {
 		supervisor.Publish(c, actors.StatusChanged{Status: a.current(c)})
 	}
 }
@@ -470,14 +449,14 @@ func (a *connectivity) evaluate(c actor.Context) {
 func (a *connectivity) present(c actor.Context) actors.Status {
 	kept := a.status
 	nodes, clients := a.count()
-	a.status, _ = kept.Next(nodes, clients, a.env.MinConnected)
+	a.status, _ = kept.Next(nodes, clients, a.room.MinConnected)
 	s := a.current(c)
 	a.status = kept
 	return s
 }
 
 func (a *connectivity) count() (nodes, clients int) {
-	for _, ref := range a.env.Connections.All() {
+	for _, ref := range a.room.Connections.All() {
 		if ref.Features.IsNode() {
 			nodes++
 		} else {
@@ -491,7 +470,7 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	nodes, clients := a.count()
 	s := actors.Status{
 		State: a.status.State.String(), Nodes: nodes, Clients: clients,
-		Wanted: len(a.wanted), Floor: a.env.Floor, UpdatedAt: supervisor.Now(c),
+		Wanted: len(a.wanted), Floor: a.room.Floor, UpdatedAt: supervisor.Now(c),
 	}
 	var missing []identity.NodeID
 	for peer := range a.wanted {
@@ -502,7 +481,7 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	slices.SortFunc(missing, identity.NodeID.Compare)
 	s.Missing = len(missing)
 	s.Cause = a.cause(supervisor.Now(c), missing)
-	if trouble, ok := a.env.StoreTrouble.Get(); ok {
+	if trouble, ok := a.room.needs.StoreTrouble(); ok {
 		if s.State == connpool.Online.String() {
 			s.State = connpool.Degraded.String()
 		}
@@ -541,7 +520,7 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 }
 
 func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) string {
-	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.env.wishes.tags[peer], ", "))
+	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.room.wishes.tags[peer], ", "))
 	var more []string
 	for _, m := range []incident{w.lost, w.failed} {
 		if !m.at.IsZero() {
@@ -565,13 +544,13 @@ func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) str
 func (a *connectivity) Inspect() any {
 	wanted := make(map[string][]string, len(a.wanted))
 	for peer := range a.wanted {
-		wanted[peer.String()] = a.env.wishes.tags[peer]
+		wanted[peer.String()] = a.room.wishes.tags[peer]
 	}
 	return struct {
 		Wanted  map[string][]string `json:"wanted"`
 		Allowed int                 `json:"allowed"`
 		Dialled int                 `json:"proactive_dials"`
-	}{wanted, a.env.Allowed.Len(), len(a.floor.dials)}
+	}{wanted, a.room.needs.AllowList().Len(), len(a.floor.dials)}
 }
 
 func (a *connectivity) String() string {

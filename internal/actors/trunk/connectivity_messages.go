@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 // RequestBan asks connectivity to ban a peer because the user or an application
@@ -17,32 +16,12 @@ type RequestBan struct {
 	Reason string
 }
 
-// PeerViolated reports an offence of a peer. Only connectivity decides what follows.
-type PeerViolated struct {
-	Peer identity.NodeID
-	Key  identity.PublicKey
-	Conn uint64
-	Err  error // wraps protocol.ErrViolation
-
-	// Origin is where the peer's connection came from. As long as the connection Conn
-	// is remembered, connectivity uses the origin of that connection instead.
-	Origin peerstore.Origin
-}
-
 // BlamePeer tells connectivity that the application finds a peer guilty of breaking the
 // rules of its protocol. The third BlamePeer within a minute closes the peer's
 // connection. No reply.
 type BlamePeer struct {
 	Peer   identity.NodeID
 	Reason string
-}
-
-// PeerPanicked reports a contained panic on a message of this peer. Conn is the
-// connection on which the message came, 0 if that is not known.
-type PeerPanicked struct {
-	Peer identity.NodeID
-	Conn uint64
-	Path string
 }
 
 // ProtectPeer asks connectivity to keep the peer connected, under a tag that the caller

@@ -19,18 +19,18 @@ import (
 // before the dialer's answer that there is one: senders have no common order.
 func TestLossThatOvertakesItsDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := play(t, map[string]func(*trunk.Env) actor.Actor{"connectivity": trunk.NewConnectivity})
+		s := play(t, map[string]func(*trunk.Rooms) actor.Actor{"connectivity": trunk.NewConnectivity})
 		peer := identity.NodeID{1}
 		ref := &actors.ConnRef{ID: 1, Peer: peer}
 		dials := func() int { return count[trunk.DialPeer](s.heard["dialer"]) }
 
-		s.tell(s.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "test"})
+		s.tell(s.Base.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "test"})
 		if got := dials(); got != 1 {
 			t.Fatalf("wanted: got %d dials, want 1", got)
 		}
 		s.tell(s.Conns, publish{actors.PeerConnected{Peer: peer, Conn: ref}})
 		s.tell(s.Conns, publish{actors.PeerDisconnected{Peer: peer, Conn: ref}})
-		s.tell(s.Connectivity, trunk.PeerDialed{Peer: peer, Conn: ref})
+		s.tell(s.Base.Connectivity, trunk.PeerDialed{Peer: peer, Conn: ref})
 		time.Sleep(10 * time.Second)
 		if got := dials(); got != 2 {
 			t.Errorf("got %d dials, want a second one", got)
@@ -44,9 +44,9 @@ func TestLossThatOvertakesItsDial(t *testing.T) {
 func TestStatusBeforeTheEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []actors.Status
-		s := play(t, map[string]func(*trunk.Env) actor.Actor{
+		s := play(t, map[string]func(*trunk.Rooms) actor.Actor{
 			"connectivity": trunk.NewConnectivity,
-			"extensions": func(*trunk.Env) actor.Actor {
+			"extensions": func(*trunk.Rooms) actor.Actor {
 				return actor.ReceiveFunc(func(c actor.Context) {
 					switch m := c.Message().(type) {
 					case *actor.Started:
@@ -64,7 +64,7 @@ func TestStatusBeforeTheEvent(t *testing.T) {
 		synctest.Wait()
 		changes = nil // offline, from the start
 		s.Connections.Set(peer, ref)
-		r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Connectivity, trunk.GetStatus{})
+		r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, trunk.GetStatus{})
 		if err != nil || r.State != "online" || r.Nodes != 1 || strings.Contains(r.Cause, "nobody") {
 			t.Errorf("got %+v and %v, want online with one node", r, err)
 		}
@@ -82,19 +82,19 @@ func TestStatusBeforeTheEvent(t *testing.T) {
 // it.
 func TestDialsOfAWantedPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := play(t, map[string]func(*trunk.Env) actor.Actor{"connectivity": trunk.NewConnectivity})
+		s := play(t, map[string]func(*trunk.Rooms) actor.Actor{"connectivity": trunk.NewConnectivity})
 		peer := identity.NodeID{1}
 		dials := func() int { return count[trunk.DialPeer](s.heard["dialer"]) }
-		s.tell(s.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "one"})
-		s.tell(s.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "two"})
+		s.tell(s.Base.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "one"})
+		s.tell(s.Base.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "two"})
 		began := time.Now()
 		for n := 1; n <= 12; n++ {
 			if got := dials(); got != n {
 				t.Fatalf("got %d dials after %v, want %d", got, time.Since(began), n)
 			}
-			s.tell(s.Connectivity, trunk.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
+			s.tell(s.Base.Connectivity, trunk.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
 			last := time.Now()
-			due, _ := s.Redials.Get(peer)
+			due, _ := s.Rooms.Connectivity.Redials.Get(peer)
 			for dials() == n && time.Since(last) < 2*time.Minute {
 				time.Sleep(100 * time.Millisecond)
 			}
@@ -106,10 +106,10 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 				t.Errorf("after failure %d: got a wait of %v, want %v to %v", n, wait, most/2, most)
 			}
 		}
-		s.tell(s.Connectivity, trunk.UnprotectPeer{Peer: peer, Tag: "one"})
-		s.tell(s.Connectivity, trunk.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
-		s.tell(s.Connectivity, trunk.UnprotectPeer{Peer: peer, Tag: "two"})
-		if due, ok := s.Redials.Get(peer); ok {
+		s.tell(s.Base.Connectivity, trunk.UnprotectPeer{Peer: peer, Tag: "one"})
+		s.tell(s.Base.Connectivity, trunk.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
+		s.tell(s.Base.Connectivity, trunk.UnprotectPeer{Peer: peer, Tag: "two"})
+		if due, ok := s.Rooms.Connectivity.Redials.Get(peer); ok {
 			t.Errorf("released: got a dial announced for %v, want none", due)
 		}
 		before := dials()
@@ -124,12 +124,12 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 // none that a connection has made up for.
 func TestCauseIsTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := play(t, map[string]func(*trunk.Env) actor.Actor{"connectivity": trunk.NewConnectivity})
+		s := play(t, map[string]func(*trunk.Rooms) actor.Actor{"connectivity": trunk.NewConnectivity})
 		peer, other := identity.NodeID{1}, identity.NodeID{2}
 		ref := &actors.ConnRef{ID: 1, Peer: peer}
 		cause := func() string {
 			t.Helper()
-			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Connectivity, trunk.GetStatus{})
+			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, trunk.GetStatus{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,17 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/link"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
-	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -31,7 +28,7 @@ import (
 // events PeerConnected, PeerDisconnected, PeerRefused. A restart loses all connections;
 // the next incarnation begins with a PeerDisconnected for each of them.
 type conns struct {
-	env      *env
+	room     *ConnectionsRoom
 	table    *connpool.Table[*actors.ConnRef]
 	adopting map[uint64]adoption // by the token of AddPeer
 	children map[string]child    // by the path of the conn actor
@@ -39,18 +36,6 @@ type conns struct {
 
 	replacements replacements
 	unstored     Summary // peers that could not be stored
-}
-
-// connDirectory has the views that conns writes.
-type connDirectory struct {
-	// Connections are the live connections, by peer.
-	Connections view.Map[identity.NodeID, *actors.ConnRef]
-	// Closed has the connections that ended last.
-	Closed view.Ring[actors.ClosedConn]
-	// SharedIdentities are the identities that two nodes seem to use.
-	SharedIdentities view.Map[identity.NodeID, SharedIdentity]
-
-	silent atomic.Bool // the node stops, and no connection answers pings; see confirmNothing
 }
 
 // child is a conn actor. conns owns the session until the conn actor has taken it.
@@ -82,10 +67,10 @@ type addTimeout struct{ token uint64 }
 const adoptLimit = 10 * time.Second
 
 // newConns makes the actor that adopts connections.
-func newConns(env *env) actor.Actor {
+func newConns(room *ConnectionsRoom) actor.Actor {
 	return &conns{
-		env:      env,
-		table:    connpool.NewTable[*actors.ConnRef](env.Self),
+		room:     room,
+		table:    connpool.NewTable[*actors.ConnRef](room.Self),
 		adopting: make(map[uint64]adoption),
 		children: make(map[string]child),
 
@@ -127,10 +112,10 @@ func (a *conns) Receive(c actor.Context) {
 
 // reconcile publishes the end of the connections of an earlier incarnation.
 func (a *conns) reconcile(c actor.Context) {
-	for id, ref := range a.env.Connections.Clear() {
+	for id, ref := range a.room.Connections.Clear() {
 		why := actors.CloseReason{Code: actors.CloseCrashed, By: "us"}
-		a.env.Closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
-		a.env.settleAccounts(id, false)
+		a.room.closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
+		a.room.needs.SettleAccounts(id, false)
 		supervisor.Publish(c, actors.PeerDisconnected{Peer: ref.Peer, Conn: ref, Reason: why})
 	}
 }
@@ -143,19 +128,19 @@ func (a *conns) upgraded(c actor.Context, m Upgraded) {
 		supervisor.Publish(c, actors.PeerRefused{Peer: m.Peer, Err: err})
 		return
 	}
-	token := a.env.NewID()
+	token := a.room.NewID()
 	a.adopting[token] = adoption{m, supervisor.After(c, adoptLimit, addTimeout{token}), supervisor.Own(c, m.Session)}
-	c.Request(a.env.Peers, AddPeer{Token: token, Peer: a.record(m), Origin: actors.Origin{Peer: m.Peer}})
+	c.Request(a.room.Peers, AddPeer{Token: token, Peer: a.record(m), Origin: actors.Origin{Peer: m.Peer}})
 }
 
 func (a *conns) refuse(c actor.Context, m Upgraded) error {
 	switch {
 	case a.draining != nil:
 		return actors.ErrClosing
-	case m.Peer == a.env.Self:
+	case m.Peer == a.room.Self:
 		return actors.ErrSelf
 	}
-	return a.env.banned(m.Peer)
+	return a.room.needs.Banned(m.Peer)
 }
 
 // record returns what the identity exchange says about the peer, for the store.
@@ -190,7 +175,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		return
 	}
 	ref := &actors.ConnRef{
-		ID:        a.env.NewID(),
+		ID:        a.room.NewID(),
 		Peer:      m.Peer,
 		Key:       m.Key,
 		Direction: m.Direction,
@@ -213,11 +198,11 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Live:    link.New(),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)
-	ref.PID = a.env.System.NewLocalPID(c.Self().Id + "/" + name)
+	ref.PID = a.room.System.NewLocalPID(c.Self().Id + "/" + name)
 	supervisor.Spawn(c, supervisor.Spec{
 		Name: name,
 		Kind: "conn",
-		New:  func() actor.Actor { return newConn(a.env, ref, m.Session, m.flight) },
+		New:  func() actor.Actor { return newConn(a.room, ref, m.Session, m.flight) },
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
 	if old, ok := a.table.Get(m.Peer); ok {
@@ -242,15 +227,15 @@ func (a *conns) carry(c actor.Context, acts []connpool.Act[*actors.ConnRef], why
 		ref := act.Conn
 		switch act.Verb {
 		case connpool.Announce:
-			if old, ok := a.env.Connections.Get(ref.Peer); ok {
+			if old, ok := a.room.Connections.Get(ref.Peer); ok {
 				ref.Link().Live.Succeed(old.Link().Live)
 			}
-			a.env.Connections.Set(ref.Peer, ref)
-			a.env.settleAccounts(ref.Peer, true)
+			a.room.Connections.Set(ref.Peer, ref)
+			a.room.needs.SettleAccounts(ref.Peer, true)
 			supervisor.Publish(c, actors.PeerConnected{Peer: ref.Peer, Conn: ref})
 		case connpool.Withdraw:
-			a.env.Connections.Delete(ref.Peer)
-			a.env.settleAccounts(ref.Peer, false)
+			a.room.Connections.Delete(ref.Peer)
+			a.room.needs.SettleAccounts(ref.Peer, false)
 			supervisor.Publish(c, actors.PeerDisconnected{Peer: ref.Peer, Conn: ref, Reason: why})
 		case connpool.Retire:
 			ref.Link().Live.Retire()
@@ -312,7 +297,7 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 		ref = a.child(m.Conn)
 		ok = ref != nil
 	}
-	if ok && m.Reason.SparesUsed() && a.env.used(ref) { // it is in use by now
+	if ok && m.Reason.SparesUsed() && a.room.used(ref) { // it is in use by now
 		return
 	}
 	if live && (m.Conn == 0 || m.Reason.Orderly()) {
@@ -331,7 +316,7 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 func (a *conns) closeRetired(c actor.Context, m CloseConn) {
 	var all []*actors.ConnRef
 	for _, ch := range a.children {
-		if ch.ref.Peer == m.Peer && ch.ref.Retired() && !(m.Reason.SparesUsed() && a.env.used(ch.ref)) {
+		if ch.ref.Peer == m.Peer && ch.ref.Retired() && !(m.Reason.SparesUsed() && a.room.used(ch.ref)) {
 			all = append(all, ch.ref)
 		}
 	}
@@ -371,7 +356,7 @@ func (a *conns) remove(c actor.Context, ch child, why actors.CloseReason) {
 	delete(a.children, ref.PID.Id)
 	ch.detach()
 	ch.session.Discard() // if the conn crashed before it took the session
-	a.env.Closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
+	a.room.closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
 	a.carry(c, a.table.End(ref.Peer, ref), why)
 	a.drained(c)
 }
@@ -396,5 +381,5 @@ func (a *conns) drained(c actor.Context) {
 }
 
 func (a *conns) String() string {
-	return fmt.Sprintf("%d connections", a.env.Connections.Len())
+	return fmt.Sprintf("%d connections", a.room.Connections.Len())
 }

@@ -37,47 +37,47 @@ type choice struct {
 // given, of them those of an offer, then the others, both in the order of
 // [peerstore.Address.Compare]. It omits addresses that are excluded or lead to this node
 // (comms 16).
-func (e *env) dialable(peer peerstore.Peer, offered []givenAddress) ([]target, error) {
+func (r *DiallingRoom) dialable(peer peerstore.Peer, offered []GivenAddress) ([]target, error) {
 	excluded, own := false, false
-	given, _ := e.Given.Get(peer.ID)
-	last := e.lastAttempts(peer.ID)
+	given := r.needs.Given(peer.ID)
+	last := r.lastAttempts(peer.ID)
 	list := make([]choice, 0, len(offered)+len(peer.Addresses))
 	for _, g := range offered {
 		switch {
-		case e.own(g.addr):
+		case r.own(g.Addr):
 			own = true
 			continue
-		case address.Excluded(e.Excluded, g.addr):
+		case address.Excluded(r.Excluded, g.Addr):
 			excluded = true
 			continue
 		}
-		x := choice{target: target{addr: g.addr, offered: true}, fresh: !last.triedAfter(g), stats: peerstore.Address{Addr: g.addr}}
-		if i := slices.IndexFunc(peer.Addresses, func(a peerstore.Address) bool { return a.Addr.Equal(g.addr) }); i >= 0 {
+		x := choice{target: target{addr: g.Addr, offered: true}, fresh: !last.triedAfter(g), stats: peerstore.Address{Addr: g.Addr}}
+		if i := slices.IndexFunc(peer.Addresses, func(a peerstore.Address) bool { return a.Addr.Equal(g.Addr) }); i >= 0 {
 			x.stats = peer.Addresses[i]
 		}
 		list = append(list, x)
 	}
 	for _, a := range peer.Addresses {
-		i := slices.IndexFunc(given, func(g givenAddress) bool { return g.addr.Equal(a.Addr) })
+		i := slices.IndexFunc(given, func(g GivenAddress) bool { return g.Addr.Equal(a.Addr) })
 		switch {
-		case slices.ContainsFunc(offered, func(g givenAddress) bool { return g.addr.Equal(a.Addr) }):
-		case !address.Usable(a.Addr, e.Profile.TestAddresses) && a.Source != peerstore.Config:
-		case e.own(a.Addr):
+		case slices.ContainsFunc(offered, func(g GivenAddress) bool { return g.Addr.Equal(a.Addr) }):
+		case !address.Usable(a.Addr, r.Profile.TestAddresses) && a.Source != peerstore.Config:
+		case r.own(a.Addr):
 			own = true
-		case address.Excluded(e.Excluded, a.Addr):
+		case address.Excluded(r.Excluded, a.Addr):
 			excluded = true
 		default:
 			claimed := a.Source != peerstore.Config && i < 0
 			list = append(list, choice{
-				target: target{addr: a.Addr, public: claimed && !e.Profile.TestAddresses},
+				target: target{addr: a.Addr, public: claimed && !r.Profile.TestAddresses},
 				fresh:  i >= 0 && !last.triedAfter(given[i]),
 				stats:  a,
 			})
 		}
 	}
-	now := e.Wall()
+	now := r.Wall()
 	for i := range list {
-		last.addTo(&list[i].stats, e.OnWall)
+		last.addTo(&list[i].stats, r.OnWall)
 	}
 	slices.SortStableFunc(list, func(a, b choice) int {
 		switch x, y := a.rank(), b.rank(); {
@@ -117,8 +117,8 @@ func (x choice) rank() int {
 // attempts has the last attempt at each address of a peer, as far as they are remembered.
 type attempts map[string]actors.DialAttempt // by the bytes of the address
 
-func (e *env) lastAttempts(peer identity.NodeID) attempts {
-	all, _ := e.Dials.Get(peer)
+func (r *DiallingRoom) lastAttempts(peer identity.NodeID) attempts {
+	all, _ := r.Dials.Get(peer)
 	last := make(attempts, len(all))
 	for _, a := range all {
 		last[string(a.Addr.Bytes())] = a
@@ -127,9 +127,9 @@ func (e *env) lastAttempts(peer identity.NodeID) attempts {
 }
 
 // triedAfter reports whether an attempt at an address has ended since it was given.
-func (l attempts) triedAfter(g givenAddress) bool {
-	a, ok := l[string(g.addr.Bytes())]
-	return ok && a.At.Add(a.Took).After(g.at)
+func (l attempts) triedAfter(g GivenAddress) bool {
+	a, ok := l[string(g.Addr.Bytes())]
+	return ok && a.At.Add(a.Took).After(g.At)
 }
 
 // cutShort is how long an attempt at an address that was once reached must have lasted to

@@ -172,9 +172,9 @@ func (d *dialer) advance(c actor.Context, r *dialRace) {
 // try begins an attempt.
 func (d *dialer) try(c actor.Context, r *dialRace, i int) {
 	r.at = r.addrs[i].addr
-	key, root, self := attemptKey{r, i}, d.env.System.Root, c.Self()
+	key, root, self := attemptKey{r, i}, d.room.System.Root, c.Self()
 	supervisor.Do(c, key, func(ctx context.Context) (dialResult, error) {
-		result, err := d.env.attempt(ctx, r, i)
+		result, err := d.room.attempt(ctx, r, i)
 		result.lost = func() { root.Send(self, attemptLost{key}) }
 		return result, err
 	})
@@ -249,30 +249,30 @@ func (r *dialRace) ended() []actors.DialAttempt {
 // connection to this node. If both nodes dialled and each dropped its own dial for the
 // other's, no connection would survive. So both finish their handshakes, and the tie-break
 // decides (comms 115).
-func (e *env) attempt(ctx context.Context, r *dialRace, i int) (result dialResult, err error) {
+func (r *DiallingRoom) attempt(ctx context.Context, race *dialRace, i int) (result dialResult, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if !r.first.enter(i, stop) {
+	if !race.first.enter(i, stop) {
 		return result, errOvertaken
 	}
 	connecting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.wanted, cancel)()
-	if err := e.announced(connecting); err != nil {
+	defer context.AfterFunc(race.wanted, cancel)()
+	if err := r.needs.Announced(connecting); err != nil {
 		return result, err
 	}
-	to := r.addrs[i]
-	at := &actors.DialAttempt{At: e.Now(), Addr: to.addr, Given: to.offered}
-	up, err := e.dialOne(ctx, connecting, r, i)
+	to := race.addrs[i]
+	at := &actors.DialAttempt{At: r.Now(), Addr: to.addr, Given: to.offered}
+	up, err := r.dialOne(ctx, connecting, race, i)
 	switch {
 	case err == nil:
 		result.Upgraded = up
-	case r.first.overtook(i):
+	case race.first.overtook(i):
 		return result, errOvertaken
 	case errors.Is(err, actors.ErrAimed):
 		return result, err
 	}
-	at.Took = e.Now().Sub(at.At)
+	at.Took = r.Now().Sub(at.At)
 	at.Handshake = up.Timings.Noise + up.Timings.Identity
 	at.Stage, at.Err = stageOf(err), err
 	result.attempt = at
@@ -295,42 +295,42 @@ func stageOf(err error) string {
 	return string(transport.StageConnect)
 }
 
-func (e *env) dialOne(ctx, connecting context.Context, r *dialRace, i int) (up Upgraded, err error) {
-	to := r.addrs[i]
-	t := e.transportFor(to.addr)
-	if err := e.awaitInbound(connecting, r.peer); err != nil {
+func (r *DiallingRoom) dialOne(ctx, connecting context.Context, race *dialRace, i int) (up Upgraded, err error) {
+	to := race.addrs[i]
+	t := r.transportFor(to.addr)
+	if err := r.needs.AwaitInbound(connecting, race.peer); err != nil {
 		return up, err
 	}
-	limit := e.Profile.Limits.Dial
+	limit := r.Profile.Limits.Dial
 	if l, ok := t.(transport.DialLimiter); ok {
 		limit = max(limit, l.DialLimit(to.addr))
 	}
 	dialing, cancel := context.WithTimeout(connecting, limit)
-	conn, err := e.connectTo(transport.WithPeer(dialing, r.peer), t, to)
+	conn, err := r.connectTo(transport.WithPeer(dialing, race.peer), t, to)
 	cancel()
 	if err != nil {
 		return up, err
 	}
-	if err := e.awaitInbound(connecting, r.peer); err != nil {
+	if err := r.needs.AwaitInbound(connecting, race.peer); err != nil {
 		conn.Close()
 		return up, err
 	}
-	cfg := e.upgradeConfig(conn)
+	cfg := r.needs.UpgradeConfig(conn)
 	check := cfg.Check
 	cfg.Check = func(key identity.PublicKey) error { // after it the peer hears whose connection it is
 		if err := check(key); err != nil {
 			return err
 		}
-		if !r.first.take(i) {
+		if !race.first.take(i) {
 			return errOvertaken
 		}
 		return nil
 	}
-	res, err := upgrade.Outbound(ctx, conn, cfg, r.key)
+	res, err := upgrade.Outbound(ctx, conn, cfg, race.key)
 	if err != nil {
 		return up, err
 	}
-	up = e.upgraded(res, conn, t.Name(), protocol.Outbound)
+	up = r.needs.Upgraded(res, conn, t.Name(), protocol.Outbound)
 	up.Addr = to.addr
 	return up, nil
 }

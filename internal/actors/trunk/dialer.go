@@ -32,7 +32,7 @@ import (
 // Upgraded to conns, AddPeer, SeenPeer, PeerViolated, event DialFailed. A restart loses all
 // dials; abandon answers the askers.
 type dialer struct {
-	env     *env
+	room    *DiallingRoom
 	plan    *dial.Scheduler
 	running map[identity.NodeID]*dialRace
 	waiting map[identity.NodeID][]DialPeer
@@ -43,9 +43,9 @@ type dialer struct {
 }
 
 // newDialer makes the actor that dials.
-func newDialer(env *env) actor.Actor {
+func newDialer(room *DiallingRoom) actor.Actor {
 	return &dialer{
-		env:     env,
+		room:    room,
 		running: make(map[identity.NodeID]*dialRace),
 		waiting: make(map[identity.NodeID][]DialPeer),
 		again:   make(map[identity.NodeID][]DialPeer),
@@ -64,9 +64,9 @@ type (
 func (d *dialer) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		d.plan = dial.New(dial.Options{InFlight: d.env.MaxDials, Rate: d.env.DialRate, Random: supervisor.Rand(c).Rand})
+		d.plan = dial.New(dial.Options{InFlight: d.room.MaxDials, Rate: d.room.DialRate, Random: supervisor.Rand(c).Rand})
 		supervisor.OwnFunc(c, d.abandon)
-		for peer, o := range d.env.Offered.All() { // of an earlier incarnation, whose timers are gone
+		for peer, o := range d.room.offered.All() { // of an earlier incarnation, whose timers are gone
 			supervisor.After(c, offerLimit, offerTick{peer, o.serial})
 		}
 		supervisor.Subscribe[actors.PeerConnected](c)
@@ -112,13 +112,13 @@ func (d *dialer) dialPeer(c actor.Context, m DialPeer) {
 	if m.Reply == nil {
 		m.Reply = c.Sender()
 	}
-	err := d.env.banned(m.Peer) // the connection of a banned peer may not be closed yet
-	if ref, ok := d.env.Connections.Get(m.Peer); ok && err == nil {
+	err := d.room.needs.Banned(m.Peer) // the connection of a banned peer may not be closed yet
+	if ref, ok := d.room.Connections.Get(m.Peer); ok && err == nil {
 		d.give(c, m, ref)
 		return
 	}
 	if err == nil {
-		err = d.env.undialable(m.Peer)
+		err = d.room.undialable(m.Peer)
 	}
 	if err != nil {
 		c.Send(m.Reply, PeerDialed{Token: m.Token, Peer: m.Peer, Err: dialError(m.Peer, err)})
@@ -181,17 +181,17 @@ func (d *dialer) dialled(c actor.Context, r *dialRace, up Upgraded, err error) {
 			d.storeOffered(c, &up)
 		}
 		if seen := r.ended(); len(seen) > 0 {
-			c.Send(d.env.Peers, SeenPeer{peer, seen})
+			c.Send(d.room.Peers, SeenPeer{peer, seen})
 		}
-		d.env.Dials.Add(peer, r.attempts...)
+		d.room.Dials.Add(peer, r.attempts...)
 	}
 	if err == nil {
-		c.Send(d.env.Conns, up) // also if nobody waits any more: both nodes must decide the tie-break alike
+		c.Send(d.room.Conns, up) // also if nobody waits any more: both nodes must decide the tie-break alike
 	} else if !r.cancelled() {
 		supervisor.Publish(c, actors.DialFailed{Peer: peer, Attempts: r.attempts, Err: err})
 	}
 	if up, ok := errors.AsType[*upgrade.Error](err); ok && errors.Is(err, protocol.ErrViolation) {
-		c.Send(d.env.Connectivity, PeerViolated{Peer: peer, Key: up.Peer, Err: err})
+		c.Send(d.room.Connectivity, PeerViolated{Peer: peer, Key: up.Peer, Err: err})
 	}
 	d.step(c, dial.Dialled{Peer: peer, Err: err, Class: classOf(err)})
 }
@@ -253,15 +253,15 @@ func (d *dialer) step(c actor.Context, e dial.Event) {
 }
 
 func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
-	d.offers[peer] = d.env.offerOf(peer)
-	p, offered, _ := d.env.record(peer)
-	addrs, err := d.env.dialable(p, offered) // checked again: this node may have got more addresses since the request
+	d.offers[peer] = d.room.offerOf(peer)
+	p, offered, _ := d.room.record(peer)
+	addrs, err := d.room.dialable(p, offered) // checked again: this node may have got more addresses since the request
 	if !p.Configured() && !slices.ContainsFunc(d.waiting[peer], func(m DialPeer) bool { return !m.strange() }) {
 		for i := range addrs {
 			addrs[i].strange = addrs[i].public
 		}
 	}
-	addrs = slices.DeleteFunc(addrs, func(t target) bool { return d.env.transportFor(t.addr) == nil })
+	addrs = slices.DeleteFunc(addrs, func(t target) bool { return d.room.transportFor(t.addr) == nil })
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
 	r := &dialRace{
@@ -293,7 +293,7 @@ func (d *dialer) dialAnew(c actor.Context) {
 	}
 	d.anew = now
 	for _, r := range slices.Collect(maps.Values(d.running)) {
-		if r.cancelled() || r.anew >= maxAnew || slices.ContainsFunc(r.addrs, d.env.unaffected) || !r.first.close() {
+		if r.cancelled() || r.anew >= maxAnew || slices.ContainsFunc(r.addrs, d.room.unaffected) || !r.first.close() {
 			continue
 		}
 		r.cancel()
@@ -304,9 +304,9 @@ func (d *dialer) dialAnew(c actor.Context) {
 }
 
 // unaffected reports whether a dial of the address does not begin again.
-func (e *env) unaffected(t target) bool {
-	l, ok := e.transportFor(t.addr).(transport.DialLimiter)
-	return t.strange || ok && l.DialLimit(t.addr) > e.Profile.Limits.Dial
+func (r *DiallingRoom) unaffected(t target) bool {
+	l, ok := r.transportFor(t.addr).(transport.DialLimiter)
+	return t.strange || ok && l.DialLimit(t.addr) > r.Profile.Limits.Dial
 }
 
 // underWay returns the dials that have not ended.
@@ -320,29 +320,29 @@ func (d *dialer) underWay() []actors.DialUnderWay {
 }
 
 // undialable returns why a peer cannot be dialled at all, or nil if it can.
-func (e *env) undialable(peer identity.NodeID) error {
-	if peer == e.Self {
+func (r *DiallingRoom) undialable(peer identity.NodeID) error {
+	if peer == r.Self {
 		return actors.ErrSelf
 	}
-	p, offered, ok := e.record(peer)
+	p, offered, ok := r.record(peer)
 	if !ok || p.Key.IsZero() {
 		return actors.ErrUnknownPeer
 	}
-	_, err := e.dialable(p, offered)
+	_, err := r.dialable(p, offered)
 	return err
 }
 
-// unreachable returns why a request for a peer fails at once: the peer has no
+// Unreachable returns why a request for a peer fails at once: the peer has no
 // connection and cannot be dialled. Otherwise it returns nil.
-func (e *env) unreachable(peer identity.NodeID) error {
-	if _, ok := e.Connections.Get(peer); ok {
+func (r *DiallingRoom) Unreachable(peer identity.NodeID) error {
+	if _, ok := r.Connections.Get(peer); ok {
 		return nil
 	}
-	err := e.undialable(peer)
+	err := r.undialable(peer)
 	if err == nil {
 		return nil
 	}
-	if _, ok := e.Connections.Get(peer); ok { // the connection came meanwhile
+	if _, ok := r.Connections.Get(peer); ok { // the connection came meanwhile
 		return nil
 	}
 	return dialError(peer, err)
@@ -352,8 +352,8 @@ func (e *env) unreachable(peer identity.NodeID) error {
 // has no connection, the new connection may have lost a tie-break, and the survivor is
 // about to be announced. Then settle makes each request once more (comms 10.3).
 func (d *dialer) settle(c actor.Context, peer identity.NodeID, err error) {
-	ref, ok := d.env.Connections.Get(peer) // conns writes it before it publishes PeerConnected
-	tried := d.offers[peer] == d.env.offerOf(peer)
+	ref, ok := d.room.Connections.Get(peer) // conns writes it before it publishes PeerConnected
+	tried := d.offers[peer] == d.room.offerOf(peer)
 	d.offerDialled(c, peer, ok)
 	for _, m := range d.waiting[peer] {
 		switch {
@@ -386,7 +386,7 @@ func (d *dialer) abandon() {
 	for _, list := range []map[identity.NodeID][]DialPeer{d.waiting, d.again} {
 		for peer, waiting := range list {
 			for _, m := range waiting {
-				d.env.System.Root.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: actors.ErrDialCancelled})
+				d.room.System.Root.Send(m.Reply, PeerDialed{Token: m.Token, Peer: peer, Err: actors.ErrDialCancelled})
 			}
 		}
 	}

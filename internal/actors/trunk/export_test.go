@@ -1,15 +1,10 @@
 package trunk
 
 import (
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
-
-// Accounts is how many peers have an account for what is sent to them.
-func (e *env) Accounts() int {
-	e.Plain.accounts.mu.Lock()
-	defer e.Plain.accounts.mu.Unlock()
-	return len(e.Plain.accounts.byPeer)
-}
 
 // From is the ban of an offence that came from there.
 func (m BanPeer) From(o peerstore.Origin) BanPeer {
@@ -17,18 +12,22 @@ func (m BanPeer) From(o peerstore.Origin) BanPeer {
 	return m
 }
 
-// Env is what the tests of single actors run them with.
-type Env = env
+// Rooms are what the tests of single actors run them with.
+type Rooms struct {
+	*Base
+	Book         *PeersRoom
+	Connectivity *ConnectivityRoom
+	Messages     *MessagesRoom
+	Users        *UsersRoom
+}
 
-var (
-	NewEnv          = newEnv
-	NewPeers        = newPeers
-	NewConns        = newConns
-	NewDialer       = newDialer
-	NewConnectivity = newConnectivity
-	NewServices     = newServices
-	NewExtensions   = newExtensions
-)
+// NewRooms makes the rooms of a node.
+func NewRooms(s Settings) *Rooms {
+	h := newHouse(s)
+	return &Rooms{h.Base, h.peers, h.connectivity, h.messages, h.users}
+}
 
-// Preregister is [Node.Preregister].
-func (e *env) Preregister(m Register) error { return e.preregister(m) }
+// The actors that tests run alone.
+func NewPeers(r *Rooms) actor.Actor        { return newPeers(r.Book) }
+func NewConnectivity(r *Rooms) actor.Actor { return newConnectivity(r.Connectivity) }
+func NewExtensions(r *Rooms) actor.Actor   { return newExtensions(r.Users) }

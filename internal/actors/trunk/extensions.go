@@ -21,16 +21,16 @@ type registrations struct {
 	awaiting []*actor.PID // actors that wait until everything is in the protocol table
 }
 
-// preregister adds a registration before the tree starts.
-func (e *env) preregister(m Register) error {
-	x := &extensions{env: e}
+// Preregister adds a registration before the tree starts.
+func (r *UsersRoom) Preregister(m Register) error {
+	x := &extensions{room: r}
 	if err := x.check(&m); err != nil {
 		return err
 	}
 	if m.ID != "" && x.protocols() >= actors.MaxProtocols {
 		return actors.ErrTooManyProtocols
 	}
-	e.registrations.list = append(e.registrations.list, &registration{Register: m})
+	r.registrations.list = append(r.registrations.list, &registration{Register: m})
 	return nil
 }
 
@@ -65,15 +65,15 @@ type answer struct {
 // restart loses nothing: the list of registrations outlives it, and so do the messages that
 // wait for the actors.
 type extensions struct {
-	env    *env
+	room   *UsersRoom
 	asking map[uint64]*registration // by the token of AddProtocol
 
 	draining *supervisor.Draining
 }
 
 // newExtensions makes the parent of the users' actors.
-func newExtensions(env *env) actor.Actor {
-	return &extensions{env: env, asking: make(map[uint64]*registration)}
+func newExtensions(room *UsersRoom) actor.Actor {
+	return &extensions{room: room, asking: make(map[uint64]*registration)}
 }
 
 // HandlerAlarm is the depth at which the mailbox of an actor that handles messages of
@@ -88,7 +88,7 @@ func (x *extensions) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		supervisor.Subscribe[ServicesStarted](c)
-		for _, reg := range slices.Clone(x.env.registrations.list) {
+		for _, reg := range slices.Clone(x.room.registrations.list) {
 			reg.alive = false
 			if len(reg.leaving) > 0 { // it has stopped together with the last incarnation
 				x.remove(c, reg)
@@ -101,7 +101,7 @@ func (x *extensions) Receive(c actor.Context) {
 		x.ready(c)
 	case ServicesStarted:
 		clear(x.asking) // the AddProtocol messages may be lost: send them again
-		for _, reg := range x.env.registrations.list {
+		for _, reg := range x.room.registrations.list {
 			x.offer(c, reg)
 		}
 	case Register:
@@ -126,7 +126,7 @@ func (x *extensions) Receive(c actor.Context) {
 	case supervisor.Drained:
 		x.draining.Finished(c, m.From)
 	case AwaitReady:
-		x.env.registrations.awaiting = append(x.env.registrations.awaiting, c.Sender())
+		x.room.registrations.awaiting = append(x.room.registrations.awaiting, c.Sender())
 		x.ready(c)
 	default:
 		supervisor.Unhandled(c)
@@ -141,18 +141,18 @@ func (x *extensions) register(c actor.Context, m Register) {
 		return
 	}
 	reg := &registration{Register: m, joining: []answer{to}}
-	x.env.registrations.list = append(x.env.registrations.list, reg)
+	x.room.registrations.list = append(x.room.registrations.list, reg)
 	x.spawn(c, reg)
 }
 
 // replace removes the registration of an actor that its panic policy has stopped, if m
 // registers another actor in its place.
 func (x *extensions) replace(c actor.Context, m *Register) {
-	for _, reg := range x.env.registrations.list {
+	for _, reg := range x.room.registrations.list {
 		same := reg.ID == m.ID && reg.Actor == m.Actor && (reg.Type == nil) == (m.Type == nil) && (m.Type == nil || *reg.Type == *m.Type)
 		if same && reg.stopped != nil && !reg.alive {
 			if reg.Type != nil {
-				x.env.types.Delete(*reg.Type)
+				x.room.Types.Delete(*reg.Type)
 			}
 			x.remove(c, reg)
 			return
@@ -181,10 +181,10 @@ func (x *extensions) check(m *Register) error {
 	if err := id.Validate(); err != nil {
 		return err
 	}
-	if x.env.reserved(id) {
+	if x.room.needs.Reserved(id) {
 		return fmt.Errorf("%w: %q is for messages of nodes; choose another id, or register a handler", actors.ErrProtocolTaken, string(id))
 	}
-	for _, reg := range x.env.registrations.list {
+	for _, reg := range x.room.registrations.list {
 		if reg.ID == id {
 			return fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(id))
 		}
@@ -210,10 +210,10 @@ func (x *extensions) checkActor(m *Register) error {
 // protocols counts the protocols of the DHT and of the registrations, including those that are
 // not in the table yet.
 func (x *extensions) protocols() (n int) {
-	if x.env.Frames != nil {
+	if x.room.needs.Frames() != nil {
 		n = 1
 	}
-	for _, reg := range x.env.registrations.list {
+	for _, reg := range x.room.registrations.list {
 		if reg.speaks() {
 			n++
 		}
@@ -243,7 +243,7 @@ func (x *extensions) freeName(id protocol.ID) string {
 }
 
 func (x *extensions) byName(name string) *registration {
-	for _, reg := range x.env.registrations.list {
+	for _, reg := range x.room.registrations.list {
 		if reg.Name == name {
 			return reg
 		}
@@ -268,9 +268,9 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 	reg.alive, reg.failed = true, false
 	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Drains: reg.Drains, Keeps: true, Alarm: HandlerAlarm})
 	if reg.plain() {
-		x.env.Plain.Handler.Open(reg.pid)
+		x.room.needs.Plain().Handler.Open(reg.pid)
 	} else if reg.Type != nil {
-		x.env.types.Set(*reg.Type, reg.pid)
+		x.room.Types.Set(*reg.Type, reg.pid)
 	}
 	x.offer(c, reg)
 }
@@ -295,13 +295,13 @@ func (x *extensions) offer(c actor.Context, reg *registration) {
 		reg.joined(c, nil)
 		return
 	}
-	token := x.env.NewID()
+	token := x.room.NewID()
 	x.asking[token] = reg
 	add := AddProtocol{Token: token, ID: reg.ID, PID: reg.pid}
 	if reg.ID == "" {
-		add.ID, add.PID = x.env.Plain.ID, x.env.Plain.PID
+		add.ID, add.PID = x.room.needs.Plain().ID, x.room.needs.Plain().PID
 	}
-	c.Request(x.env.Services, add)
+	c.Request(x.room.Services, add)
 }
 
 func (x *extensions) added(c actor.Context, m ProtocolAdded) {
@@ -343,7 +343,7 @@ func (a answer) send(c actor.Context, m any) {
 }
 
 func (x *extensions) unregister(c actor.Context, m Unregister) {
-	for _, reg := range x.env.registrations.list {
+	for _, reg := range x.room.registrations.list {
 		if reg.is(m) {
 			x.stop(c, reg, answer{c.Sender(), m.Token})
 			return
@@ -382,33 +382,33 @@ func (x *extensions) stop(c actor.Context, reg *registration, to answer) {
 // message that comes later is confirmed.
 func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	if reg.Type != nil {
-		x.env.types.Delete(*reg.Type)
+		x.room.Types.Delete(*reg.Type)
 	}
 	if !reg.speaks() {
 		return
 	}
 	id, pid := reg.ID, reg.pid
 	if id == "" {
-		id, pid = x.env.Plain.ID, x.env.Plain.PID
+		id, pid = x.room.needs.Plain().ID, x.room.needs.Plain().PID
 	}
 	switch {
 	case x.draining == nil:
-		c.Request(x.env.Services, RemoveProtocol{ID: id, PID: pid})
+		c.Request(x.room.Services, RemoveProtocol{ID: id, PID: pid})
 		if reg.ID == "" {
-			x.env.Plain.refuse(c)
+			x.room.needs.Plain().Refuse(c)
 		}
 	case reg.ID == "" && reg.stopped == nil:
-		x.env.Plain.Handler.Close()
+		x.room.needs.Plain().Handler.Close()
 	case reg.ID == "":
-		x.env.Plain.Handler.Open(nil) // nobody waits for it any more
+		x.room.needs.Plain().Handler.Open(nil) // nobody waits for it any more
 	}
 }
 
 func (x *extensions) remove(c actor.Context, reg *registration) {
-	x.env.registrations.list = slices.DeleteFunc(x.env.registrations.list, func(r *registration) bool { return r == reg })
+	x.room.registrations.list = slices.DeleteFunc(x.room.registrations.list, func(r *registration) bool { return r == reg })
 	supervisor.Forget(c, reg.Name)
 	reg.ended()
-	x.env.panics.forget(extensionsPath + reg.Name)
+	x.room.Panics.Forget(extensionsPath + reg.Name)
 	reg.joined(c, cmp.Or(reg.refused, errStopped))
 	for _, to := range reg.leaving {
 		x.tell(c, reg, to)
@@ -423,7 +423,7 @@ func (x *extensions) tell(c actor.Context, reg *registration, to answer) {
 		to.send(c, m)
 		return
 	}
-	c.Send(x.env.Services, sendLater{to.to, m})
+	c.Send(x.room.Services, sendLater{to.to, m})
 }
 
 // extensionsPath is the first part of the users' actors' paths below the node.
@@ -444,17 +444,17 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	}
 	switch {
 	case reg.plain() && reg.stopped == nil && len(reg.leaving) == 0:
-		x.env.Plain.Handler.Close()
+		x.room.needs.Plain().Handler.Close()
 	case reg.Type != nil && len(reg.leaving) > 0: // stop has taken it out of the table already
 	case reg.Type != nil: // still in the table, with nil: its messages are dropped, and no peer is charged
-		x.env.types.Set(*reg.Type, nil)
+		x.room.Types.Set(*reg.Type, nil)
 	default:
 		x.withdraw(c, reg)
 	}
 	reg.failed = true
 	if reg.stopped == nil {
 		supervisor.Publish(c, actors.ProtocolFailed{Name: m.Name, ID: reg.ID, Err: m.Err})
-	} else if x.env.panics.stop(extensionsPath + reg.Name); !reg.alive {
+	} else if x.room.Panics.Stop(extensionsPath + reg.Name); !reg.alive {
 		x.announceStop(c, reg)
 	}
 }
@@ -474,7 +474,7 @@ type gone struct{ name string }
 
 func (x *extensions) terminated(c actor.Context, who *actor.PID) {
 	x.draining.Finished(c, who)
-	reg := x.byName(nameOf(who))
+	reg := x.byName(NameOf(who))
 	if reg == nil {
 		return
 	}
@@ -502,16 +502,16 @@ func (x *extensions) ready(c actor.Context) {
 	if len(x.asking) > 0 {
 		return
 	}
-	for _, to := range x.env.registrations.awaiting {
+	for _, to := range x.room.registrations.awaiting {
 		c.Send(to, Ready{})
 	}
-	x.env.registrations.awaiting = nil
+	x.room.registrations.awaiting = nil
 }
 
 // drain lets the users' actors handle what is in their mailboxes.
 func (x *extensions) drain(c actor.Context, m supervisor.Drain) {
 	x.draining = supervisor.NewDraining(c.Sender())
-	for _, reg := range x.env.registrations.list {
+	for _, reg := range x.room.registrations.list {
 		if reg.alive && !reg.failed && len(reg.leaving) == 0 {
 			x.draining.Ask(c, reg.pid, m)
 		}
@@ -520,5 +520,5 @@ func (x *extensions) drain(c actor.Context, m supervisor.Drain) {
 }
 
 func (x *extensions) String() string {
-	return fmt.Sprintf("%d registered", len(x.env.registrations.list))
+	return fmt.Sprintf("%d registered", len(x.room.registrations.list))
 }

@@ -25,7 +25,7 @@ import (
 // the round are cancelled. Nodes to which a part is about to connect count as connected
 // when a round begins.
 type floorDialer struct {
-	env     *env
+	room    *ConnectivityRoom
 	dials   map[uint64]identity.NodeID // of this round, by token
 	barren  int                        // rounds since the last new connection
 	timer   *supervisor.Timer
@@ -45,17 +45,17 @@ const (
 	maxLeft = 1024
 )
 
-func newFloorDialer(env *env) floorDialer {
-	return floorDialer{env: env, dials: make(map[uint64]identity.NodeID)}
+func newFloorDialer(room *ConnectivityRoom) floorDialer {
+	return floorDialer{room: room, dials: make(map[uint64]identity.NodeID)}
 }
 
 // missing returns how many more nodes have to be connected to reach the floor.
 func (f *floorDialer) missing() int {
-	n := f.env.Floor
+	n := f.room.Floor
 	if n <= 0 {
 		return 0
 	}
-	for _, ref := range f.env.Connections.All() {
+	for _, ref := range f.room.Connections.All() {
 		if ref.Features.IsNode() {
 			n--
 		}
@@ -65,7 +65,7 @@ func (f *floorDialer) missing() int {
 
 // uncovered returns how many nodes are missing beyond those that a part is about to connect
 // to.
-func (f *floorDialer) uncovered() int { return max(f.missing()-int(f.env.Sought.Load()), 0) }
+func (f *floorDialer) uncovered() int { return max(f.missing()-int(f.room.planned.Load()), 0) }
 
 // soon plans a round after a pause, unless a round is under way or planned.
 func (f *floorDialer) soon(c actor.Context) {
@@ -101,12 +101,12 @@ func (f *floorDialer) gained(c actor.Context) {
 		return
 	}
 	for token, peer := range f.dials {
-		c.Send(f.env.Dialer, CancelDial{Peer: peer, Token: token, Reply: c.Self()})
+		c.Send(f.room.Dialer, CancelDial{Peer: peer, Token: token, Reply: c.Self()})
 	}
 }
 
 // isolated reports whether no node is connected.
-func (f *floorDialer) isolated() bool { return f.env.Floor > 0 && f.missing() == f.env.Floor }
+func (f *floorDialer) isolated() bool { return f.room.Floor > 0 && f.missing() == f.room.Floor }
 
 // round chooses peers and dials them, if nodes are missing and no round is under way.
 func (f *floorDialer) round(c actor.Context) {
@@ -114,10 +114,10 @@ func (f *floorDialer) round(c actor.Context) {
 	if missing == 0 || len(f.dials) > 0 {
 		return
 	}
-	now, health := supervisor.Now(c), f.env.wishes.health
+	now, health := supervisor.Now(c), f.room.wishes.health
 	candidates := f.candidates(c, now)
 	choice := connpool.Choose(connpool.Request{At: now, Missing: missing, Rate: health.Rate(now), Candidates: candidates})
-	f.env.Choices.Add(choice)
+	f.room.choices.Add(choice)
 	chosen := connpool.Chosen(choice)
 	entry := make(map[identity.NodeID]bool)
 	f.nobody, f.refused = len(chosen) == 0, 0
@@ -132,10 +132,10 @@ func (f *floorDialer) round(c actor.Context) {
 		if !entry[peer] && !health.Admit(now, peer) {
 			continue
 		}
-		m := NewDialPeer(f.env.System, f.env.NewID(), peer, c.Self(), "connectivity, too few connections")
+		m := NewDialPeer(f.room.System, f.room.NewID(), peer, c.Self(), "connectivity, too few connections")
 		m.Automatic = true
 		f.dials[m.Token] = peer
-		c.Send(f.env.Dialer, m)
+		c.Send(f.room.Dialer, m)
 	}
 }
 
@@ -147,7 +147,7 @@ func (f *floorDialer) dialed(c actor.Context, m PeerDialed) bool {
 	}
 	delete(f.dials, m.Token)
 	if m.Err != nil {
-		f.env.wishes.health.Abandoned(peer) // matters for a cancelled dial: a failure has ended the trial already
+		f.room.wishes.health.Abandoned(peer) // matters for a cancelled dial: a failure has ended the trial already
 	}
 	if len(f.dials) == 0 {
 		f.soon(c)
@@ -168,7 +168,7 @@ func (f *floorDialer) leave(c actor.Context, m actors.PeerDisconnected) {
 	default:
 		return
 	}
-	left, now := f.env.wishes.left, supervisor.Now(c)
+	left, now := f.room.wishes.left, supervisor.Now(c)
 	if len(left) >= maxLeft {
 		for peer, until := range left {
 			if !until.After(now) {
@@ -186,14 +186,14 @@ func (f *floorDialer) leave(c actor.Context, m actors.PeerDisconnected) {
 func (f *floorDialer) candidates(c actor.Context, now time.Time) []protocol.DialCandidate {
 	var list []protocol.DialCandidate
 	isolated := f.isolated()
-	wall := f.env.Wall()
-	for p := range f.env.Store.View().All() {
-		if p.ID == f.env.Self || p.Key.IsZero() || !p.Features.IsNode() {
+	wall := f.room.Wall()
+	for p := range f.room.needs.Records().All() {
+		if p.ID == f.room.Self || p.Key.IsZero() || !p.Features.IsNode() {
 			continue
 		}
 		x := protocol.DialCandidate{
 			Peer: p.ID, Reached: !p.LastSeen().IsZero(),
-			Health: f.env.wishes.health.Peer(now, p.ID), Draw: supervisor.Rand(c).Uint64(),
+			Health: f.room.wishes.health.Peer(now, p.ID), Draw: supervisor.Rand(c).Uint64(),
 		}
 		var tried time.Time // on the system's clock
 		for _, a := range p.Addresses {
@@ -237,24 +237,24 @@ const outConnected = "connected"
 // consider returns the network group of a peer's best address, and why the peer is not
 // dialled; out is "" if it can be.
 func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out string) {
-	addrs, err := f.env.dialable(p, nil)
+	first, err := f.room.needs.FirstAddress(p)
 	if err == nil {
-		group = address.Group(addrs[0].addr)
+		group = address.Group(first)
 	}
-	_, connected := f.env.Connections.Get(p.ID)
-	_, protected := f.env.wishes.tags[p.ID]
-	until := f.env.wishes.left[p.ID]
+	_, connected := f.room.Connections.Get(p.ID)
+	_, protected := f.room.wishes.tags[p.ID]
+	until := f.room.wishes.left[p.ID]
 	switch {
 	case connected:
 		out = outConnected
-	case f.env.banned(p.ID) != nil:
+	case f.room.needs.Banned(p.ID) != nil:
 		out = "banned until " + p.BannedUntil.UTC().Format(time.RFC3339)
 	case err != nil:
 		out = "none of its addresses can be dialled"
 	case protected:
 		out = "dialled because it is protected"
 	case until.After(now):
-		out = "left alone until " + f.env.OnWall(until).UTC().Format(time.TimeOnly) + " after its connection was closed"
+		out = "left alone until " + f.room.OnWall(until).UTC().Format(time.TimeOnly) + " after its connection was closed"
 	}
 	return group, out
 }
@@ -275,8 +275,8 @@ func (f *floorDialer) cause() string {
 			return fmt.Sprintf("looking for %s, but %s", moreNodes(missing), undialable(min(f.refused, nodes)))
 		case nodes > 0: // learnt since that choice: the next one has them
 			return "looking for " + moreNodes(missing)
-		case missing < f.env.Floor:
-			return fmt.Sprintf("no other nodes are known yet; the node connects to up to %d", f.env.Floor)
+		case missing < f.room.Floor:
+			return fmt.Sprintf("no other nodes are known yet; the node connects to up to %d", f.room.Floor)
 		case others == 1:
 			return "the only known peer is not a node; add a seed, KEY::ADDRESS"
 		case others > 0:
@@ -289,10 +289,10 @@ func (f *floorDialer) cause() string {
 
 // unconnected returns how many known nodes are not connected, and how many other peers are known.
 func (f *floorDialer) unconnected() (nodes, others int) {
-	for p := range f.env.Store.View().All() {
-		_, connected := f.env.Connections.Get(p.ID)
+	for p := range f.room.needs.Records().All() {
+		_, connected := f.room.Connections.Get(p.ID)
 		switch {
-		case p.ID == f.env.Self:
+		case p.ID == f.room.Self:
 		case p.Key.IsZero() || !p.Features.IsNode():
 			others++
 		case !connected:
@@ -315,17 +315,4 @@ func moreNodes(n int) string {
 		return "1 more node"
 	}
 	return fmt.Sprintf("%d more nodes", n)
-}
-
-// live lists the connections as values for package connpool.
-func (e *env) live() []connpool.Live {
-	live := make([]connpool.Live, 0, e.Connections.Len())
-	for peer, ref := range e.Connections.All() {
-		_, held := e.Protected.Get(peer)
-		live = append(live, connpool.Live{
-			Peer: peer, Conn: ref.ID, Outbound: ref.Direction == protocol.Outbound, Node: ref.Features.IsNode(),
-			Since: ref.Since, Streams: e.streams(ref), Stalled: ref.Stalled(), Held: held || ref.Calling() || e.Wanted.has(peer),
-		})
-	}
-	return live
 }

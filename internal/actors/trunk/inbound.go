@@ -101,12 +101,12 @@ func (g *inboundGate) from(a ma.Multiaddr) connpool.From {
 // loopback stands for every loopback address as the origin of connections.
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
-// inbounds returns the numbers and limits of inbound set-ups and connections, and
+// Inbounds returns the numbers and limits of inbound set-ups and connections, and
 // counts of the refused ones.
-func (e *env) inbounds() connpool.GateStats {
-	e.inbound.mu.Lock()
-	defer e.inbound.mu.Unlock()
-	return e.inbound.gate.Stats()
+func (r *ConnectionsRoom) Inbounds() connpool.GateStats {
+	r.inbound.mu.Lock()
+	defer r.inbound.mu.Unlock()
+	return r.inbound.gate.Stats()
 }
 
 // otherNetwork counts a connection whose first byte is not that of this node's network.
@@ -143,11 +143,11 @@ func (g *inboundGate) deaf(err error) {
 	g.trouble.Err, g.trouble.FailedAt = err, g.now()
 }
 
-// inboundTrouble returns why connections were refused, or not accepted.
-func (e *env) inboundTrouble() InboundTrouble {
-	e.inbound.mu.Lock()
-	defer e.inbound.mu.Unlock()
-	return e.inbound.trouble
+// InboundTrouble returns why connections were refused, or not accepted.
+func (r *ConnectionsRoom) InboundTrouble() InboundTrouble {
+	r.inbound.mu.Lock()
+	defer r.inbound.mu.Unlock()
+	return r.inbound.trouble
 }
 
 // gatedConn is an inbound connection with a place in the gate. It tells the gate how
@@ -164,7 +164,7 @@ type gatedConn struct {
 	established bool
 	left        bool
 	gaveWay     bool
-	arrived     func() // ends its set-up in env.setups
+	arrived     func() // ends its set-up in the room
 }
 
 // Read reads, and tells the gate of the first byte.
@@ -239,7 +239,7 @@ func (c *gatedConn) overtaken() error {
 }
 
 // arrives notes that the peer has proved its key. When the connection closes, it calls
-// end, which ends the set-up in env.setups.
+// end, which ends the set-up in the room.
 func (c *gatedConn) arrives(end func()) {
 	c.advance(connpool.StageProved)
 	c.gate.mu.Lock()

@@ -28,7 +28,7 @@ import (
 // substreams at a time. A newer substream takes over when all whole frames that
 // have arrived on the older one are delivered (V14).
 type inbox struct {
-	env      *env
+	room     *MessagesRoom
 	protocol *Messaging
 	peer     identity.NodeID
 	account  *credit.Account
@@ -98,12 +98,12 @@ var (
 )
 
 func (b *inbox) start(m *Messaging, peer identity.NodeID) {
-	b.env, b.protocol, b.peer = m.env, m, peer
-	b.whole, b.arriving = b.env.budgets.Plain, b.env.budgets.Messages
+	b.room, b.protocol, b.peer = m.room, m, peer
+	b.whole, b.arriving = b.room.Budgets.Plain, b.room.Budgets.Messages
 	if m.frames() {
-		b.whole, b.arriving = b.env.budgets.Inbound, b.env.budgets.Frames
+		b.whole, b.arriving = b.room.Budgets.Inbound, b.room.Budgets.Frames
 	}
-	b.account = b.whole.Account(b.env.PeerCredit)
+	b.account = b.whole.Account(b.room.PeerCredit)
 	if !m.frames() { // of frames most are discarded with a good reason; see Messaging.Lost
 		b.account.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
 	}
@@ -198,7 +198,7 @@ func (b *inbox) read(c actor.Context, in *inStream) {
 func (b *inbox) wake(c actor.Context) {
 	in := b.reading
 	ahead, broke := in.taker.stop()
-	limit := b.env.Profile.Limits.MessageBody
+	limit := b.room.Profile.Limits.MessageBody
 	in.parker.Unpark()
 	in.allow(time.Time{})
 	r := reader{
@@ -266,7 +266,7 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		in.detach()
 	}
 	if errors.Is(m.Err, protocol.ErrViolation) {
-		c.Send(b.env.Connectivity, Violated(in.conn, m.Err))
+		c.Send(b.room.Connectivity, Violated(in.conn, m.Err))
 	}
 	if len(b.queue) > 0 {
 		next := b.queue[0]
@@ -343,7 +343,7 @@ func (b *inbox) stalled(c actor.Context) {
 func (b *inbox) String() string {
 	s := fmt.Sprintf(", in %d", b.received.Load())
 	if since := b.waiting.Load(); since != 0 {
-		if waited := b.env.Now().Sub(time.Unix(0, since)); waited >= time.Second {
+		if waited := b.room.Now().Sub(time.Unix(0, since)); waited >= time.Second {
 			s += fmt.Sprintf(", stalled %s: %s", waited.Round(time.Second), b.holder())
 		}
 	}
@@ -417,7 +417,7 @@ func (r *reader) run(ctx context.Context) error {
 
 // lastBytes is how much a stopping node reads at most of one substream: all that may have
 // arrived by then. That is the multiplexer's window and what the reader has of it already.
-func (b *inbox) lastBytes() int { return int(b.env.Mux.WithDefaults().Window) + readAhead }
+func (b *inbox) lastBytes() int { return b.room.needs.Window() + readAhead }
 
 // readAhead is at least what a reader and a taker read ahead, in bytes.
 const readAhead = 64 << 10
@@ -605,7 +605,7 @@ func (r *reader) take(ctx context.Context, n int) error {
 	if err := r.deliver(ctx); err != nil { // these messages may hold the missing credit
 		return err
 	}
-	r.box.waiting.Store(r.box.env.Now().UnixNano())
+	r.box.waiting.Store(r.box.room.Now().UnixNano())
 	supervisor.Tell(ctx, readerBlocked{})
 	err := r.box.account.Take(ctx, n)
 	r.box.waiting.Store(0)
@@ -617,7 +617,7 @@ func (r *reader) body(n int) ([]byte, error) {
 		body := r.room(n)
 		return body, r.frames.Body(body)
 	}
-	began := r.box.env.Now()
+	began := r.box.room.Now()
 	body := make([]byte, 0, min(n, bodyStep))
 	for len(body) < n {
 		if len(body) == cap(body) {
@@ -626,7 +626,7 @@ func (r *reader) body(n int) ([]byte, error) {
 			body = grown
 		}
 		step := min(cap(body)-len(body), bodyStep)
-		r.in.allow(due(began, r.box.env.Now(), len(body), step))
+		r.in.allow(due(began, r.box.room.Now(), len(body), step))
 		if err := r.frames.Part(body[len(body) : len(body)+step]); err != nil {
 			return nil, err
 		}
@@ -701,6 +701,6 @@ func (r *messages) send(to *actor.PID, n int) {
 	r.box.received.Add(uint64(n))
 	all := r.whole
 	r.whole = all[:n]
-	r.box.env.System.Root.Send(to, &r.whole)
+	r.box.room.System.Root.Send(to, &r.whole)
 	r.whole = slices.Delete(all, 0, n)
 }

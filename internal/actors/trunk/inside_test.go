@@ -87,7 +87,7 @@ func TestOutcomesInOrder(t *testing.T) {
 		var all []messaging.Settled[*Enqueue]
 		var want []uint64
 		for i := range uint64(200) {
-			m := &Enqueue{id: i, reply: reply, env: &env{Settings: Settings{System: system}}, ours: i%7 != 3}
+			m := &Enqueue{id: i, reply: reply, room: &MessagesRoom{Base: &Base{BaseSettings: BaseSettings{System: system}}}, ours: i%7 != 3}
 			all = append(all, messaging.Settled[*Enqueue]{Tag: m, Outcome: protocol.Outcome{Kind: protocol.Confirmed}})
 			want = append(want, i)
 		}
@@ -106,10 +106,10 @@ func TestOutcomesInOrder(t *testing.T) {
 // TestAccountOfASession stays the one that everybody finds, also while a session
 // is being made and a caller gets no credit.
 func TestAccountOfASession(t *testing.T) {
-	e := &env{budgets: credit.NewNodeBudgets(1 << 20)}
-	e.PeerCredit = 1 << 16
-	e.Plain = newMessaging(e, "", nil, "")
-	all := &e.Plain.accounts
+	r := &MessagesRoom{Base: new(Base), Budgets: credit.NewNodeBudgets(1 << 20)}
+	r.PeerCredit = 1 << 16
+	r.Plain = newMessaging(r, "", nil, "")
+	all := &r.Plain.accounts
 	peer := identity.NodeID{1}
 	pinned := all.pin(peer)
 	all.drop(peer)
@@ -117,7 +117,7 @@ func TestAccountOfASession(t *testing.T) {
 		t.Error("got another account than the session has, want the same")
 	}
 	all.unpin(peer)
-	if got := e.Accounts(); got != 0 {
+	if got := r.Plain.Accounts(); got != 0 {
 		t.Errorf("got %d accounts after the session, want none", got)
 	}
 	all.unpin(peer) // of an incarnation that is over
@@ -134,26 +134,26 @@ func TestAccountOfASession(t *testing.T) {
 // TestAccountsFollowTheConnection: what is sent to a peer, on either messaging
 // protocol, counts against the budget of connected peers while it is one.
 func TestAccountsFollowTheConnection(t *testing.T) {
-	e := &env{budgets: credit.NewNodeBudgets(1 << 20)}
-	e.PeerCredit = 1 << 16
-	e.Plain, e.Frames = newMessaging(e, "plain", nil, ""), newMessaging(e, "dht", nil, "")
+	r := &MessagesRoom{Base: new(Base), Budgets: credit.NewNodeBudgets(1 << 20)}
+	r.PeerCredit = 1 << 16
+	r.Plain, r.Frames = newMessaging(r, "plain", nil, ""), newMessaging(r, "dht", nil, "")
 	peer := identity.NodeID{1}
-	for _, m := range e.messagings() {
+	for _, m := range r.Messagings() {
 		if !m.accounts.of(peer).TryTake(1000) {
 			t.Fatal("got no credit")
 		}
 	}
 	held := 2 * credit.Cost(1000)
 	for _, connected := range []bool{true, false} {
-		e.settleAccounts(peer, connected)
+		r.SettleAccounts(peer, connected)
 		want := held
 		if connected {
 			want = 0
 		}
-		if got := e.budgets.Unconnected.Used(); got != want {
+		if got := r.Budgets.Unconnected.Used(); got != want {
 			t.Errorf("connected %v: got %d bytes of the budget of the others, want %d", connected, got, want)
 		}
-		if got := e.budgets.Outbound.Used(); got != held {
+		if got := r.Budgets.Outbound.Used(); got != held {
 			t.Errorf("connected %v: got %d bytes in all, want %d", connected, got, held)
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/kv"
-	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -20,53 +18,55 @@ import (
 // lonePeer is the peer of the messages of [loneMessengers]; push asks nobody whether it is known.
 var lonePeer = identity.NodeID{7}
 
+// anyPeer lets every peer be reached.
+type anyPeer struct{}
+
+func (anyPeer) Unreachable(identity.NodeID) error { return nil }
+func (anyPeer) Window() int                       { return 1 << 18 }
+
 // loneMessengers starts the actor of plain messages, with a dialer that never answers.
-func loneMessengers(t *testing.T) (*env, *supervisor.Root) {
+func loneMessengers(t *testing.T) (*MessagesRoom, *supervisor.Root) {
 	t.Helper()
 	secret, err := identity.NewSecret(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := peerstore.Open(kv.Memory(), peerstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	discard := slog.New(slog.DiscardHandler)
-	e := newEnv(Settings{
+	b := NewBase(BaseSettings{
 		System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })),
-		Root:   "late", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Store: store, Now: time.Now,
-		Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16,
+		Root:   "late", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard,
 	})
-	root, err := supervisor.Start(e.System, e.Root, supervisor.Spec{
+	r := NewMessagesRoom(b, MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16}, anyPeer{})
+	root, err := supervisor.Start(r.System, r.Root, supervisor.Spec{
 		Name: "node", Kind: "group", New: supervisor.Group(supervisor.Spec{
 			Name: "dialer", Kind: "silent", // the messages wait for it
 			New: func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) },
 		}, supervisor.Spec{
 			Name: "services", Kind: "group", New: supervisor.Group(supervisor.Spec{
 				Name: "messaging", Kind: "messengers",
-				New: func() actor.Actor { return newMessengers(e.Plain) },
+				New: func() actor.Actor { return newMessengers(r.Plain) },
 			}),
 		}),
 	}, supervisor.Options{Logger: discard})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e, root
+	return r, root
 }
 
 // sendAlone sends a message to lonePeer, with credit of an account that was looked up before.
-func sendAlone(t *testing.T, e *env, account *outAccount, id uint64, done func(protocol.Outcome)) *Enqueue {
+func sendAlone(t *testing.T, r *MessagesRoom, account *outAccount, id uint64, done func(protocol.Outcome)) *Enqueue {
 	t.Helper()
-	q := e.newEnqueue(SendBody{ID: id, Peer: lonePeer, Body: []byte("x")}, nil)
+	q := r.newEnqueue(SendBody{ID: id, Peer: lonePeer, Body: []byte("x")}, nil)
 	q.done = done
 	for {
 		if !account.TryTake(1) {
 			t.Fatal("got no credit, want some")
 		}
-		if e.Plain.push(q, account) {
+		if r.Plain.push(q, account) {
 			return q
 		}
-		account = e.Plain.accounts.of(lonePeer)
+		account = r.Plain.accounts.of(lonePeer)
 	}
 }
 
@@ -75,23 +75,23 @@ func sendAlone(t *testing.T, e *env, account *outAccount, id uint64, done func(p
 // a later one, instead of failing.
 func TestSenderThatStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, root := loneMessengers(t)
+		r, root := loneMessengers(t)
 		peer := lonePeer
 		var ended []uint64
 		send := func(account *outAccount, id uint64) *Enqueue {
-			return sendAlone(t, e, account, id, func(protocol.Outcome) { ended = append(ended, id) })
+			return sendAlone(t, r, account, id, func(protocol.Outcome) { ended = append(ended, id) })
 		}
-		stale := e.Plain.accounts.of(peer)
+		stale := r.Plain.accounts.of(peer)
 		first := send(stale, 1)
 		synctest.Wait()
-		old, ok := e.Plain.Sessions.Get(peer)
+		old, ok := r.Plain.Sessions.Get(peer)
 		if !ok {
 			t.Fatal("got no session, want one")
 		}
-		e.Plain.Withdraw(peer, first.id)
+		r.Plain.Withdraw(peer, first.id)
 		time.Sleep(DialLimit + idleLimit + time.Second) // nobody answers the dial; longer than retireGrace as well
 		synctest.Wait()
-		if _, ok := e.Plain.Sessions.Get(peer); ok || !first.settled.Load() {
+		if _, ok := r.Plain.Sessions.Get(peer); ok || !first.settled.Load() {
 			t.Fatalf("got session %v, settled %v, want the session to have ended", ok, first.settled.Load())
 		}
 
@@ -99,12 +99,12 @@ func TestSenderThatStandsStill(t *testing.T) {
 			t.Fatalf("got %d bytes of credit in use at the account of the ended session, want none", used)
 		}
 		late := send(stale, 2)
-		next := send(e.Plain.accounts.of(peer), 3)
+		next := send(r.Plain.accounts.of(peer), 3)
 		synctest.Wait()
 		if late.settled.Load() || next.settled.Load() {
 			t.Fatalf("got ends of %v, want both to wait for a connection", ended)
 		}
-		if got, ok := e.Plain.Sessions.Get(peer); !ok || got.PID == old.PID {
+		if got, ok := r.Plain.Sessions.Get(peer); !ok || got.PID == old.PID {
 			t.Errorf("got session %v, %v, want a new one", got.PID, ok)
 		}
 		ended = nil
@@ -114,7 +114,7 @@ func TestSenderThatStandsStill(t *testing.T) {
 		if len(ended) != 2 || ended[0] != 2 || ended[1] != 3 {
 			t.Errorf("got ends of %v at the stop, want 2 and 3, once each and in order", ended)
 		}
-		if used := e.budgets.Unconnected.Used(); used != 0 {
+		if used := r.Budgets.Unconnected.Used(); used != 0 {
 			t.Errorf("got %d bytes of credit in use at the end, want none", used)
 		}
 		time.Sleep(2 * time.Second)
@@ -126,16 +126,16 @@ func TestSenderThatStandsStill(t *testing.T) {
 // does not send it. The next session has a later message.
 func TestWithdrawnWithoutSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, root := loneMessengers(t)
+		r, root := loneMessengers(t)
 		outcomes := make(map[uint64]protocol.Outcome)
 		send := func(id uint64) {
 			t.Helper()
-			sendAlone(t, e, e.Plain.accounts.of(lonePeer), id, func(o protocol.Outcome) { outcomes[id] = o })
+			sendAlone(t, r, r.Plain.accounts.of(lonePeer), id, func(o protocol.Outcome) { outcomes[id] = o })
 			synctest.Wait()
 		}
 		withdraw := func(id uint64) {
 			t.Helper()
-			e.Plain.Withdraw(lonePeer, id)
+			r.Plain.Withdraw(lonePeer, id)
 			synctest.Wait()
 			if got := outcomes[id]; got.Kind != protocol.Failed || got.Reason != protocol.Expired {
 				t.Errorf("message %d: got %v at the withdrawal, want failed: expired", id, got)
@@ -145,7 +145,7 @@ func TestWithdrawnWithoutSession(t *testing.T) {
 		withdraw(1)
 		time.Sleep(DialLimit + idleLimit + retireGrace/2)
 		synctest.Wait()
-		if _, ok := e.Plain.Sessions.Get(lonePeer); ok {
+		if _, ok := r.Plain.Sessions.Get(lonePeer); ok {
 			t.Fatal("got a session, want one that has just retired")
 		}
 		send(2)
@@ -153,7 +153,7 @@ func TestWithdrawnWithoutSession(t *testing.T) {
 		send(3)
 		time.Sleep(retireGrace)
 		synctest.Wait()
-		if session, ok := e.Plain.Sessions.Get(lonePeer); !ok || session.account.queue.len() > 0 || len(outcomes) != 2 {
+		if session, ok := r.Plain.Sessions.Get(lonePeer); !ok || session.account.queue.len() > 0 || len(outcomes) != 2 {
 			t.Errorf("got session %v with outcomes %v, want one that has taken message 3", ok, outcomes)
 		}
 		if err := root.Stop(context.Background(), nil); err != nil {

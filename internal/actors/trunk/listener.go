@@ -28,7 +28,7 @@ import (
 // AcceptFailed.
 // A restart loses half-open upgrades; the same address is bound again.
 type listener struct {
-	env    *env
+	room   *ConnectionsRoom
 	index  int
 	bound  *Bound
 	setups int
@@ -63,9 +63,9 @@ func (b *Bound) Where() ma.Multiaddr {
 }
 
 // newListener makes the actor of one listening address.
-func newListener(env *env, index int, b *Bound) actor.Actor {
+func newListener(room *ConnectionsRoom, index int, b *Bound) actor.Actor {
 	return &listener{
-		env: env, index: index, bound: b,
+		room: room, index: index, bound: b,
 		others: Summary{What: "refused a connection: its first byte is not that of this network"},
 		full:   Summary{What: "refused a connection: a limit is reached"},
 		deaf:   Summary{What: "a connection cannot be accepted"},
@@ -191,7 +191,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 	if !ok {
 		return
 	}
-	gated, err := l.env.inbound.enter(conn)
+	gated, err := l.room.inbound.enter(conn)
 	if err != nil {
 		conn.Close()
 		l.tooMany(c, conn.RemoteMultiaddr(), identity.NodeID{}, err)
@@ -199,26 +199,26 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 	}
 	conn = gated
 	l.setups++
-	env, via := l.env, l.bound.Transport.Name()
+	room, via := l.room, l.bound.Transport.Name()
 	supervisor.Do(c, upgradeKey{conn}, func(ctx context.Context) (inbound, error) {
 		addr := conn.RemoteMultiaddr()
-		waiting, cancel := context.WithTimeout(ctx, env.Profile.Limits.Setup)
-		err := env.announced(waiting)
+		waiting, cancel := context.WithTimeout(ctx, room.Profile.Limits.Setup)
+		err := room.Announced(waiting)
 		cancel()
 		if err != nil {
 			conn.Close()
 			return inbound{addr: addr}, err
 		}
-		cfg := env.upgradeConfig(conn)
-		cfg.Probe = env.probes.may(addr, env.Now())
+		cfg := room.UpgradeConfig(conn)
+		cfg.Probe = room.probes.may(addr, room.Now())
 		var arrived func()
 		cfg.Check = func(key identity.PublicKey) error {
-			err := env.CheckKey(key)
-			if err == nil && env.Profile.Pattern != protocol.IX { // with IX the key is not proved yet
-				arrived = env.setups.Begin(key.NodeID())
+			err := room.checkKey(key)
+			if err == nil && room.Profile.Pattern != protocol.IX { // with IX the key is not proved yet
+				arrived = room.setups.Begin(key.NodeID())
 				gated.arrives(arrived)
 			}
-			if err == nil && !env.knows(key.NodeID()) {
+			if err == nil && !room.knows(key.NodeID()) {
 				supervisor.Sleep(ctx, gated.newcomer()) // an error means that the node stops, and that ends the set-up as well
 			}
 			return err
@@ -230,7 +230,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 		if err != nil {
 			return inbound{addr: addr}, err
 		}
-		up := env.upgraded(r, conn, via, protocol.Inbound)
+		up := room.Upgraded(r, conn, via, protocol.Inbound)
 		up.arrived, up.origin = arrived, gated.origin
 		return inbound{Upgraded: up, addr: addr}, nil
 	})
@@ -239,7 +239,7 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 // notAccepted notes an accept that has failed. It logs and publishes the first one at once, and
 // then once a minute the number of further ones.
 func (l *listener) notAccepted(c actor.Context, err error) {
-	l.env.inbound.deaf(err)
+	l.room.inbound.deaf(err)
 	l.unsaid++
 	attrs := []any{"addr", l.bound.Where()}
 	if transport.OutOfFiles(err) {
@@ -266,12 +266,12 @@ func (l *listener) tooMany(c actor.Context, addr ma.Multiaddr, peer identity.Nod
 func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err error) {
 	l.setups--
 	if m.probe != nil {
-		c.Send(l.env.LivenessActor, livenessConn{m.probe})
+		c.Send(l.room.LivenessActor, livenessConn{m.probe})
 		return
 	}
 	if gated, ok := conn.(*gatedConn); ok && err == nil {
 		err := gated.establish(false)
-		if limit, full := errors.AsType[*protocol.LimitError](err); full && limit.Name == "MaxInbound" && l.env.makeRoom(c, m.Peer, m.origin) {
+		if limit, full := errors.AsType[*protocol.LimitError](err); full && limit.Name == "MaxInbound" && l.room.makeRoom(c, m.Peer, m.origin) {
 			err = gated.establish(true)
 		}
 		if err != nil { // more connections were set up at the same time than may stay
@@ -282,7 +282,7 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 	}
 	if err == nil {
 		l.total++
-		c.Send(l.env.Conns, m.Upgraded)
+		c.Send(l.room.Conns, m.Upgraded)
 		return
 	}
 	conn.Close() // it is closed already, unless the task has panicked
@@ -304,11 +304,11 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 			if gated, ok := conn.(*gatedConn); ok {
 				violated.Origin = gated.origin
 			}
-			c.Send(l.env.Connectivity, violated)
+			c.Send(l.room.Connectivity, violated)
 		}
 	}
 	if wire, ok := errors.AsType[*upgrade.WireByteError](err); ok && !wire.Probe() {
-		l.env.inbound.otherNetwork()
+		l.room.inbound.otherNetwork()
 		l.others.Say(c, identity.NodeID{}, wire, "addr", m.addr)
 	}
 	supervisor.Log(c).Debug("inbound connection rejected", "addr", m.addr, "stage", rejected.Stage, "err", err)

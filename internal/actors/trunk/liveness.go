@@ -20,7 +20,7 @@ import (
 //
 // In: livenessConn from listeners, probeCame. Out: event ProbeSeen. A restart ends all sessions.
 type livenessActor struct {
-	env      *env
+	room     *ConnectionsRoom
 	sessions uint64
 }
 
@@ -32,7 +32,7 @@ type livenessConn struct {
 
 func (m livenessConn) Discard() { m.conn.Discard() }
 
-// ProbeSeen is published when a token that [Trunk.ExpectProbe] awaits has come over a new
+// ProbeSeen is published when a token that [ConnectionsRoom.ExpectProbe] awaits has come over a new
 // connection.
 type ProbeSeen struct {
 	Token string
@@ -42,7 +42,7 @@ type ProbeSeen struct {
 type probeCame ProbeSeen
 
 // newLiveness makes the actor.
-func newLiveness(env *env) actor.Actor { return &livenessActor{env: env} }
+func newLiveness(room *ConnectionsRoom) actor.Actor { return &livenessActor{room: room} }
 
 func (a *livenessActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -64,7 +64,7 @@ func (a *livenessActor) serve(c actor.Context, m livenessConn) {
 		return
 	}
 	a.sessions++
-	probes, from, now := &a.env.probes, conn.RemoteMultiaddr(), a.env.Now
+	probes, from, now := &a.room.probes, conn.RemoteMultiaddr(), a.room.Now
 	supervisor.Go(c, fmt.Sprintf("session-%d", a.sessions), conn, func(ctx context.Context) error {
 		defer conn.Close()
 		slot := false
@@ -85,7 +85,7 @@ func (a *livenessActor) serve(c actor.Context, m livenessConn) {
 }
 
 func (a *livenessActor) String() string {
-	if n := a.env.probes.used(); n > 0 {
+	if n := a.room.probes.used(); n > 0 {
 		return fmt.Sprintf("%d asking", n)
 	}
 	return ""
@@ -95,6 +95,13 @@ func (a *livenessActor) String() string {
 type LivenessSettings struct {
 	Allow []netip.Prefix // hosts that may ask
 	Slots int            // sessions of other hosts at once
+}
+
+// ExpectProbe awaits a token in the first line of a liveness check, until a time of Now. It admits
+// that check, from whatever host it comes. [ProbeSeen] tells that it has come. It returns false if
+// too many are awaited.
+func (r *ConnectionsRoom) ExpectProbe(token string, until time.Time) bool {
+	return r.probes.expect(token, r.Now(), until)
 }
 
 // probes is a semaphore for the sessions of other hosts, and the set of awaited tokens.

@@ -24,7 +24,7 @@ type Enqueue struct {
 	body    []byte
 	reply   *actor.PID             // receives Sent; or
 	done    func(protocol.Outcome) // … this is called, and must not block
-	env     *env
+	room    *MessagesRoom
 	account *outAccount
 	peer    identity.NodeID
 	resend  bool
@@ -84,7 +84,7 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 	var last *Enqueue // the message of the last outcome in told, if there is one
 	flush := func() {
 		if len(*told) > 0 {
-			last.env.System.Root.Send(last.reply, told)
+			last.room.System.Root.Send(last.reply, told)
 			clear(*told)
 			*told = (*told)[:0]
 		}
@@ -112,7 +112,7 @@ func (m *Enqueue) tell(o protocol.Outcome) {
 	case m.done != nil:
 		m.done(o)
 	case m.reply != nil:
-		m.env.System.Root.Send(m.reply, m.sent(o))
+		m.room.System.Root.Send(m.reply, m.sent(o))
 	}
 }
 
@@ -135,7 +135,7 @@ func (m *Enqueue) serial() uint64 {
 // withdraw, to the sessions. A restart loses the sessions; the messages of their peers end
 // InDoubt or Failed.
 type messengers struct {
-	env      *env
+	room     *MessagesRoom
 	protocol *Messaging
 	leaving  map[identity.NodeID]*held // peers whose sessions are stopping
 	draining *supervisor.Draining
@@ -149,7 +149,7 @@ type held struct {
 }
 
 func newMessengers(m *Messaging) actor.Actor {
-	return &messengers{env: m.env, protocol: m, leaving: make(map[identity.NodeID]*held)}
+	return &messengers{room: m.room, protocol: m, leaving: make(map[identity.NodeID]*held)}
 }
 
 type (
@@ -261,7 +261,7 @@ func (a *messengers) clear() {
 }
 
 func (a *messengers) sessionPID(c actor.Context, peer identity.NodeID) *actor.PID {
-	return a.env.System.NewLocalPID(c.Self().Id + "/" + peer.String())
+	return a.room.System.NewLocalPID(c.Self().Id + "/" + peer.String())
 }
 
 // attend starts a session for a peer whose queue has messages. If a session of the peer is
@@ -314,7 +314,7 @@ func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
 	pid := supervisor.Spawn(c, supervisor.Spec{
 		Name: peer.String(), Kind: "messagingSession",
 		New:    func() actor.Actor { return newSession(a.protocol, peer, account) },
-		Alarm:  a.env.sessionAlarm(),
+		Alarm:  a.room.sessionAlarm(),
 		Drains: true,
 	})
 	session := Messenger{PID: pid, account: account}
@@ -326,7 +326,7 @@ func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
 // messages that have waited for this to a new session.
 func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 	a.draining.Finished(c, who)
-	peer, err := identity.ParseNodeID(nameOf(who))
+	peer, err := identity.ParseNodeID(NameOf(who))
 	if err != nil {
 		return
 	}
@@ -348,16 +348,6 @@ func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 	}
 }
 
-func nameOf(pid *actor.PID) string {
-	id := pid.Id
-	for i := len(id) - 1; i >= 0; i-- {
-		if id[i] == '/' {
-			return id[i+1:]
-		}
-	}
-	return id
-}
-
 // MessagesEnd is published when the node stops: from now on peers see nothing confirmed, and
 // only messages are read that have arrived. So a receiver of plain messages accepts them even
 // above its limits.
@@ -365,8 +355,8 @@ type MessagesEnd struct{}
 
 // drain has all sessions finish what they have accepted.
 func (a *messengers) drain(c actor.Context, m supervisor.Drain) {
-	a.env.confirmNothing() // a node that fails stops without Close
-	if a.protocol == a.env.Plain {
+	a.room.Silent.Store(true) // a node that fails stops without Close
+	if a.protocol == a.room.Plain {
 		supervisor.Publish(c, MessagesEnd{})
 	}
 	a.draining = supervisor.NewDraining(c.Sender())

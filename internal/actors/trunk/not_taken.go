@@ -18,7 +18,7 @@ type notTakenKey struct {
 }
 
 // NotTaken lists the peers that accept no messages of this node, the latest first.
-func (e *env) NotTaken() []actors.NotTaken { return e.notTaken.All(e.Now()) }
+func (r *MessagesRoom) NotTaken() []actors.NotTaken { return r.notTaken.All(r.Now()) }
 
 // tellTaken removes the peer from the list of NotTaken when the session's first
 // message is proven. An earlier session may have put the peer there.
@@ -27,7 +27,7 @@ func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
 		return
 	}
 	s.taken = true
-	s.env.notTaken.Forget(notTakenKey{s.peer, s.protocol.ID})
+	s.room.notTaken.Forget(notTakenKey{s.peer, s.protocol.ID})
 }
 
 // tellNotTaken updates the list of NotTaken when the peer has ended one more
@@ -40,10 +40,10 @@ func (s *session) tellNotTaken(c actor.Context) {
 	s.notTaken = times
 	key, now := notTakenKey{s.peer, s.protocol.ID}, supervisor.Now(c)
 	if times == 0 {
-		s.env.notTaken.Forget(key)
+		s.room.notTaken.Forget(key)
 		return
 	}
-	s.env.notTaken.Notice(now, key, func(n *actors.NotTaken) {
+	s.room.notTaken.Notice(now, key, func(n *actors.NotTaken) {
 		*n = actors.NotTaken{Peer: s.peer, Protocol: s.protocol.ID, Times: times, Last: now, Err: err}
 	})
 }

@@ -21,10 +21,10 @@ func (g *inboundGate) offence(from peerstore.Origin) (source netip.Prefix, refus
 	return source, g.offenders.Offence(g.now(), source)
 }
 
-// offended counts an offence against the source of from, and logs a warning if the
+// Offended counts an offence against the source of from, and logs a warning if the
 // source is refused from now on.
-func (e *env) offended(c actor.Context, from peerstore.Origin) {
-	if source, refused := e.inbound.offence(from); refused {
+func (r *ConnectionsRoom) Offended(c actor.Context, from peerstore.Origin) {
+	if source, refused := r.inbound.offence(from); refused {
 		supervisor.Log(c).Warn("too many offences from one source; its connections are refused", "addr", source, "ban", connpool.OffencesWithin)
 	}
 }
@@ -38,12 +38,18 @@ func (g *inboundGate) refuse(from peerstore.Origin, long time.Duration) (source 
 	return source, g.offenders.Refuse(g.now(), source, long)
 }
 
-// refusedSources returns the sources whose connections are refused before a byte
+// RefusedSources returns the sources whose connections are refused before a byte
 // is read, because of offences. Its times are on the clock of Now.
-func (e *env) refusedSources() []connpool.Refused {
-	e.inbound.mu.Lock()
-	defer e.inbound.mu.Unlock()
-	return e.inbound.offenders.All(e.Now())
+func (r *ConnectionsRoom) RefusedSources() []connpool.Refused {
+	r.inbound.mu.Lock()
+	defer r.inbound.mu.Unlock()
+	return r.inbound.offenders.All(r.Now())
+}
+
+// RefuseSource refuses the connections of a source for the duration long, in place of a ban. fresh
+// reports whether the source was not refused before.
+func (r *ConnectionsRoom) RefuseSource(from peerstore.Origin, long time.Duration) (source netip.Prefix, fresh bool) {
+	return r.inbound.refuse(from, long)
 }
 
 // SourceRefusedError reports that an inbound connection was refused because of

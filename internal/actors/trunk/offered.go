@@ -43,22 +43,22 @@ const (
 
 func (d *dialer) offer(c actor.Context, m OfferPeer) {
 	defer c.Respond(PeerOffered{m.Peer.ID})
-	if _, connected := d.env.Connections.Get(m.Peer.ID); connected { // nobody will dial
+	if _, connected := d.room.Connections.Get(m.Peer.ID); connected { // nobody will dial
 		return
 	}
-	if d.env.Offered.Len() >= maxOffers {
-		d.env.Offered.Clear()
+	if d.room.offered.Len() >= maxOffers {
+		d.room.offered.Clear()
 	}
-	o := offered{d.env.NewID(), m.Peer, supervisor.Now(c)}
-	d.env.Offered.Set(m.Peer.ID, o)
+	o := offered{d.room.NewID(), m.Peer, supervisor.Now(c)}
+	d.room.offered.Set(m.Peer.ID, o)
 	supervisor.After(c, offerLimit, offerTick{m.Peer.ID, o.serial})
 }
 
 // offerDue ends an offer when its time is over, unless a dial with it is under way: the end
 // of that dial sets a new time.
 func (d *dialer) offerDue(m offerTick) {
-	if d.env.offerOf(m.peer) == m.serial && d.offers[m.peer] != m.serial {
-		d.env.Offered.Delete(m.peer)
+	if d.room.offerOf(m.peer) == m.serial && d.offers[m.peer] != m.serial {
+		d.room.offered.Delete(m.peer)
 	}
 }
 
@@ -67,9 +67,9 @@ func (d *dialer) offerDialled(c actor.Context, peer identity.NodeID, connected b
 	serial := d.offers[peer]
 	delete(d.offers, peer)
 	switch {
-	case serial == 0 || serial != d.env.offerOf(peer):
+	case serial == 0 || serial != d.room.offerOf(peer):
 	case connected:
-		d.env.Offered.Delete(peer)
+		d.room.offered.Delete(peer)
 	default:
 		supervisor.After(c, offerGrace, offerTick{peer, serial})
 	}
@@ -78,34 +78,34 @@ func (d *dialer) offerDialled(c actor.Context, peer identity.NodeID, connected b
 // storeOffered has the peer of an offer stored, with the address at which it was reached.
 // The message comes to peers before that of the connection.
 func (d *dialer) storeOffered(c actor.Context, r *Upgraded) {
-	o, ok := d.env.Offered.Get(r.Peer)
+	o, ok := d.room.offered.Get(r.Peer)
 	if !ok {
 		return
 	}
 	if i := slices.IndexFunc(o.peer.Addresses, func(a peerstore.Address) bool { return a.Addr.Equal(r.Addr) }); i >= 0 {
 		p := o.peer
 		p.Addresses = p.Addresses[i : i+1 : i+1]
-		c.Send(d.env.Peers, AddPeer{Peer: p, Durable: true, Keep: true})
+		c.Send(d.room.Peers, AddPeer{Peer: p, Durable: true, Keep: true})
 	}
 }
 
 // record returns what is known of a peer, from the store and from an offer, and the
 // addresses of the offer.
-func (e *env) record(peer identity.NodeID) (_ peerstore.Peer, addrs []givenAddress, ok bool) {
-	p, ok := e.Store.View().Get(peer)
-	o, isOffered := e.Offered.Get(peer)
+func (r *DiallingRoom) record(peer identity.NodeID) (_ peerstore.Peer, addrs []GivenAddress, ok bool) {
+	p, ok := r.needs.Records().Get(peer)
+	o, isOffered := r.offered.Get(peer)
 	if !isOffered {
 		return p, nil, ok
 	}
 	for _, a := range o.peer.Addresses {
-		addrs = append(addrs, givenAddress{a.Addr, o.at})
+		addrs = append(addrs, GivenAddress{a.Addr, o.at})
 	}
 	p.ID, p.Key = o.peer.ID, o.peer.Key
 	return p, addrs, true
 }
 
 // offerOf returns the number of the offer for a peer, 0 without one.
-func (e *env) offerOf(peer identity.NodeID) uint64 {
-	o, _ := e.Offered.Get(peer)
+func (r *DiallingRoom) offerOf(peer identity.NodeID) uint64 {
+	o, _ := r.offered.Get(peer)
 	return o.serial
 }

@@ -3,15 +3,12 @@ package trunk
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -37,7 +34,7 @@ type Panicking struct {
 	Stopped bool            // by PanicStop, until it is registered again
 }
 
-// key returns the key of the actor, service or layer in panics.by.
+// key returns the key of the actor, service or layer in Panics.by.
 func (p *Panicking) key() string {
 	switch {
 	case p.Service != "":
@@ -56,19 +53,19 @@ const (
 	// maxPanicking bounds how many such actors are remembered. There is no other bound:
 	// each peer has actors of its own.
 	maxPanicking = 64
-	// panicEvery is how often the log sums up the panics of one actor.
-	panicEvery = time.Minute
+	// PanicEvery is how often the log sums up the panics of one actor.
+	PanicEvery = time.Minute
 	// panicRecords is the greatest number of log records in a minute for one actor or
 	// service of the user's. Each panic gets a record; further panics are summed up,
 	// because peers may cause any number of them.
 	panicRecords = 60
 )
 
-// panics remembers panics and decides what is logged. For each of the node's own
+// Panics remembers panics and decides what is logged. For each of the node's own
 // actors the first panic is logged at once, with its stack, and the number of further
-// ones once a minute. Unlike other views panics has many writers, as credit has: it is
+// ones once a minute. Unlike other views Panics has many writers, as credit has: it is
 // written in the turn of the actor that has panicked, or of its parent.
-type panics struct {
+type Panics struct {
 	mu    sync.Mutex
 	began time.Time // time of the first panic; minutes are counted from it
 	by    map[string]*panicked
@@ -106,47 +103,47 @@ func (t *tally) sum(minute int64) (sum uint64) {
 	return sum
 }
 
-// contained records that an actor of the node's own has panicked on a message that an
+// Contained records that an actor of the node's own has panicked on a message that an
 // outsider chose. It logs the first such panic and reports each one to connectivity.
-func (e *env) contained(source any, path string, err *supervisor.PanicError) {
+func (b *Base) Contained(source any, path string, err *supervisor.PanicError) {
 	origin, _ := source.(actors.Origin)
-	now := e.Now()
-	n := Panicking{Path: e.below(path), Last: now, Peer: origin.Peer, Message: err.Msg, Value: Beginning(err.Value), Where: err.Where(), StackID: err.StackID()}
-	if e.panics.add(n) {
-		e.Logger.Warn("panic on a message of a peer; the message is dropped and the actor goes on", "actor", path,
+	now := b.Now()
+	n := Panicking{Path: b.below(path), Last: now, Peer: origin.Peer, Message: err.Msg, Value: Beginning(err.Value), Where: err.Where(), StackID: err.StackID()}
+	if b.Panics.add(n) {
+		b.Logger.Warn("panic on a message of a peer; the message is dropped and the actor goes on", "actor", path,
 			"peer", origin.Peer, "conn", origin.Conn, "message", err.Msg, "panic", err.Value, "at", n.Where, "stack_id", n.StackID, "stack", string(err.Stack))
 	}
-	e.System.Root.Send(e.Connectivity, PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: n.Path})
+	b.System.Root.Send(b.Connectivity, PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: n.Path})
 }
 
 // below returns path without the path of the node in front.
-func (e *env) below(path string) string { return strings.TrimPrefix(path, e.Root+"/node/") }
+func (b *Base) below(path string) string { return strings.TrimPrefix(path, b.Root+"/node/") }
 
 // full returns the path in the tree of an actor below the node. Logs have this path.
-func (e *env) full(below string) string { return e.Root + "/node/" + below }
+func (b *Base) full(below string) string { return b.Root + "/node/" + below }
 
-// panicked records that an actor of the user's has panicked. The log names the peer
+// Panicked records that an actor of the user's has panicked. The log names the peer
 // whose message it was, but the panic does not count against that peer.
-func (e *env) panicked(p supervisor.Panic) {
+func (b *Base) Panicked(p supervisor.Panic) {
 	origin, _ := p.Source.(actors.Origin)
-	e.yours(Panicking{Path: e.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: Beginning(p.Err.Value)},
+	b.UserPanicked(Panicking{Path: b.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: Beginning(p.Err.Value)},
 		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
 }
 
-// yours records and logs a panic of the user's code.
-func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then string) {
-	n.Yours, n.Last = true, e.Now()
+// UserPanicked records and logs a panic of the user's code.
+func (b *Base) UserPanicked(n Panicking, conn uint64, stack []byte, stops bool, then string) {
+	n.Yours, n.Last = true, b.Now()
 	from := supervisor.PanicError{Stack: stack}
 	n.Where, n.StackID = from.Where(), from.StackID()
-	record, sum := e.panics.addYours(n)
+	record, sum := b.Panics.addYours(n)
 	if sum {
-		e.System.Root.Send(e.Connectivity, panicsUntold{})
+		b.System.Root.Send(b.Connectivity, PanicsUntold{})
 	}
 	if !record {
 		return
 	}
 	what, level := "actor", slog.LevelWarn
-	name := e.full(n.Path)
+	name := b.full(n.Path)
 	switch {
 	case n.Service != "":
 		what, name = "service", string(n.Service)
@@ -161,10 +158,10 @@ func (e *env) yours(n Panicking, conn uint64, stack []byte, stops bool, then str
 		attrs = append(attrs, "peer", n.Peer, "conn", conn)
 	}
 	ctx := context.Background()
-	if e.Logger.Enabled(ctx, slog.LevelDebug) {
+	if b.Logger.Enabled(ctx, slog.LevelDebug) {
 		attrs = append(attrs, "stack", string(stack))
 	}
-	e.Logger.Log(ctx, level, "your code panicked; the message is dropped", attrs...)
+	b.Logger.Log(ctx, level, "your code panicked; the message is dropped", attrs...)
 }
 
 // Beginning returns the first 200 bytes of the value of a panic: [Panicking] keeps no
@@ -175,7 +172,7 @@ func Beginning(v any) string {
 }
 
 // minute returns the number of the current minute. The caller holds mu.
-func (p *panics) minute(now time.Time) int64 {
+func (p *Panics) minute(now time.Time) int64 {
 	if p.began.IsZero() {
 		p.began = now
 	}
@@ -184,7 +181,7 @@ func (p *panics) minute(now time.Time) int64 {
 
 // note counts one panic. fresh reports that it is the first one, or the first after
 // PanicQuiet. The caller holds mu.
-func (p *panics) note(n Panicking) (x *panicked, fresh bool) {
+func (p *Panics) note(n Panicking) (x *panicked, fresh bool) {
 	minute := p.minute(n.Last)
 	key := n.key()
 	x = p.by[key]
@@ -202,7 +199,7 @@ func (p *panics) note(n Panicking) (x *panicked, fresh bool) {
 }
 
 // add counts a panic of the node's own actor and reports whether to log it at once.
-func (p *panics) add(n Panicking) (first bool) {
+func (p *Panics) add(n Panicking) (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	x, first := p.note(n)
@@ -215,7 +212,7 @@ func (p *panics) add(n Panicking) (first bool) {
 // addYours counts a panic of the user's code. record reports whether it gets a log
 // record of its own. Otherwise sum reports whether it is the first panic to be summed
 // up.
-func (p *panics) addYours(n Panicking) (record, sum bool) {
+func (p *Panics) addYours(n Panicking) (record, sum bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	x, _ := p.note(n)
@@ -230,8 +227,8 @@ func (p *panics) addYours(n Panicking) (record, sum bool) {
 	return false, x.untold == 1
 }
 
-// stop records that an actor or a service of the user's has stopped for good.
-func (p *panics) stop(key string) {
+// Stop records that an actor or a service of the user's has stopped for good.
+func (p *Panics) Stop(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if x := p.by[key]; x != nil {
@@ -239,8 +236,8 @@ func (p *panics) stop(key string) {
 	}
 }
 
-// forget removes an actor or a service of the user's, which has ended or begins again.
-func (p *panics) forget(key string) {
+// Forget removes an actor or a service of the user's, which has ended or begins again.
+func (p *Panics) Forget(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.by, key)
@@ -249,7 +246,7 @@ func (p *panics) forget(key string) {
 // makeRoom removes the entry for key. If there are still too many entries, it also removes
 // the one whose last panic was longest ago: entries of the node's own actors first, because
 // each peer has such actors, and never a stopped one.
-func (p *panics) makeRoom(key string) {
+func (p *Panics) makeRoom(key string) {
 	if p.by == nil {
 		p.by = make(map[string]*panicked)
 	}
@@ -280,7 +277,7 @@ func (p *panics) makeRoom(key string) {
 
 // untold returns, by path, the entries with panics that were not logged yet, and
 // counts these panics as logged.
-func (p *panics) untold() (all []panicked) {
+func (p *Panics) untold() (all []panicked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, x := range p.by {
@@ -293,15 +290,15 @@ func (p *panics) untold() (all []panicked) {
 	return all
 }
 
-// panicking returns, by path, the actors, services and layers that have panicked in
+// Panicking returns, by path, the actors, services and layers that have panicked in
 // the last PanicQuiet, and those that were stopped because of a panic.
-func (e *env) panicking() (all []Panicking) {
-	now := e.Now()
-	e.panics.mu.Lock()
-	defer e.panics.mu.Unlock()
-	for _, x := range e.panics.by {
+func (b *Base) Panicking() (all []Panicking) {
+	now := b.Now()
+	b.Panics.mu.Lock()
+	defer b.Panics.mu.Unlock()
+	for _, x := range b.Panics.by {
 		if x.Stopped || now.Sub(x.Last) < PanicQuiet {
-			x.Count = x.tally.sum(e.panics.minute(now))
+			x.Count = x.tally.sum(b.Panics.minute(now))
 			all = append(all, x.Panicking)
 		}
 	}
@@ -309,53 +306,18 @@ func (e *env) panicking() (all []Panicking) {
 	return all
 }
 
-// panicsDue makes connectivity log how many panics there were in the last minute.
-// panicsUntold tells it that there are some to log.
-type (
-	panicsDue    struct{}
-	panicsUntold struct{}
-)
-
-// panicked closes a connection whose messages have caused three panics in a minute,
-// and makes sure that the number of panics is logged.
-func (a *connectivity) panicked(c actor.Context, m PeerPanicked) {
-	a.sumUpLater(c)
-	if m.Conn != 0 && a.panics.Count(supervisor.Now(c), m.Conn) {
-		c.Send(a.env.Conns, CloseConn{m.Peer, m.Conn, actors.CloseReason{Code: actors.ClosePanics, By: "us", Err: errors.New(m.Path)}})
-	}
-}
-
-// blamed closes the connection of a peer that the application has blamed three times
-// within a minute.
-func (a *connectivity) blamed(c actor.Context, m BlamePeer) {
-	ref, ok := a.env.Connections.Get(m.Peer)
-	if !ok {
-		return
-	}
-	supervisor.Log(c).Debug("peer blamed by the application", "peer", m.Peer, "conn", ref.ID, "reason", m.Reason)
-	if a.blames.Count(supervisor.Now(c), ref.ID) {
-		c.Send(a.env.Conns, CloseConn{m.Peer, ref.ID, actors.CloseReason{Code: actors.CloseBlamed, By: "us", Err: errors.New(m.Reason)}})
-	}
-}
-
-func (a *connectivity) sumUpLater(c actor.Context) {
-	if a.panicsDue == nil {
-		a.panicsDue = supervisor.After(c, panicEvery, panicsDue{})
-	}
-}
-
-func (a *connectivity) sumUpPanics() {
-	a.panicsDue = nil
-	for _, x := range a.env.panics.untold() {
+// SumUpPanics logs how many panics there were that have no log record yet.
+func (b *Base) SumUpPanics() {
+	for _, x := range b.Panics.untold() {
+		what, name, whose := "actor", b.full(x.Path), "of your code"
 		switch {
 		case x.Service != "":
-			a.env.Logger.Warn("more panics of your code", "service", x.Service, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
+			what, name = "service", string(x.Service)
 		case x.Layer != "":
-			a.env.Logger.Warn("more panics of your code", "layer", x.Layer, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
-		case x.Yours:
-			a.env.Logger.Warn("more panics of your code", "actor", a.env.full(x.Path), "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
-		default:
-			a.env.Logger.Warn("more panics on messages of peers", "actor", a.env.full(x.Path), "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
+			what, name = "layer", x.Layer
+		case !x.Yours:
+			whose = "on messages of peers"
 		}
+		b.Logger.Warn("more panics "+whose, what, name, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
 	}
 }

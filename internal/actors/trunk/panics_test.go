@@ -9,7 +9,7 @@ import (
 // TestPanickingIsBounded has more actors panic than are remembered: the oldest is
 // forgotten.
 func TestPanickingIsBounded(t *testing.T) {
-	var p panics
+	var p Panics
 	now := time.Unix(0, 0)
 	path := func(i int) string { return fmt.Sprintf("services/messaging/%d", i) }
 	for i := range 3 * maxPanicking {

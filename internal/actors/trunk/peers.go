@@ -14,7 +14,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -30,7 +29,7 @@ import (
 // answers the requests that wait for the disk with an error. The index is not part of
 // the actor and stays.
 type peers struct {
-	env *env
+	room *PeersRoom
 
 	owed       []owed // replies that wait for a commit not yet begun
 	committing []owed // replies that wait for the commit under way
@@ -48,26 +47,17 @@ type peers struct {
 
 // String is the actor's line in the tree.
 func (p *peers) String() string {
-	line := fmt.Sprintf("%d peers, %d requests wait for the disk", p.env.Store.View().Len(), len(p.owed)+len(p.committing))
+	line := fmt.Sprintf("%d peers, %d requests wait for the disk", p.room.Store.View().Len(), len(p.owed)+len(p.committing))
 	if p.fails > 0 {
 		line += fmt.Sprintf(", %d commits in a row have failed", p.fails)
 	}
 	return line
 }
 
-// storeViews are the views that peers writes beside the store itself.
-type storeViews struct {
-	// StoreTrouble is open while the peer store cannot be written.
-	StoreTrouble view.Gate[actors.StoreTroubled]
-	// Given has, for known peers, the addresses that the user has given and that have
-	// not been dialled since. A dial tries them first.
-	Given view.Map[identity.NodeID, []givenAddress]
-}
-
-// givenAddress is an address that the user has given, and when.
-type givenAddress struct {
-	addr ma.Multiaddr
-	at   time.Time // of the node's clock
+// GivenAddress is an address that the user has given, and when.
+type GivenAddress struct {
+	Addr ma.Multiaddr
+	At   time.Time // of the node's clock
 }
 
 // owed is a reply that waits until the disk has the change that it acknowledges.
@@ -77,7 +67,7 @@ type owed struct {
 }
 
 // newPeers makes the actor that writes the peer store.
-func newPeers(env *env) actor.Actor { return &peers{env: env} }
+func newPeers(room *PeersRoom) actor.Actor { return &peers{room: room} }
 
 type (
 	flushTick   struct{}
@@ -109,7 +99,7 @@ func (p *peers) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		supervisor.OwnFunc(c, p.abandon)
-		p.env.Store.Rewind() // an earlier incarnation may have left a batch behind
+		p.room.Store.Rewind() // an earlier incarnation may have left a batch behind
 		supervisor.Every(c, pruneEvery, pruneTick{})
 		supervisor.Every(c, wallEvery, wallTick{})
 		p.prune(c)
@@ -118,12 +108,12 @@ func (p *peers) Receive(c actor.Context) {
 	case BanPeer:
 		p.ban(c, m)
 	case UnbanPeer:
-		p.env.Store.Unban(m.Peer)
+		p.room.Store.Unban(m.Peer)
 		supervisor.Publish(c, actors.PeerUnbanned{Peer: m.Peer})
 		p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return actors.PeerUnbanned{Token: m.Token, Peer: m.Peer, Err: err} }})
 	case ForgetPeer:
-		p.env.Store.Forget(m.Peer)
-		p.env.Given.Delete(m.Peer)
+		p.room.Store.Forget(m.Peer)
+		p.room.given.Delete(m.Peer)
 		p.durable(c, owed{to: c.Sender(), reply: func(err error) any { return PeerForgotten{m.Token, m.Peer, err} }})
 	case ImportPeers:
 		p.importPeers(c, m)
@@ -134,7 +124,7 @@ func (p *peers) Receive(c actor.Context) {
 			p.retry.Stop()
 			p.retry = nil
 		}
-		p.durable(c, owed{to: c.Sender(), reply: func(error) any { return supervisor.Drained{From: p.env.Peers} }})
+		p.durable(c, owed{to: c.Sender(), reply: func(error) any { return supervisor.Drained{From: p.room.Peers} }})
 	case supervisor.Done[struct{}]:
 		p.committed(c, m.Err)
 	case flushTick:
@@ -158,11 +148,11 @@ func (p *peers) Receive(c actor.Context) {
 }
 
 func (p *peers) add(c actor.Context, m AddPeer) {
-	old, known := p.env.Store.View().Get(m.Peer.ID)
+	old, known := p.room.Store.View().Get(m.Peer.ID)
 	if m.Keep {
 		m.Peer.Flags |= old.Flags
 	}
-	merged, err := p.env.Store.Add(supervisor.Wall(c), p.spared(m.Peer))
+	merged, err := p.room.Store.Add(supervisor.Wall(c), p.spared(m.Peer))
 	if err == nil && known && m.Given {
 		p.given(supervisor.Now(c), merged.ID, m.Peer.Addresses)
 	}
@@ -180,29 +170,29 @@ func (p *peers) add(c actor.Context, m AddPeer) {
 // given notes the addresses of a known peer that the user has just given. An unknown
 // peer does not need this: it has no other addresses.
 func (p *peers) given(now time.Time, peer identity.NodeID, list []peerstore.Address) {
-	if p.env.Given.Len() >= maxGiven {
-		p.env.Given.Clear()
+	if p.room.given.Len() >= maxGiven {
+		p.room.given.Clear()
 	}
-	addrs := make([]givenAddress, len(list))
+	addrs := make([]GivenAddress, len(list))
 	for i, a := range list {
-		addrs[i] = givenAddress{a.Addr, now}
+		addrs[i] = GivenAddress{a.Addr, now}
 	}
-	p.env.Given.Set(peer, addrs)
+	p.room.given.Set(peer, addrs)
 }
 
 // dialled removes from Given the addresses that were tried: they no longer go first.
 func (p *peers) dialled(peer identity.NodeID, attempts []actors.DialAttempt) {
-	left, ok := p.env.Given.Get(peer)
+	left, ok := p.room.given.Get(peer)
 	if !ok {
 		return
 	}
-	left = slices.DeleteFunc(slices.Clone(left), func(g givenAddress) bool { // readers may hold the old slice
-		return slices.ContainsFunc(attempts, func(a actors.DialAttempt) bool { return a.Addr.Equal(g.addr) })
+	left = slices.DeleteFunc(slices.Clone(left), func(g GivenAddress) bool { // readers may hold the old slice
+		return slices.ContainsFunc(attempts, func(a actors.DialAttempt) bool { return a.Addr.Equal(g.Addr) })
 	})
 	if len(left) > 0 {
-		p.env.Given.Set(peer, left)
+		p.room.given.Set(peer, left)
 	} else {
-		p.env.Given.Delete(peer)
+		p.room.given.Delete(peer)
 	}
 }
 
@@ -215,7 +205,7 @@ func (p *peers) spared(peer peerstore.Peer) peerstore.Peer {
 	if id.IsZero() {
 		id = peer.Key.NodeID()
 	}
-	if p.env.allowed(id) {
+	if p.room.Allowed(id) {
 		peer.BannedUntil, peer.BanReason = time.Time{}, ""
 	}
 	return peer
@@ -234,7 +224,7 @@ func (p *peers) importPeers(c actor.Context, m ImportPeers) {
 			done.Skipped++
 			continue
 		}
-		merged, added, err := p.env.Store.Import(now, peer)
+		merged, added, err := p.room.Store.Import(now, peer)
 		switch {
 		case errors.Is(err, peerstore.ErrSelf):
 			done.Skipped++
@@ -268,10 +258,10 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 	p.clock(c)
 	now := supervisor.Wall(c)
 	until := now.Add(m.For)
-	ban, stored := p.env.Store.BanFrom(now, m.Peer, m.Key, until, m.text(), m.origin)
+	ban, stored := p.room.Store.BanFrom(now, m.Peer, m.Key, until, m.text(), m.origin)
 	if !stored { // too many peers are banned that were never reached, and this one came from a source (V31)
 		limit := min(m.For, connpool.OffencesWithin) // other peers may share the source
-		if source, fresh := p.env.inbound.refuse(m.origin, limit); fresh {
+		if source, fresh := p.room.needs.RefuseSource(m.origin, limit); fresh {
 			supervisor.Log(c).Warn("too many bans of peers that were never reached; a source is refused in place of more", "addr", source, "for", limit)
 		}
 		c.Send(c.Sender(), actors.PeerBanned{Token: m.Token, Peer: m.Peer, Err: actors.ErrBansFull}) // there is no ban to publish
@@ -285,12 +275,12 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 func (p *peers) seen(c actor.Context, m SeenPeer) {
 	p.dialled(m.Peer, m.Attempts)
 	for _, a := range m.Attempts {
-		at := p.env.OnWall(a.At)
+		at := p.room.OnWall(a.At)
 		if a.Err == nil {
-			p.env.Store.Seen(at, m.Peer, a.Addr, a.Handshake)
-			p.env.Store.DialTook(at, m.Peer, a.Addr, a.Took-a.Handshake)
+			p.room.Store.Seen(at, m.Peer, a.Addr, a.Handshake)
+			p.room.Store.DialTook(at, m.Peer, a.Addr, a.Took-a.Handshake)
 		} else {
-			p.env.Store.DialFailed(at, m.Peer, a.Addr, a.Err.Error())
+			p.room.Store.DialFailed(at, m.Peer, a.Addr, a.Err.Error())
 		}
 	}
 	p.changed(c)
@@ -298,7 +288,7 @@ func (p *peers) seen(c actor.Context, m SeenPeer) {
 
 func (p *peers) prune(c actor.Context) {
 	p.clock(c)
-	removed, corrected := p.env.Store.Prune(supervisor.Wall(c))
+	removed, corrected := p.room.Store.Prune(supervisor.Wall(c))
 	if removed > 0 {
 		supervisor.Log(c).Info("peers removed to keep the store in its limits", "n", removed)
 	}
@@ -311,7 +301,7 @@ func (p *peers) prune(c actor.Context) {
 // clock checks whether the system's clock was set. If so, it moves the bans by the same
 // time, so that they last as long as intended, and publishes ClockSet.
 func (p *peers) clock(c actor.Context) {
-	by, moved := p.env.setBanClock(supervisor.Wall(c).Sub(supervisor.Now(c)))
+	by, moved := p.room.setBanClock(supervisor.Wall(c).Sub(supervisor.Now(c)))
 	if by == 0 {
 		return
 	}
@@ -325,7 +315,7 @@ func (p *peers) clock(c actor.Context) {
 // durable sends the reply after the next commit, or at once with the error if there are
 // unsaved changes and the disk fails or does not answer.
 func (p *peers) durable(c actor.Context, o owed) {
-	if trouble, ok := p.env.StoreTrouble.Get(); ok && (p.retry != nil || p.busy && p.slow == nil) && p.unsaved() {
+	if trouble, ok := p.room.Trouble.Get(); ok && (p.retry != nil || p.busy && p.slow == nil) && p.unsaved() {
 		p.answer(c, o, trouble.Err)
 		return
 	}
@@ -334,7 +324,7 @@ func (p *peers) durable(c actor.Context, o owed) {
 }
 
 // unsaved reports whether the disk may lack changes of the index.
-func (p *peers) unsaved() bool { return p.env.Store.Pending() > 0 || p.env.Store.Unsynced() }
+func (p *peers) unsaved() bool { return p.room.Store.Pending() > 0 || p.room.Store.Unsynced() }
 
 // changed makes sure that changes without a waiting reply are committed soon.
 func (p *peers) changed(c actor.Context) {
@@ -350,12 +340,12 @@ func (p *peers) commit(c actor.Context) {
 		return
 	}
 	sync := len(p.owed) > 0 || supervisor.Now(c).Sub(p.synced) >= commitSync
-	batch := p.env.Store.Batch()
+	batch := p.room.Store.Batch()
 	if batch == nil && sync {
-		batch = p.env.Store.SyncBatch()
+		batch = p.room.Store.SyncBatch()
 	}
 	if batch == nil {
-		if p.env.Store.Unsynced() {
+		if p.room.Store.Unsynced() {
 			p.syncLater(c)
 			return
 		}
@@ -380,7 +370,7 @@ func (p *peers) committed(c actor.Context, err error) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w; changes are kept in memory and tried again", actors.ErrStoreFailed, err)
-		p.env.Store.Rewind() // the next batch has these changes again, even if the task has panicked
+		p.room.Store.Rewind() // the next batch has these changes again, even if the task has panicked
 	}
 	if err == nil && p.syncing {
 		p.synced = supervisor.Now(c)
@@ -426,9 +416,9 @@ func (p *peers) stalled(c actor.Context) {
 }
 
 // health records how the last commit ended. When the store begins or ceases to fail, or
-// the error changes, it logs and publishes that. It writes the view StoreTrouble.
+// the error changes, it logs and publishes that. It writes the view Trouble.
 func (p *peers) health(c actor.Context, err error) {
-	old, troubled := p.env.StoreTrouble.Get()
+	old, troubled := p.room.Trouble.Get()
 	switch {
 	case err != nil:
 		p.fails++
@@ -436,14 +426,14 @@ func (p *peers) health(c actor.Context, err error) {
 		if troubled {
 			trouble.Since = old.Since
 		}
-		p.env.StoreTrouble.Open(trouble)
+		p.room.Trouble.Open(trouble)
 		if !troubled || old.Err.Error() != err.Error() {
 			supervisor.Log(c).Error("the peer store cannot be written", "err", err)
 			supervisor.Publish(c, trouble)
 		}
 	case troubled:
 		p.fails = 0
-		p.env.StoreTrouble.Close()
+		p.room.Trouble.Close()
 		supervisor.Log(c).Info("the peer store can be written again", "took", supervisor.Now(c).Sub(old.Since))
 		supervisor.Publish(c, actors.StoreHealed{})
 	}
@@ -453,7 +443,7 @@ func (p *peers) health(c actor.Context, err error) {
 func (p *peers) abandon() {
 	for _, o := range append(p.committing, p.owed...) {
 		if o.to != nil {
-			p.env.System.Root.Send(o.to, o.reply(actors.ErrNotDurable))
+			p.room.System.Root.Send(o.to, o.reply(actors.ErrNotDurable))
 		}
 	}
 }

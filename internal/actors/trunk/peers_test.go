@@ -35,7 +35,7 @@ func known(n byte) peerstore.Peer {
 func TestDiskThatRefuses(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		d := &kvtest.Refusing{DB: kv.Memory()}
-		s := playOn(t, d, map[string]func(*trunk.Env) actor.Actor{"peers": trunk.NewPeers, "connectivity": trunk.NewConnectivity})
+		s := playOn(t, d, map[string]func(*trunk.Rooms) actor.Actor{"peers": trunk.NewPeers, "connectivity": trunk.NewConnectivity})
 		add := func(n byte) trunk.PeerAdded {
 			t.Helper()
 			r, err := supervisor.Ask[trunk.PeerAdded](t.Context(), s.System, s.Peers, trunk.AddPeer{Peer: known(n), Durable: true})
@@ -46,7 +46,7 @@ func TestDiskThatRefuses(t *testing.T) {
 		}
 		status := func() actors.Status {
 			t.Helper()
-			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Connectivity, trunk.GetStatus{})
+			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, trunk.GetStatus{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +62,7 @@ func TestDiskThatRefuses(t *testing.T) {
 			if r := add(n); !errors.Is(r.Err, actors.ErrStoreFailed) || !errors.Is(r.Err, full) {
 				t.Errorf("peer %d on a full disk: got %v, want ErrStoreFailed with its cause", n, r.Err)
 			}
-			if _, ok := s.Store.View().Get(known(n).ID); !ok {
+			if _, ok := s.Book.Store.View().Get(known(n).ID); !ok {
 				t.Errorf("peer %d: got none, want it served from memory", n)
 			}
 		}
@@ -78,17 +78,17 @@ func TestDiskThatRefuses(t *testing.T) {
 		if n := d.Set(full) - before; n < 30 || n > 75 {
 			t.Errorf("got %d attempts in an hour, want about one a minute", n)
 		}
-		if trouble, ok := s.StoreTrouble.Get(); !ok || trouble.Since.Sub(began) > time.Second {
+		if trouble, ok := s.Book.Trouble.Get(); !ok || trouble.Since.Sub(began) > time.Second {
 			t.Errorf("got %+v, %v, want the trouble with its beginning", trouble, ok)
 		}
 
 		d.Set(nil)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if _, ok := s.StoreTrouble.Get(); ok || strings.Contains(status().Cause, "peer store") {
+		if _, ok := s.Book.Trouble.Get(); ok || strings.Contains(status().Cause, "peer store") {
 			t.Errorf("with room: got %q, want nothing of the store", status().Cause)
 		}
-		if got := s.Store.Pending(); got != 0 {
+		if got := s.Book.Store.Pending(); got != 0 {
 			t.Errorf("with room: got %d changes pending, want none", got)
 		}
 		if r := add(5); r.Err != nil {
@@ -105,7 +105,7 @@ func TestDiskThatRefuses(t *testing.T) {
 func TestDiskThatHangs(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		d := &kvtest.Refusing{DB: kv.Memory(), Stuck: make(chan struct{})}
-		s := playOn(t, d, map[string]func(*trunk.Env) actor.Actor{"peers": trunk.NewPeers})
+		s := playOn(t, d, map[string]func(*trunk.Rooms) actor.Actor{"peers": trunk.NewPeers})
 		add := func(n byte) (trunk.PeerAdded, time.Duration) {
 			t.Helper()
 			began := time.Now()
@@ -121,15 +121,15 @@ func TestDiskThatHangs(t *testing.T) {
 		if r, took := add(2); !errors.Is(r.Err, actors.ErrStoreFailed) || took > 0 {
 			t.Errorf("the next: got %v after %v, want ErrStoreFailed at once", r.Err, took)
 		}
-		if trouble, ok := s.StoreTrouble.Get(); !ok || !strings.Contains(trouble.Err.Error(), "has not ended") {
+		if trouble, ok := s.Book.Trouble.Get(); !ok || !strings.Contains(trouble.Err.Error(), "has not ended") {
 			t.Errorf("got %+v, %v, want the trouble", trouble, ok)
 		}
 		time.Sleep(time.Hour)
 		close(d.Stuck)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if _, ok := s.StoreTrouble.Get(); ok || s.Store.Pending() != 0 {
-			t.Errorf("afterwards: got trouble %v and %d pending, want neither", ok, s.Store.Pending())
+		if _, ok := s.Book.Trouble.Get(); ok || s.Book.Store.Pending() != 0 {
+			t.Errorf("afterwards: got trouble %v and %d pending, want neither", ok, s.Book.Store.Pending())
 		}
 		if r, _ := add(3); r.Err != nil {
 			t.Errorf("afterwards: got %v, want nil", r.Err)
@@ -142,7 +142,7 @@ func TestDiskThatHangs(t *testing.T) {
 func TestTroubleOutlivesTheWriter(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		d := &kvtest.Refusing{DB: kv.Memory()}
-		s := playOn(t, d, map[string]func(*trunk.Env) actor.Actor{"peers": crashing(trunk.NewPeers)})
+		s := playOn(t, d, map[string]func(*trunk.Rooms) actor.Actor{"peers": crashing(trunk.NewPeers)})
 		d.Set(errors.New("no space left"))
 		if r, err := supervisor.Ask[trunk.PeerAdded](t.Context(), s.System, s.Peers, trunk.AddPeer{Peer: known(1), Durable: true}); err != nil || r.Err == nil {
 			t.Fatalf("got %v, %v, want the disk's error", r.Err, err)
@@ -150,15 +150,15 @@ func TestTroubleOutlivesTheWriter(t *testing.T) {
 		s.tell(s.Peers, crash{})
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if _, ok := s.StoreTrouble.Get(); !ok {
+		if _, ok := s.Book.Trouble.Get(); !ok {
 			t.Error("after a restart: got no trouble, want it still there")
 		}
 		d.Set(nil)
 		s.tell(s.Peers, crash{})
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if _, ok := s.StoreTrouble.Get(); ok || s.Store.Pending() != 0 {
-			t.Errorf("with room: got trouble %v and %d pending, want neither", ok, s.Store.Pending())
+		if _, ok := s.Book.Trouble.Get(); ok || s.Book.Store.Pending() != 0 {
+			t.Errorf("with room: got trouble %v and %d pending, want neither", ok, s.Book.Store.Pending())
 		}
 	})
 }
@@ -168,8 +168,8 @@ type crash struct{}
 
 type crasher struct{ actor.Actor }
 
-func crashing(make func(*trunk.Env) actor.Actor) func(*trunk.Env) actor.Actor {
-	return func(env *trunk.Env) actor.Actor { return crasher{make(env)} }
+func crashing(make func(*trunk.Rooms) actor.Actor) func(*trunk.Rooms) actor.Actor {
+	return func(r *trunk.Rooms) actor.Actor { return crasher{make(r)} }
 }
 
 func (a crasher) Receive(c actor.Context) {
@@ -184,7 +184,7 @@ func (a crasher) Receive(c actor.Context) {
 func TestWriterThatCrashesUnderLoad(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		d := &kvtest.Refusing{DB: kv.Memory()}
-		s := playOn(t, d, map[string]func(*trunk.Env) actor.Actor{"peers": crashing(trunk.NewPeers)})
+		s := playOn(t, d, map[string]func(*trunk.Rooms) actor.Actor{"peers": crashing(trunk.NewPeers)})
 		var mu sync.Mutex
 		var acknowledged []identity.NodeID
 		refused := 0
@@ -226,8 +226,8 @@ func TestWriterThatCrashesUnderLoad(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if s.Store.Pending() != 0 {
-			t.Errorf("got %d changes pending, want all of them on the disk in the end", s.Store.Pending())
+		if s.Book.Store.Pending() != 0 {
+			t.Errorf("got %d changes pending, want all of them on the disk in the end", s.Book.Store.Pending())
 		}
 	})
 }
@@ -239,7 +239,7 @@ func TestWriterThatCrashesUnderLoad(t *testing.T) {
 func TestBanThatIsNotStored(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		var announced []identity.NodeID
-		hears := func(*trunk.Env) actor.Actor {
+		hears := func(*trunk.Rooms) actor.Actor {
 			return actor.ReceiveFunc(func(c actor.Context) {
 				switch m := c.Message().(type) {
 				case *actor.Started:
@@ -249,7 +249,7 @@ func TestBanThatIsNotStored(t *testing.T) {
 				}
 			})
 		}
-		s := play(t, map[string]func(*trunk.Env) actor.Actor{"peers": trunk.NewPeers, "conns": hears})
+		s := play(t, map[string]func(*trunk.Rooms) actor.Actor{"peers": trunk.NewPeers, "conns": hears})
 		from := peerstore.OriginOf(netip.MustParsePrefix("6.6.6.6/32"))
 		ban := func(n int) actors.PeerBanned {
 			t.Helper()
@@ -261,7 +261,7 @@ func TestBanThatIsNotStored(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if _, _, banned := s.Store.View().Banned(m.Peer, time.Now()); banned != (r.Err == nil) || banned != slices.Contains(announced, m.Peer) {
+			if _, _, banned := s.Book.Store.View().Banned(m.Peer, time.Now()); banned != (r.Err == nil) || banned != slices.Contains(announced, m.Peer) {
 				t.Errorf("ban %d: got it stored %v, answered with %v, announced %v, want the same of all", n, banned, r.Err, announced)
 			}
 			return r
@@ -269,10 +269,10 @@ func TestBanThatIsNotStored(t *testing.T) {
 		if r := ban(1); r.Err != nil {
 			t.Fatal(r.Err)
 		}
-		for n := 1; n < s.Store.MaxBans(); n++ {
+		for n := 1; n < s.Book.Store.MaxBans(); n++ {
 			var key identity.PublicKey
 			binary.BigEndian.PutUint32(key[:], uint32(1000+n))
-			s.Store.BanFrom(time.Now(), key.NodeID(), key, time.Now().Add(time.Hour), "forged", from)
+			s.Book.Store.BanFrom(time.Now(), key.NodeID(), key, time.Now().Add(time.Hour), "forged", from)
 		}
 		if r := ban(2); !errors.Is(r.Err, actors.ErrBansFull) || !r.Until.IsZero() {
 			t.Errorf("got %+v of one ban too many, want that there is none", r)

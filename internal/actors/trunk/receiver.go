@@ -48,7 +48,7 @@ type plainIntake struct {
 
 // Message makes an [actors.Received] and marks the connection as useful.
 func (i *plainIntake) Message(body []byte, p *credit.Permit) any {
-	use(i.on)
+	Use(i.on)
 	return actors.Received{From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: body, Credit: p}
 }
 
@@ -76,11 +76,11 @@ var errNoHandler = errors.New("actors: the handler of messages was unregistered 
 // refusing tells a session that the protocol has no handler any more.
 type refusing struct{}
 
-// refuse ends all substreams of peers, because the protocol has no handler any more, and
+// Refuse ends all substreams of peers, because the protocol has no handler any more, and
 // has no reader wait for one. What has arrived and was not read is dropped with them. A
 // substream that a session takes later ends at once, so none is missed: the view is written
 // first, and a session is in the directory before it takes a substream.
-func (m *Messaging) refuse(c actor.Context) {
+func (m *Messaging) Refuse(c actor.Context) {
 	m.Handler.Open(nil)
 	for _, session := range m.Sessions.All() {
 		c.Send(session.PID, refusing{})

@@ -8,10 +8,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
-	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -21,53 +19,30 @@ import (
 // by a node that cannot decode it (spec: comms 8.1). The lists of other nodes are not used
 // for this.
 
-// withoutDHT reports whether this user agent and protocol list are those of a node of
-// this library that runs without the DHT.
-func withoutDHT(agent string, list []protocol.ID) bool {
-	return useragent.Ours(agent) && !slices.Contains(list, protocol.DHTMarker)
-}
-
-// marked returns a protocol list for this node's identity message m: the marker of the DHT, and of
-// list, in this order, what there is room for. A list that is full does without TakenMarker: then
-// peers confirm their first messages later.
-func (e *env) marked(m identify.Message, list []protocol.ID) []protocol.ID {
-	m.Protocols = nil
-	if e.DHT {
-		m.Protocols = append(m.Protocols, protocol.DHTMarker)
-	}
-	for _, id := range append(slices.Clip(list), protocol.TakenMarker) {
-		if identify.Fits(m, id) {
-			m.Protocols = append(m.Protocols, id)
-		}
-	}
-	slices.Sort(m.Protocols)
-	return m.Protocols
-}
-
-// reserved reports whether an id has a fixed meaning between nodes, so that no
+// Reserved reports whether an id has a fixed meaning between nodes, so that no
 // other protocol may use it.
-func (e *env) reserved(id protocol.ID) bool {
+func (r *MessagesRoom) Reserved(id protocol.ID) bool {
 	switch id {
-	case e.Profile.MessagingID, e.Profile.IdentityID, e.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID, reach.ID:
+	case r.Profile.MessagingID, r.Profile.IdentityID, r.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID, reach.ID:
 		return true
 	}
 	return false
 }
 
-// carries reports whether pid is the actor of the node's own messaging protocol with
+// Carries reports whether pid is the actor of the node's own messaging protocol with
 // this id.
-func (e *env) carries(id protocol.ID, pid *actor.PID) bool {
-	return slices.ContainsFunc(e.messagings(), func(m *Messaging) bool { return m.ID == id && m.PID.Equal(pid) })
+func (r *MessagesRoom) Carries(id protocol.ID, pid *actor.PID) bool {
+	return slices.ContainsFunc(r.Messagings(), func(m *Messaging) bool { return m.ID == id && m.PID.Equal(pid) })
 }
 
-// decodes reports whether this node can decode the messages that the peer sends on a
+// Decodes reports whether this node can decode the messages that the peer sends on a
 // protocol. Only on the profile's messaging protocol, which two kinds of messages share,
 // may the answer be no: for nodes of this library that would send the other kind.
-func (e *env) decodes(id protocol.ID, from *actors.ConnRef) bool {
+func (r *MessagesRoom) Decodes(id protocol.ID, from *actors.ConnRef) bool {
 	switch {
-	case id != e.Profile.MessagingID || !from.Ours():
+	case id != r.Profile.MessagingID || !from.Ours():
 		return true
-	case e.DHT:
+	case r.DHT:
 		return !from.Link().NoDHT
 	}
 	return from.Link().NoDHT
@@ -79,11 +54,11 @@ func (e *env) decodes(id protocol.ID, from *actors.ConnRef) bool {
 // the peer itself refuses the substream.
 func (m *Messaging) refusal(to *actors.ConnRef) error {
 	switch {
-	case m.ID != m.env.Profile.MessagingID || !to.Ours():
+	case m.ID != m.room.Profile.MessagingID || !to.Ours():
 		return nil
 	case m.frames() && to.Link().NoDHT:
 		code := codes.PeerWithoutDHT
-		if to.Accepts(m.env.Plain.ID) {
+		if to.Accepts(m.room.Plain.ID) {
 			code = codes.PeerTakesPlain
 		}
 		return coded(code, nil, "it runs without the DHT")
@@ -98,11 +73,11 @@ func (m *Messaging) refusal(to *actors.ConnRef) error {
 // declined returns the error for a peer that has refused the protocol. It says what to
 // change.
 func (m *Messaging) declined(to *actors.ConnRef, err error) error {
-	shared := m.env.Profile.MessagingID
+	shared := m.room.Profile.MessagingID
 	switch {
 	case m.frames() || !to.Ours() && (m.ID == shared || !to.Accepts(shared)):
 		return refused(err, "it does not know %s", m.ID)
-	case !to.Ours() && !m.env.DHT:
+	case !to.Ours() && !m.room.DHT:
 		return coded(codes.ForeignPeerNoDHT, err, "it is no node of Gamelan, and messages to connected peers have the protocol %s", m.ID)
 	case !to.Ours():
 		return coded(codes.ForeignPeer, err, "it is no node of Gamelan, and messages to connected peers have the protocol %s", m.ID)

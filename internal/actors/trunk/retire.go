@@ -37,7 +37,7 @@ type (
 // superseded reports whether the directory lists another connection to the peer. Then
 // nothing new begins on this one. This one may still become the listed one again.
 func (a *conn) superseded() bool {
-	live, ok := a.env.Connections.Get(a.ref.Peer)
+	live, ok := a.room.Connections.Get(a.ref.Peer)
 	return ok && live.ID != a.ref.ID
 }
 

@@ -20,16 +20,16 @@ import (
 // reports whether there was one that may be closed. It is called when all places are taken.
 //
 // spec: comms 125, V 8, V 39
-func (e *env) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstore.Origin) bool {
+func (r *ConnectionsRoom) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstore.Origin) bool {
 	now := supervisor.Now(c)
 	var guests []connpool.InboundConn
 	refs := make(map[uint64]*actors.ConnRef)
-	for peer, ref := range e.Connections.All() {
+	for peer, ref := range r.Connections.All() {
 		if ref.Direction != protocol.Inbound || ref.Link().Live == nil {
 			continue
 		}
-		g := connpool.InboundConn{Peer: peer, Source: share.Source(ref.Link().Origin), Conn: ref.ID, Quiet: now.Sub(ref.Since), Held: e.stays(ref)}
-		reached := e.reached(peer)
+		g := connpool.InboundConn{Peer: peer, Source: share.Source(ref.Link().Origin), Conn: ref.ID, Quiet: now.Sub(ref.Since), Held: r.stays(ref)}
+		reached := r.reached(peer)
 		g.Kept, g.Last = g.Held || reached || ref.Useful(), reached || g.Quiet >= share.LastAfter
 		if s := ref.Link().Live.Session.Load(); s != nil {
 			g.Quiet = min(g.Quiet, s.Quiet())
@@ -42,49 +42,32 @@ func (e *env) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstore
 		return false
 	}
 	refs[g.Conn].Link().Live.Leaving.Store(true)
-	c.Send(e.Conns, CloseConn{g.Peer, g.Conn, actors.CloseReason{Code: actors.CloseReplaced, By: "us"}})
+	c.Send(r.Conns, CloseConn{g.Peer, g.Conn, actors.CloseReason{Code: actors.CloseReplaced, By: "us"}})
 	return true
 }
 
 // stays reports whether a connection is never closed to make room: it runs a call or is being
 // closed already, or its peer is protected, wanted by a part, or on the allow list.
-func (e *env) stays(ref *actors.ConnRef) bool {
-	return ref.Calling() || e.held(ref.Peer) || e.allowed(ref.Peer) || e.Wanted.has(ref.Peer) || ref.Link().Live.Leaving.Load()
+func (r *ConnectionsRoom) stays(ref *actors.ConnRef) bool {
+	return ref.Calling() || len(r.needs.Protectors(ref.Peer)) > 0 || r.needs.Allowed(ref.Peer) || r.needs.KeptOpen(ref.Peer) || ref.Link().Live.Leaving.Load()
 }
 
 // reached reports whether a dial of this node has ever reached the peer.
-func (e *env) reached(peer identity.NodeID) bool {
-	p, ok := e.Store.View().Get(peer)
+func (r *ConnectionsRoom) reached(peer identity.NodeID) bool {
+	p, ok := r.needs.Records().Get(peer)
 	return ok && !p.LastSeen().IsZero()
-}
-
-// use marks the connection of a peer as useful, if it still has the id conn; 0 stands for
-// any id.
-func (e *env) use(peer identity.NodeID, conn uint64) {
-	if ref, ok := e.Connections.Get(peer); ok && (conn == 0 || ref.ID == conn) {
-		use(ref)
-	}
 }
 
 // substreamsOfUse reports whether a substream of a protocol makes its connection useful by
 // being opened. A substream of messages, or for a child of services such as rpc, does not:
 // there only a message or a call counts. Nor does one that this node opens to read a list of
 // peers, or to send a list of protocols, nor one by which nodes find out whether they can be reached.
-func (e *env) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
+func (r *ConnectionsRoom) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
 	if id == protocol.PeersID || id == more.ID || id == reach.ID {
 		return false
 	}
-	for _, m := range e.messagings() {
-		if m.ID == id {
-			return false
-		}
+	if r.needs.IsMessaging(id) {
+		return false
 	}
-	return handler == nil || !strings.HasPrefix(handler.Id, e.Services.Id+"/")
-}
-
-// use notes that the connection is of use to this node: see [actors.ConnRef.Useful]. ref may be nil.
-func use(ref *actors.ConnRef) {
-	if ref != nil {
-		ref.Link().Live.Use()
-	}
+	return handler == nil || !strings.HasPrefix(handler.Id, r.Services.Id+"/")
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Messaging is one protocol of messages between neighbours. A node has
-// [Trunk.Plain] and, with the DHT, [Trunk.Frames]. All its methods may be called from
+// [MessagesRoom.Plain] and, with the DHT, [MessagesRoom.Frames]. All its methods may be called from
 // any goroutine.
 type Messaging struct {
 	// ID is the id of the protocol on the wire, PID the protocol's actor.
@@ -30,7 +30,7 @@ type Messaging struct {
 	// closed where a part receives frames.
 	Handler view.Gate[*actor.PID]
 
-	env      *env
+	room     *MessagesRoom
 	by       string // name of its dials in the list of attempts
 	accounts accounts
 	receiver Receiver
@@ -44,7 +44,7 @@ func (m *Messaging) Dropped() map[identity.NodeID]Loss { return m.dropped.all() 
 // Lost counts a message of a peer that no handler has finished, if the node stops. Before the
 // stop it does nothing: then the receiver's own counts tell.
 func (m *Messaging) Lost(peer identity.NodeID, bytes int) {
-	if m.env.silent.Load() {
+	if m.room.Silent.Load() {
 		m.dropped.add(peer, 1, bytes)
 	}
 }
@@ -81,31 +81,20 @@ func (l *losses) all() map[identity.NodeID]Loss {
 	return maps.Clone(l.of)
 }
 
-func newMessaging(e *env, id protocol.ID, pid *actor.PID, by string) *Messaging {
-	m := &Messaging{ID: id, PID: pid, env: e, by: by}
-	m.accounts.env = e
+func newMessaging(r *MessagesRoom, id protocol.ID, pid *actor.PID, by string) *Messaging {
+	m := &Messaging{ID: id, PID: pid, room: r, by: by}
+	m.accounts.room = r
 	m.receiver = plainReceiver{m}
 	return m
 }
 
 // frames reports whether this carries the frames of a part.
-func (m *Messaging) frames() bool { return m == m.env.Frames }
-
-// messagings returns the messaging protocols of the node.
-func (e *env) messagings() []*Messaging {
-	all := make([]*Messaging, 0, 2)
-	for _, m := range []*Messaging{e.Frames, e.Plain} {
-		if m != nil {
-			all = append(all, m)
-		}
-	}
-	return all
-}
+func (m *Messaging) frames() bool { return m == m.room.Frames }
 
 // SendFrom sends a message on behalf of the actor whose turn c is; this actor receives
 // Sent. In all else SendFrom works as Enqueue.
 func (m *Messaging) SendFrom(c actor.Context, b SendBody) {
-	q := m.env.newEnqueue(b, c.Self())
+	q := m.room.newEnqueue(b, c.Self())
 	q.ours = supervisor.Spawned(c)
 	m.accept(q)
 }
@@ -113,7 +102,7 @@ func (m *Messaging) SendFrom(c actor.Context, b SendBody) {
 // SendUnique is SendFrom for an actor of the node's own that may withdraw its messages. No
 // other sender may use the same ids on this protocol.
 func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
-	q := m.env.newEnqueue(b, c.Self())
+	q := m.room.newEnqueue(b, c.Self())
 	q.ours, q.unique = true, true
 	m.accept(q)
 }
@@ -121,7 +110,7 @@ func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
 // Enqueue sends a message on behalf of an actor, straight to the peer's
 // session. It never waits: without credit the outcome is Failed(overloaded).
 // reply receives Sent.
-func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) { m.accept(m.env.newEnqueue(b, reply)) }
+func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) { m.accept(m.room.newEnqueue(b, reply)) }
 
 func (m *Messaging) accept(q *Enqueue) {
 	if m.tooLong(q) {
@@ -144,7 +133,7 @@ func (m *Messaging) accept(q *Enqueue) {
 
 // tooLong settles a message as failed if its body is above the limit.
 func (m *Messaging) tooLong(q *Enqueue) bool {
-	if len(q.body) <= m.env.Profile.Limits.MessageBody {
+	if len(q.body) <= m.room.Profile.Limits.MessageBody {
 		return false
 	}
 	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})
@@ -168,8 +157,8 @@ func (m *Messaging) accountFor(q *Enqueue) (*outAccount, bool) {
 // not accepted. Otherwise done is called exactly once, perhaps before Send returns; it
 // must not block. The serial is for Withdraw.
 func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
-	b.ID = m.env.NewID()
-	q := m.env.newEnqueue(b, nil)
+	b.ID = m.room.NewID()
+	q := m.room.newEnqueue(b, nil)
 	q.done = done
 	if m.tooLong(q) {
 		return q.id, nil
@@ -192,7 +181,7 @@ func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Out
 // refused settles a message as failed if its peer has no connection and cannot be dialled.
 // It is called when the peer has no session and the message holds no credit yet.
 func (m *Enqueue) refused() bool {
-	err := m.env.unreachable(m.peer)
+	err := m.room.needs.Unreachable(m.peer)
 	if err == nil {
 		return false
 	}
@@ -214,9 +203,9 @@ func (m *Messaging) push(q *Enqueue, account *outAccount) bool {
 	case pushRefused:
 		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: actors.ErrClosing})
 	case pushedFirst:
-		m.env.System.Root.Send(session, takeQueued{m, wanted})
+		m.room.System.Root.Send(session, takeQueued{m, wanted})
 	case pushedAlone:
-		m.env.System.Root.Send(m.PID, wanted)
+		m.room.System.Root.Send(m.PID, wanted)
 	}
 	return true
 }
@@ -235,12 +224,12 @@ func (m *Messaging) Moved(peer identity.NodeID) time.Time {
 // Withdraw tells the session that the sender of a message no longer waits. A message that
 // was not written yet fails; a written one is in doubt.
 func (m *Messaging) Withdraw(peer identity.NodeID, serial uint64) {
-	m.env.System.Root.Send(m.PID, withdraw{ID: serial, Peer: peer, protocol: m})
+	m.room.System.Root.Send(m.PID, withdraw{ID: serial, Peer: peer, protocol: m})
 }
 
-func (e *env) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
+func (r *MessagesRoom) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 	return &Enqueue{
 		id: m.ID, peer: m.Peer, body: m.Body, resend: m.Resend,
-		reply: reply, env: e,
+		reply: reply, room: r,
 	}
 }

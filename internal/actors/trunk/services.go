@@ -23,7 +23,7 @@ import (
 // what is passed on, event ServicesStarted. A restart rebuilds the table: the children start again and add their
 // protocols, and extensions adds those of the users again.
 type services struct {
-	env   *env
+	room  *UsersRoom
 	parts []supervisor.Spec // the services of the node's parts
 	order []protocol.ID     // of the table, as they were added, but those that are listed later alone
 }
@@ -44,8 +44,8 @@ type ServicesStarted struct{}
 
 // newServices makes the actor that owns the protocol table. It is the parent of the
 // services of the parts.
-func newServices(env *env, parts []actors.Part) actor.Actor {
-	s := &services{env: env}
+func newServices(room *UsersRoom, parts []actors.Part) actor.Actor {
+	s := &services{room: room}
 	for _, p := range parts {
 		s.parts = append(s.parts, p.Services...)
 	}
@@ -55,18 +55,18 @@ func newServices(env *env, parts []actors.Part) actor.Actor {
 func (s *services) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		s.env.Protocols.Clear()
+		s.room.Protocols.Clear()
 		s.order = nil
-		if m := s.env.Frames; m != nil { // no actor adds it
-			s.env.Protocols.Set(m.ID, m.PID)
+		if m := s.room.needs.Frames(); m != nil { // no actor adds it
+			s.room.Protocols.Set(m.ID, m.PID)
 			s.order = append(s.order, m.ID)
 		}
 		s.announce(c)
 		supervisor.Subscribe[actors.ClockSet](c)
 		s.redate(c)
-		for _, m := range s.env.messagings() {
+		for _, m := range s.room.needs.Messagings() {
 			supervisor.Spawn(c, supervisor.Spec{
-				Name: nameOf(m.PID), Kind: "messaging",
+				Name: NameOf(m.PID), Kind: "messaging",
 				New:      func() actor.Actor { return newMessengers(m) },
 				Children: supervisor.Policy{Action: supervisor.Temporary},
 				Alarm:    HandlerAlarm,
@@ -80,8 +80,8 @@ func (s *services) Receive(c actor.Context) {
 	case AddProtocol:
 		supervisor.Reply(c, ProtocolAdded{m.Token, m.ID, s.add(c, m)})
 	case RemoveProtocol:
-		if pid, ok := s.env.Protocols.Get(m.ID); ok && (m.PID == nil || pid.Equal(m.PID)) {
-			s.env.Protocols.Delete(m.ID)
+		if pid, ok := s.room.Protocols.Get(m.ID); ok && (m.PID == nil || pid.Equal(m.PID)) {
+			s.room.Protocols.Delete(m.ID)
 			s.order = slices.DeleteFunc(s.order, func(id protocol.ID) bool { return id == m.ID })
 			s.announce(c)
 		}
@@ -103,18 +103,18 @@ func (s *services) add(c actor.Context, m AddProtocol) error {
 	if err := m.ID.Validate(); err != nil {
 		return err
 	}
-	if s.env.reserved(m.ID) && !m.Own && !s.env.carries(m.ID, m.PID) {
+	if s.room.needs.Reserved(m.ID) && !m.Own && !s.room.needs.Carries(m.ID, m.PID) {
 		return fmt.Errorf("%w: %q is for messages of nodes", actors.ErrProtocolTaken, string(m.ID))
 	}
-	switch pid, ok := s.env.Protocols.Get(m.ID); {
+	switch pid, ok := s.room.Protocols.Get(m.ID); {
 	case ok && !pid.Equal(m.PID):
 		return fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(m.ID))
-	case !ok && (s.env.Protocols.Len() >= most || !m.Own && s.env.Protocols.Len() >= actors.MaxProtocols):
+	case !ok && (s.room.Protocols.Len() >= most || !m.Own && s.room.Protocols.Len() >= actors.MaxProtocols):
 		return actors.ErrTooManyProtocols
 	case !ok && !m.Later:
 		s.order = append(s.order, m.ID)
 	}
-	s.env.Protocols.Set(m.ID, m.PID)
+	s.room.Protocols.Set(m.ID, m.PID)
 	s.announce(c)
 	return nil
 }
@@ -123,41 +123,41 @@ func (s *services) add(c actor.Context, m AddProtocol) error {
 // not signed, so the signed claim stays as it is.
 func (s *services) announce(c actor.Context) {
 	supervisor.Publish(c, ProtocolsChanged{})
-	m, ok := s.env.Local.Get()
+	m, ok := s.room.Local.Get()
 	if !ok {
 		return // Start sets the first one before any connection exists
 	}
-	m.Protocols = s.env.marked(m, s.order)
-	s.env.Local.Open(m)
+	m.Protocols = s.room.marked(m, s.order)
+	s.room.Local.Open(m)
 }
 
 // redate signs the claim again if the claim's date is so far ahead of the system's clock
 // that peers would refuse it.
 func (s *services) redate(c actor.Context) {
-	m, ok := s.env.Local.Get()
+	m, ok := s.room.Local.Get()
 	if !ok {
 		return
 	}
-	claim, err := identity.Resign(s.env.Secret, m.Claim, s.env.Features, m.Claim.Addresses, supervisor.Wall(c), supervisor.Rand(c))
+	claim, err := identity.Resign(s.room.Secret, m.Claim, s.room.Features, m.Claim.Addresses, supervisor.Wall(c), supervisor.Rand(c))
 	switch {
 	case err != nil:
 		supervisor.Log(c).Error("the date of our addresses cannot be put right; peers may refuse connections: start the node again", "err", err)
 	case claim.Signature != m.Claim.Signature:
 		m.Claim = claim
-		m.Protocols = s.env.marked(m, s.order)
-		s.env.Local.Open(m)
+		m.Protocols = s.room.marked(m, s.order)
+		s.room.Local.Open(m)
 	}
 }
 
 // addAddress adds an address of a part to the node's identity message. A node that has no
 // other address has a message from now on.
 func (s *services) addAddress(c actor.Context, a ma.Multiaddr) error {
-	if slices.ContainsFunc(s.env.added, a.Equal) {
+	if slices.ContainsFunc(s.room.added, a.Equal) {
 		return nil
 	}
-	s.env.added = append(s.env.added, a)
+	s.room.added = append(s.room.added, a)
 	var addrs []ma.Multiaddr
-	if m, ok := s.env.Local.Get(); ok {
+	if m, ok := s.room.Local.Get(); ok {
 		for _, raw := range m.Claim.Addresses {
 			if known, err := ma.NewMultiaddrBytes(raw); err == nil {
 				addrs = append(addrs, known)
@@ -166,7 +166,7 @@ func (s *services) addAddress(c actor.Context, a ma.Multiaddr) error {
 	}
 	err := s.setAddresses(c, addrs)
 	if err != nil {
-		s.env.added = s.env.added[:len(s.env.added)-1]
+		s.room.added = s.room.added[:len(s.room.added)-1]
 	}
 	return err
 }
@@ -175,48 +175,65 @@ func (s *services) addAddress(c actor.Context, a ma.Multiaddr) error {
 // signs a new claim if they have changed.
 func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
 	addrs = slices.Clone(addrs)
-	for _, a := range s.env.added {
+	for _, a := range s.room.added {
 		if !slices.ContainsFunc(addrs, a.Equal) {
 			addrs = append(addrs, a)
 		}
 	}
-	if most := s.env.Profile.Limits.Addresses; len(addrs) > most {
-		return fmt.Errorf("actors: %d addresses to advertise, of which %d of parts of this node, and at most %d are allowed; set fewer", len(addrs), len(s.env.added), most)
+	if most := s.room.Profile.Limits.Addresses; len(addrs) > most {
+		return fmt.Errorf("actors: %d addresses to advertise, of which %d of parts of this node, and at most %d are allowed; set fewer", len(addrs), len(s.room.added), most)
 	}
-	m, err := s.env.newIdentity(addrs, supervisor.Rand(c))
+	m, err := s.room.NewIdentity(addrs, supervisor.Rand(c))
 	if err != nil {
 		return err
 	}
-	m.Protocols = s.env.marked(m, s.order)
-	s.env.Local.Open(m)
+	m.Protocols = s.room.marked(m, s.order)
+	s.room.Local.Open(m)
 	supervisor.Publish(c, ClaimChanged{})
 	return nil
 }
 
-// newIdentity makes an identity message with these addresses, and the protocols of a node that starts. It
+// NewIdentity makes an identity message with these addresses, and the protocols of a node that starts. It
 // signs a new claim only if the signed data has changed.
-func (e *env) newIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
+func (r *UsersRoom) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
 	raw := make([][]byte, len(addrs))
 	for i, a := range addrs {
 		raw[i] = a.Bytes()
 	}
-	last, _ := e.Local.Get()
-	claim, err := identity.Resign(e.Secret, last.Claim, e.Features, raw, e.Wall(), random)
+	last, _ := r.Local.Get()
+	claim, err := identity.Resign(r.Secret, last.Claim, r.Features, raw, r.Wall(), random)
 	if err != nil {
 		return identify.Message{}, fmt.Errorf("actors: sign own addresses: %w", err)
 	}
-	m := identify.Message{Claim: claim, UserAgent: e.UserAgent}
-	m.Protocols = e.marked(m, e.firstProtocols())
+	m := identify.Message{Claim: claim, UserAgent: r.UserAgent}
+	m.Protocols = r.marked(m, r.firstProtocols())
 	return m, nil
 }
 
-func (s *services) String() string { return fmt.Sprintf("%d protocols", s.env.Protocols.Len()) }
+func (s *services) String() string { return fmt.Sprintf("%d protocols", s.room.Protocols.Len()) }
 
 // firstProtocols returns the protocols of the identity message until services has its table.
 // A peer that connects while the node starts must know by them that the node has the DHT.
-func (e *env) firstProtocols() (list []protocol.ID) {
-	for _, m := range e.messagings() {
+func (r *UsersRoom) firstProtocols() (list []protocol.ID) {
+	for _, m := range r.needs.Messagings() {
 		list = append(list, m.ID)
 	}
 	return list
+}
+
+// marked returns a protocol list for this node's identity message m: the marker of the DHT, and of
+// list, in this order, what there is room for. A list that is full does without TakenMarker: then
+// peers confirm their first messages later.
+func (r *UsersRoom) marked(m identify.Message, list []protocol.ID) []protocol.ID {
+	m.Protocols = nil
+	if r.needs.Frames() != nil {
+		m.Protocols = append(m.Protocols, protocol.DHTMarker)
+	}
+	for _, id := range append(slices.Clip(list), protocol.TakenMarker) {
+		if identify.Fits(m, id) {
+			m.Protocols = append(m.Protocols, id)
+		}
+	}
+	slices.Sort(m.Protocols)
+	return m.Protocols
 }

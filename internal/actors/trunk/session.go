@@ -31,7 +31,7 @@ import (
 // CancelDial, OpenSubstream, ConfirmWrites, substreamsFinished, PeerViolated, CloseConn,
 // retired, returned. It never restarts: its open sends end InDoubt or Failed with it.
 type session struct {
-	env      *env
+	room     *MessagesRoom
 	protocol *Messaging
 	peer     identity.NodeID
 	account  *outAccount
@@ -56,8 +56,8 @@ type session struct {
 	provedAt time.Time // when a proof was last asked for
 
 	told     supervisor.Bundle // collects outcomes; empty between two messages
-	notTaken int               // what env.notTaken was last told about the peer
-	taken    bool              // a message was proven, and env.notTaken was told so
+	notTaken int               // what room.notTaken was last told about the peer
+	taken    bool              // a message was proven, and room.notTaken was told so
 
 	in inbox // the peer's substreams
 
@@ -101,9 +101,9 @@ type (
 // to one peer.
 func newSession(m *Messaging, peer identity.NodeID, account *outAccount) actor.Actor {
 	return &session{
-		env: m.env, protocol: m, peer: peer, account: account, queue: &account.queue,
+		room: m.room, protocol: m, peer: peer, account: account, queue: &account.queue,
 		writer: writer{queue: &account.queue},
-		out:    messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: m.env.Profile.Limits.MessageBody}),
+		out:    messaging.NewOutbox[*Enqueue](messaging.Options{MaxBody: m.room.Profile.Limits.MessageBody}),
 	}
 }
 
@@ -227,8 +227,8 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 		s.dial(c)
 	}
 	if f.Open {
-		s.dialing = s.env.NewID()
-		m := NewOpenSubstream(s.env.System, s.dialing, c.Self(), s.protocol.ID)
+		s.dialing = s.room.NewID()
+		m := NewOpenSubstream(s.room.System, s.dialing, c.Self(), s.protocol.ID)
 		m.session = true
 		c.Send(s.conn.PID, m)
 		s.await(c, OpenLimit, openWait{s.dialing})
@@ -247,7 +247,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 func (s *session) takeBack(c actor.Context) {
 	if s.asked {
 		s.asked = false
-		c.Send(s.env.Dialer, CancelDial{Peer: s.peer, Token: s.dialing, Reply: c.Self()})
+		c.Send(s.room.Dialer, CancelDial{Peer: s.peer, Token: s.dialing, Reply: c.Self()})
 	}
 }
 
@@ -268,13 +268,13 @@ func (s *session) goOn(c actor.Context) {
 // dial asks for a connection to the peer. If there is one already, it does not ask the
 // dialer, which has stopped if the node is stopping.
 func (s *session) dial(c actor.Context) {
-	s.dialing = s.env.NewID()
-	if ref, ok := s.env.Connections.Get(s.peer); ok {
+	s.dialing = s.room.NewID()
+	if ref, ok := s.room.Connections.Get(s.peer); ok {
 		c.Send(c.Self(), PeerDialed{Token: s.dialing, Peer: s.peer, Conn: ref, Err: s.goesAway(ref)})
 		return
 	}
 	s.asked = true
-	c.Send(s.env.Dialer, NewDialPeer(s.env.System, s.dialing, s.peer, c.Self(), s.protocol.by))
+	c.Send(s.room.Dialer, NewDialPeer(s.room.System, s.dialing, s.peer, c.Self(), s.protocol.by))
 	s.await(c, DialLimit, dialWait{s.dialing})
 }
 
@@ -326,7 +326,7 @@ func (s *session) peerStops(c actor.Context, err error) bool {
 	s.left = s.conn.ID
 	s.out.StopWriting()
 	s.reclaim(c)
-	c.Send(s.conn.PID, settleProofs{s.gen, c.Self(), s.env.System})
+	c.Send(s.conn.PID, settleProofs{s.gen, c.Self(), s.room.System})
 	return true
 }
 
@@ -485,7 +485,7 @@ func (s *session) streamEnded(c actor.Context, err error) {
 	s.collect(c, false)
 	noConn := errors.Is(err, mux.ErrSessionEnded) || errors.Is(err, actors.ErrPeerStops)
 	if noConn && s.conn != nil {
-		err = lost(s.conn, err)
+		err = Lost(s.conn, err)
 	}
 	s.ended = err
 	s.finished(c)

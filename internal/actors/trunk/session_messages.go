@@ -29,6 +29,6 @@ func (m withdraw) Discard() {
 	m.protocol.accounts.withdraw(m.Peer, m.ID)
 	if !m.again {
 		m.again = true
-		m.protocol.env.System.Root.Send(m.protocol.PID, m)
+		m.protocol.room.System.Root.Send(m.protocol.PID, m)
 	}
 }

@@ -25,7 +25,7 @@ type takeQueued struct {
 
 // Discard has the protocol's actor start another session: this one has ended.
 func (m takeQueued) Discard() {
-	m.protocol.env.System.Root.Send(m.protocol.PID, m.instead)
+	m.protocol.room.System.Root.Send(m.protocol.PID, m.instead)
 }
 
 // take passes the messages in the queue to the outbox, unless they are for the writer or
@@ -55,7 +55,7 @@ func (s *session) withdrawn(c actor.Context, m withdraw) {
 // batch.
 func (s *session) write(c actor.Context, b batch) {
 	s.writes(b)
-	s.writer.write(c, s.gen, movingWriter{s.stream, s.env, s.account}, b)
+	s.writer.write(c, s.gen, movingWriter{s.stream, s.room, s.account}, b)
 }
 
 // writes notes what the messages of a write need.
@@ -72,8 +72,8 @@ func (s *session) writes(b batch) {
 
 // uses tells the connection that messages of an application use it.
 func (s *session) uses() {
-	if s.protocol == s.env.Plain && s.conn != nil {
-		use(s.conn)
+	if s.protocol == s.room.Plain && s.conn != nil {
+		Use(s.conn)
 	}
 }
 
@@ -84,11 +84,11 @@ func (s *session) wrote(c actor.Context, m wrote) {
 	s.collect(c, false) // older ones
 	now := supervisor.Now(c)
 	if errors.Is(m.err, mux.ErrStalled) && s.conn != nil {
-		c.Send(s.env.Conns, CloseConn{s.peer, s.conn.ID, actors.CloseReason{Code: actors.CloseStalled, By: "us", Err: m.err}})
+		c.Send(s.room.Conns, CloseConn{s.peer, s.conn.ID, actors.CloseReason{Code: actors.CloseStalled, By: "us", Err: m.err}})
 	}
 	noConn := errors.Is(m.err, mux.ErrSessionEnded)
 	if noConn && s.conn != nil {
-		m.err = lost(s.conn, m.err)
+		m.err = Lost(s.conn, m.err)
 	}
 	s.writer.used = true
 	if m.taken == nil {

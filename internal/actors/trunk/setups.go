@@ -17,18 +17,18 @@ const (
 	setupLook = 5 * time.Millisecond
 )
 
-// awaitInbound waits, for at most setupWait, while the peer, whose key is proved, sets up
+// AwaitInbound waits, for at most setupWait, while the peer, whose key is proved, sets up
 // a connection to this node. A dial would cross that connection, which the peer may use
 // already. A Rust node closes one of two crossing connections at once, with everything on
-// it. When the connection has come, awaitInbound waits until the dialer has learnt of it
-// and cancels this dial. awaitInbound returns the error of wanted: nil unless this dial
+// it. When the connection has come, AwaitInbound waits until the dialer has learnt of it
+// and cancels this dial. AwaitInbound returns the error of wanted: nil unless this dial
 // was cancelled.
-func (e *env) awaitInbound(wanted context.Context, peer identity.NodeID) error {
+func (r *ConnectionsRoom) AwaitInbound(wanted context.Context, peer identity.NodeID) error {
 	ctx, cancel := context.WithTimeout(wanted, setupWait)
 	defer cancel()
-	e.setups.Wait(ctx, peer)
+	r.setups.Wait(ctx, peer)
 	for ctx.Err() == nil {
-		if _, ok := e.Connections.Get(peer); !ok {
+		if _, ok := r.Connections.Get(peer); !ok {
 			break
 		}
 		if err := supervisor.Sleep(ctx, setupLook); err != nil {

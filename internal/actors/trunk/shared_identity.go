@@ -73,11 +73,11 @@ func (a *conns) replaced(c actor.Context, old, ref *actors.ConnRef) {
 	if !a.replacements.count(now, ref.Peer) {
 		return
 	}
-	if a.env.SharedIdentities.Len() >= maxSharedIdentities {
-		a.env.SharedIdentities.Clear()
+	if a.room.SharedIdentities.Len() >= maxSharedIdentities {
+		a.room.SharedIdentities.Clear()
 	}
-	last, known := a.env.SharedIdentities.Get(ref.Peer)
-	a.env.SharedIdentities.Set(ref.Peer, SharedIdentity{now, ref.Addr, old.Addr, ref.Peer})
+	last, known := a.room.SharedIdentities.Get(ref.Peer)
+	a.room.SharedIdentities.Set(ref.Peer, SharedIdentity{now, ref.Addr, old.Addr, ref.Peer})
 	if !known || now.Sub(last.At) >= sharedQuiet {
 		supervisor.Log(c).Warn("two nodes may use the same identity: connections of a peer from different places keep replacing each other; give each node a data directory of its own",
 			"peer", ref.Peer, "from", ref.Addr, "before", old.Addr)

@@ -47,19 +47,19 @@ func (f fake) Receive(c actor.Context) {
 
 // stage is a tree with real actors among fakes.
 type stage struct {
-	*trunk.Env
+	*trunk.Rooms
 	heard map[string]*record // by name of the fake
 }
 
 // play starts a tree with the real actors; the others are fakes. It is for use
 // in a bubble.
-func play(t *testing.T, real map[string]func(*trunk.Env) actor.Actor) *stage {
+func play(t *testing.T, real map[string]func(*trunk.Rooms) actor.Actor) *stage {
 	t.Helper()
 	return playOn(t, kv.Memory(), real)
 }
 
 // playOn is play with the peer store in db.
-func playOn(t *testing.T, db kv.DB, real map[string]func(*trunk.Env) actor.Actor) *stage {
+func playOn(t *testing.T, db kv.DB, real map[string]func(*trunk.Rooms) actor.Actor) *stage {
 	t.Helper()
 	secret, err := identity.NewSecret(strings.NewReader(strings.Repeat("stage", 20)))
 	if err != nil {
@@ -72,15 +72,17 @@ func playOn(t *testing.T, db kv.DB, real map[string]func(*trunk.Env) actor.Actor
 	discard := slog.New(slog.DiscardHandler)
 	quiet := actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })
 	s := &stage{heard: make(map[string]*record)}
-	s.Env = trunk.NewEnv(trunk.Settings{
-		System: actor.NewActorSystem(quiet), Root: "stage", Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
-		Store: store, Now: time.Now, Logger: discard, NodeCredit: 1 << 20, PeerCredit: 1 << 16, MinConnected: 1,
+	s.Rooms = trunk.NewRooms(trunk.Settings{
+		Base:         trunk.BaseSettings{System: actor.NewActorSystem(quiet), Root: "stage", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard},
+		Store:        store,
+		Connectivity: trunk.ConnectivitySettings{MinConnected: 1},
+		Messages:     trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16},
 	})
 	var specs []supervisor.Spec
 	for _, name := range []string{"peers", "conns", "dialer", "connectivity", "services", "extensions"} {
 		spec := supervisor.Spec{Name: name, Kind: name}
 		if make, ok := real[name]; ok {
-			spec.New = func() actor.Actor { return make(s.Env) }
+			spec.New = func() actor.Actor { return make(s.Rooms) }
 			spec.Drains = name == "peers" || name == "conns" || name == "extensions" // as in wire.go of the root package
 		} else {
 			heard := new(record)
@@ -111,7 +113,7 @@ func (s *stage) introduce(t *testing.T, n int) identity.NodeID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Store.Add(time.Now(), peerstore.Peer{Key: key, Addresses: []peerstore.Address{{Addr: addr, Source: peerstore.Config}}})
+	p, err := s.Book.Store.Add(time.Now(), peerstore.Peer{Key: key, Addresses: []peerstore.Address{{Addr: addr, Source: peerstore.Config}}})
 	if err != nil {
 		t.Fatal(err)
 	}

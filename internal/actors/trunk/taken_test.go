@@ -13,15 +13,15 @@ import (
 // TestNotTakenEndsWithTheFirstProof of a new session, and of that peer and
 // protocol alone; what is in doubt or has failed proves nothing.
 func TestNotTakenEndsWithTheFirstProof(t *testing.T) {
-	now, env := time.Unix(1000, 0), new(env)
+	now, room := time.Unix(1000, 0), &MessagesRoom{Base: new(Base)}
 	peer, other := identity.NodeID{1}, identity.NodeID{2}
 	for _, key := range []notTakenKey{{peer, "a"}, {peer, "b"}, {other, "a"}} {
-		env.notTaken.Notice(now, key, func(n *actors.NotTaken) { n.Peer, n.Protocol = key.peer, key.protocol })
+		room.notTaken.Notice(now, key, func(n *actors.NotTaken) { n.Peer, n.Protocol = key.peer, key.protocol })
 	}
-	s := &session{env: env, peer: peer, protocol: &Messaging{ID: "a"}}
+	s := &session{room: room, peer: peer, protocol: &Messaging{ID: "a"}}
 	left := func(want int) {
 		t.Helper()
-		if got := env.notTaken.All(now); len(got) != want {
+		if got := room.notTaken.All(now); len(got) != want {
 			t.Errorf("got %+v, want %d", got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestNotTakenEndsWithTheFirstProof(t *testing.T) {
 	left(3)
 	s.tellTaken(settled(protocol.Failed, protocol.Confirmed))
 	left(2)
-	for _, n := range env.notTaken.All(now) {
+	for _, n := range room.notTaken.All(now) {
 		if n.Peer == peer && n.Protocol == "a" {
 			t.Errorf("got %+v, want it forgotten", n)
 		}

@@ -65,10 +65,10 @@ func newTakerRig(t *testing.T, intake func(*Messaging) Intake) *takerRig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Stop(context.Background(), nil) })
-	e := &env{Settings: Settings{System: system}}
-	m := &Messaging{env: e}
+	room := &MessagesRoom{Base: &Base{BaseSettings: BaseSettings{System: system}}}
+	m := &Messaging{room: room}
 	m.Handler.Open(root.PID())
-	box := &inbox{env: e, protocol: m, account: credit.NewBudget(1 << 16).Account(1 << 12)}
+	box := &inbox{room: room, protocol: m, account: credit.NewBudget(1 << 16).Account(1 << 12)}
 	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &park.Parker{Stream: &x.stream}}}
 	x.taker.mu.Lock()
 	x.taker.start(r)

@@ -20,26 +20,27 @@ const isolateRetry = 30 * time.Second
 // Children says what happens to an actor's own children when one of them fails.
 func (n Node) Tree(parts []actors.Part, bound []*Bound) supervisor.Spec {
 	restart := supervisor.Policy{Action: supervisor.Restart}
-	leaf := func(name string, new func(*env) actor.Actor) supervisor.Spec {
-		return supervisor.Spec{Name: name, Kind: name, New: func() actor.Actor { return new(n.env) }, Children: restart}
+	h := n.house
+	leaf := func(name string, new func() actor.Actor) supervisor.Spec {
+		return supervisor.Spec{Name: name, Kind: name, New: new, Children: restart}
 	}
-	peers := leaf("peers", newPeers)
+	peers := leaf("peers", func() actor.Actor { return newPeers(h.peers) })
 	peers.Drains = true
 
-	conns := leaf("conns", newConns)
+	conns := leaf("conns", func() actor.Actor { return newConns(h.connections) })
 	conns.Children = supervisor.Policy{Action: supervisor.Temporary}
 	conns.Drains = true
 
-	extensions := leaf("extensions", newExtensions)
+	extensions := leaf("extensions", func() actor.Actor { return newExtensions(h.users) })
 	extensions.Children = supervisor.Policy{Action: supervisor.Isolate, Retry: isolateRetry}
 	extensions.Drains = true
 
 	specs := []supervisor.Spec{
 		peers,
 		conns,
-		leaf("dialer", newDialer),
-		leaf("connectivity", newConnectivity),
-		leaf("services", func(e *env) actor.Actor { return newServices(e, parts) }),
+		leaf("dialer", func() actor.Actor { return newDialer(h.dialling) }),
+		leaf("connectivity", func() actor.Actor { return newConnectivity(h.connectivity) }),
+		leaf("services", func() actor.Actor { return newServices(h.users, parts) }),
 	}
 	for _, p := range parts {
 		if grouped(&p) {
@@ -48,7 +49,7 @@ func (n Node) Tree(parts []actors.Part, bound []*Bound) supervisor.Spec {
 	}
 	return group("node", restart, append(specs,
 		extensions,
-		leaf("liveness", newLiveness),
+		leaf("liveness", func() actor.Actor { return newLiveness(h.connections) }),
 		group("listeners", restart, n.listeners(bound)...),
 	)...)
 }
@@ -62,18 +63,18 @@ func (n Node) listeners(bound []*Bound) []supervisor.Spec {
 	for i, b := range bound {
 		specs[i] = supervisor.Spec{
 			Name: strconv.Itoa(i), Kind: "listener",
-			New: func() actor.Actor { return newListener(n.env, i, b) },
+			New: func() actor.Actor { return newListener(n.house.connections, i, b) },
 		}
 	}
 	return specs
 }
 
 // NewPeers makes the actor that writes the peer store.
-func (n Node) NewPeers() actor.Actor { return newPeers(n.env) }
+func (n Node) NewPeers() actor.Actor { return newPeers(n.house.peers) }
 
 // NewConn makes the actor of one live connection. The actor takes over the session.
 func (n Node) NewConn(ref *actors.ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
-	return newConn(n.env, ref, session, nil)
+	return newConn(n.house.connections, ref, session, nil)
 }
 
 // NewSession makes the actor that carries the messages of this protocol from and

@@ -16,7 +16,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -29,10 +28,7 @@ import (
 // the protocol table, and credit. A part declares an interface of its own with the
 // methods that it needs. All methods may be called from any goroutine, and none
 // waits.
-type Trunk struct{ env *env }
-
-// Trunk returns the Trunk of the node.
-func (e *env) Trunk() Trunk { return Trunk{e} }
+type Trunk struct{ house *house }
 
 // providers are the actors that do something for other parts, by the name of that
 // service. All parts may write it; mu orders their writes.
@@ -42,48 +38,48 @@ type providers struct {
 }
 
 // System returns the actor system in which the node runs.
-func (t Trunk) System() *actor.ActorSystem { return t.env.System }
+func (t Trunk) System() *actor.ActorSystem { return t.house.System }
 
 // Now returns the time of the node's clock, which measures durations and never steps.
-func (t Trunk) Now() time.Time { return t.env.Now() }
+func (t Trunk) Now() time.Time { return t.house.Now() }
 
 // NewID returns a number that is unique in the node's life.
-func (t Trunk) NewID() uint64 { return t.env.NewID() }
+func (t Trunk) NewID() uint64 { return t.house.NewID() }
 
 // PID returns the address of the actor at a path below the node, as in
 // "services/rpc".
-func (t Trunk) PID(path string) *actor.PID { return t.env.at(path) }
+func (t Trunk) PID(path string) *actor.PID { return t.house.At(path) }
 
 // Services returns the actor that receives AddProtocol and RemoveProtocol.
-func (t Trunk) Services() *actor.PID { return t.env.Services }
+func (t Trunk) Services() *actor.PID { return t.house.Services }
 
 // Connectivity returns the actor that receives [PeerViolated].
-func (t Trunk) Connectivity() *actor.PID { return t.env.Connectivity }
+func (t Trunk) Connectivity() *actor.PID { return t.house.Connectivity }
 
 // Connections returns the directory of live connections, by peer.
-func (t Trunk) Connections() *view.Map[identity.NodeID, *actors.ConnRef] { return &t.env.Connections }
+func (t Trunk) Connections() *view.Map[identity.NodeID, *actors.ConnRef] { return &t.house.Connections }
 
 // Connection returns the live connection of a peer.
 func (t Trunk) Connection(peer identity.NodeID) (*actors.ConnRef, bool) {
-	return t.env.Connections.Get(peer)
+	return t.house.Connections.Get(peer)
 }
 
 // Unreachable returns an error if a request for the peer can fail at once, because the
 // peer has no connection and cannot be dialled.
-func (t Trunk) Unreachable(peer identity.NodeID) error { return t.env.unreachable(peer) }
+func (t Trunk) Unreachable(peer identity.NodeID) error { return t.house.Unreachable(peer) }
 
 // Dial asks the dialer for a connection. Reply to the actor: [PeerDialed], in at
 // most [DialLimit]. by is the part's name in the list of attempts.
 func (t Trunk) Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	t.env.System.Root.Send(t.env.Dialer, NewDialPeer(t.env.System, token, peer, reply, by))
+	t.house.System.Root.Send(t.house.Dialer, NewDialPeer(t.house.System, token, peer, reply, by))
 }
 
 // DialAutomatically is Dial for a connection that the node wants of its own accord. Such
 // dials share the limits Settings.MaxDials and Settings.DialRate.
 func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	m := NewDialPeer(t.env.System, token, peer, reply, by)
+	m := NewDialPeer(t.house.System, token, peer, reply, by)
 	m.Automatic = true
-	t.env.System.Root.Send(t.env.Dialer, m)
+	t.house.System.Root.Send(t.house.Dialer, m)
 }
 
 // DialForStranger is Dial for a connection that another node has caused, for instance by a
@@ -91,76 +87,80 @@ func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *acto
 // stranger claims is not dialled more often than [dial.Aims] permits, which also holds for
 // DialAutomatically.
 func (t Trunk) DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	m := NewDialPeer(t.env.System, token, peer, reply, by)
+	m := NewDialPeer(t.house.System, token, peer, reply, by)
 	m.Stranger = true
-	t.env.System.Root.Send(t.env.Dialer, m)
+	t.house.System.Root.Send(t.house.Dialer, m)
 }
 
 // CancelDial cancels a Dial with this token and reply.
 func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) {
-	t.env.System.Root.Send(t.env.Dialer, CancelDial{Peer: peer, Token: token, Reply: reply})
+	t.house.System.Root.Send(t.house.Dialer, CancelDial{Peer: peer, Token: token, Reply: reply})
 }
 
-// Keep keeps the connections of these peers open: connectivity does not close them to have
+// KeepOpen keeps the connections of these peers open: connectivity does not close them to have
 // fewer, and they do not make room for others. It gives the peers no other privilege. The
 // peers replace those of an earlier call with the same tag.
-func (t Trunk) Keep(tag string, peers []identity.NodeID) { t.env.Wanted.set(tag, peers) }
+func (t Trunk) KeepOpen(tag string, peers []identity.NodeID) {
+	t.house.connectivity.KeepOpen(tag, peers)
+}
 
-// Seek says how many nodes a part is about to connect to: by dials under way, and by those
-// that begin in a moment. To reach its floor, the node dials as many fewer of its own
+// KeepOpenTags returns the tags under which parts keep the connection of the peer open.
+func (t Trunk) KeepOpenTags(peer identity.NodeID) []string {
+	return t.house.connectivity.KeepOpenTags(peer)
+}
+
+// SetPlannedDials says how many nodes a part is about to connect to: by dials under way, and by
+// those that begin in a moment. To reach its floor, the node dials as many fewer of its own
 // accord.
-func (t Trunk) Seek(n int) { t.env.Sought.Store(int32(n)) }
-
-// Keeps returns the tags under which a part keeps the connection of the peer.
-func (t Trunk) Keeps(peer identity.NodeID) []string { return t.env.Wanted.tags(peer) }
+func (t Trunk) SetPlannedDials(n int) { t.house.connectivity.SetPlannedDials(n) }
 
 // HangUp closes the connection of a peer, if it still has the id conn. The node does not
 // dial the peer automatically for a while.
 func (t Trunk) HangUp(peer identity.NodeID, conn uint64) {
-	t.env.System.Root.Send(t.env.Conns, CloseConn{peer, conn, actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
+	t.house.System.Root.Send(t.house.Conns, CloseConn{peer, conn, actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
 }
 
 // AddPeer asks the actor peers to store a record whose claim was verified. reply receives
 // [PeerAdded]; it may be nil.
 func (t Trunk) AddPeer(token uint64, p peerstore.Peer, reply *actor.PID) {
-	t.env.System.Root.RequestWithCustomSender(t.env.Peers, AddPeer{Token: token, Peer: p}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Peers, AddPeer{Token: token, Peer: p}, reply)
 }
 
 // AddGiven is [Trunk.AddPeer] for a peer that the user has named. It needs no claim, and the
 // next dial tries its addresses first.
 func (t Trunk) AddGiven(token uint64, p peerstore.Peer, reply *actor.PID) {
-	t.env.System.Root.RequestWithCustomSender(t.env.Peers, AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Peers, AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
 }
 
 // Claim returns the node's own signed claim, or false while it has none.
 func (t Trunk) Claim() (identity.Claim, bool) {
-	m, ok := t.env.Local.Get()
+	m, ok := t.house.Local.Get()
 	return m.Claim, ok
 }
 
 // Advertise adds an address to those that the node advertises, for the node's life. reply
 // receives [AddressAdded].
 func (t Trunk) Advertise(a ma.Multiaddr, reply *actor.PID) {
-	t.env.System.Root.RequestWithCustomSender(t.env.Services, AddAddress{a}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Services, AddAddress{a}, reply)
 }
 
 // SetAddresses changes the addresses that the node advertises. reply receives [AddressesSet].
 func (t Trunk) SetAddresses(addrs []ma.Multiaddr, reply *actor.PID) {
-	t.env.System.Root.RequestWithCustomSender(t.env.Services, SetAddresses{addrs}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Services, SetAddresses{addrs}, reply)
 }
 
 // MoveListener has the node's first listener listen on another address of the machine. reply
 // receives [ListenerMoved].
 func (t Trunk) MoveListener(to netip.Addr, reply *actor.PID) {
-	t.env.System.Root.RequestWithCustomSender(t.PID("listeners/0"), MoveListener{to}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.PID("listeners/0"), MoveListener{to}, reply)
 }
 
 // AddressGone closes the connections over an address that the machine has no more.
 func (t Trunk) AddressGone(ip netip.Addr) {
-	for _, ref := range t.env.Connections.All() {
+	for _, ref := range t.house.Connections.All() {
 		if ref.Link().Local == ip {
 			why := actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: fmt.Errorf("%w: %s", actors.ErrAddressGone, ip)}
-			t.env.System.Root.Send(t.env.Conns, CloseConn{ref.Peer, ref.ID, why})
+			t.house.System.Root.Send(t.house.Conns, CloseConn{ref.Peer, ref.ID, why})
 		}
 	}
 }
@@ -168,19 +168,19 @@ func (t Trunk) AddressGone(ip netip.Addr) {
 // Unplugged has each connection over an address of the machine end unless the peer gives a sign
 // of life within 5 s.
 func (t Trunk) Unplugged(ip netip.Addr) {
-	for _, ref := range t.env.Connections.All() {
+	for _, ref := range t.house.Connections.All() {
 		if ref.Link().Local == ip {
-			t.env.System.Root.Send(ref.PID, suspectConn{suspectLimit, actors.ErrUnplugged})
+			t.house.System.Root.Send(ref.PID, suspectConn{suspectLimit, actors.ErrUnplugged})
 		}
 	}
 }
 
 // DialAnew begins the dials under way again, unless a peer has answered: what they have sent may
 // have gone out over an address, or into a cable, that is no more.
-func (t Trunk) DialAnew() { t.env.System.Root.Send(t.env.Dialer, dialAnew{}) }
+func (t Trunk) DialAnew() { t.house.System.Root.Send(t.house.Dialer, dialAnew{}) }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
-func (t Trunk) OnWall(at time.Time) time.Time { return t.env.OnWall(at) }
+func (t Trunk) OnWall(at time.Time) time.Time { return t.house.OnWall(at) }
 
 // Shown is OnWall for a time that may be zero, which it keeps.
 func (t Trunk) Shown(at time.Time) time.Time {
@@ -191,14 +191,14 @@ func (t Trunk) Shown(at time.Time) time.Time {
 }
 
 // Allowed reports whether the peer is on the allow list.
-func (t Trunk) Allowed(peer identity.NodeID) bool { return t.env.allowed(peer) }
+func (t Trunk) Allowed(peer identity.NodeID) bool { return t.house.Allowed(peer) }
 
 // Protected reports whether a user protects the peer.
-func (t Trunk) Protected(peer identity.NodeID) bool { return t.env.held(peer) }
+func (t Trunk) Protected(peer identity.NodeID) bool { return len(t.house.Protectors(peer)) > 0 }
 
 // Dialable returns an error if the node knows no address of the peer that it may dial.
 func (t Trunk) Dialable(p peerstore.Peer) error {
-	_, err := t.env.dialable(p, nil)
+	_, err := t.house.FirstAddress(p)
 	return err
 }
 
@@ -207,40 +207,35 @@ func (t Trunk) Dialable(p peerstore.Peer) error {
 // to make room for others (see [actors.ConnRef.Useful]). Reply to the actor: [actors.SubstreamOpened] or
 // [SubstreamFailed], in at most [OpenLimit].
 func (t Trunk) OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID) {
-	t.env.System.Root.Send(on.PID, NewOpenSubstream(t.env.System, token, reply, ids...))
+	t.house.System.Root.Send(on.PID, NewOpenSubstream(t.house.System, token, reply, ids...))
 }
 
 // ExpectProbe awaits a token in the first line of a liveness check, until a time of Now. It admits
 // that check, from whatever host it comes. [ProbeSeen] tells that it has come. It returns false if
 // too many are awaited.
 func (t Trunk) ExpectProbe(token string, until time.Time) bool {
-	return t.env.probes.expect(token, t.env.Now(), until)
+	return t.house.connections.ExpectProbe(token, until)
 }
 
 // MayDial reports whether the node may dial an IP address for a peer.
 func (t Trunk) MayDial(to ma.Multiaddr) bool {
-	ip, ok := transport.IP(to)
-	return ok && t.env.transportFor(to) != nil && !address.Excluded(t.env.Excluded, to) && (t.env.Profile.TestAddresses || address.Public(ip) == nil)
+	return t.house.dialling.MayDial(to)
 }
 
 // DialRaw connects to an address without a handshake.
 func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
-	via := t.env.transportFor(to)
-	if via == nil {
-		return nil, actors.ErrNoAddress
-	}
-	return via.Dial(ctx, to)
+	return t.house.dialling.DialRaw(ctx, to)
 }
 
 // Listed returns all protocols that this node accepts, sorted, with the markers, and without the
 // one by which nodes tell each other of them.
 func (t Trunk) Listed() (list []protocol.ID) {
-	for id := range t.env.Protocols.All() {
+	for id := range t.house.Protocols.All() {
 		if id != more.ID {
 			list = append(list, id)
 		}
 	}
-	if t.env.DHT {
+	if t.house.messages.DHT {
 		list = append(list, protocol.DHTMarker)
 	}
 	list = append(list, protocol.TakenMarker)
@@ -250,89 +245,91 @@ func (t Trunk) Listed() (list []protocol.ID) {
 
 // Reserved reports whether a protocol id has a fixed meaning between nodes, so
 // that no other protocol may use it.
-func (t Trunk) Reserved(id protocol.ID) bool { return t.env.reserved(id) }
+func (t Trunk) Reserved(id protocol.ID) bool { return t.house.Reserved(id) }
 
 // Budgets returns the credit that all messages and calls of the node may hold.
-func (t Trunk) Budgets() credit.NodeBudgets { return t.env.budgets }
+func (t Trunk) Budgets() credit.NodeBudgets { return t.house.messages.Budgets }
 
 // PeerCredit returns how many bytes of credit the messages and calls of one peer may hold
 // in one direction.
-func (t Trunk) PeerCredit() int64 { return t.env.PeerCredit }
+func (t Trunk) PeerCredit() int64 { return t.house.messages.PeerCredit }
 
 // Store returns the store of known peers, for reading.
-func (t Trunk) Store() peerstore.View { return t.env.Store.View() }
+func (t Trunk) Store() peerstore.View { return t.house.Records() }
 
 // Banned returns an error that matches [actors.ErrBanned] if the peer is banned now, and nil
 // otherwise.
-func (t Trunk) Banned(peer identity.NodeID) error { return t.env.banned(peer) }
+func (t Trunk) Banned(peer identity.NodeID) error { return t.house.Banned(peer) }
 
 // Unlimited reports whether the peer may exceed the limits on its messages without an
 // offence: the peer is on the allow list, or protected (spec: V 28).
-func (t Trunk) Unlimited(peer identity.NodeID) bool { return t.env.allowed(peer) || t.env.held(peer) }
+func (t Trunk) Unlimited(peer identity.NodeID) bool {
+	return t.house.Allowed(peer) || len(t.house.Protectors(peer)) > 0
+}
 
 // MarkUseful marks the connection of the peer as useful, if it still has the id conn; 0
 // stands for any id. See [actors.ConnRef.Useful].
-func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.env.use(peer, conn) }
+func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.house.MarkUseful(peer, conn) }
 
 // MarkUsed notes for TakeUse of the connection that a program has a message for the peer.
 func (t Trunk) MarkUsed(peer identity.NodeID) {
-	if ref, ok := t.env.Connections.Get(peer); ok {
+	if ref, ok := t.house.Connections.Get(peer); ok {
 		ref.Link().Live.UseNow()
 	}
 }
 
 // TransportNames returns the names of the transports by which the node connects.
 func (t Trunk) TransportNames() (names []string) {
-	for _, via := range t.env.Transports {
+	for _, via := range t.house.dialling.Transports {
 		names = append(names, via.Name())
 	}
 	return names
 }
 
 // Excluded returns the ranges of addresses that the node never dials.
-func (t Trunk) Excluded() []protocol.AddressRange { return t.env.Excluded }
+func (t Trunk) Excluded() []protocol.AddressRange { return t.house.dialling.Excluded }
 
 // WithoutDHT reports whether a known peer is a node of this library that runs
 // without the DHT. The answer comes from the identity message of its connection, or, if it
 // is not connected, of its last one.
 func (t Trunk) WithoutDHT(p peerstore.Peer) bool {
-	if ref, ok := t.env.Connections.Get(p.ID); ok {
+	if ref, ok := t.house.Connections.Get(p.ID); ok {
 		return ref.Link().NoDHT
 	}
 	return withoutDHT(p.UserAgent, p.Protocols)
 }
 
 // Secret returns the secret of the node's identity.
-func (t Trunk) Secret() *identity.Secret { return t.env.Secret }
+func (t Trunk) Secret() *identity.Secret { return t.house.Secret }
 
 // Features returns the features that the node offers to others.
-func (t Trunk) Features() identity.Features { return t.env.Features }
+func (t Trunk) Features() identity.Features { return t.house.Features }
 
 // Profile returns the wire profile that the node speaks.
-func (t Trunk) Profile() protocol.Profile { return t.env.Profile }
+func (t Trunk) Profile() protocol.Profile { return t.house.Profile }
 
 // Wall returns the time of the system's clock, which may step.
-func (t Trunk) Wall() time.Time { return t.env.Wall() }
+func (t Trunk) Wall() time.Time { return t.house.Wall() }
 
 // Plain returns the messaging protocol of plain messages.
-func (t Trunk) Plain() *Messaging { return t.env.Plain }
+func (t Trunk) Plain() *Messaging { return t.house.messages.Plain }
 
 // Frames returns the messaging protocol of the DHT's frames, or nil if the node runs
 // without the DHT.
-func (t Trunk) Frames() *Messaging { return t.env.Frames }
+func (t Trunk) Frames() *Messaging { return t.house.messages.Frames }
 
 // ReceiveFrames sets the Receiver of the frames that peers send. It is called before the
 // tree starts.
-func (t Trunk) ReceiveFrames(r Receiver) { t.env.Frames.receiver = r }
+func (t Trunk) ReceiveFrames(r Receiver) { t.house.messages.Frames.receiver = r }
 
 // ServeTypes sets the table of the users' actors for message types. It is called before
 // the tree starts. Without it users cannot register such actors.
-func (t Trunk) ServeTypes(table TypeTable) { t.env.types = table }
+func (t Trunk) ServeTypes(table TypeTable) { t.house.users.Types = table }
 
 // Provide registers an actor under the name of what it does for other parts, so that they
 // can send to it without importing its part. A nil pid removes the name.
 func (t Trunk) Provide(name string, pid *actor.PID) {
-	p := &t.env.providers
+	p := &t.house.providers
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if pid == nil {
@@ -343,7 +340,7 @@ func (t Trunk) Provide(name string, pid *actor.PID) {
 }
 
 // Provider returns the actor that Provide has registered under this name.
-func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.env.providers.actors.Get(name) }
+func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.house.providers.actors.Get(name) }
 
 // SendControl sends a message of the DHT itself. Reply to the actor: [dht.Sent]. No other
 // message of the node has this id.
@@ -364,7 +361,7 @@ var errNoSender = errors.New("dht: the actor that sends messages does not run; t
 // LayerPanicked records and logs that a layer of the user's has panicked on a message of a
 // peer, which was dropped. The panic does not count against the peer.
 func (t Trunk) LayerPanicked(layer string, value any, stack []byte, from actors.Origin) {
-	t.env.yours(Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: Beginning(value)},
+	t.house.UserPanicked(Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: Beginning(value)},
 		from.Conn, stack, false, "it goes on with the next message")
 }
 
@@ -372,12 +369,12 @@ func (t Trunk) LayerPanicked(layer string, value any, stack []byte, from actors.
 // what happens next. The log names the peer whose call it was, but the panic does not
 // count against that peer.
 func (t Trunk) ServicePanicked(p Panicking, conn uint64, stack []byte, stops bool, then string) {
-	t.env.yours(p, conn, stack, stops, then)
+	t.house.UserPanicked(p, conn, stack, stops, then)
 }
 
 // ServiceStopped records that a service has stopped for good after a panic.
-func (t Trunk) ServiceStopped(id protocol.ID) { t.env.panics.stop(serviceKey(id)) }
+func (t Trunk) ServiceStopped(id protocol.ID) { t.house.Panics.Stop(serviceKey(id)) }
 
 // ServiceEnded removes the record of a service's panics: it has ended in order, or is
 // registered again.
-func (t Trunk) ServiceEnded(id protocol.ID) { t.env.panics.forget(serviceKey(id)) }
+func (t Trunk) ServiceEnded(id protocol.ID) { t.house.Panics.Forget(serviceKey(id)) }

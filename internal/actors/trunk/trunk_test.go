@@ -2,7 +2,6 @@ package trunk
 
 import (
 	"crypto/rand"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -21,28 +20,19 @@ import (
 func TestUnlimited(t *testing.T) {
 	peer := identity.NodeID{1}
 	for name, test := range map[string]struct {
-		set  func(*env)
+		set  func(*house)
 		want bool
 	}{
-		"a stranger":  {func(*env) {}, false},
-		"allowed":     {func(e *env) { e.Allowed.Set(peer, struct{}{}) }, true},
-		"wanted":      {func(e *env) { e.Protected.Set(peer, []string{"somebody"}) }, true},
-		"another one": {func(e *env) { e.Allowed.Set(identity.NodeID{2}, struct{}{}) }, false},
+		"a stranger":  {func(*house) {}, false},
+		"allowed":     {func(h *house) { h.AllowList().Set(peer, struct{}{}) }, true},
+		"wanted":      {func(h *house) { h.connectivity.Protected.Set(peer, []string{"somebody"}) }, true},
+		"another one": {func(h *house) { h.AllowList().Set(identity.NodeID{2}, struct{}{}) }, false},
 	} {
-		e := new(env)
-		test.set(e)
-		if got := (Trunk{e}).Unlimited(peer); got != test.want {
+		h := newHouse(Settings{Base: BaseSettings{System: actor.NewActorSystem(), Now: time.Now}})
+		test.set(h)
+		if got := (Trunk{h}).Unlimited(peer); got != test.want {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
 		}
-	}
-}
-
-// TestEnvStaysSmall: what one actor keeps belongs to a type of that actor, and what
-// a part keeps to the part.
-func TestEnvStaysSmall(t *testing.T) {
-	const most = 30
-	if n := reflect.TypeFor[env]().NumField(); n > most {
-		t.Errorf("got %d fields shared by all actors of the trunk, want %d at most", n, most)
 	}
 }
 
@@ -56,8 +46,8 @@ func TestFirstIdentityHasTheMarker(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := NewNode(Settings{
-			System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret,
-			Features: identity.FeatureNode, Now: time.Now, NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: dht, PlainID: protocol.PlainID,
+			Base:     BaseSettings{System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now},
+			Messages: MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: dht, PlainID: protocol.PlainID},
 		})
 		m, err := n.NewIdentity([]ma.Multiaddr{ma.StringCast("/memory/1")}, rand.Reader)
 		if err != nil {

@@ -19,10 +19,10 @@ func isTypeName(name string) bool { return strings.HasPrefix(name, typePrefix) }
 // checkType returns an error if no actor may be registered for this message type.
 // Otherwise it sets the actor's name.
 func (x *extensions) checkType(m *Register) error {
-	if x.env.types == nil {
+	if x.room.Types == nil {
 		return actors.ErrNoDHT
 	}
-	if err := x.env.types.Check(*m.Type); err != nil {
+	if err := x.room.Types.Check(*m.Type); err != nil {
 		return err
 	}
 	if m.Name = typeName(*m.Type); x.byName(m.Name) != nil {

@@ -24,11 +24,11 @@ func TestProtocolsStayWhileTheNodeStops(t *testing.T) {
 					}
 				})
 			}}
-			s := play(t, map[string]func(*trunk.Env) actor.Actor{"extensions": func(e *trunk.Env) actor.Actor {
-				if err := e.Preregister(register); err != nil {
+			s := play(t, map[string]func(*trunk.Rooms) actor.Actor{"extensions": func(r *trunk.Rooms) actor.Actor {
+				if err := r.Users.Preregister(register); err != nil {
 					t.Error(err)
 				}
-				return trunk.NewExtensions(e)
+				return trunk.NewExtensions(r)
 			}})
 			synctest.Wait()
 			if drained {
@@ -43,7 +43,7 @@ func TestProtocolsStayWhileTheNodeStops(t *testing.T) {
 			if got := count[trunk.RemoveProtocol](s.heard["services"]); got != want {
 				t.Errorf("drained %v: got %d protocols taken out of the table, want %d", drained, got, want)
 			}
-			if pid, _ := s.Plain.Handler.Get(); pid != nil {
+			if pid, _ := s.Messages.Plain.Handler.Get(); pid != nil {
 				t.Errorf("drained %v: got a handler for messages after its end, want none", drained)
 			}
 		})

@@ -161,7 +161,7 @@ func (t *writerTask) next(wake waker) batch {
 // movingWriter records in the peer's account when bytes were last written.
 type movingWriter struct {
 	protocol.Stream
-	env     *env
+	room    *MessagesRoom
 	account *outAccount
 }
 
@@ -169,7 +169,7 @@ type movingWriter struct {
 func (w movingWriter) Write(b []byte) (int, error) {
 	n, err := w.Stream.Write(b)
 	if n > 0 {
-		w.account.moved.Store(w.env.Now().UnixNano())
+		w.account.moved.Store(w.room.Now().UnixNano())
 	}
 	return n, err
 }
