@@ -245,7 +245,7 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 		}
 		s.Agreed()
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), agreement: agreement{owed: owed}}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), agreement: agreement{Owed: owed}}, nil
 	})
 }
 
@@ -389,7 +389,7 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 			return negotiated{}, err
 		}
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), agreement: agreement{answer: answer}}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), agreement: agreement{Answer: answer}}, nil
 	})
 }
 

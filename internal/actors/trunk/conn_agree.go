@@ -7,6 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -20,7 +21,7 @@ func answersWhenTaken(agent string, list []protocol.ID) bool {
 // identity message lists the very first id, propose does not wait for an answer (comms
 // 72). Otherwise it asks, because the peer may have registered the protocol since.
 func propose(s protocol.Stream, ref *actors.ConnRef, m OpenSubstream) (protocol.ID, messaging.Acceptance, error) {
-	asks := m.session && ref.Link().Answers
+	asks := m.ForMessages && ref.Link().Answers
 	if len(m.IDs) == 0 || !ref.Accepts(m.IDs[0]) {
 		id, err := negotiate.Open(s, m.IDs)
 		if asks {
@@ -58,4 +59,14 @@ func (a *conn) agree(s protocol.Stream, rounds int) (_ protocol.ID, owed *negoti
 // this library that runs without the DHT.
 func withoutDHT(agent string, list []protocol.ID) bool {
 	return useragent.Ours(agent) && !slices.Contains(list, protocol.DHTMarker)
+}
+
+// WithoutDHT reports whether a known peer is a node of this library that runs without the DHT. The
+// answer comes from the identity message of its connection, or, if it is not connected, of its
+// last one.
+func (r *ConnectionsRoom) WithoutDHT(p peerstore.Peer) bool {
+	if ref, ok := r.Connections.Get(p.ID); ok {
+		return ref.Link().NoDHT
+	}
+	return withoutDHT(p.UserAgent, p.Protocols)
 }

@@ -18,8 +18,10 @@ type OpenSubstream struct {
 	IDs   []protocol.ID
 	Reply *actor.PID
 
-	session bool // a messaging session asks
-	system  *actor.ActorSystem
+	// ForMessages says that a messaging session asks.
+	ForMessages bool
+
+	system *actor.ActorSystem
 }
 
 // NewOpenSubstream returns a request whose answer goes to reply.
@@ -80,8 +82,8 @@ type substreamsFinished struct{ Conn uint64 }
 // agreement is what messaging knows of a substream that was opened for it: see
 // [actors.SubstreamOpened.Messaging].
 type agreement struct {
-	answer messaging.Acceptance // of a substream that a messaging session has asked for
-	owed   *negotiate.Choice    // the acceptance that the messaging session writes; nil: none
+	Answer messaging.Acceptance // of a substream that a messaging session has asked for
+	Owed   *negotiate.Choice    // the acceptance that the messaging session writes; nil: none
 }
 
 // agreementOf returns what messaging knows of a substream.

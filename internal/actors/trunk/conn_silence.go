@@ -1,6 +1,8 @@
 package trunk
 
 import (
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -119,5 +121,25 @@ func (a *conn) suspected(c actor.Context, m suspectTick) {
 	}
 	if !a.pings.LastHeard().After(m.since) {
 		a.close(c, actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: m.err})
+	}
+}
+
+// AddressGone closes the connections over an address that the machine has no more.
+func (r *ConnectionsRoom) AddressGone(ip netip.Addr) {
+	for _, ref := range r.Connections.All() {
+		if ref.Link().Local == ip {
+			why := actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: fmt.Errorf("%w: %s", actors.ErrAddressGone, ip)}
+			r.System.Root.Send(r.Conns, CloseConn{ref.Peer, ref.ID, why})
+		}
+	}
+}
+
+// Unplugged has each connection over an address of the machine end unless the peer gives a sign
+// of life within 5 s.
+func (r *ConnectionsRoom) Unplugged(ip netip.Addr) {
+	for _, ref := range r.Connections.All() {
+		if ref.Link().Local == ip {
+			r.System.Root.Send(ref.PID, suspectConn{suspectLimit, actors.ErrUnplugged})
+		}
 	}
 }

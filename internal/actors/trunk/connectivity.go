@@ -240,7 +240,7 @@ func (a *connectivity) violated(c actor.Context, m PeerViolated) {
 	if verdict.Ban > 0 {
 		c.Request(a.room.Peers, BanPeer{
 			Peer: m.Peer, Key: m.Key, For: verdict.Ban, Reason: m.Err.Error(),
-			Severity: verdict.Severity.String(), Evidence: evidence(ref), origin: m.Origin,
+			Severity: verdict.Severity.String(), Evidence: evidence(ref), Origin: m.Origin,
 		})
 		a.room.needs.Offended(c, m.Origin)
 		why.Code = actors.CloseBanned

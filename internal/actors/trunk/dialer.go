@@ -398,3 +398,7 @@ func (d *dialer) String() string {
 	}
 	return ""
 }
+
+// DialAnew begins the dials under way again, unless a peer has answered: what they have sent may
+// have gone out over an address, or into a cable, that is no more.
+func (r *DiallingRoom) DialAnew() { r.System.Root.Send(r.Dialer, dialAnew{}) }

@@ -2,15 +2,7 @@ package trunk
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/gamelan-p2p/gamelan/peerstore"
 )
-
-// From is the ban of an offence that came from there.
-func (m BanPeer) From(o peerstore.Origin) BanPeer {
-	m.origin = o
-	return m
-}
 
 // Rooms are what the tests of single actors run them with.
 type Rooms struct {

@@ -123,7 +123,7 @@ func (b *inbox) opened(c actor.Context, m actors.SubstreamOpened) {
 	in := &inStream{name: fmt.Sprintf("reader-%d", b.serial), conn: m.Conn}
 	in.parker = park.New(c, in.name, stream)
 	in.detach = supervisor.Own(c, stream)
-	b.accept(c, in, agreementOf(m).owed)
+	b.accept(c, in, agreementOf(m).Owed)
 	if b.reading == nil {
 		b.read(c, in)
 		return

@@ -109,7 +109,7 @@ func (l *listener) Receive(c actor.Context) {
 		l.notAccepted(c, m.err)
 	case SummaryDue:
 		m.Tell(c)
-		if m.of == &l.deaf && l.unsaid > 0 {
+		if m.Is(&l.deaf) && l.unsaid > 0 {
 			l.sayDeaf(c)
 		}
 	case MoveListener:

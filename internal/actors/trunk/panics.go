@@ -321,3 +321,9 @@ func (b *Base) SumUpPanics() {
 		b.Logger.Warn("more panics "+whose, what, name, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
 	}
 }
+
+// ServiceStopped records that a service of the user's has stopped for good.
+func (p *Panics) ServiceStopped(id protocol.ID) { p.Stop(serviceKey(id)) }
+
+// ServiceEnded removes the record of a service of the user's.
+func (p *Panics) ServiceEnded(id protocol.ID) { p.Forget(serviceKey(id)) }

@@ -258,10 +258,10 @@ func (p *peers) ban(c actor.Context, m BanPeer) {
 	p.clock(c)
 	now := supervisor.Wall(c)
 	until := now.Add(m.For)
-	ban, stored := p.room.Store.BanFrom(now, m.Peer, m.Key, until, m.text(), m.origin)
+	ban, stored := p.room.Store.BanFrom(now, m.Peer, m.Key, until, m.text(), m.Origin)
 	if !stored { // too many peers are banned that were never reached, and this one came from a source (V31)
 		limit := min(m.For, connpool.OffencesWithin) // other peers may share the source
-		if source, fresh := p.room.needs.RefuseSource(m.origin, limit); fresh {
+		if source, fresh := p.room.needs.RefuseSource(m.Origin, limit); fresh {
 			supervisor.Log(c).Warn("too many bans of peers that were never reached; a source is refused in place of more", "addr", source, "for", limit)
 		}
 		c.Send(c.Sender(), actors.PeerBanned{Token: m.Token, Peer: m.Peer, Err: actors.ErrBansFull}) // there is no ban to publish

@@ -46,7 +46,7 @@ type BanPeer struct {
 	Severity string // "low", "medium" or "high"; "" for a ban on request
 	Evidence string // where the offence was seen
 
-	origin peerstore.Origin // where the offence came from; 0 for a ban on request
+	Origin peerstore.Origin // where the offence came from; 0 for a ban on request
 }
 
 // text returns the reason as the store keeps it: with severity, duration and evidence,

@@ -255,8 +255,8 @@ func TestBanThatIsNotStored(t *testing.T) {
 			t.Helper()
 			var key identity.PublicKey
 			binary.BigEndian.PutUint32(key[:], uint32(n))
-			m := trunk.BanPeer{Peer: key.NodeID(), Key: key, For: time.Hour, Reason: "forged"}
-			r, err := supervisor.Ask[actors.PeerBanned](t.Context(), s.System, s.Peers, m.From(from))
+			m := trunk.BanPeer{Peer: key.NodeID(), Key: key, For: time.Hour, Reason: "forged", Origin: from}
+			r, err := supervisor.Ask[actors.PeerBanned](t.Context(), s.System, s.Peers, m)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -93,14 +93,5 @@ func (m *Messaging) refuses() bool {
 	return ok && pid == nil
 }
 
-// TypeTable is a part's table of users' actors by message type. Each actor receives the
-// messages of its type. See [Trunk.ServeTypes]. The actor extensions calls the methods.
-type TypeTable interface {
-	// Check returns an error if no actor may be registered for the type.
-	Check(t int32) error
-	// Set makes the actor receive the messages of the type. A nil pid means that the
-	// actor has failed: it is still registered and may be started again.
-	Set(t int32, pid *actor.PID)
-	// Delete removes the actor of the type.
-	Delete(t int32)
-}
+// ReceiveWith sets the Receiver of the messages. It is called before the tree starts.
+func (m *Messaging) ReceiveWith(r Receiver) { m.receiver = r }

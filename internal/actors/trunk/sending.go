@@ -233,3 +233,9 @@ func (r *MessagesRoom) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 		reply: reply, room: r,
 	}
 }
+
+// NewSession makes the actor that carries the messages of this protocol from and
+// to one peer.
+func (m *Messaging) NewSession(peer identity.NodeID) actor.Actor {
+	return newSession(m, peer, m.accounts.pin(peer))
+}

@@ -229,7 +229,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	if f.Open {
 		s.dialing = s.room.NewID()
 		m := NewOpenSubstream(s.room.System, s.dialing, c.Self(), s.protocol.ID)
-		m.session = true
+		m.ForMessages = true
 		c.Send(s.conn.PID, m)
 		s.await(c, OpenLimit, openWait{s.dialing})
 	}
@@ -326,7 +326,7 @@ func (s *session) peerStops(c actor.Context, err error) bool {
 	s.left = s.conn.ID
 	s.out.StopWriting()
 	s.reclaim(c)
-	c.Send(s.conn.PID, settleProofs{s.gen, c.Self(), s.room.System})
+	c.Send(s.conn.PID, settleProofs{gen: s.gen, reply: c.Self(), system: s.room.System})
 	return true
 }
 
@@ -373,12 +373,12 @@ func (s *session) opened(c actor.Context, m actors.SubstreamOpened) {
 	s.detach = supervisor.Own(c, stream)
 	s.gen++
 	s.endWatch = park.New(c, watchName(s.gen), stream)
-	s.accept = newAcceptance(s.gen, m.Protocol, agreementOf(m).answer)
+	s.accept = newAcceptance(s.gen, m.Protocol, agreementOf(m).Answer)
 	s.listen(c)
-	if agreementOf(m).answer == messaging.Awaited {
+	if agreementOf(m).Answer == messaging.Awaited {
 		supervisor.After(c, acceptLimit, acceptanceDue{s.gen})
 	}
-	s.do(c, s.out.Opened(supervisor.Now(c), agreementOf(m).answer))
+	s.do(c, s.out.Opened(supervisor.Now(c), agreementOf(m).Answer))
 }
 
 func watchName(gen uint64) string { return fmt.Sprintf("watch-%d", gen) }
@@ -521,7 +521,7 @@ func (s *session) drop(c actor.Context) {
 // written messages are proven, then FIN is sent (comms 146).
 func (s *session) beginFinish(c actor.Context, m finishSubstreams) {
 	if s.conn == nil || s.conn.ID != m.Conn || s.stream == nil {
-		c.Send(m.Reply, substreamsFinished{m.Conn})
+		c.Send(m.Reply, substreamsFinished{Conn: m.Conn})
 		return
 	}
 	if s.finish != nil { // the drain of this session has begun it already
@@ -555,7 +555,7 @@ func (s *session) finished(c actor.Context) {
 	}
 	s.finish = nil
 	if f.reply != nil {
-		c.Send(f.reply, substreamsFinished{f.conn})
+		c.Send(f.reply, substreamsFinished{Conn: f.conn})
 	}
 	if s.drain != nil {
 		s.drainDone(c)

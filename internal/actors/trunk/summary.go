@@ -55,3 +55,6 @@ func (d SummaryDue) Tell(c actor.Context) {
 	s.n, s.last = 0, nil
 	s.due = supervisor.After(c, summaryEvery, SummaryDue{s})
 }
+
+// Is reports whether this is of the Summary s.
+func (d SummaryDue) Is(s *Summary) bool { return d.of == s }

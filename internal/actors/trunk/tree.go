@@ -7,7 +7,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -75,10 +74,4 @@ func (n Node) NewPeers() actor.Actor { return newPeers(n.house.peers) }
 // NewConn makes the actor of one live connection. The actor takes over the session.
 func (n Node) NewConn(ref *actors.ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
 	return newConn(n.house.connections, ref, session, nil)
-}
-
-// NewSession makes the actor that carries the messages of this protocol from and
-// to one peer.
-func (m *Messaging) NewSession(peer identity.NodeID) actor.Actor {
-	return newSession(m, peer, m.accounts.pin(peer))
 }

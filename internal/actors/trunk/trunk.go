@@ -3,7 +3,6 @@ package trunk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -157,27 +156,18 @@ func (t Trunk) MoveListener(to netip.Addr, reply *actor.PID) {
 
 // AddressGone closes the connections over an address that the machine has no more.
 func (t Trunk) AddressGone(ip netip.Addr) {
-	for _, ref := range t.house.Connections.All() {
-		if ref.Link().Local == ip {
-			why := actors.CloseReason{Code: actors.CloseNoAnswer, By: "network", Err: fmt.Errorf("%w: %s", actors.ErrAddressGone, ip)}
-			t.house.System.Root.Send(t.house.Conns, CloseConn{ref.Peer, ref.ID, why})
-		}
-	}
+	t.house.connections.AddressGone(ip)
 }
 
 // Unplugged has each connection over an address of the machine end unless the peer gives a sign
 // of life within 5 s.
 func (t Trunk) Unplugged(ip netip.Addr) {
-	for _, ref := range t.house.Connections.All() {
-		if ref.Link().Local == ip {
-			t.house.System.Root.Send(ref.PID, suspectConn{suspectLimit, actors.ErrUnplugged})
-		}
-	}
+	t.house.connections.Unplugged(ip)
 }
 
 // DialAnew begins the dials under way again, unless a peer has answered: what they have sent may
 // have gone out over an address, or into a cable, that is no more.
-func (t Trunk) DialAnew() { t.house.System.Root.Send(t.house.Dialer, dialAnew{}) }
+func (t Trunk) DialAnew() { t.house.dialling.DialAnew() }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
 func (t Trunk) OnWall(at time.Time) time.Time { return t.house.OnWall(at) }
@@ -293,10 +283,7 @@ func (t Trunk) Excluded() []protocol.AddressRange { return t.house.dialling.Excl
 // without the DHT. The answer comes from the identity message of its connection, or, if it
 // is not connected, of its last one.
 func (t Trunk) WithoutDHT(p peerstore.Peer) bool {
-	if ref, ok := t.house.Connections.Get(p.ID); ok {
-		return ref.Link().NoDHT
-	}
-	return withoutDHT(p.UserAgent, p.Protocols)
+	return t.house.connections.WithoutDHT(p)
 }
 
 // Secret returns the secret of the node's identity.
@@ -320,7 +307,7 @@ func (t Trunk) Frames() *Messaging { return t.house.messages.Frames }
 
 // ReceiveFrames sets the Receiver of the frames that peers send. It is called before the
 // tree starts.
-func (t Trunk) ReceiveFrames(r Receiver) { t.house.messages.Frames.receiver = r }
+func (t Trunk) ReceiveFrames(r Receiver) { t.house.messages.Frames.ReceiveWith(r) }
 
 // ServeTypes sets the table of the users' actors for message types. It is called before
 // the tree starts. Without it users cannot register such actors.
@@ -373,8 +360,8 @@ func (t Trunk) ServicePanicked(p Panicking, conn uint64, stack []byte, stops boo
 }
 
 // ServiceStopped records that a service has stopped for good after a panic.
-func (t Trunk) ServiceStopped(id protocol.ID) { t.house.Panics.Stop(serviceKey(id)) }
+func (t Trunk) ServiceStopped(id protocol.ID) { t.house.Panics.ServiceStopped(id) }
 
 // ServiceEnded removes the record of a service's panics: it has ended in order, or is
 // registered again.
-func (t Trunk) ServiceEnded(id protocol.ID) { t.house.Panics.Forget(serviceKey(id)) }
+func (t Trunk) ServiceEnded(id protocol.ID) { t.house.Panics.ServiceEnded(id) }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/gamelan-p2p/gamelan/actors"
 )
 
@@ -29,4 +30,16 @@ func (x *extensions) checkType(m *Register) error {
 		return &actors.TypeTakenError{Type: *m.Type}
 	}
 	return nil
+}
+
+// TypeTable is a part's table of users' actors by message type. Each actor receives the
+// messages of its type. See [Trunk.ServeTypes]. The actor extensions calls the methods.
+type TypeTable interface {
+	// Check returns an error if no actor may be registered for the type.
+	Check(t int32) error
+	// Set makes the actor receive the messages of the type. A nil pid means that the
+	// actor has failed: it is still registered and may be started again.
+	Set(t int32, pid *actor.PID)
+	// Delete removes the actor of the type.
+	Delete(t int32)
 }
