@@ -10,7 +10,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -39,9 +41,9 @@ func (n *Node) Dial(ctx context.Context, peer identity.NodeID) (*Connection, err
 	}
 	for {
 		token := n.e.Trunk.NewID()
-		r, err := assemble.Ask[trunk.PeerDialed](ctx, n.e, n.e.Trunk.Dialer(), trunk.DialPeer{Token: token, Peer: peer})
+		r, err := assemble.Ask[dialling.PeerDialed](ctx, n.e, n.e.Trunk.Dialer(), dialling.DialPeer{Token: token, Peer: peer})
 		if err != nil { // nobody waits for the answer any more
-			n.e.Trunk.System().Root.Send(n.e.Trunk.Dialer(), trunk.CancelDial{Peer: peer, Token: token})
+			n.e.Trunk.System().Root.Send(n.e.Trunk.Dialer(), dialling.CancelDial{Peer: peer, Token: token})
 		}
 		err = cmp.Or(err, r.Err)
 		switch {
@@ -81,7 +83,7 @@ func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 		if ok && ref == nil {
 			ref = now
 			why := actors.CloseReason{Code: actors.CloseRequested, By: "us"}
-			n.e.Trunk.System().Root.Send(n.e.Trunk.Conns(), trunk.CloseConn{Peer: peer, Conn: ref.ID, Reason: why})
+			n.e.Trunk.System().Root.Send(n.e.Trunk.Conns(), connections.CloseConn{Peer: peer, Conn: ref.ID, Reason: why})
 		}
 		return !ok || now.ID != ref.ID
 	})
@@ -93,9 +95,9 @@ func (n *Node) Disconnect(ctx context.Context, peer identity.NodeID) error {
 // room. The command gamelan conns shows the tag, which should name the reason.
 func (n *Node) Protect(peer identity.NodeID, tag string) (unprotect func()) {
 	tag = fmt.Sprintf("%s-%d", tag, n.e.Trunk.NewID())
-	n.e.Trunk.System().Root.Send(n.e.Trunk.Connectivity(), trunk.ProtectPeer{Peer: peer, Tag: tag})
+	n.e.Trunk.System().Root.Send(n.e.Trunk.Connectivity(), connectivity.ProtectPeer{Peer: peer, Tag: tag})
 	return sync.OnceFunc(func() {
-		n.e.Trunk.System().Root.Send(n.e.Trunk.Connectivity(), trunk.UnprotectPeer{Peer: peer, Tag: tag})
+		n.e.Trunk.System().Root.Send(n.e.Trunk.Connectivity(), connectivity.UnprotectPeer{Peer: peer, Tag: tag})
 	})
 }
 
@@ -156,7 +158,7 @@ func (n *Node) Ping(ctx context.Context, peer identity.NodeID) (Pong, error) {
 	if p.Conn = conn; !had {
 		p.Dial = n.e.Trunk.Now().Sub(began)
 	}
-	r, err := supervisor.Ask[trunk.ConnPonged](ctx, n.e.Trunk.System(), conn.PID, trunk.PingConn{})
+	r, err := supervisor.Ask[connections.ConnPonged](ctx, n.e.Trunk.System(), conn.PID, connections.PingConn{})
 	switch {
 	case err == nil:
 		err = r.Err
@@ -219,7 +221,7 @@ func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...prot
 }
 
 func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (*Stream, error) {
-	r, err := supervisor.Ask[any](ctx, n.e.Trunk.System(), ref.PID, trunk.NewOpenSubstream(n.e.Trunk.System(), 0, nil, ids...))
+	r, err := supervisor.Ask[any](ctx, n.e.Trunk.System(), ref.PID, connections.NewOpenSubstream(n.e.Trunk.System(), 0, nil, ids...))
 	switch {
 	case errors.Is(err, supervisor.ErrNoActor):
 		return nil, actors.ErrConnectionClosed
@@ -231,7 +233,7 @@ func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (
 		if s, ok := r.Stream.Take(); ok {
 			return &Stream{s, r.Protocol}, nil
 		}
-	case trunk.SubstreamFailed:
+	case connections.SubstreamFailed:
 		return nil, r.Err
 	}
 	return nil, actors.ErrConnectionClosed

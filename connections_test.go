@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -95,7 +95,7 @@ func TestBanNobodyWaitsFor(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
 		net.Connect(a, b)
-		a.System().Root.Send(nodetest.Trunk(a).Peers(), trunk.BanPeer{Peer: b.ID(), For: time.Hour, Reason: "a test"})
+		a.System().Root.Send(nodetest.Trunk(a).Peers(), peerbook.BanPeer{Peer: b.ID(), For: time.Hour, Reason: "a test"})
 		gamelantest.Eventually(t, 5*time.Second, "no connection", func() bool { return len(a.Connections()) == 0 })
 		if last := nodetest.Trunk(a).Closed(); len(last) != 1 || last[0].Reason.Code != actors.CloseBanned {
 			t.Errorf("got %v, want one that ended because of the ban", last)

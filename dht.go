@@ -15,7 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
@@ -53,12 +53,12 @@ func wrap(what string, err error) error {
 // Messages of a type without an actor are dropped, and a peer that sends too many of them
 // is banned. Types below 1,000 belong to the network (spec: dht 12.3).
 func (d *DHT) RegisterType(ctx context.Context, t int32, new NewActor, opts ...ActorOption) error {
-	return d.n.register(ctx, trunk.Register{Type: &t}, new, opts)
+	return d.n.register(ctx, users.Register{Type: &t}, new, opts)
 }
 
 // UnregisterType stops the actor of a message type.
 func (d *DHT) UnregisterType(ctx context.Context, t int32) error {
-	return d.n.unregister(ctx, trunk.Unregister{Type: &t})
+	return d.n.unregister(ctx, users.Unregister{Type: &t})
 }
 
 // Send sends a message over the DHT and waits for its end. The report has an outcome for

@@ -28,7 +28,7 @@ func TestNodeThatFails(t *testing.T) {
 		b := net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
 		n, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{"/memory/99"}}, gamelan.WithTransport(net.Transport()),
 			gamelan.WithLogger(discard), gamelan.WithFault(func(path, point string) {
-				if strings.HasSuffix(path, "/connectivity") && point == "trunk.GetStatus" {
+				if strings.HasSuffix(path, "/connectivity") && point == "connectivity.GetStatus" {
 					panic("a bug that stays")
 				}
 			}))

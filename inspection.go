@@ -10,6 +10,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
@@ -61,7 +63,7 @@ func (i *Inspection) Node(ctx context.Context) models.Node {
 // else 0.
 func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {
 	d, err := i.n.e.Tree().Inspect(ctx, c.PID.Id)
-	s, ok := d.Value.(trunk.ConnStats)
+	s, ok := d.Value.(connections.ConnStats)
 	if err != nil || !ok {
 		return 0
 	}
@@ -131,7 +133,7 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 // Dialling returns the dials that have not ended, in the order of the peers' ids. Their times
 // are of the system's clock.
 func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
-	r, err := assemble.Ask[trunk.Dials](ctx, i.n.e, i.n.e.Trunk.Dialer(), trunk.GetDials{})
+	r, err := assemble.Ask[dialling.Dials](ctx, i.n.e, i.n.e.Trunk.Dialer(), dialling.GetDials{})
 	for k := range r.UnderWay {
 		r.UnderWay[k].Since = i.n.e.Trunk.OnWall(r.UnderWay[k].Since)
 	}

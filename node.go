@@ -9,7 +9,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/feed"
 	"github.com/gamelan-p2p/gamelan/internal/receive"
@@ -86,7 +86,7 @@ func (n *Node) SetPublicAddresses(ctx context.Context, addrs ...ma.Multiaddr) er
 		return err
 	}
 	n.e.Given.Store(true)
-	r, err := assemble.Ask[trunk.AddressesSet](ctx, n.e, n.e.Trunk.Services(), trunk.SetAddresses{Addresses: addrs})
+	r, err := assemble.Ask[users.AddressesSet](ctx, n.e, n.e.Trunk.Services(), users.SetAddresses{Addresses: addrs})
 	return cmp.Or(err, r.Err)
 }
 

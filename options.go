@@ -11,7 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -36,7 +36,7 @@ type options struct {
 
 // registered is an actor of the user that is registered before the node starts.
 type registered struct {
-	trunk.Register
+	users.Register
 	new NewActor
 }
 
@@ -46,7 +46,7 @@ func (o *options) handled() bool {
 }
 
 // add adds an actor of the user to the options.
-func (o *options) add(m trunk.Register, new NewActor, opts []ActorOption) error {
+func (o *options) add(m users.Register, new NewActor, opts []ActorOption) error {
 	m, err := registration(m, new, opts)
 	if err == nil {
 		o.registered = append(o.registered, registered{m, new})
@@ -63,7 +63,7 @@ func WithHandler(new NewActor, opts ...ActorOption) Option {
 		if o.handled() {
 			return errors.New("gamelan: WithHandler was given twice")
 		}
-		return o.add(trunk.Register{}, new, opts)
+		return o.add(users.Register{}, new, opts)
 	}
 }
 
@@ -74,14 +74,14 @@ func WithProtocol(id protocol.ID, new NewActor, opts ...ActorOption) Option {
 		if err := id.Validate(); err != nil {
 			return err
 		}
-		return o.add(trunk.Register{ID: id}, new, opts)
+		return o.add(users.Register{ID: id}, new, opts)
 	}
 }
 
 // WithType registers the actor of a message type, as [DHT.RegisterType] does,
 // before the node accepts its first connection.
 func WithType(t int32, new NewActor, opts ...ActorOption) Option {
-	return func(o *options) error { return o.add(trunk.Register{Type: &t}, new, opts) }
+	return func(o *options) error { return o.add(users.Register{Type: &t}, new, opts) }
 }
 
 // WithLayer adds your layer to the chain that every inbound DHT message passes through. The
@@ -112,7 +112,7 @@ func WithActor(name string, new NewActor, opts ...ActorOption) Option {
 		if name == "" {
 			return actors.ErrBadName
 		}
-		return o.add(trunk.Register{Actor: name}, new, opts)
+		return o.add(users.Register{Actor: name}, new, opts)
 	}
 }
 
@@ -249,7 +249,7 @@ func panicPolicy(opts []ActorOption) (PanicPolicy, error) {
 }
 
 // registration completes a registration, or returns an error if it is not possible.
-func registration(m trunk.Register, new NewActor, opts []ActorOption) (_ trunk.Register, err error) {
+func registration(m users.Register, new NewActor, opts []ActorOption) (_ users.Register, err error) {
 	if new == nil {
 		return m, errNoActor
 	}

@@ -14,7 +14,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -64,14 +66,14 @@ func (p *Peers) Add(ctx context.Context, peer peerstore.Peer) error {
 	if peer.ID.IsZero() {
 		peer.ID = peer.Key.NodeID()
 	}
-	return p.add(ctx, trunk.AddPeer{Peer: peer, Durable: true})
+	return p.add(ctx, peerbook.AddPeer{Peer: peer, Durable: true})
 }
 
-func (p *Peers) add(ctx context.Context, m trunk.AddPeer) error {
+func (p *Peers) add(ctx context.Context, m peerbook.AddPeer) error {
 	if m.Peer.ID == p.n.e.Trunk.Self() {
 		return actors.ErrSelf
 	}
-	r, err := assemble.Ask[trunk.PeerAdded](ctx, p.n.e, p.n.e.Trunk.Peers(), m)
+	r, err := assemble.Ask[peerbook.PeerAdded](ctx, p.n.e, p.n.e.Trunk.Peers(), m)
 	return peerError("add", m.Peer.ID, cmp.Or(err, r.Err))
 }
 
@@ -82,7 +84,7 @@ func (p *Peers) AddSeed(ctx context.Context, text string) (identity.NodeID, erro
 	if err != nil {
 		return identity.NodeID{}, err
 	}
-	return peer.ID, p.add(ctx, trunk.AddPeer{Peer: peer, Durable: true, Given: true})
+	return peer.ID, p.add(ctx, peerbook.AddPeer{Peer: peer, Durable: true, Given: true})
 }
 
 // AddAt is AddSeed for a peer that does not become a seed: the node does not enter the network
@@ -93,7 +95,7 @@ func (p *Peers) AddAt(ctx context.Context, text string) (identity.NodeID, error)
 		return identity.NodeID{}, err
 	}
 	peer.Flags &^= peerstore.FlagSeed
-	return peer.ID, p.add(ctx, trunk.AddPeer{Peer: peer, Durable: true, Given: true, Keep: true})
+	return peer.ID, p.add(ctx, peerbook.AddPeer{Peer: peer, Durable: true, Given: true, Keep: true})
 }
 
 // Offer tells the node, in the form of [Node.Seed], where a peer may be, and returns the
@@ -111,7 +113,7 @@ func (p *Peers) Offer(ctx context.Context, text string) (identity.NodeID, error)
 		return peer.ID, peerError("offer", peer.ID, actors.ErrSelf)
 	}
 	peer.Flags &^= peerstore.FlagSeed
-	_, err = assemble.Ask[trunk.PeerOffered](ctx, p.n.e, p.n.e.Trunk.Dialer(), trunk.OfferPeer{Peer: peer})
+	_, err = assemble.Ask[dialling.PeerOffered](ctx, p.n.e, p.n.e.Trunk.Dialer(), dialling.OfferPeer{Peer: peer})
 	return peer.ID, peerError("offer", peer.ID, err)
 }
 
@@ -134,7 +136,7 @@ func (p *Peers) Given(ctx context.Context, text string, keep bool) (identity.Nod
 
 // Forget removes a peer from the store.
 func (p *Peers) Forget(ctx context.Context, peer identity.NodeID) error {
-	r, err := assemble.Ask[trunk.PeerForgotten](ctx, p.n.e, p.n.e.Trunk.Peers(), trunk.ForgetPeer{Peer: peer})
+	r, err := assemble.Ask[peerbook.PeerForgotten](ctx, p.n.e, p.n.e.Trunk.Peers(), peerbook.ForgetPeer{Peer: peer})
 	return peerError("forget", peer, cmp.Or(err, r.Err))
 }
 
@@ -159,7 +161,7 @@ func (p *Peers) Import(ctx context.Context, r io.Reader) (done Imported, err err
 		return done, fmt.Errorf("gamelan: import peers: %w", err)
 	}
 	for chunk := range slices.Chunk(peers, importChunk) {
-		r, err := assemble.Ask[trunk.PeersImported](ctx, p.n.e, p.n.e.Trunk.Peers(), trunk.ImportPeers{Peers: chunk})
+		r, err := assemble.Ask[peerbook.PeersImported](ctx, p.n.e, p.n.e.Trunk.Peers(), peerbook.ImportPeers{Peers: chunk})
 		done = actors.Imported{Added: done.Added + r.Done.Added, Merged: done.Merged + r.Done.Merged, Skipped: done.Skipped + r.Done.Skipped}
 		if err = cmp.Or(err, r.Err); err != nil {
 			if errors.Is(err, ErrClosed) {
@@ -190,7 +192,7 @@ func (p *Peers) Ban(ctx context.Context, peer identity.NodeID, d time.Duration, 
 	if peer == p.n.e.Trunk.Self() {
 		return actors.ErrSelf
 	}
-	r, err := assemble.Ask[actors.PeerBanned](ctx, p.n.e, p.n.e.Trunk.Connectivity(), trunk.RequestBan{Peer: peer, For: d, Reason: reason})
+	r, err := assemble.Ask[actors.PeerBanned](ctx, p.n.e, p.n.e.Trunk.Connectivity(), connectivity.RequestBan{Peer: peer, For: d, Reason: reason})
 	return peerError("ban", peer, cmp.Or(err, r.Err))
 }
 
@@ -211,7 +213,7 @@ func (p *Peers) Unban(ctx context.Context, peer identity.NodeID) error {
 // ctx's means that the ban may come back at the next start, unless the peer is allowed
 // then.
 func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
-	_, err := assemble.Ask[trunk.PeerAllowed](ctx, p.n.e, p.n.e.Trunk.Connectivity(), trunk.AllowPeer{Peer: peer})
+	_, err := assemble.Ask[connectivity.PeerAllowed](ctx, p.n.e, p.n.e.Trunk.Connectivity(), connectivity.AllowPeer{Peer: peer})
 	if err == nil {
 		err = p.n.e.Pardon(ctx, peer)
 	}
@@ -220,7 +222,7 @@ func (p *Peers) Allow(ctx context.Context, peer identity.NodeID) error {
 
 // Disallow removes a peer from the allow list.
 func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
-	_, err := assemble.Ask[trunk.PeerAllowed](ctx, p.n.e, p.n.e.Trunk.Connectivity(), trunk.AllowPeer{Peer: peer, Off: true})
+	_, err := assemble.Ask[connectivity.PeerAllowed](ctx, p.n.e, p.n.e.Trunk.Connectivity(), connectivity.AllowPeer{Peer: peer, Off: true})
 	return peerError("take off the allow list", peer, err)
 }
 
@@ -229,7 +231,7 @@ func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
 // cause. Blame does not ban the peer: see [Peers.Ban]. Blame does not wait, so actors and
 // methods of services may call it.
 func (p *Peers) Blame(peer identity.NodeID, reason string) {
-	p.n.e.Trunk.System().Root.Send(p.n.e.Trunk.Connectivity(), trunk.BlamePeer{Peer: peer, Reason: reason})
+	p.n.e.Trunk.System().Root.Send(p.n.e.Trunk.Connectivity(), connectivity.BlamePeer{Peer: peer, Reason: reason})
 }
 
 func peerError(what string, peer identity.NodeID, err error) error {

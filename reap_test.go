@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 )
@@ -222,7 +222,7 @@ func TestReapingOfWhatIsUsedByNow(t *testing.T) {
 		p.uses("used")
 		conn, _ := p.hub.Connection(p.guests["used"].ID())
 		for _, code := range []string{actors.CloseReaped, actors.CloseMinimised} {
-			p.hub.System().Root.Send(nodetest.Trunk(p.hub).Conns(), trunk.CloseConn{
+			p.hub.System().Root.Send(nodetest.Trunk(p.hub).Conns(), connections.CloseConn{
 				Peer: conn.Peer, Conn: conn.ID, Reason: actors.CloseReason{Code: code, By: "us"},
 			})
 			time.Sleep(time.Minute)

@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/receive"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -83,9 +83,9 @@ type messagesOption struct {
 
 // caller returns the actor that calls the function of [WithMessages]. With an inbox the inbox is
 // the handler of plain messages, and the actor speaks no protocol.
-func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) trunk.Register {
+func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) users.Register {
 	s := receive.NewCaller(func(ctx context.Context, m receive.Message) error { return o.f(ctx, n.message(m)) }, in)
-	r := trunk.Register{Drains: true, Ended: s.Discard, New: s.NewActor, OnPanic: o.policy}
+	r := users.Register{Drains: true, Ended: s.Discard, New: s.NewActor, OnPanic: o.policy}
 	if in != nil {
 		r.Actor = "messages"
 	} else {
@@ -163,7 +163,7 @@ func outlive(ctx context.Context, d time.Duration) (_ context.Context, end func(
 func (n *Node) openLoop(ctx context.Context) (*receive.Backlog, error) {
 	return n.loops.Open(n.e.Stopping, func(fill func() actor.Actor, ended func()) error {
 		// A registration that outlives ctx is not undone, so it is waited for.
-		err := n.register(context.WithoutCancel(ctx), trunk.Register{Ended: ended}, func(*Node) actor.Actor { return fill() }, nil)
+		err := n.register(context.WithoutCancel(ctx), users.Register{Ended: ended}, func(*Node) actor.Actor { return fill() }, nil)
 		if errors.Is(err, actors.ErrProtocolTaken) {
 			err = fmt.Errorf("%w: leave out WithHandler and WithMessages to receive them in a loop", err)
 		}

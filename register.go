@@ -12,7 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -33,12 +33,12 @@ func (n *Node) Register(ctx context.Context, id protocol.ID, new NewActor, opts 
 	if id == "" { // the empty id would register the handler
 		return id.Validate()
 	}
-	return n.register(ctx, trunk.Register{ID: id}, new, opts)
+	return n.register(ctx, users.Register{ID: id}, new, opts)
 }
 
 // RegisterHandler registers your actor for plain messages, which it receives as [Received].
 func (n *Node) RegisterHandler(ctx context.Context, new NewActor, opts ...ActorOption) error {
-	return n.register(ctx, trunk.Register{}, new, opts)
+	return n.register(ctx, users.Register{}, new, opts)
 }
 
 // Spawn runs your actor that speaks no protocol, for example one that holds the state of a
@@ -51,13 +51,13 @@ func (n *Node) Spawn(ctx context.Context, name string, new NewActor, opts ...Act
 	if name == "" { // the empty name would register the handler
 		return nil, fmt.Errorf("gamelan: spawn: %w", actors.ErrBadName)
 	}
-	m, err := registration(trunk.Register{Actor: name, New: func() actor.Actor { return new(n) }}, new, opts)
+	m, err := registration(users.Register{Actor: name, New: func() actor.Actor { return new(n) }}, new, opts)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := assemble.Ask[trunk.Registered](ctx, n.e, n.e.Trunk.Extensions(), m)
+	r, err := assemble.Ask[users.Registered](ctx, n.e, n.e.Trunk.Extensions(), m)
 	if err = cmp.Or(err, r.Err); err != nil {
 		return nil, fmt.Errorf("gamelan: spawn %q: %w", name, err)
 	}
@@ -82,7 +82,7 @@ func (n *Node) Actor(name string) (*actor.PID, bool) {
 	return pid, ok
 }
 
-func (n *Node) register(ctx context.Context, m trunk.Register, new NewActor, opts []ActorOption) error {
+func (n *Node) register(ctx context.Context, m users.Register, new NewActor, opts []ActorOption) error {
 	m, err := registration(m, new, opts)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (n *Node) register(ctx context.Context, m trunk.Register, new NewActor, opt
 	m.New = func() actor.Actor { return new(n) }
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := assemble.Ask[trunk.Registered](ctx, n.e, n.e.Trunk.Extensions(), m)
+	r, err := assemble.Ask[users.Registered](ctx, n.e, n.e.Trunk.Extensions(), m)
 	return registerError("register", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 
@@ -99,20 +99,20 @@ func (n *Node) Unregister(ctx context.Context, id protocol.ID) error {
 	if id == "" {
 		return id.Validate()
 	}
-	return n.unregister(ctx, trunk.Unregister{ID: id})
+	return n.unregister(ctx, users.Unregister{ID: id})
 }
 
 // UnregisterHandler stops the actor that receives plain messages. From then on the messages
 // of peers are not confirmed. Messages that had arrived and that the actor has not handled
 // are dropped; some of them may be confirmed.
 func (n *Node) UnregisterHandler(ctx context.Context) error {
-	return n.unregister(ctx, trunk.Unregister{})
+	return n.unregister(ctx, users.Unregister{})
 }
 
-func (n *Node) unregister(ctx context.Context, m trunk.Unregister) error {
+func (n *Node) unregister(ctx context.Context, m users.Unregister) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	r, err := assemble.Ask[trunk.Unregistered](ctx, n.e, n.e.Trunk.Extensions(), m)
+	r, err := assemble.Ask[users.Unregistered](ctx, n.e, n.e.Trunk.Extensions(), m)
 	return registerError("unregister", what(m.ID, m.Type), cmp.Or(err, r.Err))
 }
 

@@ -299,8 +299,8 @@ func TestActorThatStopsItself(t *testing.T) {
 // waits for, once.
 func TestRegisterWhileActorsCrash(t *testing.T) {
 	for _, lost := range []struct{ path, point string }{
-		{"/services", "trunk.AddProtocol"},
-		{"/extensions", "trunk.ProtocolAdded"},
+		{"/services", "users.AddProtocol"},
+		{"/extensions", "users.ProtocolAdded"},
 	} {
 		t.Run(lost.path[1:], func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
@@ -329,8 +329,8 @@ func TestRegisterWhileActorsCrash(t *testing.T) {
 // TestStartWhileActorsCrash does the same to what is registered at the start.
 func TestStartWhileActorsCrash(t *testing.T) {
 	for _, lost := range []struct{ path, point string }{
-		{"/services", "trunk.AddProtocol"},
-		{"/extensions", "trunk.ProtocolAdded"},
+		{"/services", "users.AddProtocol"},
+		{"/extensions", "users.ProtocolAdded"},
 		{"/extensions", "*actor.Started"},
 	} {
 		gamelantest.Bubble(t, func(t *testing.T) {

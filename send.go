@@ -8,7 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -74,8 +74,8 @@ func (n *Node) SendFrom(c actor.Context, id uint64, peer identity.NodeID, body [
 	n.e.Trunk.Plain().SendFrom(c, sendBody(id, peer, body, opts))
 }
 
-func sendBody(id uint64, peer identity.NodeID, body []byte, opts []SendOption) trunk.SendBody {
-	m := trunk.SendBody{ID: id, Peer: peer, Body: body}
+func sendBody(id uint64, peer identity.NodeID, body []byte, opts []SendOption) messengers.SendBody {
+	m := messengers.SendBody{ID: id, Peer: peer, Body: body}
 	if len(opts) > 0 {
 		var o sendOptions
 		for _, opt := range opts {

@@ -23,7 +23,7 @@ func TestCallerIsProvenAtOnce(t *testing.T) {
 		var armed atomic.Bool
 		held, release := make(chan struct{}), make(chan struct{})
 		hold := func(path, at string) {
-			if at == "trunk.wroteSome" && strings.Contains(path, "services/plain/") && armed.CompareAndSwap(true, false) {
+			if at == "messengers.wroteSome" && strings.Contains(path, "services/plain/") && armed.CompareAndSwap(true, false) {
 				close(held)
 				<-release
 			}

@@ -9,7 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -48,13 +49,13 @@ func (n *Node) options(o *options) *assemble.Options {
 		all.Parts = append(all.Parts, func() (actors.Part, error) { return make(n) })
 	}
 	if o.messages != nil {
-		all.Messages = func(in *inboxpart.Inbox) trunk.Register { return o.messages.caller(n, in) }
+		all.Messages = func(in *inboxpart.Inbox) users.Register { return o.messages.caller(n, in) }
 	}
 	all.Hooks = assemble.Hooks{
 		Version: Version, Host: n.host(), Publish: n.publish, AddSeed: n.Peers().Add, Ended: n.loops.Finish,
 		Client: func(peer identity.NodeID, service protocol.ID) rpc.Invoker { return n.RPC().Client(peer, service) },
 		Export: func(w io.Writer) (int, error) { return n.Peers().Export(w) },
-		Waiting: func(of map[identity.NodeID]trunk.Loss) {
+		Waiting: func(of map[identity.NodeID]messengers.Loss) {
 			if n.called != nil {
 				n.called.Waiting(of)
 			}

@@ -21,19 +21,23 @@ const module = "github.com/gamelan-p2p/gamelan"
 
 // layers says how deep a folder lies; the longest matching prefix counts. A
 // file may import what lies deeper than itself, and of its own house what lies no higher,
-// but in the house actors, where the trunk imports no part of the node and no part another.
+// but in the house actors, where a room imports only lower rooms, the trunk no part of the node,
+// and no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
 	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1,
 	"transport": 2, "internal/transport": 2, "peerstore": 2, "dht/wire": 2, "kad/overlay": 2,
 	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/actors/link": 3, "internal/wirecheck": 3, "internal/settings": 3,
-	"config": 4, "actors": 4, "internal/actors/trunk": 5,
-	"internal/actors": 6, "kad": 6, "internal/kad/comms": 6, "internal/kad/keep": 6, // the parts of a node
-	"internal/nodetest": 6, "internal/nodeview": 6, "internal/receive": 6, "internal/assemble": 6,
-	"":            7,
-	"gamelantest": 8, "inspect/control": 8,
-	"cmd": 9, "examples": 9,
-	"tests": 10,
+	"config": 4, "actors": 4,
+	// The rooms of the trunk, and the trunk, which joins them.
+	"internal/actors/base": 5, "internal/actors/peerbook": 6, "internal/actors/connections": 7, "internal/actors/dialling": 8,
+	"internal/actors/connectivity": 9, "internal/actors/messengers": 9, "internal/actors/users": 10, "internal/actors/trunk": 11,
+	"internal/actors": 12, "kad": 12, "internal/kad/comms": 12, "internal/kad/keep": 12, // the parts of a node
+	"internal/nodetest": 12, "internal/nodeview": 12, "internal/receive": 12, "internal/assemble": 12,
+	"":            13,
+	"gamelantest": 14, "inspect/control": 14,
+	"cmd": 15, "examples": 15,
+	"tests": 16,
 }
 
 // sameLayer lists the imports across folders of equal depth that are wanted.
@@ -524,11 +528,13 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"sideways", "cmd/gamelan/a.go", `import _ "` + m + `/examples/chat"`, "lower layers only"},
 		{"a part from the settings", "config/a.go", `import _ "` + m + `/internal/actors/inboxpart"`, "lower layers only"},
 		{"the trunk from the settings", "config/a.go", `import _ "` + m + `/actors"`, "lower layers only"},
+		{"a room from a lower one", "internal/actors/connections/a.go", `import _ "` + m + `/internal/actors/messengers"`, "lower layers only"},
+		{"the trunk from a room", "internal/actors/users/a.go", `import _ "` + m + `/internal/actors/trunk"`, "lower layers only"},
 		{"the trunk from what programs see", "actors/a.go", `import _ "` + m + `/internal/actors/trunk"`, "lower layers only"},
 		{"root from actors", "actors/a.go", `import _ "` + m + `"`, "lower layers only"},
 		{"a part from the trunk", "actors/a.go", `import _ "` + m + `/internal/actors/rpcpart"`, "lower layers only"},
 		{"a part from another one", "internal/actors/rpcpart/a.go", `import _ "` + m + `/kad"`, "lower layers only"},
-		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/kad"`, "layer 6"},
+		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/kad"`, "layer 12"},
 		{"inside a node", "cmd/gamelan/a.go", `import _ "` + m + `/internal/nodetest"`, "for tests and benchmarks"},
 		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/internal/actors/dhtpart"`, "lower layers only"},
 		{"a section in the root", "tor.go", `import _ "` + m + `/inspect/models"`, "want sections in the packages of the parts"},

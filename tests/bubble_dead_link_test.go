@@ -12,7 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -92,7 +92,7 @@ func TestBubbleDeadLink(t *testing.T) {
 				}()
 				time.Sleep(7 * time.Second)
 				d, err := a.Inspection().Tree().Inspect(t.Context(), conn.PID.Id)
-				if stats, ok := d.Value.(trunk.ConnStats); err != nil || !ok || stats.Silent < 7*time.Second {
+				if stats, ok := d.Value.(connections.ConnStats); err != nil || !ok || stats.Silent < 7*time.Second {
 					t.Errorf("7 s after the cut: got %+v, %v, want it silent for 7s", d.Value, err)
 				}
 				gamelantest.Eventually(t, time.Minute, "the end of the connection", func() bool { return len(a.Connections()) == 0 })

@@ -19,7 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
@@ -269,7 +269,7 @@ func TestBubbleRelayPanics(t *testing.T) {
 		sessions := &nodetest.Trunk(relay).Frames().Sessions
 		const size = 200_000 // half of a window, nearly
 		for range 2 {        // a third panic in a minute would end the connection
-			sessions.Set(to.ID(), trunk.Messenger{}) // without an account
+			sessions.Set(to.ID(), messengers.Messenger{}) // without an account
 			burst(t, from, to, 1, size)
 			time.Sleep(time.Second)
 			sessions.Delete(to.ID())
@@ -302,7 +302,7 @@ func TestBubbleOutcomePanics(t *testing.T) {
 		if !ok {
 			t.Fatal("got no session of the relay with the target, want one")
 		}
-		sessions.Set(to.ID(), trunk.Messenger{}) // without an account: what is given to it next panics
+		sessions.Set(to.ID(), messengers.Messenger{}) // without an account: what is given to it next panics
 		net.Heal(relay.Node, to.Node)
 		time.Sleep(5 * time.Second)
 		sessions.Set(to.ID(), session)

@@ -28,7 +28,7 @@ func TestBubbleNoMessageStopsTheNode(t *testing.T) {
 		"a join":                   {"/discovery/join", "dht.Heard", 1 << 30},
 		"a message to store":       {"/saf/keeper", "dht.Offered", 1 << 30},
 		"a request":                {"/saf/keeper", "dht.Heard", 1 << 30},
-		"a peer to add":            {"/peers", "trunk.AddPeer", 1},
+		"a peer to add":            {"/peers", "peerbook.AddPeer", 1},
 		"a write of peers":         {"/peers", "supervisor.Done[struct {}]", 1},
 		"a write of seen messages": {"/dht/dedup", "task", 1},
 	} {

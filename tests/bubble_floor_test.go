@@ -19,7 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/tests/internal/bubbled"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -327,7 +327,7 @@ func TestBubbleStatusTellsOfDelays(t *testing.T) {
 			t.Fatal("got no connection over a slow way")
 		}
 		d, err := a.Inspection().Tree().Inspect(t.Context(), conn.PID.Id)
-		if stats, ok := d.Value.(trunk.ConnStats); err != nil || !ok || stats.RTT != 2*slow {
+		if stats, ok := d.Value.(connections.ConnStats); err != nil || !ok || stats.RTT != 2*slow {
 			t.Errorf("got %+v, %v, want a round trip of %v", d.Value, err, 2*slow)
 		}
 

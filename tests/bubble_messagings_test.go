@@ -10,7 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -120,7 +120,7 @@ func TestBubbleUselessFrames(t *testing.T) {
 		net.Connect(a, b)
 		for range 100 {
 			done := make(chan protocol.Outcome, 1)
-			m := trunk.SendBody{Peer: b.ID(), Body: make([]byte, 4<<10)}
+			m := messengers.SendBody{Peer: b.ID(), Body: make([]byte, 4<<10)}
 			if _, err := nodetest.Trunk(a).Frames().Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 				t.Fatal(err)
 			}

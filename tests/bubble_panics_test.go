@@ -23,7 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -394,7 +394,7 @@ func TestBubblePanicPolicies(t *testing.T) {
 					}
 					wantNoCredit(t, from, to)
 					l.end()
-					time.Sleep(trunk.PanicQuiet)
+					time.Sleep(base.PanicQuiet)
 					if got := to.Inspection().Degraded(t.Context()).Texts(); len(got) != 0 {
 						t.Errorf("ten minutes later: got %q, want nothing", got)
 					}

@@ -17,7 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -117,7 +117,7 @@ func post(t *testing.T, from, to *gamelantest.Node, e wire.Envelope) <-chan prot
 func postBytes(t *testing.T, from, to *gamelantest.Node, body []byte) <-chan protocol.Outcome {
 	t.Helper()
 	done := make(chan protocol.Outcome, 1)
-	m := trunk.SendBody{Peer: to.ID(), Body: body}
+	m := messengers.SendBody{Peer: to.ID(), Body: body}
 	if _, err := nodetest.Trunk(from).Frames().Send(t.Context(), m, func(o protocol.Outcome) { done <- o }); err != nil {
 		t.Errorf("post: %v", err)
 	}

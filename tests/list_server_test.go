@@ -16,7 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -102,8 +102,8 @@ func startListing(t *testing.T, net *gamelantest.Network, cfg gamelan.Config, an
 	n := net.Start(cfg, gamelan.WithActor("lists", func(*gamelan.Node) actor.Actor { return answer }))
 	node := nodetest.Trunk(n)
 	root := node.System().Root
-	root.Send(node.Services(), trunk.RemoveProtocol{ID: protocol.PeersID})
-	root.Send(node.Services(), trunk.AddProtocol{ID: protocol.PeersID, PID: node.PID("extensions/lists"), Own: true})
+	root.Send(node.Services(), users.RemoveProtocol{ID: protocol.PeersID})
+	root.Send(node.Services(), users.AddProtocol{ID: protocol.PeersID, PID: node.PID("extensions/lists"), Own: true})
 	synctest.Wait() // until then the node's own service answers
 	return n
 }

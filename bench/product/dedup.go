@@ -19,6 +19,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/bench/harness"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -116,9 +118,9 @@ func startDedup(d *dht.Dedup, db kv.DB) (*supervisor.Root, error) {
 		return nil, err
 	}
 	trunk := trunk.NewNode(trunk.Settings{
-		Base:     trunk.BaseSettings{System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: slog.New(slog.DiscardHandler)},
+		Base:     base.Settings{System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: slog.New(slog.DiscardHandler)},
 		Store:    store,
-		Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
+		Messages: messengers.Settings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
 	})
 	part := dhtpart.New(trunk.Trunk, dhtpart.Settings{Dedup: d, DB: db})
 	return supervisor.Start(trunk.System(), trunk.Root(), supervisor.Spec{

@@ -16,6 +16,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
@@ -87,9 +89,9 @@ func startKeeper(db kv.DB) (*safpart.Saf, *actor.ActorSystem, *supervisor.Root, 
 		return nil, nil, nil, err
 	}
 	node := trunk.NewNode(trunk.Settings{
-		Base:     trunk.BaseSettings{System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Wall: time.Now, Logger: slog.New(slog.DiscardHandler)},
+		Base:     base.Settings{System: gamelan.NewSystem(logger), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Wall: time.Now, Logger: slog.New(slog.DiscardHandler)},
 		Store:    store,
-		Messages: trunk.MessagesSettings{NodeCredit: 256 << 20, PeerCredit: 1 << 20, DHT: true},
+		Messages: messengers.Settings{NodeCredit: 256 << 20, PeerCredit: 1 << 20, DHT: true},
 	})
 	l := saf.Default()
 	l.Messages, l.SourceMessages, l.DestinationMessages, l.PairMessages = saf.MostMessages, saf.MostMessages, saf.MostMessages, saf.MostMessages

@@ -16,8 +16,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/openfiles"
@@ -48,7 +55,7 @@ type builder struct {
 	db    kv.DB
 	store *peerstore.Store
 	dedup *dht.Dedup // nil without the DHT
-	bound []*trunk.Bound
+	bound []*connections.Bound
 	trunk trunk.Node
 
 	onion      *onion           // nil without TransportTor
@@ -183,18 +190,18 @@ func (b *builder) settings() trunk.Settings {
 		features = identity.FeatureNone
 	}
 	return trunk.Settings{
-		Base:  trunk.BaseSettings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger},
+		Base:  base.Settings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger},
 		Store: b.store,
 		Allow: b.Allowed,
-		Connections: trunk.ConnectionsSettings{Mux: mux.Config(b.Mux), KeepAlive: b.KeepAlive, Gate: connpool.GateLimits{
+		Connections: connections.Settings{Mux: mux.Config(b.Mux), KeepAlive: b.KeepAlive, Gate: connpool.GateLimits{
 			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,
 			Conns: b.MaxInbound, ConnsPerSource: b.MaxInboundPerSource, ConnsPerSubnet: b.MaxInboundPerSubnet,
 			SetupRate: b.MaxSetupRatePerSource, OffencesPerSource: b.MaxOffencesPerSource,
-		}, Exempt: b.Exempt, Liveness: trunk.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots}},
-		Dialling:     trunk.DiallingSettings{Transports: b.Transports, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own()},
-		Connectivity: trunk.ConnectivitySettings{MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest},
-		Messages:     trunk.MessagesSettings{NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit, DHT: b.DHT != nil, PlainID: protocol.ID(b.PlainID)},
-		Users:        trunk.UsersSettings{UserAgent: b.UserAgent},
+		}, Exempt: b.Exempt, Liveness: connections.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots}},
+		Dialling:     dialling.Settings{Transports: b.Transports, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own()},
+		Connectivity: connectivity.Settings{MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest},
+		Messages:     messengers.Settings{NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit, DHT: b.DHT != nil, PlainID: protocol.ID(b.PlainID)},
+		Users:        users.Settings{UserAgent: b.UserAgent},
 	}
 }
 
@@ -204,13 +211,13 @@ func rootName(key identity.PublicKey) string { return "gamelan-" + key.String()[
 
 // handled reports whether an actor is registered for plain messages.
 func (b *builder) handled() bool {
-	return slices.ContainsFunc(b.Registered, func(r trunk.Register) bool { return rank(&r) == 0 })
+	return slices.ContainsFunc(b.Registered, func(r users.Register) bool { return rank(&r) == 0 })
 }
 
 // rank returns the place of an actor in the order of registration. The handler comes first, so
 // that no other actor takes its protocol. Actors without a protocol come last, so that
 // none takes a name that a protocol has.
-func rank(r *trunk.Register) int {
+func rank(r *users.Register) int {
 	switch {
 	case r.Actor != "":
 		return 3
@@ -229,7 +236,7 @@ func (b *builder) preregister(n *Node) error {
 		}
 		b.Registered = append(b.Registered, b.Messages(n.Inbox))
 	}
-	slices.SortStableFunc(b.Registered, func(x, y trunk.Register) int { return cmp.Compare(rank(&x), rank(&y)) })
+	slices.SortStableFunc(b.Registered, func(x, y users.Register) int { return cmp.Compare(rank(&x), rank(&y)) })
 	for _, r := range b.Registered {
 		if err := n.Trunk.Preregister(r); err != nil {
 			return err
@@ -262,7 +269,7 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 	if err := n.Root.Ready(ctx); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
-	if _, err := Ask[trunk.Ready](ctx, n, n.Trunk.Extensions(), trunk.AwaitReady{}); err != nil {
+	if _, err := Ask[users.Ready](ctx, n, n.Trunk.Extensions(), users.AwaitReady{}); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
 	}
 	for _, p := range n.Parts {
@@ -293,6 +300,6 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 
 // Pardon lifts a ban. It returns when that is durable.
 func (n *Node) Pardon(ctx context.Context, peer identity.NodeID) error {
-	r, err := Ask[actors.PeerUnbanned](ctx, n, n.Trunk.Peers(), trunk.UnbanPeer{Peer: peer})
+	r, err := Ask[actors.PeerUnbanned](ctx, n, n.Trunk.Peers(), peerbook.UnbanPeer{Peer: peer})
 	return cmp.Or(err, r.Err)
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 )
 
 // closeTimeout bounds a Close without a deadline, and the stop of a node that failed.
@@ -84,7 +84,7 @@ const saidPeers = 32
 
 // sayLosses calls say for the losses of the peers with the most bytes, with the attributes of a
 // log record, and returns those of all peers.
-func sayLosses(of map[identity.NodeID]trunk.Loss, say func(attributes ...any)) (all trunk.Loss) {
+func sayLosses(of map[identity.NodeID]messengers.Loss, say func(attributes ...any)) (all messengers.Loss) {
 	for _, l := range of {
 		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
 	}
@@ -101,7 +101,7 @@ func sayLosses(of map[identity.NodeID]trunk.Loss, say func(attributes ...any)) (
 func (n *Node) sayDropped(log *slog.Logger) {
 	dropped := n.Trunk.Plain().Dropped()
 	if dropped == nil {
-		dropped = make(map[identity.NodeID]trunk.Loss)
+		dropped = make(map[identity.NodeID]messengers.Loss)
 	}
 	n.hooks.Waiting(dropped)
 	if len(dropped) > 0 {

@@ -10,7 +10,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/config"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -39,7 +39,7 @@ func (b *builder) bind(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("gamelan: %w", err)
 		}
-		b.bound = append(b.bound, &trunk.Bound{Transport: t, Addr: socket.Multiaddr(), First: supervisor.Hand(socket, nil)})
+		b.bound = append(b.bound, &connections.Bound{Transport: t, Addr: socket.Multiaddr(), First: supervisor.Hand(socket, nil)})
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func allowed(a ma.Multiaddr, policy address.Policy) []ma.Multiaddr {
 
 // onlyLoopback reports whether the node listens where only its own machine can reach it.
 func (b *builder) onlyLoopback() bool {
-	return len(b.bound) > 0 && !slices.ContainsFunc(b.bound, func(l *trunk.Bound) bool { return address.Beyond(l.Where()) })
+	return len(b.bound) > 0 && !slices.ContainsFunc(b.bound, func(l *connections.Bound) bool { return address.Beyond(l.Where()) })
 }
 
 // outboundOnly is expanded to the addresses of the interfaces of a node that listens

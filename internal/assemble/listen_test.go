@@ -8,7 +8,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/config"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -33,7 +33,7 @@ func TestOwnAddresses(t *testing.T) {
 		b := &builder{Settled: new(config.Settled), Options: new(Options)}
 		b.Wire = protocol.Tari(protocol.MainNet)
 		for _, l := range c.listen {
-			b.bound = append(b.bound, &trunk.Bound{Addr: ma.StringCast(l)})
+			b.bound = append(b.bound, &connections.Bound{Addr: ma.StringCast(l)})
 		}
 		got := b.reachable(c.policy)
 		if c.policy.OutboundOnly {

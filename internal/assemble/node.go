@@ -19,14 +19,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
@@ -48,7 +52,7 @@ var errNoDataDir = badConfig("DataDir", errors.New("WithInspector puts its socke
 // Options are what is not data in the settings of a node. Those that are nil or empty have their
 // defaults.
 type Options struct {
-	Registered []trunk.Register // the program's actors
+	Registered []users.Register // the program's actors
 	Layers     map[dht.Position][]dht.Layer
 	SendLayers map[dht.SendPosition][]dht.SendLayer
 	Services   []rpc.Service
@@ -64,7 +68,7 @@ type Options struct {
 	Sections   map[string]func(context.Context) any
 	Checks     []func() error
 	// Messages returns the actor that calls the program's function with messages.
-	Messages func(in *inboxpart.Inbox) trunk.Register
+	Messages func(in *inboxpart.Inbox) users.Register
 
 	Hooks
 }
@@ -79,7 +83,7 @@ type Hooks struct {
 	Export  func(peers io.Writer) (int, error)
 	Ended   func() // all actors have ended
 	// Waiting adds the messages that wait for the program's function to those of each peer.
-	Waiting func(map[identity.NodeID]trunk.Loss)
+	Waiting func(map[identity.NodeID]messengers.Loss)
 	// Closing and Closed are called before and after Node.Closed is closed.
 	Closing, Closed func()
 }
@@ -106,7 +110,7 @@ type Node struct {
 
 	Now       func() time.Time
 	public    bool // the settings have public addresses
-	bound     []*trunk.Bound
+	bound     []*connections.Bound
 	hooks     *Hooks
 	inspector *inspect.Server // nil without Options.Inspector; set before Start waits for the actors
 	closeOnce sync.Once
@@ -156,7 +160,7 @@ func (n *Node) Policy() address.Policy {
 
 // Status asks the actor connectivity for the node's state.
 func (n *Node) Status(ctx context.Context) (actors.Status, error) {
-	return Ask[actors.Status](ctx, n, n.Trunk.Connectivity(), trunk.GetStatus{})
+	return Ask[actors.Status](ctx, n, n.Trunk.Connectivity(), connectivity.GetStatus{})
 }
 
 // Ended reports whether the node has ended.

@@ -21,7 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kad/comms"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
@@ -217,9 +217,9 @@ func (b *builder) openInbox(n *Node) error {
 	in.Bind(n.Trunk, n.pauseInbox)
 	n.Inbox = in
 	n.Parts = append(n.Parts, in.Part())
-	b.Registered = append(b.Registered, trunk.Register{New: in.NewActor})
+	b.Registered = append(b.Registered, users.Register{New: in.NewActor})
 	for _, t := range c.Types {
-		b.Registered = append(b.Registered, trunk.Register{Type: &t, New: in.NewTypeActor})
+		b.Registered = append(b.Registered, users.Register{Type: &t, New: in.NewTypeActor})
 	}
 	return nil
 }

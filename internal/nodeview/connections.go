@@ -10,7 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 )
 
 // askedAtOnce is how many connections are asked for their statistics at a time: one that does not
@@ -22,7 +22,7 @@ func (v *View) open(ctx context.Context, ref *actors.ConnRef, now time.Time) mod
 	c.Protected = append(c.Protected, v.Trunk.Protectors(ref.Peer)...)
 	c.AgeMS = now.Sub(ref.Since).Milliseconds()
 	if d, err := v.Tree().Inspect(ctx, ref.PID.Id); err == nil {
-		if s, ok := d.Value.(trunk.ConnStats); ok {
+		if s, ok := d.Value.(connections.ConnStats); ok {
 			c.RTTMS, c.LastPongAt, c.SilentMS = milliseconds(s.RTT), v.Trunk.OnWall(s.LastPong), s.Silent.Milliseconds()
 			c.BytesIn, c.BytesOut = s.BytesIn, s.BytesOut
 		}

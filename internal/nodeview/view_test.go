@@ -13,6 +13,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -32,9 +34,9 @@ func newView(t *testing.T, parts ...actors.Part) *View {
 	}
 	return &View{
 		Trunk: trunk.NewNode(trunk.Settings{
-			Base:     trunk.BaseSettings{System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now},
+			Base:     base.Settings{System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now},
 			Store:    store,
-			Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, PlainID: protocol.PlainID},
+			Messages: messengers.Settings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, PlainID: protocol.PlainID},
 		}),
 		Parts: parts, Files: models.Notices{{What: "files"}},
 		Status:    func(context.Context) (actors.Status, error) { return actors.Status{State: "online"}, nil },

@@ -9,6 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -48,13 +50,13 @@ func FewFiles(need, most uint64) models.Notices {
 const sharedWarned = 10 * time.Minute
 
 // sharedIdentities returns the peers whose identity two nodes may be using, ordered by id.
-func (v *View) sharedIdentities(now time.Time) (all []trunk.SharedIdentity) {
+func (v *View) sharedIdentities(now time.Time) (all []connections.SharedIdentity) {
 	for _, shared := range v.Trunk.SharedIdentities().All() {
 		if now.Sub(shared.At) < sharedWarned {
 			all = append(all, shared)
 		}
 	}
-	slices.SortFunc(all, func(a, b trunk.SharedIdentity) int { return a.Peer.Compare(b.Peer) })
+	slices.SortFunc(all, func(a, b connections.SharedIdentity) int { return a.Peer.Compare(b.Peer) })
 	return all
 }
 
@@ -66,7 +68,7 @@ const (
 )
 
 // deaf returns why a node accepts no connections.
-func deaf(t trunk.InboundTrouble, now time.Time) models.Notice {
+func deaf(t connections.InboundTrouble, now time.Time) models.Notice {
 	v := codes.Deaf.Notice(fmt.Sprintf("connections could not be accepted, the last %s ago: %v", now.Sub(t.FailedAt).Round(time.Second), t.Err))
 	if transport.OutOfFiles(t.Err) {
 		v.Step = codes.FewFiles.Step
@@ -76,7 +78,7 @@ func deaf(t trunk.InboundTrouble, now time.Time) models.Notice {
 
 // limitWarning returns the warning about a limit for connections of one source or subnet, which
 // may be those of a user's own nodes, or none.
-func limitWarning(t trunk.InboundTrouble, now time.Time) models.Notices {
+func limitWarning(t connections.InboundTrouble, now time.Time) models.Notices {
 	if t.LimitedAt.IsZero() || now.Sub(t.LimitedAt) >= limitTold || !t.Limit.Scope.IsValid() {
 		return nil
 	}
@@ -97,7 +99,7 @@ func notTaken(p actors.NotTaken, now time.Time) models.Notice {
 }
 
 // panicking returns the notice of an actor or a service that panicked.
-func panicking(p trunk.Panicking, now time.Time) models.Notice {
+func panicking(p base.Panicking, now time.Time) models.Notice {
 	ago := now.Sub(p.Last).Round(time.Second)
 	if !p.Yours {
 		return codes.ActorPanicked.Notice(fmt.Sprintf("actor %s panicked on %s of peers, last %s ago", p.Path, inspect.Count(p.Count, "message"), ago), p.Path)

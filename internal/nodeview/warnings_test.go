@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -31,9 +31,9 @@ func TestInboundTroubleInWords(t *testing.T) {
 		name, got string
 		want      []string
 	}{
-		{"no descriptors", deaf(trunk.InboundTrouble{Err: syscall.EMFILE, FailedAt: now.Add(-time.Second)}, now).String(), []string{"too many open files", "1s ago", "ulimit -n", "LimitNOFILE"}},
-		{"another cause", deaf(trunk.InboundTrouble{Err: syscall.EPERM, FailedAt: now}, now).String(), []string{"not permitted"}},
-		{"a full source", strings.Join(limitWarning(trunk.InboundTrouble{
+		{"no descriptors", deaf(connections.InboundTrouble{Err: syscall.EMFILE, FailedAt: now.Add(-time.Second)}, now).String(), []string{"too many open files", "1s ago", "ulimit -n", "LimitNOFILE"}},
+		{"another cause", deaf(connections.InboundTrouble{Err: syscall.EPERM, FailedAt: now}, now).String(), []string{"not permitted"}},
+		{"a full source", strings.Join(limitWarning(connections.InboundTrouble{
 			Limit: protocol.LimitError{Name: "MaxInboundPerSource", Limit: 32, Scope: netip.MustParsePrefix("10.0.0.7/32")}, LimitedAt: now,
 		}, now).Texts(), ""), []string{"10.0.0.7/32", "connections.max_inbound_per_source is 32", "connections.exempt_sources"}},
 	} {
@@ -43,10 +43,10 @@ func TestInboundTroubleInWords(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(deaf(trunk.InboundTrouble{Err: syscall.EPERM}, now).String(), "ulimit") {
+	if strings.Contains(deaf(connections.InboundTrouble{Err: syscall.EPERM}, now).String(), "ulimit") {
 		t.Error("a cause other than descriptors names ulimit")
 	}
-	if got := limitWarning(trunk.InboundTrouble{Limit: protocol.LimitError{Name: "MaxInbound", Limit: 5}, LimitedAt: now}, now); got != nil {
+	if got := limitWarning(connections.InboundTrouble{Limit: protocol.LimitError{Name: "MaxInbound", Limit: 5}, LimitedAt: now}, now); got != nil {
 		t.Errorf("got %q of a limit of no source, want none", got)
 	}
 }

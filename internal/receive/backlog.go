@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 )
 
 // Backlog holds plain messages, with their credit, that wait for the function or for a loop. The
@@ -126,12 +126,12 @@ func (b *Backlog) over() bool {
 }
 
 // Count adds the messages that wait to those of each peer.
-func (b *Backlog) Count(of map[identity.NodeID]trunk.Loss) {
+func (b *Backlog) Count(of map[identity.NodeID]messengers.Loss) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.list {
 		l := of[m.Peer]
-		of[m.Peer] = trunk.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(len(m.Body))}
+		of[m.Peer] = messengers.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(len(m.Body))}
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -48,7 +48,7 @@ func (a *Caller) NewActor() actor.Actor { return &caller{Caller: a} }
 func (a *Caller) Discard() { a.backlog.discard() }
 
 // Waiting adds the messages that wait to those of each peer.
-func (a *Caller) Waiting(of map[identity.NodeID]trunk.Loss) { a.backlog.Count(of) }
+func (a *Caller) Waiting(of map[identity.NodeID]messengers.Loss) { a.backlog.Count(of) }
 
 // failed is a message for which f has returned an error.
 type failed struct {

@@ -198,7 +198,7 @@ func (l *load) check(t *testing.T, heard []string) {
 func spared(p point) bool {
 	return p.actor == "node" || // the top of the tree: its failure stops the node
 		p.actor == "" || strings.HasPrefix(p.actor, "gamelan-") ||
-		p.at == "trunk.AwaitReady" || p.at == "rpcpart.AwaitServices" || p.at == "safpart.AwaitLoaded" || // asked once, when the node starts
+		p.at == "users.AwaitReady" || p.at == "rpcpart.AwaitServices" || p.at == "safpart.AwaitLoaded" || // asked once, when the node starts
 		strings.HasPrefix(p.actor, "node/extensions/") // the test's own actors: a message heard and lost is theirs
 }
 
@@ -282,7 +282,7 @@ func (w *world) panicAt(p point, skip int) (fired bool) {
 	}
 	for range 6 {
 		switch {
-		case p.at == "trunk.ServicesStarted": // published then
+		case p.at == "users.ServicesStarted": // published then
 			gamelantest.Crash(w.a.Node, "services", "to start again")
 		case p.actor == "node/saf/keeper" && strings.Contains(p.at, "load"): // when it starts
 			gamelantest.Crash(w.a.Node, "saf/keeper", "to be started again")

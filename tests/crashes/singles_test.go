@@ -77,7 +77,7 @@ func singles(t *testing.T, seed uint64) tally {
 			time.Sleep(time.Duration(5+r.IntN(395)) * time.Microsecond)
 		}
 	}()
-	points := []string{"trunk.wroteSome", "trunk.proofDue", "trunk.WritesConfirmed", "trunk.writerTick", "supervisor.TaskDone", "trunk.takeQueued", "trunk.wrote", "task writer-n"}
+	points := []string{"messengers.wroteSome", "messengers.proofDue", "connections.WritesConfirmed", "messengers.writerTick", "supervisor.TaskDone", "messengers.takeQueued", "messengers.wrote", "task writer-n"}
 	for range 30 {
 		time.Sleep(time.Duration(r.IntN(20_000)) * time.Microsecond)
 		switch r.IntN(7) {

@@ -15,7 +15,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/transport/dial"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -87,20 +88,20 @@ func TestAimedAtThirdParty(t *testing.T) {
 				}
 				defer node.Close(context.Background())
 				of := nodetest.Trunk(node)
-				ask := func(m trunk.DialPeer) error {
+				ask := func(m dialling.DialPeer) error {
 					m.Token = of.NewID()
 					r, err := of.System().Root.RequestFuture(of.Dialer(), m, time.Hour).Result()
 					if err != nil {
 						t.Fatal(err)
 					}
-					return r.(trunk.PeerDialed).Err
+					return r.(dialling.PeerDialed).Err
 				}
 				hear := func(number int, at string) identity.NodeID {
 					p := peerstore.Peer{
 						Key: secretOf(number).PublicKey(), ID: secretOf(number).NodeID(), Features: identity.FeatureNode,
 						Addresses: []peerstore.Address{{Addr: ma.StringCast(at), Source: peerstore.AnotherPeer}},
 					}
-					if _, err := of.System().Root.RequestFuture(of.Peers(), trunk.AddPeer{Token: of.NewID(), Peer: p}, time.Hour).Result(); err != nil {
+					if _, err := of.System().Root.RequestFuture(of.Peers(), peerbook.AddPeer{Token: of.NewID(), Peer: p}, time.Hour).Result(); err != nil {
 						t.Fatal(err)
 					}
 					return p.ID
@@ -119,7 +120,7 @@ func TestAimedAtThirdParty(t *testing.T) {
 					aimed := 0
 					for i := range 50 {
 						last = hear(100+50*round+i, fmt.Sprintf(tt.form, 1+50*round+i))
-						if errors.Is(ask(trunk.DialPeer{Peer: last, Stranger: i%2 == 0, Automatic: i%2 == 1}), actors.ErrAimed) {
+						if errors.Is(ask(dialling.DialPeer{Peer: last, Stranger: i%2 == 0, Automatic: i%2 == 1}), actors.ErrAimed) {
 							aimed++
 						}
 					}
@@ -128,14 +129,14 @@ func TestAimedAtThirdParty(t *testing.T) {
 					}
 					before := victim()
 					for range 3 {
-						if err := ask(trunk.DialPeer{Peer: last}); !errors.Is(err, errClosedPort) {
+						if err := ask(dialling.DialPeer{Peer: last}); !errors.Is(err, errClosedPort) {
 							t.Errorf("the user's dial: got %v, want it made", err)
 						}
 					}
 					if got := victim() - before; got != 3 {
 						t.Errorf("got %d connections for the user, want 3", got)
 					}
-					if err := ask(trunk.DialPeer{Peer: hear(1000+round, "/ip4/9.9.9.10/tcp/1"), Stranger: true}); !errors.Is(err, errClosedPort) {
+					if err := ask(dialling.DialPeer{Peer: hear(1000+round, "/ip4/9.9.9.10/tcp/1"), Stranger: true}); !errors.Is(err, errClosedPort) {
 						t.Errorf("elsewhere: got %v, want a connection tried", err)
 					}
 					time.Sleep(dial.AimTime)

@@ -68,7 +68,7 @@ func TestLateProofOfACrashedSession(t *testing.T) {
 			t.Errorf("got %v, want confirmed by the next pong", out)
 		}
 	}, gamelan.WithFault(func(path, point string) {
-		if strings.Contains(path, "/messaging/") && point == "trunk.withdraw" && crash.CompareAndSwap(true, false) {
+		if strings.Contains(path, "/messaging/") && point == "messengers.withdraw" && crash.CompareAndSwap(true, false) {
 			panic("crash")
 		}
 	}))

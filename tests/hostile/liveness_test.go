@@ -12,7 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -118,7 +118,7 @@ func TestProbeTokens(t *testing.T) {
 	_, r = asking(t, n, "\xa7"+token+"\n")
 	echoes(t, r, token+"\n")
 	gamelantest.Eventually(t, patience, "the event", func() bool {
-		all := happened[trunk.ProbeSeen](n)
+		all := happened[connections.ProbeSeen](n)
 		return len(all) == 1 && all[0].Token == token && strings.HasPrefix(all[0].From.String(), "/ip4/127.0.0.1/")
 	})
 	_, r = asking(t, n, "\xa7"+token+"\n")

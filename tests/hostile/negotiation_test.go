@@ -10,7 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -314,7 +314,7 @@ func TestUnregisteredMeanwhile(t *testing.T) {
 }
 
 // connStats is what the connection's actor shows of it.
-func (n *target) connStats(p *peer) trunk.ConnStats {
+func (n *target) connStats(p *peer) connections.ConnStats {
 	n.t.Helper()
 	ref, ok := n.Connection(p.id())
 	if !ok {
@@ -324,5 +324,5 @@ func (n *target) connStats(p *peer) trunk.ConnStats {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return d.Value.(trunk.ConnStats)
+	return d.Value.(connections.ConnStats)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -89,7 +89,7 @@ func (n *target) watch() {
 	// Something happens that costs nothing: a ban of nobody is announced.
 	nobody := secretOf(999_999).NodeID()
 	for {
-		n.System().Root.Send(nodetest.Trunk(n).Peers(), trunk.BanPeer{Peer: nobody, For: time.Nanosecond, Reason: "a test begins"})
+		n.System().Root.Send(nodetest.Trunk(n).Peers(), peerbook.BanPeer{Peer: nobody, For: time.Nanosecond, Reason: "a test begins"})
 		select {
 		case <-begun:
 			return

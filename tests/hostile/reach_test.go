@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -84,7 +84,7 @@ func TestGivenAddressFirst(t *testing.T) {
 		dial := func(want ...string) {
 			t.Helper()
 			seen := actors.DialAttempt{At: time.Now(), Addr: ma.StringCast("/memory/60100"), Took: time.Second, Handshake: time.Millisecond}
-			n.System().Root.Send(nodetest.Trunk(n).Peers(), trunk.SeenPeer{Peer: key.NodeID(), Attempts: []actors.DialAttempt{seen}})
+			n.System().Root.Send(nodetest.Trunk(n).Peers(), peerbook.SeenPeer{Peer: key.NodeID(), Attempts: []actors.DialAttempt{seen}})
 			time.Sleep(time.Second)
 			_, err := n.Dial(t.Context(), key.NodeID())
 			failed, ok := errors.AsType[*actors.DialError](err)
@@ -139,7 +139,7 @@ func TestAddressOrder(t *testing.T) {
 			{At: now, Addr: ma.StringCast("/memory/60104"), Took: time.Second, Handshake: 5 * time.Second},
 		}
 		for _, a := range stats {
-			n.System().Root.Send(nodetest.Trunk(n).Peers(), trunk.SeenPeer{Peer: id, Attempts: []actors.DialAttempt{a}})
+			n.System().Root.Send(nodetest.Trunk(n).Peers(), peerbook.SeenPeer{Peer: id, Attempts: []actors.DialAttempt{a}})
 		}
 		time.Sleep(time.Second)
 		_, err := n.Dial(t.Context(), id)

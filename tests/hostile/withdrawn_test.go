@@ -96,7 +96,7 @@ func TestWithdrawalAtCrash(t *testing.T) {
 			t.Error("the session did not panic")
 		}
 	}, gamelan.WithFault(func(path, point string) {
-		if strings.Contains(path, "/messaging/") && point == "trunk.withdraw" && hit.CompareAndSwap(false, true) {
+		if strings.Contains(path, "/messaging/") && point == "messengers.withdraw" && hit.CompareAndSwap(false, true) {
 			time.Sleep(time.Second)
 			panic("crash")
 		}

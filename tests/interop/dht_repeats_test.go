@@ -11,7 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -38,7 +38,7 @@ func (m *member) sendBytes(to identity.NodeID, frame []byte) {
 func (m *member) submitBytes(to identity.NodeID, frame []byte) protocol.Outcome {
 	m.t.Helper()
 	done := make(chan protocol.Outcome, 1)
-	b := trunk.SendBody{Peer: to, Body: frame}
+	b := messengers.SendBody{Peer: to, Body: frame}
 	_, err := nodetest.Trunk(m).Frames().Send(m.t.Context(), b, func(o protocol.Outcome) { done <- o })
 	if err != nil {
 		m.t.Fatal(err)

@@ -21,7 +21,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
@@ -60,9 +62,9 @@ func startDedupAt(db kv.DB, capacity int, fault func(path, point string), wall f
 	}
 	discard := slog.New(slog.DiscardHandler)
 	n := &dedupNode{Node: trunk.NewNode(trunk.Settings{
-		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Wall: wall, Logger: discard},
+		Base:     base.Settings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "dedup-test", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Wall: wall, Logger: discard},
 		Store:    store,
-		Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
+		Messages: messengers.Settings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
 	})}
 	n.DHT = dhtpart.New(n.Trunk, dhtpart.Settings{Dedup: d, DB: db})
 	n.root, err = supervisor.Start(n.System(), n.Root(), supervisor.Spec{

@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -57,12 +57,12 @@ type DHT struct {
 	// send; the outbound actor adds the sends of actors and all results.
 	Ledger *dht.Ledger
 	// Types maps message types to the actors that handle them. The actor extensions
-	// writes it through a [trunk.TypeTable]. The type of pings is the pinger's.
+	// writes it through a [users.TypeTable]. The type of pings is the pinger's.
 	Types view.Map[int32, TypeHandler]
 
 	controls    *dht.Ledger // of the DHT's own messages, under way and ended
 	trunk       Trunk
-	frames      *trunk.Messaging
+	frames      *messengers.Messaging
 	shards      []*shard
 	relayed     *dht.RelayMeter[relaySource]
 	announced   dht.ControlMeter[relaySource]

@@ -12,7 +12,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -37,7 +38,7 @@ type inbound struct {
 	backlog  *dht.Backlog[any] // dht.Received, storedMessage and relayMessage
 	look     *supervisor.Timer
 	reported map[identity.NodeID]offence
-	garbled  trunk.Summary // log record for peers whose messages do not decode
+	garbled  base.Summary // log record for peers whose messages do not decode
 }
 
 // offence is the last offence of a peer that was reported.
@@ -65,10 +66,10 @@ func (d *DHT) Inbounds() []supervisor.Spec {
 			Name: s.name, Kind: "dhtInbound",
 			New: func() actor.Actor {
 				return &inbound{
-					dht: d, shard: s, counts: &s.counts, flood: s.flood, garbled: trunk.Summary{What: "messages of a peer do not decode and are dropped"},
+					dht: d, shard: s, counts: &s.counts, flood: s.flood, garbled: base.Summary{What: "messages of a peer do not decode and are dropped"},
 				}
 			},
-			Alarm: trunk.HandlerAlarm, Drains: true,
+			Alarm: users.HandlerAlarm, Drains: true,
 		}
 	}
 	return specs
@@ -96,7 +97,7 @@ func (a *inbound) Receive(c actor.Context) {
 		a.flood.Forgive(m.Peer)
 	case supervisor.Drain: // all that was read has been judged
 		a.shard.draining = c.Sender()
-	case trunk.SummaryDue:
+	case base.SummaryDue:
 		m.Tell(c)
 	case handlerFreed:
 		a.release(c, a.backlog.Resume(supervisor.Now(c), m.by))
@@ -418,7 +419,7 @@ func (a *inbound) violated(c actor.Context, f Frame, v *protocol.Violation) {
 		clear(a.reported)
 	}
 	a.reported[f.Peer] = offence{f.Conn, v.Ban}
-	c.Send(a.dht.trunk.Connectivity(), trunk.PeerViolated{Peer: f.Peer, Key: f.Key, Conn: f.Conn, Err: v, Origin: f.origin})
+	c.Send(a.dht.trunk.Connectivity(), base.PeerViolated{Peer: f.Peer, Key: f.Key, Conn: f.Conn, Err: v, Origin: f.origin})
 }
 
 // Reasons for dropping a message of a type.

@@ -20,7 +20,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -73,9 +75,9 @@ func newShard(t *testing.T, change func(*shardSettings)) *shard {
 	}
 	discard := slog.New(slog.DiscardHandler)
 	settings := shardSettings{trunk.Settings{
-		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "shard", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Logger: discard},
+		Base:     base.Settings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "shard", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Logger: discard},
 		Store:    store,
-		Messages: trunk.MessagesSettings{NodeCredit: 1 << 22, PeerCredit: 1 << 16, DHT: true},
+		Messages: messengers.Settings{NodeCredit: 1 << 22, PeerCredit: 1 << 16, DHT: true},
 	}, dhtpart.Settings{Shards: 1, Occurrences: 1, FloodLimit: 1000, Dedup: dht.NewDedup(10_000)}}
 	if change != nil {
 		change(&settings)
@@ -171,7 +173,7 @@ func (s *shard) effects() string {
 		s.heard[name].mu.Lock()
 		for _, m := range s.heard[name].messages {
 			switch m := m.(type) {
-			case trunk.PeerViolated:
+			case base.PeerViolated:
 				var v *protocol.Violation
 				if !errors.As(m.Err, &v) || m.Peer != s.source.NodeID() || m.Key != s.source.PublicKey() || m.Conn != 7 {
 					s.t.Errorf("got %+v, want a violation of the peer, on its connection", m)
@@ -734,7 +736,7 @@ func TestDHTFlood(t *testing.T) {
 					e := s.compose(c.kind, fmt.Sprint(i), nil)
 					s.post(e.Append(nil))
 				}
-				if got := count[trunk.PeerViolated](s.heard["connectivity"]); got != 0 {
+				if got := count[base.PeerViolated](s.heard["connectivity"]); got != 0 {
 					t.Errorf("got %d violations at the limit, want none", got)
 				}
 				for i := range 20 {

@@ -8,19 +8,19 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// receiver is the [trunk.Receiver] of the DHT's messaging protocol.
+// receiver is the [messengers.Receiver] of the DHT's messaging protocol.
 type receiver struct{ dht *DHT }
 
 // Open returns an intake for a substream of the connection. The intake makes a [Frame]
 // of each message and hands it to the peer's inbound actor, as fast as the flood limit
 // allows.
-func (r receiver) Open(on *actors.ConnRef) trunk.Intake {
+func (r receiver) Open(on *actors.ConnRef) messengers.Intake {
 	return &intake{dht: r.dht, shard: r.dht.shard(on.Peer), on: on}
 }
 

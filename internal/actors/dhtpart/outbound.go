@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -178,7 +179,7 @@ func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 		o.carried.Withdraw++
 	}
 	for _, w := range f.Write {
-		o.dht.frames.SendUnique(c, trunk.SendBody{ID: w.ID, Peer: w.Peer, Body: w.Frame})
+		o.dht.frames.SendUnique(c, messengers.SendBody{ID: w.ID, Peer: w.Peer, Body: w.Frame})
 		o.carried.Write++
 	}
 	for _, d := range f.Discover {

@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -108,7 +108,7 @@ func (p *pinger) received(c actor.Context, m dht.Received) {
 		if ref, ok := p.dht.trunk.Connection(m.Peer); ok {
 			key = ref.Key
 		}
-		c.Send(p.dht.trunk.Connectivity(), trunk.PeerViolated{Peer: m.Peer, Key: key, Conn: m.Conn, Err: protocol.Violated("dht", protocol.BanLong, err)})
+		c.Send(p.dht.trunk.Connectivity(), base.PeerViolated{Peer: m.Peer, Key: key, Conn: m.Conn, Err: protocol.Violated("dht", protocol.BanLong, err)})
 	case err != nil:
 		p.ignore(c, m)
 	case ping.Pong:

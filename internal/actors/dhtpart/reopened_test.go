@@ -16,7 +16,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
@@ -59,9 +62,9 @@ func playWriters(t *testing.T) *writers {
 	discard := slog.New(slog.DiscardHandler)
 	w.db = db
 	w.Node = trunk.NewNode(trunk.Settings{
-		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "writers", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard},
+		Base:     base.Settings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "writers", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard},
 		Store:    store,
-		Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
+		Messages: messengers.Settings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: true},
 	})
 	w.DHT = dhtpart.New(w.Trunk, dhtpart.Settings{Dedup: d, DB: db})
 	w.root, err = supervisor.Start(w.System(), w.Root(), supervisor.Spec{
@@ -88,7 +91,7 @@ func playWriters(t *testing.T) *writers {
 
 func (w *writers) addPeer() {
 	w.peers++
-	w.System().Root.Send(w.Peers(), trunk.AddPeer{Peer: known(byte(w.peers))})
+	w.System().Root.Send(w.Peers(), peerbook.AddPeer{Peer: known(byte(w.peers))})
 }
 
 func (w *writers) count(n int) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 )
 
@@ -43,8 +45,8 @@ func TestTags(t *testing.T) {
 			t.Fatal(err)
 		}
 		return New(trunk.NewNode(trunk.Settings{
-			Base:     trunk.BaseSettings{System: actor.NewActorSystem(), Secret: secret, Now: func() time.Time { return now }},
-			Messages: trunk.MessagesSettings{NodeCredit: 1 << 20, DHT: true},
+			Base:     base.Settings{System: actor.NewActorSystem(), Secret: secret, Now: func() time.Time { return now }},
+			Messages: messengers.Settings{NodeCredit: 1 << 20, DHT: true},
 		}).Trunk, Settings{Dedup: dht.NewDedup(1)})
 	}
 	seen := make(map[uint64]bool)

@@ -9,7 +9,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -43,10 +45,10 @@ type Trunk interface {
 
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
-	Frames() *trunk.Messaging
-	Plain() *trunk.Messaging
-	ReceiveFrames(r trunk.Receiver)
-	ServeTypes(table trunk.TypeTable)
+	Frames() *messengers.Messaging
+	Plain() *messengers.Messaging
+	ReceiveFrames(r messengers.Receiver)
+	ServeTypes(table users.TypeTable)
 	Provider(name string) (*actor.PID, bool)
 	Provide(name string, pid *actor.PID)
 	LayerPanicked(layer string, value any, stack []byte, from actors.Origin)

@@ -11,7 +11,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -56,7 +57,7 @@ func (d *Discovery) report(c actor.Context, h dht.Heard, v discovery.Verdict) {
 		}
 		key, conn = h.Origin, 0
 	}
-	c.Send(d.trunk.Connectivity(), trunk.PeerViolated{Peer: key.NodeID(), Key: key, Conn: conn, Err: offence})
+	c.Send(d.trunk.Connectivity(), base.PeerViolated{Peer: key.NodeID(), Key: key, Conn: conn, Err: offence})
 }
 
 // store asks for the claim of a verdict to be stored. The reply is PeerAdded, with token 1
@@ -105,7 +106,7 @@ const learnedPause = time.Second
 type learnedDue struct{}
 
 // added notes the reply to a store.
-func (l *learned) added(c actor.Context, m trunk.PeerAdded) {
+func (l *learned) added(c actor.Context, m peerbook.PeerAdded) {
 	if m.Err != nil || m.Token == 0 {
 		return
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -78,10 +79,10 @@ func (j *join) Receive(c actor.Context) {
 		supervisor.OwnFunc(c, j.abandon)
 		supervisor.Subscribe[actors.StatusChanged](c)
 		supervisor.Subscribe[actors.AddressesChanged](c)
-		c.Request(j.d.trunk.Connectivity(), trunk.GetStatus{})
+		c.Request(j.d.trunk.Connectivity(), connectivity.GetStatus{})
 	case dht.Heard:
 		j.heard(c, m)
-	case trunk.PeerAdded:
+	case peerbook.PeerAdded:
 		j.learned.added(c, m)
 	case learnedDue:
 		j.learned.publish(c)

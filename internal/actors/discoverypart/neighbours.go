@@ -10,7 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/dht/neighbours"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -53,7 +53,7 @@ func (a *neighboursActor) Receive(c actor.Context) {
 		}
 	case actors.PeerDisconnected:
 		a.step(c, neighbours.Disconnected{Peer: m.Peer, Why: endOf(m.Reason)})
-	case trunk.PeerDialed:
+	case dialling.PeerDialed:
 		a.dialled(c, m)
 	case actors.DialFailed:
 		a.step(c, neighbours.Failed{Peer: m.Peer})
@@ -113,7 +113,7 @@ func (a *neighboursActor) abandon() {
 	a.d.trunk.SetPlannedDials(0)
 }
 
-func (a *neighboursActor) dialled(c actor.Context, m trunk.PeerDialed) {
+func (a *neighboursActor) dialled(c actor.Context, m dialling.PeerDialed) {
 	if _, ok := a.dials[m.Token]; !ok {
 		return // it was cancelled
 	}

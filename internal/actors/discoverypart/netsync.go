@@ -10,7 +10,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -100,13 +101,13 @@ func (a *netsyncActor) Receive(c actor.Context) {
 		a.open(c)
 	case machineDue:
 		a.step(c, a.machine(m.machine), netsync.Due{})
-	case trunk.PeerDialed:
+	case dialling.PeerDialed:
 		a.peerDialed(c, m)
 	case dialLate:
 		a.dialLate(c, m)
 	case supervisor.Done[fetched]:
 		a.fetched(c, m)
-	case trunk.PeerAdded:
+	case peerbook.PeerAdded:
 		if m.Token == a.naming {
 			a.seedAdded(c)
 		} else if !a.peerAdded(c, m) {

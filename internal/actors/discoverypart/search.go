@@ -12,6 +12,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -110,7 +112,7 @@ func (s *search) Receive(c actor.Context) {
 			s.response(c, m)
 		}
 		s.show()
-	case trunk.PeerAdded:
+	case peerbook.PeerAdded:
 		s.added(c, m)
 	case learnedDue:
 		s.learned.publish(c)
@@ -121,7 +123,7 @@ func (s *search) Receive(c actor.Context) {
 		s.recheck(c)
 	case actors.PeerConnected:
 		s.stored(c, m.Conn.Key)
-	case trunk.PeerDialed:
+	case dialling.PeerDialed:
 		s.dialled(c, m)
 	case dht.Sent:
 		s.sent(c, m)
@@ -282,7 +284,7 @@ func (s *search) response(c actor.Context, h dht.Heard) {
 
 // added goes on with what waited for a peer to be stored: a search for it, and the reply to
 // its Discovery.
-func (s *search) added(c actor.Context, m trunk.PeerAdded) {
+func (s *search) added(c actor.Context, m peerbook.PeerAdded) {
 	s.learned.added(c, m)
 	if nonce, ok := s.replying.take(m.Peer); ok {
 		s.answer(c, m.Peer, nonce)
@@ -307,7 +309,7 @@ func (s *search) answer(c actor.Context, to identity.NodeID, nonce uint64) {
 	}
 }
 
-func (s *search) dialled(c actor.Context, m trunk.PeerDialed) {
+func (s *search) dialled(c actor.Context, m dialling.PeerDialed) {
 	nonce, ok := s.dialling[m.Token]
 	delete(s.dialling, m.Token)
 	if ok && m.Err == nil {

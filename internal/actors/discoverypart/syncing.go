@@ -10,7 +10,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -73,7 +75,7 @@ func (a *netsyncActor) dial(c actor.Context, peer identity.NodeID) {
 	a.d.trunk.DialAutomatically(token, peer, c.Self(), "discovery")
 }
 
-func (a *netsyncActor) peerDialed(c actor.Context, m trunk.PeerDialed) {
+func (a *netsyncActor) peerDialed(c actor.Context, m dialling.PeerDialed) {
 	if peer, ok := a.dials[m.Token]; ok {
 		delete(a.dials, m.Token)
 		a.step(c, a.recovery, netsync.Dialled{Peer: peer, Err: m.Err})
@@ -124,7 +126,7 @@ func (a *netsyncActor) fetched(c actor.Context, m supervisor.Done[fetched]) {
 	s.cancel, s.result.Err = nil, err
 	s.result.Known, s.result.Skipped = list.Counts[netsync.Known], list.Skipped()
 	if _, ok := errors.AsType[*protocol.Violation](err); ok {
-		c.Send(a.d.trunk.Connectivity(), trunk.PeerViolated{
+		c.Send(a.d.trunk.Connectivity(), base.PeerViolated{
 			Peer: s.Peer, Key: s.conn.Key, Conn: s.conn.ID, Err: err, Origin: s.conn.Origin(),
 		})
 	}
@@ -150,7 +152,7 @@ func (a *netsyncActor) fetched(c actor.Context, m supervisor.Done[fetched]) {
 
 // peerAdded counts a peer that was stored. The sync ends with the last one, and peerAdded
 // reports whether it has.
-func (a *netsyncActor) peerAdded(c actor.Context, m trunk.PeerAdded) (ended bool) {
+func (a *netsyncActor) peerAdded(c actor.Context, m peerbook.PeerAdded) (ended bool) {
 	s := a.syncs[m.Token]
 	if s == nil {
 		return false

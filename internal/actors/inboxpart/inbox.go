@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -67,7 +68,7 @@ func Open(o Options) (*Inbox, error) {
 type Trunk interface {
 	System() *actor.ActorSystem
 	NewID() uint64
-	Plain() *trunk.Messaging
+	Plain() *messengers.Messaging
 }
 
 var _ Trunk = trunk.Node{}
@@ -117,12 +118,12 @@ func (b *Inbox) Unwritten() *UnwrittenError {
 // UnwrittenError reports messages, by peer, that came and are not on the disk at the end of the
 // inbox. Their senders may have seen them confirmed.
 type UnwrittenError struct {
-	Of  map[identity.NodeID]trunk.Loss
+	Of  map[identity.NodeID]messengers.Loss
 	err error
 }
 
 // Losses returns Of, also of nil.
-func (e *UnwrittenError) Losses() map[identity.NodeID]trunk.Loss {
+func (e *UnwrittenError) Losses() map[identity.NodeID]messengers.Loss {
 	if e == nil {
 		return nil
 	}
@@ -131,7 +132,7 @@ func (e *UnwrittenError) Losses() map[identity.NodeID]trunk.Loss {
 
 // Error counts the messages.
 func (e *UnwrittenError) Error() string {
-	var all trunk.Loss
+	var all messengers.Loss
 	for _, l := range e.Of {
 		all.Messages, all.Bytes = all.Messages+l.Messages, all.Bytes+l.Bytes
 	}

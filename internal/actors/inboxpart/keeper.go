@@ -12,7 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -132,7 +132,7 @@ func (k *keeper) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		k.synced = supervisor.Now(c)
-		supervisor.Subscribe[trunk.MessagesEnd](c)
+		supervisor.Subscribe[messengers.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
 		k.received(c, &actors.KeptMessage{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
@@ -151,7 +151,7 @@ func (k *keeper) Receive(c actor.Context) {
 		k.unreadable(c, m)
 	case leave:
 		k.leave(c, m)
-	case trunk.MessagesEnd:
+	case messengers.MessagesEnd:
 		k.in.queue.last = true
 		if k.box != nil {
 			k.box.Last()

@@ -18,7 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -53,7 +53,7 @@ func startKeeper(t *testing.T, d kv.Client, l Limits) (b *Inbox, send func(m any
 		t.Fatal(err)
 	}
 	pid := sys.NewLocalPID("test/node/handler")
-	fake := fakeTrunk{sys, new(trunk.Messaging)}
+	fake := fakeTrunk{sys, new(messengers.Messaging)}
 	fake.plain.Handler.Open(pid)
 	b.Bind(fake, func(ctx context.Context) error {
 		if root.Err() != nil {
@@ -211,7 +211,7 @@ func TestKeeperStopsOverAFailedDisk(t *testing.T) {
 	}
 	err = in.Close()
 	left, ok := errors.AsType[*UnwrittenError](err)
-	want := map[identity.NodeID]trunk.Loss{{0}: {Messages: 3, Bytes: 30}, {1}: {Messages: 2, Bytes: 20}}
+	want := map[identity.NodeID]messengers.Loss{{0}: {Messages: 3, Bytes: 30}, {1}: {Messages: 2, Bytes: 20}}
 	if !ok || !errors.Is(err, kv.ErrFailed) || !maps.Equal(left.Of, want) || !maps.Equal(in.Unwritten().Losses(), want) {
 		t.Fatalf("got %v, want %v unwritten because of the disk", err, want)
 	}
@@ -259,9 +259,9 @@ func TestKeeperRemembersShares(t *testing.T) {
 // fakeTrunk is a node with plain messages and nothing else.
 type fakeTrunk struct {
 	system *actor.ActorSystem
-	plain  *trunk.Messaging
+	plain  *messengers.Messaging
 }
 
-func (f fakeTrunk) System() *actor.ActorSystem { return f.system }
-func (f fakeTrunk) NewID() uint64              { return 1 }
-func (f fakeTrunk) Plain() *trunk.Messaging    { return f.plain }
+func (f fakeTrunk) System() *actor.ActorSystem   { return f.system }
+func (f fakeTrunk) NewID() uint64                { return 1 }
+func (f fakeTrunk) Plain() *messengers.Messaging { return f.plain }

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 )
 
 // item is a message between its arrival and the disk. It holds its credit.
@@ -73,11 +73,11 @@ func (q *queue) written(items, forgets int) (seqs []uint64) {
 }
 
 // unwritten returns the messages that are not on the disk, by peer.
-func (q *queue) unwritten() map[identity.NodeID]trunk.Loss {
-	of := make(map[identity.NodeID]trunk.Loss)
+func (q *queue) unwritten() map[identity.NodeID]messengers.Loss {
+	of := make(map[identity.NodeID]messengers.Loss)
 	for _, x := range slices.Concat(q.ready, q.waiting, q.fresh) {
 		l := of[x.peer]
-		of[x.peer] = trunk.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(x.body)}
+		of[x.peer] = messengers.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(x.body)}
 	}
 	return of
 }

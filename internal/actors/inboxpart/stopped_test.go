@@ -11,7 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -24,7 +24,7 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys := actor.NewActorSystem()
-	fake := fakeTrunk{sys, new(trunk.Messaging)}
+	fake := fakeTrunk{sys, new(messengers.Messaging)}
 	fake.plain.Handler.Open(nil) // as extensions does
 	asked := 0
 	b.Bind(fake, func(context.Context) error {

@@ -12,7 +12,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -77,12 +79,12 @@ func (x *exchange) Receive(c actor.Context) {
 		x.links, x.tokens = make(map[identity.NodeID]*link), make(map[uint64]*link)
 		supervisor.Subscribe[actors.PeerConnected](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
-		supervisor.Subscribe[trunk.ProtocolsChanged](c)
-		c.Request(x.trunk.Services(), trunk.AddProtocol{ID: more.ID, PID: c.Self(), Own: true, Later: true})
+		supervisor.Subscribe[users.ProtocolsChanged](c)
+		c.Request(x.trunk.Services(), users.AddProtocol{ID: more.ID, PID: c.Self(), Own: true, Later: true})
 		for _, ref := range x.trunk.Connections().All() {
 			x.met(c, ref)
 		}
-	case trunk.ProtocolAdded:
+	case users.ProtocolAdded:
 		if m.Err != nil {
 			supervisor.Log(c).Error("peers cannot tell their protocols", "err", m.Err)
 		}
@@ -92,7 +94,7 @@ func (x *exchange) Receive(c actor.Context) {
 		if l := x.links[m.Peer]; l != nil && l.ref.ID == m.Conn.ID {
 			delete(x.links, m.Peer)
 		}
-	case trunk.ProtocolsChanged:
+	case users.ProtocolsChanged:
 		if !x.settles {
 			x.settles = true
 			supervisor.After(c, settle, settled{})
@@ -112,7 +114,7 @@ func (x *exchange) Receive(c actor.Context) {
 		} else {
 			x.write(c, m)
 		}
-	case trunk.SubstreamFailed:
+	case connections.SubstreamFailed:
 		if l := x.asked(m.Token); x.holds(l) {
 			x.failed(c, l, m.Err)
 		}
@@ -225,11 +227,11 @@ func (x *exchange) listed(c actor.Context, m supervisor.Done[received]) {
 	with := m.Key.(hearKey).with
 	switch {
 	case errors.Is(m.Err, protocol.ErrViolation):
-		c.Send(x.trunk.Connectivity(), trunk.Violated(with, m.Err))
+		c.Send(x.trunk.Connectivity(), base.Violated(with, m.Err))
 	case m.Err != nil:
 		supervisor.Log(c).Debug("list of protocols not read", "peer", with.Peer, "err", m.Err)
 	default:
 		with.Link().Live.SetListed(m.Value)
-		supervisor.Publish(c, trunk.PeerListed{Peer: with.Peer, Conn: with})
+		supervisor.Publish(c, connections.PeerListed{Peer: with.Peer, Conn: with})
 	}
 }

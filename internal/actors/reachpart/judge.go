@@ -11,7 +11,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -47,30 +49,30 @@ func (j *judge) Receive(c actor.Context) {
 		j.machine = reach.NewJudge(supervisor.Rand(c))
 		j.asks = make(map[uint64]any)
 		supervisor.Subscribe[actors.PeerConnected](c)
-		supervisor.Subscribe[trunk.PeerListed](c)
+		supervisor.Subscribe[connections.PeerListed](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
-		supervisor.Subscribe[trunk.ClaimChanged](c)
-		supervisor.Subscribe[trunk.ProbeSeen](c)
+		supervisor.Subscribe[users.ClaimChanged](c)
+		supervisor.Subscribe[connections.ProbeSeen](c)
 		j.look(c)
 		for _, ref := range j.r.trunk.Connections().All() {
 			j.meets(c, ref)
 		}
-	case networkChanged, trunk.ClaimChanged:
+	case networkChanged, users.ClaimChanged:
 		j.look(c)
 	case actors.PeerConnected:
 		j.meets(c, m.Conn)
-	case trunk.PeerListed:
+	case connections.PeerListed:
 		j.meets(c, m.Conn)
 	case actors.PeerDisconnected:
 		j.do(c, j.machine.Left(now, m.Peer, m.Conn.ID))
-	case trunk.ProbeSeen:
+	case connections.ProbeSeen:
 		var token [reach.TokenLen]byte
 		if n, err := hex.Decode(token[:], []byte(m.Token)); err == nil && n == len(token) {
 			j.do(c, j.machine.Came(now, token))
 		}
 	case actors.SubstreamOpened:
 		j.opened(c, m)
-	case trunk.SubstreamFailed:
+	case connections.SubstreamFailed:
 		j.failed(c, m)
 	case supervisor.Done[heard]:
 		j.heard(c, m)
@@ -202,7 +204,7 @@ func (j *judge) opened(c actor.Context, m actors.SubstreamOpened) {
 	})
 }
 
-func (j *judge) failed(c actor.Context, m trunk.SubstreamFailed) {
+func (j *judge) failed(c actor.Context, m connections.SubstreamFailed) {
 	ask := j.asks[m.Token]
 	delete(j.asks, m.Token)
 	switch a := ask.(type) {
@@ -218,7 +220,7 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 	switch k := m.Key.(type) {
 	case observedKey:
 		if errors.Is(m.Err, protocol.ErrViolation) {
-			c.Send(j.r.trunk.Connectivity(), trunk.Violated(k.with, m.Err))
+			c.Send(j.r.trunk.Connectivity(), base.Violated(k.with, m.Err))
 		}
 		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer, m.Err)))
 	case backKey:

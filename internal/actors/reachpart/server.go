@@ -11,7 +11,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
@@ -64,11 +65,11 @@ func (s *server) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		s.reading = make(map[uint64]int)
-		supervisor.Subscribe[trunk.ServicesStarted](c)
+		supervisor.Subscribe[users.ServicesStarted](c)
 		s.offer(c)
-	case trunk.ServicesStarted:
+	case users.ServicesStarted:
 		s.offer(c)
-	case trunk.ProtocolAdded:
+	case users.ProtocolAdded:
 		if m.Err != nil {
 			supervisor.Log(c).Error("peers cannot ask whether they can be reached", "err", m.Err)
 		}
@@ -86,7 +87,7 @@ func (s *server) Receive(c actor.Context) {
 }
 
 func (s *server) offer(c actor.Context) {
-	c.Request(s.r.trunk.Services(), trunk.AddProtocol{ID: reach.ID, PID: c.Self(), Own: true, Later: true})
+	c.Request(s.r.trunk.Services(), users.AddProtocol{ID: reach.ID, PID: c.Self(), Own: true, Later: true})
 }
 
 func (s *server) read(c actor.Context, m actors.SubstreamOpened) {
@@ -124,7 +125,7 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 	}
 	if m.Err != nil {
 		if errors.Is(m.Err, protocol.ErrViolation) {
-			c.Send(s.r.trunk.Connectivity(), trunk.Violated(with, m.Err))
+			c.Send(s.r.trunk.Connectivity(), base.Violated(with, m.Err))
 		}
 		return
 	}

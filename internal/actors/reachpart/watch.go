@@ -13,7 +13,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -201,13 +202,13 @@ func (w *watch) Receive(c actor.Context) {
 		w.looked(c, m.Value, m.Err)
 	case supervisor.Done[homed]:
 		w.homed(c, m.Value, m.Err)
-	case trunk.ListenerMoved:
+	case connections.ListenerMoved:
 		if m.Err != nil {
 			supervisor.Log(c).Error("the node cannot listen on the machine's new address; it tries again", "err", m.Err)
 			w.r.watch.Want()
 		}
 		w.tell(c)
-	case trunk.AddressesSet:
+	case users.AddressesSet:
 		w.set(c, m.Err)
 	case provenChanged:
 		w.r.watch.Want()

@@ -15,7 +15,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -49,12 +50,12 @@ func (m *machine) becomes(has ...transport.Interface) {
 
 func (m *machine) SetAddresses(addrs []ma.Multiaddr, reply *actor.PID) {
 	m.note("tell %v", addrs)
-	m.reply(reply, trunk.AddressesSet{})
+	m.reply(reply, users.AddressesSet{})
 }
 
 func (m *machine) MoveListener(to netip.Addr, reply *actor.PID) {
 	m.note("listen on %v", to)
-	m.reply(reply, trunk.ListenerMoved{})
+	m.reply(reply, connections.ListenerMoved{})
 }
 func (m *machine) AddressGone(ip netip.Addr) { m.note("gone %v", ip) }
 func (m *machine) DialAnew()                 { m.note("dial anew") }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -160,11 +162,11 @@ func (a *client) Receive(c actor.Context) {
 			a.rests(p) // fewer sessions are about to become idle
 			a.do(c, p, p.machine.Due(supervisor.Now(c)))
 		}
-	case trunk.PeerDialed:
+	case dialling.PeerDialed:
 		a.dialed(c, m)
 	case actors.SubstreamOpened:
 		a.opened(c, m)
-	case trunk.SubstreamFailed:
+	case connections.SubstreamFailed:
 		a.substreamFailed(c, m)
 	case openLate:
 		if o := a.opening[m.token]; o != nil && o.pid == nil && o.tries == m.try {
@@ -357,14 +359,14 @@ func (a *client) open(c actor.Context, token uint64) {
 	o.conn = nil // the connection of an earlier try
 	o.answered()
 	if ref, ok := a.calls.trunk.Connection(o.pool.key.Peer); ok {
-		c.Send(c.Self(), trunk.PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
+		c.Send(c.Self(), dialling.PeerDialed{Token: token, Peer: ref.Peer, Conn: ref})
 		return
 	}
 	a.calls.trunk.Dial(token, o.pool.key.Peer, c.Self(), "RPC")
-	o.await(c, trunk.DialLimit, token)
+	o.await(c, messengers.DialLimit, token)
 }
 
-func (a *client) dialed(c actor.Context, m trunk.PeerDialed) {
+func (a *client) dialed(c actor.Context, m dialling.PeerDialed) {
 	o := a.opening[m.Token]
 	if o == nil {
 		return
@@ -377,7 +379,7 @@ func (a *client) dialed(c actor.Context, m trunk.PeerDialed) {
 	}
 	o.conn = m.Conn
 	a.calls.trunk.OpenSubstream(o.conn, m.Token, c.Self(), o.pool.key.Protocol)
-	o.await(c, trunk.OpenLimit, m.Token)
+	o.await(c, messengers.OpenLimit, m.Token)
 }
 
 // await sends openLate to the client after d, unless the answer comes before.
@@ -428,7 +430,7 @@ func (a *client) credit(peer identity.NodeID) *inboundCredit {
 	return r.credit
 }
 
-func (a *client) substreamFailed(c actor.Context, m trunk.SubstreamFailed) {
+func (a *client) substreamFailed(c actor.Context, m connections.SubstreamFailed) {
 	o := a.opening[m.Token]
 	if o == nil {
 		return

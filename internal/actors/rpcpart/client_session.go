@@ -13,8 +13,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
@@ -567,13 +567,13 @@ func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 }
 
 // bye ends an idle session in order: it sends our end and awaits the peer's, for at most
-// [trunk.FinishLimit].
+// [connections.FinishLimit].
 func (s *Session) bye(ctx context.Context) error {
 	defer s.in.release()
 	if err := s.stream.CloseWrite(); err != nil {
 		return err
 	}
-	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(trunk.FinishLimit))
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(connections.FinishLimit))
 	for {
 		if _, _, err := s.in.next(ctx, rpc.MaxFrame); err != nil {
 			return err

@@ -11,8 +11,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -79,8 +80,8 @@ func TestSecondDialIsCancelled(t *testing.T) {
 		if len(f.dials) != 1 {
 			t.Fatalf("got %d dials for a caller, want 1", len(f.dials))
 		}
-		tell(trunk.PeerDialed{Token: f.dials[0], Peer: key.Peer, Conn: &actors.ConnRef{ID: 1, Peer: key.Peer}})
-		tell(trunk.SubstreamFailed{Token: f.dials[0], Err: actors.ErrConnectionClosed, ConnectionLost: true})
+		tell(dialling.PeerDialed{Token: f.dials[0], Peer: key.Peer, Conn: &actors.ConnRef{ID: 1, Peer: key.Peer}})
+		tell(connections.SubstreamFailed{Token: f.dials[0], Err: actors.ErrConnectionClosed, ConnectionLost: true})
 		if len(f.dials) != 2 {
 			t.Fatalf("got %d dials after the connection was lost, want 2", len(f.dials))
 		}

@@ -11,7 +11,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -63,7 +64,7 @@ type server struct {
 	joining  map[*registered]*actor.PID
 	awaiting []*actor.PID
 	draining *supervisor.Draining
-	failed   trunk.Summary // failed methods, with errors that their callers do not see
+	failed   base.Summary // failed methods, with errors that their callers do not see
 }
 
 // kind tells the users' services from the node's own, which have places apart.
@@ -106,7 +107,7 @@ func newServer(calls *Calls) actor.Actor {
 		calls: calls, sessions: make(map[string]*sessionPlace), perPeer: make(map[identity.NodeID]*peerLimits),
 		places: [kinds]*places{usersKind: newPlaces(calls.Sessions, calls.Idle)},
 		asking: make(map[uint64]*registered), joining: make(map[*registered]*actor.PID),
-		failed: trunk.Summary{What: "method failed"},
+		failed: base.Summary{What: "method failed"},
 	}
 }
 
@@ -138,13 +139,13 @@ func (a *server) Receive(c actor.Context) {
 		a.remove(c, m)
 	case methodFailed:
 		a.failed.Say(c, m.peer, m.err, "proto", m.id, "method", m.method)
-	case trunk.SummaryDue:
+	case base.SummaryDue:
 		m.Tell(c)
 	case stopService:
 		a.stop(c, m.service)
-	case trunk.ProtocolAdded:
+	case users.ProtocolAdded:
 		a.added(c, m)
-	case trunk.ProtocolRemoved:
+	case users.ProtocolRemoved:
 	case AwaitServices:
 		a.awaiting = append(a.awaiting, c.Sender())
 		a.ready(c)
@@ -332,10 +333,10 @@ func (a *server) add(c actor.Context, m AddService) {
 func (a *server) offer(c actor.Context, s *registered) {
 	token := a.calls.trunk.NewID()
 	a.asking[token] = s
-	c.Request(a.calls.trunk.Services(), trunk.AddProtocol{Token: token, ID: s.Protocol, PID: c.Self(), Own: s.own != nil})
+	c.Request(a.calls.trunk.Services(), users.AddProtocol{Token: token, ID: s.Protocol, PID: c.Self(), Own: s.own != nil})
 }
 
-func (a *server) added(c actor.Context, m trunk.ProtocolAdded) {
+func (a *server) added(c actor.Context, m users.ProtocolAdded) {
 	s := a.asking[m.Token]
 	if s == nil {
 		return
@@ -367,7 +368,7 @@ func (a *server) stop(c actor.Context, s *registered) {
 	}
 	s.stopped = true
 	a.calls.trunk.ServiceStopped(s.Protocol)
-	c.Request(a.calls.trunk.Services(), trunk.RemoveProtocol{ID: s.Protocol, PID: c.Self()})
+	c.Request(a.calls.trunk.Services(), users.RemoveProtocol{ID: s.Protocol, PID: c.Self()})
 	for _, p := range a.sessions {
 		if p.serving.service == s {
 			c.Send(p.pid, serviceStopped{})
@@ -382,7 +383,7 @@ func (a *server) remove(c actor.Context, m RemoveService) {
 		return
 	}
 	a.forget(s)
-	c.Request(a.calls.trunk.Services(), trunk.RemoveProtocol{ID: m.ID, PID: c.Self()})
+	c.Request(a.calls.trunk.Services(), users.RemoveProtocol{ID: m.ID, PID: c.Self()})
 	for _, p := range a.sessions {
 		if p.id == m.ID {
 			p.serving.end() // at once: after the reply no call is answered

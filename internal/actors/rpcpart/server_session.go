@@ -9,8 +9,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -254,7 +255,7 @@ func (a *serverSession) leave(c actor.Context) {
 	}
 	a.tasks++
 	supervisor.Go(c, "leave", nil, func(context.Context) error { s.leave(); return nil })
-	supervisor.After(c, trunk.FinishLimit, leaveOver{})
+	supervisor.After(c, connections.FinishLimit, leaveOver{})
 }
 
 // panicked records the panic of a method. The method's caller has been answered already.
@@ -264,9 +265,9 @@ func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
 	if stops {
 		then = "the service has stopped for good"
 	}
-	s.shared.trunk.ServicePanicked(trunk.Panicking{
+	s.shared.trunk.ServicePanicked(base.Panicking{
 		Service: s.service.Protocol, Peer: s.caller.Peer,
-		Message: fmt.Sprintf("method %d", m.method), Value: trunk.Beginning(m.value),
+		Message: fmt.Sprintf("method %d", m.method), Value: base.Beginning(m.value),
 	}, s.origin.Conn, m.stack, stops, then)
 	if stops {
 		c.Send(s.shared.Server, stopService{s.service})

@@ -12,8 +12,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -590,7 +590,7 @@ func (s *servedSession) tellLeft(ctx context.Context) {
 }
 
 // leave ends the session in order: it sends our end, to a handshake a refusal before. The reading task waits for the
-// client's end for at most [trunk.FinishLimit].
+// client's end for at most [connections.FinishLimit].
 func (s *servedSession) leave() {
 	s.mu.Lock()
 	s.over = true
@@ -605,7 +605,7 @@ func (s *servedSession) leave() {
 	}
 	s.stream.CloseWrite()
 	s.writing.Unlock()
-	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(trunk.FinishLimit))
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(connections.FinishLimit))
 }
 
 // end cuts the session: nothing more is read or written, and the context of a running

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -27,7 +28,7 @@ type Trunk interface {
 	Reserved(id protocol.ID) bool
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
-	ServicePanicked(p trunk.Panicking, conn uint64, stack []byte, stops bool, then string)
+	ServicePanicked(p base.Panicking, conn uint64, stack []byte, stops bool, then string)
 	ServiceStopped(id protocol.ID)
 	ServiceEnded(id protocol.ID)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -146,7 +146,7 @@ func (a *client) start(c actor.Context) {
 	for _, ref := range f.trunk.Connections().All() {
 		a.step(c, connected(ref))
 	}
-	c.Request(f.trunk.Connectivity(), trunk.GetStatus{})
+	c.Request(f.trunk.Connectivity(), connectivity.GetStatus{})
 }
 
 // meet tells the machine of connections that it does not know. Whoever waited for one may

@@ -10,7 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -59,7 +59,7 @@ func (a *client) heard(c actor.Context, m dht.Heard) {
 	}
 	judged := a.judge.Response(supervisor.Wall(c), m.Parts)
 	if judged.Violation != nil {
-		c.Send(a.f.trunk.Connectivity(), trunk.PeerViolated{Peer: peer, Key: m.Key, Conn: m.Conn, Err: judged.Violation})
+		c.Send(a.f.trunk.Connectivity(), base.PeerViolated{Peer: peer, Key: m.Key, Conn: m.Conn, Err: judged.Violation})
 	}
 	n := len(judged.Letters)
 	if n == 0 {

@@ -22,6 +22,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
@@ -174,9 +176,9 @@ func newLimitedBench(t *testing.T, db kv.DB, limits saf.Limits, options ...func(
 	}
 	discard := slog.New(slog.DiscardHandler)
 	settings := trunk.Settings{
-		Base:     trunk.BaseSettings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Wall: time.Now, Logger: discard},
+		Base:     base.Settings{System: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })), Root: "bench", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now, Wall: time.Now, Logger: discard},
 		Store:    store,
-		Messages: trunk.MessagesSettings{NodeCredit: credit.DefaultNode, PeerCredit: credit.DefaultPeer, DHT: true},
+		Messages: messengers.Settings{NodeCredit: credit.DefaultNode, PeerCredit: credit.DefaultPeer, DHT: true},
 	}
 	for _, o := range options {
 		o(&settings)

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart/store"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -121,7 +122,7 @@ func (f *Saf) Part() actors.Part {
 		return p
 	}
 	p.Actors = append(p.Actors, supervisor.Spec{
-		Name: "keeper", Kind: "safKeeper", New: func() actor.Actor { return newKeeper(f) }, Drains: true, Alarm: trunk.HandlerAlarm,
+		Name: "keeper", Kind: "safKeeper", New: func() actor.Actor { return newKeeper(f) }, Drains: true, Alarm: users.HandlerAlarm,
 	})
 	p.Stages = map[string]actors.Stage{keeperPath: actors.StopStores}
 	p.Ready = f.ready

@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -34,7 +35,7 @@ type Trunk interface {
 	Profile() protocol.Profile
 	Budgets() credit.NodeBudgets
 	PeerCredit() int64
-	Frames() *trunk.Messaging
+	Frames() *messengers.Messaging
 
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View

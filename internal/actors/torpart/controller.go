@@ -6,7 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/transport/torconn"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -96,9 +96,9 @@ func (a *controller) Receive(c actor.Context) {
 	case AwaitStarted:
 		a.awaiting = append(a.awaiting, c.Sender())
 		a.answer(c)
-	case trunk.AddressAdded:
+	case users.AddressAdded:
 		a.added(c, m)
-	case trunk.ServicesStarted:
+	case users.ServicesStarted:
 		a.asked = false // services may have failed before it answered
 		a.advertise(c)
 	case supervisor.Drain:
@@ -117,7 +117,7 @@ func (a *controller) start(c actor.Context) {
 	a.machine = tor.NewController(supervisor.Now(c), tor.Options{
 		Auth: a.w.Auth, Pinned: a.w.State().Cookie, Local: !a.w.Host.IsValid(), NewCircuits: a.w.NewCircuits, Nonce: random.Reader, Random: random.Rand,
 	})
-	supervisor.Subscribe[trunk.ServicesStarted](c)
+	supervisor.Subscribe[users.ServicesStarted](c)
 	a.step(c, tor.Publish{Service: a.w.Service})
 }
 

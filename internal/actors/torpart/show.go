@@ -6,7 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
@@ -111,7 +111,7 @@ func (a *controller) advertise(c actor.Context) {
 }
 
 // added notes that the address is advertised, and publishes the event that has waited for it.
-func (a *controller) added(c actor.Context, m trunk.AddressAdded) {
+func (a *controller) added(c actor.Context, m users.AddressAdded) {
 	a.w.advertised, a.refused = m.Err == nil, m.Err != nil
 	if m.Err != nil {
 		supervisor.Log(c).Error("the onion address cannot be advertised", "addr", m.Address, "err", m.Err)

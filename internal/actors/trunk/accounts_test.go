@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -34,7 +35,7 @@ func TestNoAccountWithoutCredit(t *testing.T) {
 		body := make([]byte, 60<<10)
 		const all = 1000
 		for i := range all {
-			s.Messages.Plain.Enqueue(trunk.SendBody{Peer: peer(i), Body: body}, sender)
+			s.Messages.Plain.Enqueue(messengers.SendBody{Peer: peer(i), Body: body}, sender)
 		}
 		synctest.Wait()
 		refused := count[actors.Sent](s.heard["dialer"])
@@ -46,7 +47,7 @@ func TestNoAccountWithoutCredit(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := s.Messages.Plain.Send(ctx, trunk.SendBody{Peer: peer(all), Body: body}, func(protocol.Outcome) {})
+		_, err := s.Messages.Plain.Send(ctx, messengers.SendBody{Peer: peer(all), Body: body}, func(protocol.Outcome) {})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want that the time is over", err)
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -22,15 +24,15 @@ func TestLossThatOvertakesItsDial(t *testing.T) {
 		s := play(t, map[string]func(*trunk.Rooms) actor.Actor{"connectivity": trunk.NewConnectivity})
 		peer := identity.NodeID{1}
 		ref := &actors.ConnRef{ID: 1, Peer: peer}
-		dials := func() int { return count[trunk.DialPeer](s.heard["dialer"]) }
+		dials := func() int { return count[dialling.DialPeer](s.heard["dialer"]) }
 
-		s.tell(s.Base.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "test"})
+		s.tell(s.Base.Connectivity, connectivity.ProtectPeer{Peer: peer, Tag: "test"})
 		if got := dials(); got != 1 {
 			t.Fatalf("wanted: got %d dials, want 1", got)
 		}
 		s.tell(s.Conns, publish{actors.PeerConnected{Peer: peer, Conn: ref}})
 		s.tell(s.Conns, publish{actors.PeerDisconnected{Peer: peer, Conn: ref}})
-		s.tell(s.Base.Connectivity, trunk.PeerDialed{Peer: peer, Conn: ref})
+		s.tell(s.Base.Connectivity, dialling.PeerDialed{Peer: peer, Conn: ref})
 		time.Sleep(10 * time.Second)
 		if got := dials(); got != 2 {
 			t.Errorf("got %d dials, want a second one", got)
@@ -64,7 +66,7 @@ func TestStatusBeforeTheEvent(t *testing.T) {
 		synctest.Wait()
 		changes = nil // offline, from the start
 		s.Connections.Set(peer, ref)
-		r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, trunk.GetStatus{})
+		r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, connectivity.GetStatus{})
 		if err != nil || r.State != "online" || r.Nodes != 1 || strings.Contains(r.Cause, "nobody") {
 			t.Errorf("got %+v and %v, want online with one node", r, err)
 		}
@@ -84,15 +86,15 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, map[string]func(*trunk.Rooms) actor.Actor{"connectivity": trunk.NewConnectivity})
 		peer := identity.NodeID{1}
-		dials := func() int { return count[trunk.DialPeer](s.heard["dialer"]) }
-		s.tell(s.Base.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "one"})
-		s.tell(s.Base.Connectivity, trunk.ProtectPeer{Peer: peer, Tag: "two"})
+		dials := func() int { return count[dialling.DialPeer](s.heard["dialer"]) }
+		s.tell(s.Base.Connectivity, connectivity.ProtectPeer{Peer: peer, Tag: "one"})
+		s.tell(s.Base.Connectivity, connectivity.ProtectPeer{Peer: peer, Tag: "two"})
 		began := time.Now()
 		for n := 1; n <= 12; n++ {
 			if got := dials(); got != n {
 				t.Fatalf("got %d dials after %v, want %d", got, time.Since(began), n)
 			}
-			s.tell(s.Base.Connectivity, trunk.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
+			s.tell(s.Base.Connectivity, dialling.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
 			last := time.Now()
 			due, _ := s.Rooms.Connectivity.Redials.Get(peer)
 			for dials() == n && time.Since(last) < 2*time.Minute {
@@ -106,9 +108,9 @@ func TestDialsOfAWantedPeer(t *testing.T) {
 				t.Errorf("after failure %d: got a wait of %v, want %v to %v", n, wait, most/2, most)
 			}
 		}
-		s.tell(s.Base.Connectivity, trunk.UnprotectPeer{Peer: peer, Tag: "one"})
-		s.tell(s.Base.Connectivity, trunk.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
-		s.tell(s.Base.Connectivity, trunk.UnprotectPeer{Peer: peer, Tag: "two"})
+		s.tell(s.Base.Connectivity, connectivity.UnprotectPeer{Peer: peer, Tag: "one"})
+		s.tell(s.Base.Connectivity, dialling.PeerDialed{Peer: peer, Err: actors.ErrNoAddress})
+		s.tell(s.Base.Connectivity, connectivity.UnprotectPeer{Peer: peer, Tag: "two"})
 		if due, ok := s.Rooms.Connectivity.Redials.Get(peer); ok {
 			t.Errorf("released: got a dial announced for %v, want none", due)
 		}
@@ -129,7 +131,7 @@ func TestCauseIsTheNewest(t *testing.T) {
 		ref := &actors.ConnRef{ID: 1, Peer: peer}
 		cause := func() string {
 			t.Helper()
-			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, trunk.GetStatus{})
+			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, connectivity.GetStatus{})
 			if err != nil {
 				t.Fatal(err)
 			}

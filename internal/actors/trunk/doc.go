@@ -1,13 +1,14 @@
-// Package trunk is the trunk of a node: the actors that every node needs, and
-// their messages. They keep the peers and the connections, carry messages between
-// neighbours, and run the users' actors. docs/architecture.md describes the whole
-// tree, and how a message passes through it.
+// Package trunk joins the rooms of a node's trunk, and is what parts and the program use of
+// them. The trunk is the actors that every node needs. They keep the peers and the connections,
+// carry messages between neighbours, and run the users' actors. Each of its rooms is a package
+// beside this one; house.go has all that they need of each other. docs/architecture.md describes
+// the whole tree, and how a message passes through it.
 //
 // Package actors has what programs see of the trunk. The other subsystems of a node are its
 // parts. They lie in packages beside this one, which imports none of them. [actors.Part] says
 // what a part is made of, and [Trunk] what it may use of the node.
 //
-// A file holds one actor. Most of its messages are in the file beside it with the
+// In a room a file holds one actor. Most of its messages are in the file beside it with the
 // suffix _messages.
 //
 //	node

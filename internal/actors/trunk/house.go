@@ -8,6 +8,13 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -19,45 +26,46 @@ import (
 
 // Settings are the values that Start of package gamelan decides on. They never change.
 type Settings struct {
-	Base         BaseSettings
+	Base         base.Settings
 	Store        *peerstore.Store
 	Allow        []identity.NodeID // the allow list at the start: peers that are never banned
-	Connections  ConnectionsSettings
-	Dialling     DiallingSettings
-	Connectivity ConnectivitySettings
-	Messages     MessagesSettings
-	Users        UsersSettings
+	Connections  connections.Settings
+	Dialling     dialling.Settings
+	Connectivity connectivity.Settings
+	Messages     messengers.Settings
+	Users        users.Settings
 }
 
 // house has the rooms of one node. Each room says in an interface what it needs of the others;
 // the methods of house are these needs, and so all ways from one room to another but messages.
 type house struct {
-	*Base
-	peers        *PeersRoom
-	connections  *ConnectionsRoom
-	dialling     *DiallingRoom
-	connectivity *ConnectivityRoom
-	messages     *MessagesRoom
-	users        *UsersRoom
+	*base.Base
+	peers        *peerbook.Room
+	connections  *connections.Room
+	dialling     *dialling.Room
+	connectivity *connectivity.Room
+	messages     *messengers.Room
+	users        *users.Room
 
 	providers providers
 }
 
 func newHouse(s Settings) *house {
-	h := &house{Base: NewBase(s.Base)}
-	h.peers = NewPeersRoom(h.Base, s.Store, s.Allow, h)
-	h.connections = NewConnectionsRoom(h.Base, s.Connections, h)
-	h.dialling = NewDiallingRoom(h.Base, s.Dialling, h)
-	h.connectivity = NewConnectivityRoom(h.Base, s.Connectivity, h)
-	h.messages = NewMessagesRoom(h.Base, s.Messages, h)
-	h.users = NewUsersRoom(h.Base, s.Users, h)
+	h := &house{Base: base.New(s.Base)}
+	h.peers = peerbook.NewRoom(h.Base, s.Store, s.Allow, h)
+	h.connections = connections.NewRoom(h.Base, s.Connections, h)
+	h.dialling = dialling.NewRoom(h.Base, s.Dialling, h)
+	h.connectivity = connectivity.NewRoom(h.Base, s.Connectivity, h)
+	h.messages = messengers.NewRoom(h.Base, s.Messages, h)
+	h.users = users.NewRoom(h.Base, s.Users, h)
 	return h
 }
 
 // Of the peer store.
 
-func (h *house) Records() peerstore.View                            { return h.peers.Records() }
-func (h *house) Given(peer identity.NodeID) []GivenAddress          { return h.peers.Given(peer) }
+func (h *house) Records() peerstore.View { return h.peers.Records() }
+
+func (h *house) Given(peer identity.NodeID) []peerbook.GivenAddress { return h.peers.Given(peer) }
 func (h *house) Allowed(peer identity.NodeID) bool                  { return h.peers.Allowed(peer) }
 func (h *house) AllowList() *view.Map[identity.NodeID, struct{}]    { return h.peers.AllowList() }
 func (h *house) Banned(peer identity.NodeID) error                  { return h.peers.Banned(peer) }
@@ -66,10 +74,12 @@ func (h *house) Ban(peer identity.NodeID) (time.Time, string, bool) { return h.p
 
 // Of connections.
 
-func (h *house) Closed() []actors.ClosedConn                     { return h.connections.Closed() }
-func (h *house) Substreams(ref *actors.ConnRef) int              { return h.connections.Substreams(ref) }
-func (h *house) IdleLimits() connpool.ReapLimits                 { return h.connections.Idle }
-func (h *house) Window() int                                     { return int(h.connections.Mux.WithDefaults().Window) }
+func (h *house) Closed() []actors.ClosedConn { return h.connections.Closed() }
+
+func (h *house) Substreams(ref *actors.ConnRef) int { return h.connections.Substreams(ref) }
+func (h *house) IdleLimits() connpool.ReapLimits    { return h.connections.Idle }
+func (h *house) Window() int { return int(h.connections.Mux.WithDefaults().Window) }
+
 func (h *house) Announced(ctx context.Context) error             { return h.connections.Announced(ctx) }
 func (h *house) Offended(c actor.Context, from peerstore.Origin) { h.connections.Offended(c, from) }
 
@@ -83,13 +93,14 @@ func (h *house) AwaitInbound(wanted context.Context, peer identity.NodeID) error
 
 func (h *house) UpgradeConfig(c transport.Conn) upgrade.Config { return h.connections.UpgradeConfig(c) }
 
-func (h *house) Upgraded(res *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
+func (h *house) Upgraded(res *upgrade.Result, c transport.Conn, via string, d protocol.Direction) connections.Upgraded {
 	return h.connections.Upgraded(res, c, via, d)
 }
 
 // Of dialling.
 
 func (h *house) Unreachable(peer identity.NodeID) error { return h.dialling.Unreachable(peer) }
+
 func (h *house) FirstAddress(p peerstore.Peer) (ma.Multiaddr, error) {
 	return h.dialling.FirstAddress(p)
 }
@@ -101,9 +112,9 @@ func (h *house) KeptOpen(peer identity.NodeID) bool       { return h.connectivit
 
 // Of messages.
 
-func (h *house) Plain() *Messaging                          { return h.messages.Plain }
-func (h *house) Frames() *Messaging                         { return h.messages.Frames }
-func (h *house) Messagings() []*Messaging                   { return h.messages.Messagings() }
+func (h *house) Plain() *messengers.Messaging               { return h.messages.Plain }
+func (h *house) Frames() *messengers.Messaging              { return h.messages.Frames }
+func (h *house) Messagings() []*messengers.Messaging        { return h.messages.Messagings() }
 func (h *house) Sessions(peer identity.NodeID) []*actor.PID { return h.messages.Sessions(peer) }
 func (h *house) PlainBesideFrames(peer identity.NodeID) bool {
 	return h.messages.PlainBesideFrames(peer)

@@ -10,6 +10,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -28,7 +31,7 @@ type Node struct{ Trunk }
 func NewNode(s Settings) Node { return Node{Trunk{newHouse(s)}} }
 
 // Preregister registers an actor of the user's before the tree starts.
-func (n Node) Preregister(m Register) error { return n.house.users.Preregister(m) }
+func (n Node) Preregister(m users.Register) error { return n.house.users.Preregister(m) }
 
 // NewIdentity makes the node's identity message with these addresses. It makes a new
 // signature only if the signed data has changed.
@@ -60,13 +63,13 @@ func (n Node) Top() *actor.PID { return n.house.Node }
 // Peers returns the actor that writes the peer store.
 func (n Node) Peers() *actor.PID { return n.house.Peers }
 
-// Conns returns the actor that receives [CloseConn].
+// Conns returns the actor that receives [connections.CloseConn].
 func (n Node) Conns() *actor.PID { return n.house.Conns }
 
-// Dialer returns the actor that receives [DialPeer].
+// Dialer returns the actor that receives [dialling.DialPeer].
 func (n Node) Dialer() *actor.PID { return n.house.Dialer }
 
-// Extensions returns the actor that receives [Register]. Users' actors are its
+// Extensions returns the actor that receives [users.Register]. Users' actors are its
 // children.
 func (n Node) Extensions() *actor.PID { return n.house.Extensions }
 
@@ -142,7 +145,7 @@ func (n Node) Protectors(peer identity.NodeID) []string {
 func (n Node) Redials() *view.Map[identity.NodeID, time.Time] { return &n.house.connectivity.Redials }
 
 // SharedIdentities returns the peers whose identity two nodes may be using.
-func (n Node) SharedIdentities() *view.Map[identity.NodeID, SharedIdentity] {
+func (n Node) SharedIdentities() *view.Map[identity.NodeID, connections.SharedIdentity] {
 	return &n.house.connections.SharedIdentities
 }
 
@@ -163,7 +166,9 @@ func (n Node) Live() []connpool.Live { return n.house.connectivity.Live() }
 func (n Node) Inbounds() connpool.GateStats { return n.house.connections.Inbounds() }
 
 // InboundTrouble returns why this node has refused connections last, or could not accept them.
-func (n Node) InboundTrouble() InboundTrouble { return n.house.connections.InboundTrouble() }
+func (n Node) InboundTrouble() connections.InboundTrouble {
+	return n.house.connections.InboundTrouble()
+}
 
 // RefusedSources returns the sources whose connections are refused because of offences.
 func (n Node) RefusedSources() []connpool.Refused { return n.house.connections.RefusedSources() }
@@ -172,8 +177,8 @@ func (n Node) RefusedSources() []connpool.Refused { return n.house.connections.R
 func (n Node) NotTaken() []actors.NotTaken { return n.house.messages.NotTaken() }
 
 // Panicking returns the actors, services and layers that have panicked in the last
-// [PanicQuiet], and those that were stopped because of a panic.
-func (n Node) Panicking() []Panicking { return n.house.Panicking() }
+// [base.PanicQuiet], and those that were stopped because of a panic.
+func (n Node) Panicking() []base.Panicking { return n.house.Panicking() }
 
 // LimitIdle sets the limits of idle connections. It is called before there are any.
 func (n Node) LimitIdle(l connpool.ReapLimits) { n.house.connections.Idle = l }

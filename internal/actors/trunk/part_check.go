@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -47,12 +48,12 @@ func CheckParts(parts []actors.Part, sections []string) error {
 	}
 	for _, p := range parts {
 		once("part", p.Name)
-		if !supervisor.ValidName(p.Name) || len(p.Name) > maxActorName {
+		if !supervisor.ValidName(p.Name) || len(p.Name) > users.MaxActorName {
 			wrong = append(wrong, fmt.Errorf("actors: part %q: a name is 1 to 50 characters a-z 0-9 . _ -", p.Name))
 		}
 		for name := range p.Sections {
 			once("section", name)
-			if !supervisor.ValidName(name) || len(name) > maxActorName {
+			if !supervisor.ValidName(name) || len(name) > users.MaxActorName {
 				wrong = append(wrong, fmt.Errorf("actors: part %s: section %q: a name is 1 to 50 characters a-z 0-9 . _ -", p.Name, name))
 			}
 		}

@@ -16,6 +16,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
@@ -36,9 +38,9 @@ func TestDiskThatRefuses(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		d := &kvtest.Refusing{DB: kv.Memory()}
 		s := playOn(t, d, map[string]func(*trunk.Rooms) actor.Actor{"peers": trunk.NewPeers, "connectivity": trunk.NewConnectivity})
-		add := func(n byte) trunk.PeerAdded {
+		add := func(n byte) peerbook.PeerAdded {
 			t.Helper()
-			r, err := supervisor.Ask[trunk.PeerAdded](t.Context(), s.System, s.Peers, trunk.AddPeer{Peer: known(n), Durable: true})
+			r, err := supervisor.Ask[peerbook.PeerAdded](t.Context(), s.System, s.Peers, peerbook.AddPeer{Peer: known(n), Durable: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +48,7 @@ func TestDiskThatRefuses(t *testing.T) {
 		}
 		status := func() actors.Status {
 			t.Helper()
-			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, trunk.GetStatus{})
+			r, err := supervisor.Ask[actors.Status](t.Context(), s.System, s.Base.Connectivity, connectivity.GetStatus{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +74,7 @@ func TestDiskThatRefuses(t *testing.T) {
 		if got := status().Cause; !strings.Contains(got, "peer store cannot be written: ") || !strings.Contains(got, full.Error()) || !strings.Contains(got, "kept in memory") {
 			t.Errorf("got cause %q, want it to say that the store cannot be written, why, and what happens", got)
 		}
-		s.tell(s.Peers, trunk.SeenPeer{Peer: known(2).ID}) // what nobody waits for makes no further attempts
+		s.tell(s.Peers, peerbook.SeenPeer{Peer: known(2).ID}) // what nobody waits for makes no further attempts
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if n := d.Set(full) - before; n < 30 || n > 75 {
@@ -106,10 +108,10 @@ func TestDiskThatHangs(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		d := &kvtest.Refusing{DB: kv.Memory(), Stuck: make(chan struct{})}
 		s := playOn(t, d, map[string]func(*trunk.Rooms) actor.Actor{"peers": trunk.NewPeers})
-		add := func(n byte) (trunk.PeerAdded, time.Duration) {
+		add := func(n byte) (peerbook.PeerAdded, time.Duration) {
 			t.Helper()
 			began := time.Now()
-			r, err := supervisor.Ask[trunk.PeerAdded](t.Context(), s.System, s.Peers, trunk.AddPeer{Peer: known(n), Durable: true})
+			r, err := supervisor.Ask[peerbook.PeerAdded](t.Context(), s.System, s.Peers, peerbook.AddPeer{Peer: known(n), Durable: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +146,7 @@ func TestTroubleOutlivesTheWriter(t *testing.T) {
 		d := &kvtest.Refusing{DB: kv.Memory()}
 		s := playOn(t, d, map[string]func(*trunk.Rooms) actor.Actor{"peers": crashing(trunk.NewPeers)})
 		d.Set(errors.New("no space left"))
-		if r, err := supervisor.Ask[trunk.PeerAdded](t.Context(), s.System, s.Peers, trunk.AddPeer{Peer: known(1), Durable: true}); err != nil || r.Err == nil {
+		if r, err := supervisor.Ask[peerbook.PeerAdded](t.Context(), s.System, s.Peers, peerbook.AddPeer{Peer: known(1), Durable: true}); err != nil || r.Err == nil {
 			t.Fatalf("got %v, %v, want the disk's error", r.Err, err)
 		}
 		s.tell(s.Peers, crash{})
@@ -196,7 +198,7 @@ func TestWriterThatCrashesUnderLoad(t *testing.T) {
 						s.System.Root.Send(s.Peers, crash{})
 					}
 					p := known(byte(w*50 + i + 1))
-					r, err := supervisor.Ask[trunk.PeerAdded](t.Context(), s.System, s.Peers, trunk.AddPeer{Peer: p, Durable: true})
+					r, err := supervisor.Ask[peerbook.PeerAdded](t.Context(), s.System, s.Peers, peerbook.AddPeer{Peer: p, Durable: true})
 					if err != nil {
 						t.Errorf("got %v, want an answer", err)
 						return
@@ -255,7 +257,7 @@ func TestBanThatIsNotStored(t *testing.T) {
 			t.Helper()
 			var key identity.PublicKey
 			binary.BigEndian.PutUint32(key[:], uint32(n))
-			m := trunk.BanPeer{Peer: key.NodeID(), Key: key, For: time.Hour, Reason: "forged", Origin: from}
+			m := peerbook.BanPeer{Peer: key.NodeID(), Key: key, For: time.Hour, Reason: "forged", Origin: from}
 			r, err := supervisor.Ask[actors.PeerBanned](t.Context(), s.System, s.Peers, m)
 			if err != nil {
 				t.Fatal(err)

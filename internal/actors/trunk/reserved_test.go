@@ -9,7 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -22,7 +22,7 @@ func TestReservedProtocolOfAPart(t *testing.T) {
 		n := gamelantest.NewNetwork(t).Start(gamelan.Config{})
 		node := nodetest.Trunk(n)
 		offer := func(pid *actor.PID) error {
-			r, err := supervisor.Ask[trunk.ProtocolAdded](t.Context(), node.System(), node.Services(), trunk.AddProtocol{ID: protocol.PlainID, PID: pid})
+			r, err := supervisor.Ask[users.ProtocolAdded](t.Context(), node.System(), node.Services(), users.AddProtocol{ID: protocol.PlainID, PID: pid})
 			return errors.Join(err, r.Err)
 		}
 		if err := offer(node.PID("services/rpc")); !errors.Is(err, actors.ErrProtocolTaken) {

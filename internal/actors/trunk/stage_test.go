@@ -14,6 +14,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -73,10 +76,10 @@ func playOn(t *testing.T, db kv.DB, real map[string]func(*trunk.Rooms) actor.Act
 	quiet := actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })
 	s := &stage{heard: make(map[string]*record)}
 	s.Rooms = trunk.NewRooms(trunk.Settings{
-		Base:         trunk.BaseSettings{System: actor.NewActorSystem(quiet), Root: "stage", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard},
+		Base:         base.Settings{System: actor.NewActorSystem(quiet), Root: "stage", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard},
 		Store:        store,
-		Connectivity: trunk.ConnectivitySettings{MinConnected: 1},
-		Messages:     trunk.MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16},
+		Connectivity: connectivity.Settings{MinConnected: 1},
+		Messages:     messengers.Settings{NodeCredit: 1 << 20, PeerCredit: 1 << 16},
 	})
 	var specs []supervisor.Spec
 	for _, name := range []string{"peers", "conns", "dialer", "connectivity", "services", "extensions"} {

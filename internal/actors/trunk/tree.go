@@ -7,6 +7,11 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -17,29 +22,29 @@ const isolateRetry = 30 * time.Second
 
 // Tree returns the spec of the whole node with its parts, in the order of the start.
 // Children says what happens to an actor's own children when one of them fails.
-func (n Node) Tree(parts []actors.Part, bound []*Bound) supervisor.Spec {
+func (n Node) Tree(parts []actors.Part, bound []*connections.Bound) supervisor.Spec {
 	restart := supervisor.Policy{Action: supervisor.Restart}
 	h := n.house
 	leaf := func(name string, new func() actor.Actor) supervisor.Spec {
 		return supervisor.Spec{Name: name, Kind: name, New: new, Children: restart}
 	}
-	peers := leaf("peers", func() actor.Actor { return newPeers(h.peers) })
+	peers := leaf("peers", func() actor.Actor { return peerbook.NewPeers(h.peers) })
 	peers.Drains = true
 
-	conns := leaf("conns", func() actor.Actor { return newConns(h.connections) })
+	conns := leaf("conns", func() actor.Actor { return connections.NewConns(h.connections) })
 	conns.Children = supervisor.Policy{Action: supervisor.Temporary}
 	conns.Drains = true
 
-	extensions := leaf("extensions", func() actor.Actor { return newExtensions(h.users) })
+	extensions := leaf("extensions", func() actor.Actor { return users.NewExtensions(h.users) })
 	extensions.Children = supervisor.Policy{Action: supervisor.Isolate, Retry: isolateRetry}
 	extensions.Drains = true
 
 	specs := []supervisor.Spec{
 		peers,
 		conns,
-		leaf("dialer", func() actor.Actor { return newDialer(h.dialling) }),
-		leaf("connectivity", func() actor.Actor { return newConnectivity(h.connectivity) }),
-		leaf("services", func() actor.Actor { return newServices(h.users, parts) }),
+		leaf("dialer", func() actor.Actor { return dialling.NewDialer(h.dialling) }),
+		leaf("connectivity", func() actor.Actor { return connectivity.NewConnectivity(h.connectivity) }),
+		leaf("services", func() actor.Actor { return users.NewServices(h.users, parts) }),
 	}
 	for _, p := range parts {
 		if grouped(&p) {
@@ -48,7 +53,7 @@ func (n Node) Tree(parts []actors.Part, bound []*Bound) supervisor.Spec {
 	}
 	return group("node", restart, append(specs,
 		extensions,
-		leaf("liveness", func() actor.Actor { return newLiveness(h.connections) }),
+		leaf("liveness", func() actor.Actor { return connections.NewLiveness(h.connections) }),
 		group("listeners", restart, n.listeners(bound)...),
 	)...)
 }
@@ -57,21 +62,21 @@ func group(name string, p supervisor.Policy, specs ...supervisor.Spec) superviso
 	return supervisor.Spec{Name: name, Kind: "group", New: supervisor.Group(specs...), Children: p}
 }
 
-func (n Node) listeners(bound []*Bound) []supervisor.Spec {
+func (n Node) listeners(bound []*connections.Bound) []supervisor.Spec {
 	specs := make([]supervisor.Spec, len(bound))
 	for i, b := range bound {
 		specs[i] = supervisor.Spec{
 			Name: strconv.Itoa(i), Kind: "listener",
-			New: func() actor.Actor { return newListener(n.house.connections, i, b) },
+			New: func() actor.Actor { return connections.NewListener(n.house.connections, i, b) },
 		}
 	}
 	return specs
 }
 
 // NewPeers makes the actor that writes the peer store.
-func (n Node) NewPeers() actor.Actor { return newPeers(n.house.peers) }
+func (n Node) NewPeers() actor.Actor { return peerbook.NewPeers(n.house.peers) }
 
 // NewConn makes the actor of one live connection. The actor takes over the session.
 func (n Node) NewConn(ref *actors.ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
-	return newConn(n.house.connections, ref, session, nil)
+	return connections.NewConn(n.house.connections, ref, session, nil)
 }

@@ -14,6 +14,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -52,7 +58,7 @@ func (t Trunk) PID(path string) *actor.PID { return t.house.At(path) }
 // Services returns the actor that receives AddProtocol and RemoveProtocol.
 func (t Trunk) Services() *actor.PID { return t.house.Services }
 
-// Connectivity returns the actor that receives [PeerViolated].
+// Connectivity returns the actor that receives [base.PeerViolated].
 func (t Trunk) Connectivity() *actor.PID { return t.house.Connectivity }
 
 // Connections returns the directory of live connections, by peer.
@@ -67,16 +73,16 @@ func (t Trunk) Connection(peer identity.NodeID) (*actors.ConnRef, bool) {
 // peer has no connection and cannot be dialled.
 func (t Trunk) Unreachable(peer identity.NodeID) error { return t.house.Unreachable(peer) }
 
-// Dial asks the dialer for a connection. Reply to the actor: [PeerDialed], in at
-// most [DialLimit]. by is the part's name in the list of attempts.
+// Dial asks the dialer for a connection. Reply to the actor: [dialling.PeerDialed], in at
+// most [messengers.DialLimit]. by is the part's name in the list of attempts.
 func (t Trunk) Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	t.house.System.Root.Send(t.house.Dialer, NewDialPeer(t.house.System, token, peer, reply, by))
+	t.house.System.Root.Send(t.house.Dialer, dialling.NewDialPeer(t.house.System, token, peer, reply, by))
 }
 
 // DialAutomatically is Dial for a connection that the node wants of its own accord. Such
 // dials share the limits Settings.MaxDials and Settings.DialRate.
 func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	m := NewDialPeer(t.house.System, token, peer, reply, by)
+	m := dialling.NewDialPeer(t.house.System, token, peer, reply, by)
 	m.Automatic = true
 	t.house.System.Root.Send(t.house.Dialer, m)
 }
@@ -86,14 +92,14 @@ func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *acto
 // stranger claims is not dialled more often than [dial.Aims] permits, which also holds for
 // DialAutomatically.
 func (t Trunk) DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	m := NewDialPeer(t.house.System, token, peer, reply, by)
+	m := dialling.NewDialPeer(t.house.System, token, peer, reply, by)
 	m.Stranger = true
 	t.house.System.Root.Send(t.house.Dialer, m)
 }
 
 // CancelDial cancels a Dial with this token and reply.
 func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) {
-	t.house.System.Root.Send(t.house.Dialer, CancelDial{Peer: peer, Token: token, Reply: reply})
+	t.house.System.Root.Send(t.house.Dialer, dialling.CancelDial{Peer: peer, Token: token, Reply: reply})
 }
 
 // KeepOpen keeps the connections of these peers open: connectivity does not close them to have
@@ -116,19 +122,19 @@ func (t Trunk) SetPlannedDials(n int) { t.house.connectivity.SetPlannedDials(n) 
 // HangUp closes the connection of a peer, if it still has the id conn. The node does not
 // dial the peer automatically for a while.
 func (t Trunk) HangUp(peer identity.NodeID, conn uint64) {
-	t.house.System.Root.Send(t.house.Conns, CloseConn{peer, conn, actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
+	t.house.System.Root.Send(t.house.Conns, connections.CloseConn{Peer: peer, Conn: conn, Reason: actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
 }
 
 // AddPeer asks the actor peers to store a record whose claim was verified. reply receives
-// [PeerAdded]; it may be nil.
+// [peerbook.PeerAdded]; it may be nil.
 func (t Trunk) AddPeer(token uint64, p peerstore.Peer, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Peers, AddPeer{Token: token, Peer: p}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Peers, peerbook.AddPeer{Token: token, Peer: p}, reply)
 }
 
 // AddGiven is [Trunk.AddPeer] for a peer that the user has named. It needs no claim, and the
 // next dial tries its addresses first.
 func (t Trunk) AddGiven(token uint64, p peerstore.Peer, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Peers, AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Peers, peerbook.AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
 }
 
 // Claim returns the node's own signed claim, or false while it has none.
@@ -138,20 +144,20 @@ func (t Trunk) Claim() (identity.Claim, bool) {
 }
 
 // Advertise adds an address to those that the node advertises, for the node's life. reply
-// receives [AddressAdded].
+// receives [users.AddressAdded].
 func (t Trunk) Advertise(a ma.Multiaddr, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Services, AddAddress{a}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Services, users.AddAddress{Address: a}, reply)
 }
 
-// SetAddresses changes the addresses that the node advertises. reply receives [AddressesSet].
+// SetAddresses changes the addresses that the node advertises. reply receives [users.AddressesSet].
 func (t Trunk) SetAddresses(addrs []ma.Multiaddr, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Services, SetAddresses{addrs}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.house.Services, users.SetAddresses{Addresses: addrs}, reply)
 }
 
 // MoveListener has the node's first listener listen on another address of the machine. reply
-// receives [ListenerMoved].
+// receives [connections.ListenerMoved].
 func (t Trunk) MoveListener(to netip.Addr, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.PID("listeners/0"), MoveListener{to}, reply)
+	t.house.System.Root.RequestWithCustomSender(t.PID("listeners/0"), connections.MoveListener{To: to}, reply)
 }
 
 // AddressGone closes the connections over an address that the machine has no more.
@@ -195,13 +201,13 @@ func (t Trunk) Dialable(p peerstore.Peer) error {
 // OpenSubstream asks for a substream that speaks the first of the protocols the
 // peer accepts. An opened substream marks the connection as useful: it is then not closed
 // to make room for others (see [actors.ConnRef.Useful]). Reply to the actor: [actors.SubstreamOpened] or
-// [SubstreamFailed], in at most [OpenLimit].
+// [connections.SubstreamFailed], in at most [messengers.OpenLimit].
 func (t Trunk) OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID) {
-	t.house.System.Root.Send(on.PID, NewOpenSubstream(t.house.System, token, reply, ids...))
+	t.house.System.Root.Send(on.PID, connections.NewOpenSubstream(t.house.System, token, reply, ids...))
 }
 
 // ExpectProbe awaits a token in the first line of a liveness check, until a time of Now. It admits
-// that check, from whatever host it comes. [ProbeSeen] tells that it has come. It returns false if
+// that check, from whatever host it comes. [connections.ProbeSeen] tells that it has come. It returns false if
 // too many are awaited.
 func (t Trunk) ExpectProbe(token string, until time.Time) bool {
 	return t.house.connections.ExpectProbe(token, until)
@@ -299,19 +305,19 @@ func (t Trunk) Profile() protocol.Profile { return t.house.Profile }
 func (t Trunk) Wall() time.Time { return t.house.Wall() }
 
 // Plain returns the messaging protocol of plain messages.
-func (t Trunk) Plain() *Messaging { return t.house.messages.Plain }
+func (t Trunk) Plain() *messengers.Messaging { return t.house.messages.Plain }
 
 // Frames returns the messaging protocol of the DHT's frames, or nil if the node runs
 // without the DHT.
-func (t Trunk) Frames() *Messaging { return t.house.messages.Frames }
+func (t Trunk) Frames() *messengers.Messaging { return t.house.messages.Frames }
 
 // ReceiveFrames sets the Receiver of the frames that peers send. It is called before the
 // tree starts.
-func (t Trunk) ReceiveFrames(r Receiver) { t.house.messages.Frames.ReceiveWith(r) }
+func (t Trunk) ReceiveFrames(r messengers.Receiver) { t.house.messages.Frames.ReceiveWith(r) }
 
 // ServeTypes sets the table of the users' actors for message types. It is called before
 // the tree starts. Without it users cannot register such actors.
-func (t Trunk) ServeTypes(table TypeTable) { t.house.users.Types = table }
+func (t Trunk) ServeTypes(table users.TypeTable) { t.house.users.Types = table }
 
 // Provide registers an actor under the name of what it does for other parts, so that they
 // can send to it without importing its part. A nil pid removes the name.
@@ -348,14 +354,14 @@ var errNoSender = errors.New("dht: the actor that sends messages does not run; t
 // LayerPanicked records and logs that a layer of the user's has panicked on a message of a
 // peer, which was dropped. The panic does not count against the peer.
 func (t Trunk) LayerPanicked(layer string, value any, stack []byte, from actors.Origin) {
-	t.house.UserPanicked(Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: Beginning(value)},
+	t.house.UserPanicked(base.Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: base.Beginning(value)},
 		from.Conn, stack, false, "it goes on with the next message")
 }
 
 // ServicePanicked records and logs that a service of the user's has panicked. then says
 // what happens next. The log names the peer whose call it was, but the panic does not
 // count against that peer.
-func (t Trunk) ServicePanicked(p Panicking, conn uint64, stack []byte, stops bool, then string) {
+func (t Trunk) ServicePanicked(p base.Panicking, conn uint64, stack []byte, stops bool, then string) {
 	t.house.UserPanicked(p, conn, stack, stops, then)
 }
 

@@ -10,6 +10,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -28,7 +30,7 @@ func TestUnlimited(t *testing.T) {
 		"wanted":      {func(h *house) { h.connectivity.Protected.Set(peer, []string{"somebody"}) }, true},
 		"another one": {func(h *house) { h.AllowList().Set(identity.NodeID{2}, struct{}{}) }, false},
 	} {
-		h := newHouse(Settings{Base: BaseSettings{System: actor.NewActorSystem(), Now: time.Now}})
+		h := newHouse(Settings{Base: base.Settings{System: actor.NewActorSystem(), Now: time.Now}})
 		test.set(h)
 		if got := (Trunk{h}).Unlimited(peer); got != test.want {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
@@ -46,8 +48,8 @@ func TestFirstIdentityHasTheMarker(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := NewNode(Settings{
-			Base:     BaseSettings{System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now},
-			Messages: MessagesSettings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: dht, PlainID: protocol.PlainID},
+			Base:     base.Settings{System: actor.NewActorSystem(), Root: "node", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Features: identity.FeatureNode, Now: time.Now},
+			Messages: messengers.Settings{NodeCredit: 1 << 20, PeerCredit: 1 << 16, DHT: dht, PlainID: protocol.PlainID},
 		})
 		m, err := n.NewIdentity([]ma.Multiaddr{ma.StringCast("/memory/1")}, rand.Reader)
 		if err != nil {

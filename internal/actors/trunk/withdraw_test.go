@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -17,7 +18,7 @@ func TestProtocolsStayWhileTheNodeStops(t *testing.T) {
 	for _, drained := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var handler *actor.PID
-			register := trunk.Register{New: func() actor.Actor {
+			register := users.Register{New: func() actor.Actor {
 				return actor.ReceiveFunc(func(c actor.Context) {
 					if _, ok := c.Message().(*actor.Started); ok {
 						handler = c.Self()
@@ -40,7 +41,7 @@ func TestProtocolsStayWhileTheNodeStops(t *testing.T) {
 			if drained {
 				want = 0
 			}
-			if got := count[trunk.RemoveProtocol](s.heard["services"]); got != want {
+			if got := count[users.RemoveProtocol](s.heard["services"]); got != want {
 				t.Errorf("drained %v: got %d protocols taken out of the table, want %d", drained, got, want)
 			}
 			if pid, _ := s.Messages.Plain.Handler.Get(); pid != nil {

@@ -11,7 +11,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
@@ -139,7 +141,7 @@ func (l *link) expected(token uint64) *channel {
 	return x
 }
 
-func (l *link) peerAdded(c actor.Context, m trunk.PeerAdded) {
+func (l *link) peerAdded(c actor.Context, m peerbook.PeerAdded) {
 	x := l.expected(m.Token)
 	if x == nil {
 		return
@@ -158,7 +160,7 @@ func (l *link) dial(c actor.Context, x *channel) error {
 	return nil
 }
 
-func (l *link) dialled(c actor.Context, m trunk.PeerDialed) {
+func (l *link) dialled(c actor.Context, m dialling.PeerDialed) {
 	x := l.expected(m.Token)
 	if x == nil {
 		return
@@ -197,7 +199,7 @@ func (l *link) greet(c actor.Context) {
 	}
 }
 
-func (l *link) failed(c actor.Context, m trunk.SubstreamFailed) {
+func (l *link) failed(c actor.Context, m connections.SubstreamFailed) {
 	x := l.expected(m.Token)
 	if x == nil {
 		return

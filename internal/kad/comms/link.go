@@ -9,7 +9,11 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
@@ -41,13 +45,13 @@ func open(c actor.Context, n *Network, p *kad.Port) *link {
 		n: n, port: p, out: make(map[identity.PublicKey]*channel), tokens: make(map[uint64]*channel),
 		in: make(map[identity.PublicKey]*serving), tasks: make(map[string]any), hints: make(map[identity.PublicKey]uint64),
 	}
-	supervisor.Subscribe[trunk.ServicesStarted](c)
+	supervisor.Subscribe[users.ServicesStarted](c)
 	supervisor.Subscribe[actors.PeerConnected](c)
-	supervisor.Subscribe[trunk.PeerListed](c)
+	supervisor.Subscribe[connections.PeerListed](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
 	self := c.Self()
 	supervisor.OwnFunc(c, func() {
-		n.trunk.System().Root.Send(n.trunk.Services(), trunk.RemoveProtocol{ID: n.id, PID: self})
+		n.trunk.System().Root.Send(n.trunk.Services(), users.RemoveProtocol{ID: n.id, PID: self})
 	})
 	l.offer(c)
 	return l
@@ -58,12 +62,12 @@ func open(c actor.Context, n *Network, p *kad.Port) *link {
 func (l *link) offer(c actor.Context) {
 	l.offered = 0
 	if !l.port.Serving() {
-		c.Request(l.n.trunk.Services(), trunk.RemoveProtocol{ID: l.n.id, PID: c.Self()})
+		c.Request(l.n.trunk.Services(), users.RemoveProtocol{ID: l.n.id, PID: c.Self()})
 		l.ready()
 		return
 	}
 	l.offered = l.n.trunk.NewID()
-	c.Request(l.n.trunk.Services(), trunk.AddProtocol{Token: l.offered, ID: l.n.id, PID: c.Self(), Own: true})
+	c.Request(l.n.trunk.Services(), users.AddProtocol{Token: l.offered, ID: l.n.id, PID: c.Self(), Own: true})
 }
 
 // ready says that the gateway works.
@@ -82,22 +86,22 @@ func (l *link) ready() {
 // Receive handles what the node and the link's own tasks send.
 func (l *link) Receive(c actor.Context) bool {
 	switch m := c.Message().(type) {
-	case trunk.ProtocolAdded:
+	case users.ProtocolAdded:
 		l.added(c, m)
-	case trunk.ProtocolRemoved:
-	case trunk.ServicesStarted, kad.ModeSet:
+	case users.ProtocolRemoved:
+	case users.ServicesStarted, kad.ModeSet:
 		l.offer(c)
 	case actors.PeerConnected:
 		l.serverSeen(m.Conn)
-	case trunk.PeerListed:
+	case connections.PeerListed:
 		l.serverSeen(m.Conn)
 	case actors.PeerDisconnected:
 		if l.hints[m.Conn.Key] == m.Conn.ID {
 			delete(l.hints, m.Conn.Key)
 		}
-	case trunk.PeerAdded:
+	case peerbook.PeerAdded:
 		l.peerAdded(c, m)
-	case trunk.PeerDialed:
+	case dialling.PeerDialed:
 		l.dialled(c, m)
 	case actors.SubstreamOpened:
 		if m.Direction == protocol.Inbound {
@@ -105,7 +109,7 @@ func (l *link) Receive(c actor.Context) bool {
 		} else {
 			l.substream(c, m)
 		}
-	case trunk.SubstreamFailed:
+	case connections.SubstreamFailed:
 		l.failed(c, m)
 	case supervisor.Done[wrote]:
 		l.wrote(c, m)
@@ -139,7 +143,7 @@ func (l *link) serverSeen(with *actors.ConnRef) {
 	}
 }
 
-func (l *link) added(c actor.Context, m trunk.ProtocolAdded) {
+func (l *link) added(c actor.Context, m users.ProtocolAdded) {
 	if m.Token != l.offered {
 		return
 	}
@@ -195,7 +199,7 @@ func (l *link) offence(c actor.Context, key identity.PublicKey, conn uint64, err
 	if !errors.Is(err, protocol.ErrViolation) {
 		return
 	}
-	c.Send(l.n.trunk.Connectivity(), trunk.PeerViolated{Peer: key.NodeID(), Key: key, Conn: conn, Err: err})
+	c.Send(l.n.trunk.Connectivity(), base.PeerViolated{Peer: key.NodeID(), Key: key, Conn: conn, Err: err})
 }
 
 // nameOf returns a name for the next task.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
@@ -127,7 +127,7 @@ func (n *Network) self() (kad.Contact, bool) {
 // source is that of the packet.
 func (n *Network) Violated(peer kad.Contact, source any, err error) {
 	key := peer.PublicKey
-	m := trunk.PeerViolated{Peer: key.NodeID(), Key: key, Err: protocol.Violated("key-value DHT", protocol.BanShort, err)}
+	m := base.PeerViolated{Peer: key.NodeID(), Key: key, Err: protocol.Violated("key-value DHT", protocol.BanShort, err)}
 	if o, ok := source.(actors.Origin); ok {
 		m.Conn = o.Conn
 	}

@@ -1,0 +1,49 @@
+package connections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// UpgradeConfig returns the settings of an upgrade, for both roles.
+func (r *Room) UpgradeConfig(c transport.Conn) upgrade.Config {
+	limits := r.Mux
+	if direct(c) != nil {
+		limits = limits.Direct()
+	}
+	return upgrade.Config{
+		Profile: r.Profile,
+		Secret:  r.Secret,
+		Local:   r.Identity,
+		Check:   r.checkKey,
+		Mux:     limits,
+		Hold:    true,
+		Now:     r.Now,
+		Wall:    r.Wall,
+	}
+}
+
+// Announced waits until the node has an identity message to show: a peer would ban it for one
+// without an address. Most nodes have it before they listen; one that is reached through an
+// onion service alone has it when the service is published (spec: comms 7.4, 13.3).
+func (r *Room) Announced(ctx context.Context) error {
+	if _, err := r.Local.Wait(ctx); err != nil {
+		return fmt.Errorf("%w: %w", actors.ErrNotAnnounced, err)
+	}
+	return nil
+}
+
+func (r *Room) Upgraded(res *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
+	peer := res.Peer.NodeID()
+	local, _ := transport.IP(c.LocalMultiaddr())
+	return Upgraded{
+		Peer: peer, Key: res.Peer, Message: res.Message, Told: res.Told, Addr: c.RemoteMultiaddr(), Transport: via,
+		Direction: d, Timings: res.Timings, Began: r.Now().Add(-res.Timings.Total()), Session: supervisor.Hand(res.Session, actors.Origin{Peer: peer}), flight: direct(c), remote: c.RemoteMultiaddr(), local: local,
+	}
+}

@@ -1,0 +1,107 @@
+// Package messengers is the room of messages between neighbours: from the sender through the
+// credit and queue of a peer to its session, which writes them and has them proven; and from the
+// peer's substream to a receiver.
+package messengers
+
+import (
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Settings are the settings of messages. They never change.
+type Settings struct {
+	NodeCredit int64 // bytes of messages in work, of both directions together
+	PeerCredit int64 // bytes of messages in work of one peer in one direction
+
+	// DHT says that the profile's messaging protocol carries the DHT's frames. PlainID
+	// is the protocol of plain messages: the profile's or another one.
+	DHT     bool
+	PlainID protocol.ID
+}
+
+// Room is the room of messages between neighbours.
+type Room struct {
+	*base.Base
+	Settings
+	needs needs
+
+	// Plain carries plain messages.
+	Plain *Messaging
+	// Frames carries the DHT's frames, which a part receives. It is nil without
+	// MessagesSettings.DHT.
+	Frames *Messaging
+
+	// Budgets is the credit that all messages and calls of the node may hold.
+	Budgets credit.NodeBudgets
+
+	notTaken view.Recent[notTakenKey, actors.NotTaken]
+}
+
+// needs is what this room needs of the others.
+type needs interface {
+	// Unreachable is dialling's: why a message to a peer can fail at once.
+	Unreachable(peer identity.NodeID) error
+	// Window is of connections: how many bytes of a substream may arrive unread.
+	Window() int
+}
+
+// NewRoom makes the room.
+func NewRoom(b *base.Base, s Settings, needs needs) *Room {
+	r := &Room{Base: b, Settings: s, needs: needs, Budgets: credit.NewNodeBudgets(s.NodeCredit)}
+	main := b.At("services/messaging")
+	if !s.DHT {
+		r.Plain = newMessaging(r, s.PlainID, main, "messaging")
+		return r
+	}
+	r.Frames = newMessaging(r, b.Profile.MessagingID, main, "dht")
+	r.Plain = newMessaging(r, s.PlainID, b.At("services/plain"), "messaging")
+	return r
+}
+
+// Messagings returns the messaging protocols of the node.
+func (r *Room) Messagings() []*Messaging {
+	all := make([]*Messaging, 0, 2)
+	for _, m := range []*Messaging{r.Frames, r.Plain} {
+		if m != nil {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// Sessions returns the sessions of a peer, one for each messaging protocol with traffic.
+func (r *Room) Sessions(peer identity.NodeID) (list []*actor.PID) {
+	for _, m := range r.Messagings() {
+		if session, ok := m.Sessions.Get(peer); ok {
+			list = append(list, session.PID)
+		}
+	}
+	return list
+}
+
+// PlainBesideFrames reports whether the peer has a session of plain messages on a node that has
+// the DHT's frames, too.
+func (r *Room) PlainBesideFrames(peer identity.NodeID) bool {
+	if r.Frames == nil {
+		return false
+	}
+	_, ok := r.Plain.Sessions.Get(peer)
+	return ok
+}
+
+// IsMessaging reports whether a protocol carries messages.
+func (r *Room) IsMessaging(id protocol.ID) bool {
+	return slices.ContainsFunc(r.Messagings(), func(m *Messaging) bool { return m.ID == id })
+}
+
+// Credit returns the bytes in use and the limit of each direction.
+func (r *Room) Credit() (inUsed, inLimit, outUsed, outLimit int64) {
+	return r.Budgets.Inbound.Used(), r.Budgets.Inbound.Limit(), r.Budgets.Outbound.Used(), r.Budgets.Outbound.Limit()
+}
