@@ -78,7 +78,7 @@ func (h *house) Closed() []actors.ClosedConn { return h.connections.Closed() }
 
 func (h *house) Substreams(ref *actors.ConnRef) int { return h.connections.Substreams(ref) }
 func (h *house) IdleLimits() connpool.ReapLimits    { return h.connections.Idle }
-func (h *house) Window() int { return int(h.connections.Mux.WithDefaults().Window) }
+func (h *house) Window() int                        { return int(h.connections.Mux.WithDefaults().Window) }
 
 func (h *house) Announced(ctx context.Context) error             { return h.connections.Announced(ctx) }
 func (h *house) Offended(c actor.Context, from peerstore.Origin) { h.connections.Offended(c, from) }
