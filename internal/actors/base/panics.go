@@ -309,16 +309,19 @@ func (b *Base) Panicking() (all []Panicking) {
 // SumUpPanics logs how many panics there were that have no log record yet.
 func (b *Base) SumUpPanics() {
 	for _, x := range b.Panics.untold() {
-		what, name, whose := "actor", b.full(x.Path), "of your code"
+		who := slog.String("actor", b.full(x.Path))
 		switch {
 		case x.Service != "":
-			what, name = "service", string(x.Service)
+			who = slog.String("service", string(x.Service))
 		case x.Layer != "":
-			what, name = "layer", x.Layer
-		case !x.Yours:
-			whose = "on messages of peers"
+			who = slog.String("layer", x.Layer)
 		}
-		b.Logger.Warn("more panics "+whose, what, name, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID)
+		attrs := []any{who, "n", x.untold, "peer", x.Peer, "panic", x.Value, "at", x.Where, "stack_id", x.StackID}
+		if x.Yours {
+			b.Logger.Warn("more panics of your code", attrs...)
+		} else {
+			b.Logger.Warn("more panics on messages of peers", attrs...)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ type (
 	negotiated struct { // result of a negotiation task
 		id     protocol.ID
 		stream *supervisor.Handover[protocol.Stream]
-		agreement
+		Agreement
 	}
 	pingDue       struct{}
 	sweepTick     struct{}
@@ -246,7 +246,7 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 		}
 		s.Agreed()
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), agreement: agreement{Owed: owed}}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), Agreement: Agreement{Owed: owed}}, nil
 	})
 }
 
@@ -287,7 +287,7 @@ func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error)
 func (a *conn) substream(token uint64, d protocol.Direction, n negotiated) actors.SubstreamOpened {
 	return actors.SubstreamOpened{
 		Token: token, Peer: a.ref.Peer, Key: a.ref.Key, Conn: a.ref,
-		Protocol: n.id, Direction: d, Stream: n.stream, Messaging: n.agreement.shown(),
+		Protocol: n.id, Direction: d, Stream: n.stream, Messaging: n.Agreement.shown(),
 	}
 }
 
@@ -390,7 +390,7 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 			return negotiated{}, err
 		}
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), agreement: agreement{Answer: answer}}, nil
+		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), Agreement: Agreement{Answer: answer}}, nil
 	})
 }
 

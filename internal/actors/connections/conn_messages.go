@@ -77,24 +77,25 @@ type FinishSubstreams struct {
 // Discard replies for a messaging session that has ended.
 func (m FinishSubstreams) Discard() { m.system.Root.Send(m.Reply, SubstreamsFinished{m.Conn}) }
 
+// SubstreamsFinished replies to FinishSubstreams.
 type SubstreamsFinished struct{ Conn uint64 }
 
-// agreement is what messaging knows of a substream that was opened for it: see
+// Agreement is what messaging knows of a substream that was opened for it: see
 // [actors.SubstreamOpened.Messaging].
-type agreement struct {
+type Agreement struct {
 	Answer messaging.Acceptance // of a substream that a messaging session has asked for
 	Owed   *negotiate.Choice    // the acceptance that the messaging session writes; nil: none
 }
 
 // AgreementOf returns what messaging knows of a substream.
-func AgreementOf(m actors.SubstreamOpened) agreement {
-	a, _ := m.Messaging.(agreement)
+func AgreementOf(m actors.SubstreamOpened) Agreement {
+	a, _ := m.Messaging.(Agreement)
 	return a
 }
 
 // shown returns the agreement for [actors.SubstreamOpened.Messaging].
-func (a agreement) shown() any {
-	if a == (agreement{}) {
+func (a Agreement) shown() any {
+	if a == (Agreement{}) {
 		return nil
 	}
 	return a

@@ -84,6 +84,7 @@ type SettleProofs struct {
 // Discard replies for a conn that has ended.
 func (m SettleProofs) Discard() { m.System.Root.Send(m.Reply, ProofsSettled{m.Gen}) }
 
+// ProofsSettled replies to SettleProofs. Gen is the asker's number of the substream.
 type ProofsSettled struct{ Gen uint64 }
 
 // settling is a settleProofs that waits until so many pongs are handled.

@@ -149,6 +149,7 @@ type held struct {
 	waiting  []any
 }
 
+// NewMessengers makes the actor of a messaging protocol.
 func NewMessengers(m *Messaging) actor.Actor {
 	return &messengers{room: m.room, protocol: m, leaving: make(map[identity.NodeID]*held)}
 }
