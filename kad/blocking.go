@@ -41,8 +41,9 @@ type BlockingOptions struct {
 const maxUnsent = 256
 
 var (
-	errUnsent = errors.New("kad: too many packets wait for the gateway")
-	errNoOpen = fmt.Errorf("%w: BlockingOptions.Open is not set", ErrConfig)
+	errNotBound = errors.New("kad: the gateway is opening")
+	errUnsent   = errors.New("kad: too many packets wait for the gateway")
+	errNoOpen   = fmt.Errorf("%w: BlockingOptions.Open is not set", ErrConfig)
 )
 
 // Blocking returns a network over a [Gateway], whose calls may block. Answers are sent before
@@ -100,7 +101,7 @@ type wroteOne struct{}
 func (l *blockingLink) Send(c actor.Context, o Outgoing) error {
 	switch {
 	case l.gateway == nil:
-		return errOpening
+		return errNotBound
 	case len(l.answers)+len(l.requests) >= maxUnsent:
 		return errUnsent
 	case o.Answer:

@@ -51,6 +51,9 @@ func (c *Client) IDLen() int { return c.x.idLen() }
 // Overlay returns the client's overlay.
 func (c *Client) Overlay() Overlay { return c.x.Overlay }
 
+// Network returns the name of the network that the client's settings name; "" is the common one.
+func (c *Client) Network() string { return c.x.Network }
+
 // PID returns the client's actor.
 func (c *Client) PID() *actor.PID { return c.x.client }
 
@@ -121,7 +124,7 @@ func (c *Client) Close(ctx context.Context) error {
 func (c *Client) close(ctx context.Context) error {
 	x := c.x
 	x.closing.Store(true)
-	defer x.host.clients().remove(x.Name)
+	defer x.host.registry().remove(x.Name)
 	err := c.end(ctx)
 	for _, t := range []*turn{x.commits, x.saves} { // a task of an incarnation that failed may still write
 		t.next()

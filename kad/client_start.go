@@ -23,10 +23,8 @@ func Start(ctx context.Context, h Host, c Config) (*Client, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	if k, ok := h.(*Kad); ok {
-		c.AllowPrivate = c.AllowPrivate || k.AllowPrivate
-	}
-	all := h.clients()
+	all := h.registry()
+	c.AllowPrivate = c.AllowPrivate || all.AllowPrivate
 	if !all.reserve(c.Name) {
 		return nil, fmt.Errorf("%w: %q", ErrNameTaken, c.Name)
 	}

@@ -238,65 +238,6 @@ func (f *figures) countRefusal(why string) {
 
 func counter(n any) uint64 { return n.(*atomic.Uint64).Load() }
 
-// clients are the clients of a host, by name.
-type clients struct {
-	mu     sync.Mutex
-	byName map[string]*Client
-	order  []string
-}
-
-// reserve takes a name, and reports whether it was free.
-func (l *clients) reserve(name string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, taken := l.byName[name]; taken {
-		return false
-	}
-	if l.byName == nil {
-		l.byName = make(map[string]*Client)
-	}
-	l.byName[name] = nil
-	l.order = append(l.order, name)
-	return true
-}
-
-func (l *clients) set(name string, c *Client) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.byName[name] = c
-}
-
-func (l *clients) remove(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.byName, name)
-	for i, n := range l.order {
-		if n == name {
-			l.order = append(l.order[:i:i], l.order[i+1:]...)
-			return
-		}
-	}
-}
-
-// get returns the client of a name, nil if there is none.
-func (l *clients) get(name string) *Client {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byName[name]
-}
-
-// list returns the clients in the order of their start.
-func (l *clients) list() (all []*Client) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, name := range l.order {
-		if c := l.byName[name]; c != nil {
-			all = append(all, c)
-		}
-	}
-	return all
-}
-
 // wake is a timer for the machine of an actor. It fires at the earliest time that was asked
 // for; when that is too early, the machine asks again.
 type wake struct {

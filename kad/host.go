@@ -14,7 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Host is where clients run. [Kad], the part of a node, and [Standalone] are hosts.
+// Host is where clients run. A node of package gamelan has one, and so has a [Standalone].
 type Host interface {
 	System() *actor.ActorSystem
 	// Group is the supervisor that clients are attached to.
@@ -31,7 +31,7 @@ type Host interface {
 	// Banned reports whether a contact may not be in a routing table.
 	Banned(Contact) bool
 
-	clients() *clients
+	registry() *Registry // of an embedded Registry
 }
 
 // isolateRetry is the pause before a client or a gateway that has used up its restarts is
@@ -41,8 +41,8 @@ const isolateRetry = 30 * time.Second
 // policy is that of the group kad and of the gateways of a client.
 var policy = supervisor.Policy{Action: supervisor.Isolate, Retry: isolateRetry}
 
-// group returns the supervisor of all clients of a host.
-func group() supervisor.Spec {
+// GroupSpec returns the spec of the supervisor of all clients of a host.
+func GroupSpec() supervisor.Spec {
 	return supervisor.Spec{Name: "kad", Kind: "group", New: supervisor.Group(), Children: policy}
 }
 
@@ -66,11 +66,13 @@ type StandaloneOptions struct {
 
 // Standalone is a host of clients without a node: a supervised tree of its own.
 type Standalone struct {
+	Registry
 	o     StandaloneOptions
 	root  *supervisor.Root
 	group *actor.PID
-	all   clients
 }
+
+var _ Host = (*Standalone)(nil)
 
 // NewStandalone starts an empty tree for clients. It ends with [Standalone.Close], which
 // closes the clients.
@@ -98,14 +100,14 @@ func NewStandalone(o StandaloneOptions) (*Standalone, error) {
 	}
 	s := &Standalone{o: o}
 	// The group has a parent that restarts it, as in a node: its failure does not end the tree.
-	tree := supervisor.Spec{Name: "host", Kind: "group", New: supervisor.Group(group())}
+	tree := supervisor.Spec{Name: "host", Kind: "group", New: supervisor.Group(GroupSpec())}
 	root, err := supervisor.Start(o.System, o.Name, tree, supervisor.Options{
 		Runtime: o.Runtime, Logger: o.Logger, Fault: o.Fault, Contained: s.contained,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.root, s.group = root, o.System.NewLocalPID(root.PID().Id+"/"+group().Name)
+	s.root, s.group = root, o.System.NewLocalPID(root.PID().Id+"/"+GroupSpec().Name)
 	return s, nil
 }
 
@@ -147,13 +149,11 @@ func (s *Standalone) Keeper(c *Config) (Keeper, error) {
 // Banned returns false: only a node bans.
 func (s *Standalone) Banned(Contact) bool { return false }
 
-func (s *Standalone) clients() *clients { return &s.all }
-
 // Close closes all clients and ends the tree. It is idempotent. The error names what did
 // not end before ctx.
 func (s *Standalone) Close(ctx context.Context) error {
 	var errs []error
-	for _, c := range s.all.list() {
+	for _, c := range s.Clients() {
 		errs = append(errs, c.Close(ctx))
 	}
 	return errors.Join(append(errs, s.root.Stop(ctx, nil))...)

@@ -30,24 +30,19 @@ type Settings struct {
 	Networks func(c *Config) ([]Network, error)
 	// Keeper opens what keeps the state of a client on the disk; nil: nothing does.
 	Keeper func(c *Config) (Keeper, error)
-	// AllowPrivate is what a client's AllowPrivate is at least.
-	AllowPrivate bool
 	// Host is used by the verbs alone, and set by a node of package gamelan.
 	Host trunk.Host
 }
 
 // Kad is the host of the clients of one node.
 type Kad struct {
+	Registry
 	Settings
 	trunk Trunk
 	key   identity.PublicKey
-	all   clients
 }
 
-var (
-	_ Host = (*Kad)(nil)
-	_ Host = (*Standalone)(nil)
-)
+var _ Host = (*Kad)(nil)
 
 // New returns the host of the clients of a node.
 func New(t Trunk, s Settings) *Kad { return &Kad{Settings: s, trunk: t, key: t.Secret().PublicKey()} }
@@ -55,7 +50,7 @@ func New(t Trunk, s Settings) *Kad { return &Kad{Settings: s, trunk: t, key: t.S
 // Part returns the group of the clients. It is empty until [Start]. Clients finish their work
 // while the node still has its connections.
 func (k *Kad) Part() actors.Part {
-	g := group()
+	g := GroupSpec()
 	return actors.Part{
 		Name: g.Name, Attached: true, Policy: g.Children, Stages: map[string]actors.Stage{g.Name: actors.StopSenders},
 		Sections: k.Sections(), Verbs: k.Verbs(), Degraded: k.Degraded,
@@ -66,7 +61,7 @@ func (k *Kad) Part() actors.Part {
 func (k *Kad) System() *actor.ActorSystem { return k.trunk.System() }
 
 // Group returns the supervisor of the clients.
-func (k *Kad) Group() *actor.PID { return k.trunk.PID(group().Name) }
+func (k *Kad) Group() *actor.PID { return k.trunk.PID(GroupSpec().Name) }
 
 // Now returns the time of the node's clock, which never steps.
 func (k *Kad) Now() time.Time { return k.trunk.Now() }
@@ -97,14 +92,3 @@ func (k *Kad) Keeper(c *Config) (Keeper, error) {
 func (k *Kad) Banned(c Contact) bool {
 	return !c.PublicKey.IsZero() && k.trunk.Banned(c.PublicKey.NodeID()) != nil
 }
-
-// Client returns the running client of a name, or false.
-func (k *Kad) Client(name string) (*Client, bool) {
-	c := k.all.get(name)
-	return c, c != nil
-}
-
-// Clients returns the running clients in the order of their start.
-func (k *Kad) Clients() []*Client { return k.all.list() }
-
-func (k *Kad) clients() *clients { return &k.all }

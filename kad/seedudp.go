@@ -18,8 +18,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// SeedUDPOptions configure a [SeedUDP]. The zero value works.
-type SeedUDPOptions struct {
+// UDPOptions configure a [UDP]. The zero value works.
+type UDPOptions struct {
 	// Listen is the multiaddr of the socket; "": /ip4/127.0.0.1/udp/0. With port 0 the system
 	// chooses the port, which the network then keeps.
 	Listen string
@@ -35,7 +35,7 @@ type SeedUDPOptions struct {
 	Socket SocketOptions
 }
 
-// SocketOptions are the limits of the socket of a [SeedUDP]. A zero number stands for its
+// SocketOptions are the limits of the socket of a [UDP]. A zero number stands for its
 // default, named after the semicolon.
 type SocketOptions struct {
 	// Answers and Others are how many datagrams of each kind may wait to be sent; 1,024
@@ -48,12 +48,12 @@ type SocketOptions struct {
 	SystemBuffer int
 }
 
-// SeedUDP returns the network of the overlay Seed over UDP: the protocol of the program that
+// UDP returns the network of the overlay Seed over UDP: the protocol of the program that
 // the DHT began as, to the byte. It fails with an error that matches [ErrConfig], or with a
 // [*TooLarge] for a MaxValue that no datagram can carry.
 //
 // spec: kad A6, A9
-func SeedUDP(o SeedUDPOptions) (Network, error) {
+func UDP(o UDPOptions) (Network, error) {
 	if o.Listen == "" {
 		o.Listen = "/ip4/127.0.0.1/udp/0"
 	}
@@ -82,7 +82,7 @@ func SeedUDP(o SeedUDPOptions) (Network, error) {
 // seedUDP is the settings of a socket. listen has the port once that is bound; only the
 // gateway's actor uses it.
 type seedUDP struct {
-	o         SeedUDPOptions
+	o         UDPOptions
 	codec     seedwire.Codec
 	listen    ma.Multiaddr
 	protocols string
@@ -147,7 +147,7 @@ type seedLink struct {
 }
 
 // errOpening reports that the socket is not bound yet.
-var errOpening = errors.New("kad: the gateway is opening")
+var errOpening = errors.New("seed: the socket is opening")
 
 // Send queues a packet, and never waits. It fails if the queue is full or the packet too long.
 func (l *seedLink) Send(_ actor.Context, o Outgoing) error {

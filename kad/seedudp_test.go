@@ -1,4 +1,4 @@
-package kad
+package kad_test
 
 import (
 	"context"
@@ -14,26 +14,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // seedClient starts a client of the overlay Seed on a socket of loopback.
-func seedClient(t *testing.T, h Host, name string, o SeedUDPOptions) *Client {
+func seedClient(t *testing.T, h kad.Host, name string, o kad.UDPOptions) *kad.Client {
 	t.Helper()
-	n, err := SeedUDP(o)
+	n, err := kad.UDP(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Start(t.Context(), h, Config{Name: name, Overlay: Seed, AllowPrivate: true, Networks: []Network{n}})
+	c, err := kad.Start(t.Context(), h, kad.Config{Name: name, Overlay: kad.Seed, AllowPrivate: true, Networks: []kad.Network{n}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func seedHost(t *testing.T, o StandaloneOptions) *Standalone {
+func seedHost(t *testing.T, o kad.StandaloneOptions) *kad.Standalone {
 	t.Helper()
-	h, err := NewStandalone(o)
+	h, err := kad.NewStandalone(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func seedHost(t *testing.T, o StandaloneOptions) *Standalone {
 }
 
 // gatewayOf returns the figures of the gateway of a client that has one.
-func gatewayOf(t *testing.T, h *Standalone, client string) supervisor.Info {
+func gatewayOf(t *testing.T, h *kad.Standalone, client string) supervisor.Info {
 	t.Helper()
 	for _, i := range h.Root().Snapshot() {
 		if strings.HasSuffix(i.Path, "/"+client+"/gateways/0") {
@@ -82,7 +83,7 @@ func eventually(t *testing.T, what string, yes func() bool) {
 // conforms: kad 56, 61, 63
 func TestGatewayIsKilledUnderLoad(t *testing.T) {
 	var kills, asks, packets, contained atomic.Int32
-	h := seedHost(t, StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(path, point string) {
+	h := seedHost(t, kad.StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(path, point string) {
 		if !strings.Contains(path, "/victim/gateways/0") {
 			return
 		}
@@ -99,15 +100,15 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 			}
 		}
 	}})
-	victim := seedClient(t, h, "victim", SeedUDPOptions{})
+	victim := seedClient(t, h, "victim", kad.UDPOptions{})
 	at := victim.Addresses()[0]
-	var others []*Client
+	var others []*kad.Client
 	for i := range 4 {
-		c := seedClient(t, h, fmt.Sprint("other-", i), SeedUDPOptions{})
+		c := seedClient(t, h, fmt.Sprint("other-", i), kad.UDPOptions{})
 		eventually(t, "a node is connected", func() bool { _, err := c.Connect(t.Context(), string(at)); return err == nil })
 		others = append(others, c)
 	}
-	if _, err := victim.PutOpaque(t.Context(), []byte("key"), []byte("value")); err != nil && !errors.Is(err, ErrNoPeers) {
+	if _, err := victim.PutOpaque(t.Context(), []byte("key"), []byte("value")); err != nil && !errors.Is(err, kad.ErrNoPeers) {
 		t.Fatal(err)
 	}
 	stop, end := context.WithCancel(t.Context())
@@ -123,11 +124,11 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 					}
 					_, err = c.Get(ctx, k)
 					cancel()
-					_, failed := errors.AsType[*LookupFailedError](err)
-					_, limit := errors.AsType[*LimitError](err)
+					_, failed := errors.AsType[*kad.LookupFailedError](err)
+					_, limit := errors.AsType[*kad.LimitError](err)
 					switch {
-					case errors.Is(err, ErrNotFound), errors.Is(err, ErrIsolated), errors.Is(err, ErrNoPeers), errors.Is(err, ErrRestarted),
-						errors.Is(err, ErrBusy), failed, limit, errors.Is(err, context.DeadlineExceeded), stop.Err() != nil:
+					case errors.Is(err, kad.ErrNotFound), errors.Is(err, kad.ErrIsolated), errors.Is(err, kad.ErrNoPeers), errors.Is(err, kad.ErrRestarted),
+						errors.Is(err, kad.ErrBusy), failed, limit, errors.Is(err, context.DeadlineExceeded), stop.Err() != nil:
 					default:
 						t.Errorf("got %v, want a typed error", err)
 					}
@@ -146,7 +147,7 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 		return i.Restarts >= 4 && slices.Contains(i.Tasks, "receive")
 	})
 	// Others may be ignored for a minute: the victim has panicked on three packets of theirs.
-	late := seedClient(t, h, "late", SeedUDPOptions{})
+	late := seedClient(t, h, "late", kad.UDPOptions{})
 	eventually(t, "the gateway answers again, at its port", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -164,8 +165,8 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 		t.Errorf("got %d restarts, want 4, in spite of %d panics on packets; the last: %v", i.Restarts, contained.Load(), i.LastFailure)
 	}
 	eventually(t, "every token is back", func() bool {
-		requests, answers := victim.x.gates[0].tokens.held()
-		return requests == 0 && answers == 0 && victim.x.stored.work.Load() == 0
+		requests, answers, stores := kad.Held(victim)
+		return requests == 0 && answers == 0 && stores == 0
 	})
 }
 
@@ -174,7 +175,7 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 func TestGatewayWaitsForItsPort(t *testing.T) {
 	var at atomic.Value
 	var kills, binds atomic.Int32
-	h := seedHost(t, StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(path, point string) {
+	h := seedHost(t, kad.StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(path, point string) {
 		if !strings.HasSuffix(path, "/victim/gateways/0") {
 			return
 		}
@@ -190,7 +191,7 @@ func TestGatewayWaitsForItsPort(t *testing.T) {
 			time.AfterFunc(200*time.Millisecond, func() { taken.Close() })
 		}
 	}})
-	victim, other := seedClient(t, h, "victim", SeedUDPOptions{}), seedClient(t, h, "other", SeedUDPOptions{})
+	victim, other := seedClient(t, h, "victim", kad.UDPOptions{}), seedClient(t, h, "other", kad.UDPOptions{})
 	own := victim.Addresses()[0]
 	socket, _, _ := own.AddrPort()
 	at.Store(socket)
@@ -220,14 +221,14 @@ func TestSeedUDPFirstBind(t *testing.T) {
 	}
 	defer taken.Close()
 	var binds atomic.Int32
-	h := seedHost(t, StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(_, point string) {
+	h := seedHost(t, kad.StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(_, point string) {
 		if point == "task bind" {
 			binds.Add(1)
 			time.AfterFunc(200*time.Millisecond, func() { taken.Close() })
 		}
 	}})
 	at := taken.LocalAddr().(*net.UDPAddr)
-	c := seedClient(t, h, "first", SeedUDPOptions{Listen: fmt.Sprintf("/ip4/127.0.0.1/udp/%d", at.Port)})
+	c := seedClient(t, h, "first", kad.UDPOptions{Listen: fmt.Sprintf("/ip4/127.0.0.1/udp/%d", at.Port)})
 	if own := c.Addresses(); len(own) != 1 || binds.Load() != 1 {
 		t.Errorf("got %v after %d tasks that bind, want one address after one", own, binds.Load())
 	}
@@ -237,25 +238,25 @@ func TestSeedUDPFirstBind(t *testing.T) {
 // use.
 func TestSeedUDPConfig(t *testing.T) {
 	t.Parallel() // mostly waits
-	for _, o := range []SeedUDPOptions{
+	for _, o := range []kad.UDPOptions{
 		{Listen: "nonsense"},
 		{Listen: "/ip4/127.0.0.1/tcp/0"},
 		{IDLen: 33},
 		{MaxValue: 65_412},
 	} {
-		if _, err := SeedUDP(o); !errors.Is(err, ErrConfig) {
+		if _, err := kad.UDP(o); !errors.Is(err, kad.ErrConfig) {
 			t.Errorf("%+v: got %v, want ErrConfig", o, err)
 		}
 	}
-	h := seedHost(t, StandaloneOptions{})
-	first := seedClient(t, h, "first", SeedUDPOptions{})
-	n, err := SeedUDP(SeedUDPOptions{Listen: string(first.Addresses()[0])})
+	h := seedHost(t, kad.StandaloneOptions{})
+	first := seedClient(t, h, "first", kad.UDPOptions{})
+	n, err := kad.UDP(kad.UDPOptions{Listen: string(first.Addresses()[0])})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err = Start(ctx, h, Config{Name: "second", Overlay: Seed, Networks: []Network{n}})
+	_, err = kad.Start(ctx, h, kad.Config{Name: "second", Overlay: kad.Seed, Networks: []kad.Network{n}})
 	if err == nil || !strings.Contains(err.Error(), "already in use") {
 		t.Errorf("got %v, want one that says that the port is in use", err)
 	}
@@ -263,13 +264,13 @@ func TestSeedUDPConfig(t *testing.T) {
 
 // TestSeedUDPEverywhere binds all addresses and names those of this machine.
 func TestSeedUDPEverywhere(t *testing.T) {
-	h := seedHost(t, StandaloneOptions{})
-	a := seedClient(t, h, "a", SeedUDPOptions{Listen: "/ip4/0.0.0.0/udp/0", Addresses: []Address{"/ip4/192.0.2.1/udp/9"}})
+	h := seedHost(t, kad.StandaloneOptions{})
+	a := seedClient(t, h, "a", kad.UDPOptions{Listen: "/ip4/0.0.0.0/udp/0", Addresses: []kad.Address{"/ip4/192.0.2.1/udp/9"}})
 	own := a.Addresses()
 	if len(own) < 2 || own[len(own)-1] != "/ip4/192.0.2.1/udp/9" || strings.Contains(string(own[0]), "0.0.0.0") {
 		t.Fatalf("got %v, want an address of this machine and the given one", own)
 	}
-	b := seedClient(t, h, "b", SeedUDPOptions{})
+	b := seedClient(t, h, "b", kad.UDPOptions{})
 	if who, err := b.Connect(t.Context(), string(own[0])); err != nil || who.ID != a.ID() {
 		t.Errorf("%s: got %v and %v, want %v", own[0], who.ID, err, a.ID())
 	}

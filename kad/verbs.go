@@ -108,7 +108,7 @@ func (k *Kad) connectVerb(ctx context.Context, c *Client, v url.Values, _ []byte
 	ref, bad := k.Host.Connect(ctx, target, false) // the client does not say why it has no connection
 	e, ok := errors.AsType[*inspect.Error](bad)
 	if bad == nil {
-		e = notInNetwork(ref.Peer, ref.Protocols, c.x.Network)
+		e = notInNetwork(ref.Peer, ref.Protocols, c.Network())
 	} else if !ok || e.Code != inspect.CodeFailed {
 		e = nil
 	}

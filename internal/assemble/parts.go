@@ -50,6 +50,7 @@ func (b *builder) addParts(n *Node) error {
 		return err
 	}
 	n.Kad = kad.New(t, b.kadSettings(n))
+	n.Kad.AllowPrivate = b.Wire.TestAddresses
 	n.Parts = append(n.Parts, n.Kad.Part())
 	n.Calls = rpcpart.New(t, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
@@ -95,7 +96,7 @@ func (b *builder) addDHT(n *Node) (err error) {
 // otherwise.
 func (b *builder) kadSettings(n *Node) kad.Settings {
 	return kad.Settings{
-		AllowPrivate: b.Wire.TestAddresses, Host: b.Host,
+		Host: b.Host,
 		Networks: func(c *kad.Config) ([]kad.Network, error) {
 			if c.Overlay != kad.Native {
 				return nil, kad.ErrNoGateway

@@ -22,7 +22,7 @@ func TestProbesOfAFlood(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, c := service(t, kad.SeedUDPOptions{})
+	s, c := service(t, kad.UDPOptions{})
 	if _, err := s.Connect(t.Context(), honest.Address()); err != nil {
 		t.Fatal(err)
 	}

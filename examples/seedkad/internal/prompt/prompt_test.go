@@ -17,7 +17,7 @@ import (
 
 func service(t *testing.T) (*seed.Service, string) {
 	t.Helper()
-	n, err := kad.SeedUDP(kad.SeedUDPOptions{})
+	n, err := kad.UDP(kad.UDPOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
