@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // seedClient starts a client of the overlay Seed on a socket of loopback.
-func seedClient(t *testing.T, h kad.Host, name string, o kad.UDPOptions) *kad.Client {
+func seedClient(t *testing.T, h kad.Host, name string, o seed.UDPOptions) *kad.Client {
 	t.Helper()
-	n, err := kad.UDP(o)
+	n, err := seed.UDP(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +101,11 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 			}
 		}
 	}})
-	victim := seedClient(t, h, "victim", kad.UDPOptions{})
+	victim := seedClient(t, h, "victim", seed.UDPOptions{})
 	at := victim.Addresses()[0]
 	var others []*kad.Client
 	for i := range 4 {
-		c := seedClient(t, h, fmt.Sprint("other-", i), kad.UDPOptions{})
+		c := seedClient(t, h, fmt.Sprint("other-", i), seed.UDPOptions{})
 		eventually(t, "a node is connected", func() bool { _, err := c.Connect(t.Context(), string(at)); return err == nil })
 		others = append(others, c)
 	}
@@ -147,7 +148,7 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 		return i.Restarts >= 4 && slices.Contains(i.Tasks, "receive")
 	})
 	// Others may be ignored for a minute: the victim has panicked on three packets of theirs.
-	late := seedClient(t, h, "late", kad.UDPOptions{})
+	late := seedClient(t, h, "late", seed.UDPOptions{})
 	eventually(t, "the gateway answers again, at its port", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -191,7 +192,7 @@ func TestGatewayWaitsForItsPort(t *testing.T) {
 			time.AfterFunc(200*time.Millisecond, func() { taken.Close() })
 		}
 	}})
-	victim, other := seedClient(t, h, "victim", kad.UDPOptions{}), seedClient(t, h, "other", kad.UDPOptions{})
+	victim, other := seedClient(t, h, "victim", seed.UDPOptions{}), seedClient(t, h, "other", seed.UDPOptions{})
 	own := victim.Addresses()[0]
 	socket, _, _ := own.AddrPort()
 	at.Store(socket)
@@ -228,7 +229,7 @@ func TestSeedUDPFirstBind(t *testing.T) {
 		}
 	}})
 	at := taken.LocalAddr().(*net.UDPAddr)
-	c := seedClient(t, h, "first", kad.UDPOptions{Listen: fmt.Sprintf("/ip4/127.0.0.1/udp/%d", at.Port)})
+	c := seedClient(t, h, "first", seed.UDPOptions{Listen: fmt.Sprintf("/ip4/127.0.0.1/udp/%d", at.Port)})
 	if own := c.Addresses(); len(own) != 1 || binds.Load() != 1 {
 		t.Errorf("got %v after %d tasks that bind, want one address after one", own, binds.Load())
 	}
@@ -238,19 +239,19 @@ func TestSeedUDPFirstBind(t *testing.T) {
 // use.
 func TestSeedUDPConfig(t *testing.T) {
 	t.Parallel() // mostly waits
-	for _, o := range []kad.UDPOptions{
+	for _, o := range []seed.UDPOptions{
 		{Listen: "nonsense"},
 		{Listen: "/ip4/127.0.0.1/tcp/0"},
 		{IDLen: 33},
 		{MaxValue: 65_412},
 	} {
-		if _, err := kad.UDP(o); !errors.Is(err, kad.ErrConfig) {
+		if _, err := seed.UDP(o); !errors.Is(err, kad.ErrConfig) {
 			t.Errorf("%+v: got %v, want ErrConfig", o, err)
 		}
 	}
 	h := seedHost(t, kad.StandaloneOptions{})
-	first := seedClient(t, h, "first", kad.UDPOptions{})
-	n, err := kad.UDP(kad.UDPOptions{Listen: string(first.Addresses()[0])})
+	first := seedClient(t, h, "first", seed.UDPOptions{})
+	n, err := seed.UDP(seed.UDPOptions{Listen: string(first.Addresses()[0])})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,12 +266,12 @@ func TestSeedUDPConfig(t *testing.T) {
 // TestSeedUDPEverywhere binds all addresses and names those of this machine.
 func TestSeedUDPEverywhere(t *testing.T) {
 	h := seedHost(t, kad.StandaloneOptions{})
-	a := seedClient(t, h, "a", kad.UDPOptions{Listen: "/ip4/0.0.0.0/udp/0", Addresses: []kad.Address{"/ip4/192.0.2.1/udp/9"}})
+	a := seedClient(t, h, "a", seed.UDPOptions{Listen: "/ip4/0.0.0.0/udp/0", Addresses: []kad.Address{"/ip4/192.0.2.1/udp/9"}})
 	own := a.Addresses()
 	if len(own) < 2 || own[len(own)-1] != "/ip4/192.0.2.1/udp/9" || strings.Contains(string(own[0]), "0.0.0.0") {
 		t.Fatalf("got %v, want an address of this machine and the given one", own)
 	}
-	b := seedClient(t, h, "b", kad.UDPOptions{})
+	b := seedClient(t, h, "b", seed.UDPOptions{})
 	if who, err := b.Connect(t.Context(), string(own[0])); err != nil || who.ID != a.ID() {
 		t.Errorf("%s: got %v and %v, want %v", own[0], who.ID, err, a.ID())
 	}

@@ -28,11 +28,11 @@ var layers = map[string]int{
 	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1,
 	"transport": 2, "internal/transport": 2, "peerstore": 2, "dht/wire": 2, "kad/overlay": 2,
 	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/actors/link": 3, "internal/wirecheck": 3, "internal/settings": 3,
-	"config": 4, "actors": 4,
+	"config": 4, "actors": 4, "kad": 5, "internal/kad/keep": 5,
 	// The rooms of the trunk, and the trunk, which joins them.
 	"internal/actors/base": 5, "internal/actors/peerbook": 6, "internal/actors/connections": 7, "internal/actors/dialling": 8,
 	"internal/actors/connectivity": 9, "internal/actors/messengers": 9, "internal/actors/users": 10, "internal/actors/trunk": 11,
-	"internal/actors": 12, "kad": 12, "internal/kad/comms": 12, "internal/kad/keep": 12, // the parts of a node
+	"internal/actors": 12, "internal/kad/comms": 12, // the parts of a node
 	"internal/nodetest": 12, "internal/nodeview": 12, "internal/receive": 12, "internal/assemble": 12,
 	"":            13,
 	"gamelantest": 14, "inspect/control": 14,
@@ -45,7 +45,7 @@ var sameLayer = map[string][]string{
 	"identity":                {"internal/ristretto"},
 	"internal/nodetest":       {"internal/actors/dhtpart"},
 	"internal/receive":        {"internal/actors/inboxpart"},
-	"internal/assemble":       {"internal/actors", "kad", "internal/kad", "internal/nodeview"}, // it builds all parts
+	"internal/assemble":       {"internal/actors", "internal/kad", "internal/nodeview"}, // it builds all parts
 	"internal/actors/safpart": {"internal/actors/safpart/store"},
 }
 
@@ -533,8 +533,8 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"the trunk from what programs see", "actors/a.go", `import _ "` + m + `/internal/actors/trunk"`, "lower layers only"},
 		{"root from actors", "actors/a.go", `import _ "` + m + `"`, "lower layers only"},
 		{"a part from the trunk", "actors/a.go", `import _ "` + m + `/internal/actors/rpcpart"`, "lower layers only"},
-		{"a part from another one", "internal/actors/rpcpart/a.go", `import _ "` + m + `/kad"`, "lower layers only"},
-		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/kad"`, "layer 12"},
+		{"a part from another one", "internal/actors/rpcpart/a.go", `import _ "` + m + `/internal/actors/kadpart"`, "lower layers only"},
+		{"kad from actors by longest prefix", "dht/a.go", `import _ "` + m + `/kad"`, "layer 5"},
 		{"inside a node", "cmd/gamelan/a.go", `import _ "` + m + `/internal/nodetest"`, "for tests and benchmarks"},
 		{"a part from internal", "internal/kv/a.go", `import _ "` + m + `/internal/actors/dhtpart"`, "lower layers only"},
 		{"a section in the root", "tor.go", `import _ "` + m + `/inspect/models"`, "want sections in the packages of the parts"},

@@ -29,7 +29,6 @@ var shownInternal = map[string]string{
 	"peerstore Open":         "the assembly opens the disk",
 	"peerstore DirError":     "every use of the disk returns it, and the disk knows no peers",
 	"actors (*ConnRef).Link": "the node's own actors share it",
-	"kad Settings.Host":      "the assembly starts the part",
 }
 
 // sourceFile is a file of Go that is no test data.

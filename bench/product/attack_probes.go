@@ -75,14 +75,14 @@ func askAnHonestSeed(ctx context.Context, n *gamelan.Node) (report func(*harness
 		return nil, err
 	}
 	honest := seed.New(nil, 0, 0, 0, 0, 0)
-	udp, err := kad.UDP(kad.UDPOptions{})
+	udp, err := seed.UDP(seed.UDPOptions{})
 	if err == nil {
 		err = errors.Join(honest.RegisterGateway(udp), honest.Start(ctx))
 	}
 	if err != nil {
 		return nil, err
 	}
-	own, err := kad.UDP(kad.UDPOptions{Listen: fmt.Sprintf("/ip4/127.0.0.1/udp/%d", at.Port)})
+	own, err := seed.UDP(seed.UDPOptions{Listen: fmt.Sprintf("/ip4/127.0.0.1/udp/%d", at.Port)})
 	if err != nil {
 		return nil, err
 	}

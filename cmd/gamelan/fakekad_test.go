@@ -11,7 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
@@ -98,7 +98,7 @@ func fakeTrace(find, found bool) iter.Seq2[any, error] {
 func fakeKadActions() map[string]inspect.Verb {
 	client := []string{"client", "key", "target", "quorum", "max_stale", "find"}
 	do := func(f func(v url.Values, body []byte) (any, error)) inspect.Verb {
-		return inspect.Verb{Params: client, Body: kad.MaxPut, Do: func(_ context.Context, v url.Values, body []byte) (any, error) {
+		return inspect.Verb{Params: client, Body: kadpart.MaxPut, Do: func(_ context.Context, v url.Values, body []byte) (any, error) {
 			if v.Get("client") != "main" {
 				return nil, errors.New("no client of this name runs")
 			}

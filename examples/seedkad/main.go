@@ -88,7 +88,7 @@ func run(ctx context.Context, n int, connect, query string) (err error) {
 
 // start runs a node with a socket of its own.
 func start(ctx context.Context) (*seed.Service, error) {
-	socket, err := kad.UDP(kad.UDPOptions{Listen: "/ip4/127.0.0.1/udp/0"})
+	socket, err := seed.UDP(seed.UDPOptions{Listen: "/ip4/127.0.0.1/udp/0"})
 	if err != nil {
 		return nil, err
 	}

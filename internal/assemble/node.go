@@ -24,6 +24,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
@@ -34,7 +35,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
-	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -100,7 +100,7 @@ type Node struct {
 	DHT       *dhtpart.DHT
 	Discovery *discoverypart.Discovery
 	Saf       *safpart.Saf
-	Kad       *kad.Kad
+	Kad       *kadpart.Kad
 	Reach     *reachpart.Reach
 	Tor       *torpart.Tor
 	Given     atomic.Bool   // the program has set the addresses that the node advertises

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/morepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
@@ -49,7 +50,7 @@ func (b *builder) addParts(n *Node) error {
 	if err := b.addDHT(n); err != nil {
 		return err
 	}
-	n.Kad = kad.New(t, b.kadSettings(n))
+	n.Kad = kadpart.New(t, b.kadSettings(n))
 	n.Kad.AllowPrivate = b.Wire.TestAddresses
 	n.Parts = append(n.Parts, n.Kad.Part())
 	n.Calls = rpcpart.New(t, rpcpart.Settings{
@@ -94,8 +95,8 @@ func (b *builder) addDHT(n *Node) (err error) {
 
 // kadSettings returns what clients of the key-value DHT use unless their settings say
 // otherwise.
-func (b *builder) kadSettings(n *Node) kad.Settings {
-	return kad.Settings{
+func (b *builder) kadSettings(n *Node) kadpart.Settings {
+	return kadpart.Settings{
 		Host: b.Host,
 		Networks: func(c *kad.Config) ([]kad.Network, error) {
 			if c.Overlay != kad.Native {

@@ -7,5 +7,6 @@
 // a node with another id that stores nothing. Values that were saved are published again
 // while the service runs.
 //
-// Programs that are written anew use package kad, which this one only wraps.
+// Programs that are written anew use package kad. Its clients join the network of such programs over
+// [UDP].
 package seed

@@ -14,7 +14,7 @@ import (
 
 func gateway(t *testing.T) kad.Network {
 	t.Helper()
-	n, err := kad.UDP(kad.UDPOptions{})
+	n, err := seed.UDP(seed.UDPOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestTooLong(t *testing.T) {
 	if !ok || tooLong.Max != 1304 || tooLong.Size != 1305 {
 		t.Errorf("got %v, want a TooLarge with limit 1304", err)
 	}
-	n, err := kad.UDP(kad.UDPOptions{MaxValue: 65_411})
+	n, err := seed.UDP(seed.UDPOptions{MaxValue: 65_411})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestTooLong(t *testing.T) {
 	if err != nil || !bytes.Equal(got, value) {
 		t.Errorf("got %d bytes and %v, want %d", len(got), err, len(value))
 	}
-	if _, err := kad.UDP(kad.UDPOptions{MaxValue: 65_412}); !errors.Is(err, kad.ErrConfig) {
+	if _, err := seed.UDP(seed.UDPOptions{MaxValue: 65_412}); !errors.Is(err, kad.ErrConfig) {
 		t.Errorf("65,412: got %v, want ErrConfig", err)
 	}
 }

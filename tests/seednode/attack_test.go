@@ -5,7 +5,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/kad/seed"
 	"github.com/gamelan-p2p/gamelan/tests/seednode"
 )
 
@@ -22,7 +22,7 @@ func TestProbesOfAFlood(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, c := service(t, kad.UDPOptions{})
+	s, c := service(t, seed.UDPOptions{})
 	if _, err := s.Connect(t.Context(), honest.Address()); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func addressAt(x *caller) string {
 //
 // conforms: kad 67
 func TestBadDatagrams(t *testing.T) {
-	_, c := service(t, kad.UDPOptions{})
+	_, c := service(t, seed.UDPOptions{})
 	x := call(t, c)
 	x.prove()
 	noise := rand.NewChaCha8([32]byte{1})
@@ -103,7 +103,7 @@ func TestBadDatagrams(t *testing.T) {
 //
 // conforms: kad 67
 func TestBadListedContacts(t *testing.T) {
-	_, c := service(t, kad.UDPOptions{})
+	_, c := service(t, seed.UDPOptions{})
 	x, neighbour := call(t, c), call(t, c)
 	connected := make(chan error, 1)
 	go func() {

@@ -19,9 +19,9 @@ import (
 )
 
 // service starts a node of Gamelan in the network of emulated ones.
-func service(t *testing.T, o kad.UDPOptions) (*seed.Service, *kad.Client) {
+func service(t *testing.T, o seed.UDPOptions) (*seed.Service, *kad.Client) {
 	t.Helper()
-	n, err := kad.UDP(o)
+	n, err := seed.UDP(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func finallyQueries(t *testing.T, s *seed.Service, key, value string, end time.T
 func TestConnectToSeed(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		n := start(t, seednode.Config{Slow: slow})
-		s, c := service(t, kad.UDPOptions{})
+		s, c := service(t, seed.UDPOptions{})
 		id, err := s.Connect(t.Context(), n.Address())
 		if err != nil || !bytes.Equal(id[:20], n.ID()) {
 			t.Fatalf("slow %t: got %s and %v, want %x", slow, id.Text(20), err, n.ID())
@@ -108,7 +108,7 @@ func TestConnectToSeed(t *testing.T) {
 			t.Errorf("slow %t: got %+v and %v, want the node that connected", slow, peers, err)
 		}
 	}
-	s, _ := service(t, kad.UDPOptions{})
+	s, _ := service(t, seed.UDPOptions{})
 	nobody, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestConnectToSeed(t *testing.T) {
 // conforms: kad 8
 func TestValuesBothWays(t *testing.T) {
 	a := start(t, seednode.Config{Slow: true})
-	s, c := service(t, kad.UDPOptions{})
+	s, c := service(t, seed.UDPOptions{})
 	if err := a.Connect(addressOf(c)); err != nil {
 		t.Fatal(err)
 	}
@@ -163,9 +163,9 @@ func TestMixedNetwork(t *testing.T) {
 	var services []*seed.Service
 	var nodes []*seednode.Node
 	began := time.Now()
-	_, first := service(t, kad.UDPOptions{})
+	_, first := service(t, seed.UDPOptions{})
 	for range 11 {
-		s, _ := service(t, kad.UDPOptions{})
+		s, _ := service(t, seed.UDPOptions{})
 		services = append(services, s)
 	}
 	for range 12 {
@@ -249,7 +249,7 @@ func TestMixedNetwork(t *testing.T) {
 func TestServicesAlone(t *testing.T) {
 	var services []*seed.Service
 	for range 24 {
-		s, _ := service(t, kad.UDPOptions{})
+		s, _ := service(t, seed.UDPOptions{})
 		services = append(services, s)
 	}
 	c, err := services[0].Client()
@@ -365,7 +365,7 @@ func (x *caller) prove() {
 //
 // conforms: kad 4, 9
 func TestSixHundredRequests(t *testing.T) {
-	_, c := service(t, kad.UDPOptions{})
+	_, c := service(t, seed.UDPOptions{})
 	x := call(t, c)
 	x.prove()
 	const n = 600 - 2 // the PING, and the first request of the node may cost one
@@ -403,7 +403,7 @@ func TestSixHundredRequests(t *testing.T) {
 //
 // conforms: kad 7
 func TestBytesWithoutProof(t *testing.T) {
-	s, c := service(t, kad.UDPOptions{})
+	s, c := service(t, seed.UDPOptions{})
 	for i := range 30 { // contacts and values that could be sent
 		n := start(t, seednode.Config{Calm: true})
 		if _, err := s.Connect(t.Context(), n.Address()); err != nil {
@@ -454,7 +454,7 @@ func TestBytesWithoutProof(t *testing.T) {
 
 // TestAnyDatagram sends bytes of all kinds; the node answers afterwards.
 func TestAnyDatagram(t *testing.T) {
-	_, c := service(t, kad.UDPOptions{})
+	_, c := service(t, seed.UDPOptions{})
 	x := call(t, c)
 	good := seednode.Datagram{MessageID: randomBytes(), Sender: x.id, Tag: seednode.ReqFindNode, Key: randomBytes()}.Encode()
 	var all [][]byte

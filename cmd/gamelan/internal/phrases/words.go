@@ -15,8 +15,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
-	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // hints are those of the API in commands of this program.
@@ -37,13 +37,13 @@ var hints = map[string]string{
 	control.HintInbox:         "look at gamelan status; what was not acknowledged stays on the disk",
 	discoverypart.HintSearch:  api.SearchHint,
 	safpart.HintStored:        `"gamelan saf" shows what the node stores`,
-	kad.HintClient:            api.NoKadHint + "; gamelan kad status lists the clients",
-	kad.HintClients:           "see gamelan kad status",
-	kad.HintConnect:           api.KadConnectHint,
-	kad.HintOwn:               "gamelan kad status --own lists the keys that it publishes",
-	kad.HintSuperseded:        "read it with gamelan kad get, and publish again",
-	kad.HintNoKad:             "start that node with gamelan node --kad (kad.enabled = true), and without --kad-client-only",
-	kad.HintNetwork:           "give both nodes the same kad.network (--kad-network)",
+	kadpart.HintClient:        api.NoKadHint + "; gamelan kad status lists the clients",
+	kadpart.HintClients:       "see gamelan kad status",
+	kadpart.HintConnect:       api.KadConnectHint,
+	kadpart.HintOwn:           "gamelan kad status --own lists the keys that it publishes",
+	kadpart.HintSuperseded:    "read it with gamelan kad get, and publish again",
+	kadpart.HintNoKad:         "start that node with gamelan node --kad (kad.enabled = true), and without --kad-client-only",
+	kadpart.HintNetwork:       "give both nodes the same kad.network (--kad-network)",
 }
 
 // ofPeer are the hints that end with a peer, up to that.

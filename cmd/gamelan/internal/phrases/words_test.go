@@ -11,13 +11,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
-	"github.com/gamelan-p2p/gamelan/kad"
+	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 )
 
 // TestHints: hints of the library become commands, with the peer that they end with.
 func TestHints(t *testing.T) {
 	for hint, want := range map[string]string{
-		kad.HintOwn:                  "gamelan kad status --own lists the keys that it publishes",
+		kadpart.HintOwn:              "gamelan kad status --own lists the keys that it publishes",
 		inspect.HintUnban + "00ff":   "lift the ban with gamelan unban 00ff",
 		inspect.HintDials + "KEY":    "see what the node has tried with gamelan why KEY",
 		inspect.HintSeed + "00ff":    "check that a seed runs and can be reached from here; see gamelan why 00ff",

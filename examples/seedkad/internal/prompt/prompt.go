@@ -37,7 +37,7 @@ const stopLimit = 10 * time.Second
 // Serve runs a node of the overlay Seed with a socket at the multiaddr listen, and carries out the
 // verbs that come from in, until the input or ctx ends. The node keeps nothing on the disk.
 func Serve(ctx context.Context, listen string, in io.Reader, out io.Writer) (err error) {
-	socket, err := kad.UDP(kad.UDPOptions{Listen: listen})
+	socket, err := seed.UDP(seed.UDPOptions{Listen: listen})
 	if err != nil {
 		return fmt.Errorf("%w; give an address such as /ip4/0.0.0.0/udp/12345", err)
 	}

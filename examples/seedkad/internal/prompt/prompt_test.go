@@ -11,13 +11,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/kad/seed"
 )
 
 func service(t *testing.T) (*seed.Service, string) {
 	t.Helper()
-	n, err := kad.UDP(kad.UDPOptions{})
+	n, err := seed.UDP(seed.UDPOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

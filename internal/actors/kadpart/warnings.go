@@ -1,4 +1,4 @@
-package kad
+package kadpart
 
 import (
 	"fmt"

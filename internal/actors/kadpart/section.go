@@ -1,4 +1,4 @@
-package kad
+package kadpart
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // sectionTimeout is how long the clients may take to answer for a section.
@@ -39,7 +40,7 @@ func (k *Kad) section(ctx context.Context) models.Kad {
 	return v
 }
 
-func clientSection(s *Status) models.KadClient {
+func clientSection(s *kad.Status) models.KadClient {
 	v := models.KadClient{
 		Name: s.Name, ID: s.ID.Text(s.IDLen), Overlay: s.Overlay.String(), Mode: s.Mode.String(), State: s.State.String(),
 		Networks: s.Networks, Addresses: []string{}, Contacts: s.Contacts, Buckets: s.Buckets,

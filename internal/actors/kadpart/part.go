@@ -1,4 +1,6 @@
-package kad
+// Package kadpart is the part of a node that has clients of the key-value DHT: their group in the
+// tree, their sections and verbs. The clients themselves are package kad.
+package kadpart
 
 import (
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/kad"
 )
 
 // Trunk names what clients need of a node. [trunk.Trunk] implements and documents it.
@@ -23,34 +26,34 @@ type Trunk interface {
 
 var _ Trunk = trunk.Trunk{}
 
-// Settings are what clients of a node use unless their [Config] says otherwise. The node that
+// Settings are what clients of a node use unless their [kad.Config] says otherwise. The node that
 // has the clients sets them.
 type Settings struct {
 	// Networks makes the networks of a client that names none; nil: it has none.
-	Networks func(c *Config) ([]Network, error)
+	Networks func(c *kad.Config) ([]kad.Network, error)
 	// Keeper opens what keeps the state of a client on the disk; nil: nothing does.
-	Keeper func(c *Config) (Keeper, error)
+	Keeper func(c *kad.Config) (kad.Keeper, error)
 	// Host is used by the verbs alone, and set by a node of package gamelan.
 	Host trunk.Host
 }
 
 // Kad is the host of the clients of one node.
 type Kad struct {
-	Registry
+	kad.Registry
 	Settings
 	trunk Trunk
 	key   identity.PublicKey
 }
 
-var _ Host = (*Kad)(nil)
+var _ kad.Host = (*Kad)(nil)
 
 // New returns the host of the clients of a node.
 func New(t Trunk, s Settings) *Kad { return &Kad{Settings: s, trunk: t, key: t.Secret().PublicKey()} }
 
-// Part returns the group of the clients. It is empty until [Start]. Clients finish their work
+// Part returns the group of the clients. It is empty until [kad.Start]. Clients finish their work
 // while the node still has its connections.
 func (k *Kad) Part() actors.Part {
-	g := GroupSpec()
+	g := kad.GroupSpec()
 	return actors.Part{
 		Name: g.Name, Attached: true, Policy: g.Children, Stages: map[string]actors.Stage{g.Name: actors.StopSenders},
 		Sections: k.Sections(), Verbs: k.Verbs(), Degraded: k.Degraded,
@@ -61,7 +64,7 @@ func (k *Kad) Part() actors.Part {
 func (k *Kad) System() *actor.ActorSystem { return k.trunk.System() }
 
 // Group returns the supervisor of the clients.
-func (k *Kad) Group() *actor.PID { return k.trunk.PID(GroupSpec().Name) }
+func (k *Kad) Group() *actor.PID { return k.trunk.PID(kad.GroupSpec().Name) }
 
 // Now returns the time of the node's clock, which never steps.
 func (k *Kad) Now() time.Time { return k.trunk.Now() }
@@ -73,15 +76,15 @@ func (k *Kad) Wall() time.Time { return k.trunk.Wall() }
 func (k *Kad) PublicKey() identity.PublicKey { return k.key }
 
 // Networks returns the networks of a client that names none.
-func (k *Kad) Networks(c *Config) ([]Network, error) {
+func (k *Kad) Networks(c *kad.Config) ([]kad.Network, error) {
 	if k.Settings.Networks == nil {
-		return nil, ErrNoGateway
+		return nil, kad.ErrNoGateway
 	}
 	return k.Settings.Networks(c)
 }
 
 // Keeper returns what keeps the state of a client on the disk; nil: nothing does.
-func (k *Kad) Keeper(c *Config) (Keeper, error) {
+func (k *Kad) Keeper(c *kad.Config) (kad.Keeper, error) {
 	if k.Settings.Keeper == nil {
 		return nil, nil
 	}
@@ -89,6 +92,6 @@ func (k *Kad) Keeper(c *Config) (Keeper, error) {
 }
 
 // Banned reports whether the peer store bans the owner of a contact's key.
-func (k *Kad) Banned(c Contact) bool {
+func (k *Kad) Banned(c kad.Contact) bool {
 	return !c.PublicKey.IsZero() && k.trunk.Banned(c.PublicKey.NodeID()) != nil
 }

@@ -1,4 +1,4 @@
-package kad
+package seed
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/kad/seedwire"
 	"github.com/gamelan-p2p/gamelan/internal/transport/udp"
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -25,8 +26,8 @@ type UDPOptions struct {
 	Listen string
 	// Addresses are further addresses at which others reach the socket, for instance that of
 	// a router.
-	Addresses []Address
-	// IDLen is the length of ids in bytes, as the [Hasher] of the client makes them; 0: 20.
+	Addresses []kad.Address
+	// IDLen is the length of ids in bytes, as the [kad.Hasher] of the client makes them; 0: 20.
 	IDLen int
 	// MaxValue is the longest value of an own STORE in bytes; 0: 1,304, above which datagrams
 	// are fragmented. At most 65,411, with ids of 20 bytes.
@@ -49,11 +50,11 @@ type SocketOptions struct {
 }
 
 // UDP returns the network of the overlay Seed over UDP: the protocol of the program that
-// the DHT began as, to the byte. It fails with an error that matches [ErrConfig], or with a
-// [*TooLarge] for a MaxValue that no datagram can carry.
+// the DHT began as, to the byte. It fails with an error that matches [kad.ErrConfig], or with a
+// [*kad.TooLarge] for a MaxValue that no datagram can carry.
 //
 // spec: kad A6, A9
-func UDP(o UDPOptions) (Network, error) {
+func UDP(o UDPOptions) (kad.Network, error) {
 	if o.Listen == "" {
 		o.Listen = "/ip4/127.0.0.1/udp/0"
 	}
@@ -62,15 +63,15 @@ func UDP(o UDPOptions) (Network, error) {
 	}
 	listen, err := ma.NewMultiaddr(o.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("%w: Listen: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: Listen: %w", kad.ErrConfig, err)
 	}
 	at, ok := udp.AddrPort(listen)
 	if !ok {
-		return nil, fmt.Errorf("%w: Listen %s: want /ip4/…/udp/… or /ip6/…/udp/…", ErrConfig, listen)
+		return nil, fmt.Errorf("%w: Listen %s: want /ip4/…/udp/… or /ip6/…/udp/…", kad.ErrConfig, listen)
 	}
 	codec, err := seedwire.NewCodec(o.IDLen, o.MaxValue)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", kad.ErrConfig, err)
 	}
 	n := &seedUDP{o: o, codec: codec, listen: listen, protocols: "ip4/udp"}
 	if at.Addr().Is6() {
@@ -92,17 +93,17 @@ type seedUDP struct {
 func (n *seedUDP) Label() string { return "seed udp " + n.o.Listen }
 
 // Limits are those of datagrams whose sender anybody can invent.
-func (n *seedUDP) Limits() Limits {
-	return Limits{
+func (n *seedUDP) Limits() kad.Limits {
+	return kad.Limits{
 		Datagram: true, Unproven: true, MaxValue: n.codec.MaxValue(), Size: n.codec.Size,
-		Select: func(contacts []Contact, to *Incoming, most, room int) []Contact {
-			return n.codec.Select(contacts, seedwire.Asker{ID: to.From.ID, Address: to.Address}, ID{}, most, room)
+		Select: func(contacts []kad.Contact, to *kad.Incoming, most, room int) []kad.Contact {
+			return n.codec.Select(contacts, seedwire.Asker{ID: to.From.ID, Address: to.Address}, kad.ID{}, most, room)
 		},
 	}
 }
 
 // Route returns the first address with the protocols of the socket (spec: kad A4).
-func (n *seedUDP) Route(c Contact) Address {
+func (n *seedUDP) Route(c kad.Contact) kad.Address {
 	for _, a := range c.Addresses {
 		if a.Protocols() == n.protocols {
 			return a
@@ -120,7 +121,7 @@ const (
 )
 
 // Open binds the socket in a task.
-func (n *seedUDP) Open(c actor.Context, p *Port) Link {
+func (n *seedUDP) Open(c actor.Context, p *kad.Port) kad.Link {
 	listen, options, tries := n.listen, udp.Options(n.o.Socket), bindTries
 	supervisor.Do(c, "bind", func(ctx context.Context) (*supervisor.Handover[*udp.Socket], error) {
 		for {
@@ -142,7 +143,7 @@ func (n *seedUDP) Open(c actor.Context, p *Port) Link {
 // seedLink is an open socket.
 type seedLink struct {
 	n      *seedUDP
-	port   *Port
+	port   *kad.Port
 	socket *udp.Socket // nil until it is bound
 }
 
@@ -150,7 +151,7 @@ type seedLink struct {
 var errOpening = errors.New("seed: the socket is opening")
 
 // Send queues a packet, and never waits. It fails if the queue is full or the packet too long.
-func (l *seedLink) Send(_ actor.Context, o Outgoing) error {
+func (l *seedLink) Send(_ actor.Context, o kad.Outgoing) error {
 	if l.socket == nil {
 		return errOpening
 	}
@@ -231,7 +232,7 @@ func (l *seedLink) bound(c actor.Context, s *udp.Socket) {
 const receivePause = 100 * time.Millisecond
 
 // deliver hands the message of a datagram to the actor. It keeps nothing of the datagram.
-func deliver(port *Port, codec seedwire.Codec, from netip.AddrPort, datagram []byte) {
+func deliver(port *kad.Port, codec seedwire.Codec, from netip.AddrPort, datagram []byte) {
 	at := overlay.UDPAddress(from)
 	m, err := codec.Decode(datagram)
 	if err != nil || at == "" {
@@ -241,13 +242,13 @@ func deliver(port *Port, codec seedwire.Codec, from netip.AddrPort, datagram []b
 	if m.Record != nil {
 		m.Record.Value = bytes.Clone(m.Record.Value)
 	}
-	port.Deliver(Incoming{
-		Packet: Packet{Address: at, Message: m, Size: len(datagram)}, From: overlay.SeedContact(m.Sender, at), Group: at.Group(),
+	port.Deliver(kad.Incoming{
+		Packet: kad.Packet{Address: at, Message: m, Size: len(datagram)}, From: overlay.SeedContact(m.Sender, at), Group: at.Group(),
 	})
 }
 
 // own returns the addresses that lead to the socket.
-func (l *seedLink) own() (own []Address) {
+func (l *seedLink) own() (own []kad.Address) {
 	all, err := transport.Expand(l.n.listen)
 	if err != nil {
 		all = nil

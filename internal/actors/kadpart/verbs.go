@@ -1,4 +1,4 @@
-package kad
+package kadpart
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/internal/kad/record"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -40,7 +41,7 @@ const MaxPut = 2*(record.MaxValue+record.MaxSalt) + 1024
 
 // Verbs returns the verbs of the part. Requests may carry keys that sign.
 func (k *Kad) Verbs() map[string]map[string]inspect.Verb {
-	on := func(do func(context.Context, *Client, url.Values, []byte) (any, error), body int, params ...string) inspect.Verb {
+	on := func(do func(context.Context, *kad.Client, url.Values, []byte) (any, error), body int, params ...string) inspect.Verb {
 		return inspect.Verb{
 			Params: append([]string{"client"}, params...), Body: body, Local: true,
 			Do: func(ctx context.Context, v url.Values, b []byte) (any, error) {
@@ -63,7 +64,7 @@ func (k *Kad) Verbs() map[string]map[string]inspect.Verb {
 }
 
 // named returns the client that a request names.
-func (k *Kad) named(v url.Values) (*Client, error) {
+func (k *Kad) named(v url.Values) (*kad.Client, error) {
 	c, ok := k.Client(v.Get("client"))
 	if !ok {
 		return nil, &inspect.Error{
@@ -75,15 +76,15 @@ func (k *Kad) named(v url.Values) (*Client, error) {
 
 // verbError returns the error for the client of the API.
 func verbError(err error) error {
-	var low *SeqTooLowError
+	var low *kad.SeqTooLowError
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, kad.ErrNotFound):
 		return &inspect.Error{Code: inspect.CodeNoValue, Message: words.Sentence(err), Hint: "check the key; a value lives until it expires, unless its publisher publishes it again"}
-	case errors.Is(err, ErrNoPeers):
+	case errors.Is(err, kad.ErrNoPeers):
 		return &inspect.Error{Code: inspect.CodeNoPeers, Message: "no other node is known", Hint: HintConnect}
-	case errors.Is(err, ErrIsolated):
+	case errors.Is(err, kad.ErrIsolated):
 		return &inspect.Error{Code: inspect.CodeNoPeers, Message: "no known node answers", Hint: HintConnect}
 	case errors.As(err, &low):
 		return &inspect.Error{Code: inspect.CodeSuperseded, Message: words.Sentence(err), Hint: HintSuperseded}
@@ -96,13 +97,13 @@ func verbError(err error) error {
 
 // connectVerb makes a client ask another node whether it is there. Of a peer in another network of
 // the key-value DHT, or without it, the error says that it is.
-func (k *Kad) connectVerb(ctx context.Context, c *Client, v url.Values, _ []byte) (any, error) {
+func (k *Kad) connectVerb(ctx context.Context, c *kad.Client, v url.Values, _ []byte) (any, error) {
 	target := v.Get("target")
 	who, err := c.Connect(ctx, target)
 	if err == nil {
 		return connectedTo(c, &who), nil
 	}
-	if who, bad := ParseContact(target); bad != nil || who.PublicKey.IsZero() {
+	if who, bad := kad.ParseContact(target); bad != nil || who.PublicKey.IsZero() {
 		return nil, err
 	}
 	ref, bad := k.Host.Connect(ctx, target, false) // the client does not say why it has no connection
@@ -153,7 +154,7 @@ func notInNetwork(peer identity.NodeID, lists []protocol.ID, network string) *in
 	}
 }
 
-func connectedTo(c *Client, who *Contact) models.KadConnected {
+func connectedTo(c *kad.Client, who *kad.Contact) models.KadConnected {
 	v := models.KadConnected{ID: who.ID.Text(c.IDLen()), Addresses: []string{}}
 	for _, a := range who.Addresses {
 		v.Addresses = append(v.Addresses, string(a))
@@ -162,7 +163,7 @@ func connectedTo(c *Client, who *Contact) models.KadConnected {
 }
 
 // keyOf reads a parameter that is a key or an id.
-func keyOf(c *Client, v url.Values, name string) (Key, error) {
+func keyOf(c *kad.Client, v url.Values, name string) (kad.Key, error) {
 	key, err := overlay.ParseID(v.Get(name), c.IDLen())
 	if err != nil {
 		return key, &inspect.Error{Code: inspect.CodeBadQuery, Message: words.Sentence(err), Hint: "give it in hexadecimal digits"}
@@ -170,36 +171,36 @@ func keyOf(c *Client, v url.Values, name string) (Key, error) {
 	return key, nil
 }
 
-func forgetVerb(ctx context.Context, c *Client, v url.Values, _ []byte) (any, error) {
+func forgetVerb(ctx context.Context, c *kad.Client, v url.Values, _ []byte) (any, error) {
 	key, err := keyOf(c, v, "key")
 	if err == nil {
 		err = c.Forget(ctx, key)
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, kad.ErrNotFound) {
 		err = &inspect.Error{Code: inspect.CodeNoValue, Message: "the client does not publish this key", Hint: HintOwn}
 	}
 	return models.KadForgotten{Key: key.Text(c.IDLen())}, err
 }
 
-func getVerb(ctx context.Context, c *Client, v url.Values, _ []byte) (any, error) {
+func getVerb(ctx context.Context, c *kad.Client, v url.Values, _ []byte) (any, error) {
 	key, err := keyOf(c, v, "key")
 	if err != nil {
 		return nil, err
 	}
-	var opts []GetOption
+	var opts []kad.GetOption
 	if text := v.Get("quorum"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 1000 {
 			return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "quorum is no number from 1 to 1000", Hint: "leave it out"}
 		}
-		opts = append(opts, Quorum(n))
+		opts = append(opts, kad.Quorum(n))
 	}
 	if text := v.Get("max_stale"); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil {
 			return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "max_stale is no time", Hint: "give it as 30s or 5m"}
 		}
-		opts = append(opts, MaxStale(d))
+		opts = append(opts, kad.MaxStale(d))
 	}
 	r, err := c.Get(ctx, key, opts...)
 	if err != nil {
@@ -208,7 +209,7 @@ func getVerb(ctx context.Context, c *Client, v url.Values, _ []byte) (any, error
 	return recordModel(c, r), nil
 }
 
-func recordModel(c *Client, r *Record) models.KadRecord {
+func recordModel(c *kad.Client, r *kad.Record) models.KadRecord {
 	v := models.KadRecord{Key: r.Key.Text(c.IDLen()), Kind: r.Kind.String(), Value: r.Value, Salt: r.Salt, Seq: r.Seq}
 	if len(r.PublicKey) > 0 {
 		v.PublicKey = fmt.Sprintf("%x", r.PublicKey)
@@ -219,16 +220,16 @@ func recordModel(c *Client, r *Record) models.KadRecord {
 	return v
 }
 
-func putVerb(ctx context.Context, c *Client, _ url.Values, body []byte) (any, error) {
+func putVerb(ctx context.Context, c *kad.Client, _ url.Values, body []byte) (any, error) {
 	var p models.KadPut
 	if err := json.Unmarshal(body, &p); err != nil {
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "the body is no JSON that says what to publish", Hint: `send {"value":"…"}`}
 	}
 	r, err := publish(ctx, c, &p)
-	var partial *PartialError
+	var partial *kad.PartialError
 	switch {
 	case err == nil, errors.As(err, &partial):
-	case errors.Is(err, ErrNoPeers) && !r.Key.IsZero():
+	case errors.Is(err, kad.ErrNoPeers) && !r.Key.IsZero():
 		return nil, &inspect.Error{
 			Code: inspect.CodeNoPeers, Message: "no other node is known; the value is kept, and published under " + r.Key.Text(c.IDLen()) + " when one is",
 			Hint: HintConnect,
@@ -257,18 +258,18 @@ func putVerb(ctx context.Context, c *Client, _ url.Values, body []byte) (any, er
 	return v, nil
 }
 
-func publish(ctx context.Context, c *Client, p *models.KadPut) (Report, error) {
+func publish(ctx context.Context, c *kad.Client, p *models.KadPut) (kad.Report, error) {
 	if len(p.Seed) == 0 {
 		return c.Put(ctx, p.Value)
 	}
 	if len(p.Seed) != ed25519.SeedSize {
-		return Report{}, &inspect.Error{Code: inspect.CodeBadQuery, Message: "the key that signs has not 32 bytes", Hint: "send the seed of an Ed25519 key"}
+		return kad.Report{}, &inspect.Error{Code: inspect.CodeBadQuery, Message: "the key that signs has not 32 bytes", Hint: "send the seed of an Ed25519 key"}
 	}
 	signer := ed25519.NewKeyFromSeed(p.Seed)
 	if p.Delete {
 		return c.Delete(ctx, signer, p.Salt)
 	}
-	return c.PutSigned(ctx, signer, Value{Salt: p.Salt, Body: p.Value, TTL: p.TTL})
+	return c.PutSigned(ctx, signer, kad.Value{Salt: p.Salt, Body: p.Value, TTL: p.TTL})
 }
 
 // traceVerb looks for a value, or for the nodes near to an id, and yields each step and the
@@ -287,13 +288,13 @@ func (k *Kad) traceVerb(ctx context.Context, v url.Values) iter.Seq2[any, error]
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		gone := false
-		var result LookupResult
-		opts := []GetOption{Into(&result), Traced(func(s Step) {
+		var result kad.LookupResult
+		opts := []kad.GetOption{kad.Into(&result), kad.Traced(func(s kad.Step) {
 			if gone = gone || !yield(stepModel(c, &s), nil); gone {
 				cancel()
 			}
 		})}
-		var record *Record
+		var record *kad.Record
 		if v.Get("find") == "true" {
 			_, err = c.Closest(ctx, target, opts...)
 		} else {
@@ -301,7 +302,7 @@ func (k *Kad) traceVerb(ctx context.Context, v url.Values) iter.Seq2[any, error]
 		}
 		switch {
 		case gone:
-		case err != nil && !errors.Is(err, ErrNotFound):
+		case err != nil && !errors.Is(err, kad.ErrNotFound):
 			yield(nil, verbError(err))
 		default:
 			yield(endModel(c, &result, record), nil)
@@ -309,7 +310,7 @@ func (k *Kad) traceVerb(ctx context.Context, v url.Values) iter.Seq2[any, error]
 	}
 }
 
-func stepModel(c *Client, s *Step) models.KadStep {
+func stepModel(c *kad.Client, s *kad.Step) models.KadStep {
 	h := &models.KadHop{
 		AtSeconds: s.At.Seconds(), Hop: s.Hop, Rank: s.Rank, ID: s.Contact.ID.Text(c.IDLen()), Addresses: connectedTo(c, &s.Contact).Addresses,
 		State: s.State.String(), TookSeconds: s.Took.Seconds(), Gained: s.Gained, Record: s.Record, BestBefore: s.BestBefore, Best: s.Best,
@@ -317,7 +318,7 @@ func stepModel(c *Client, s *Step) models.KadStep {
 	return models.KadStep{Step: h}
 }
 
-func endModel(c *Client, r *LookupResult, record *Record) models.KadStep {
+func endModel(c *kad.Client, r *kad.LookupResult, record *kad.Record) models.KadStep {
 	e := &models.KadEnd{
 		Reason: r.Reason.String(), Hops: r.Hops, Asked: r.Asked, Answers: r.Answers, Failures: r.Failures, Slowed: r.Slowed,
 		Bytes: r.Bytes, TookSeconds: r.Took.Seconds(),
