@@ -201,7 +201,7 @@ func TestBubbleRPCQueued(t *testing.T) {
 func held(n, to *gamelantest.Node) bool {
 	for _, x := range nodetest.Trunk(n).Live() {
 		if x.Peer == to.ID() {
-			return x.Held
+			return x.KeptOpen
 		}
 	}
 	return false

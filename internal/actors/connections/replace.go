@@ -28,9 +28,9 @@ func (r *Room) makeRoom(c actor.Context, newcomer identity.NodeID, from peerstor
 		if ref.Direction != protocol.Inbound || ref.Link().Live == nil {
 			continue
 		}
-		g := connpool.InboundConn{Peer: peer, Source: share.Source(ref.Link().Origin), Conn: ref.ID, Quiet: now.Sub(ref.Since), Held: r.stays(ref)}
+		g := connpool.InboundConn{Peer: peer, Source: share.Source(ref.Link().Origin), Conn: ref.ID, Quiet: now.Sub(ref.Since), KeptOpen: r.stays(ref)}
 		reached := r.reached(peer)
-		g.Kept, g.Last = g.Held || reached || ref.Useful(), reached || g.Quiet >= share.LastAfter
+		g.Valued, g.Last = g.KeptOpen || reached || ref.Useful(), reached || g.Quiet >= share.LastAfter
 		if s := ref.Link().Live.Session.Load(); s != nil {
 			g.Quiet = min(g.Quiet, s.Quiet())
 		}

@@ -34,7 +34,7 @@ import (
 type connectivity struct {
 	room       *Room
 	status     connpool.Status
-	wanted     map[identity.NodeID]*wish
+	wishes     map[identity.NodeID]*wish
 	bans       connpool.Bans
 	violations base.Summary
 	unstored   base.Summary            // bans that could not be stored
@@ -70,16 +70,16 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%ds", max(d, 0)/time.Second)
 }
 
-// wishes has the tags of protected peers and what connectivity has learned about peers.
+// memory has the tags of protected peers and what connectivity has learned about peers.
 // It outlives connectivity, which alone reads and writes it.
-type wishes struct {
+type memory struct {
 	tags   map[identity.NodeID][]string  // of protected peers
 	health *connpool.Health              // how dials ended
 	left   map[identity.NodeID]time.Time // peers that are not dialled automatically before this time
 }
 
-func newWishes() wishes {
-	return wishes{
+func newMemory() memory {
+	return memory{
 		tags:   make(map[identity.NodeID][]string),
 		health: new(connpool.Health), left: make(map[identity.NodeID]time.Time),
 	}
@@ -99,7 +99,7 @@ type wish struct {
 func NewConnectivity(room *Room) actor.Actor {
 	return &connectivity{
 		room:   room,
-		wanted: make(map[identity.NodeID]*wish),
+		wishes: make(map[identity.NodeID]*wish),
 		bans:   connpool.Bans{Allowed: room.needs.Allowed},
 		floor:  newFloorDialer(room),
 
@@ -180,7 +180,7 @@ func (a *connectivity) Receive(c actor.Context) {
 	case actors.StoreTroubled, actors.StoreHealed:
 		supervisor.Publish(c, actors.StatusChanged{Status: a.current(c)})
 	case redialTick:
-		if w, ok := a.wanted[m.peer]; ok {
+		if w, ok := a.wishes[m.peer]; ok {
 			w.next = nil
 			a.room.Redials.Delete(m.peer)
 			a.dial(c, m.peer, w)
@@ -195,16 +195,16 @@ func (a *connectivity) Receive(c actor.Context) {
 }
 
 func (a *connectivity) connected(c actor.Context, m actors.PeerConnected) {
-	if w, ok := a.wanted[m.Peer]; ok {
+	if w, ok := a.wishes[m.Peer]; ok {
 		w.fails, w.failed = 0, incident{}
 	}
 	a.failed = incident{} // a failed dial does not explain the new status
 	if a.lost.peer == m.Peer {
 		a.lost = incident{}
 	}
-	delete(a.room.wishes.left, m.Peer)
+	delete(a.room.memory.left, m.Peer)
 	if m.Conn.Direction == protocol.Outbound {
-		a.room.wishes.health.Succeeded(supervisor.Now(c), m.Peer)
+		a.room.memory.health.Succeeded(supervisor.Now(c), m.Peer)
 	}
 	a.evaluate(c)
 	a.floor.gained(c)
@@ -213,7 +213,7 @@ func (a *connectivity) connected(c actor.Context, m actors.PeerConnected) {
 func (a *connectivity) disconnected(c actor.Context, m actors.PeerDisconnected) {
 	now := supervisor.Now(c)
 	a.lost = incident{now, m.Peer, fmt.Sprintf("the last connection to %s ended", m.Peer), m.Reason.String()}
-	if w, ok := a.wanted[m.Peer]; ok {
+	if w, ok := a.wishes[m.Peer]; ok {
 		w.lost = incident{now, m.Peer, "its connection ended", m.Reason.String()}
 		a.redial(c, m.Peer, w)
 	}
@@ -227,7 +227,7 @@ func (a *connectivity) disconnected(c actor.Context, m actors.PeerDisconnected) 
 func (a *connectivity) dialFailed(c actor.Context, m actors.DialFailed) {
 	a.failed = incident{supervisor.Now(c), m.Peer, "the last dial failed", m.Err.Error()}
 	if a.status.State != connpool.Offline {
-		a.room.wishes.health.Failed(supervisor.Now(c), m.Peer)
+		a.room.memory.health.Failed(supervisor.Now(c), m.Peer)
 	}
 }
 
@@ -321,13 +321,13 @@ func (a *connectivity) pardon(c actor.Context) {
 // resume takes over the protected peers of an earlier incarnation, and dials those that
 // are not connected.
 func (a *connectivity) resume(c actor.Context) {
-	for _, peer := range slices.SortedFunc(maps.Keys(a.room.wishes.tags), identity.NodeID.Compare) {
+	for _, peer := range slices.SortedFunc(maps.Keys(a.room.memory.tags), identity.NodeID.Compare) {
 		a.connect(c, peer)
 	}
 }
 
 func (a *connectivity) protect(c actor.Context, m ProtectPeer) {
-	tags := a.room.wishes.tags
+	tags := a.room.memory.tags
 	if !slices.Contains(tags[m.Peer], m.Tag) {
 		tags[m.Peer] = append(slices.Clone(tags[m.Peer]), m.Tag) // a new slice: readers of the view may have the old one
 		a.room.Protected.Set(m.Peer, tags[m.Peer])
@@ -339,10 +339,10 @@ func (a *connectivity) protect(c actor.Context, m ProtectPeer) {
 // connect dials a protected peer, unless the peer is connected, or a dial is under way
 // or planned.
 func (a *connectivity) connect(c actor.Context, peer identity.NodeID) {
-	w, ok := a.wanted[peer]
+	w, ok := a.wishes[peer]
 	if !ok {
 		w = &wish{}
-		a.wanted[peer] = w
+		a.wishes[peer] = w
 	}
 	if !a.has(peer) && !w.dialing && w.next == nil {
 		a.dial(c, peer, w)
@@ -355,11 +355,11 @@ func (a *connectivity) has(peer identity.NodeID) bool {
 }
 
 func (a *connectivity) unprotect(m UnprotectPeer) {
-	w, ok := a.wanted[m.Peer]
+	w, ok := a.wishes[m.Peer]
 	if !ok {
 		return
 	}
-	tags := a.room.wishes.tags
+	tags := a.room.memory.tags
 	tags[m.Peer] = slices.DeleteFunc(slices.Clone(tags[m.Peer]), func(t string) bool { return t == m.Tag })
 	if len(tags[m.Peer]) > 0 {
 		a.room.Protected.Set(m.Peer, tags[m.Peer])
@@ -371,18 +371,18 @@ func (a *connectivity) unprotect(m UnprotectPeer) {
 	}
 	a.room.Protected.Delete(m.Peer)
 	delete(tags, m.Peer)
-	delete(a.wanted, m.Peer)
+	delete(a.wishes, m.Peer)
 }
 
 func (a *connectivity) dial(c actor.Context, peer identity.NodeID, w *wish) {
 	w.dialing = true
-	m := dialling.NewDialPeer(a.room.System, 0, peer, c.Self(), strings.Join(a.room.wishes.tags[peer], ", "))
+	m := dialling.NewDialPeer(a.room.System, 0, peer, c.Self(), strings.Join(a.room.memory.tags[peer], ", "))
 	m.Automatic = true
 	c.Send(a.room.Dialer, m)
 }
 
 func (a *connectivity) dialed(c actor.Context, m dialling.PeerDialed) {
-	w, ok := a.wanted[m.Peer]
+	w, ok := a.wishes[m.Peer]
 	if !ok {
 		return
 	}
@@ -428,13 +428,13 @@ func (a *connectivity) refresh(c actor.Context) {
 	a.floor.refresh(c)
 }
 
-// live lists the connections for Reap and Minimise. Held marks those that must stay
+// live lists the connections for Reap and Minimise. KeptOpen marks those that must stay
 // open: of protected or allowed peers, with a call, or with more substreams than an
 // idle connection has.
 func (a *connectivity) live() []connpool.Live {
 	live := a.room.Live()
 	for i := range live {
-		live[i].Held = live[i].Held || live[i].Streams > a.room.needs.IdleLimits().Idle() || a.room.needs.Allowed(live[i].Peer)
+		live[i].KeptOpen = live[i].KeptOpen || live[i].Streams > a.room.needs.IdleLimits().Idle() || a.room.needs.Allowed(live[i].Peer)
 	}
 	return live
 }
@@ -474,10 +474,10 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	nodes, clients := a.count()
 	s := actors.Status{
 		State: a.status.State.String(), Nodes: nodes, Clients: clients,
-		Wanted: len(a.wanted), Floor: a.room.Floor, UpdatedAt: supervisor.Now(c),
+		Wanted: len(a.wishes), Floor: a.room.Floor, UpdatedAt: supervisor.Now(c),
 	}
 	var missing []identity.NodeID
-	for peer := range a.wanted {
+	for peer := range a.wishes {
 		if !a.has(peer) {
 			missing = append(missing, peer)
 		}
@@ -506,7 +506,7 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 			parts = append(parts, fmt.Sprintf("and %d more wanted peers are missing", len(missing)-i))
 			break
 		}
-		parts = append(parts, a.missing(now, peer, a.wanted[peer]))
+		parts = append(parts, a.missing(now, peer, a.wishes[peer]))
 	}
 	if a.status.State != connpool.Online && len(missing) == 0 {
 		last := a.lost
@@ -524,7 +524,7 @@ func (a *connectivity) cause(now time.Time, missing []identity.NodeID) string {
 }
 
 func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) string {
-	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.room.wishes.tags[peer], ", "))
+	s := fmt.Sprintf("%s, protected by %s, is missing", peer, strings.Join(a.room.memory.tags[peer], ", "))
 	var more []string
 	for _, m := range []incident{w.lost, w.failed} {
 		if !m.at.IsZero() {
@@ -546,9 +546,9 @@ func (a *connectivity) missing(now time.Time, peer identity.NodeID, w *wish) str
 // Inspect returns the protected peers with their tags, the length of the allow list,
 // and the number of automatic dials under way.
 func (a *connectivity) Inspect() any {
-	wanted := make(map[string][]string, len(a.wanted))
-	for peer := range a.wanted {
-		wanted[peer.String()] = a.room.wishes.tags[peer]
+	wanted := make(map[string][]string, len(a.wishes))
+	for peer := range a.wishes {
+		wanted[peer.String()] = a.room.memory.tags[peer]
 	}
 	return struct {
 		Wanted  map[string][]string `json:"wanted"`
@@ -559,7 +559,7 @@ func (a *connectivity) Inspect() any {
 
 func (a *connectivity) String() string {
 	s := a.status.State.String()
-	if n := len(a.wanted); n > 0 {
+	if n := len(a.wishes); n > 0 {
 		s += fmt.Sprintf(", %d peers wanted", n)
 	}
 	if n := len(a.floor.dials); n > 0 {

@@ -115,7 +115,7 @@ func (f *floorDialer) round(c actor.Context) {
 	if missing == 0 || len(f.dials) > 0 {
 		return
 	}
-	now, health := supervisor.Now(c), f.room.wishes.health
+	now, health := supervisor.Now(c), f.room.memory.health
 	candidates := f.candidates(c, now)
 	choice := connpool.Choose(connpool.Request{At: now, Missing: missing, Rate: health.Rate(now), Candidates: candidates})
 	f.room.choices.Add(choice)
@@ -148,7 +148,7 @@ func (f *floorDialer) dialed(c actor.Context, m dialling.PeerDialed) bool {
 	}
 	delete(f.dials, m.Token)
 	if m.Err != nil {
-		f.room.wishes.health.Abandoned(peer) // matters for a cancelled dial: a failure has ended the trial already
+		f.room.memory.health.Abandoned(peer) // matters for a cancelled dial: a failure has ended the trial already
 	}
 	if len(f.dials) == 0 {
 		f.soon(c)
@@ -169,7 +169,7 @@ func (f *floorDialer) leave(c actor.Context, m actors.PeerDisconnected) {
 	default:
 		return
 	}
-	left, now := f.room.wishes.left, supervisor.Now(c)
+	left, now := f.room.memory.left, supervisor.Now(c)
 	if len(left) >= maxLeft {
 		for peer, until := range left {
 			if !until.After(now) {
@@ -194,7 +194,7 @@ func (f *floorDialer) candidates(c actor.Context, now time.Time) []protocol.Dial
 		}
 		x := protocol.DialCandidate{
 			Peer: p.ID, Reached: !p.LastSeen().IsZero(),
-			Health: f.room.wishes.health.Peer(now, p.ID), Draw: supervisor.Rand(c).Uint64(),
+			Health: f.room.memory.health.Peer(now, p.ID), Draw: supervisor.Rand(c).Uint64(),
 		}
 		var tried time.Time // on the system's clock
 		for _, a := range p.Addresses {
@@ -243,8 +243,8 @@ func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out stri
 		group = address.Group(first)
 	}
 	_, connected := f.room.Connections.Get(p.ID)
-	_, protected := f.room.wishes.tags[p.ID]
-	until := f.room.wishes.left[p.ID]
+	_, protected := f.room.memory.tags[p.ID]
+	until := f.room.memory.left[p.ID]
 	switch {
 	case connected:
 		out = outConnected

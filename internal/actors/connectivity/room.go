@@ -39,10 +39,10 @@ type Room struct {
 	// connectivity.
 	Redials view.Map[identity.NodeID, time.Time]
 
-	wanted  wantedPeers                    // whose connections parts keep open; the parts write it
-	planned atomic.Int32                   // nodes that a part is about to connect to; the part writes it
-	choices view.Ring[protocol.DialChoice] // the last choices of peers to dial automatically
-	wishes  wishes
+	keptOpen keptOpen                       // whose connections parts keep open; the parts write it
+	planned  atomic.Int32                   // nodes that a part is about to connect to; the part writes it
+	choices  view.Ring[protocol.DialChoice] // the last choices of peers to dial automatically
+	memory   memory
 }
 
 // needs is what this room needs of the others.
@@ -72,7 +72,7 @@ const choicesKept = 16
 
 // NewRoom makes the room.
 func NewRoom(b *base.Base, s Settings, needs needs) *Room {
-	r := &Room{Base: b, Settings: s, needs: needs, wishes: newWishes()}
+	r := &Room{Base: b, Settings: s, needs: needs, memory: newMemory()}
 	r.choices.Limit = choicesKept
 	return r
 }
@@ -80,13 +80,13 @@ func NewRoom(b *base.Base, s Settings, needs needs) *Room {
 // KeepOpen keeps the connections of these peers open: connectivity does not close them to have
 // fewer, and they do not make room for others. It gives the peers no other privilege. The
 // peers replace those of an earlier call with the same tag.
-func (r *Room) KeepOpen(tag string, peers []identity.NodeID) { r.wanted.set(tag, peers) }
+func (r *Room) KeepOpen(tag string, peers []identity.NodeID) { r.keptOpen.set(tag, peers) }
 
 // KeepOpenTags returns the tags under which parts keep the connection of the peer open.
-func (r *Room) KeepOpenTags(peer identity.NodeID) []string { return r.wanted.tags(peer) }
+func (r *Room) KeepOpenTags(peer identity.NodeID) []string { return r.keptOpen.tags(peer) }
 
 // KeptOpen reports whether a part keeps the connection of the peer open.
-func (r *Room) KeptOpen(peer identity.NodeID) bool { return r.wanted.has(peer) }
+func (r *Room) KeptOpen(peer identity.NodeID) bool { return r.keptOpen.has(peer) }
 
 // SetPlannedDials says how many nodes a part is about to connect to: by dials under way, and by
 // those that begin in a moment. To reach its floor, the node dials as many fewer of its own
@@ -109,7 +109,7 @@ func (r *Room) Live() []connpool.Live {
 		_, protected := r.Protected.Get(peer)
 		live = append(live, connpool.Live{
 			Peer: peer, Conn: ref.ID, Outbound: ref.Direction == protocol.Outbound, Node: ref.Features.IsNode(),
-			Since: ref.Since, Streams: r.needs.Substreams(ref), Stalled: ref.Stalled(), Held: protected || ref.Calling() || r.KeptOpen(peer),
+			Since: ref.Since, Streams: r.needs.Substreams(ref), Stalled: ref.Stalled(), KeptOpen: protected || ref.Calling() || r.KeptOpen(peer),
 		})
 	}
 	return live

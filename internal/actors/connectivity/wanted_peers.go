@@ -10,14 +10,14 @@ import (
 
 // wantedPeers are the peers whose connections parts keep open, by tag. All parts may write it; mu
 // orders their writes.
-type wantedPeers struct {
+type keptOpen struct {
 	mu   sync.Mutex
 	tag  map[string][]identity.NodeID
 	peer atomic.Pointer[map[identity.NodeID][]string]
 }
 
 // set replaces the peers of a tag.
-func (k *wantedPeers) set(tag string, peers []identity.NodeID) {
+func (k *keptOpen) set(tag string, peers []identity.NodeID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.tag == nil {
@@ -37,7 +37,7 @@ func (k *wantedPeers) set(tag string, peers []identity.NodeID) {
 }
 
 // tags returns the tags under which a peer is kept. The caller must not change them.
-func (k *wantedPeers) tags(peer identity.NodeID) []string {
+func (k *keptOpen) tags(peer identity.NodeID) []string {
 	if all := k.peer.Load(); all != nil {
 		return (*all)[peer]
 	}
@@ -45,4 +45,4 @@ func (k *wantedPeers) tags(peer identity.NodeID) []string {
 }
 
 // has reports whether a peer is kept.
-func (k *wantedPeers) has(peer identity.NodeID) bool { return len(k.tags(peer)) > 0 }
+func (k *keptOpen) has(peer identity.NodeID) bool { return len(k.tags(peer)) > 0 }

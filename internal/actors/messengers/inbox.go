@@ -42,7 +42,7 @@ type inbox struct {
 	recent   []time.Time // times of the counted takeovers in the last second
 	serial   uint64
 	stallAt  *supervisor.Timer
-	restAt   *supervisor.Timer // for the next readerTick
+	idleAt   *supervisor.Timer // for the next readerTick
 	received atomic.Uint64
 	waiting  atomic.Int64 // when the reader began to wait for credit, Unix ns; 0: it does not wait
 
@@ -214,10 +214,10 @@ func (b *inbox) wake(c actor.Context) {
 	if b.late {
 		b.cancel()
 	}
-	if b.restAt != nil {
-		b.restAt.Stop()
+	if b.idleAt != nil {
+		b.idleAt.Stop()
 	}
-	b.restAt = supervisor.After(c, readerIdle, readerTick{})
+	b.idleAt = supervisor.After(c, readerIdle, readerTick{})
 }
 
 // refuse resets all substreams of the peer. Nothing more is read from them; their tasks end,
@@ -242,10 +242,10 @@ func (b *inbox) heard(c actor.Context, m park.Arrival) {
 // tick interrupts a reader that has waited since the last tick; the reader then
 // parks its substream.
 func (b *inbox) tick(c actor.Context) {
-	b.restAt = nil
+	b.idleAt = nil
 	if b.reading != nil && !b.reading.parker.Parked() {
 		b.reading.parker.Interrupt()
-		b.restAt = supervisor.After(c, readerIdle, readerTick{})
+		b.idleAt = supervisor.After(c, readerIdle, readerTick{})
 	}
 }
 

@@ -56,11 +56,11 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 }
 
 // maxTold is the greatest number of outcomes that are sent in one Bundle.
-const maxTold = 64
+const maxOutcomes = 64
 
 // settleAll settles several messages and returns their credit together. It collects
-// the outcomes in told, which is empty before and after.
-func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
+// the outcomes in bundle, which is empty before and after.
+func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 	var account *outAccount
 	var cost int64
 	for i := range all {
@@ -82,12 +82,12 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 	if cost > 0 {
 		account.ReturnCost(cost)
 	}
-	var last *Enqueue // the message of the last outcome in told, if there is one
+	var last *Enqueue // the message of the last outcome in bundle, if there is one
 	flush := func() {
-		if len(*told) > 0 {
-			last.room.System.Root.Send(last.reply, told)
-			clear(*told)
-			*told = (*told)[:0]
+		if len(*bundle) > 0 {
+			last.room.System.Root.Send(last.reply, bundle)
+			clear(*bundle)
+			*bundle = (*bundle)[:0]
 		}
 	}
 	for i := range all {
@@ -95,11 +95,11 @@ func settleAll(all []messaging.Settled[*Enqueue], told *supervisor.Bundle) {
 		if m == nil {
 			continue
 		}
-		if last != nil && (last.reply != m.reply || !m.ours) || len(*told) == maxTold {
+		if last != nil && (last.reply != m.reply || !m.ours) || len(*bundle) == maxOutcomes {
 			flush()
 		}
 		if last = m; m.ours {
-			*told = append(*told, m.sent(all[i].Outcome))
+			*bundle = append(*bundle, m.sent(all[i].Outcome))
 		} else {
 			m.tell(all[i].Outcome)
 		}
@@ -138,20 +138,20 @@ func (m *Enqueue) serial() uint64 {
 type messengers struct {
 	room     *Room
 	protocol *Messaging
-	leaving  map[identity.NodeID]*held // peers whose sessions are stopping
+	leaving  map[identity.NodeID]*heldBack // peers whose sessions are stopping
 	draining *supervisor.Draining
 }
 
-// held has the messages for a peer whose session is stopping. They wait until the
+// heldBack has the messages for a peer whose session is stopping. They wait until the
 // session's name is free.
-type held struct {
+type heldBack struct {
 	returned []any // sent back by the session, which received them directly; older than waiting
 	waiting  []any
 }
 
 // NewMessengers makes the actor of a messaging protocol.
 func NewMessengers(m *Messaging) actor.Actor {
-	return &messengers{room: m.room, protocol: m, leaving: make(map[identity.NodeID]*held)}
+	return &messengers{room: m.room, protocol: m, leaving: make(map[identity.NodeID]*heldBack)}
 }
 
 type (
@@ -241,7 +241,7 @@ func (a *messengers) retired(c actor.Context, m retired) {
 	if session, ok := a.protocol.Sessions.Get(m.peer); !ok || session.PID != m.session {
 		return
 	}
-	a.leaving[m.peer] = &held{}
+	a.leaving[m.peer] = &heldBack{}
 	a.protocol.Sessions.Delete(m.peer)
 	supervisor.After(c, retireGrace, stopRetired{m.peer})
 }
@@ -336,7 +336,7 @@ func (a *messengers) terminated(c actor.Context, who *actor.PID) {
 	delete(a.leaving, peer)
 	if !leaving {
 		a.protocol.Sessions.Delete(peer)
-		h = &held{}
+		h = &heldBack{}
 	}
 	a.protocol.accounts.unpin(peer)
 	for _, m := range h.returned {

@@ -23,10 +23,10 @@ func (r *Room) NotTaken() []actors.NotTaken { return r.notTaken.All(r.Now()) }
 // tellTaken removes the peer from the list of NotTaken when the session's first
 // message is proven. An earlier session may have put the peer there.
 func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
-	if s.taken || !slices.ContainsFunc(settled, func(x messaging.Settled[*Enqueue]) bool { return x.Outcome.Kind == protocol.Confirmed }) {
+	if s.acceptedReported || !slices.ContainsFunc(settled, func(x messaging.Settled[*Enqueue]) bool { return x.Outcome.Kind == protocol.Confirmed }) {
 		return
 	}
-	s.taken = true
+	s.acceptedReported = true
 	s.room.notTaken.Forget(notTakenKey{s.peer, s.protocol.ID})
 }
 
@@ -34,10 +34,10 @@ func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
 // substream, or accepts messages again.
 func (s *session) tellNotTaken(c actor.Context) {
 	times, err := s.out.EndedByPeer()
-	if times == s.notTaken {
+	if times == s.refusalsReported {
 		return
 	}
-	s.notTaken = times
+	s.refusalsReported = times
 	key, now := notTakenKey{s.peer, s.protocol.ID}, supervisor.Now(c)
 	if times == 0 {
 		s.room.notTaken.Forget(key)

@@ -10,26 +10,26 @@ import (
 
 // sendQueue holds the messages of one protocol to one peer that were accepted and that the
 // peer's session does not know yet, oldest first. Any goroutine adds messages. Either the
-// session takes them or, while the session lends its substream, the session's writer. Like
+// session takes them or, while it lets its writer pull, the writer. Like
 // accounts it has many writers, so it has a lock.
 //
-// A push into an empty queue tells whoever takes, the session or the writer. Pushes that come
-// before all is taken tell nobody. So a burst costs one message to the session, or one signal
+// A push into an empty queue notifies whoever takes, the session or the writer. Pushes that come
+// before all is taken notify nobody. So a burst costs one message to the session, or one signal
 // to the writer.
 type sendQueue struct {
-	mu      sync.Mutex
-	list    []*Enqueue // the first taken ones are with the writer; its report of them is still to come
-	head    int        // slots before it are empty
-	taken   int
-	written int                         // the oldest of the taken ones, which the writer has written
-	waiting bool                        // the session has been told that there are written ones
-	told    bool                        // whoever takes has been told
-	session *actor.PID                  // takes the messages; nil: the peer has no session
-	wake    waker                       // of the writer to which the substream is lent; nil: it is not lent
-	spare   []messaging.Entry[*Enqueue] // for the writer's next batch; nil: there is none
-	read    []messaging.Entry[*Enqueue] // for the next collect; nil: there is none
-	refuses bool                        // the session accepts no more messages
-	gone    bool                        // nobody will ever take from this queue; there is another one
+	mu       sync.Mutex
+	list     []*Enqueue // the first taken ones are with the writer; its report of them is still to come
+	head     int        // slots before it are empty
+	inFlight int
+	written  int                         // the oldest of the taken ones, which the writer has written
+	waiting  bool                        // the session was notified of written ones
+	notified bool                        // whoever takes was notified
+	session  *actor.PID                  // takes the messages; nil: the peer has no session
+	wake     waker                       // of the writer that pulls; nil: none does
+	spare    []messaging.Entry[*Enqueue] // for the writer's next batch; nil: there is none
+	scratch  []messaging.Entry[*Enqueue] // for the next collect; nil: there is none
+	refuses  bool                        // the session accepts no more messages
+	gone     bool                        // nobody will ever take from this queue; there is another one
 }
 
 // waker wakes a writer: a *supervisor.Waker.
@@ -39,9 +39,9 @@ type waker interface{ Wake() }
 type pushed uint8
 
 const (
-	pushedSilently pushed = iota // nobody has to be told
-	pushedFirst                  // the returned session has to be told
-	pushedAlone                  // there is no session: the protocol's actor has to be told
+	pushedSilently pushed = iota // nobody has to be notified
+	pushedFirst                  // the returned session has to be notified
+	pushedAlone                  // there is no session: the protocol's actor has to be notified
 	pushRefused                  // not added: the session accepts no more messages
 	pushGone                     // not added: the peer has another queue now
 )
@@ -57,13 +57,13 @@ func (q *sendQueue) push(m *Enqueue) (pushed, *actor.PID) {
 	}
 	q.add(m)
 	switch {
-	case q.told:
+	case q.notified:
 		return pushedSilently, nil
 	case q.wake != nil:
 		q.signal()
 		return pushedSilently, nil
 	}
-	q.told = true
+	q.notified = true
 	if q.session == nil {
 		return pushedAlone, nil
 	}
@@ -81,7 +81,7 @@ func (q *sendQueue) add(m *Enqueue) {
 
 // signal wakes the writer. The caller holds the lock.
 func (q *sendQueue) signal() {
-	q.told = true
+	q.notified = true
 	q.wake.Wake()
 }
 
@@ -89,7 +89,7 @@ func (q *sendQueue) signal() {
 func (q *sendQueue) attach(session *actor.PID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.session, q.wake, q.told, q.refuses = session, nil, true, false
+	q.session, q.wake, q.notified, q.refuses = session, nil, true, false
 }
 
 // detach ends the time of a session. It returns the messages that its writer had taken and
@@ -100,24 +100,24 @@ func (q *sendQueue) detach(session *actor.PID) (taken []*Enqueue) {
 	if q.session != session {
 		return nil
 	}
-	q.session, q.wake, q.told, q.refuses = nil, nil, false, false
-	q.written, q.waiting, q.spare, q.read = 0, false, nil, nil
-	taken = append(taken, q.list[q.head:q.head+q.taken]...)
-	q.reported(q.taken)
+	q.session, q.wake, q.notified, q.refuses = nil, nil, false, false
+	q.written, q.waiting, q.spare, q.scratch = 0, false, nil, nil
+	taken = append(taken, q.list[q.head:q.head+q.inFlight]...)
+	q.forgetOldest(q.inFlight)
 	return taken
 }
 
 // next removes and returns the oldest message; nil: there is none, and the session will be
-// told of the next one. It is for the session while no writer has messages, and for the end
+// notified of the next one. It is for the session while no writer has messages, and for the end
 // of the node.
 func (q *sendQueue) next() *Enqueue {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.waits() == 0 {
-		q.told = false
+		q.notified = false
 		return nil
 	}
-	return q.remove(q.head + q.taken)
+	return q.remove(q.head + q.inFlight)
 }
 
 // remove removes a message that the writer has not taken. The caller holds the lock.
@@ -142,42 +142,41 @@ func (q *sendQueue) refuse() {
 	q.refuses = true
 }
 
-// lend makes a writer take the messages. The writer is woken if there are any.
-func (q *sendQueue) lend(wake waker) {
+// startPull makes a writer take the messages. The writer is woken if there are any.
+func (q *sendQueue) startPull(wake waker) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.wake, q.told = wake, false
+	q.wake, q.notified = wake, false
 	if q.waits() > 0 {
 		q.signal()
 	}
 }
 
-// reclaim ends the taking by the writer. The session is the one that takes now, and has been
-// told.
-func (q *sendQueue) reclaim() {
+// stopPull ends the pull. The session is the one that takes now, and counts as notified.
+func (q *sendQueue) stopPull() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.wake != nil {
-		q.wake, q.told, q.spare, q.read = nil, true, nil, nil
+		q.wake, q.notified, q.spare, q.scratch = nil, true, nil, nil
 	}
 }
 
-// rest is reclaim for a writer that has nothing to do. It returns false, and does nothing,
+// stopIdlePull is stopPull for a writer that has nothing to do. It returns false, and does nothing,
 // if the writer has something to do.
-func (q *sendQueue) rest() bool {
+func (q *sendQueue) stopIdlePull() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.wake == nil || len(q.list) > q.head {
 		return false
 	}
-	q.wake, q.told = nil, false
-	q.list, q.head, q.spare, q.read = nil, 0, nil, nil // frees the memory of a burst
+	q.wake, q.notified = nil, false
+	q.list, q.head, q.spare, q.scratch = nil, 0, nil, nil // frees the memory of a burst
 	return true
 }
 
 // take returns the next messages for the writer that waits for wake: at most
 // messaging.BatchFrames, and at most messaging.BatchBytes unless one alone is longer. It
-// returns none if there are none, or if the substream is not lent to this writer; then the
+// returns none if there are none, or if this writer does not pull; then the
 // writer has to wait.
 func (q *sendQueue) take(wake waker) []messaging.Entry[*Enqueue] {
 	q.mu.Lock()
@@ -186,25 +185,25 @@ func (q *sendQueue) take(wake waker) []messaging.Entry[*Enqueue] {
 		return nil
 	}
 	if q.waits() == 0 {
-		q.told = false
+		q.notified = false
 		return nil
 	}
 	batch, size := q.spare, 0
 	q.spare = nil
-	for _, m := range q.list[q.head+q.taken:] {
+	for _, m := range q.list[q.head+q.inFlight:] {
 		size += len(m.body)
 		if len(batch) == messaging.BatchFrames || len(batch) > 0 && size > messaging.BatchBytes {
 			break
 		}
 		batch = append(batch, m.entry())
 	}
-	q.taken += len(batch)
+	q.inFlight += len(batch)
 	return batch
 }
 
 // wrote reports that the writer which waits for wake has written a batch, the oldest of
 // those that it has taken. The batch belongs to the queue again. If tell is true, the session
-// has to be told that there are written messages. It is told of the first since it collected
+// has to be notified of written messages. It is notified of the first since it collected
 // them; of each batch of several, since a sender that sends many waits for credit; and of
 // each in which a caller waits for an outcome, which is urgent. What the writer of an earlier
 // session reports does not count: its messages were left when that session ended.
@@ -217,18 +216,18 @@ func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, 
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.written+len(batch) > q.taken || q.list[q.head+q.written] != batch[0].Tag {
+	if q.written+len(batch) > q.inFlight || q.list[q.head+q.written] != batch[0].Tag {
 		return false, false
 	}
 	q.written += len(batch)
 	tell = urgent || len(batch) > 1 || !q.waiting || q.wake != wake
 	q.waiting = true
-	q.takeBack(batch)
+	q.reuse(batch)
 	return tell, urgent
 }
 
 // collect returns the written messages, oldest first, for the session. It forgets them, and
-// the batch belongs to the queue again, when known is called.
+// the batch belongs to the queue again, when acknowledge is called.
 func (q *sendQueue) collect() []messaging.Entry[*Enqueue] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -236,39 +235,39 @@ func (q *sendQueue) collect() []messaging.Entry[*Enqueue] {
 	if q.written == 0 {
 		return nil
 	}
-	b := q.read
-	q.read = nil
+	b := q.scratch
+	q.scratch = nil
 	for _, m := range q.list[q.head : q.head+q.written] {
 		b = append(b, m.entry())
 	}
 	return b
 }
 
-// known reports that the session knows the messages of a batch, the oldest that the writer
+// acknowledge reports that the session knows the messages of a batch, the oldest that the writer
 // has taken. The batch belongs to the queue.
-func (q *sendQueue) known(b []messaging.Entry[*Enqueue]) {
+func (q *sendQueue) acknowledge(b []messaging.Entry[*Enqueue]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.reported(min(len(b), q.taken))
+	q.forgetOldest(min(len(b), q.inFlight))
 	clear(b)
 	if q.wake != nil && cap(b) <= messaging.BatchFrames {
-		q.read = b[:0]
+		q.scratch = b[:0]
 	}
 }
 
-// takeBack keeps a batch for the writer's next one. The caller holds the lock.
-func (q *sendQueue) takeBack(batch []messaging.Entry[*Enqueue]) {
+// reuse keeps a batch for the writer's next one. The caller holds the lock.
+func (q *sendQueue) reuse(batch []messaging.Entry[*Enqueue]) {
 	clear(batch)
 	if q.wake != nil {
 		q.spare = batch[:0]
 	}
 }
 
-// reported forgets the oldest n messages, which the writer had taken. The caller holds the lock.
-func (q *sendQueue) reported(n int) {
+// forgetOldest forgets the oldest n messages, which the writer had taken. The caller holds the lock.
+func (q *sendQueue) forgetOldest(n int) {
 	clear(q.list[q.head : q.head+n])
 	q.head += n
-	q.taken -= n
+	q.inFlight -= n
 	q.written = max(q.written-n, 0)
 	q.rewind()
 }
@@ -281,11 +280,11 @@ func (q *sendQueue) rewind() {
 	}
 }
 
-// unreported returns the messages that the writer has taken and the session does not know.
-func (q *sendQueue) unreported() []*Enqueue {
+// unacknowledged returns the messages that the writer has taken and the session does not know.
+func (q *sendQueue) unacknowledged() []*Enqueue {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return append([]*Enqueue(nil), q.list[q.head:q.head+q.taken]...)
+	return append([]*Enqueue(nil), q.list[q.head:q.head+q.inFlight]...)
 }
 
 // withdraw looks for a message by its serial. A message that the writer has not taken is
@@ -299,12 +298,12 @@ func (q *sendQueue) withdraw(serial uint64) (m *Enqueue, taken bool) {
 		if m.serial() != serial {
 			continue
 		}
-		if i < q.taken {
+		if i < q.inFlight {
 			return m, true
 		}
 		m = q.remove(q.head + i)
 		if q.session == nil && len(q.list) == q.head {
-			q.told = false
+			q.notified = false
 		}
 		return m, false
 	}
@@ -312,7 +311,7 @@ func (q *sendQueue) withdraw(serial uint64) (m *Enqueue, taken bool) {
 }
 
 // waits is the number of messages that nobody has taken. The caller holds the lock.
-func (q *sendQueue) waits() int { return len(q.list) - q.head - q.taken }
+func (q *sendQueue) waits() int { return len(q.list) - q.head - q.inFlight }
 
 // len returns how many messages the queue holds, with those that the writer has taken.
 func (q *sendQueue) len() int {
@@ -321,19 +320,19 @@ func (q *sendQueue) len() int {
 	return len(q.list) - q.head
 }
 
-// lends reports whether a writer takes the messages.
-func (q *sendQueue) lends() bool {
+// pulling reports whether a writer takes the messages.
+func (q *sendQueue) pulling() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.wake != nil
 }
 
-// lentOut reports whether a writer takes the messages, or has taken some that the session
+// pullOpen reports whether a writer takes the messages, or has taken some that the session
 // does not know.
-func (q *sendQueue) lentOut() bool {
+func (q *sendQueue) pullOpen() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.wake != nil || q.taken > 0
+	return q.wake != nil || q.inFlight > 0
 }
 
 // leave makes every push fail from now on, if the queue is empty and has no session. It

@@ -84,7 +84,7 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 		for _, e := range b {
 			taken(e.Tag)
 		}
-		q.known(b)
+		q.acknowledge(b)
 	}
 	deadline := time.After(20 * time.Second)
 	for count < senders*each {
@@ -104,7 +104,7 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 				continue
 			}
 			wake := make(signal, 1)
-			q.lend(wake)
+			q.startPull(wake)
 			for range random.IntN(20) {
 				if count == senders*each {
 					break
@@ -124,7 +124,7 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 				}
 				collect()
 			}
-			q.reclaim()
+			q.stopPull()
 			if b := q.take(wake); len(b) > 0 {
 				t.Fatalf("got %d messages for a writer after the end of its time, want none", len(b))
 			}
@@ -167,8 +167,8 @@ func TestSendQueueWithdrawsTheOnlyOne(t *testing.T) {
 	}
 	q.attach(actor.NewPID("here", "session"))
 	q.push(&Enqueue{id: 3, unique: true})
-	if m, _ := q.withdraw(3); m == nil || !q.told {
-		t.Errorf("got %v, told %v, want message 3, and a session that looks for it", m, q.told)
+	if m, _ := q.withdraw(3); m == nil || !q.notified {
+		t.Errorf("got %v, told %v, want message 3, and a session that looks for it", m, q.notified)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestSendQueueWithdraws(t *testing.T) {
 		t.Errorf("got message %d of an empty queue", m.id)
 	}
 	wake := make(signal, 1)
-	q.lend(wake)
+	q.startPull(wake)
 	for id := range uint64(2) {
 		q.push(&Enqueue{id: id + 1, unique: true})
 	}
@@ -201,13 +201,13 @@ func TestSendQueueWithdraws(t *testing.T) {
 	if m, _ := q.withdraw(3); m != nil {
 		t.Error("got message 3 again")
 	}
-	if n, taken := q.len(), q.taken; n != 3 || taken != 2 {
+	if n, taken := q.len(), q.inFlight; n != 3 || taken != 2 {
 		t.Errorf("got %d messages, %d taken, want 3 and 2", n, taken)
 	}
 	if tell, urgent := q.wrote(wake, b[:1]); !tell || urgent {
 		t.Errorf("got %v, %v for the first written message, want that the session is told, not urgently", tell, urgent)
 	}
-	if q.rest() {
+	if q.stopIdlePull() {
 		t.Error("got a rest of a writer with work")
 	}
 	q.refuse()
@@ -242,7 +242,7 @@ func TestSendQueueOfTheNextSession(t *testing.T) {
 		late, wake := make(signal, 1), make(signal, 1)
 		first, second := actor.NewPID("here", "first"), actor.NewPID("here", "second")
 		q.attach(first)
-		q.lend(late)
+		q.startPull(late)
 		q.push(&Enqueue{id: 1})
 		old := q.take(late)
 		q.detach(first)
@@ -252,7 +252,7 @@ func TestSendQueueOfTheNextSession(t *testing.T) {
 				t.Error("before the next writer: got a report of the old one's message")
 			}
 		}
-		q.lend(wake)
+		q.startPull(wake)
 		q.push(&Enqueue{id: 2})
 		b := q.take(wake)
 		if taken {
@@ -281,15 +281,15 @@ func TestSendQueueLateReportAfterReclaim(t *testing.T) {
 	late, wake := make(signal, 1), make(signal, 1)
 	first, second := actor.NewPID("here", "first"), actor.NewPID("here", "second")
 	q.attach(first)
-	q.lend(late)
+	q.startPull(late)
 	q.push(&Enqueue{id: 1})
 	old := q.take(late)
 	q.detach(first) // the first session has crashed: message 1 is in doubt
 	q.attach(second)
-	q.lend(wake)
+	q.startPull(wake)
 	q.push(&Enqueue{id: 2})
 	b := q.take(wake) // being written
-	q.reclaim()       // finish, drain, or the end of the substream
+	q.stopPull()      // finish, drain, or the end of the substream
 	if tell, _ := q.wrote(late, old); tell {
 		t.Error("got a report of the old writer's message")
 	}
@@ -309,31 +309,31 @@ func TestSendQueueLateReportAfterReclaim(t *testing.T) {
 func TestSendQueueFreesABurst(t *testing.T) {
 	session := actor.NewPID("here", "session")
 	for how, end := range map[string]func(q *sendQueue){
-		"rest":    func(q *sendQueue) { q.rest() },
-		"reclaim": (*sendQueue).reclaim,
+		"rest":    func(q *sendQueue) { q.stopIdlePull() },
+		"reclaim": (*sendQueue).stopPull,
 		"detach":  func(q *sendQueue) { q.detach(session) },
 	} {
 		var q sendQueue
 		wake := make(signal, 1)
 		q.attach(session)
-		q.lend(wake)
+		q.startPull(wake)
 		var m Enqueue
 		round := func() {
 			for range 100 {
 				q.push(&m)
 			}
 			q.wrote(wake, q.take(wake))
-			q.known(q.collect())
+			q.acknowledge(q.collect())
 		}
 		round()
-		if q.spare == nil || q.read == nil {
+		if q.spare == nil || q.scratch == nil {
 			t.Errorf("%s: got no memory kept for the next messages", how)
 		}
 		if got := testing.AllocsPerRun(10, round); got > 0 {
 			t.Errorf("%s: got %v allocations for a burst, want none", how, got)
 		}
-		if end(&q); q.spare != nil || q.read != nil {
-			t.Errorf("%s: got memory for %d and %d messages kept, want none", how, cap(q.spare), cap(q.read))
+		if end(&q); q.spare != nil || q.scratch != nil {
+			t.Errorf("%s: got memory for %d and %d messages kept, want none", how, cap(q.spare), cap(q.scratch))
 		}
 	}
 }

@@ -57,9 +57,9 @@ type session struct {
 	planned  bool      // proofDue is to come
 	provedAt time.Time // when a proof was last asked for
 
-	told     supervisor.Bundle // collects outcomes; empty between two messages
-	notTaken int               // what room.notTaken was last told about the peer
-	taken    bool              // a message was proven, and room.notTaken was told so
+	outcomes         supervisor.Bundle // collects outcomes; empty between two messages
+	refusalsReported int               // refused substreams that room.notTaken has of the peer
+	acceptedReported bool              // a message was proven, and room.notTaken has the peer no more
 
 	in inbox // the peer's substreams
 
@@ -131,8 +131,8 @@ func (s *session) Receive(c actor.Context) {
 	case proofDue:
 		s.due(c)
 	case writerTick:
-		if s.writer.tick(c, m, s.out.Lent()) {
-			s.do(c, s.out.Reclaimed(supervisor.Now(c)))
+		if s.writer.tick(c, m, s.out.Pulling()) {
+			s.do(c, s.out.PullStopped(supervisor.Now(c)))
 		}
 	case dialling.PeerDialed:
 		s.dialed(c, m)
@@ -150,7 +150,7 @@ func (s *session) Receive(c actor.Context) {
 		s.openFailed(c, m)
 	case dialWait:
 		if m.token == s.dialing {
-			s.takeBack(c)
+			s.cancelDial(c)
 			s.dialed(c, dialling.PeerDialed{Token: m.token, Peer: s.peer, Err: actors.ErrNoAnswer})
 		}
 	case openWait:
@@ -210,7 +210,7 @@ func (s *session) Receive(c actor.Context) {
 // do carries out the effects of the outbox.
 func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 	s.tellTaken(f.Settled)
-	settleAll(f.Settled, &s.told)
+	settleAll(f.Settled, &s.outcomes)
 	clear(f.Settled)
 	if f.Drop {
 		s.drop(c)
@@ -239,14 +239,14 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 		supervisor.At(c, f.Wake, outDue{})
 	}
 	if s.out.Len() == 0 { // no message needs the dial any more
-		s.takeBack(c)
+		s.cancelDial(c)
 	}
 	s.tellNotTaken(c)
 	s.goOn(c)
 }
 
-// takeBack cancels the dial, if one is under way.
-func (s *session) takeBack(c actor.Context) {
+// cancelDial cancels the dial, if one is under way.
+func (s *session) cancelDial(c actor.Context) {
 	if s.asked {
 		s.asked = false
 		c.Send(s.room.Dialer, dialling.CancelDial{Peer: s.peer, Token: s.dialing, Reply: c.Self()})
@@ -327,7 +327,7 @@ func (s *session) peerStops(c actor.Context, err error) bool {
 	}
 	s.left = s.conn.ID
 	s.out.StopWriting()
-	s.reclaim(c)
+	s.stopPull(c)
 	c.Send(s.conn.PID, connections.SettleProofs{Gen: s.gen, Reply: c.Self(), System: s.room.System})
 	return true
 }
@@ -462,7 +462,7 @@ func (s *session) taskDone(c actor.Context, m supervisor.TaskDone) {
 		s.wrote(c, report)
 	}
 	if s.writer.task == nil { // whatever has ended the task
-		s.reclaim(c)
+		s.stopPull(c)
 	}
 	switch {
 	case m.Name == watchName(s.gen) && errors.Is(m.Err, park.ErrParked):
@@ -508,14 +508,14 @@ func (s *session) endedBefore(pong uint64) bool {
 func (s *session) drop(c actor.Context) {
 	s.mark = 0
 	s.writer.stop()
-	s.queue.reclaim()
+	s.queue.stopPull()
 	if s.stream != nil {
 		s.detach()
 		s.stream.Close()
 		s.stream = nil
 	}
-	if s.out.Lent() {
-		s.reclaimed(c)
+	if s.out.Pulling() {
+		s.pullStopped(c)
 	}
 }
 
@@ -532,7 +532,7 @@ func (s *session) beginFinish(c actor.Context, m connections.FinishSubstreams) {
 	}
 	s.finish = &finishing{conn: m.Conn, reply: m.Reply}
 	s.out.StopWriting()
-	s.reclaim(c)
+	s.stopPull(c)
 	s.goOn(c)
 }
 
@@ -585,7 +585,7 @@ func (s *session) drainStep(c actor.Context) {
 	case s.finish == nil:
 		s.finish = &finishing{conn: s.conn.ID}
 		s.out.StopWriting()
-		s.reclaim(c)
+		s.stopPull(c)
 		supervisor.After(c, connections.FinishLimit, finTimeout{s.gen})
 		s.sendFin(c)
 	}
@@ -603,7 +603,7 @@ func (s *session) abandon(self *actor.PID) {
 	for _, m := range s.queue.detach(self) {
 		m.settle(protocol.Outcome{Kind: protocol.InDoubt, Reason: protocol.Closed, Err: actors.ErrClosing})
 	}
-	settleAll(s.out.Close(protocol.Closed, actors.ErrClosing).Settled, &s.told)
+	settleAll(s.out.Close(protocol.Closed, actors.ErrClosing).Settled, &s.outcomes)
 }
 
 // checkIdle starts the idle timer if the session has nothing to do.

@@ -24,7 +24,7 @@ type withdraw struct {
 }
 
 // Discard is called when the session has ended. Its queue outlives it: a message that is
-// still there is withdrawn, and a session that has begun since is told.
+// still there is withdrawn, and a session that has begun since hears of it.
 func (m withdraw) Discard() {
 	m.protocol.accounts.withdraw(m.Peer, m.ID)
 	if !m.again {

@@ -33,7 +33,7 @@ func (m takeQueued) Discard() {
 // take passes the messages in the queue to the outbox, unless they are for the writer or
 // come behind some that the writer has.
 func (s *session) take(c actor.Context) {
-	if s.retired || s.out.Lent() { // messengers and reclaimed look at the queue
+	if s.retired || s.out.Pulling() { // messengers and pullStopped look at the queue
 		return
 	}
 	now := supervisor.Now(c)
@@ -96,13 +96,13 @@ func (s *session) wrote(c actor.Context, m wrote) {
 	if m.taken == nil {
 		s.writer.writing = 0
 		s.do(c, s.out.Wrote(now, m.started, m.err, noConn))
-		s.lend(c)
+		s.startPull(c)
 		return
 	}
 	s.writes(m.taken)
-	s.know(c, m.taken, m.started, m.err, noConn)
-	if s.out.Lent() {
-		s.reclaimed(c)
+	s.recordWritten(c, m.taken, m.started, m.err, noConn)
+	if s.out.Pulling() {
+		s.pullStopped(c)
 	}
 }
 
@@ -111,12 +111,12 @@ func (s *session) wrote(c actor.Context, m wrote) {
 func (s *session) wroteSome(c actor.Context, m wroteSome) {
 	switch {
 	case m.gen != s.gen:
-	case m.several || m.urgent || s.finish != nil || s.drain != nil || !s.queue.lends():
+	case m.several || m.urgent || s.finish != nil || s.drain != nil || !s.queue.pulling():
 		s.collect(c, m.urgent)
-		if s.out.Lent() {
-			s.reclaimed(c)
+		if s.out.Pulling() {
+			s.pullStopped(c)
 		}
-	case s.rested(c):
+	case s.proofDelayOver(c):
 		s.collect(c, false)
 	default:
 		s.plan(c)
@@ -133,43 +133,43 @@ func (s *session) collect(c actor.Context, urgent bool) {
 	s.writer.used = true
 	s.writes(b)
 	s.urgent = s.urgent || urgent
-	s.know(c, b, len(b), nil, false)
+	s.recordWritten(c, b, len(b), nil, false)
 }
 
-// know tells the outbox of messages of the queue that the writer has written, or tried to,
+// recordWritten tells the outbox of messages of the queue that the writer has written, or tried to,
 // and gives the batch to the queue.
-func (s *session) know(c actor.Context, b batch, started int, err error, noConn bool) {
+func (s *session) recordWritten(c actor.Context, b batch, started int, err error, noConn bool) {
 	for i := range b {
 		b[i].Withdrawn = b[i].Tag.settled.Load()
 	}
-	f := s.out.WroteLent(supervisor.Now(c), b, started, err, noConn)
-	s.queue.known(b)
+	f := s.out.WrotePulled(supervisor.Now(c), b, started, err, noConn)
+	s.queue.acknowledge(b)
 	s.do(c, f)
 }
 
-// lend has the writer take messages from the queue itself, if nothing waits before them.
-func (s *session) lend(c actor.Context) {
-	if s.finish == nil && s.writer.task != nil && s.out.Lend() {
-		s.writer.lend()
+// startPull has the writer take messages from the queue itself, if nothing waits before them.
+func (s *session) startPull(c actor.Context) {
+	if s.finish == nil && s.writer.task != nil && s.out.StartPull() {
+		s.writer.startPull()
 	}
 }
 
-// reclaim takes the substream back from the writer.
-func (s *session) reclaim(c actor.Context) {
-	if s.out.Lent() {
-		s.queue.reclaim()
-		s.reclaimed(c)
+// stopPull ends the pull of the writer.
+func (s *session) stopPull(c actor.Context) {
+	if s.out.Pulling() {
+		s.queue.stopPull()
+		s.pullStopped(c)
 	}
 }
 
-// reclaimed goes on when the writer takes no more messages and the session knows all that
+// pullStopped goes on when the writer takes no more messages and the session knows all that
 // it has taken.
-func (s *session) reclaimed(c actor.Context) {
+func (s *session) pullStopped(c actor.Context) {
 	s.collect(c, false)
-	if !s.out.Lent() || s.queue.lentOut() {
+	if !s.out.Pulling() || s.queue.pullOpen() {
 		return
 	}
-	s.do(c, s.out.Reclaimed(supervisor.Now(c)))
+	s.do(c, s.out.PullStopped(supervisor.Now(c)))
 	s.take(c)
 }
 
@@ -179,7 +179,7 @@ func (s *session) reclaimed(c actor.Context) {
 // until then.
 func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
 	switch {
-	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)) || s.rested(c):
+	case s.urgent || s.finish != nil || s.drain != nil || notBefore.After(supervisor.Now(c)) || s.proofDelayOver(c):
 		s.prove(c, mark, notBefore)
 	default:
 		s.mark = mark
@@ -187,8 +187,8 @@ func (s *session) proveSoon(c actor.Context, mark uint64, notBefore time.Time) {
 	}
 }
 
-// rested reports whether the last request for a proof was proofDelay ago.
-func (s *session) rested(c actor.Context) bool {
+// proofDelayOver reports whether the last request for a proof was proofDelay ago.
+func (s *session) proofDelayOver(c actor.Context) bool {
 	return !supervisor.Now(c).Before(s.provedAt.Add(proofDelay))
 }
 

@@ -14,8 +14,8 @@ import (
 )
 
 // writer manages the task that writes the messages of a session. The task writes one batch
-// at a time: one that the session has given it or, while the session lends it the substream,
-// what it takes from the queue of messages itself. It reports the end of a batch that it was
+// at a time: one that the session has given it or, while it pulls, what it takes from the queue of
+// messages itself. It reports the end of a batch that it was
 // given, and an error, with wrote. What it has written of the queue, the queue notes; the
 // task says so with wroteSome, not after every batch. It stays until it has been idle for a while, because starting a task for each batch would
 // cost more than writing most batches.
@@ -54,8 +54,7 @@ type (
 func (w *writer) name() string { return fmt.Sprintf("writer-%d", w.serial) }
 
 // write gives a batch to the task of substream number gen, and starts the task if there is
-// none. The end of the batch before must have been reported, and the substream must not be
-// lent.
+// none. The end of the batch before must have been reported, and the writer must not pull.
 func (w *writer) write(c actor.Context, gen uint64, out movingWriter, b batch) {
 	if w.task == nil || w.gen != gen {
 		w.stop()
@@ -69,8 +68,8 @@ func (w *writer) write(c actor.Context, gen uint64, out movingWriter, b batch) {
 	w.task.Give(b) // the task has room for one
 }
 
-// lend makes the task take messages from the queue. There is a task, and it has no batch.
-func (w *writer) lend() { w.queue.lend(w.task.Waker()) }
+// startPull makes the task take messages from the queue. There is a task, and it has no batch.
+func (w *writer) startPull() { w.queue.startPull(w.task.Waker()) }
 
 // ended handles the end of the task. If the task ended during a write, ok is true and
 // report replaces the write's own report. It counts all messages of the batch as started,
@@ -83,25 +82,25 @@ func (w *writer) ended(m supervisor.TaskDone) (report wrote, ok bool) {
 	if w.writing > 0 {
 		return wrote{w.gen, nil, w.writing, m.Err}, true
 	}
-	for _, m := range w.queue.unreported() {
+	for _, m := range w.queue.unacknowledged() {
 		report.taken = append(report.taken, m.entry())
 	}
 	return wrote{w.gen, report.taken, len(report.taken), m.Err}, len(report.taken) > 0
 }
 
 // tick ends a task that has had nothing to do since the last tick. It reports whether it
-// has ended the task of a substream that was lent: it is not lent any more.
-func (w *writer) tick(c actor.Context, m writerTick, lent bool) (reclaimed bool) {
+// has ended a task that pulled: it pulls no more.
+func (w *writer) tick(c actor.Context, m writerTick, pulls bool) (stopped bool) {
 	if m.serial != w.serial || w.task == nil {
 		return false
 	}
-	if w.used || w.writing > 0 || lent && !w.queue.rest() {
+	if w.used || w.writing > 0 || pulls && !w.queue.stopIdlePull() {
 		w.used = false
 		supervisor.After(c, writerIdle, m)
 		return false
 	}
 	w.stop()
-	return lent
+	return pulls
 }
 
 // stop ends the task after its present write. The end of the substream ends that write.

@@ -15,7 +15,7 @@ func TestWriterGathers(t *testing.T) {
 		late := 0
 		for range rounds {
 			q, wake := new(sendQueue), make(signal, 1)
-			q.lend(wake)
+			q.startPull(wake)
 			for range x.first {
 				q.push(new(Enqueue))
 			}

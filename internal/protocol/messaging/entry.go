@@ -18,7 +18,7 @@ type Entry[T any] struct {
 	Resend bool
 
 	// Withdrawn says that the send has ended already, while the writer had the message that
-	// it took itself; for WroteLent.
+	// it has pulled; for WrotePulled.
 	Withdrawn bool
 
 	Tag T

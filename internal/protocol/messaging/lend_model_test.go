@@ -115,15 +115,15 @@ func (l *lender) apply(f messaging.Effects[int]) {
 // reclaim takes the substream back, and reports it if the writer has nothing.
 func (l *lender) reclaim() {
 	l.lent = false
-	if l.box.Lent() && len(l.batches) == 0 {
-		l.apply(l.box.Reclaimed(l.now))
+	if l.box.Pulling() && len(l.batches) == 0 {
+		l.apply(l.box.PullStopped(l.now))
 		l.flush()
 	}
 }
 
 // flush is what the session does with its queue when no writer takes from it.
 func (l *lender) flush() {
-	if l.box.Lent() {
+	if l.box.Pulling() {
 		return
 	}
 	all := l.waiting
@@ -174,7 +174,7 @@ func (l *lender) step(t *rapid.T) {
 			return
 		}
 		l.apply(l.box.Wrote(l.now, 0, nil, false))
-		if l.box.Lend() {
+		if l.box.StartPull() {
 			l.lent = true
 		}
 	case !l.wake.IsZero():
@@ -230,7 +230,7 @@ func (l *lender) report(t *rapid.T) {
 		}
 		l.batches = nil
 	}
-	l.apply(l.box.WroteLent(l.now, entries, started, err, false))
+	l.apply(l.box.WrotePulled(l.now, entries, started, err, false))
 	if !l.lent {
 		l.reclaim()
 	}
@@ -296,7 +296,7 @@ func (l *lender) rest(t *rapid.T) {
 		t.Skip()
 	}
 	l.reclaim()
-	if l.box.Lent() {
+	if l.box.Pulling() {
 		t.Fatal("got the substream still lent")
 	}
 }
@@ -339,13 +339,13 @@ func (l *lender) check(t *rapid.T) {
 	if want := len(l.resend) - len(l.settled); open != want {
 		t.Fatalf("got %d open messages, want %d", open, want)
 	}
-	if l.box.Lent() && l.box.Quiet() {
+	if l.box.Pulling() && l.box.Quiet() {
 		t.Fatal("got quiet while the substream is lent")
 	}
 	if n := l.box.Garbage(); n > 0 {
 		t.Fatalf("got %d messages kept alive that have left, want none", n)
 	}
-	if !l.box.Lent() && len(l.waiting) > 0 {
+	if !l.box.Pulling() && len(l.waiting) > 0 {
 		t.Fatalf("got %d messages left in the queue, with nobody to take them", len(l.waiting))
 	}
 }
@@ -372,7 +372,7 @@ func (l *lender) finish() {
 				}
 				l.batches = nil
 			}
-			l.apply(l.box.WroteLent(l.now, entries, 0, err, false))
+			l.apply(l.box.WrotePulled(l.now, entries, 0, err, false))
 			if !l.lent {
 				l.reclaim()
 			}

@@ -57,7 +57,7 @@ func (o *Outbox[T]) end(now time.Time, err error, noConn bool) (f Effects[T]) {
 		s.sent = s.sent || written
 		return true
 	})
-	o.state, o.lost, o.lent = idle, nil, false
+	o.state, o.lost, o.pulling = idle, nil, false
 	if d > 0 {
 		o.wait(now, d)
 	}

@@ -48,8 +48,8 @@ type Outbox[T any] struct {
 	answer  Acceptance
 	proved  bool  // a message on it was proven
 	stopped bool  // nothing more is written on it
-	lent    bool  // the writer takes messages that the outbox has not seen
-	lost    error // it ended while a write was under way or the substream was lent; Wrote or Reclaimed is still to come
+	pulling bool  // the writer takes messages that the outbox has not seen
+	lost    error // it ended while a write was under way or the writer pulled; Wrote or PullStopped is still to come
 	noConn  bool  // … together with its connection
 
 	wake time.Time // the earliest Wake that has not come
@@ -80,7 +80,7 @@ func (o *Outbox[T]) Unproven() int { return o.q.written }
 func (o *Outbox[T]) Quiet() bool { return !o.busy() && o.q.written == 0 }
 
 // busy reports whether the writer may be writing.
-func (o *Outbox[T]) busy() bool { return o.q.writing > 0 || o.lent }
+func (o *Outbox[T]) busy() bool { return o.q.writing > 0 || o.pulling }
 
 // Queued adds a message. One above the size limit fails alone.
 func (o *Outbox[T]) Queued(now time.Time, e Entry[T]) (f Effects[T]) {
@@ -343,7 +343,7 @@ func (o *Outbox[T]) Ended(now time.Time, err error, noConn bool) (f Effects[T]) 
 	if !o.busy() {
 		return o.end(now, err, noConn)
 	}
-	o.lost, o.noConn = err, noConn // Wrote or Reclaimed will handle it
+	o.lost, o.noConn = err, noConn // Wrote or PullStopped will handle it
 	f.Drop = true
 	o.effects(now, &f)
 	return f

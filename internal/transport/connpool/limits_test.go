@@ -350,7 +350,7 @@ func TestReap(t *testing.T) {
 	if got, want := connsOf(Reap(reapTime, live, ReapLimits{})), []uint64{49, 48, 47}; !slices.Equal(got, want) {
 		t.Errorf("got %v reaped, want the three oldest %v", got, want)
 	}
-	live[49].Held, live[48].Streams, live[47].Streams, live[3].Stalled = true, 3, 2, true
+	live[49].KeptOpen, live[48].Streams, live[47].Streams, live[3].Stalled = true, 3, 2, true
 	if got, want := connsOf(Reap(reapTime, live, ReapLimits{})), []uint64{3, 47, 46}; !slices.Equal(got, want) {
 		t.Errorf("got %v reaped, want what stands still first, and nobody who is held or used: %v", got, want)
 	}
@@ -376,7 +376,7 @@ func TestMinimise(t *testing.T) {
 		live = append(live, liveConn(i, i%2 == 0, 0)) // distance i XOR 3
 	}
 	live[5].Node = false
-	live[7].Held = true
+	live[7].KeptOpen = true
 	spared := func(id identity.NodeID) bool { return id == live[4].Peer }
 	// By distance: 3 2 1 0 (7 held) 6 (5 no node) (4 spared)
 	if got, want := connsOf(Minimise(own, live, 2, spared)), []uint64{6, 0, 1}; !slices.Equal(got, want) {

@@ -17,7 +17,7 @@ type Live struct {
 	Since    time.Time
 	Streams  int  // open substreams
 	Stalled  bool // a write has waited for the connection for a while
-	Held     bool // the peer is protected, or a call runs
+	KeptOpen bool // the peer is protected, or a call runs
 }
 
 // ReapLimits say when there are too many connections and which may be closed. A zero field
@@ -60,7 +60,7 @@ func Reap(now time.Time, live []Live, l ReapLimits) []Live {
 				continue
 			}
 			n++
-			if !x.Held && now.Sub(x.Since) >= l.Age && x.Streams <= l.Streams {
+			if !x.KeptOpen && now.Sub(x.Since) >= l.Age && x.Streams <= l.Streams {
 				idle = append(idle, x)
 			}
 		}
@@ -79,7 +79,7 @@ func Reap(now time.Time, live []Live, l ReapLimits) []Live {
 func Minimise(own identity.NodeID, live []Live, keep int, allowed func(identity.NodeID) bool) []Live {
 	var nodes []Live
 	for _, x := range live {
-		if x.Node && !x.Held && (allowed == nil || !allowed(x.Peer)) {
+		if x.Node && !x.KeptOpen && (allowed == nil || !allowed(x.Peer)) {
 			nodes = append(nodes, x)
 		}
 	}

@@ -13,13 +13,13 @@ const ReplaceAfter = 30 * time.Second
 
 // InboundConn describes an inbound connection for Replaceable.
 type InboundConn struct {
-	Peer   identity.NodeID
-	Source share.Source
-	Conn   uint64
-	Quiet  time.Duration // since bytes last came on a substream, or since the connection was made
-	Kept   bool          // its peer is or was ever protected, useful or reached, or the connection is closing
-	Held   bool          // it is never replaced
-	Last   bool          // its peer was reached by a dial, or has been here for [share.LastAfter]
+	Peer     identity.NodeID
+	Source   share.Source
+	Conn     uint64
+	Quiet    time.Duration // since bytes last came on a substream, or since the connection was made
+	Valued   bool          // its peer is or was ever protected, useful or reached, or the connection is closing
+	KeptOpen bool          // it is never replaced
+	Last     bool          // its peer was reached by a dial, or has been here for [share.LastAfter]
 }
 
 func (g *InboundConn) holder() share.Holder[identity.NodeID] {
@@ -36,7 +36,7 @@ func (g *InboundConn) holder() share.Holder[identity.NodeID] {
 func Replaceable(guests []InboundConn, newcomer InboundConn, draw func(n int) int) (InboundConn, bool) {
 	var idle []InboundConn
 	for _, g := range guests {
-		if !g.Kept && g.Quiet >= ReplaceAfter {
+		if !g.Valued && g.Quiet >= ReplaceAfter {
 			idle = append(idle, g)
 		}
 	}
@@ -55,7 +55,7 @@ func ofMost(guests []InboundConn, newcomer InboundConn) (chosen InboundConn, ok 
 	}
 	least := have.Weight(newcomer.holder())
 	for _, g := range guests {
-		if !g.Held && have.Weight(g.holder()).CompareSources(least) > 0 && (!ok || beforeInbound(&g, &chosen, &have)) {
+		if !g.KeptOpen && have.Weight(g.holder()).CompareSources(least) > 0 && (!ok || beforeInbound(&g, &chosen, &have)) {
 			chosen, ok = g, true
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // conforms: comms 125; V 8
 func TestReplaceable(t *testing.T) {
 	guests := []InboundConn{
-		{Conn: 1, Quiet: ReplaceAfter - 1}, {Conn: 2, Quiet: ReplaceAfter}, {Conn: 3, Quiet: 100 * ReplaceAfter, Kept: true}, {Conn: 4, Quiet: 9 * ReplaceAfter},
+		{Conn: 1, Quiet: ReplaceAfter - 1}, {Conn: 2, Quiet: ReplaceAfter}, {Conn: 3, Quiet: 100 * ReplaceAfter, Valued: true}, {Conn: 4, Quiet: 9 * ReplaceAfter},
 	}
 	for i, want := range []uint64{2, 4} {
 		got, ok := Replaceable(guests, InboundConn{}, func(n int) int {
@@ -41,10 +41,10 @@ func TestReplaceableBySource(t *testing.T) {
 	at := func(ip string) share.Source { return share.Of(netip.MustParseAddr(ip)) }
 	a, b := at("8.8.8.8"), at("9.9.9.9")
 	useful := func(conn uint64, from share.Source, quiet time.Duration) InboundConn {
-		return InboundConn{Peer: identity.NodeID{byte(conn)}, Source: from, Conn: conn, Quiet: quiet, Kept: true}
+		return InboundConn{Peer: identity.NodeID{byte(conn)}, Source: from, Conn: conn, Quiet: quiet, Valued: true}
 	}
 	held, last := useful(1, a, time.Hour), useful(2, a, time.Hour)
-	held.Held, last.Last = true, true
+	held.KeptOpen, last.Last = true, true
 	for _, c := range []struct {
 		name   string
 		guests []InboundConn
@@ -55,7 +55,7 @@ func TestReplaceableBySource(t *testing.T) {
 		{"who goes last after others", []InboundConn{held, last, useful(5, b, 99)}, at("7.7.7.7"), 2},
 		{"nobody for a source that has as many", []InboundConn{useful(3, a, time.Hour), useful(4, a, time.Hour), useful(5, b, time.Hour)}, b, 0},
 		{"nobody of its own source", []InboundConn{useful(3, a, time.Hour), useful(4, a, time.Hour)}, a, 0},
-		{"who is never replaced", []InboundConn{held, {Source: a, Held: true, Kept: true}}, b, 0},
+		{"who is never replaced", []InboundConn{held, {Source: a, KeptOpen: true, Valued: true}}, b, 0},
 		{"exempt ones have sixteen shares", []InboundConn{useful(3, share.Exempt, 1), useful(4, share.Exempt, 1), useful(5, b, 1), useful(6, b, 2)}, a, 6},
 		{"exempt ones beyond those", func() (all []InboundConn) {
 			for i := range uint64(40) {

@@ -6,32 +6,30 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// A substream on which everything queued is written can be lent to its writer. The writer
-// then takes new messages from a queue of its own, and the outbox learns of each after it
-// was written, with WroteLent. Nothing may be given to Queued meanwhile: it would be
-// overtaken.
+// On a substream on which everything queued is written the writer can pull: it takes new
+// messages from a queue itself, and the outbox learns of each after it was written, with
+// WrotePulled. Nothing may be given to Queued meanwhile: it would be overtaken.
 
-// Lend lends the open substream to the writer and reports whether it did. It does not if
+// StartPull lets the writer pull on the open substream, and reports whether it may. It may not if
 // messages wait in the outbox, or if nothing more is written on this substream.
-func (o *Outbox[T]) Lend() bool {
+func (o *Outbox[T]) StartPull() bool {
 	if o.state != open || o.stopped || o.lost != nil || o.busy() || o.q.waiting() > 0 {
 		return false
 	}
-	o.lent = true
+	o.pulling = true
 	return true
 }
 
-// Lent reports whether the substream is lent.
-func (o *Outbox[T]) Lent() bool { return o.lent }
+// Pulling reports whether the writer pulls.
+func (o *Outbox[T]) Pulling() bool { return o.pulling }
 
-// WroteLent reports the end of a write of messages that the writer has taken itself, in the
+// WrotePulled reports the end of a write of messages that the writer has pulled, in the
 // order in which it took them. Started and err mean what they mean for Wrote. After an error
 // the writer takes no more, and the substream is dropped. Messages that were not started
-// wait in the outbox for the next one; the caller has to take the substream back before it
-// queues others. A message that was withdrawn is not written again and has no other outcome.
-func (o *Outbox[T]) WroteLent(now time.Time, entries []Entry[T], started int, err error, noConn bool) (f Effects[T]) {
+// wait in the outbox for the next one; the caller has to end the pull before it queues others. A message that was withdrawn is not written again and has no other outcome.
+func (o *Outbox[T]) WrotePulled(now time.Time, entries []Entry[T], started int, err error, noConn bool) (f Effects[T]) {
 	o.begin()
-	if !o.lent || len(entries) == 0 {
+	if !o.pulling || len(entries) == 0 {
 		o.effects(now, &f)
 		return f
 	}
@@ -65,15 +63,15 @@ func (o *Outbox[T]) WroteLent(now time.Time, entries []Entry[T], started int, er
 	return f
 }
 
-// Reclaimed reports that the writer takes no more messages and that WroteLent was called for
-// all it has taken.
-func (o *Outbox[T]) Reclaimed(now time.Time) (f Effects[T]) {
+// PullStopped reports that the writer pulls no more, and that WrotePulled was called for all it
+// has pulled.
+func (o *Outbox[T]) PullStopped(now time.Time) (f Effects[T]) {
 	o.begin()
-	if !o.lent {
+	if !o.pulling {
 		o.effects(now, &f)
 		return f
 	}
-	o.lent = false
+	o.pulling = false
 	if o.lost != nil {
 		return o.end(now, o.lost, o.noConn)
 	}
