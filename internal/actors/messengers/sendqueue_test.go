@@ -21,7 +21,7 @@ func (s signal) Wake() {
 }
 
 // TestSendQueue has many goroutines add messages while sessions come and go that take them
-// themselves, or lend the substream to a writer and take it back. Nobody looks at the queue
+// themselves, or let a writer pull and end that. Nobody looks at the queue
 // without having been told, as in the node. Every message must be taken once, and those of
 // one goroutine in their order.
 func TestSendQueue(t *testing.T) {
@@ -309,9 +309,9 @@ func TestSendQueueLateReportAfterReclaim(t *testing.T) {
 func TestSendQueueFreesABurst(t *testing.T) {
 	session := actor.NewPID("here", "session")
 	for how, end := range map[string]func(q *sendQueue){
-		"rest":    func(q *sendQueue) { q.stopIdlePull() },
-		"reclaim": (*sendQueue).stopPull,
-		"detach":  func(q *sendQueue) { q.detach(session) },
+		"rest":     func(q *sendQueue) { q.stopIdlePull() },
+		"stopPull": (*sendQueue).stopPull,
+		"detach":   func(q *sendQueue) { q.detach(session) },
 	} {
 		var q sendQueue
 		wake := make(signal, 1)

@@ -12,15 +12,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// TestLendModel has a queue and a writer beside the outbox, as a session has them: the
-// outbox lends the substream, the writer takes messages itself, and substreams are lost
+// TestPullModel has a queue and a writer beside the outbox, as a session has them: the
+// outbox lets the writer pull, and substreams are lost
 // meanwhile. Every message must have one outcome, a message is confirmed only if it was
 // proven, and on each substream messages leave in the order in which they were queued.
 //
 // conforms: comms 85, 87
-func TestLendModel(t *testing.T) {
+func TestPullModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := &lender{
+		l := &puller{
 			t: t, now: start, box: messaging.NewOutbox[int](messaging.Options{BatchFrames: 3}),
 			settled: make(map[int]protocol.Outcome), proven: make(map[int]bool), left: make(map[int]bool),
 		}
@@ -36,8 +36,8 @@ func TestLendModel(t *testing.T) {
 	})
 }
 
-// lender is a session with its queue and writer.
-type lender struct {
+// puller is a session with its queue and writer.
+type puller struct {
 	t   *rapid.T
 	box *messaging.Outbox[int]
 	now time.Time
@@ -49,7 +49,7 @@ type lender struct {
 
 	waiting []int   // the queue: not taken
 	batches [][]int // taken by the writer and not reported
-	lent    bool    // the writer may take
+	pulls   bool    // the writer may take
 	given   []int   // batch of a Write; nil: none
 	before  []int   // of given, those that may have left on an earlier substream
 
@@ -62,7 +62,7 @@ type lender struct {
 	want    string // what the outbox waits for: "dial", "open"
 }
 
-func (l *lender) apply(f messaging.Effects[int]) {
+func (l *puller) apply(f messaging.Effects[int]) {
 	for _, s := range f.Settled {
 		if _, twice := l.settled[s.Tag]; twice {
 			l.t.Fatalf("got %d settled twice", s.Tag)
@@ -91,8 +91,8 @@ func (l *lender) apply(f messaging.Effects[int]) {
 		l.mark, l.upTo = f.Prove, len(l.sent)
 	}
 	if len(f.Write) > 0 {
-		if !l.open || l.lent || l.given != nil || len(l.batches) > 0 {
-			l.t.Fatalf("got a write (open %v, lent %v), want none", l.open, l.lent)
+		if !l.open || l.pulls || l.given != nil || len(l.batches) > 0 {
+			l.t.Fatalf("got a write (open %v, pulls %v), want none", l.open, l.pulls)
 		}
 		l.before = nil
 		for _, e := range f.Write {
@@ -108,13 +108,13 @@ func (l *lender) apply(f messaging.Effects[int]) {
 	}
 	if f.Drop {
 		l.open, l.sent, l.mark = false, nil, 0
-		l.reclaim()
+		l.stopPull()
 	}
 }
 
-// reclaim takes the substream back, and reports it if the writer has nothing.
-func (l *lender) reclaim() {
-	l.lent = false
+// stopPull ends the pull, and reports it if the writer has nothing.
+func (l *puller) stopPull() {
+	l.pulls = false
 	if l.box.Pulling() && len(l.batches) == 0 {
 		l.apply(l.box.PullStopped(l.now))
 		l.flush()
@@ -122,7 +122,7 @@ func (l *lender) reclaim() {
 }
 
 // flush is what the session does with its queue when no writer takes from it.
-func (l *lender) flush() {
+func (l *puller) flush() {
 	if l.box.Pulling() {
 		return
 	}
@@ -133,12 +133,12 @@ func (l *lender) flush() {
 	}
 }
 
-func (l *lender) entry(id int) messaging.Entry[int] {
+func (l *puller) entry(id int) messaging.Entry[int] {
 	_, over := l.settled[id]
 	return messaging.Entry[int]{ID: uint64(id) + 1, Tag: id, Resend: l.resend[id], Withdrawn: over}
 }
 
-func (l *lender) queue(t *rapid.T) {
+func (l *puller) queue(t *rapid.T) {
 	again := rapid.Bool().Draw(t, "resend")
 	for range rapid.IntRange(1, 5).Draw(t, "how many") {
 		l.resend = append(l.resend, again)
@@ -148,7 +148,7 @@ func (l *lender) queue(t *rapid.T) {
 }
 
 // step answers what the outbox waits for.
-func (l *lender) step(t *rapid.T) {
+func (l *puller) step(t *rapid.T) {
 	switch {
 	case l.want == "dial":
 		l.want = ""
@@ -175,7 +175,7 @@ func (l *lender) step(t *rapid.T) {
 		}
 		l.apply(l.box.Wrote(l.now, 0, nil, false))
 		if l.box.StartPull() {
-			l.lent = true
+			l.pulls = true
 		}
 	case !l.wake.IsZero():
 		l.now, l.wake = l.wake, time.Time{}
@@ -184,7 +184,7 @@ func (l *lender) step(t *rapid.T) {
 }
 
 // leave lets the messages of a write leave, or fails because the substream is lost.
-func (l *lender) leave(t *rapid.T, b []int) error {
+func (l *puller) leave(t *rapid.T, b []int) error {
 	if !l.open || t != nil && rapid.IntRange(0, 5).Draw(t, "fails") == 5 {
 		return errors.New("reset")
 	}
@@ -198,8 +198,8 @@ func (l *lender) leave(t *rapid.T, b []int) error {
 	return nil
 }
 
-func (l *lender) take(t *rapid.T) {
-	if !l.lent || len(l.waiting) == 0 {
+func (l *puller) take(t *rapid.T) {
+	if !l.pulls || len(l.waiting) == 0 {
 		t.Skip()
 	}
 	n := rapid.IntRange(1, min(3, len(l.waiting))).Draw(t, "taken")
@@ -208,7 +208,7 @@ func (l *lender) take(t *rapid.T) {
 }
 
 // report is the end of the write of the oldest batch that the writer took.
-func (l *lender) report(t *rapid.T) {
+func (l *puller) report(t *rapid.T) {
 	if len(l.batches) == 0 {
 		t.Skip()
 	}
@@ -231,17 +231,17 @@ func (l *lender) report(t *rapid.T) {
 		l.batches = nil
 	}
 	l.apply(l.box.WrotePulled(l.now, entries, started, err, false))
-	if !l.lent {
-		l.reclaim()
+	if !l.pulls {
+		l.stopPull()
 	}
 }
 
 // unsettled returns the messages of a batch that have no outcome.
-func (l *lender) unsettled(b []int) []int {
+func (l *puller) unsettled(b []int) []int {
 	return slices.DeleteFunc(slices.Clone(b), func(id int) bool { _, over := l.settled[id]; return over })
 }
 
-func (l *lender) prove(t *rapid.T) {
+func (l *puller) prove(t *rapid.T) {
 	if l.mark == 0 {
 		t.Skip()
 	}
@@ -259,14 +259,14 @@ func (l *lender) prove(t *rapid.T) {
 }
 
 // accept is the peer's acceptance of the substream.
-func (l *lender) accept(t *rapid.T) {
+func (l *puller) accept(t *rapid.T) {
 	if !l.open || !l.awaited {
 		t.Skip()
 	}
 	l.accepted()
 }
 
-func (l *lender) accepted() {
+func (l *puller) accepted() {
 	l.awaited = false
 	l.apply(l.box.Accepted(l.now))
 	if len(l.sent) > 0 && l.mark == 0 {
@@ -274,7 +274,7 @@ func (l *lender) accepted() {
 	}
 }
 
-func (l *lender) end(t *rapid.T) {
+func (l *puller) end(t *rapid.T) {
 	if !l.open || rapid.IntRange(0, 3).Draw(t, "rarely") < 2 {
 		t.Skip()
 	}
@@ -282,26 +282,26 @@ func (l *lender) end(t *rapid.T) {
 	l.open = false
 }
 
-func (l *lender) hold(t *rapid.T) {
+func (l *puller) hold(t *rapid.T) {
 	if !l.open || rapid.IntRange(0, 3).Draw(t, "rarely") < 3 {
 		t.Skip()
 	}
 	l.box.StopWriting()
-	l.reclaim()
+	l.stopPull()
 }
 
 // rest is the end of an idle writer.
-func (l *lender) rest(t *rapid.T) {
-	if !l.lent || len(l.waiting)+len(l.batches) > 0 {
+func (l *puller) rest(t *rapid.T) {
+	if !l.pulls || len(l.waiting)+len(l.batches) > 0 {
 		t.Skip()
 	}
-	l.reclaim()
+	l.stopPull()
 	if l.box.Pulling() {
-		t.Fatal("got the substream still lent")
+		t.Fatal("got the substream still pulls")
 	}
 }
 
-func (l *lender) withdraw(t *rapid.T) {
+func (l *puller) withdraw(t *rapid.T) {
 	if len(l.resend) == 0 {
 		t.Skip()
 	}
@@ -327,7 +327,7 @@ func (l *lender) withdraw(t *rapid.T) {
 	l.apply(l.box.Withdrawn(l.now, uint64(id)+1))
 }
 
-func (l *lender) check(t *rapid.T) {
+func (l *puller) check(t *rapid.T) {
 	open := l.box.Len() + len(l.waiting)
 	for _, b := range l.batches {
 		for _, id := range b {
@@ -340,7 +340,7 @@ func (l *lender) check(t *rapid.T) {
 		t.Fatalf("got %d open messages, want %d", open, want)
 	}
 	if l.box.Pulling() && l.box.Quiet() {
-		t.Fatal("got quiet while the substream is lent")
+		t.Fatal("got quiet while the substream is pulls")
 	}
 	if n := l.box.Garbage(); n > 0 {
 		t.Fatalf("got %d messages kept alive that have left, want none", n)
@@ -351,7 +351,7 @@ func (l *lender) check(t *rapid.T) {
 }
 
 // finish lets everything go well from now on: every message must have an outcome.
-func (l *lender) finish() {
+func (l *puller) finish() {
 	for range 10_000 {
 		open := l.box.Len() + len(l.waiting) + len(l.batches)
 		if open == 0 {
@@ -373,10 +373,10 @@ func (l *lender) finish() {
 				l.batches = nil
 			}
 			l.apply(l.box.WrotePulled(l.now, entries, 0, err, false))
-			if !l.lent {
-				l.reclaim()
+			if !l.pulls {
+				l.stopPull()
 			}
-		case l.lent && len(l.waiting) > 0:
+		case l.pulls && len(l.waiting) > 0:
 			l.batches = append(l.batches, l.waiting)
 			l.waiting = nil
 		case l.given != nil && l.open:
