@@ -69,7 +69,7 @@ func New(hasher Hasher, bucketSize, concurrency int, peerTimeout, msgTimeout, st
 	return &Service{config: c}
 }
 
-// RegisterGateway adds a network, such as one of [kad.UDP]. The service keeps it for all
+// RegisterGateway adds a network, such as one of [UDP]. The service keeps it for all
 // later starts. It fails with [ErrAlreadyRunning].
 func (s *Service) RegisterGateway(n kad.Network) error {
 	s.mu.Lock()

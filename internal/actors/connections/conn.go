@@ -25,9 +25,9 @@ import (
 // agrees with the peer on their protocols. It sends the pings that keep the connection
 // alive and that prove what the peer has read.
 //
-// In: OpenSubstream, ConfirmWrites, settleProofs, PingConn, CloseConn, announced, retireConn,
-// substreamsFinished. Out: SubstreamOpened, SubstreamFailed, WritesConfirmed, proofsSettled,
-// ConnPonged, finishSubstreams, PeerViolated, connEnded. It never restarts: a half-read cipher
+// In: OpenSubstream, ConfirmWrites, SettleProofs, PingConn, CloseConn, announced, retireConn,
+// SubstreamsFinished. Out: SubstreamOpened, SubstreamFailed, WritesConfirmed, ProofsSettled,
+// ConnPonged, FinishSubstreams, PeerViolated, connEnded. It never restarts: a half-read cipher
 // stream cannot be resumed.
 type conn struct {
 	room     *Room
@@ -53,7 +53,7 @@ type conn struct {
 	over      bool // the session has ended, and with it the accept task
 	closing   *actors.CloseReason
 	retiring  *retirement // set when conn closes because another connection took its place
-	finishing int         // messaging sessions that have not answered finishSubstreams yet
+	finishing int         // messaging sessions that have not answered FinishSubstreams yet
 	said      bool        // the goodbye task is under way, or connEnded was sent
 	handled   uint64      // answers to pings that this actor has handled
 	settling  []settling  // requests that wait for the answers which have come

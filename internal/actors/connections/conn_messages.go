@@ -66,7 +66,7 @@ type WritesConfirmed struct {
 }
 
 // FinishSubstreams asks a messaging session to end its substreams on a connection that
-// this node is about to close. Reply: substreamsFinished.
+// this node is about to close. Reply: SubstreamsFinished.
 type FinishSubstreams struct {
 	Conn  uint64
 	Reply *actor.PID

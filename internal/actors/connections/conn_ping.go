@@ -74,7 +74,7 @@ func (p *pingers) answer(c actor.Context, n uint64, with ConnPonged) {
 }
 
 // SettleProofs asks a conn for its answers to ConfirmWrites as far as pongs have come. Reply:
-// proofsSettled, behind these answers, and at the latest when the connection has ended.
+// ProofsSettled, behind these answers, and at the latest when the connection has ended.
 type SettleProofs struct {
 	Gen    uint64 // of the asker's substream
 	Reply  *actor.PID
@@ -87,7 +87,7 @@ func (m SettleProofs) Discard() { m.System.Root.Send(m.Reply, ProofsSettled{m.Ge
 // ProofsSettled replies to SettleProofs. Gen is the asker's number of the substream.
 type ProofsSettled struct{ Gen uint64 }
 
-// settling is a settleProofs that waits until so many pongs are handled.
+// settling is a SettleProofs that waits until so many pongs are handled.
 type settling struct {
 	m      SettleProofs
 	pongs  uint64

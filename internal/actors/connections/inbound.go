@@ -164,7 +164,7 @@ type gatedConn struct {
 	established bool
 	left        bool
 	gaveWay     bool
-	arrived     func() // ends its set-up in the room
+	arrived     func() // ends its set-up in Room.setups
 }
 
 // Read reads, and tells the gate of the first byte.
@@ -239,7 +239,7 @@ func (c *gatedConn) overtaken() error {
 }
 
 // arrives notes that the peer has proved its key. When the connection closes, it calls
-// end, which ends the set-up in the room.
+// end, which ends the set-up in Room.setups.
 func (c *gatedConn) arrives(end func()) {
 	c.advance(connpool.StageProved)
 	c.gate.mu.Lock()

@@ -28,7 +28,7 @@ func (h TypeHandler) Holding() uint64 { return h.work.Holding() }
 // errPings refuses the registration of the type of pings.
 var errPings = fmt.Errorf("%w: type %d is that of pings, which the node answers itself; choose another one", actors.ErrTypeTaken, dht.TypePing)
 
-// typeTable is the [trunk.TypeTable] of the users' actors that receive DHT messages.
+// typeTable is the [users.TypeTable] of the users' actors that receive DHT messages.
 type typeTable struct{ dht *DHT }
 
 // Check returns an error if the type has an actor already.

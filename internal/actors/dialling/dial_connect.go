@@ -7,11 +7,12 @@ import (
 	"sync"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/transport/dial"
 	"github.com/gamelan-p2p/gamelan/transport"
-	ma "github.com/multiformats/go-multiaddr"
 )
 
 // connectTo opens a connection. If only public addresses are permitted, and the transport

@@ -49,7 +49,7 @@ type PeerDialed struct {
 type CancelDial struct {
 	Peer  identity.NodeID
 	Token uint64
-	Reply *actor.PID // nil: any; only for tokens of [trunk.Trunk.NewID], which are unique
+	Reply *actor.PID // nil: any; only for tokens of trunk.Trunk.NewID, which are unique
 }
 
 // GetDials asks the dialer for the dials under way. Reply: Dials.

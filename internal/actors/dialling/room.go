@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
@@ -18,7 +20,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
-	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Settings are the settings of dials. They never change.

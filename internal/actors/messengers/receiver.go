@@ -13,7 +13,7 @@ import (
 
 // Receiver receives the messages of peers on one messaging protocol. A part that
 // carries its own messages on the profile's protocol passes a Receiver to
-// [trunk.Trunk.ReceiveFrames]. Plain messages have a Receiver of the trunk.
+// trunk.Trunk.ReceiveFrames. Plain messages have a Receiver of the trunk.
 type Receiver interface {
 	// Open returns an Intake for a task that reads a substream of this connection. A
 	// substream that was parked gets another task and another Intake.

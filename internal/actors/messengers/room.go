@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
@@ -35,7 +36,7 @@ type Room struct {
 	// Plain carries plain messages.
 	Plain *Messaging
 	// Frames carries the DHT's frames, which a part receives. It is nil without
-	// MessagesSettings.DHT.
+	// Settings.DHT.
 	Frames *Messaging
 
 	// Budgets is the credit that all messages and calls of the node may hold.

@@ -29,8 +29,8 @@ import (
 // with the messages to the peer.
 //
 // In: takeQueued, withdraw, SubstreamOpened, SubstreamFailed, PeerDialed, WritesConfirmed,
-// proofsSettled, refusing, finishSubstreams. Out: Sent, the Receiver's messages (from the reader task), DialPeer,
-// CancelDial, OpenSubstream, ConfirmWrites, substreamsFinished, PeerViolated, CloseConn,
+// ProofsSettled, refusing, FinishSubstreams. Out: Sent, the Receiver's messages (from the reader task), DialPeer,
+// CancelDial, OpenSubstream, ConfirmWrites, SubstreamsFinished, PeerViolated, CloseConn,
 // retired, returned. It never restarts: its open sends end InDoubt or Failed with it.
 type session struct {
 	room     *Room

@@ -239,7 +239,7 @@ func (a *serverSession) close(c actor.Context) {
 }
 
 // leave ends the session in order, once. It waits for the client's end for at most
-// trunk.FinishLimit, even if the client is in the middle of a frame.
+// [connections.FinishLimit], even if the client is in the middle of a frame.
 func (a *serverSession) leave(c actor.Context) {
 	if a.drain != nil {
 		c.Send(a.drain, supervisor.Drained{From: c.Self()})

@@ -80,7 +80,7 @@ func (t Trunk) Dial(token uint64, peer identity.NodeID, reply *actor.PID, by str
 }
 
 // DialAutomatically is Dial for a connection that the node wants of its own accord. Such
-// dials share the limits Settings.MaxDials and Settings.DialRate.
+// dials share the limits MaxDials and DialRate of [dialling.Settings].
 func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
 	m := dialling.NewDialPeer(t.house.System, token, peer, reply, by)
 	m.Automatic = true
@@ -89,7 +89,7 @@ func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *acto
 
 // DialForStranger is Dial for a connection that another node has caused, for instance by a
 // message that asks for an answer. An address that nobody but the peer itself or another
-// stranger claims is not dialled more often than [dial.Aims] permits, which also holds for
+// stranger claims is not dialled more often than dial.Aims permits, which also holds for
 // DialAutomatically.
 func (t Trunk) DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
 	m := dialling.NewDialPeer(t.house.System, token, peer, reply, by)

@@ -4,10 +4,11 @@ package users
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Settings are the settings of what users register. They never change.

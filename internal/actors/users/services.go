@@ -33,10 +33,10 @@ type services struct {
 // most is how many protocols there may be in all. A list of protocols has two markers, too.
 const most = more.MaxProtocols - 2
 
-// ProtocolsChanged is published when the node accepts other protocols: see [trunk.Trunk.Listed].
+// ProtocolsChanged is published when the node accepts other protocols: see trunk.Trunk.Listed.
 type ProtocolsChanged struct{}
 
-// ClaimChanged is published when the node has been given addresses to tell others: see [trunk.Trunk.Claim].
+// ClaimChanged is published when the node has been given addresses to tell others: see trunk.Trunk.Claim.
 type ClaimChanged struct{}
 
 // ServicesStarted is published each time services has started. The protocol table then has

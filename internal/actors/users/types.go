@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/gamelan-p2p/gamelan/actors"
 )
 
@@ -33,7 +34,7 @@ func (x *extensions) checkType(m *Register) error {
 }
 
 // TypeTable is a part's table of users' actors by message type. Each actor receives the
-// messages of its type. See [trunk.Trunk.ServeTypes]. The actor extensions calls the methods.
+// messages of its type. See trunk.Trunk.ServeTypes. The actor extensions calls the methods.
 type TypeTable interface {
 	// Check returns an error if no actor may be registered for the type.
 	Check(t int32) error
