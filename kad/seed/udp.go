@@ -148,7 +148,7 @@ type seedLink struct {
 }
 
 // errOpening reports that the socket is not bound yet.
-var errOpening = errors.New("seed: the socket is opening")
+var errOpening = errors.New("kad: the gateway is opening")
 
 // Send queues a packet, and never waits. It fails if the queue is full or the packet too long.
 func (l *seedLink) Send(_ actor.Context, o kad.Outgoing) error {

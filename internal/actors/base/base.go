@@ -61,14 +61,11 @@ type Base struct {
 
 // New makes the base of a node.
 func New(s Settings) *Base {
-	b := &Base{Settings: s}
+	b := &Base{Settings: s, Key: s.Secret.PublicKey()}
 	if b.Wall == nil {
 		b.Wall = b.Now
 	}
-	if s.Secret != nil {
-		b.Key = s.Secret.PublicKey()
-		b.Self = b.Key.NodeID()
-	}
+	b.Self = b.Key.NodeID()
 	b.Node = s.System.NewLocalPID(s.Root + "/node")
 	b.Peers, b.Conns, b.Dialer = b.At("peers"), b.At("conns"), b.At("dialer")
 	b.Connectivity, b.Services = b.At("connectivity"), b.At("services")

@@ -312,7 +312,7 @@ func (b *Base) SumUpPanics() {
 		who := slog.String("actor", b.full(x.Path))
 		switch {
 		case x.Service != "":
-			who = slog.String("service", string(x.Service))
+			who = slog.Any("service", x.Service)
 		case x.Layer != "":
 			who = slog.String("layer", x.Layer)
 		}

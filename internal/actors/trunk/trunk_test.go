@@ -21,6 +21,10 @@ import (
 // conforms: V 28
 func TestUnlimited(t *testing.T) {
 	peer := identity.NodeID{1}
+	secret, err := identity.NewSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		set  func(*house)
 		want bool
@@ -30,7 +34,7 @@ func TestUnlimited(t *testing.T) {
 		"wanted":      {func(h *house) { h.connectivity.Protected.Set(peer, []string{"somebody"}) }, true},
 		"another one": {func(h *house) { h.AllowList().Set(identity.NodeID{2}, struct{}{}) }, false},
 	} {
-		h := newHouse(Settings{Base: base.Settings{System: actor.NewActorSystem(), Now: time.Now}})
+		h := newHouse(Settings{Base: base.Settings{System: actor.NewActorSystem(), Secret: secret, Now: time.Now}})
 		test.set(h)
 		if got := (Trunk{h}).Unlimited(peer); got != test.want {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
