@@ -7,6 +7,6 @@
 // a node with another id that stores nothing. Values that were saved are published again
 // while the service runs.
 //
-// Programs that are written anew use package kad. Its clients join the network of such programs over
-// [UDP].
+// Programs that are written anew use package kad, and [UDP] as one of its networks to join that of
+// ported programs.
 package seed
