@@ -51,8 +51,8 @@ func (c *Client) IDLen() int { return c.x.idLen() }
 // Overlay returns the client's overlay.
 func (c *Client) Overlay() Overlay { return c.x.Overlay }
 
-// Network returns the name of the network that the client's settings name; "" is the common one.
-func (c *Client) Network() string { return c.x.Network }
+// NetworkName returns the name of the network that the client's settings name; "" is the common one.
+func (c *Client) NetworkName() string { return c.x.Network }
 
 // PID returns the client's actor.
 func (c *Client) PID() *actor.PID { return c.x.client }

@@ -24,7 +24,7 @@ func Start(ctx context.Context, h Host, c Config) (*Client, error) {
 	}
 	c = c.withDefaults()
 	all := h.registry()
-	c.AllowPrivate = c.AllowPrivate || all.AllowPrivate
+	c.AllowPrivate = c.AllowPrivate || h.AllowsPrivate()
 	if !all.reserve(c.Name) {
 		return nil, fmt.Errorf("%w: %q", ErrNameTaken, c.Name)
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Host is where clients run. A node of package gamelan has one, and so has a [Standalone].
+// Host is where clients run. It embeds a [Registry]. This library alone implements it, and may add
+// methods. A node of package gamelan has one, and so has a [Standalone].
 type Host interface {
 	System() *actor.ActorSystem
 	// Group is the supervisor that clients are attached to.
@@ -30,6 +31,8 @@ type Host interface {
 
 	// Banned reports whether a contact may not be in a routing table.
 	Banned(Contact) bool
+	// AllowsPrivate is what a client's AllowPrivate is at least.
+	AllowsPrivate() bool
 
 	registry() *Registry // of an embedded Registry
 }
@@ -148,6 +151,9 @@ func (s *Standalone) Keeper(c *Config) (Keeper, error) {
 
 // Banned returns false: only a node bans.
 func (s *Standalone) Banned(Contact) bool { return false }
+
+// AllowsPrivate returns false: each client says so itself.
+func (s *Standalone) AllowsPrivate() bool { return false }
 
 // Close closes all clients and ends the tree. It is idempotent. The error names what did
 // not end before ctx.

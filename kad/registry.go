@@ -4,9 +4,6 @@ import "sync"
 
 // Registry has the running clients of a [Host], which embeds one.
 type Registry struct {
-	// AllowPrivate is what a client's AllowPrivate is at least. It is set before clients start.
-	AllowPrivate bool
-
 	mu     sync.Mutex
 	byName map[string]*Client
 	order  []string

@@ -51,7 +51,6 @@ func (b *builder) addParts(n *Node) error {
 		return err
 	}
 	n.Kad = kadpart.New(t, b.kadSettings(n))
-	n.Kad.AllowPrivate = b.Wire.TestAddresses
 	n.Parts = append(n.Parts, n.Kad.Part())
 	n.Calls = rpcpart.New(t, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
@@ -97,7 +96,7 @@ func (b *builder) addDHT(n *Node) (err error) {
 // otherwise.
 func (b *builder) kadSettings(n *Node) kadpart.Settings {
 	return kadpart.Settings{
-		Host: b.Host,
+		AllowPrivate: b.Wire.TestAddresses, Host: b.Host,
 		Networks: func(c *kad.Config) ([]kad.Network, error) {
 			if c.Overlay != kad.Native {
 				return nil, kad.ErrNoGateway

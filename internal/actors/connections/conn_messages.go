@@ -100,3 +100,6 @@ func (a Agreement) shown() any {
 	}
 	return a
 }
+
+// OpenLimit is how long an asker waits for a substream.
+const OpenLimit = 15 * time.Second

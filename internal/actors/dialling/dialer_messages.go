@@ -1,6 +1,8 @@
 package dialling
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -57,3 +59,6 @@ type GetDials struct{}
 
 // Dials replies to GetDials, in the order of the peers' ids.
 type Dials struct{ UnderWay []actors.DialUnderWay }
+
+// DialLimit is how long an asker waits for the dialer's answer.
+const DialLimit = 2 * time.Minute

@@ -33,6 +33,8 @@ type Settings struct {
 	Networks func(c *kad.Config) ([]kad.Network, error)
 	// Keeper opens what keeps the state of a client on the disk; nil: nothing does.
 	Keeper func(c *kad.Config) (kad.Keeper, error)
+	// AllowPrivate is what a client's AllowPrivate is at least.
+	AllowPrivate bool
 	// Host is used by the verbs alone, and set by a node of package gamelan.
 	Host trunk.Host
 }
@@ -90,6 +92,9 @@ func (k *Kad) Keeper(c *kad.Config) (kad.Keeper, error) {
 	}
 	return k.Settings.Keeper(c)
 }
+
+// AllowsPrivate returns what the settings say.
+func (k *Kad) AllowsPrivate() bool { return k.AllowPrivate }
 
 // Banned reports whether the peer store bans the owner of a contact's key.
 func (k *Kad) Banned(c kad.Contact) bool {

@@ -109,7 +109,7 @@ func (k *Kad) connectVerb(ctx context.Context, c *kad.Client, v url.Values, _ []
 	ref, bad := k.Host.Connect(ctx, target, false) // the client does not say why it has no connection
 	e, ok := errors.AsType[*inspect.Error](bad)
 	if bad == nil {
-		e = notInNetwork(ref.Peer, ref.Protocols, c.Network())
+		e = notInNetwork(ref.Peer, ref.Protocols, c.NetworkName())
 	} else if !ok || e.Code != inspect.CodeFailed {
 		e = nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -90,7 +91,7 @@ func TestSenderThatStandsStill(t *testing.T) {
 			t.Fatal("got no session, want one")
 		}
 		r.Plain.Withdraw(peer, first.id)
-		time.Sleep(DialLimit + idleLimit + time.Second) // nobody answers the dial; longer than retireGrace as well
+		time.Sleep(dialling.DialLimit + idleLimit + time.Second) // nobody answers the dial; longer than retireGrace as well
 		synctest.Wait()
 		if _, ok := r.Plain.Sessions.Get(peer); ok || !first.settled.Load() {
 			t.Fatalf("got session %v, settled %v, want the session to have ended", ok, first.settled.Load())
@@ -144,7 +145,7 @@ func TestWithdrawnWithoutSession(t *testing.T) {
 		}
 		send(1)
 		withdraw(1)
-		time.Sleep(DialLimit + idleLimit + retireGrace/2)
+		time.Sleep(dialling.DialLimit + idleLimit + retireGrace/2)
 		synctest.Wait()
 		if _, ok := r.Plain.Sessions.Get(lonePeer); ok {
 			t.Fatal("got a session, want one that has just retired")

@@ -79,14 +79,7 @@ type finishing struct {
 
 type sessionDrain struct{ reply *actor.PID }
 
-const (
-	// DialLimit is how long an asker waits for the dialer's answer.
-	DialLimit = 2 * time.Minute
-	// OpenLimit is how long an asker waits for a substream.
-	OpenLimit = 15 * time.Second
-
-	idleLimit = 30 * time.Second // a session with nothing to do ends after this
-)
+const idleLimit = 30 * time.Second // a session with nothing to do ends after this
 
 type (
 	finSent  struct{}
@@ -233,7 +226,7 @@ func (s *session) do(c actor.Context, f messaging.Effects[*Enqueue]) {
 		m := connections.NewOpenSubstream(s.room.System, s.dialing, c.Self(), s.protocol.ID)
 		m.ForMessages = true
 		c.Send(s.conn.PID, m)
-		s.await(c, OpenLimit, openWait{s.dialing})
+		s.await(c, connections.OpenLimit, openWait{s.dialing})
 	}
 	if !f.Wake.IsZero() {
 		supervisor.At(c, f.Wake, outDue{})
@@ -277,7 +270,7 @@ func (s *session) dial(c actor.Context) {
 	}
 	s.asked = true
 	c.Send(s.room.Dialer, dialling.NewDialPeer(s.room.System, s.dialing, s.peer, c.Self(), s.protocol.by))
-	s.await(c, DialLimit, dialWait{s.dialing})
+	s.await(c, dialling.DialLimit, dialWait{s.dialing})
 }
 
 // await sends tick to this actor after d, unless the answer comes before.

@@ -13,7 +13,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
-	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -363,7 +362,7 @@ func (a *client) open(c actor.Context, token uint64) {
 		return
 	}
 	a.calls.trunk.Dial(token, o.pool.key.Peer, c.Self(), "RPC")
-	o.await(c, messengers.DialLimit, token)
+	o.await(c, dialling.DialLimit, token)
 }
 
 func (a *client) dialed(c actor.Context, m dialling.PeerDialed) {
@@ -379,7 +378,7 @@ func (a *client) dialed(c actor.Context, m dialling.PeerDialed) {
 	}
 	o.conn = m.Conn
 	a.calls.trunk.OpenSubstream(o.conn, m.Token, c.Self(), o.pool.key.Protocol)
-	o.await(c, messengers.OpenLimit, m.Token)
+	o.await(c, connections.OpenLimit, m.Token)
 }
 
 // await sends openLate to the client after d, unless the answer comes before.

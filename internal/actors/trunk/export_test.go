@@ -21,8 +21,8 @@ type Rooms struct {
 
 // NewRooms makes the rooms of a node.
 func NewRooms(s Settings) *Rooms {
-	h := newHouse(s)
-	return &Rooms{h.Base, h.peers, h.connectivity, h.messages, h.users}
+	h := newRooms(s)
+	return &Rooms{h.Base, h.peerbook, h.connectivity, h.messengers, h.users}
 }
 
 // The actors that tests run alone.

@@ -28,73 +28,73 @@ import (
 type Node struct{ Trunk }
 
 // NewNode makes the trunk of a node. [Node.Tree] returns the specs of its actors.
-func NewNode(s Settings) Node { return Node{Trunk{newHouse(s)}} }
+func NewNode(s Settings) Node { return Node{Trunk{newRooms(s)}} }
 
 // Preregister registers an actor of the user's before the tree starts.
-func (n Node) Preregister(m users.Register) error { return n.house.users.Preregister(m) }
+func (n Node) Preregister(m users.Register) error { return n.rooms.users.Preregister(m) }
 
 // NewIdentity makes the node's identity message with these addresses. It makes a new
 // signature only if the signed data has changed.
 func (n Node) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Message, error) {
-	return n.house.users.NewIdentity(addrs, random)
+	return n.rooms.users.NewIdentity(addrs, random)
 }
 
 // Contained records that an actor of the node's own has panicked on a message that
 // an outsider chose. See [supervisor.Options].
 func (n Node) Contained(source any, path string, err *supervisor.PanicError) {
-	n.house.Contained(source, path, err)
+	n.rooms.Contained(source, path, err)
 }
 
 // Panicked records that an actor of the user's has panicked. See [supervisor.Options].
-func (n Node) Panicked(p supervisor.Panic) { n.house.Panicked(p) }
+func (n Node) Panicked(p supervisor.Panic) { n.rooms.Panicked(p) }
 
 // Root returns the name of the tree, which is the first part of every path.
-func (n Node) Root() string { return n.house.Root }
+func (n Node) Root() string { return n.rooms.Root }
 
 // Self returns the node's id, which is a hash of Key.
-func (n Node) Self() identity.NodeID { return n.house.Self }
+func (n Node) Self() identity.NodeID { return n.rooms.Self }
 
 // Key returns the node's public key.
-func (n Node) Key() identity.PublicKey { return n.house.Key }
+func (n Node) Key() identity.PublicKey { return n.rooms.Key }
 
 // Top returns the topmost actor.
-func (n Node) Top() *actor.PID { return n.house.Node }
+func (n Node) Top() *actor.PID { return n.rooms.Node }
 
 // Peers returns the actor that writes the peer store.
-func (n Node) Peers() *actor.PID { return n.house.Peers }
+func (n Node) Peers() *actor.PID { return n.rooms.Peers }
 
 // Conns returns the actor that receives [connections.CloseConn].
-func (n Node) Conns() *actor.PID { return n.house.Conns }
+func (n Node) Conns() *actor.PID { return n.rooms.Conns }
 
 // Dialer returns the actor that receives [dialling.DialPeer].
-func (n Node) Dialer() *actor.PID { return n.house.Dialer }
+func (n Node) Dialer() *actor.PID { return n.rooms.Dialer }
 
 // Extensions returns the actor that receives [users.Register]. Users' actors are its
 // children.
-func (n Node) Extensions() *actor.PID { return n.house.Extensions }
+func (n Node) Extensions() *actor.PID { return n.rooms.Extensions }
 
 // Liveness returns the actor that checks the node's own addresses.
-func (n Node) Liveness() *actor.PID { return n.house.LivenessActor }
+func (n Node) Liveness() *actor.PID { return n.rooms.LivenessActor }
 
 // PeerStore returns the store of known peers. Only the actor Peers writes it.
-func (n Node) PeerStore() *peerstore.Store { return n.house.peers.Store }
+func (n Node) PeerStore() *peerstore.Store { return n.rooms.peerbook.Store }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
-func (n Node) OnWall(t time.Time) time.Time { return n.house.OnWall(t) }
+func (n Node) OnWall(t time.Time) time.Time { return n.rooms.OnWall(t) }
 
 // Credit returns the bytes in use and the limit, inbound and outbound.
-func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.house.messages.Credit() }
+func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.rooms.messengers.Credit() }
 
 // ConfirmNothing has no peer see anything confirmed that arrives from now on: the node
 // stops, and may handle none of it.
-func (n Node) ConfirmNothing() { n.house.Silent.Store(true) }
+func (n Node) ConfirmNothing() { n.rooms.Silent.Store(true) }
 
 // Protocols returns the protocol table: which actor handles the inbound substreams of
 // each protocol.
-func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.house.Protocols }
+func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.rooms.Protocols }
 
 // Local returns the node's identity message, and false while there is none.
-func (n Node) Local() (identify.Message, bool) { return n.house.Local.Get() }
+func (n Node) Local() (identify.Message, bool) { return n.rooms.Local.Get() }
 
 // Addresses returns the addresses that the node advertises to its peers.
 func (n Node) Addresses() []ma.Multiaddr {
@@ -119,66 +119,66 @@ func (n Node) AllConnections() []*actors.ConnRef {
 }
 
 // Announce sets the node's identity message. It is called before the tree starts.
-func (n Node) Announce(m identify.Message) { n.house.Local.Open(m) }
+func (n Node) Announce(m identify.Message) { n.rooms.Local.Open(m) }
 
 // Closed returns the connections that ended last, the newest at the end.
-func (n Node) Closed() []actors.ClosedConn { return n.house.Closed() }
+func (n Node) Closed() []actors.ClosedConn { return n.rooms.Closed() }
 
 // Dials returns the last attempts to dial each peer.
-func (n Node) Dials() *view.Log[identity.NodeID, actors.DialAttempt] { return &n.house.dialling.Dials }
+func (n Node) Dials() *view.Log[identity.NodeID, actors.DialAttempt] { return &n.rooms.dialling.Dials }
 
 // Choices returns the last choices among candidates to dial, the newest at the end.
-func (n Node) Choices() []protocol.DialChoice { return n.house.connectivity.Choices() }
+func (n Node) Choices() []protocol.DialChoice { return n.rooms.connectivity.Choices() }
 
 // Protected returns the protected peers, each with its tags.
 func (n Node) Protected() *view.Map[identity.NodeID, []string] {
-	return &n.house.connectivity.Protected
+	return &n.rooms.connectivity.Protected
 }
 
 // Protectors returns the tags of the protections of a peer.
 func (n Node) Protectors(peer identity.NodeID) []string {
-	tags, _ := n.house.connectivity.Protected.Get(peer)
+	tags, _ := n.rooms.connectivity.Protected.Get(peer)
 	return slices.Clone(tags)
 }
 
 // Redials returns when each wanted peer without a connection is dialled next.
-func (n Node) Redials() *view.Map[identity.NodeID, time.Time] { return &n.house.connectivity.Redials }
+func (n Node) Redials() *view.Map[identity.NodeID, time.Time] { return &n.rooms.connectivity.Redials }
 
 // SharedIdentities returns the peers whose identity two nodes may be using.
 func (n Node) SharedIdentities() *view.Map[identity.NodeID, connections.SharedIdentity] {
-	return &n.house.connections.SharedIdentities
+	return &n.rooms.connections.SharedIdentities
 }
 
 // StoreTrouble returns why the peer store cannot be written, and false while it can.
-func (n Node) StoreTrouble() (actors.StoreTroubled, bool) { return n.house.StoreTrouble() }
+func (n Node) StoreTrouble() (actors.StoreTroubled, bool) { return n.rooms.StoreTrouble() }
 
 // Ban returns the ban of a peer, if there is one, even if the peer is on the allow
 // list.
 func (n Node) Ban(peer identity.NodeID) (until time.Time, reason string, ok bool) {
-	return n.house.Ban(peer)
+	return n.rooms.Ban(peer)
 }
 
 // Live lists the connections as the machines of package connpool see them.
-func (n Node) Live() []connpool.Live { return n.house.connectivity.Live() }
+func (n Node) Live() []connpool.Live { return n.rooms.connectivity.Live() }
 
 // Inbounds returns how many inbound connections and set-ups there are, their limits,
 // and how many were refused or ended for lack of a place.
-func (n Node) Inbounds() connpool.GateStats { return n.house.connections.Inbounds() }
+func (n Node) Inbounds() connpool.GateStats { return n.rooms.connections.Inbounds() }
 
 // InboundTrouble returns why this node has refused connections last, or could not accept them.
 func (n Node) InboundTrouble() connections.InboundTrouble {
-	return n.house.connections.InboundTrouble()
+	return n.rooms.connections.InboundTrouble()
 }
 
 // RefusedSources returns the sources whose connections are refused because of offences.
-func (n Node) RefusedSources() []connpool.Refused { return n.house.connections.RefusedSources() }
+func (n Node) RefusedSources() []connpool.Refused { return n.rooms.connections.RefusedSources() }
 
 // NotTaken lists the peers that accept no messages of this node, the latest first.
-func (n Node) NotTaken() []actors.NotTaken { return n.house.messages.NotTaken() }
+func (n Node) NotTaken() []actors.NotTaken { return n.rooms.messengers.NotTaken() }
 
 // Panicking returns the actors, services and layers that have panicked in the last
 // [base.PanicQuiet], and those that were stopped because of a panic.
-func (n Node) Panicking() []base.Panicking { return n.house.Panicking() }
+func (n Node) Panicking() []base.Panicking { return n.rooms.Panicking() }
 
 // LimitIdle sets the limits of idle connections. It is called before there are any.
-func (n Node) LimitIdle(l connpool.ReapLimits) { n.house.connections.Idle = l }
+func (n Node) LimitIdle(l connpool.ReapLimits) { n.rooms.connections.Idle = l }

@@ -24,27 +24,27 @@ const isolateRetry = 30 * time.Second
 // Children says what happens to an actor's own children when one of them fails.
 func (n Node) Tree(parts []actors.Part, bound []*connections.Bound) supervisor.Spec {
 	restart := supervisor.Policy{Action: supervisor.Restart}
-	h := n.house
+	r := n.rooms
 	leaf := func(name string, new func() actor.Actor) supervisor.Spec {
 		return supervisor.Spec{Name: name, Kind: name, New: new, Children: restart}
 	}
-	peers := leaf("peers", func() actor.Actor { return peerbook.NewPeers(h.peers) })
+	peers := leaf("peers", func() actor.Actor { return peerbook.NewPeers(r.peerbook) })
 	peers.Drains = true
 
-	conns := leaf("conns", func() actor.Actor { return connections.NewConns(h.connections) })
+	conns := leaf("conns", func() actor.Actor { return connections.NewConns(r.connections) })
 	conns.Children = supervisor.Policy{Action: supervisor.Temporary}
 	conns.Drains = true
 
-	extensions := leaf("extensions", func() actor.Actor { return users.NewExtensions(h.users) })
+	extensions := leaf("extensions", func() actor.Actor { return users.NewExtensions(r.users) })
 	extensions.Children = supervisor.Policy{Action: supervisor.Isolate, Retry: isolateRetry}
 	extensions.Drains = true
 
 	specs := []supervisor.Spec{
 		peers,
 		conns,
-		leaf("dialer", func() actor.Actor { return dialling.NewDialer(h.dialling) }),
-		leaf("connectivity", func() actor.Actor { return connectivity.NewConnectivity(h.connectivity) }),
-		leaf("services", func() actor.Actor { return users.NewServices(h.users, parts) }),
+		leaf("dialer", func() actor.Actor { return dialling.NewDialer(r.dialling) }),
+		leaf("connectivity", func() actor.Actor { return connectivity.NewConnectivity(r.connectivity) }),
+		leaf("services", func() actor.Actor { return users.NewServices(r.users, parts) }),
 	}
 	for _, p := range parts {
 		if grouped(&p) {
@@ -53,7 +53,7 @@ func (n Node) Tree(parts []actors.Part, bound []*connections.Bound) supervisor.S
 	}
 	return group("node", restart, append(specs,
 		extensions,
-		leaf("liveness", func() actor.Actor { return connections.NewLiveness(h.connections) }),
+		leaf("liveness", func() actor.Actor { return connections.NewLiveness(r.connections) }),
 		group("listeners", restart, n.listeners(bound)...),
 	)...)
 }
@@ -67,16 +67,16 @@ func (n Node) listeners(bound []*connections.Bound) []supervisor.Spec {
 	for i, b := range bound {
 		specs[i] = supervisor.Spec{
 			Name: strconv.Itoa(i), Kind: "listener",
-			New: func() actor.Actor { return connections.NewListener(n.house.connections, i, b) },
+			New: func() actor.Actor { return connections.NewListener(n.rooms.connections, i, b) },
 		}
 	}
 	return specs
 }
 
 // NewPeers makes the actor that writes the peer store.
-func (n Node) NewPeers() actor.Actor { return peerbook.NewPeers(n.house.peers) }
+func (n Node) NewPeers() actor.Actor { return peerbook.NewPeers(n.rooms.peerbook) }
 
 // NewConn makes the actor of one live connection. The actor takes over the session.
 func (n Node) NewConn(ref *actors.ConnRef, session *supervisor.Handover[*mux.Session]) actor.Actor {
-	return connections.NewConn(n.house.connections, ref, session, nil)
+	return connections.NewConn(n.rooms.connections, ref, session, nil)
 }

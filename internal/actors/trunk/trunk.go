@@ -33,7 +33,7 @@ import (
 // the protocol table, and credit. A part declares an interface of its own with the
 // methods that it needs. All methods may be called from any goroutine, and none
 // waits.
-type Trunk struct{ house *house }
+type Trunk struct{ rooms *rooms }
 
 // providers are the actors that do something for other parts, by the name of that
 // service. All parts may write it; mu orders their writes.
@@ -43,48 +43,48 @@ type providers struct {
 }
 
 // System returns the actor system in which the node runs.
-func (t Trunk) System() *actor.ActorSystem { return t.house.System }
+func (t Trunk) System() *actor.ActorSystem { return t.rooms.System }
 
 // Now returns the time of the node's clock, which measures durations and never steps.
-func (t Trunk) Now() time.Time { return t.house.Now() }
+func (t Trunk) Now() time.Time { return t.rooms.Now() }
 
 // NewID returns a number that is unique in the node's life.
-func (t Trunk) NewID() uint64 { return t.house.NewID() }
+func (t Trunk) NewID() uint64 { return t.rooms.NewID() }
 
 // PID returns the address of the actor at a path below the node, as in
 // "services/rpc".
-func (t Trunk) PID(path string) *actor.PID { return t.house.At(path) }
+func (t Trunk) PID(path string) *actor.PID { return t.rooms.At(path) }
 
 // Services returns the actor that receives AddProtocol and RemoveProtocol.
-func (t Trunk) Services() *actor.PID { return t.house.Services }
+func (t Trunk) Services() *actor.PID { return t.rooms.Services }
 
 // Connectivity returns the actor that receives [base.PeerViolated].
-func (t Trunk) Connectivity() *actor.PID { return t.house.Connectivity }
+func (t Trunk) Connectivity() *actor.PID { return t.rooms.Connectivity }
 
 // Connections returns the directory of live connections, by peer.
-func (t Trunk) Connections() *view.Map[identity.NodeID, *actors.ConnRef] { return &t.house.Connections }
+func (t Trunk) Connections() *view.Map[identity.NodeID, *actors.ConnRef] { return &t.rooms.Connections }
 
 // Connection returns the live connection of a peer.
 func (t Trunk) Connection(peer identity.NodeID) (*actors.ConnRef, bool) {
-	return t.house.Connections.Get(peer)
+	return t.rooms.Connections.Get(peer)
 }
 
 // Unreachable returns an error if a request for the peer can fail at once, because the
 // peer has no connection and cannot be dialled.
-func (t Trunk) Unreachable(peer identity.NodeID) error { return t.house.Unreachable(peer) }
+func (t Trunk) Unreachable(peer identity.NodeID) error { return t.rooms.Unreachable(peer) }
 
 // Dial asks the dialer for a connection. Reply to the actor: [dialling.PeerDialed], in at
-// most [messengers.DialLimit]. by is the part's name in the list of attempts.
+// most [dialling.DialLimit]. by is the part's name in the list of attempts.
 func (t Trunk) Dial(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	t.house.System.Root.Send(t.house.Dialer, dialling.NewDialPeer(t.house.System, token, peer, reply, by))
+	t.rooms.System.Root.Send(t.rooms.Dialer, dialling.NewDialPeer(t.rooms.System, token, peer, reply, by))
 }
 
 // DialAutomatically is Dial for a connection that the node wants of its own accord. Such
 // dials share the limits MaxDials and DialRate of [dialling.Settings].
 func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	m := dialling.NewDialPeer(t.house.System, token, peer, reply, by)
+	m := dialling.NewDialPeer(t.rooms.System, token, peer, reply, by)
 	m.Automatic = true
-	t.house.System.Root.Send(t.house.Dialer, m)
+	t.rooms.System.Root.Send(t.rooms.Dialer, m)
 }
 
 // DialForStranger is Dial for a connection that another node has caused, for instance by a
@@ -92,91 +92,91 @@ func (t Trunk) DialAutomatically(token uint64, peer identity.NodeID, reply *acto
 // stranger claims is not dialled more often than dial.Aims permits, which also holds for
 // DialAutomatically.
 func (t Trunk) DialForStranger(token uint64, peer identity.NodeID, reply *actor.PID, by string) {
-	m := dialling.NewDialPeer(t.house.System, token, peer, reply, by)
+	m := dialling.NewDialPeer(t.rooms.System, token, peer, reply, by)
 	m.Stranger = true
-	t.house.System.Root.Send(t.house.Dialer, m)
+	t.rooms.System.Root.Send(t.rooms.Dialer, m)
 }
 
 // CancelDial cancels a Dial with this token and reply.
 func (t Trunk) CancelDial(token uint64, peer identity.NodeID, reply *actor.PID) {
-	t.house.System.Root.Send(t.house.Dialer, dialling.CancelDial{Peer: peer, Token: token, Reply: reply})
+	t.rooms.System.Root.Send(t.rooms.Dialer, dialling.CancelDial{Peer: peer, Token: token, Reply: reply})
 }
 
 // KeepOpen keeps the connections of these peers open: connectivity does not close them to have
 // fewer, and they do not make room for others. It gives the peers no other privilege. The
 // peers replace those of an earlier call with the same tag.
 func (t Trunk) KeepOpen(tag string, peers []identity.NodeID) {
-	t.house.connectivity.KeepOpen(tag, peers)
+	t.rooms.connectivity.KeepOpen(tag, peers)
 }
 
 // KeepOpenTags returns the tags under which parts keep the connection of the peer open.
 func (t Trunk) KeepOpenTags(peer identity.NodeID) []string {
-	return t.house.connectivity.KeepOpenTags(peer)
+	return t.rooms.connectivity.KeepOpenTags(peer)
 }
 
 // SetPlannedDials says how many nodes a part is about to connect to: by dials under way, and by
 // those that begin in a moment. To reach its floor, the node dials as many fewer of its own
 // accord.
-func (t Trunk) SetPlannedDials(n int) { t.house.connectivity.SetPlannedDials(n) }
+func (t Trunk) SetPlannedDials(n int) { t.rooms.connectivity.SetPlannedDials(n) }
 
 // HangUp closes the connection of a peer, if it still has the id conn. The node does not
 // dial the peer automatically for a while.
 func (t Trunk) HangUp(peer identity.NodeID, conn uint64) {
-	t.house.System.Root.Send(t.house.Conns, connections.CloseConn{Peer: peer, Conn: conn, Reason: actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
+	t.rooms.System.Root.Send(t.rooms.Conns, connections.CloseConn{Peer: peer, Conn: conn, Reason: actors.CloseReason{Code: actors.CloseMinimised, By: "us"}})
 }
 
 // AddPeer asks the actor peers to store a record whose claim was verified. reply receives
 // [peerbook.PeerAdded]; it may be nil.
 func (t Trunk) AddPeer(token uint64, p peerstore.Peer, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Peers, peerbook.AddPeer{Token: token, Peer: p}, reply)
+	t.rooms.System.Root.RequestWithCustomSender(t.rooms.Peers, peerbook.AddPeer{Token: token, Peer: p}, reply)
 }
 
 // AddGiven is [Trunk.AddPeer] for a peer that the user has named. It needs no claim, and the
 // next dial tries its addresses first.
 func (t Trunk) AddGiven(token uint64, p peerstore.Peer, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Peers, peerbook.AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
+	t.rooms.System.Root.RequestWithCustomSender(t.rooms.Peers, peerbook.AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
 }
 
 // Claim returns the node's own signed claim, or false while it has none.
 func (t Trunk) Claim() (identity.Claim, bool) {
-	m, ok := t.house.Local.Get()
+	m, ok := t.rooms.Local.Get()
 	return m.Claim, ok
 }
 
 // Advertise adds an address to those that the node advertises, for the node's life. reply
 // receives [users.AddressAdded].
 func (t Trunk) Advertise(a ma.Multiaddr, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Services, users.AddAddress{Address: a}, reply)
+	t.rooms.System.Root.RequestWithCustomSender(t.rooms.Services, users.AddAddress{Address: a}, reply)
 }
 
 // SetAddresses changes the addresses that the node advertises. reply receives [users.AddressesSet].
 func (t Trunk) SetAddresses(addrs []ma.Multiaddr, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.house.Services, users.SetAddresses{Addresses: addrs}, reply)
+	t.rooms.System.Root.RequestWithCustomSender(t.rooms.Services, users.SetAddresses{Addresses: addrs}, reply)
 }
 
 // MoveListener has the node's first listener listen on another address of the machine. reply
 // receives [connections.ListenerMoved].
 func (t Trunk) MoveListener(to netip.Addr, reply *actor.PID) {
-	t.house.System.Root.RequestWithCustomSender(t.PID("listeners/0"), connections.MoveListener{To: to}, reply)
+	t.rooms.System.Root.RequestWithCustomSender(t.PID("listeners/0"), connections.MoveListener{To: to}, reply)
 }
 
 // AddressGone closes the connections over an address that the machine has no more.
 func (t Trunk) AddressGone(ip netip.Addr) {
-	t.house.connections.AddressGone(ip)
+	t.rooms.connections.AddressGone(ip)
 }
 
 // Unplugged has each connection over an address of the machine end unless the peer gives a sign
 // of life within 5 s.
 func (t Trunk) Unplugged(ip netip.Addr) {
-	t.house.connections.Unplugged(ip)
+	t.rooms.connections.Unplugged(ip)
 }
 
 // DialAnew begins the dials under way again, unless a peer has answered: what they have sent may
 // have gone out over an address, or into a cable, that is no more.
-func (t Trunk) DialAnew() { t.house.dialling.DialAnew() }
+func (t Trunk) DialAnew() { t.rooms.dialling.DialAnew() }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
-func (t Trunk) OnWall(at time.Time) time.Time { return t.house.OnWall(at) }
+func (t Trunk) OnWall(at time.Time) time.Time { return t.rooms.OnWall(at) }
 
 // Shown is OnWall for a time that may be zero, which it keeps.
 func (t Trunk) Shown(at time.Time) time.Time {
@@ -187,51 +187,51 @@ func (t Trunk) Shown(at time.Time) time.Time {
 }
 
 // Allowed reports whether the peer is on the allow list.
-func (t Trunk) Allowed(peer identity.NodeID) bool { return t.house.Allowed(peer) }
+func (t Trunk) Allowed(peer identity.NodeID) bool { return t.rooms.Allowed(peer) }
 
 // Protected reports whether a user protects the peer.
-func (t Trunk) Protected(peer identity.NodeID) bool { return len(t.house.Protectors(peer)) > 0 }
+func (t Trunk) Protected(peer identity.NodeID) bool { return len(t.rooms.Protectors(peer)) > 0 }
 
 // Dialable returns an error if the node knows no address of the peer that it may dial.
 func (t Trunk) Dialable(p peerstore.Peer) error {
-	_, err := t.house.FirstAddress(p)
+	_, err := t.rooms.FirstAddress(p)
 	return err
 }
 
 // OpenSubstream asks for a substream that speaks the first of the protocols the
 // peer accepts. An opened substream marks the connection as useful: it is then not closed
 // to make room for others (see [actors.ConnRef.Useful]). Reply to the actor: [actors.SubstreamOpened] or
-// [connections.SubstreamFailed], in at most [messengers.OpenLimit].
+// [connections.SubstreamFailed], in at most [connections.OpenLimit].
 func (t Trunk) OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID) {
-	t.house.System.Root.Send(on.PID, connections.NewOpenSubstream(t.house.System, token, reply, ids...))
+	t.rooms.System.Root.Send(on.PID, connections.NewOpenSubstream(t.rooms.System, token, reply, ids...))
 }
 
 // ExpectProbe awaits a token in the first line of a liveness check, until a time of Now. It admits
 // that check, from whatever host it comes. [connections.ProbeSeen] tells that it has come. It returns false if
 // too many are awaited.
 func (t Trunk) ExpectProbe(token string, until time.Time) bool {
-	return t.house.connections.ExpectProbe(token, until)
+	return t.rooms.connections.ExpectProbe(token, until)
 }
 
 // MayDial reports whether the node may dial an IP address for a peer.
 func (t Trunk) MayDial(to ma.Multiaddr) bool {
-	return t.house.dialling.MayDial(to)
+	return t.rooms.dialling.MayDial(to)
 }
 
 // DialRaw connects to an address without a handshake.
 func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
-	return t.house.dialling.DialRaw(ctx, to)
+	return t.rooms.dialling.DialRaw(ctx, to)
 }
 
 // Listed returns all protocols that this node accepts, sorted, with the markers, and without the
 // one by which nodes tell each other of them.
 func (t Trunk) Listed() (list []protocol.ID) {
-	for id := range t.house.Protocols.All() {
+	for id := range t.rooms.Protocols.All() {
 		if id != more.ID {
 			list = append(list, id)
 		}
 	}
-	if t.house.messages.DHT {
+	if t.rooms.messengers.DHT {
 		list = append(list, protocol.DHTMarker)
 	}
 	list = append(list, protocol.TakenMarker)
@@ -241,88 +241,88 @@ func (t Trunk) Listed() (list []protocol.ID) {
 
 // Reserved reports whether a protocol id has a fixed meaning between nodes, so
 // that no other protocol may use it.
-func (t Trunk) Reserved(id protocol.ID) bool { return t.house.Reserved(id) }
+func (t Trunk) Reserved(id protocol.ID) bool { return t.rooms.Reserved(id) }
 
 // Budgets returns the credit that all messages and calls of the node may hold.
-func (t Trunk) Budgets() credit.NodeBudgets { return t.house.messages.Budgets }
+func (t Trunk) Budgets() credit.NodeBudgets { return t.rooms.messengers.Budgets }
 
 // PeerCredit returns how many bytes of credit the messages and calls of one peer may hold
 // in one direction.
-func (t Trunk) PeerCredit() int64 { return t.house.messages.PeerCredit }
+func (t Trunk) PeerCredit() int64 { return t.rooms.messengers.PeerCredit }
 
 // Store returns the store of known peers, for reading.
-func (t Trunk) Store() peerstore.View { return t.house.Records() }
+func (t Trunk) Store() peerstore.View { return t.rooms.Records() }
 
 // Banned returns an error that matches [actors.ErrBanned] if the peer is banned now, and nil
 // otherwise.
-func (t Trunk) Banned(peer identity.NodeID) error { return t.house.Banned(peer) }
+func (t Trunk) Banned(peer identity.NodeID) error { return t.rooms.Banned(peer) }
 
 // Unlimited reports whether the peer may exceed the limits on its messages without an
 // offence: the peer is on the allow list, or protected (spec: V 28).
 func (t Trunk) Unlimited(peer identity.NodeID) bool {
-	return t.house.Allowed(peer) || len(t.house.Protectors(peer)) > 0
+	return t.rooms.Allowed(peer) || len(t.rooms.Protectors(peer)) > 0
 }
 
 // MarkUseful marks the connection of the peer as useful, if it still has the id conn; 0
 // stands for any id. See [actors.ConnRef.Useful].
-func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.house.MarkUseful(peer, conn) }
+func (t Trunk) MarkUseful(peer identity.NodeID, conn uint64) { t.rooms.MarkUseful(peer, conn) }
 
 // MarkUsed notes for TakeUse of the connection that a program has a message for the peer.
 func (t Trunk) MarkUsed(peer identity.NodeID) {
-	if ref, ok := t.house.Connections.Get(peer); ok {
+	if ref, ok := t.rooms.Connections.Get(peer); ok {
 		ref.Link().Live.UseNow()
 	}
 }
 
 // TransportNames returns the names of the transports by which the node connects.
 func (t Trunk) TransportNames() (names []string) {
-	for _, via := range t.house.dialling.Transports {
+	for _, via := range t.rooms.dialling.Transports {
 		names = append(names, via.Name())
 	}
 	return names
 }
 
 // Excluded returns the ranges of addresses that the node never dials.
-func (t Trunk) Excluded() []protocol.AddressRange { return t.house.dialling.Excluded }
+func (t Trunk) Excluded() []protocol.AddressRange { return t.rooms.dialling.Excluded }
 
 // WithoutDHT reports whether a known peer is a node of this library that runs
 // without the DHT. The answer comes from the identity message of its connection, or, if it
 // is not connected, of its last one.
 func (t Trunk) WithoutDHT(p peerstore.Peer) bool {
-	return t.house.connections.WithoutDHT(p)
+	return t.rooms.connections.WithoutDHT(p)
 }
 
 // Secret returns the secret of the node's identity.
-func (t Trunk) Secret() *identity.Secret { return t.house.Secret }
+func (t Trunk) Secret() *identity.Secret { return t.rooms.Secret }
 
 // Features returns the features that the node offers to others.
-func (t Trunk) Features() identity.Features { return t.house.Features }
+func (t Trunk) Features() identity.Features { return t.rooms.Features }
 
 // Profile returns the wire profile that the node speaks.
-func (t Trunk) Profile() protocol.Profile { return t.house.Profile }
+func (t Trunk) Profile() protocol.Profile { return t.rooms.Profile }
 
 // Wall returns the time of the system's clock, which may step.
-func (t Trunk) Wall() time.Time { return t.house.Wall() }
+func (t Trunk) Wall() time.Time { return t.rooms.Wall() }
 
 // Plain returns the messaging protocol of plain messages.
-func (t Trunk) Plain() *messengers.Messaging { return t.house.messages.Plain }
+func (t Trunk) Plain() *messengers.Messaging { return t.rooms.messengers.Plain }
 
 // Frames returns the messaging protocol of the DHT's frames, or nil if the node runs
 // without the DHT.
-func (t Trunk) Frames() *messengers.Messaging { return t.house.messages.Frames }
+func (t Trunk) Frames() *messengers.Messaging { return t.rooms.messengers.Frames }
 
 // ReceiveFrames sets the Receiver of the frames that peers send. It is called before the
 // tree starts.
-func (t Trunk) ReceiveFrames(r messengers.Receiver) { t.house.messages.Frames.ReceiveWith(r) }
+func (t Trunk) ReceiveFrames(r messengers.Receiver) { t.rooms.messengers.Frames.ReceiveWith(r) }
 
 // ServeTypes sets the table of the users' actors for message types. It is called before
 // the tree starts. Without it users cannot register such actors.
-func (t Trunk) ServeTypes(table users.TypeTable) { t.house.users.Types = table }
+func (t Trunk) ServeTypes(table users.TypeTable) { t.rooms.users.Types = table }
 
 // Provide registers an actor under the name of what it does for other parts, so that they
 // can send to it without importing its part. A nil pid removes the name.
 func (t Trunk) Provide(name string, pid *actor.PID) {
-	p := &t.house.providers
+	p := &t.rooms.providers
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if pid == nil {
@@ -333,7 +333,7 @@ func (t Trunk) Provide(name string, pid *actor.PID) {
 }
 
 // Provider returns the actor that Provide has registered under this name.
-func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.house.providers.actors.Get(name) }
+func (t Trunk) Provider(name string) (*actor.PID, bool) { return t.rooms.providers.actors.Get(name) }
 
 // SendControl sends a message of the DHT itself. Reply to the actor: [dht.Sent]. No other
 // message of the node has this id.
@@ -354,7 +354,7 @@ var errNoSender = errors.New("dht: the actor that sends messages does not run; t
 // LayerPanicked records and logs that a layer of the user's has panicked on a message of a
 // peer, which was dropped. The panic does not count against the peer.
 func (t Trunk) LayerPanicked(layer string, value any, stack []byte, from actors.Origin) {
-	t.house.UserPanicked(base.Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: base.Beginning(value)},
+	t.rooms.UserPanicked(base.Panicking{Layer: layer, Peer: from.Peer, Message: "dht message", Value: base.Beginning(value)},
 		from.Conn, stack, false, "it goes on with the next message")
 }
 
@@ -362,12 +362,12 @@ func (t Trunk) LayerPanicked(layer string, value any, stack []byte, from actors.
 // what happens next. The log names the peer whose call it was, but the panic does not
 // count against that peer.
 func (t Trunk) ServicePanicked(p base.Panicking, conn uint64, stack []byte, stops bool, then string) {
-	t.house.UserPanicked(p, conn, stack, stops, then)
+	t.rooms.UserPanicked(p, conn, stack, stops, then)
 }
 
 // ServiceStopped records that a service has stopped for good after a panic.
-func (t Trunk) ServiceStopped(id protocol.ID) { t.house.Panics.ServiceStopped(id) }
+func (t Trunk) ServiceStopped(id protocol.ID) { t.rooms.Panics.ServiceStopped(id) }
 
 // ServiceEnded removes the record of a service's panics: it has ended in order, or is
 // registered again.
-func (t Trunk) ServiceEnded(id protocol.ID) { t.house.Panics.ServiceEnded(id) }
+func (t Trunk) ServiceEnded(id protocol.ID) { t.rooms.Panics.ServiceEnded(id) }

@@ -26,15 +26,15 @@ func TestUnlimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		set  func(*house)
+		set  func(*rooms)
 		want bool
 	}{
-		"a stranger":  {func(*house) {}, false},
-		"allowed":     {func(h *house) { h.AllowList().Set(peer, struct{}{}) }, true},
-		"wanted":      {func(h *house) { h.connectivity.Protected.Set(peer, []string{"somebody"}) }, true},
-		"another one": {func(h *house) { h.AllowList().Set(identity.NodeID{2}, struct{}{}) }, false},
+		"a stranger":  {func(*rooms) {}, false},
+		"allowed":     {func(h *rooms) { h.AllowList().Set(peer, struct{}{}) }, true},
+		"wanted":      {func(h *rooms) { h.connectivity.Protected.Set(peer, []string{"somebody"}) }, true},
+		"another one": {func(h *rooms) { h.AllowList().Set(identity.NodeID{2}, struct{}{}) }, false},
 	} {
-		h := newHouse(Settings{Base: base.Settings{System: actor.NewActorSystem(), Secret: secret, Now: time.Now}})
+		h := newRooms(Settings{Base: base.Settings{System: actor.NewActorSystem(), Secret: secret, Now: time.Now}})
 		test.set(h)
 		if got := (Trunk{h}).Unlimited(peer); got != test.want {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
