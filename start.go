@@ -2,6 +2,7 @@ package gamelan
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -12,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -25,6 +27,11 @@ func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 	for _, opt := range opts {
 		if err := opt(&o); err != nil {
 			return nil, err
+		}
+	}
+	if cfg.DataDir != "" {
+		if err := kv.Available(cfg.DataDir); err != nil { // before an identity is made there
+			return nil, fmt.Errorf("gamelan: %w", err)
 		}
 	}
 	s, err := cfg.Settle()

@@ -16,6 +16,7 @@ var (
 	ErrDenied  = kv.ErrPermission  // it may not be read or written
 	ErrForeign = kv.ErrNotStore    // the directory holds other files
 	ErrDisk    = kv.ErrFailed      // the disk is full or broken
+	ErrNoDisk  = kv.ErrNoDisk      // the program was built with the tag nodisk
 )
 
 // DirError names a store's directory, the problem and the remedy.

@@ -1,6 +1,7 @@
 // Package kv is the node's embedded, ordered key-value store: small values,
 // atomic batches, scans by prefix. [OpenPebble] keeps it in a directory,
-// [Memory] in memory; both pass the suite of package kvtest.
+// [Memory] in memory; both pass the suite of package kvtest. A program that is built
+// with the tag nodisk has the second only, see [Available].
 //
 // It is the only package that touches a store's files. Its calls block on the
 // disk, so actors make them in tasks.

@@ -19,6 +19,7 @@ var (
 	ErrPermission  = errors.New("kv: permission denied")
 	ErrNotStore    = errors.New("kv: holds other files")
 	ErrFailed      = errors.New("kv: disk failed")
+	ErrNoDisk      = errors.New("kv: this program was built without the disk store")
 
 	// ErrReopened: see [Client].
 	ErrReopened = errors.New("kv: opened anew after its disk failed")

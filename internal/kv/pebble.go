@@ -1,3 +1,5 @@
+//go:build !nodisk
+
 package kv
 
 import (
@@ -72,6 +74,10 @@ func (p *pebbleDB) Free() (uint64, error) {
 	u, err := p.files.GetDiskUsage(p.dir)
 	return u.AvailBytes, err
 }
+
+// Available returns nil, as this program can open stores in directories. In a program
+// that is built with the tag nodisk it returns a [*DirError] with ErrNoDisk.
+func Available(dir string) error { return nil }
 
 // OpenPebble opens the store in dir. It makes the directory, with mode 0700, if it
 // does not exist. It copies a store of an older schema beside dir before it upgrades

@@ -1,3 +1,5 @@
+//go:build !nodisk
+
 package kv
 
 import (
@@ -10,14 +12,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
-
-// Schema is the version of the layout that this package writes. A store of a
-// newer schema is refused untouched; one of an older schema is copied and upgraded.
-//
-//   - 1: the entries and the schema.
-//   - 2: the guard and the witness.
-//   - 3: records of peers may say where they came from; bulk entries are not guarded.
-const Schema = 3
 
 // schemaKey holds the version of the layout, as decimal text.
 var schemaKey = []byte("\x00schema")
@@ -176,16 +170,6 @@ func backup(dir string, schema int, files vfs.FS) (err error) {
 		return err
 	}
 	return syncDir(filepath.Dir(dir), files)
-}
-
-// Report describes the store in a directory and what opening it will do.
-type Report struct {
-	Exists  bool
-	Schema  int    // of the store; 0: none yet
-	Entries int    // all keys but those of bulk entries
-	Bytes   int64  // of all files
-	Upgrade bool   // opening upgrades the store
-	Backup  string // directory of the copy that is made before
 }
 
 // Check is a dry run of opening the store in dir: it reads all of it and changes

@@ -1,3 +1,5 @@
+//go:build !nodisk
+
 package dhtpart_test
 
 import (
