@@ -153,7 +153,7 @@ func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
 // its path is too long for a socket.
 func WithInspector() Option {
 	return func(o *options) error {
-		o.Inspector = true
+		o.Inspector = assemble.ServeInspector
 		return nil
 	}
 }

@@ -125,10 +125,8 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	n.Root = root
 	close(n.Up)
-	if b.Inspector {
-		if n.inspector, err = inspect.Serve(b.DataDir, inspect.Handler(n.Inspect()), b.Logger); err != nil {
-			err = fmt.Errorf("gamelan: inspector: %w", err)
-		}
+	if b.Inspector != nil {
+		n.inspector, err = b.Inspector(b.DataDir, n.Inspect(), b.Logger)
 	}
 	go n.wait(b.Logger)
 	if err == nil {
@@ -160,7 +158,7 @@ func (n *Node) Inspect() inspect.Options {
 const startGrace = time.Second
 
 func (b *builder) fill() (err error) {
-	if b.Inspector && b.DataDir == "" {
+	if b.Inspector != nil && b.DataDir == "" {
 		return errNoDataDir
 	}
 	if b.Logger == nil {

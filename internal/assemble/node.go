@@ -61,7 +61,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Runtime    supervisor.Runtime
 	Fault      func(path, point string)
-	Inspector  bool
+	Inspector  func(dir string, data inspect.Options, l *slog.Logger) (Inspector, error) // nil, or ServeInspector
 	Inbox      *config.InboxConfig
 	TorControl func(ctx context.Context) (io.ReadWriteCloser, error)
 	Parts      []func() (actors.Part, error) // the program's parts
@@ -112,7 +112,7 @@ type Node struct {
 	public    bool // the settings have public addresses
 	bound     []*connections.Bound
 	hooks     *Hooks
-	inspector *inspect.Server // nil without Options.Inspector; set before Start waits for the actors
+	inspector Inspector // nil without Options.Inspector; set before Start waits for the actors
 	closeOnce sync.Once
 	err       error // set before Closed is closed
 }
