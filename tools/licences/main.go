@@ -1,5 +1,7 @@
 // Command licences writes docs/licences.md: the licence of every module whose code is in the
-// library, in cmd/gamelan or in the tests. It prints the number of modules of each:
+// library, in cmd/gamelan or in the tests, and which direct dependency needs it. What a direct
+// dependency is for is taken from docs/adr/0005-dependencies.md; one without a line there is an
+// error. It prints the number of modules of each:
 //
 //	go -C tools run ./licences            # write the list
 //	go -C tools run ./licences -check     # exit 1 when it is stale
@@ -40,15 +42,22 @@ const covered = 75
 // every machine. With cgo, some code is C.
 var systems = []struct{ os, cgo string }{{"linux", "1"}, {"linux", "0"}, {"darwin", "1"}, {"windows", "1"}}
 
-// builds are the sections of the list; a module is listed in the first one that needs it.
+// builds are the sections of the list; a module is listed in the first one that needs it. One
+// without a heading is counted only.
 var builds = []struct {
-	name string
-	args []string // of go list
+	name, heading string
+	args          []string // of go list
 }{
-	{"library", []string{"."}},
-	{"program", []string{"./cmd/gamelan"}},
-	{"tests", []string{"-test", "./..."}},
+	{"library", "In the library", []string{"."}},
+	{withoutDisk, "", []string{"-tags", "nodisk", "."}},
+	{"program", "In `cmd/gamelan` as well", []string{"./cmd/gamelan"}},
+	{"tests", "In tests only", []string{"-test", "./..."}},
 }
+
+const withoutDisk = "library without the disk store"
+
+// reasons is the file with the table that says what each direct dependency is for.
+const reasons = "docs/adr/0005-dependencies.md"
 
 func main() {
 	root := flag.String("root", "..", "root of the repository")
@@ -63,18 +72,37 @@ func main() {
 // module is a module with code in a build.
 type module struct {
 	Path, Version, Dir string
-	Main               bool
+	Main, Indirect     bool
 
 	licences []string
-	build    string // the name of the first build that needs it
+	build    string   // the name of the first build that needs it
+	needs    []string // who needs it in that build, sorted, see needs
+	purpose  string   // of a direct dependency
 }
 
+// pkg is a package of a build. It has no module if it is of the standard library.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Module     *module
+}
+
+// ours and foreign report whether the package is of this module, or of another one.
+func (p *pkg) ours() bool    { return p.Module != nil && p.Module.Main }
+func (p *pkg) foreign() bool { return p != nil && p.Module != nil && !p.Module.Main }
+
 func run(w io.Writer, root string, check bool) error {
-	modules, err := list(w, root)
+	modules, counts, err := list(root)
 	if err != nil {
 		return err
 	}
+	for _, b := range builds {
+		fmt.Fprintf(w, "modules in the %s: %d\n", b.name, counts[b.name])
+	}
 	var unfit []error
+	if err := explain(modules, filepath.Join(root, reasons)); err != nil {
+		unfit = append(unfit, err)
+	}
 	for _, m := range modules {
 		if m.licences, err = licencesIn(m.Dir); err != nil {
 			unfit = append(unfit, fmt.Errorf("%s: %w", m.Path, err))
@@ -83,7 +111,7 @@ func run(w io.Writer, root string, check bool) error {
 	if err := errors.Join(unfit...); err != nil {
 		return err
 	}
-	file, page := filepath.Join(root, "docs", "licences.md"), render(modules)
+	file, page := filepath.Join(root, "docs", "licences.md"), render(modules, counts)
 	if !check {
 		return os.WriteFile(file, page, 0o644)
 	}
@@ -93,33 +121,83 @@ func run(w io.Writer, root string, check bool) error {
 	return nil
 }
 
-// list returns the modules of all builds on all systems, sorted by path, and
-// prints how many there are for each build.
-func list(w io.Writer, root string) ([]*module, error) {
-	found := map[string]*module{}
+// list returns the modules of all builds on all systems, sorted by path, and how many there are
+// in each build.
+func list(root string) (modules []*module, counts map[string]int, err error) {
+	found, counts := map[string]*module{}, map[string]int{}
 	for _, b := range builds {
 		of := map[string]bool{}
 		for _, system := range systems {
-			ms, err := goList(root, system.os, system.cgo, b.args)
+			pkgs, err := goList(root, system.os, system.cgo, b.args)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			for _, m := range ms {
-				of[m.Path] = true
-				if found[m.Path] == nil {
-					m.build = b.name
-					found[m.Path] = m
+			for _, p := range pkgs {
+				if m := p.Module; p.foreign() {
+					of[m.Path] = true
+					if found[m.Path] == nil {
+						m.build = b.name
+						found[m.Path] = m
+					}
+				}
+			}
+			for path, direct := range needs(pkgs) {
+				if m := found[path]; m.build == b.name {
+					m.needs = slices.Compact(slices.Sorted(slices.Values(append(m.needs, direct...))))
 				}
 			}
 		}
-		fmt.Fprintf(w, "modules in the %s: %d\n", b.name, len(of))
+		counts[b.name] = len(of)
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b *module) int { return cmp.Compare(a.Path, b.Path) }), nil
+	return slices.SortedFunc(maps.Values(found), func(a, b *module) int { return cmp.Compare(a.Path, b.Path) }), counts, nil
 }
 
-// goList returns the modules that packages of the build come from, each once.
-func goList(root, system, cgo string, args []string) ([]*module, error) {
-	cmd := exec.Command("go", append([]string{"list", "-deps", "-json=Module"}, args...)...)
+// ours is the name of this module among those that need another.
+const ours = "Gamelan"
+
+// needs returns for each module who needs it: ours if our packages import it, otherwise the
+// modules through which it comes in. Our packages import those, and from each of them a chain of
+// imports leads to it that meets no other module that our packages import.
+func needs(pkgs []*pkg) map[string][]string {
+	named, direct := map[string]*pkg{}, map[string]bool{}
+	for _, p := range pkgs {
+		named[p.ImportPath] = p
+	}
+	for _, p := range pkgs {
+		for _, name := range p.Imports {
+			if next := named[name]; p.ours() && next.foreign() {
+				direct[next.Module.Path] = true
+			}
+		}
+	}
+	by := map[string][]string{}
+	for path := range direct {
+		by[path] = []string{ours}
+	}
+	for _, p := range pkgs {
+		if !p.foreign() || !direct[p.Module.Path] {
+			continue
+		}
+		seen := map[*pkg]bool{}
+		for todo := slices.Clone(p.Imports); len(todo) > 0; {
+			next := named[todo[0]]
+			todo = todo[1:]
+			if seen[next] || !next.foreign() || direct[next.Module.Path] {
+				continue
+			}
+			seen[next] = true
+			if path := next.Module.Path; !slices.Contains(by[path], p.Module.Path) {
+				by[path] = append(by[path], p.Module.Path)
+			}
+			todo = append(todo, next.Imports...)
+		}
+	}
+	return by
+}
+
+// goList returns the packages of the build.
+func goList(root, system, cgo string, args []string) ([]*pkg, error) {
+	cmd := exec.Command("go", append([]string{"list", "-deps", "-json=ImportPath,Imports,Module"}, args...)...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS="+system, "GOARCH=amd64", "CGO_ENABLED="+cgo, "GOWORK=off")
 	cmd.Stderr = os.Stderr
@@ -130,22 +208,48 @@ func goList(root, system, cgo string, args []string) ([]*module, error) {
 	return decode(bytes.NewReader(out))
 }
 
-func decode(r io.Reader) ([]*module, error) {
-	var modules []*module
-	for d, seen := json.NewDecoder(r), map[string]bool{}; ; {
-		var p struct{ Module *module }
-		switch err := d.Decode(&p); {
+func decode(r io.Reader) ([]*pkg, error) {
+	var pkgs []*pkg
+	for d := json.NewDecoder(r); ; {
+		p := &pkg{}
+		switch err := d.Decode(p); {
 		case errors.Is(err, io.EOF):
-			return modules, nil
+			return pkgs, nil
 		case err != nil:
 			return nil, err
 		}
-		if m := p.Module; m != nil && !m.Main && !seen[m.Path] {
-			seen[m.Path] = true
-			modules = append(modules, m)
-		}
+		pkgs = append(pkgs, p)
 	}
 }
+
+// reason matches a line of the table: a module without "github.com/", what it is for, and why
+// this one.
+var reason = regexp.MustCompile(`(?m)^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$`)
+
+// explain gives each direct dependency its purpose, from the table in file.
+func explain(modules []*module, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	purposes := map[string]string{}
+	for _, line := range reason.FindAllStringSubmatch(string(text), -1) {
+		purposes[line[1]] = line[2]
+	}
+	var missing []error
+	for _, m := range modules {
+		if m.Indirect {
+			continue
+		}
+		if m.purpose = purposes[short(m.Path)]; m.purpose == "" {
+			missing = append(missing, fmt.Errorf("%s: no line says what it is for: add one to the table of %s", m.Path, reasons))
+		}
+	}
+	return errors.Join(missing...)
+}
+
+// short is the name of a module in our own tables.
+func short(path string) string { return strings.TrimPrefix(path, "github.com/") }
 
 // licenceFile matches the name of a file with a licence.
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-._].*)?$`)
@@ -206,21 +310,39 @@ func identify(text []byte) (names []string, err error) {
 	return names, nil
 }
 
-func render(modules []*module) []byte {
+func render(modules []*module, counts map[string]int) []byte {
 	var b bytes.Buffer
 	fmt.Fprint(&b, "# Licences\n\n")
 	fmt.Fprint(&b, "Gamelan is under the [3-clause BSD licence](../LICENSE). This is what it takes from others, with the licence of each module: what is\n")
 	fmt.Fprint(&b, "compiled into a program that uses the library, what `cmd/gamelan` has beyond that, and what only tests have, on Linux,\n")
-	fmt.Fprint(&b, "macOS and Windows taken together. Where several licences are named, a module has parts under each, or leaves the choice.\n")
-	fmt.Fprint(&b, "Why each direct dependency is there stands in [ADR 5](adr/0005-dependencies.md).\n\n")
+	fmt.Fprint(&b, "macOS and Windows taken together. Where several licences are named, a module has parts under each, or leaves the choice.\n\n")
+	fmt.Fprintf(&b, "The library has %d modules. Built [without the disk store](install.md#smaller-programs) it has %d.\n\n", counts["library"], counts[withoutDisk])
+	fmt.Fprint(&b, "The column \"needed by\" says through which of our direct dependencies a module comes in, by the graph of imports. The names there\n")
+	fmt.Fprint(&b, "are without `github.com/`. \"Gamelan\" stands at the modules that our own packages import; the first table says what for.\n\n")
 	fmt.Fprint(&b, "This file is made by `make licences`; `.ci/run` fails when it is stale.\n")
-	for i, build := range builds {
-		heading := []string{"In the library", "In `cmd/gamelan` as well", "In tests only"}[i]
-		fmt.Fprintf(&b, "\n## %s\n\n| module | version | licence |\n|---|---|---|\n", heading)
+	fmt.Fprint(&b, "\n## Direct dependencies\n\nWhy these and no others stands in [ADR 5](adr/0005-dependencies.md).\n\n| module | for |\n|---|---|\n")
+	for _, m := range modules {
+		if !m.Indirect {
+			fmt.Fprintf(&b, "| %s | %s |\n", short(m.Path), m.purpose)
+		}
+	}
+	for _, build := range builds {
+		if build.heading == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n| module | version | licence | needed by |\n|---|---|---|---|\n", build.heading)
 		for _, m := range modules {
-			if m.build == build.name {
-				fmt.Fprintf(&b, "| %s | %s | %s |\n", m.Path, m.Version, strings.Join(m.licences, ", "))
+			if m.build != build.name {
+				continue
 			}
+			by := []string{ours} // on some systems it may come in through others
+			if !slices.Contains(m.needs, ours) {
+				by = nil
+				for _, path := range m.needs {
+					by = append(by, short(path))
+				}
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", m.Path, m.Version, strings.Join(m.licences, ", "), strings.Join(by, ", "))
 		}
 	}
 	return b.Bytes()

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,14 +48,62 @@ func TestLicencesInNeedsAFile(t *testing.T) {
 	}
 }
 
-func TestDecodeLeavesOutOursAndTheStandardLibrary(t *testing.T) {
-	got, err := decode(strings.NewReader(`{}
-{"Module":{"Path":"ours","Main":true}}
-{"Module":{"Path":"a","Version":"v1.0.0","Dir":"/a"}}
-{"Module":{"Path":"a","Version":"v1.0.0","Dir":"/a"}}
+// TestNeeds: a module is needed by each module of our imports from which imports lead to it, but
+// not by one that only reaches it through another one of ours.
+func TestNeeds(t *testing.T) {
+	pkgs, err := decode(strings.NewReader(`{"ImportPath":"io"}
+{"ImportPath":"deep","Module":{"Path":"deep","Indirect":true}}
+{"ImportPath":"store/x","Imports":["io","zip"],"Module":{"Path":"store"}}
+{"ImportPath":"store","Imports":["store/x"],"Module":{"Path":"store"}}
+{"ImportPath":"zip","Imports":["deep","zip/z"],"Module":{"Path":"zip","Indirect":true}}
+{"ImportPath":"zip/z","Imports":["zip"],"Module":{"Path":"zip","Indirect":true}}
+{"ImportPath":"actors","Imports":["store","log"],"Module":{"Path":"actors"}}
+{"ImportPath":"log","Imports":["deep","asked"],"Module":{"Path":"log","Indirect":true}}
+{"ImportPath":"asked","Module":{"Path":"asked"}}
+{"ImportPath":"ours","Imports":["io","actors","store"],"Module":{"Path":"ours","Main":true}}
 `))
-	if err != nil || len(got) != 1 || got[0].Path != "a" {
-		t.Errorf("got %v, %v, want the module a once", got, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{
+		"actors": {ours}, "store": {ours}, "zip": {"store"}, "deep": {"store", "actors"}, "log": {"actors"},
+		"asked": {"actors"}, // our tests alone may import it, and they are no part of this build
+	}
+	if got := needs(pkgs); !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestEveryDirectDependencyIsExplained holds go.mod against the table that says what each is for.
+func TestEveryDirectDependencyIsExplained(t *testing.T) {
+	out, err := exec.Command("go", "-C", "../..", "list", "-m", "-f", `{{if not (or .Main .Indirect)}}{{.Path}}{{end}}`, "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var modules []*module
+	for _, path := range strings.Fields(string(out)) {
+		modules = append(modules, &module{Path: path})
+	}
+	if err := explain(modules, filepath.Join("../..", reasons)); err != nil || len(modules) == 0 {
+		t.Errorf("got %v of %d direct dependencies, want a line for each", err, len(modules))
+	}
+	if err := explain([]*module{{Path: "example.org/new"}}, filepath.Join("../..", reasons)); err == nil || !strings.Contains(err.Error(), "example.org/new") {
+		t.Errorf("one without a line: got %v, want an error that names it", err)
+	}
+}
+
+func TestRenderSaysWhoNeedsAModule(t *testing.T) {
+	page := string(render([]*module{
+		{Path: "github.com/a/store", Version: "v1.0.0", build: "library", licences: []string{"MIT"}, needs: []string{ours}, purpose: "the store"},
+		{Path: "github.com/b/zip", Version: "v2.0.0", Indirect: true, build: "library", licences: []string{"MIT", "ISC"}, needs: []string{"c.org/log", "github.com/a/store"}},
+	}, map[string]int{"library": 2, withoutDisk: 1}))
+	for _, want := range []string{
+		"has 2 modules.", "it has 1.\n", "| a/store | the store |\n", "| github.com/a/store | v1.0.0 | MIT | Gamelan |\n",
+		"| github.com/b/zip | v2.0.0 | MIT, ISC | c.org/log, a/store |\n",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("got a page without %q:\n%s", want, page)
+		}
 	}
 }
 
@@ -61,7 +111,7 @@ func TestCheckNeedsTheListOfToday(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod": "module example.org/x\n\ngo 1.26.0\n", "x.go": "package x\n",
-		"cmd/gamelan/main.go": "package main\n\nfunc main() {}\n", "docs/licences.md": "old",
+		"cmd/gamelan/main.go": "package main\n\nfunc main() {}\n", "docs/licences.md": "old", reasons: "",
 	} {
 		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o700); err != nil {
 			t.Fatal(err)
