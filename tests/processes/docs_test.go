@@ -132,6 +132,7 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/machines.md", "make machines", "root; .ci/run runs the tests among machines"},
 	{"docs/install.md", "go mod init", "TestInstallModule runs it"},
 	{"docs/install.md", "make snapshot", "a step of .ci/run"},
+	{"docs/install.md", "-tags nodisk", "a step of .ci/run builds with the tag"},
 	{"docs/install.md", "systemctl", "needs systemd; the deb is installed and used by packaging/installed.sh"},
 	{"docs/install.md", "chgrp", "needs the package; packaging/installed.sh reads such a file"},
 	{"docs/mutation.md", "make mutation", "hours"},
