@@ -124,8 +124,8 @@ func (r *rooms) Sessions(peer identity.NodeID) []*actor.PID { return r.messenger
 func (r *rooms) PlainBesideFrames(peer identity.NodeID) bool {
 	return r.messengers.PlainBesideFrames(peer)
 }
-func (r *rooms) IsMessaging(id protocol.ID) bool { return r.messengers.IsMessaging(id) }
-func (r *rooms) Reserved(id protocol.ID) bool    { return r.messengers.Reserved(id) }
+func (r *rooms) IsMessaging(id protocol.ID) bool             { return r.messengers.IsMessaging(id) }
+func (r *rooms) Reserved(id protocol.ID) bool                { return r.messengers.Reserved(id) }
 func (r *rooms) Carries(id protocol.ID, pid *actor.PID) bool { return r.messengers.Carries(id, pid) }
 
 func (r *rooms) SettleAccounts(peer identity.NodeID, connected bool) {
