@@ -29,15 +29,6 @@ func (r *Room) Offended(c actor.Context, from peerstore.Origin) {
 	}
 }
 
-// refuse refuses the source of from for the duration long, in place of a ban. fresh
-// reports whether the source was not refused before.
-func (g *inboundGate) refuse(from peerstore.Origin, long time.Duration) (source netip.Prefix, fresh bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	source, _ = from.Source()
-	return source, g.offenders.Refuse(g.now(), source, long)
-}
-
 // RefusedSources returns the sources whose connections are refused before a byte
 // is read, because of offences. Its times are on the clock of Now.
 func (r *Room) RefusedSources() []connpool.Refused {
@@ -49,7 +40,11 @@ func (r *Room) RefusedSources() []connpool.Refused {
 // RefuseSource refuses the connections of a source for the duration long, in place of a ban. fresh
 // reports whether the source was not refused before.
 func (r *Room) RefuseSource(from peerstore.Origin, long time.Duration) (source netip.Prefix, fresh bool) {
-	return r.inbound.refuse(from, long)
+	g := &r.inbound
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	source, _ = from.Source()
+	return source, g.offenders.Refuse(g.now(), source, long)
 }
 
 // SourceRefusedError reports that an inbound connection was refused because of
