@@ -377,7 +377,7 @@ func (a *gatewayActor) asked(c actor.Context, who Contact, m *arrived) {
 	if len(who.Addresses) == 0 || who.ID.IsZero() {
 		return
 	}
-	if State(a.x.state.Load()) == Isolated {
+	if State(a.x.state.Load()) != Ready {
 		c.Send(a.x.upkeep, &nodeAsked{who, m.in.source()})
 	}
 	if e := a.x.view.Load().Find(who.ID); e != nil && slices.Contains(e.Contact.Addresses, who.Addresses[0]) {

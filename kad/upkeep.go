@@ -58,7 +58,7 @@ type (
 		change  uint64
 	}
 	// nodeAsked: a node has asked this one something, or has connected and serves others. It
-	// counts while nobody else answers.
+	// counts until the client is ready.
 	nodeAsked struct {
 		contact Contact
 		source  any

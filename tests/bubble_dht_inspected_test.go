@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -36,6 +37,7 @@ func ask[T any](t *testing.T, n *gamelantest.Node, path string) (v T) {
 // inspected returns the actors of a node as its inspector answers, by their paths below the node.
 func inspected(t *testing.T, n *gamelantest.Node) map[string]inspect.Actor {
 	t.Helper()
+	synctest.Wait() // an actor whose own timer runs out at this instant is busy
 	page := ask[struct{ Items []inspect.Actor }](t, n, "actors?limit=1000")
 	ids := regexp.MustCompile(`[0-9a-f]{26}`)
 	all := make(map[string]inspect.Actor)

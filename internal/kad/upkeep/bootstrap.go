@@ -32,9 +32,10 @@ type bootstrap struct {
 	queue           []overlay.Contact // to be probed
 	probes          []probe           // under way
 	asked, answered int
-	looking         bool          // it goes on with the lookup of the own id
-	pause           time.Duration // before the next attempt
-	again           time.Time     // when isolated: the next attempt
+	looking         bool            // it goes on with the lookup of the own id
+	pause           time.Duration   // before the next attempt
+	again           time.Time       // the next attempt
+	asker           overlay.Contact // it has asked meanwhile, and is tried next
 }
 
 // probe is a probe under way.
@@ -51,12 +52,15 @@ func same(a, b overlay.Contact) bool {
 	return a.ID == b.ID
 }
 
-// enter begins to probe all that are known.
+// enter begins to probe all that are known, beside an asker that is being probed.
 func (m *Machine) enter(now time.Time) {
 	b := &m.boot
-	b.queue, b.probes, b.asked, b.answered, b.looking, b.again = nil, nil, 0, 0, false, time.Time{}
+	b.again = time.Time{}
+	if len(b.probes) == 0 {
+		b.asked, b.answered = 0, 0
+	}
 	add := func(c overlay.Contact) {
-		if (c.ID.IsZero() || c.ID != m.self) && len(c.Addresses) > 0 && !slices.ContainsFunc(b.queue, func(x overlay.Contact) bool { return same(x, c) }) {
+		if (c.ID.IsZero() || c.ID != m.self) && len(c.Addresses) > 0 && !b.tries(c) {
 			b.queue = append(b.queue, c)
 		}
 	}
@@ -76,28 +80,52 @@ func (m *Machine) enter(now time.Time) {
 	for _, a := range b.addresses {
 		add(overlay.Contact{Addresses: []overlay.Address{a}})
 	}
-	if len(b.queue) == 0 {
+	if len(b.queue)+len(b.probes) == 0 {
 		m.isolate(now)
 		return
 	}
 	m.set(overlay.Bootstrapping)
 }
 
-// asked takes a node that has asked something for a way into the network.
+// tries reports whether the contact is probed, or will be.
+func (b *bootstrap) tries(c overlay.Contact) bool {
+	return slices.ContainsFunc(b.queue, func(x overlay.Contact) bool { return same(x, c) }) ||
+		slices.ContainsFunc(b.probes, func(x probe) bool { return same(x.contact, c) })
+}
+
+// asked takes a node that has asked something for a way into the network: at once, or when
+// the attempt under way has failed. The next attempt is not put off by it.
 func (m *Machine) asked(c overlay.Contact) {
-	if m.state != overlay.Isolated || c.ID == m.self || len(c.Addresses) == 0 {
+	if c.ID == m.self || len(c.Addresses) == 0 {
 		return
 	}
+	switch m.state {
+	case overlay.Isolated:
+		m.try(c)
+	case overlay.Bootstrapping:
+		m.boot.asker = c
+	}
+}
+
+// try probes one contact.
+func (m *Machine) try(c overlay.Contact) {
 	b := &m.boot
-	b.queue, b.probes, b.asked, b.answered, b.again = []overlay.Contact{c}, nil, 0, 0, time.Time{}
+	b.queue, b.probes, b.asked, b.answered, b.looking = []overlay.Contact{c}, nil, 0, 0, false
+	b.asker = overlay.Contact{}
 	m.set(overlay.Bootstrapping)
 }
 
-// isolate waits before the next attempt.
+// isolate tries who has asked meanwhile, or waits before the next attempt.
 func (m *Machine) isolate(now time.Time) {
 	b := &m.boot
-	b.pause = min(max(2*b.pause, againFirst), againMax)
-	b.again = now.Add(m.around(b.pause, 5))
+	if !b.again.After(now) {
+		b.pause = min(max(2*b.pause, againFirst), againMax)
+		b.again = now.Add(m.around(b.pause, 5))
+	}
+	if len(b.asker.Addresses) > 0 {
+		m.try(b.asker)
+		return
+	}
 	b.queue, b.probes, b.looking = nil, nil, false
 	m.set(overlay.Isolated)
 }
@@ -139,7 +167,7 @@ func (m *Machine) bootstrap(now time.Time) {
 	case m.state == overlay.Isolated && m.live > 0: // somebody has found this node
 		b.queue, b.probes, b.again = nil, nil, time.Time{}
 		m.set(overlay.Bootstrapping)
-	case m.state == overlay.Isolated && !b.again.After(now):
+	case m.state != overlay.Ready && !b.again.IsZero() && !b.again.After(now):
 		m.enter(now)
 	}
 	if m.state != overlay.Bootstrapping || b.looking {
@@ -155,10 +183,12 @@ func (m *Machine) bootstrap(now time.Time) {
 	}
 	switch {
 	case b.answered >= bootEnough, len(b.probes) == 0 && (b.answered > 0 || m.live > 0):
-		b.looking, b.probes = true, nil
+		b.looking, b.probes, b.again = true, nil, time.Time{}
 		m.fresh.self = now
 	case len(b.probes) == 0:
-		m.isolate(now)
+		if m.isolate(now); m.state == overlay.Bootstrapping {
+			m.bootstrap(now)
+		}
 	}
 }
 
@@ -168,7 +198,7 @@ func (m *Machine) entered(now time.Time, found int) {
 		m.isolate(now)
 		return
 	}
-	m.boot.looking, m.boot.pause = false, 0
+	m.boot.looking, m.boot.pause, m.boot.asker = false, 0, overlay.Contact{}
 	m.set(overlay.Ready)
 	if !m.joined {
 		m.joined = true

@@ -27,8 +27,8 @@ type (
 	// Added: a contact is live in the table.
 	Added struct{ Contact overlay.Contact }
 
-	// Asked: a node has asked this one something. It counts while this node is isolated:
-	// the first node of a network has nobody else to ask.
+	// Asked: a node has asked this one something. It counts until this node is ready: the
+	// first node of a network has nobody else to ask.
 	Asked struct{ Contact overlay.Contact }
 
 	// Removed: a contact is not live any more, after it was for Lived. Banned contacts

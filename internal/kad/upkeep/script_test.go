@@ -24,6 +24,7 @@ func TestScripts(t *testing.T) {
 		"bootstrap", // whom a node asks, and in which order
 		"isolated",  // nobody answers
 		"first",     // the first node of a network
+		"asked",     // somebody asks a node that looks for a way in
 		"again",     // only the machine begins anew
 		// conforms: kad 27
 		"ranges",
