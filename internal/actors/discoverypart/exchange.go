@@ -110,14 +110,14 @@ func (x *exchange) Sources() []netsync.Source {
 func (x *exchange) self() identity.NodeID { return x.d.trunk.Secret().NodeID() }
 
 // mayAsk reports whether a peer can be asked for its list: a node that is connected, or
-// that could be, and that is not being asked. It must not use the store: see
-// [peerstore.View].Closest.
+// that could be, and that neither is being asked nor is a seed whose turn comes. It must not
+// use the store: see [peerstore.View].Closest.
 func (x *exchange) mayAsk(p peerstore.Peer) bool {
 	t := x.d.trunk
 	if p.Key.IsZero() || p.ID == x.self() || !p.Features.IsNode() || t.WithoutDHT(p) || p.Banned(t.Wall()) && !t.Allowed(p.ID) {
 		return false
 	}
-	if x.asking[p.ID] > 0 {
+	if x.asking[p.ID] > 0 || x.bootstrap.Asks(p.ID) {
 		return false
 	}
 	return x.Connected(p.ID) || !p.Offline() && t.Dialable(p) == nil

@@ -3,6 +3,7 @@ package netsync
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -76,6 +77,11 @@ func (b *Bootstrap) Seeds() []Seed { return append([]Seed(nil), b.seeds...) }
 func (b *Bootstrap) Answered() int {
 	answered, _ := b.answers()
 	return answered
+}
+
+// Asks reports whether a peer is being asked, or will be.
+func (b *Bootstrap) Asks(peer identity.NodeID) bool {
+	return slices.ContainsFunc(b.seeds, func(s Seed) bool { return s.Peer == peer && (s.Asking || !s.Due.IsZero()) })
 }
 
 // String returns the result in words.
