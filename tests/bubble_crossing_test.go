@@ -79,11 +79,12 @@ func crossDials(t *testing.T, links links, resend bool) {
 		opts = append(opts, gamelan.Resend())
 	}
 	const each = 5
-	crossed := 0
+	crossed, late := 0, false
 	var sent [2][]string
 	for round := range crossings {
 		link, delays := links(random)
 		net.SetLink(link)
+		late = late || link.Latency > 0
 		var wait sync.WaitGroup
 		for i := range nodes {
 			other := nodes[1-i]
@@ -109,7 +110,7 @@ func crossDials(t *testing.T, links links, resend bool) {
 		disconnect(t, nodes, log)
 	}
 	t.Logf("%d of %d rounds ended in two connections at once", crossed, crossings)
-	if crossed == 0 {
+	if late && crossed == 0 { // without latency one processor dials one after the other
 		t.Errorf("got %d rounds with two connections, want more: the test does not test", crossed)
 	}
 	for i := range nodes {
