@@ -97,13 +97,6 @@ func newAcceptance(gen uint64, id protocol.ID, answer messaging.Acceptance) *acc
 	return &acceptance{gen: gen, rest: negotiate.Acceptance(id)}
 }
 
-func (s *session) accepted(c actor.Context, m acceptanceCame) {
-	if m.gen == s.gen && s.stream != nil {
-		s.accept.come = true
-		s.do(c, s.out.Accepted(supervisor.Now(c)))
-	}
-}
-
 // watch waits for the end of our substream and returns its error. It is an error if the
 // peer writes anything but the acceptance, which watch reports to the session.
 func (a *acceptance) watch(ctx context.Context, stream protocol.Stream) error {

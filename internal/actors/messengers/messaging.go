@@ -35,7 +35,7 @@ type Enqueue struct {
 }
 
 func (m *Enqueue) entry() messaging.Entry[*Enqueue] {
-	return messaging.Entry[*Enqueue]{ID: m.serial(), Body: m.body, Resend: m.resend, Tag: m}
+	return messaging.Entry[*Enqueue]{ID: m.serial(), Body: m.body, Resend: m.resend, Urgent: m.done != nil, Tag: m}
 }
 
 // Messenger is a peer's messaging session in the directory.

@@ -33,7 +33,7 @@ func (s *session) tellTaken(settled []messaging.Settled[*Enqueue]) {
 // tellNotTaken updates the list of NotTaken when the peer has ended one more
 // substream, or accepts messages again.
 func (s *session) tellNotTaken(c actor.Context) {
-	times, err := s.out.EndedByPeer()
+	times, err := s.out.machine.EndedByPeer()
 	if times == s.refusalsReported {
 		return
 	}

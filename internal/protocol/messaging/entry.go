@@ -17,6 +17,9 @@ type Entry[T any] struct {
 	// than once. Without Resend such a loss ends the send InDoubt.
 	Resend bool
 
+	// Urgent says that a caller waits for the outcome, so that its proof is asked for at once.
+	Urgent bool
+
 	// Withdrawn says that the send has ended already, while the writer had the message that
 	// it has pulled; for WrotePulled.
 	Withdrawn bool

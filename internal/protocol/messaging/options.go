@@ -16,6 +16,14 @@ type Options struct {
 	BatchBytes  int           // bytes of bodies given to one write, unless one alone is larger; 128 KiB
 	BatchFrames int           // frames given to one write; 1,024
 	Trim        time.Duration // how often memory of past bursts is freed; 1 s
+
+	// ProofDelay is how long an [Outgoing] waits after a request for a proof before the next
+	// one, if nobody waits for these outcomes; 250 µs. One ping proves them all. The first
+	// message after a pause does not wait: a timer of an idle process may come a millisecond
+	// late.
+	ProofDelay time.Duration
+	// NewID numbers the dials and opens of an [Outgoing]; nil: they are counted.
+	NewID func() uint64
 }
 
 // The defaults of the limits of one write.
@@ -36,6 +44,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.BatchBytes, BatchBytes)
 	setDefault(&o.BatchFrames, BatchFrames)
 	setDefault(&o.Trim, time.Second)
+	setDefault(&o.ProofDelay, 250*time.Microsecond)
 	return o
 }
 

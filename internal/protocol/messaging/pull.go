@@ -8,7 +8,8 @@ import (
 
 // On a substream on which everything queued is written the writer can pull: it takes new
 // messages from a queue itself, and the outbox learns of each after it was written, with
-// WrotePulled. Nothing may be given to Queued meanwhile: it would be overtaken.
+// WrotePulled. Nothing may be given to Queued before the writer has stopped and all that it has
+// pulled is reported: it would be overtaken.
 
 // StartPull lets the writer pull on the open substream, and reports whether it may. It may not if
 // messages wait in the outbox, or if nothing more is written on this substream.
@@ -26,7 +27,8 @@ func (o *Outbox[T]) Pulling() bool { return o.pulling }
 // WrotePulled reports the end of a write of messages that the writer has pulled, in the
 // order in which it took them. Started and err mean what they mean for Wrote. After an error
 // the writer takes no more, and the substream is dropped. Messages that were not started
-// wait in the outbox for the next one; the caller has to end the pull before it queues others. A message that was withdrawn is not written again and has no other outcome.
+// wait in the outbox for the next one; the caller has to end the pull before it queues others. A
+// message that was withdrawn is not written again and has no other outcome.
 func (o *Outbox[T]) WrotePulled(now time.Time, entries []Entry[T], started int, err error, noConn bool) (f Effects[T]) {
 	o.begin()
 	if !o.pulling || len(entries) == 0 {
