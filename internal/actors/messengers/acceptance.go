@@ -33,13 +33,13 @@ type (
 
 // accept writes the acceptance of a substream that the session has taken. If the peer does
 // not let it through, the substream is reset.
-func (b *inbox) accept(c actor.Context, in *inStream, owed *negotiate.Choice) {
+func (b *inbox) accept(c actor.Context, in *incoming, owed *negotiate.Choice) {
 	if owed == nil {
 		return
 	}
 	stream, until := in.parker.Stream, b.room.Now().Add(b.room.Profile.Limits.Negotiation)
 	if b.accepting == nil {
-		b.accepting = make(map[string]*inStream)
+		b.accepting = make(map[string]*incoming)
 	}
 	b.accepting[acceptName(in)] = in
 	supervisor.Go(c, acceptName(in), nil, func(context.Context) error {
@@ -55,7 +55,7 @@ func (b *inbox) accept(c actor.Context, in *inStream, owed *negotiate.Choice) {
 	})
 }
 
-func acceptName(in *inStream) string { return "accept-" + in.name }
+func acceptName(in *incoming) string { return "accept-" + in.name }
 
 // acceptDone handles the end of the task that writes an acceptance. If the node stops, FIN has
 // waited for it.
@@ -72,7 +72,7 @@ func (b *inbox) acceptDone(c actor.Context, m supervisor.TaskDone) {
 
 // closeWrite ends this node's half: the peer has ended its own, or the node stops. It does
 // nothing the second time.
-func (in *inStream) closeWrite() error {
+func (in *incoming) closeWrite() error {
 	if !in.ends.CompareAndSwap(false, true) {
 		return nil
 	}

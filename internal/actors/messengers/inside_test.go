@@ -49,7 +49,7 @@ func (*overtaken) SetReadDeadline(time.Time) error { return nil }
 func TestInterruptThatAMessageOvertakes(t *testing.T) {
 	stream := new(overtaken)
 	stream.rest = &park.Parker{Stream: stream}
-	r := reader{in: &inStream{parker: stream.rest}, frames: frame.NewReader(stream, 100)}
+	r := reader{in: &incoming{parker: stream.rest}, frames: frame.NewReader(stream, 100)}
 	n, err := r.next()
 	if err != nil {
 		t.Fatal(err)

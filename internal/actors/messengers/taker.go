@@ -97,24 +97,14 @@ func (t *taker) take() (taken bool) {
 	return len(t.ahead) == 0
 }
 
-// all delivers the messages in b to an actor. It returns the bytes of the first for which
-// there is no credit, or that is not whole or too long, and those behind it.
+// all delivers the messages in b to an actor. It returns what [messages.cut] leaves.
 func (t *taker) all(to *actor.PID, b []byte) (rest []byte) {
 	for {
-		found, rest, ok := frame.Cut(b, t.limit)
-		if !ok || !t.box.account.TryTake(len(found)) {
+		b = t.cut(b, t.limit)
+		n := len(t.whole)
+		if n == 0 {
 			break
 		}
-		t.owes, t.owed = true, len(found)
-		body := t.room(len(found))
-		copy(body, found)
-		t.received(body)
-		b = rest
-		if len(t.whole) == maxWhole {
-			t.send(to, maxWhole)
-		}
-	}
-	if n := len(t.whole); n > 0 {
 		t.send(to, n)
 	}
 	t.permits, t.slab = nil, 0 // an idle substream keeps none

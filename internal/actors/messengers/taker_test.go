@@ -70,7 +70,7 @@ func newTakerRig(t *testing.T, intake func(*Messaging) Intake) *takerRig {
 	m := &Messaging{room: room}
 	m.Handler.Open(root.PID())
 	box := &inbox{room: room, protocol: m, account: credit.NewBudget(1 << 16).Account(1 << 12)}
-	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &inStream{parker: &park.Parker{Stream: &x.stream}}}
+	r := &reader{limit: 1 << 10, messages: messages{box: box, intake: intake(m)}, in: &incoming{parker: &park.Parker{Stream: &x.stream}}}
 	x.taker.mu.Lock()
 	x.taker.start(r)
 	x.taker.mu.Unlock()

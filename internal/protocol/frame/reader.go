@@ -191,6 +191,18 @@ func (r *Reader) Ready() bool {
 	return have >= 0 && binary.BigEndian.Uint32(r.buf[r.off+r.left:]) <= uint32(have)
 }
 
+// Peek returns what is buffered, from the next frame on, for [Cut]; nil inside a frame. It is
+// valid until the next call.
+func (r *Reader) Peek() []byte {
+	if r.left > 0 {
+		return nil
+	}
+	return r.buf[r.off:r.end]
+}
+
+// Skip drops the first n bytes of Peek: whole frames.
+func (r *Reader) Skip(n int) { r.off += n }
+
 // Rest gives the buffers back to their pool until the next read, unless they hold bytes.
 func (r *Reader) Rest() {
 	if r.off == r.end {
