@@ -128,6 +128,9 @@ func (s *sessionModel) do(a messaging.Actions[int]) {
 		if !s.drains && s.m.Unproven() > 0 {
 			s.t.Fatalf("got FIN with %d messages unproven", s.m.Unproven())
 		}
+		if len(s.pulled)+len(s.written) > 0 {
+			s.t.Fatal("got FIN while the writer has messages")
+		}
 		s.fin = true
 	}
 	if a.Finished {
