@@ -15,7 +15,8 @@ import (
 //	state   | who reads                                  | it waits for
 //	waiting | nobody: an older substream is read first   | -
 //	read    | reader, a task                             | bytes, credit, the handler
-//	parked  | taker, on the goroutine of the connection  | nothing: what needs more wakes a task
+//	parked  | taker, on the goroutine of the connection; | nothing: what needs more wakes a task
+//	        | of the DHT's frames nobody                 |
 //	ended   | nobody                                     | -
 //
 // wake leads from waiting and parked to read, [reader.park] from read to parked. The bytes that

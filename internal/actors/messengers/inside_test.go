@@ -50,7 +50,10 @@ func TestInterruptThatAMessageOvertakes(t *testing.T) {
 	stream := new(overtaken)
 	stream.rest = &park.Parker{Stream: stream}
 	r := reader{in: &incoming{parker: stream.rest}, frames: frame.NewReader(stream, 100)}
-	n, err := r.next()
+	if err := r.await(); err != nil {
+		t.Fatal(err)
+	}
+	n, err := r.frames.Next()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +61,7 @@ func TestInterruptThatAMessageOvertakes(t *testing.T) {
 	if err := r.frames.Body(body); err != nil || string(body) != "just then" {
 		t.Fatalf("got %q, %v, want the message", body, err)
 	}
-	if _, err := r.next(); err != io.EOF {
+	if err := r.await(); err != io.EOF {
 		t.Errorf("got %v, want the peer's end", err)
 	}
 }

@@ -28,14 +28,15 @@ import (
 // writer, the proofs and the orderly end. The machine [messaging.Outgoing] decides, and
 // outgoing carries out. Its states, and who gives messages to the writer in each:
 //
-//	state      | the substream             | who gives messages to the writer
-//	idle       | none                      | -
-//	dialling   | none; the dialer is asked | -
-//	opening    | none; the conn is asked   | -
-//	writing    | open                      | the session, a batch at a time
-//	pulling    | open                      | nobody: it takes them from the queue
-//	finishing  | open until FIN and end    | nobody: what is queued waits for the next one
-//	backing off| none                      | -
+//	state       | the substream                         | who gives messages to the writer
+//	idle        | none                                  | -
+//	dialling    | none; there is or will be a connection| -
+//	opening     | none; the conn is asked               | -
+//	writing     | open                                  | the session, a batch at a time
+//	pulling     | open                                  | nobody: it takes them from the queue
+//	stopped     | open; the peer stops                  | nobody: late pongs count still
+//	finishing   | open until FIN and the peer's end     | nobody: what is queued waits for the next one
+//	backing off | none                                  | -
 //
 // Its owner is the session's actor: all methods are called in its turn.
 type outgoing struct {
@@ -67,8 +68,8 @@ type outgoing struct {
 type outgoingOwner interface {
 	// settled reports messages that have ended.
 	settled([]messaging.Settled[*Enqueue])
-	// queued reports that there is a message.
-	queued()
+	// busy reports that there is something to do.
+	busy()
 	// stepped is called after each step.
 	stepped(actor.Context)
 }
@@ -116,7 +117,7 @@ func (o *outgoing) receive(c actor.Context) bool {
 		o.openFailed(c, m)
 	case dialWait:
 		if o.machine.Awaits(m.token) {
-			o.cancelDial(c)
+			o.cancelDial(c, m.token)
 			o.dialed(c, dialling.PeerDialed{Token: m.token, Peer: o.peer, Err: actors.ErrNoAnswer})
 		}
 	case openWait:
@@ -174,7 +175,7 @@ func (o *outgoing) do(c actor.Context, a messaging.Actions[*Enqueue]) {
 		o.await(c, connections.OpenLimit, openWait{a.Request})
 	}
 	if a.Cancel {
-		o.cancelDial(c)
+		o.cancelDial(c, a.Request)
 	}
 	if a.StopPull {
 		o.stopPull(c)
@@ -190,6 +191,9 @@ func (o *outgoing) do(c actor.Context, a messaging.Actions[*Enqueue]) {
 	}
 	o.owner.stepped(c)
 }
+
+// drained reports whether all that drain waits for is over.
+func (o *outgoing) drained() bool { return o.machine.Drained() && o.queue.len() == 0 }
 
 // open returns how many messages have no outcome yet.
 func (o *outgoing) open() int { return o.machine.Len() + o.queue.len() }
@@ -218,10 +222,10 @@ func (o *outgoing) dial(c actor.Context, request uint64) {
 }
 
 // cancelDial cancels the dial, if the dialer was asked.
-func (o *outgoing) cancelDial(c actor.Context) {
+func (o *outgoing) cancelDial(c actor.Context, request uint64) {
 	if o.asked {
 		o.asked = false
-		c.Send(o.room.Dialer, dialling.CancelDial{Peer: o.peer, Token: o.machine.Request(), Reply: c.Self()})
+		c.Send(o.room.Dialer, dialling.CancelDial{Peer: o.peer, Token: request, Reply: c.Self()})
 	}
 }
 
@@ -473,7 +477,7 @@ func (o *outgoing) end(c actor.Context, m connections.FinishSubstreams) {
 		return
 	}
 	o.finisher = m.Reply
-	o.do(c, o.machine.Finish())
+	o.do(c, o.machine.Finish(supervisor.Now(c)))
 }
 
 // fin ends this node's half.
@@ -493,11 +497,14 @@ func (o *outgoing) finished(c actor.Context) {
 	}
 }
 
-// drain has the substream end when all messages have ended.
-func (o *outgoing) drain(c actor.Context) {
+// drain has the substream end when all messages have ended, with those in the queue if take is
+// true.
+func (o *outgoing) drain(c actor.Context, take bool) {
 	o.drains = true
 	o.queue.refuse()
-	o.take(c)
+	if take {
+		o.take(c)
+	}
 	o.do(c, o.machine.Drain(supervisor.Now(c)))
 }
 

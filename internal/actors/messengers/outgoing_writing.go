@@ -23,7 +23,7 @@ func (o *outgoing) take(c actor.Context) {
 func (o *outgoing) takeAll(c actor.Context) {
 	now := supervisor.Now(c)
 	for m := o.queue.next(); m != nil; m = o.queue.next() {
-		o.owner.queued()
+		o.owner.busy()
 		o.do(c, o.machine.Queued(now, m.entry()))
 	}
 }

@@ -78,7 +78,7 @@ func (r *reader) tally() {
 // read reads until the substream ends or is parked. What is buffered whole becomes messages at
 // once, and is delivered before the task waits for anything.
 func (r *reader) read(ctx context.Context) error {
-	last := 0 // length of the last message
+	last := 0 // length of the last message, if it came alone
 	for {
 		if r.box.stops.Load() && r.in.last >= r.box.lastBytes() {
 			return cmp.Or(r.deliver(ctx), errSuperseded)
@@ -95,7 +95,15 @@ func (r *reader) read(ctx context.Context) error {
 				continue
 			}
 		}
-		n, err := r.next()
+		if !r.frames.Ready() {
+			if err := r.await(); err != nil {
+				return r.ended(err)
+			}
+			if r.frames.Ready() {
+				continue
+			}
+		}
+		n, err := r.frames.Next() // it is not whole, or there is no credit for it
 		if err != nil {
 			return r.ended(err)
 		}
@@ -129,19 +137,16 @@ func (r *reader) count(n int) {
 	}
 }
 
-// next returns the length of the next message. If the actor interrupts the wait
-// before any byte of a message has come, or if messages come alone, next parks the
+// await waits for the header of the next message. If the actor interrupts the wait
+// before any byte of a message has come, or if messages come alone, await parks the
 // substream and returns park.ErrParked.
-func (r *reader) next() (int, error) {
-	if r.frames.Ready() {
-		return r.frames.Next()
-	}
+func (r *reader) await() error {
 	p := r.in.parker
 	if r.alone >= aloneMessages && !r.in.superseded.Load() {
 		r.alone = 0
 		p.Stream.SetReadDeadline(park.Expired)
-		if n, err := r.park(); !transport.IsTimeout(err) {
-			return n, err
+		if err := r.park(); !transport.IsTimeout(err) {
+			return err
 		}
 	}
 	for {
@@ -150,17 +155,17 @@ func (r *reader) next() (int, error) {
 		// of the error or end that follows these bytes. Resume clears the timeout.
 		r.frames.Resume()
 		p.Begin()
-		n, err := r.frames.Next()
+		err := r.frames.Await()
 		if !p.End() || r.in.superseded.Load() {
-			return n, err
+			return err
 		}
 		if r.nothing(err) {
-			n, err = r.park()
+			err = r.park()
 		} else {
 			r.in.allow(time.Time{})
 		}
 		if !transport.IsTimeout(err) {
-			return n, err
+			return err
 		}
 	}
 }
@@ -171,22 +176,22 @@ func (r *reader) nothing(err error) bool {
 }
 
 // park leaves the substream to its taker, and returns park.ErrParked, if there is nothing to read.
-// Otherwise it returns what next does, or a timeout, and the reading goes on. The read
+// Otherwise it returns what await does, or a timeout, and the reading goes on. The read
 // deadline must have passed.
-func (r *reader) park() (int, error) {
+func (r *reader) park() error {
 	p, t := r.in.parker, &r.in.taker
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p.ListenUnless(t.take)
 	r.frames.Resume()
-	n, err := r.frames.Next()
+	err := r.frames.Await()
 	if r.nothing(err) {
 		t.start(r)
-		return 0, p.Park()
+		return p.Park()
 	}
 	p.Ignore()
 	r.in.allow(time.Time{})
-	return n, err
+	return err
 }
 
 // end releases the buffers, undelivered messages and credit that the task still

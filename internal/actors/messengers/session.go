@@ -73,7 +73,7 @@ func (s *session) Receive(c actor.Context) {
 		case s.retired:
 			c.Send(s.protocol.PID, returned{s.peer, m}) // it starts a new session
 		default:
-			s.queued()
+			s.busy()
 			s.in.opened(c, m)
 		}
 	case withdraw:
@@ -119,8 +119,8 @@ func (s *session) settled(all []messaging.Settled[*Enqueue]) {
 	clear(all)
 }
 
-// queued stops the idle timer: there is something to do.
-func (s *session) queued() {
+// busy stops the idle timer: there is something to do.
+func (s *session) busy() {
 	if s.idleTime != nil {
 		s.idleTime.Stop()
 		s.idleTime = nil
@@ -136,7 +136,7 @@ func (s *session) stepped(c actor.Context) {
 // goOn ends a drain when nothing is left to wait for. If the session has nothing to do, it
 // starts the idle timer.
 func (s *session) goOn(c actor.Context) {
-	if s.drain != nil && s.drain.reply != nil && s.out.machine.Drained() && s.in.readAll() {
+	if s.drain != nil && s.drain.reply != nil && s.out.drained() && s.in.readAll() {
 		c.Send(s.drain.reply, supervisor.Drained{From: c.Self()})
 		s.drain.reply = nil
 	}
@@ -159,7 +159,7 @@ const lateShare = 8
 func (s *session) beginDrain(c actor.Context, m supervisor.Drain) {
 	s.drain = &sessionDrain{reply: c.Sender()}
 	s.in.stop(c, m.Deadline.Add(-m.Deadline.Sub(supervisor.Now(c))/lateShare))
-	s.out.drain(c)
+	s.out.drain(c, !s.retired) // what a retired one has in its queue is for the next
 }
 
 // checkIdle starts the idle timer if the session has nothing to do.

@@ -1,10 +1,10 @@
 // Package messaging is the state machine for the messages to one peer: when to dial,
 // when to open the substream, what to write next, and how each send ends.
 //
-// The [Outbox] is pure: it takes the time and an event and returns what to do. It
-// uses no socket, clock or actor; the actor of the peer's messages carries out its
-// effects. Wire format: spec: comms 8.1. Attempts: comms 8.2. Outcomes: comms 14.1
-// item 12.
+// Two machines decide. An [Outbox] has the messages, and [Outgoing], which has the outbox, the
+// substream. They are pure: they take the time and an event and return what to do, and use no
+// socket, clock or actor. The actor of the peer's messages carries out what Outgoing asks for.
+// Wire format: spec: comms 8.1. Attempts: comms 8.2. Outcomes: comms 14.1 item 12. The outbox:
 //
 //	       Queued            Dialled            Opened
 //	idle ---------> dialling --------> opening --------> open

@@ -2,7 +2,7 @@ package messaging
 
 import "time"
 
-// Options are the limits and times of an Outbox. A field that is not positive takes
+// Options are the limits and times of an [Outbox] and an [Outgoing]. A field that is not positive takes
 // its default, named after the semicolon.
 type Options struct {
 	MaxBody     int           // largest body, bytes; 8 MiB

@@ -79,6 +79,9 @@ func (o *Outbox[T]) Unproven() int { return o.q.written }
 // proven.
 func (o *Outbox[T]) Quiet() bool { return !o.busy() && o.q.written == 0 }
 
+// living reports whether there is a substream that has not ended.
+func (o *Outbox[T]) living() bool { return o.state == open && o.lost == nil }
+
 // busy reports whether the writer may be writing.
 func (o *Outbox[T]) busy() bool { return o.q.writing > 0 || o.pulling }
 

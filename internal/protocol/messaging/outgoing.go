@@ -1,7 +1,6 @@
 package messaging
 
 import (
-	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -23,11 +22,13 @@ import (
 //	                                  |                                     |
 //	                                  +------------- Ended -----------------+---> idle
 //
-// In each state of an open substream, Ended and a failed write lead to idle as well.
+// With Drain, FIN is sent when all messages have ended. In each state of an open substream, Ended
+// and a failed write lead back as well: to idle, and from there to what the [Outbox] says.
 //
 // A proof is asked for at once if a caller waits for an outcome, if the substream is about to
-// end, or if the last request was Options.ProofDelay ago. Otherwise ProofDue asks, also for
-// what is written until then: one ping proves it all.
+// end, if it has to wait for the acceptance anyway, or if the last request was
+// Options.ProofDelay ago. Otherwise ProofDue asks, also for what is written until then: one
+// ping proves it all.
 type Outgoing[T any] struct {
 	box   *Outbox[T]
 	o     Options
@@ -59,12 +60,12 @@ const (
 type Actions[T any] struct {
 	Effects[T] // Prove only when it is time
 
-	Request uint64 // number of the Dial or Open
+	Request uint64 // number of the Dial, Open or Cancel
 	Cancel  bool   // the Dial under way is not needed any more
 	// ProofDue says when to call ProofDue; zero: it is not called, or an earlier time stands.
 	ProofDue time.Time
 	Collect  bool // call WrotePulled with what the writer has pulled and written
-	StopPull bool // take the queue back from the writer; then call PullStopped
+	StopPull bool // take the queue back from the writer, queue what is left, and call PullStopped
 	Fin      bool // end this half of the substream
 	Finished bool // the orderly end is over
 }
@@ -104,18 +105,12 @@ func (m *Outgoing[T]) ExpiredOutcome(taken bool) protocol.Outcome { return m.box
 // no other answer.
 func (m *Outgoing[T]) Awaits(request uint64) bool { return request != 0 && request == m.request }
 
-// Request returns the number of the Dial or Open under way; 0: there is none.
-func (m *Outgoing[T]) Request() uint64 { return m.request }
-
-// Dialling reports whether a Dial is under way that is still needed.
-func (m *Outgoing[T]) Dialling() bool { return m.request != 0 && m.dial && !m.cancelled }
-
 // FinSent reports whether this node has ended its half.
 func (m *Outgoing[T]) FinSent() bool { return m.finish == finSent }
 
 // Drained reports whether everything that Drain has to wait for is over.
 func (m *Outgoing[T]) Drained() bool {
-	return m.draining && m.box.Len() == 0 && !m.box.pulling && (m.box.state != open || m.box.lost != nil)
+	return m.draining && m.box.Len() == 0 && !m.box.pulling && !m.box.living()
 }
 
 // Queued is [Outbox.Queued].
@@ -200,7 +195,8 @@ func (m *Outgoing[T]) WrotePulled(now time.Time, entries []Entry[T], started int
 	return m.actions(now, m.box.WrotePulled(now, entries, started, err, noConn))
 }
 
-// PullStopped is [Outbox.PullStopped]. The caller then queues what is left in its queue.
+// PullStopped is [Outbox.PullStopped]. Before, the caller has queued what was left in its queue:
+// with Drain nothing may come later.
 func (m *Outgoing[T]) PullStopped(now time.Time) Actions[T] {
 	return m.actions(now, m.box.PullStopped(now))
 }
@@ -210,10 +206,7 @@ func (m *Outgoing[T]) PullStopped(now time.Time) Actions[T] {
 func (m *Outgoing[T]) ProofDue(now time.Time, pulled []Entry[T]) Actions[T] {
 	m.planned, m.urgent = false, m.urgent || len(pulled) > 0
 	a := m.actions(now, m.box.WrotePulled(now, pulled, len(pulled), nil, false))
-	if a.Prove == 0 && m.mark != 0 {
-		a.Prove = m.mark
-		m.asked(now)
-	}
+	m.askDelayed(now, &a)
 	return a
 }
 
@@ -240,11 +233,12 @@ func (m *Outgoing[T]) StopWriting() (a Actions[T]) {
 
 // Finish ends the substream in order: nothing more is written on it, and FIN follows the proof
 // of what is. It is called while the substream is open.
-func (m *Outgoing[T]) Finish() Actions[T] {
+func (m *Outgoing[T]) Finish(now time.Time) Actions[T] {
 	if m.finish == notFinishing {
 		m.finish = finishing
 	}
 	a := m.StopWriting()
+	m.askDelayed(now, &a)
 	m.proceed(&a)
 	return a
 }
@@ -254,10 +248,7 @@ func (m *Outgoing[T]) Finish() Actions[T] {
 func (m *Outgoing[T]) Drain(now time.Time) (a Actions[T]) {
 	m.draining = true
 	a.StopPull = m.box.pulling
-	if m.mark != 0 {
-		a.Prove = m.mark
-		m.asked(now)
-	}
+	m.askDelayed(now, &a)
 	m.proceed(&a)
 	return a
 }
@@ -297,8 +288,8 @@ func (m *Outgoing[T]) actions(now time.Time, f Effects[T]) Actions[T] {
 		m.request, m.dial, m.cancelled = m.o.NewID(), f.Dial, false
 		a.Request = m.request
 	}
-	if m.Dialling() && m.box.Len() == 0 {
-		m.cancelled, a.Cancel = true, true
+	if m.request != 0 && m.dial && !m.cancelled && m.box.Len() == 0 {
+		m.cancelled, a.Cancel, a.Request = true, true, m.request
 	}
 	m.proceed(&a)
 	return a
@@ -306,7 +297,7 @@ func (m *Outgoing[T]) actions(now time.Time, f Effects[T]) Actions[T] {
 
 // proceed takes the next step of an orderly end.
 func (m *Outgoing[T]) proceed(a *Actions[T]) {
-	drained := m.draining && m.finish == notFinishing && m.box.Len() == 0 && m.box.state == open && m.box.lost == nil && !m.box.pulling
+	drained := m.draining && m.finish == notFinishing && m.box.Len() == 0 && m.box.living() && !m.box.pulling
 	if drained || m.finish == finishing && m.box.Quiet() {
 		m.box.StopWriting()
 		m.finish, a.Fin = finSent, true
@@ -315,8 +306,10 @@ func (m *Outgoing[T]) proceed(a *Actions[T]) {
 
 // begins notes whether a caller waits for a message of a write.
 func (m *Outgoing[T]) begins(entries []Entry[T]) {
-	if len(entries) > 0 {
-		m.urgent = slices.ContainsFunc(entries, func(e Entry[T]) bool { return e.Urgent })
+	for i := range entries {
+		if m.urgent = entries[i].Urgent; m.urgent {
+			return
+		}
 	}
 }
 
@@ -325,6 +318,14 @@ func (m *Outgoing[T]) ends() bool { return m.draining || m.finish != notFinishin
 
 // asked notes that a proof is asked for now. It covers what waits for ProofDue as well.
 func (m *Outgoing[T]) asked(now time.Time) { m.provedAt, m.mark = now, 0 }
+
+// askDelayed asks for the proof that waits for ProofDue.
+func (m *Outgoing[T]) askDelayed(now time.Time, a *Actions[T]) {
+	if m.mark != 0 {
+		a.Prove = m.mark
+		m.asked(now)
+	}
+}
 
 // delayOver reports whether the last request for a proof was Options.ProofDelay ago.
 func (m *Outgoing[T]) delayOver(now time.Time) bool {

@@ -324,7 +324,7 @@ func (s *sessionModel) finishIt(t *rapid.T) {
 		return
 	}
 	s.finishes = 1
-	s.do(s.m.Finish())
+	s.do(s.m.Finish(s.now))
 }
 
 func (s *sessionModel) drainIt(t *rapid.T) {

@@ -77,7 +77,7 @@ func (s *outgoing) run(t *testing.T, d *datadriven.TestData) string {
 			s.act(s.m.Withdrawn(s.now, s.ids[name]))
 		}
 	case "awaits": // of the last request
-		s.line("awaits it: %v, dialling: %v", s.m.Awaits(s.request), s.m.Dialling())
+		s.line("awaits it: %v", s.m.Awaits(s.request))
 	case "dialled":
 		s.act(s.m.Dialled(s.now, protocol.ReasonNone, nil))
 	case "cancelled":
@@ -113,7 +113,7 @@ func (s *outgoing) run(t *testing.T, d *datadriven.TestData) string {
 	case "stop-writing":
 		s.act(s.m.StopWriting())
 	case "finish":
-		s.act(s.m.Finish())
+		s.act(s.m.Finish(s.now))
 	case "drain":
 		s.act(s.m.Drain(s.now))
 	case "due":
@@ -128,9 +128,12 @@ func (s *outgoing) run(t *testing.T, d *datadriven.TestData) string {
 		d.Fatalf(t, "unknown event %q", d.Cmd)
 	}
 	state := fmt.Sprintf("= %s: %s, %d open, %d unproven", s.now.Sub(start), s.m.State(), s.m.Len(), s.m.Unproven())
-	for text, is := range map[string]bool{", pulling": s.m.Pulling(), ", FIN sent": s.m.FinSent(), ", drained": s.m.Drained()} {
-		if is {
-			state += text
+	for _, x := range []struct {
+		text string
+		is   bool
+	}{{", pulling", s.m.Pulling()}, {", FIN sent", s.m.FinSent()}, {", drained", s.m.Drained()}} {
+		if x.is {
+			state += x.text
 		}
 	}
 	return strings.Join(append(s.lines, state), "\n") + "\n"

@@ -116,16 +116,19 @@ func (l *puller) apply(f messaging.Effects[int]) {
 func (l *puller) stopPull() {
 	l.pulls = false
 	if l.box.Pulling() && len(l.batches) == 0 {
+		l.queueAll()
 		l.apply(l.box.PullStopped(l.now))
-		l.flush()
 	}
 }
 
 // flush is what the session does with its queue when no writer takes from it.
 func (l *puller) flush() {
-	if l.box.Pulling() {
-		return
+	if !l.box.Pulling() {
+		l.queueAll()
 	}
+}
+
+func (l *puller) queueAll() {
 	all := l.waiting
 	l.waiting = nil
 	for _, id := range all {
