@@ -17,7 +17,7 @@ import (
 // Options describe a network.
 type Options struct {
 	Clients int // default 2
-	// DNS is the name server that the exits ask, on UDP. Default: a port on which nobody
+	// DNS is the name server that the exits ask, on UDP. Default: port 9, on which nobody
 	// listens, so that no name is known.
 	DNS string
 	// Log gets a line for each step; nil: nobody does.
@@ -107,7 +107,7 @@ func (n *Network) describe() error {
 	if n.options.Clients == 0 {
 		n.options.Clients = 2
 	}
-	ports, err := freeport.Ports(2*authorities + relays + 3*n.options.Clients + 1)
+	ports, err := freeport.Ports(2*authorities + relays + 3*n.options.Clients)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (n *Network) describe() error {
 		n.Clients = append(n.Clients, c)
 	}
 	if n.options.DNS == "" {
-		n.options.DNS = at()
+		n.options.DNS = loopback + ":9"
 	}
 	return os.MkdirAll(n.dir, 0o700)
 }
