@@ -209,7 +209,7 @@ func (q *sendQueue) take(wake waker) []messaging.Entry[*Enqueue] {
 // session reports does not count: its messages were left when that session ended.
 func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, urgent bool) {
 	for i := range batch {
-		if batch[i].Tag.done != nil {
+		if batch[i].Urgent {
 			urgent = true
 			break
 		}
