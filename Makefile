@@ -24,8 +24,8 @@ full: ## before an issue is closed: all of CI, 1,000 kills of a node and 2,000 o
 	bash .ci/run
 	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 40m -run TestKill ./tests/durable ./internal/actors/safpart/store ./internal/kad/keep
 	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run Damage ./internal/kv
-	GAMELAN_STORED_DAY=1 $(GO) test -count=1 -v -timeout 2h -run 'TestBubbleStoredDay$$' ./tests
-	GAMELAN_NETWORK=1000 $(GO) test -count=1 -v -timeout 15m -run 'TestLargeNetwork$$' ./tests
+	GAMELAN_STORED_DAY=1 $(GO) test -count=1 -v -timeout 2h -run 'TestBubbleStoredDay$$' ./tests/stored
+	GAMELAN_NETWORK=1000 $(GO) test -count=1 -v -timeout 15m -run 'TestLargeNetwork$$' ./tests/network
 	$(MAKE) kills KILLS=2000
 	$(MAKE) lint bench
 
@@ -64,7 +64,7 @@ kills: ## kill KILLS (10000) actors at random under load; SEED picks others
 	GAMELAN_ACTOR_KILLS=$(KILLS) GAMELAN_ACTOR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 3h -run TestRandomKills ./tests/crashes
 
 virtual-soak: ## 200 nodes with their managers on, messages and cuts, for VIRTUAL (24h) of virtual time
-	GAMELAN_VIRTUAL_SOAK=$(VIRTUAL) $(GO) test -count=1 -v -timeout 3h -run 'TestBubbleManaged$$' ./tests
+	GAMELAN_VIRTUAL_SOAK=$(VIRTUAL) $(GO) test -count=1 -v -timeout 3h -run 'TestBubbleManaged$$' ./tests/network
 
 campaign: ## CAMPAIGN (30m) of attacks on a node, beside honest senders and a pair that nobody attacks; Linux, and root for a disk that can be filled
 	GAMELAN_CAMPAIGN=$(CAMPAIGN) $(GO) test -count=1 -v -timeout 0 -tags campaign -run TestCampaign ./tests/campaign

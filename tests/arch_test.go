@@ -49,7 +49,7 @@ var sameLayer = map[string][]string{
 	"internal/actors/safpart": {"internal/actors/safpart/store"},
 }
 
-// insides is the package by which tests look inside a node; of what is not a test
+// insides is the package by which tests look inside a node; of what is not for tests
 // only the root package, which sets it, imports it.
 const insides = "internal/nodetest"
 
@@ -306,7 +306,7 @@ func (c *checker) ours(n ast.Node, path string) {
 	if allowed := narrowOf(c.folder); allowed != nil && !within(path, allowed) {
 		c.report(n, "%q imports %q, want nothing of ours but %v", c.folder, path, allowed)
 	}
-	if path == insides && c.folder != "" {
+	if path == insides && c.folder != "" && !within(c.folder, []string{"tests"}) {
 		c.report(n, "%q imports %q, which is for tests and benchmarks", c.folder, path)
 	}
 	if within(path, shown) && c.folder == "" && !slices.Contains(showing, c.name) {

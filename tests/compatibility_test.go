@@ -1,20 +1,18 @@
 package tests
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the pages that tests make")
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
+)
 
 // peerReleases are the columns of docs/compatibility.md: what tests/interop
 // runs against.
@@ -39,31 +37,12 @@ type compatible struct {
 //
 // With -update it writes the file.
 func TestCompatibilityTable(t *testing.T) {
-	const path = "../docs/compatibility.md"
+	const path = "docs/compatibility.md"
 	rows := compatibilities(t)
 	if len(rows) < 10 {
 		t.Fatalf("got %d tests with a feature in tests/interop, want all of them", len(rows))
 	}
-	wantPage(t, path, compatibilityTable(rows))
-}
-
-// wantPage compares a page of the docs with what the test that calls it makes of
-// it. With -update it writes the page.
-func wantPage(t *testing.T, path, want string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("got a stale %s, want it made again: go test ./tests -run %s -update", strings.TrimPrefix(path, "../"), t.Name())
-	}
+	kit.WantPage(t, path, compatibilityTable(rows))
 }
 
 func compatibilities(t *testing.T) []compatible {

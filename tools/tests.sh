@@ -12,21 +12,24 @@ skipped() {
 	return $status
 }
 
+# Bubbles of many nodes, and the checks of the repository.
+many="./tests ./tests/calls ./tests/crashes ./tests/envelopes ./tests/finding ./tests/hostile ./tests/inboxes ./tests/keyvalue ./tests/messages ./tests/network ./tests/stored"
+
 raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, and machines
 	local all apart
-	apart=$(go list ./tests ./tests/crashes ./tests/hostile ./tests/interop ./tests/machines ./tests/onion) || return 1
+	apart=$(go list $many ./tests/interop ./tests/machines ./tests/onion) || return 1
 	all=$(go list ./...) || return 1
 	grep -vxF "$apart" <<<"$all" | xargs go test -race -timeout 15m -json "$@" | skipped
 }
 
 # Two processors that fire timers of one bubble at a time crash the race detector
 # itself (Go 1.26), which many nodes in a bubble bring about now and then.
-raced_in_bubbles() { go test -race -cpu 1 -timeout 25m -json "$@" ./tests ./tests/crashes ./tests/hostile | skipped; }
+raced_in_bubbles() { go test -race -cpu 1 -timeout 25m -json "$@" $many | skipped; }
 
 # second_tier runs the tests that go test ./... runs with fewer nodes, messages or
 # rounds, or for less time. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand.
 second_tier() {
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestSimulation$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$' -json "$@" ./tests ./tests/hostile ./tests/processes ./internal/kad/sim | skipped
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestSimulation$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$' -json "$@" $many ./tests/processes ./internal/kad/sim | skipped
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
