@@ -120,7 +120,7 @@ var docsBlocks = []docsPage{
 // compared by TestREADMEFirst.
 var notRun = []struct{ page, has, why string }{
 	{"bench/README.md", "make bench", "an hour, and Tari's nodes; .ci/run runs the tests of bench"},
-	{"docs/architecture.md", "", "diagrams"},
+	{"docs/architecture.md", "", "a diagram"},
 	{"docs/configuration.md", "", "generated from the settings, whose tests read each line"},
 	{"docs/conformance/README.md", "make conformance", "steps of .ci/run"},
 	{"docs/conformance/comms.md", "Area: ", "read by tools/conformance, whose tests read each line"},
@@ -136,6 +136,7 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/install.md", "systemctl", "needs systemd; the deb is installed and used by packaging/installed.sh"},
 	{"docs/install.md", "chgrp", "needs the package; packaging/installed.sh reads such a file"},
 	{"docs/mutation.md", "make mutation", "hours"},
+	{"docs/paths/message-out.md", "", "a diagram"},
 	{"docs/performance.md", "make bench", "an hour, and Tari's nodes"},
 	{"docs/release.md", "make snapshot", "steps of .ci/run and of a workflow"},
 	{"docs/rpc.md", "rpc: bad request", "an error as a program prints it"},
@@ -144,6 +145,7 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/service.md", "[Service]", "a unit of systemd"},
 	{"docs/service.md", "gamelan man", "needs the program man; the scripts of cmd/gamelan run completion and man"},
 	{"docs/tor.md", "ControlPort", "settings of Tor, run by tests/onion"},
+	{"docs/tree.md", "", "a diagram"},
 	{"examples/README.md", "examples/chat", "a terminal for each side; TestExampleChat runs both sides"},
 	{"examples/README.md", "examples/gossip", "TestExampleGossip runs it"},
 	{"examples/README.md", "examples/memorynet", "TestExampleMemorynet runs it"},

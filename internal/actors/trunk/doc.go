@@ -1,8 +1,8 @@
 // Package trunk joins the rooms of a node's trunk, and is what parts and the program use of
 // them. The trunk is the actors that every node needs. They keep the peers and the connections,
 // carry messages between neighbours, and run the users' actors. Each of its rooms is a package
-// beside this one; rooms.go has all that they need of each other. docs/architecture.md describes
-// the whole tree, and how a message passes through it.
+// beside this one; rooms.go has all that they need of each other. docs/tree.md describes
+// the whole tree, and docs/paths how a message passes through it.
 //
 // Package actors has what programs see of the trunk. The other subsystems of a node are its
 // parts. They lie in packages beside this one, which imports none of them. [actors.Part] says
