@@ -55,7 +55,7 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 	m.tell(o)
 }
 
-// maxTold is the greatest number of outcomes that are sent in one Bundle.
+// maxOutcomes is the greatest number of outcomes that are sent in one Bundle.
 const maxOutcomes = 64
 
 // settleAll settles several messages and returns their credit together. It collects

@@ -195,7 +195,7 @@ func (j *Judge) Observed(now time.Time, peer identity.NodeID, conn uint64, seen 
 	return j.next(now)
 }
 
-// Answered notes the answer to a request of a dial-back, or that there is none (Refused).
+// Answered notes the answer to a request of a dial-back, or that there is none (NoAnswer).
 func (j *Judge) Answered(now time.Time, r Request, code Code) Asks {
 	if x, ok := j.pending[r.Token]; ok && code == OK {
 		x.confirmed = true // the token may come later than the answer
