@@ -1,4 +1,4 @@
-package network
+package finding
 
 import (
 	"testing"
