@@ -306,21 +306,3 @@ func killWhileSending(t *testing.T, a, b, victim kit.Member, path string) {
 	t.Logf("confirmed %d, in doubt %d, failed %d; heard %d", kinds[protocol.Confirmed], kinds[protocol.InDoubt], kinds[protocol.Failed], len(heard))
 	kit.WantAllConfirmed(t, "afterwards", kit.Send(t, a, kit.LetterTo(dht.Direct{Peer: b.ID()}, "afterwards")), 1)
 }
-
-// TestBubblePing asks another node's application whether it is there.
-//
-// conforms: dht 138
-func TestBubblePing(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		net.SetLink(kit.SlowLink)
-		all := kit.Members(net, 2)
-		net.Connect(all[0].Node, all[1].Node)
-		if took, err := all[0].DHT().Ping(t.Context(), all[1].ID()); err != nil || took <= 0 {
-			t.Errorf("ping: got %v, %v", took, err)
-		}
-		if _, err := all[0].DHT().Ping(t.Context(), identity.NodeID{1}); err == nil {
-			t.Error("an unknown peer answered a ping")
-		}
-	})
-}

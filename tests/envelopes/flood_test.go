@@ -3,6 +3,7 @@ package envelopes
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,7 +54,7 @@ func TestBubbleStuckIsNoFlood(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		kit.WantBanned(t, "who wrote", b, a, false)
-		if got := kit.FateOf(b, dht.HandlerStuck); got < 100 {
+		if got := kit.FateOf(b.Node, dht.HandlerStuck); got < 100 {
 			t.Errorf("got %d dropped for the stuck handler, want more than the limit of a flood", got)
 		}
 	})
@@ -82,7 +83,7 @@ func TestBubblePingFlood(t *testing.T) {
 		}
 		flood()
 		kit.WantBanned(t, "after so many pings", victim, evil, false)
-		if n := kit.FateOf(evil, dht.Delivered); n == 0 || n > dht.PongLimit {
+		if n := kit.FateOf(evil.Node, dht.Delivered); n == 0 || n > dht.PongLimit {
 			t.Errorf("got %d pongs, want 1 to %d", n, dht.PongLimit)
 		}
 		if n := len(victim.DHT().Sends()); n != 0 {
@@ -116,11 +117,11 @@ func TestBubblePongOverRestart(t *testing.T) {
 				b := kit.StartMember(net, gamelan.Config{}, kit.Quiet)
 				net.Connect(a.Node, b.Node)
 				pingPast(t, a, b, 1)
-				for kit.FateOf(b, dht.Delivered) == 0 {
+				for kit.FateOf(b.Node, dht.Delivered) == 0 {
 					time.Sleep(time.Millisecond)
 				}
 				synctest.Wait()
-				if kit.FateOf(a, dht.Delivered) != 0 {
+				if kit.FateOf(a.Node, dht.Delivered) != 0 {
 					t.Fatal("the pong is there already")
 				}
 				if !gamelantest.Crash(b.Node.Node, path, "killed by the test") {
@@ -164,8 +165,78 @@ func TestBubbleRelayOfFloods(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		kit.WantBanned(t, "who relayed it", victim, relay, false)
 		kit.WantBanned(t, "who wrote it", relay, all[0], false)
-		if got := kit.FateOf(victim, dht.ForOthers); got != limit/2 {
+		if got := kit.FateOf(victim.Node, dht.ForOthers); got != limit/2 {
 			t.Errorf("got %d relayed, want %d: half of what is taken for a flood", got, limit/2)
+		}
+	})
+}
+
+// TestBubbleFloodBan has peers send what nobody here handles. Who exceeds the
+// limit is banned for ten minutes and disconnected; who is allow-listed or held
+// is not, nor who keeps to it, nor whose messages a handler took. Who sends a bad
+// signature is banned for two hours.
+//
+// conforms: dht 129, 136; V 28
+func TestBubbleFloodBan(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard := kit.NewLetters()
+		const limit = 50
+		start := func() *gamelantest.Node { return net.Start(gamelan.Config{DHT: &gamelan.DHTConfig{}}) }
+		flooder, allowed, held, slow, wanted, forger := start(), start(), start(), start(), start(), start()
+		to := net.Start(gamelan.Config{
+			DHT:   &gamelan.DHTConfig{FloodLimit: limit},
+			Allow: []string{allowed.ID().String()},
+		}, kit.Quiet, gamelan.WithType(1000, heard.New))
+		for _, n := range []*gamelantest.Node{flooder, allowed, held, slow, wanted, forger} {
+			net.Connect(n, to)
+		}
+		release := to.Protect(held.ID(), "test")
+		defer release()
+		flood := func(from *gamelantest.Node, kind int32, n int) {
+			for i := range n {
+				kit.Post(t, from, to, kit.Letter(t, from, kind, fmt.Sprintf("%d at %v", i, time.Now()), kit.InClear))
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		for range 3 {
+			flood(slow, 4711, limit)
+			time.Sleep(time.Minute)
+		}
+		flood(wanted, 1000, 10*limit)
+		flood(allowed, 4711, 10*limit)
+		flood(held, 4711, 10*limit)
+		flood(flooder, 4711, limit+1)
+		forged := kit.Letter(t, forger, 1000, "forged", to.PublicKey())
+		forged.Body[0] ^= 1
+		kit.Post(t, forger, to, forged)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		began := time.Now()
+		for name, c := range map[string]struct {
+			n   *gamelantest.Node
+			ban time.Duration
+			why string
+		}{
+			"at the limit": {n: slow}, "handled": {n: wanted}, "allow-listed": {n: allowed}, "held": {n: held},
+			"above it":  {flooder, 10 * time.Minute, "flood"},
+			"forgeries": {forger, 2 * time.Hour, "signature"},
+		} {
+			until, why, banned := to.Peers().Banned(c.n.ID())
+			_, connected := nodetest.Trunk(to).Connections().Get(c.n.ID())
+			if banned != (c.ban > 0) || connected == banned {
+				t.Errorf("%s: got banned %v (%s), connected %v", name, banned, why, connected)
+			}
+			if left := until.Sub(began).Round(time.Minute); banned && (left != c.ban || !strings.Contains(why, c.why)) {
+				t.Errorf("%s: got a ban of %v for %q, want one of %v for its %s", name, left, why, c.ban, c.why)
+			}
+		}
+		time.Sleep(11 * time.Minute)
+		net.Connect(flooder, to)
+		flood(flooder, 1000, 1)
+		if got := heard.Bodies(1000, flooder); len(got) != 1 {
+			t.Errorf("after the ban: got %d messages, want one", len(got))
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package envelopes
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -8,6 +10,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
@@ -72,4 +76,48 @@ func TestBubblePingsInARow(t *testing.T) {
 			t.Errorf("took %v, want a burst", took)
 		}
 	})
+}
+
+// TestBubblePing asks another node's application whether it is there.
+//
+// conforms: dht 138
+func TestBubblePing(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.SetLink(kit.SlowLink)
+		all := kit.Members(net, 2)
+		net.Connect(all[0].Node, all[1].Node)
+		if took, err := all[0].DHT().Ping(t.Context(), all[1].ID()); err != nil || took <= 0 {
+			t.Errorf("ping: got %v, %v", took, err)
+		}
+		if _, err := all[0].DHT().Ping(t.Context(), identity.NodeID{1}); err == nil {
+			t.Error("an unknown peer answered a ping")
+		}
+	})
+}
+
+// TestBubbleDHTPingRestart has the actor for pings die, and the node close, while
+// a ping has no answer: whoever asked hears so at once.
+func TestBubbleDHTPingRestart(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(a kit.Member)
+		want error
+	}{
+		"crash": {func(a kit.Member) { gamelantest.Crash(a.Node.Node, "dht/pinger", "killed by the test") }, dhtpart.ErrPingLost},
+		"close": {func(a kit.Member) { a.Close(context.Background()) }, gamelan.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a, b := kit.StartMember(net, gamelan.Config{}, kit.Quiet), kit.StartMember(net, gamelan.Config{})
+				net.Connect(a.Node, b.Node)
+				net.Partition(a.Node, b.Node)
+				defer net.Heal(a.Node, b.Node)
+				time.AfterFunc(time.Second, func() { test.end(a) })
+				if _, err := a.DHT().Ping(t.Context(), b.ID()); !errors.Is(err, test.want) {
+					t.Errorf("got %v, want %v", err, test.want)
+				}
+			})
+		})
+	}
 }

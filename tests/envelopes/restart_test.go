@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -21,32 +19,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
-
-// TestBubbleDHTPingRestart has the actor for pings die, and the node close, while
-// a ping has no answer: whoever asked hears so at once.
-func TestBubbleDHTPingRestart(t *testing.T) {
-	for name, test := range map[string]struct {
-		end  func(a kit.Member)
-		want error
-	}{
-		"crash": {func(a kit.Member) { gamelantest.Crash(a.Node.Node, "dht/pinger", "killed by the test") }, dhtpart.ErrPingLost},
-		"close": {func(a kit.Member) { a.Close(context.Background()) }, gamelan.ErrClosed},
-	} {
-		t.Run(name, func(t *testing.T) {
-			gamelantest.Bubble(t, func(t *testing.T) {
-				net := gamelantest.NewNetwork(t)
-				a, b := kit.StartMember(net, gamelan.Config{}, kit.Quiet), kit.StartMember(net, gamelan.Config{})
-				net.Connect(a.Node, b.Node)
-				net.Partition(a.Node, b.Node)
-				defer net.Heal(a.Node, b.Node)
-				time.AfterFunc(time.Second, func() { test.end(a) })
-				if _, err := a.DHT().Ping(t.Context(), b.ID()); !errors.Is(err, test.want) {
-					t.Errorf("got %v, want %v", err, test.want)
-				}
-			})
-		})
-	}
-}
 
 // TestBubbleDHTDrainRestart has outbound die, and all of the DHT, while the node
 // closes and a message still waits for its turn: who takes its place goes on with

@@ -33,7 +33,7 @@ func TestBubbleAnnouncementsAreBounded(t *testing.T) {
 			kit.PostBytes(t, evil.Node, victim.Node, bad.Append(nil))
 		}
 		synctest.Wait()
-		if got := kit.FateOf(victim, dht.OverControls); got != beyond {
+		if got := kit.FateOf(victim.Node, dht.OverControls); got != beyond {
 			t.Errorf("got %d dropped, want %d", got, beyond)
 		}
 		kit.WantBanned(t, "who announces too much", victim, evil, false)
@@ -43,7 +43,7 @@ func TestBubbleAnnouncementsAreBounded(t *testing.T) {
 		other := kit.Announced{Typ: wire.TypeJoin, Nonce: 7}.Compose(t, victim.PublicKey())
 		kit.PostBytes(t, friend.Node, victim.Node, other.Append(nil))
 		time.Sleep(time.Second)
-		if got := kit.FateOf(victim, dht.OverControls); got != beyond {
+		if got := kit.FateOf(victim.Node, dht.OverControls); got != beyond {
 			t.Errorf("got %d dropped after a Join of another peer, want still %d", got, beyond)
 		}
 		if got := victim.DHT().Network().Join.Heard; got != 2 {
@@ -69,7 +69,7 @@ func TestBubbleAnnouncementsOfManyKeys(t *testing.T) {
 			synctest.Wait()
 		}
 		want := keys*dht.ControlsPerSecond - dht.ControlsTogether*dht.ControlsPerSecond - keys*dht.ControlsAlone
-		if got := kit.FateOf(victim, dht.OverControls); int(got) < want {
+		if got := kit.FateOf(victim.Node, dht.OverControls); int(got) < want {
 			t.Errorf("got %d of %d dropped, want %d", got, keys*dht.ControlsPerSecond, want)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
 // TestFloodOfIdentities has eleven identities send far more than the limit at
@@ -49,7 +50,7 @@ func TestFloodOfIdentities(t *testing.T) {
 		for i := range flood {
 			n.banned(secretOf(i).NodeID(), protocol.BanMedium)
 		}
-		if got := n.ended(dht.Undecodable); got != identities*(limit+1) {
+		if got := kit.FateOf(n.Node, dht.Undecodable); got != identities*(limit+1) {
 			t.Errorf("got %d messages judged, want %d of each identity: %d", got, limit+1, identities*(limit+1))
 		}
 		n.banned(secretOf(500).NodeID(), 0)
@@ -104,7 +105,7 @@ func TestFloodOfWhoIsAllowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		flood()
-		gamelantest.Eventually(t, time.Second, "all messages", func() bool { return n.ended(dht.Undecodable) == limit+1+sent })
+		gamelantest.Eventually(t, time.Second, "all messages", func() bool { return kit.FateOf(n.Node, dht.Undecodable) == limit+1+sent })
 		n.banned(secretOf(1).NodeID(), 0)
 	})
 }
@@ -173,7 +174,7 @@ func TestRelayedBytesOfOneSource(t *testing.T) {
 		}
 		ended := func(what string, passed, refused uint64) {
 			t.Helper()
-			if got := [2]uint64{n.ended(dht.ForOthers), n.ended(dht.OverRelayBytes)}; got != [2]uint64{passed, refused} {
+			if got := [2]uint64{kit.FateOf(n.Node, dht.ForOthers), kit.FateOf(n.Node, dht.OverRelayBytes)}; got != [2]uint64{passed, refused} {
 				t.Errorf("%s: got %d relayed and %d not, want %d and %d", what, got[0], got[1], passed, refused)
 			}
 		}
@@ -216,10 +217,10 @@ func TestRelayedBytesOfWhoHangsUp(t *testing.T) {
 			p.raw.Close()
 			synctest.Wait()
 		}
-		if got := n.ended(dht.ForOthers) + n.ended(dht.OverRelayBytes); got != identities*each {
+		if got := kit.FateOf(n.Node, dht.ForOthers) + kit.FateOf(n.Node, dht.OverRelayBytes); got != identities*each {
 			t.Errorf("got %d messages judged, want %d", got, identities*each)
 		}
-		if got := n.ended(dht.ForOthers); got != fit {
+		if got := kit.FateOf(n.Node, dht.ForOthers); got != fit {
 			t.Errorf("got %d relayed, want %d", got, fit)
 		}
 	})

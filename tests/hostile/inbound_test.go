@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
 // heardIs checks what the handler has heard.
@@ -357,11 +358,11 @@ func TestFlood(t *testing.T) {
 					t.Errorf("got %d messages in mailboxes, want at most 4096", depth)
 				}
 				line := "services/messaging/" + p.secret.NodeID().String()
-				if got := n.line(line); strings.Contains(got, "stalled") {
+				if got := kit.LineOf(n.t, n.Node, line); strings.Contains(got, "stalled") {
 					t.Errorf("at first: got %q", got)
 				}
 				time.Sleep(11 * time.Second)
-				if got := n.line(line); !strings.Contains(got, "stalled") || !strings.Contains(got, "handler") {
+				if got := kit.LineOf(n.t, n.Node, line); !strings.Contains(got, "stalled") || !strings.Contains(got, "handler") {
 					t.Errorf("after 11 s: got %q, want that the handler stalls it", got)
 				}
 

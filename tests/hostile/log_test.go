@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
 // logged is an option that counts what a node logs.
@@ -39,7 +40,7 @@ func TestLogOfUndecodable(t *testing.T) {
 			p.raw.Close()
 		}
 		time.Sleep(2 * time.Minute)
-		if got := n.ended(dht.Undecodable); got != keys {
+		if got := kit.FateOf(n.Node, dht.Undecodable); got != keys {
 			t.Errorf("got %d messages counted as undecodable, want all %d", got, keys)
 		}
 		const what = "messages of a peer do not decode"

@@ -207,16 +207,6 @@ func (n *target) serves() {
 	}
 }
 
-// line is what an actor says of itself.
-func (n *target) line(path string) string {
-	n.t.Helper()
-	d, err := n.Inspection().Tree().Inspect(n.t.Context(), n.Inspection().Tree().PID().Id+"/"+path)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return d.Line
-}
-
 // depth is the number of messages that wait in all mailboxes of the node.
 func (n *target) depth() (total int) {
 	for _, info := range n.Inspection().Tree().Snapshot() {

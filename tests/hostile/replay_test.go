@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
 // letterType is the type of messages that the node under attack hears.
@@ -43,16 +44,6 @@ func letter(t *testing.T, author *identity.Secret, text string, valid time.Durat
 	return e
 }
 
-// ended is how many messages of the DHT have ended in a way.
-func (n *target) ended(why dht.Reason) uint64 {
-	for _, c := range nodetest.DHT(n).Counts() {
-		if c.Reason == why {
-			return c.Count
-		}
-	}
-	return 0
-}
-
 // TestReplayByReencoding sends a captured message 42 times, each time with another
 // unknown field behind its signature, which still verifies: it is delivered once,
 // and whoever relays such bytes is not banned for them.
@@ -73,7 +64,7 @@ func TestReplayByReencoding(t *testing.T) {
 		if got := letters.Bodies(); !slices.Equal(got, []string{"pay me"}) {
 			t.Errorf("got %d deliveries, want one", len(got))
 		}
-		if got := n.ended(dht.Duplicate); got != 41 {
+		if got := kit.FateOf(n.Node, dht.Duplicate); got != 41 {
 			t.Errorf("got %d duplicates, want 41", got)
 		}
 		n.banned(secretOf(1).NodeID(), 0)
@@ -94,7 +85,7 @@ func TestHeaderBombs(t *testing.T) {
 			p.must(p.Data(0, 1, framed(body)))
 			p.flushed()
 			synctest.Wait()
-			if got := n.ended(dht.Undecodable); got != uint64(piece+1) {
+			if got := kit.FateOf(n.Node, dht.Undecodable); got != uint64(piece+1) {
 				t.Errorf("bomb of %q: got %d undecodable messages, want %d", bomb, got, piece+1)
 			}
 		}
@@ -138,13 +129,13 @@ func TestReplayByFlushing(t *testing.T) {
 			flooder.must(flooder.Data(0, 1, framed(string(e.Append(nil)))))
 		}
 		flooder.flushed()
-		gamelantest.Eventually(t, time.Minute, "the flood", func() bool { return n.ended(dht.NoHandler) == flood })
+		gamelantest.Eventually(t, time.Minute, "the flood", func() bool { return kit.FateOf(n.Node, dht.NoHandler) == flood })
 		replayer := open(3)
 		replayer.must(replayer.Data(0, 1, strings.Join(captured, "")))
 		gamelantest.Eventually(t, time.Minute, "the replay", func() bool {
-			return n.ended(dht.Duplicate)+n.ended(dht.Delivered) == 2*honest
+			return kit.FateOf(n.Node, dht.Duplicate)+kit.FateOf(n.Node, dht.Delivered) == 2*honest
 		})
-		if got := n.ended(dht.Delivered); got != honest {
+		if got := kit.FateOf(n.Node, dht.Delivered); got != honest {
 			t.Errorf("got %d deliveries, want each letter once: %d", got, honest)
 		}
 		s := nodetest.DHT(n).Dedup.Stats()

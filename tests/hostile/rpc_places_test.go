@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
 const echoService = "/hostile/echo/1"
@@ -200,7 +201,7 @@ func TestIdleSessionsRest(t *testing.T) {
 				t.Errorf("peer %d: got no end of the session that it has ended", i)
 			}
 		}
-		if got, want := n.line("services/rpc"), fmt.Sprintf("%d sessions", peers*(each-1)); !strings.Contains(got, want) {
+		if got, want := kit.LineOf(n.t, n.Node, "services/rpc"), fmt.Sprintf("%d sessions", peers*(each-1)); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %s", got, want)
 		}
 	})
@@ -223,7 +224,7 @@ func TestSessionsMakeWay(t *testing.T) {
 			}
 			time.Sleep(31 * time.Second)
 		}
-		if got := n.line("services/rpc"); !strings.Contains(got, "5 evicted") {
+		if got := kit.LineOf(n.t, n.Node, "services/rpc"); !strings.Contains(got, "5 evicted") {
 			t.Errorf("got %q, want that 5 were evicted", got)
 		}
 	})
@@ -283,7 +284,7 @@ func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
 		if ran.Load() != answered.Load() {
 			t.Errorf("got %d methods run for %d calls answered", ran.Load(), answered.Load())
 		}
-		if got := n.line("services/rpc"); !strings.Contains(got, "evicted") {
+		if got := kit.LineOf(n.t, n.Node, "services/rpc"); !strings.Contains(got, "evicted") {
 			t.Errorf("got %q, want that sessions were evicted", got)
 		}
 	}, gamelan.WithService(service))

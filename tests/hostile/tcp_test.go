@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
 
@@ -237,7 +238,7 @@ func TestDuplicatesOverTCP(t *testing.T) {
 // gone, and no message waits that could change that.
 func (n *target) settled() bool {
 	n.t.Helper()
-	return n.depth() == 0 && n.line("dialer") == "" && strings.HasSuffix(n.line("listeners/0"), " 0 in set-up") && conns(n) == 1
+	return n.depth() == 0 && kit.LineOf(n.t, n.Node, "dialer") == "" && strings.HasSuffix(kit.LineOf(n.t, n.Node, "listeners/0"), " 0 in set-up") && conns(n) == 1
 }
 
 // conns counts the connection actors of a node.
@@ -282,7 +283,7 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 			all <- m
 		}
 	}()
-	line := func() string { return b.line("services/messaging/" + a.ID().String()) }
+	line := func() string { return kit.LineOf(b.t, b.Node, "services/messaging/"+a.ID().String()) }
 	gamelantest.Eventually(t, patience, "the session to say that the handler stalls it", func() bool {
 		return strings.Contains(line(), "stalled") && strings.Contains(line(), "handler")
 	})

@@ -10,19 +10,8 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
-
-// deliveredHere returns how many messages over the DHT the actors of a node have got.
-func deliveredHere(n *gamelantest.Node) int {
-	for _, c := range nodetest.DHT(n.Node).Counts() {
-		if c.Reason == dht.Delivered {
-			return int(c.Count)
-		}
-	}
-	return 0
-}
 
 // TestBubbleInboxStoredOverStop: a node stops in order while stored and relayed letters are on
 // their way into its inbox. They are kept, and when the node is back, the copies that the
@@ -54,7 +43,7 @@ func TestBubbleInboxStoredOverStop(t *testing.T) {
 			kit.StoreFor(t, author, wallet.PublicKey(), body)
 		}
 		synctest.Wait()
-		if n := deliveredHere(wallet); n != len(letters) {
+		if n := kit.FateOf(wallet, dht.Delivered); n != uint64(len(letters)) {
 			t.Fatalf("got %d letters on their way into the inbox, want %d", n, len(letters))
 		}
 		failing.Store(false)

@@ -33,7 +33,7 @@ func Relayed(over, to *gamelantest.Node, body string) dht.Message {
 	}
 }
 
-// Take listens until n messages have come, acknowledges the first acks of them
+// Take listens until most messages have come, acknowledges the first acks of them
 // and returns their bodies.
 func Take(t *testing.T, n *gamelantest.Node, most, acks int, o gamelan.ListenOptions) (bodies []string) {
 	t.Helper()

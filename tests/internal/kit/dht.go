@@ -70,8 +70,8 @@ func WantBanned(t *testing.T, what string, by, peer Member, want bool) {
 }
 
 // FateOf returns how many messages to the node have ended so.
-func FateOf(m Member, why dht.Reason) uint64 {
-	for _, c := range nodetest.DHT(m).Counts() {
+func FateOf(n *gamelantest.Node, why dht.Reason) uint64 {
+	for _, c := range nodetest.DHT(n).Counts() {
 		if c.Reason == why {
 			return c.Count
 		}
