@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,7 +78,7 @@ func dhtDay(t *testing.T, nodes, hours int) {
 	}
 	hour(30)
 	synctest.Wait()
-	goroutines, memory := bubbled.Count(), heap()
+	goroutines, memory := bubbled.Count(), kit.Heap()
 	for range hours {
 		hour(60)
 	}
@@ -94,7 +93,7 @@ func dhtDay(t *testing.T, nodes, hours int) {
 	if now > goroutines {
 		t.Errorf("goroutines: got %d, want at most the %d of the beginning", now, goroutines)
 	}
-	t.Logf("heap %d kB, in the beginning %d; %d messages of gossip", heap()>>10, memory>>10, gossip)
+	t.Logf("heap %d kB, in the beginning %d; %d messages of gossip", kit.Heap()>>10, memory>>10, gossip)
 	mine := make(map[string]bool)
 	for i, m := range all {
 		once := make(map[string]int)
@@ -132,12 +131,4 @@ func dhtDay(t *testing.T, nodes, hours int) {
 	if len(mine) != gossip {
 		t.Errorf("got %d messages not heard by one node, want each by its author: %d", len(mine), gossip)
 	}
-}
-
-// heap is what is in use after a collection.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }

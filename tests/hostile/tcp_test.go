@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -238,17 +237,7 @@ func TestDuplicatesOverTCP(t *testing.T) {
 // gone, and no message waits that could change that.
 func (n *target) settled() bool {
 	n.t.Helper()
-	return n.depth() == 0 && kit.LineOf(n.t, n.Node, "dialer") == "" && strings.HasSuffix(kit.LineOf(n.t, n.Node, "listeners/0"), " 0 in set-up") && conns(n) == 1
-}
-
-// conns counts the connection actors of a node.
-func conns(n *target) (count int) {
-	for _, info := range n.Inspection().Tree().Snapshot() {
-		if info.Kind == "conn" {
-			count++
-		}
-	}
-	return count
+	return n.depth() == 0 && kit.LineOf(n.t, n.Node, "dialer") == "" && strings.HasSuffix(kit.LineOf(n.t, n.Node, "listeners/0"), " 0 in set-up") && kit.Conns(n.Node) == 1
 }
 
 // TestBlockedHandlerOverTCP has the handler of a node stand still for a real second, with
@@ -265,7 +254,7 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 	}
 	send(t, a, b, "first")
 
-	before := heap()
+	before := kit.Heap()
 	unblock := b.heard.Block()
 	defer unblock()
 	const total, size = 5000, 4 << 10 // 20 MiB
@@ -296,7 +285,7 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 		if got := accepted.Load(); got > most/size {
 			t.Fatalf("got %d messages accepted, want at most %d", got, most/size)
 		}
-		if now := heap(); now > before+2*most {
+		if now := kit.Heap(); now > before+2*most {
 			t.Errorf("the heap grows while the handler stands still: got %d bytes, want at most %d", now, before+2*most)
 		}
 	}
@@ -324,12 +313,4 @@ func TestBlockedHandlerOverTCP(t *testing.T) {
 		_, _, out, _ := nodetest.Trunk(a).Credit()
 		return in == 0 && out == 0
 	})
-}
-
-// heap is what the program holds.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }

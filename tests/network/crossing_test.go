@@ -192,8 +192,8 @@ func checkSurvivor(t *testing.T, round int, nodes [2]*gamelantest.Node, log [2]*
 	if refs[0].Direction == refs[1].Direction {
 		t.Errorf("round %d: both ends call their connection %s", round, refs[0].Direction)
 	}
-	if n := conns(nodes[0]); n != 1 || conns(nodes[1]) != 1 {
-		t.Errorf("round %d: got %d and %d connection actors, want 1 each", round, n, conns(nodes[1]))
+	if n := kit.Conns(nodes[0]); n != 1 || kit.Conns(nodes[1]) != 1 {
+		t.Errorf("round %d: got %d and %d connection actors, want 1 each", round, n, kit.Conns(nodes[1]))
 	}
 	smaller := 0
 	if nodes[1].ID().Compare(nodes[0].ID()) < 0 {
@@ -221,16 +221,6 @@ func checkSurvivor(t *testing.T, round int, nodes [2]*gamelantest.Node, log [2]*
 		t.Errorf("round %d: the connection dialled by the larger node id survived", round)
 	}
 	return crossed
-}
-
-// conns counts the connection actors of a node.
-func conns(n *gamelantest.Node) (count int) {
-	for _, info := range n.Inspection().Tree().Snapshot() {
-		if info.Kind == "conn" {
-			count++
-		}
-	}
-	return count
 }
 
 func disconnect(t *testing.T, nodes [2]*gamelantest.Node, log [2]*eventLog) {

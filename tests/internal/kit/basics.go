@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,16 @@ func InfoOf(t *testing.T, n *gamelantest.Node, name string) supervisor.Info {
 	return supervisor.Info{}
 }
 
+// Conns is how many actors of connections the node has.
+func Conns(n *gamelantest.Node) (count int) {
+	for _, info := range n.Inspection().Tree().Snapshot() {
+		if info.Kind == "conn" {
+			count++
+		}
+	}
+	return count
+}
+
 // LineOf is what an actor says of itself.
 func LineOf(t *testing.T, n *gamelantest.Node, path string) string {
 	t.Helper()
@@ -122,6 +133,14 @@ func (Namer) Receive(c actor.Context) {
 			_ = s.CloseWrite()
 		}
 	}
+}
+
+// Heap is what the program holds after a collection.
+func Heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // SlowLink is a link across the country.

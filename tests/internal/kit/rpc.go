@@ -150,7 +150,7 @@ func Bounded(t *testing.T) context.Context {
 	return ctx
 }
 
-// What the methods of the test service take and answer.
+// Types of the requests and answers of the test service.
 type (
 	Text   = wrapperspb.StringValue
 	Number = wrapperspb.UInt64Value
