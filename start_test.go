@@ -102,8 +102,8 @@ func TestConfigIsChecked(t *testing.T) {
 // TestMultiplexerIsChecked has two settings of the multiplexer wrong: both are
 // reported.
 func TestMultiplexerIsChecked(t *testing.T) {
-	err := gamelan.Config{Mux: gamelan.MuxConfig{Window: 5, IdleTimeout: -1}}.Validate()
-	for _, field := range []string{"Mux.Window", "Mux.IdleTimeout"} {
+	err := gamelan.Config{Mux: gamelan.MuxConfig{Window: 5, PingTimeout: -1}}.Validate()
+	for _, field := range []string{"Mux.Window", "Mux.PingTimeout"} {
 		if !errors.Is(err, gamelan.ErrConfig) || !errors.Is(err, mux.ErrConfig) || !strings.Contains(err.Error(), field) {
 			t.Errorf("got %v, want %s reported", err, field)
 		}

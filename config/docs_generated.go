@@ -109,7 +109,6 @@ var docs = map[string]string{
 	"mux.stall_timeout":                     "How long a substream waits for its peer to take at least one byte.",
 	"mux.close_timeout":                     "How long a substream whose own half is closed waits for the peer's half.",
 	"mux.linger_timeout":                    "How long a substream that was closed after the end of its own half waits for the peer's half.",
-	"mux.idle_timeout":                      "Silence after which the empty receive buffers of a connection are released.",
 	"dht.types":                             "Types of messages over the DHT that the inbox keeps. The daemon adds the type of its own texts. The node drops types without a receiver.",
 	"inbox.max_bytes":                       "Bytes on the disk for messages that are not acknowledged yet, including their metadata. Messages of connected peers take at most three quarters; beyond that their senders wait. Messages over the DHT take at most three quarters, too. A peer has at most half of what is free for them, an author a quarter; further ones are dropped and counted as inbox full. The least value has room for the largest message over the DHT when nothing else is kept.",
 	"inbox.max_messages":                    "Number of messages on the disk that are not acknowledged yet. Messages of connected peers, and those over the DHT, take shares of it as of inbox.max_bytes. Each takes about 60 bytes of memory, and up to 300 over the DHT if every one has another author.",

@@ -48,9 +48,6 @@ type MuxConfig struct {
 	//
 	// Then it is reset. Default 10 s.
 	LingerTimeout time.Duration
-
-	// Silence after which the empty receive buffers of a connection are released. Default 2 s.
-	IdleTimeout time.Duration
 }
 
 // muxRows are the rows of the multiplexer. Its package fills in the defaults and checks the values.
@@ -66,7 +63,6 @@ func muxRows() []*settings.Row {
 		settings.Number("mux.stall_timeout", func(c *MuxConfig) *time.Duration { return &c.StallTimeout }, d.StallTimeout, time.Second, time.Hour, `"5m"`).With(filled),
 		settings.Number("mux.close_timeout", func(c *MuxConfig) *time.Duration { return &c.CloseTimeout }, d.CloseTimeout, time.Second, 24*time.Hour, `"1m"`).With(filled),
 		settings.Number("mux.linger_timeout", func(c *MuxConfig) *time.Duration { return &c.LingerTimeout }, d.LingerTimeout, 100*time.Millisecond, time.Hour, `"30s"`).With(filled),
-		settings.Number("mux.idle_timeout", func(c *MuxConfig) *time.Duration { return &c.IdleTimeout }, d.IdleTimeout, 100*time.Millisecond, time.Hour, `"10s"`).With(filled),
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -95,11 +96,11 @@ func newFamily(ctx context.Context, peers int) (f *family, err error) {
 // pipe makes one end of a session whose other end does nothing.
 func (f *family) pipe() (*mux.Session, error) {
 	a, b := net.Pipe()
-	ours, err := mux.New(a, true, mux.Config{})
+	ours, err := mux.New(transporttest.NewBuffered(a, 4096), true, mux.Config{})
 	if err != nil {
 		return nil, err
 	}
-	theirs, err := mux.New(b, false, mux.Config{})
+	theirs, err := mux.New(transporttest.NewBuffered(b, 4096), false, mux.Config{})
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,6 @@ type Conn struct {
 	tcp           *net.TCPConn
 	local, remote ma.Multiaddr
 	ack           quickAck
-	now           tryWriter
 	emptied       bool          // the last Read has emptied the socket
 	reads         atomic.Uint64 // Reads that have returned bytes
 	answered      atomic.Uint64 // reads when the last Write began that has written something
@@ -24,7 +23,6 @@ type Conn struct {
 
 var (
 	_ transport.Conn           = (*Conn)(nil)
-	_ transport.TryWriter      = (*Conn)(nil)
 	_ transport.FlightReporter = (*Conn)(nil)
 )
 
@@ -33,7 +31,6 @@ func newConn(c *net.TCPConn) *Conn {
 	conn.local, _ = transport.FromNetAddr(c.LocalAddr())
 	conn.remote, _ = transport.FromNetAddr(c.RemoteAddr())
 	conn.ack.init(c)
-	conn.now.init(c)
 	retransmitSoon(c)
 	// Package net sets TCP_NODELAY on every connection; this makes it explicit.
 	_ = c.SetNoDelay(true)
@@ -74,20 +71,6 @@ func (c *Conn) acknowledged() bool { return c.answered.Load() == c.reads.Load() 
 func (c *Conn) Write(b []byte) (int, error) {
 	reads := c.reads.Load()
 	n, err := c.tcp.Write(b)
-	if n > 0 {
-		c.answered.Store(reads)
-	}
-	return n, err
-}
-
-// CanTry reports whether TryWrite can write: on Unix.
-func (c *Conn) CanTry() bool { return c.now.can() }
-
-// TryWrite writes as many of the first bytes of b as the socket takes without waiting. It
-// is not for use beside another TryWrite.
-func (c *Conn) TryWrite(b []byte) (int, error) {
-	reads := c.reads.Load()
-	n, err := c.now.try(b)
 	if n > 0 {
 		c.answered.Store(reads)
 	}

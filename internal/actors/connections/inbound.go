@@ -186,12 +186,6 @@ func (c *gatedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// CanTry reports whether the connection of the transport can write without waiting.
-func (c *gatedConn) CanTry() bool {
-	t, ok := c.Conn.(transport.TryWriter)
-	return ok && t.CanTry()
-}
-
 // direct returns the part of a connection that knows what is in flight, if there is no proxy on
 // its way; otherwise nil.
 func direct(c transport.Conn) transport.FlightReporter {
@@ -201,10 +195,6 @@ func direct(c transport.Conn) transport.FlightReporter {
 	r, _ := c.(transport.FlightReporter)
 	return r
 }
-
-// TryWrite writes what the connection takes without waiting. The handshake never calls it,
-// so the gate need not hear of it.
-func (c *gatedConn) TryWrite(b []byte) (int, error) { return c.Conn.(transport.TryWriter).TryWrite(b) }
 
 // advance tells the gate how far the set-up has come. It returns false if the
 // connection is closed.

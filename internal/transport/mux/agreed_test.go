@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"io"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -94,9 +95,9 @@ func TestChurnHeldBack(t *testing.T) {
 		if got := s.Stats(); got.Unagreed != 1 || !got.HeldBack {
 			t.Errorf("got %+v, want one substream ended, and the peer held back", got)
 		}
-		buf := make([]byte, 20)
-		if n, err := used.Read(buf); err != nil || string(buf[:n]) != "behind them" {
-			t.Errorf("got %q, %v", buf[:n], err)
+		buf := make([]byte, len("behind them"))
+		if _, err := io.ReadFull(used, buf); err != nil || string(buf) != "behind them" {
+			t.Errorf("got %q, %v", buf, err)
 		}
 		if took := time.Since(begin); took != 10*wait {
 			t.Errorf("got what was sent behind ten of them after %v, want %v", took, 10*wait)

@@ -3,6 +3,8 @@ package mux
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -21,7 +23,6 @@ type Config struct {
 	StallTimeout  time.Duration // until the peer takes a byte. spec: V13
 	CloseTimeout  time.Duration // after the end of the own half. spec: comms 69
 	LingerTimeout time.Duration // after the end of the own half and Close
-	IdleTimeout   time.Duration // until empty receive buffers are released
 }
 
 const (
@@ -35,8 +36,7 @@ const (
 	maxStreams = backlog
 
 	// libraryMargin is how much longer the library waits than the write deadline of
-	// the connection, so that the deadline comes first: a window update that the
-	// library gives up is lost. spec: comms 5.5
+	// the connection, so that the deadline comes first. spec: comms 5.5
 	libraryMargin = 5 * time.Second
 )
 
@@ -61,7 +61,6 @@ func (c Config) WithDefaults() Config {
 	set(&c.StallTimeout, 120*time.Second)
 	set(&c.CloseTimeout, 5*time.Minute)
 	set(&c.LingerTimeout, 10*time.Second)
-	set(&c.IdleTimeout, 2*time.Second)
 	return c
 }
 
@@ -99,7 +98,6 @@ func (c Config) validate() error {
 		{"StallTimeout", c.StallTimeout},
 		{"CloseTimeout", c.CloseTimeout},
 		{"LingerTimeout", c.LingerTimeout},
-		{"IdleTimeout", c.IdleTimeout},
 	} {
 		if timeout.d < 0 {
 			bad(timeout.field, "negative timeout; set 0 for the default")
@@ -122,15 +120,15 @@ func (c Config) Direct() Config {
 // limit for an ACK, because peers acknowledge late or never; and the limit for half-closed
 // substreams, because the library's own can end the whole session when the peer's end arrives
 // at the same moment. This package has its own limit for them.
-func (c Config) library(log *journal) *yamux.Config {
+func (c Config) library() *yamux.Config {
 	return &yamux.Config{
 		AcceptBacklog:          backlog,
 		EnableKeepAlive:        false,
 		KeepAliveInterval:      30 * time.Second, // checked even when off
 		ConnectionWriteTimeout: c.WriteTimeout + libraryMargin,
-		MaxStreamWindowSize:    2 * c.Window, // see receiveWindow
+		MaxStreamWindowSize:    initialWindow, // no body passes through it: see inflow
 		StreamOpenTimeout:      0,
 		StreamCloseTimeout:     0,
-		Logger:                 log,
+		Logger:                 log.New(io.Discard, "", 0), // it has nothing to say
 	}
 }

@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"io"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -37,39 +36,6 @@ func TestReadDeadline(t *testing.T) {
 		wantErr(t, <-done, ErrClosed)
 		if s.Err() != nil {
 			t.Errorf("got %v, want a living session", s.Err())
-		}
-	})
-}
-
-// A header that waits for its body is not on the wire: frames of our own go
-// first, and Close and the end of the connection do not wait for the body.
-func TestHeldHeader(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s, d := connect(t, true, Config{})
-		l := s.link
-		h := newHeader(typeData, 0, 7, 4)
-		buf := h[:]
-		if n, err := l.Write(buf); n != headerLen || err != nil {
-			t.Fatalf("got %d, %v, want 12", n, err)
-		}
-		clear(buf) // it is the library's again
-		d.quiet()
-		if err := l.outbox.reset(l, 9); err != nil {
-			t.Fatal(err)
-		}
-		d.expect("00 00 0008 00000009 00000000")
-		l.Write([]byte("body"))
-		d.expect("00 00 0000 00000007 00000004 626f6479")
-
-		h = newHeader(typeData, 0, 7, 4)
-		l.Write(h[:])
-		s.Close()
-		if n, err := l.Write([]byte("late")); n != 4 || err != nil {
-			t.Errorf("got %d, %v, want it swallowed", n, err)
-		}
-		d.quiet()
-		if _, err := l.Read(make([]byte, 100)); err != io.EOF {
-			t.Errorf("got %v, want EOF", err)
 		}
 	})
 }

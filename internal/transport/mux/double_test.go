@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/tcp"
 )
@@ -48,7 +49,7 @@ func connect(t testing.TB, client bool, cfg Config) (*Session, *double) {
 func connectHeld(t testing.TB, client bool, cfg Config) (*Session, *double) {
 	t.Helper()
 	a, b := net.Pipe()
-	s, err := NewHeld(&full{Conn: a}, client, cfg)
+	s, err := NewHeld(inParts(a), client, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +60,12 @@ func connectHeld(t testing.TB, client bool, cfg Config) (*Session, *double) {
 	})
 	return s, d
 }
+
+// over makes a [Conn] of a connection without encryption.
+func over(c net.Conn) Conn { return transporttest.NewBuffered(c, 4096) }
+
+// inParts is over with a buffer so small that frames come in parts.
+func inParts(c net.Conn) Conn { return transporttest.NewBuffered(c, 16) }
 
 // stop makes the double read nothing until the returned function is called.
 func (d *double) stop() (resume func()) {
@@ -153,7 +160,11 @@ func pair(t testing.TB, tcp bool, cfg Config) (client, server *Session) {
 
 func wrap(t testing.TB, c net.Conn, client bool, cfg Config) *Session {
 	t.Helper()
-	s, err := New(c, client, cfg)
+	conn, ok := c.(Conn)
+	if !ok {
+		conn = over(c)
+	}
+	s, err := New(conn, client, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

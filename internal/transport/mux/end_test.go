@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/yamux"
-
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -142,7 +140,7 @@ func TestEndLosesNothing(t *testing.T) {
 			for round := range rounds {
 				a, b := tcpPair(t)
 				go io.Copy(io.Discard, a) // or its close would be a TCP reset
-				s, err := NewHeld(b, false, Config{})
+				s, err := NewHeld(over(b), false, Config{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -182,7 +180,7 @@ func TestReadOnAfterFailedWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		broken := &brokenWrites{Conn: a}
-		s, err := New(broken, false, Config{})
+		s, err := New(over(broken), false, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +233,7 @@ func TestLastBytesWithTheEnd(t *testing.T) {
 		go io.Copy(io.Discard, b)
 		defer b.Close()
 		h := newHeader(typeData, flagSYN, 2, 4)
-		s, err := New(&lastWords{a, append(h[:], "last"...)}, true, Config{})
+		s, err := New(over(&lastWords{a, append(h[:], "last"...)}), true, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,45 +248,6 @@ func TestLastBytesWithTheEnd(t *testing.T) {
 		}
 		wantErr(t, err, ErrSessionEnded)
 	})
-}
-
-// A Read of the library can fail, because of the window update that it wants to
-// send, although it has delivered bytes and holds more.
-//
-// conforms: comms 151
-func TestReadErrorWithBytes(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s, d := connect(t, true, Config{})
-		st := mustOpen(t, s)
-		st.lib = failingReads{st.lib}
-		d.Data(flagACK, st.ID(), "every byte of it")
-		d.conn.Close()
-		<-s.Done()
-		var got []byte
-		buf := make([]byte, 3)
-		for {
-			n, err := st.Read(buf)
-			got = append(got, buf[:n]...)
-			if err != nil {
-				wantErr(t, err, ErrSessionEnded)
-				break
-			}
-		}
-		if string(got) != "every byte of it" {
-			t.Errorf("got %q, want every byte of it", got)
-		}
-	})
-}
-
-// failingReads reports an error with whatever it reads.
-type failingReads struct{ libraryStream }
-
-func (f failingReads) Read(b []byte) (int, error) {
-	n, err := f.libraryStream.Read(b)
-	if err == nil {
-		err = yamux.ErrConnectionReset
-	}
-	return n, err
 }
 
 var errBroken = errors.New("broken")
@@ -365,7 +324,7 @@ func TestCauseAfterAFailedWrite(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			a, b := net.Pipe()
 			wire := &cutWire{Conn: a}
-			s, err := New(wire, true, Config{})
+			s, err := New(over(wire), true, Config{})
 			if err != nil {
 				t.Fatal(err)
 			}

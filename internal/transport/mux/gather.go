@@ -42,6 +42,3 @@ func (g *gather) yielded(frames int) {
 		g.skip.Store(skipped)
 	}
 }
-
-// alone reports whether the write of a substream would not yield. It changes nothing.
-func (g *gather) alone(id uint32) bool { return g.last.Load() == id || g.skip.Load() > 0 }

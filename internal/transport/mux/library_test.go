@@ -15,3 +15,13 @@ func (s *Session) slots() int {
 
 // libraryStreams is the number of streams that the library knows.
 func (s *Session) libraryStreams() int { return s.lib.NumStreams() }
+
+// waiting is how many bytes of frames wait, resets and pings of this side not among them.
+func (o *outbox) waiting() (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for s := o.queue.queue.head; s != nil; s = s.next {
+		n += s.end
+	}
+	return n
+}

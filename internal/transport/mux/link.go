@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,17 +11,17 @@ import (
 
 const (
 	// holdBack is how long the end of the connection is kept from the library
-	// while substreams of the peer wait for Accept, and how long reading goes
-	// on after a write has failed. spec: comms 5.5 items 2, 8
+	// while substreams of the peer wait for Accept, and how long reading goes on
+	// after a write has failed. spec: comms 5.5 items 2, 8
 	holdBack = time.Second
 
 	// maxPings is how many pings of the peer may wait for our answer. spec:
 	// comms 5.5 item 6
 	maxPings = 16
 
-	// maxControl is how many frames of our own may wait for the connection, and
-	// how many without body of the library's. Only a peer that opens substreams
-	// beyond its limit, or drops what it opens, and reads nothing comes near it.
+	// maxControl is how many frames may wait in the outbox, and how many resets and
+	// pings before them. Only a peer that opens substreams beyond its limit, or drops
+	// what it opens, and reads nothing comes near it.
 	maxControl = 512
 )
 
@@ -30,21 +29,15 @@ const (
 var passedDeadline = time.Unix(1, 0)
 
 // link stands between the library and the connection. The library reads on one goroutine and
-// writes on another; resets and pings come from others. Only flush, of the outbox, writes to
-// the connection.
+// writes on another; frames of substreams come from their owners. Only writeOut writes to the
+// connection.
 type link struct {
-	conn    net.Conn
-	made    time.Time
-	cfg     Config
-	table   *table
-	session *Session
+	conn  Conn
+	made  time.Time
+	cfg   Config
+	table *table
 
-	// started opens when the session knows its library half, released when it
-	// may read.
-	started, released chan struct{}
-	// endedByLibrary returns the cause when the library itself closes the link: it found
-	// an offence that only it can see.
-	endedByLibrary func() error
+	released chan struct{} // opens when the session may read
 
 	reader reader
 	writer writer
@@ -62,8 +55,6 @@ type link struct {
 	cause    error
 	writeErr error
 	closing  sync.Once
-	held     sync.Once
-	holdEnd  time.Time // set by the reader when the end begins
 
 	// Under table.mu.
 	inject    []header // frames for the library that the peer never sent
@@ -82,13 +73,12 @@ type link struct {
 	pings  pings
 }
 
-func newLink(conn net.Conn, client bool, cfg Config) *link {
+func newLink(conn Conn, client bool, cfg Config) *link {
 	l := &link{
 		conn:     conn,
 		made:     time.Now(),
 		cfg:      cfg,
 		table:    newTable(client, cfg),
-		started:  make(chan struct{}),
 		released: make(chan struct{}),
 		over:     make(chan struct{}),
 		done:     make(chan struct{}),
@@ -97,7 +87,6 @@ func newLink(conn net.Conn, client bool, cfg Config) *link {
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)
-	l.writer.try = tryConnOf(conn)
 	return l
 }
 
@@ -106,7 +95,11 @@ func newLink(conn net.Conn, client bool, cfg Config) *link {
 // an earlier failure of a write says more than the hang-up that followed.
 func (l *link) end(cause error) {
 	if l.begin(cause) {
-		l.notifyAll()
+		cause = l.err()
+		for _, st := range l.table.all() {
+			st.sessionEnded(cause)
+			st.notify()
+		}
 	}
 }
 
@@ -127,6 +120,17 @@ func (l *link) begin(cause error) bool {
 	l.swallow.Store(true)
 	close(l.over)
 	return true
+}
+
+// add enters a live substream. The table's lock is held, so that the end of the connection finds
+// either the substream or a closed over.
+func (l *link) add(st *Stream) {
+	l.table.add(st)
+	select {
+	case <-l.over:
+		st.sessionEnded(l.err())
+	default:
+	}
 }
 
 // err returns the cause of the end, nil while there is none.
@@ -153,14 +157,21 @@ func (l *link) broken() error {
 // before it asks the library to stop.
 func (l *link) Close() error {
 	l.closing.Do(func() {
-		if l.err() == nil {
-			l.end(l.endedByLibrary())
-		}
+		l.end(ErrHungUp) // the library closes it only after another end
 		close(l.done)
 		l.conn.Close()
 		l.table.stopTimers()
 	})
 	return nil
+}
+
+// fail ends the session for an error, if it lives, and returns the cause of the end.
+func (l *link) fail(err error) error {
+	if l.err() == nil {
+		l.end(err)
+		l.Close()
+	}
+	return l.err()
 }
 
 // failWrite notes that a write failed. Bytes that the peer had sent before are still read,
@@ -180,6 +191,9 @@ func (l *link) failWrite(err error) {
 	l.swallow.Store(true)
 	l.endMu.Unlock()
 
+	for _, st := range l.table.all() {
+		st.out.wake()
+	}
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
 	if l.readLimit.IsZero() {
@@ -239,8 +253,7 @@ func (l *link) awaitAccepted() {
 	if accepted == nil {
 		return
 	}
-	l.held.Do(func() { l.holdEnd = time.Now().Add(l.holdBack) })
-	timer := time.NewTimer(time.Until(l.holdEnd))
+	timer := time.NewTimer(l.holdBack)
 	defer timer.Stop()
 	select {
 	case <-accepted:

@@ -20,11 +20,11 @@ func (st *Stream) NotifyUnless(take func() bool, f func()) {
 	l := st.link
 	l.table.mu.Lock()
 	l.table.listen(st, f)
-	st.window.take.Store(nil)
+	st.taker.Store(nil)
 	if take != nil {
-		st.window.take.Store(&take)
+		st.taker.Store(&take)
 	}
-	over := st.finHanded || st.state.Load() != alive
+	over := st.peerOver || st.state.Load() != alive
 	l.table.mu.Unlock()
 	select {
 	case <-l.over:
@@ -52,67 +52,41 @@ func (st *Stream) notify() {
 	t.mu.Lock()
 	f := st.arrived
 	t.listen(st, nil)
-	st.window.take.Store(nil)
+	st.taker.Store(nil)
 	t.mu.Unlock()
 	if f != nil {
 		f()
 	}
 }
 
-// arrived calls the function for a frame that the library has handled: of the substream st,
-// or else of the one with that id. If that substream was closed meanwhile, arrived drops its
-// bytes.
-func (l *link) arrived(st *Stream, id uint32) {
-	t := l.table
-	if t.listening.Load() == 0 && t.lingering.Load() == 0 {
+// arrived calls the function for a frame that has come for the substream; plain means a data
+// frame without flags.
+func (l *link) arrived(st *Stream, plain bool) {
+	if l.table.listening.Load() == 0 {
 		return
 	}
-	if r := &l.reader; st == nil && r.windowID == id { // a frame without flags
-		if take := r.window.take.Load(); take != nil && (*take)() {
-			return
-		}
+	if take := st.taker.Load(); plain && take != nil && (*take)() {
+		return
 	}
-	t.mu.Lock()
-	if st == nil {
-		st = t.streams[id]
-	}
-	lingers := st != nil && st.lingers
-	t.mu.Unlock()
-	if lingers {
-		go st.empty()
-	}
-	if st != nil {
-		st.notify()
-	}
-}
-
-// notifyAll calls all functions that are set.
-func (l *link) notifyAll() {
-	for _, st := range l.table.all() {
-		st.notify()
-	}
+	st.notify()
 }
 
 // TryRead reads all that has arrived, without waiting for anything. ok is false, and nothing was
-// read, if that is more than p has room for, if credit for the peer is due that only Read may
-// give, or if the substream has ended. Only the function of [Stream.NotifyUnless] may call it,
-// and no Read or CloseWrite may go on meanwhile.
+// read, if that is more than p has room for, if the peer's credit must wait, which only Read may,
+// or if this side has closed the substream. Only the function of [Stream.NotifyUnless] may call it, and no Read or CloseWrite may go on meanwhile.
 func (st *Stream) TryRead(p []byte) (n int, ok bool) {
-	w := st.window
-	unread := w.sent - w.read.Load()
-	switch {
-	case st.state.Load() >= lingering:
-		return 0, false
-	case unread == 0:
-		return 0, true // the library's Read would wait
-	case unread > uint64(len(p)), w.libraryGives(unread):
+	f := &st.in
+	f.mu.Lock()
+	credit := f.end == nil && f.taken+uint64(f.unread)+f.window-f.promised >= f.window/4
+	if f.closed || f.unread > len(p) || credit && st.link.outbox.full() {
+		f.mu.Unlock()
 		return 0, false
 	}
-	n, _ = st.lib.Read(p)
-	if n > 0 {
-		st.bytesIn.Add(uint64(n))
-		st.took(n, (*outbox).enqueueNow)
-		st.link.session.touched()
+	n, due := f.take(p)
+	f.mu.Unlock()
+	st.bytesIn.Add(uint64(n))
+	if due > 0 {
+		st.give(due, (*outbox).enqueueNow)
 	}
-	return n, n > 0
+	return n, true
 }

@@ -4,54 +4,35 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-)
-
-const (
-	// maxOutbox is how many bytes of the library's frames may wait in the outbox. Above
-	// it the library waits, and with it calls of Accept and Read. It is enough for a whole
-	// piece each of 16 substreams.
-	maxOutbox = 1 << 20
-
-	// writeThrough is the number of waiting bytes above which a Write waits for the
-	// connection before it gives the library one more piece. So the outbox comes near
-	// maxOutbox only when many substreams begin to write at once, or had waited for the
-	// peer's credit.
-	writeThrough = 64 << 10
 )
 
 // holdLimit is how long a held frame waits for one to go with it.
 const holdLimit = time.Millisecond
 
-// writeOut says who writes a frame of the library to the connection.
-type writeOut int
+// writtenBy says who writes a frame to the connection.
+type writtenBy int
 
 const (
-	writeSoon    writeOut = iota // a goroutine, at once
-	writeAwaited                 // a caller that waits for it
-	writeHeld                    // whoever writes next, or a goroutine after holdLimit
+	writeSoon    writtenBy = iota // a goroutine, at once
+	writeAwaited                  // a caller that waits for it
+	writeHeld                     // whoever writes next, or a goroutine after holdLimit
 )
 
 // errBusy ends a connection whose peer provokes resets and reads none.
 var errBusy = errors.New("the peer does not read what it provokes")
 
-// outbox holds the frames to write: those of the library, and the few of this package:
-// resets, pings, GoAway and window updates for dropped bytes. Frames of this package are
-// written first, except GoAway; pings are also written between two chunks.
+// outbox holds the frames that wait to be written: SYNs, ACKs, FINs, credit, pongs and small data
+// frames in their order, and resets and pings, which go first. GoAway goes last.
 //
-// The library has one goroutine for all its frames, and Accept and Read wait for that
-// goroutine. So it only puts its frames into the outbox. Write and CloseWrite, which
-// wait for their frames anyway, write the outbox out. The SYN of a substream is held,
-// since its first bytes follow at once as a rule. For all other frames a goroutine of
-// [Session.RunOn] does, so that their callers do not wait for a connection that stands still.
+// Write and CloseWrite wait for their frames, and write the outbox out. A SYN is held, since the
+// first bytes of its substream follow at once as a rule. All other frames are written by a
+// goroutine of [Session.RunOn], so that their callers do not wait for a connection that takes
+// nothing.
 type outbox struct {
-	size atomic.Int64 // bytes of the library's frames
-
 	mu      sync.Mutex
 	run     func(f func()) // see Session.RunOn
 	queue   batch
-	pings   int           // among the frames of our own in queue
 	emptied chan struct{} // closed when the queue is taken; nil without waiters
 	running bool          // the goroutine writes, or is about to
 	stopped bool
@@ -63,18 +44,17 @@ type outbox struct {
 
 // batch is a run of frames.
 type batch struct {
-	frames  []byte            // our own
+	own     []byte            // of the kinds that go first
 	written []chan<- struct{} // closed when the frames are written or dropped
-	library []chunk           // the library's
+	queue   segments          // all others, whole frames in each segment
 	count   int               // of those
-	bare    int               // of those without a body
 	syns    []uint32          // substreams whose SYN is among those
 	pongs   int32             // among those
 	goodbye []byte            // GoAway, behind all of them
 }
 
 func (b *batch) empty() bool {
-	return len(b.frames) == 0 && len(b.library) == 0 && b.goodbye == nil
+	return len(b.own) == 0 && b.queue.head == nil && b.goodbye == nil
 }
 
 func (b batch) done() {
@@ -83,18 +63,17 @@ func (b batch) done() {
 	}
 }
 
-// add appends a frame of the library.
+// add appends a frame with at most joinBelow bytes of body.
 func (b *batch) add(h *header, body []byte) {
-	n, last := headerLen+len(body), len(b.library)-1
-	if last < 0 || b.library[last].room() < n {
-		b.library = append(b.library, newChunk(n, last < 0))
-		last++
+	t := b.queue.tail
+	if n := headerLen + len(body); t == nil {
+		t = b.queue.extend(4 * n) // often only an acknowledgement waits
+	} else if len(t.b)-t.end < n {
+		t = b.queue.extend(largeSegment)
 	}
-	b.library[last].add(h, body)
+	t.end += copy(t.b[t.end:], h[:])
+	t.end += copy(t.b[t.end:], body)
 	b.count++
-	if len(body) == 0 {
-		b.bare++
-	}
 	switch {
 	case h.kind() == typePing:
 		b.pongs++
@@ -103,11 +82,11 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// enqueue queues a frame of the library. It waits only above maxOutbox, and with a frame
-// without body above maxControl of these, which a peer that reads nothing can provoke.
-func (o *outbox) enqueue(l *link, h *header, body []byte, by writeOut) {
+// enqueue queues a frame. While maxControl frames wait it waits, since a peer that reads nothing
+// can provoke them.
+func (o *outbox) enqueue(l *link, h *header, body []byte, by writtenBy) {
 	o.mu.Lock()
-	for o.size.Load() >= maxOutbox || len(body) == 0 && o.queue.bare >= maxControl {
+	for o.queue.count >= maxControl {
 		room := o.room()
 		o.mu.Unlock()
 		select {
@@ -121,18 +100,23 @@ func (o *outbox) enqueue(l *link, h *header, body []byte, by writeOut) {
 	o.put(l, h, body, by)
 }
 
-// enqueueNow is enqueue that never waits. It is for window updates, of which a peer that reads
-// none of them can provoke four for each substream.
-func (o *outbox) enqueueNow(l *link, h *header, body []byte, by writeOut) {
+// full reports whether enqueue would wait.
+func (o *outbox) full() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.queue.count >= maxControl
+}
+
+// enqueueNow is enqueue that never waits: for frames of which each substream has a few at most.
+func (o *outbox) enqueueNow(l *link, h *header, body []byte, by writtenBy) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.put(l, h, body, by)
 }
 
 // put queues a frame. The lock is held.
-func (o *outbox) put(l *link, h *header, body []byte, by writeOut) {
+func (o *outbox) put(l *link, h *header, body []byte, by writtenBy) {
 	o.queue.add(h, body)
-	o.size.Add(int64(headerLen + len(body)))
 	switch by {
 	case writeSoon:
 		o.start(l)
@@ -185,17 +169,14 @@ func (o *outbox) send(l *link, h header, written chan<- struct{}) error {
 	if o.leaving && h.kind() == typePing {
 		return ErrGoingAway
 	}
-	if len(o.queue.frames) >= maxControl*headerLen {
+	if len(o.queue.own) >= maxControl*headerLen {
 		return errBusy
 	}
 	if h.kind() == typeGoAway {
 		o.leaving = true
 		o.queue.goodbye = append(o.queue.goodbye, h[:]...)
 	} else {
-		o.queue.frames = append(o.queue.frames, h[:]...)
-	}
-	if h.kind() == typePing {
-		o.pings++
+		o.queue.own = append(o.queue.own, h[:]...)
 	}
 	if written != nil {
 		o.queue.written = append(o.queue.written, written)
@@ -222,7 +203,6 @@ func (o *outbox) behindSYN(l *link, h *header) bool {
 		return false
 	}
 	o.queue.add(h, nil)
-	o.size.Add(headerLen)
 	o.start(l)
 	return true
 }
@@ -263,13 +243,12 @@ func (o *outbox) room() <-chan struct{} {
 	return o.emptied
 }
 
-// take empties the queue. The next frames of the library go to spare.
-func (o *outbox) take(spare []chunk) batch {
+// take empties the queue.
+func (o *outbox) take() batch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b := o.queue
-	o.queue, o.pings = batch{library: spare}, 0
-	o.size.Store(0)
+	o.queue = batch{}
 	if o.holding {
 		o.holding = false
 		o.holdEnd.Stop()
@@ -279,32 +258,6 @@ func (o *outbox) take(spare []chunk) batch {
 		o.emptied = nil
 	}
 	return b
-}
-
-// takePings takes only the pings of our own, if there are any.
-func (o *outbox) takePings() (pings []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.pings == 0 {
-		return nil
-	}
-	rest := o.queue.frames[:0]
-	for f := range slices.Chunk(o.queue.frames, headerLen) {
-		if h := header(f); h.kind() == typePing {
-			pings = append(pings, f...)
-		} else {
-			rest = append(rest, f...)
-		}
-	}
-	o.queue.frames, o.pings = rest, 0
-	return pings
-}
-
-// idle reports whether nothing waits.
-func (o *outbox) idle() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.queue.empty()
 }
 
 // more reports whether the goroutine has to go on.

@@ -72,7 +72,7 @@ func (l *link) ping() (Pong, error) {
 	case ErrGoingAway:
 		return Pong{}, err
 	default:
-		return Pong{}, streamEnded(l.session.fail(err))
+		return Pong{}, streamEnded(l.fail(err))
 	}
 	timer := time.NewTimer(l.cfg.PingTimeout)
 	defer timer.Stop()

@@ -6,33 +6,30 @@ import (
 	"time"
 )
 
-// reader is the state of the link's reading half. Only the library's reading
-// goroutine touches it.
+// reader is the state of the link's reading half. Only the library's reading goroutine touches
+// it.
 type reader struct {
 	running bool
 	head    header // the peer's header as far as it has arrived
 	have    int
-	hand    header  // a header on its way to the library
-	out     []byte  // the rest of hand
-	rest    uint32  // of the frame's body, for the library
-	skip    uint32  // bytes of a body that the library must not see
-	fin     *Stream // its FIN follows when rest is through
-	answer  *header // for the peer, to be sent outside the lock
-	heard   *Stream // of the frame in hand, when its flags said which; or
-	heardID uint32  // of its data; 0: none
+	hand    [2 * headerLen]byte // headers on their way to the library
+	out     []byte              // the rest of hand
+	rest    uint32              // of the frame's body, for the substream into
+	into    *Stream             // the last one for which a frame came
+	skip    uint32              // bytes of a body that nobody wants
+	fin     *Stream             // its FIN counts when rest is through
+	answer  *header             // for the peer, to be sent outside the lock
+	heard   *Stream             // a frame came for it: its Notify is called at the boundary
+	plain   bool                // that was a data frame without flags
 	ended   bool
-
-	window   *receiveWindow // of the last data frame without flags, which came on
-	windowID uint32         // this substream
 }
 
-// Read returns the peer's frames to the library. It never returns more than the rest of one
-// frame, so a call at a frame boundary proves that the library has handled everything before.
-// There, frames can be changed, added and omitted.
+// Read reads frames of the peer until there is a header that the library is to see, and returns
+// that. Bodies go to their substreams. A call proves that the library has handled all that it was
+// given before.
 func (l *link) Read(p []byte) (int, error) {
 	r := &l.reader
 	if !r.running {
-		<-l.started
 		select {
 		case <-l.released:
 		case <-l.over: // the end of a session that was held
@@ -40,48 +37,29 @@ func (l *link) Read(p []byte) (int, error) {
 		r.running = true
 	}
 	for {
-		if r.heardID != 0 && r.boundary() {
-			st, id := r.heard, r.heardID
-			r.heard, r.heardID = nil, 0
-			l.arrived(st, id)
-		}
 		switch {
 		case len(r.out) > 0:
 			n := copy(p, r.out)
 			r.out = r.out[n:]
 			return n, nil
 
-		case r.rest > 0:
-			if r.ended {
-				// The library takes it for the end of this frame, keeps what
-				// there is, and comes back at what it takes for a boundary.
-				r.rest = 0
-				return 0, io.EOF
+		case r.fin != nil && r.rest == 0:
+			// A FIN that came with a body: only now is the body complete.
+			l.table.mu.Lock()
+			if r.fin.live {
+				r.fin.remoteFIN()
 			}
-			n, err := l.receive(p[:min(uint32(len(p)), r.rest)])
-			r.rest -= uint32(n)
-			if n > 0 {
-				return n, nil
-			}
-			l.stop(cut(err))
+			l.table.mu.Unlock()
+			r.fin = nil
 
-		case r.skip > 0 && !r.ended:
-			n, err := l.receive(p[:min(uint32(len(p)), r.skip)])
-			r.skip -= uint32(n)
-			l.stop(cut(err))
+		case r.heard != nil && r.boundary():
+			st := r.heard
+			r.heard = nil
+			l.arrived(st, r.plain)
 
 		case r.ended:
 			l.awaitAccepted()
 			return 0, io.EOF
-
-		case r.fin != nil:
-			// A FIN that came with a body: only now is the body complete.
-			l.table.mu.Lock()
-			if st := r.fin; st.live {
-				r.give(newHeader(typeData, st.remoteFIN(), st.id, 0))
-			}
-			l.table.mu.Unlock()
-			r.fin = nil
 
 		case l.injecting.Load() > 0:
 			r.give(l.injected())
@@ -89,24 +67,45 @@ func (l *link) Read(p []byte) (int, error) {
 		case l.table.churn.untilSet.Load() && !l.swallow.Load():
 			l.holdBackReading()
 
+		case l.conn.Buffered() == 0:
+			err := l.await()
+			if !r.boundary() || r.have > 0 {
+				err = cut(err)
+			}
+			l.stop(err)
+
+		case r.rest > 0:
+			n, due, err := r.into.in.fill(l.conn, int(r.rest))
+			l.bytesIn.Add(uint64(n))
+			r.rest -= uint32(n)
+			if due > 0 && r.into.state.Load() == lingering {
+				err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
+			}
+			l.stop(err)
+
+		case r.skip > 0:
+			n, err := l.conn.Read(p[:min(uint32(len(p)), r.skip)])
+			l.bytesIn.Add(uint64(n))
+			r.skip -= uint32(n)
+			l.stop(err)
+
+		case l.swallow.Load() && l.err() != nil: // ended on our side
+			l.stop(io.EOF)
+
 		default:
-			n, err := l.receive(r.head[r.have:])
-			r.have += n
-			if r.have == headerLen {
+			n, err := l.conn.Read(r.head[r.have:])
+			l.bytesIn.Add(uint64(n))
+			if r.have += n; r.have == headerLen {
 				r.have = 0
 				err = l.frame(r.head)
-			} else if r.have > 0 {
-				err = cut(err)
 			}
 			l.stop(err)
 		}
 	}
 }
 
-// boundary reports whether the library has read all of the last frame.
-func (r *reader) boundary() bool {
-	return len(r.out) == 0 && r.rest == 0 && r.skip == 0 && r.fin == nil
-}
+// boundary reports whether all of the last frame has been read.
+func (r *reader) boundary() bool { return r.rest == 0 && r.skip == 0 && r.fin == nil }
 
 // stop ends the reading if there is an error.
 func (l *link) stop(err error) {
@@ -124,29 +123,27 @@ func cut(err error) error {
 	return err
 }
 
-// give sets the next header for the library.
-func (r *reader) give(h header) {
-	r.hand = h
-	r.out = r.hand[:]
+// give sets the next headers for the library, at most two.
+func (r *reader) give(headers ...header) {
+	r.out = r.hand[:0]
+	for i := range headers {
+		r.out = append(r.out, headers[i][:]...)
+	}
 }
 
-// receive reads from the connection. It returns no bytes and no error when the
-// wait was interrupted, and an error only when the connection is over.
-func (l *link) receive(p []byte) (int, error) {
+// await waits until the connection has something to read. It returns nil as well when the wait
+// was interrupted, and an error only when the connection is over.
+func (l *link) await() error {
 	select {
 	case <-l.over: // by a failure on our side
-		return 0, io.EOF
+		return io.EOF
 	default:
 	}
-	n, err := l.conn.Read(p)
-	if n > 0 {
-		l.bytesIn.Add(uint64(n))
-		return n, nil
-	}
+	err := l.conn.Fill()
 	if err != nil && isDeadline(err) {
 		err = l.woken()
 	}
-	return 0, err
+	return err
 }
 
 // frame handles one header of the peer and decides what the library sees of it. An error
@@ -171,22 +168,19 @@ func (l *link) frame(h header) error {
 		return nil
 	}
 	l.heardAt.Store(int64(time.Since(l.made)))
-	if h.kind() == typeWindow && h.length() > 0 {
-		l.table.granted(h.id())
-	}
-	if h.flags() == 0 && (h.body() == 0 || l.table.lingering.Load() == 0) {
-		if h.body() > 0 {
-			w := l.receiving(h.id())
-			if w == nil {
-				r.skip = h.body() // the library may still keep it
-				return nil
-			}
-			if !w.takes(h.body()) {
+	if h.flags() == 0 {
+		st := l.find(h.id())
+		switch {
+		case st == nil:
+			r.skip = h.body()
+		case h.kind() == typeWindow:
+			st.out.grant(h.length())
+		case h.body() > 0:
+			if !st.in.announced(h.body()) {
 				return violation(ErrWindowExceeded)
 			}
-			r.rest, r.heardID = h.body(), h.id()
+			r.rest, r.heard, r.plain = h.body(), st, true
 		}
-		r.give(h)
 		return nil
 	}
 	if err := l.flagged(h); err != nil {
@@ -203,8 +197,23 @@ func (l *link) frame(h header) error {
 	return l.answer(answer)
 }
 
-// flagged handles a frame that opens, acknowledges or ends a substream, or whose body may be
-// for a substream that lingers.
+// find returns the live substream with that id; nil: there is none. The last one is kept, so
+// that most frames need no lock.
+func (l *link) find(id uint32) *Stream {
+	r := &l.reader
+	if r.into == nil || r.into.id != id || r.into.over.Load() {
+		l.table.mu.Lock()
+		defer l.table.mu.Unlock()
+		st := l.table.lookup(id)
+		if st == nil {
+			return nil
+		}
+		r.into = st
+	}
+	return r.into
+}
+
+// flagged handles a frame that opens, acknowledges or ends a substream.
 func (l *link) flagged(h header) error {
 	t := l.table
 	t.mu.Lock()
@@ -232,61 +241,42 @@ func (l *link) flagged(h header) error {
 			r.skip, r.answer = h.body(), &reset
 			return nil
 		}
-		t.add(newStream(l, id, true))
+		l.add(newStream(l, id, true))
 	}
 
 	st := t.lookup(id)
-	if st == nil {
-		// Unknown or over. The library may not have forgotten it yet: it would keep
-		// a body, and an end that it does not expect would end the session.
-		if r.skip = h.body(); r.skip == 0 {
-			h.setFlags(0)
-			r.give(h)
-		}
+	if st == nil { // unknown or over
+		r.skip = h.body()
 		return nil
 	}
-
-	if st.lingers && h.body() > 0 {
-		if h.body() > l.cfg.Window {
-			return violation(ErrWindowExceeded)
-		}
-		r.skip = h.body()
-		r.answer = st.dropped(h.body(), flags)
-		if flags == 0 {
-			return nil
-		}
-		h.setLength(0)
-	}
-	if !st.window.takes(h.body()) {
+	if h.kind() == typeWindow {
+		st.out.grant(h.length())
+	} else if !st.in.announced(h.body()) {
 		return violation(ErrWindowExceeded)
 	}
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
-		r.heard, r.heardID = st, id
+		r.heard, r.plain = st, false
 	}
-	keep := flags & flagSYN
-	if !st.inbound && !st.acked && flags&(flagACK|flagFIN|flagRST) != 0 {
-		// An end without ACK would leave the library's entry of the open
-		// behind; a second ACK, or one for an inbound substream, would free
-		// the entry of another.
+	r.into, r.rest = st, h.body()
+
+	// The library hears of an opening, and forgets the substream at once: what was opened is
+	// this package's.
+	switch {
+	case flags&flagSYN != 0:
+		r.give(newHeader(typeWindow, flagSYN, id, 0), newHeader(typeWindow, flagRST, id, 0))
+	case !st.inbound && !st.acked && flags&(flagACK|flagFIN|flagRST) != 0:
 		st.acked = true
-		keep |= flagACK
+		r.give(newHeader(typeWindow, flagACK|flagRST, id, 0))
 	}
 	switch {
 	case flags&flagRST != 0:
-		// The library would drop what was not read yet, so it sees an end.
-		if !st.finHanded {
-			keep |= flagFIN
-		}
 		st.remoteReset()
-	case flags&flagFIN != 0 && !st.finHanded:
+	case flags&flagFIN != 0 && !st.peerOver:
 		if h.body() > 0 {
 			r.fin = st
 		} else {
-			keep |= st.remoteFIN()
+			st.remoteFIN()
 		}
 	}
-	h.setFlags(keep)
-	r.rest = h.body()
-	r.give(h)
 	return nil
 }

@@ -2,9 +2,7 @@ package mux
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,17 +16,12 @@ import (
 type Session struct {
 	link    *link
 	lib     *yamux.Session
-	journal journal
-	idle    idle
 	release sync.Once
 }
 
 // New starts a session over conn. client is true for the side that dialled. The session owns
 // conn, unless New returns an error.
-//
-// Read of conn must be resumable after a read deadline, and should buffer.
-// spec: comms 5.5
-func New(conn net.Conn, client bool, cfg Config) (*Session, error) {
+func New(conn Conn, client bool, cfg Config) (*Session, error) {
 	s, err := NewHeld(conn, client, cfg)
 	if err == nil {
 		s.Release()
@@ -38,24 +31,21 @@ func New(conn net.Conn, client bool, cfg Config) (*Session, error) {
 
 // NewHeld is New for a session that reads nothing before Release. So it answers no ping
 // before its owner has it.
-func NewHeld(conn net.Conn, client bool, cfg Config) (*Session, error) {
+func NewHeld(conn Conn, client bool, cfg Config) (*Session, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	s := &Session{link: newLink(conn, client, cfg)}
-	s.link.session = s
-	s.link.endedByLibrary = s.libraryError
 	start := yamux.Server
 	if client {
 		start = yamux.Client
 	}
-	lib, err := start(s.link, cfg.library(&s.journal))
+	lib, err := start(s.link, cfg.library())
 	if err != nil {
 		return nil, err
 	}
 	s.lib = lib
-	close(s.link.started)
 	return s, nil
 }
 
@@ -121,12 +111,12 @@ func (s *Session) mayOpen() error {
 func (s *Session) open() (*Stream, error) {
 	lib, err := s.lib.OpenStream()
 	if err != nil {
-		return nil, streamEnded(s.fail(err))
+		return nil, streamEnded(s.link.fail(err))
 	}
 	if cause := s.link.broken(); cause != nil {
 		return nil, streamEnded(cause) // the SYN may have been swallowed
 	}
-	return s.link.table.claim(lib.StreamID(), lib), nil
+	return s.link.table.claim(lib.StreamID()), nil
 }
 
 // Accept returns the next substream that the peer opened. One goroutine calls
@@ -138,9 +128,10 @@ func (s *Session) Accept() (*Stream, error) {
 	for {
 		lib, err := s.lib.AcceptStream()
 		if err != nil {
-			return nil, s.fail(err)
+			return nil, s.link.fail(err)
 		}
-		if st := s.link.table.claim(lib.StreamID(), lib); st != nil {
+		if st := s.link.table.claim(lib.StreamID()); st != nil {
+			s.link.acknowledge(st)
 			return st, nil
 		}
 	}
@@ -180,13 +171,11 @@ func (s *Session) GoAway() error { return s.link.sayGoodbye() }
 func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()
-	// The library closes itself when its reading goroutine finds the end. If it were told to
-	// before, every reader of a substream would run in circles until that goroutine has had
-	// its turn.
-	<-s.lib.CloseChan()
-	s.lib.Close() // waits for the rest
+	s.lib.Close()                           // waits for its goroutines
+	for _, st := range s.link.table.all() { // another end may not have come that far
+		st.sessionEnded(s.link.err())
+	}
 	s.link.outbox.stop()
-	s.idle.stop()
 	return nil
 }
 
@@ -246,8 +235,6 @@ type Stats struct {
 	Unagreed          uint64 // substreams of the peer that ended without an agreed protocol, if they are limited
 	HeldBack          bool   // the peer waits because of them
 	UnaskedPongs      uint64
-	LogLines          uint64 // of the library; a peer can provoke them
-	LastLog           string
 }
 
 // Stats returns the counters.
@@ -258,45 +245,10 @@ func (s *Session) Stats() Stats {
 		BytesOut:     l.bytesOut.Load(),
 		UnaskedPongs: l.pings.unasked.Load(),
 	}
-	st.LogLines, st.LastLog = s.journal.snapshot()
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
 	st.Streams, st.Inbound = l.table.live, l.table.liveInbound
 	st.Opened, st.Accepted, st.Refused = l.table.opened, l.table.accepted, l.table.refused
 	st.Unagreed, st.HeldBack = l.table.churn.total, l.table.churn.untilSet.Load()
 	return st
-}
-
-// fail ends the session for an error of the library, if it lives, and returns
-// the cause of the end.
-func (s *Session) fail(err error) error {
-	if s.link.err() == nil {
-		select {
-		case <-s.lib.CloseChan():
-			// The library found an offence; its Close says which.
-			<-s.link.done
-		default:
-			s.link.end(err)
-			s.link.Close()
-		}
-	}
-	return s.link.err()
-}
-
-// libraryError says why the library ended the session by itself. Of all that
-// it can find wrong, the link leaves it only the receive window.
-func (s *Session) libraryError() error {
-	for range 2 * backlog {
-		// After the end it returns the cause, or first a substream it had
-		// queued, or fails to acknowledge one.
-		_, err := s.lib.AcceptStream()
-		switch {
-		case err == nil, errors.Is(err, yamux.ErrSessionShutdown):
-			continue
-		case errors.Is(err, yamux.ErrRecvWindowExceeded):
-			return violation(ErrWindowExceeded)
-		}
-		return err
-	}
-	return ErrHungUp
 }

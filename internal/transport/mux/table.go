@@ -29,7 +29,6 @@ type table struct {
 	// listening is how many of them have a Notify, so that the reader need not
 	// lock.
 	listening atomic.Int32
-	lingering atomic.Int32 // likewise, how many linger
 
 	live, liveInbound int
 	reserved          int // opens whose SYN is not written yet
@@ -85,7 +84,7 @@ func (t *table) end(st *Stream) {
 		return
 	}
 	st.live = false
-	st.window.over.Store(true)
+	st.over.Store(true)
 	t.live--
 	if st.inbound {
 		t.liveInbound--
@@ -93,10 +92,6 @@ func (t *table) end(st *Stream) {
 			st.churned = true
 			t.churn.count(time.Now())
 		}
-	}
-	if st.lingers {
-		st.lingers = false
-		t.lingering.Add(-1)
 	}
 	if st.closeTimer != nil {
 		st.closeTimer.Stop()
@@ -123,35 +118,16 @@ func (t *table) lookup(id uint32) *Stream {
 	return nil
 }
 
-// completes notes n bytes of a data frame from the library. It reports whether they end the
-// piece that Write has given it: then Write goes on at once, otherwise the library waits for
-// the peer's credit.
-func (t *table) completes(id uint32, n int) bool {
-	t.mu.Lock()
-	st := t.streams[id]
-	t.mu.Unlock()
-	return st != nil && st.left.Add(-int64(n)) == 0
-}
-
-// granted notes that the peer gave credit.
-func (t *table) granted(id uint32) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if st := t.lookup(id); st != nil {
-		st.granted = time.Now()
-	}
-}
-
 // claim hands a substream to its owner. It returns nil when the table does not
 // know it, which happens only after the end.
-func (t *table) claim(id uint32, lib libraryStream) *Stream {
+func (t *table) claim(id uint32) *Stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st := t.streams[id]
 	if st == nil {
 		return nil
 	}
-	st.lib, st.claimed = lib, true
+	st.claimed = true
 	if !st.live {
 		delete(t.streams, id)
 	}
@@ -164,7 +140,7 @@ func (t *table) claim(id uint32, lib libraryStream) *Stream {
 	return st
 }
 
-// settled notes that a SYN read was accepted or refused. The lock is held.
+// settled notes that a substream of the peer was accepted. The lock is held.
 func (t *table) settled() {
 	t.unaccepted--
 	if t.unaccepted == 0 && t.allAccepted != nil {
@@ -203,15 +179,13 @@ func (t *table) refuse(now time.Time) bool {
 	return now.Sub(t.refusals[t.refusalNext]) < refusalWindow
 }
 
-// all returns the substreams that have an owner.
+// all returns the substreams.
 func (t *table) all() []*Stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	list := make([]*Stream, 0, len(t.streams))
 	for _, st := range t.streams {
-		if st.claimed {
-			list = append(list, st)
-		}
+		list = append(list, st)
 	}
 	return list
 }

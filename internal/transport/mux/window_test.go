@@ -107,7 +107,7 @@ func TestIDUsedAgain(t *testing.T) {
 		again := <-in
 		d.Data(0, 1, "hello")
 		mustRead(t, again, "hello")
-		if got := again.window.sent; got != 5 {
+		if got := again.in.sent; got != 5 {
 			t.Errorf("got %d bytes counted, want those of the new substream", got)
 		}
 	})

@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"io"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -13,214 +12,158 @@ type writer struct {
 	// goroutine that waits for it may wait long.
 	lock    chan struct{}
 	bounded time.Time // when the write deadline was set; under the lock
-	spare   []chunk   // of a batch that is written; under the lock
-	left    bool      // direct has left a part of a frame; under the lock
-	try     tryConn   // nil if the connection cannot
 	gather  gather
 
 	// began is when the write began that the connection has not taken yet, as
 	// nanoseconds since the link was made, plus one; 0 while there is none.
 	began atomic.Int64
-
-	// The header that waits for its body. Only the library's writing goroutine
-	// touches it. It is in no queue yet, so other frames may go first.
-	head    header
-	waiting bool
 }
 
 // deadlineSlack is the fraction of the write timeout, 1/64, by which a write may end too
 // early, so that not every write has to set the deadline anew.
 const deadlineSlack = 64
 
-// Write accepts the library's frames: a header of 12 bytes in one call, the body of a data
-// frame in the next. Both are written together with the outbox. After the end Write discards
-// everything, so that the library can still accept substreams that had arrived.
+// Write accepts the library's frames, of which none has a body: it passes on pongs, and the SYNs
+// of this side's substreams. After the end it discards everything.
 func (l *link) Write(b []byte) (int, error) {
-	w := &l.writer
-	if l.swallow.Load() {
-		w.waiting = false
-		return len(b), nil
-	}
-	if w.waiting {
-		w.waiting = false
-		by := writeSoon
-		if l.table.completes(w.head.id(), len(b)) {
-			by = writeAwaited
-			if l.direct(&w.head, b) {
-				return len(b), nil
-			}
-		}
-		l.outbox.enqueue(l, &w.head, b, by)
-		return len(b), nil
-	}
 	h := header(b) // a copy: the slice stays the library's
-	if h.kind() == typeData && h.length() > 0 {
-		w.head, w.waiting = h, true
-		return len(b), nil
-	}
-	if l.leaving(&h) {
-		l.outbox.enqueue(l, &h, nil, h.writtenBy())
+	switch {
+	case l.swallow.Load():
+	case h.kind() == typePing && l.withholds():
+		l.pings.received.Add(-1) // it waits no longer
+	case h.kind() == typePing:
+		l.outbox.enqueue(l, &h, nil, writeSoon)
+	case h.flags()&flagSYN != 0:
+		l.table.mu.Lock()
+		l.table.reserved--
+		st := newStream(l, h.id(), false)
+		l.add(st)
+		l.table.mu.Unlock()
+		h.setLength(st.in.opening())
+		l.outbox.enqueue(l, &h, nil, writeHeld)
 	}
 	return len(b), nil
 }
 
-// writtenBy returns who writes out a frame without body: CloseWrite waits for the FIN.
-func (h header) writtenBy() writeOut {
-	switch {
-	case h.kind() == typePing:
-		return writeSoon
-	case h.flags()&flagFIN != 0:
-		return writeAwaited
-	case h.flags()&(flagSYN|flagRST) == flagSYN:
-		return writeHeld
+// acknowledge acknowledges a substream of the peer that has been accepted, with the credit of
+// the window.
+func (l *link) acknowledge(st *Stream) {
+	l.table.mu.Lock()
+	due := st.live && !st.peerOver && !l.swallow.Load()
+	l.table.mu.Unlock()
+	if due {
+		h := newHeader(typeWindow, flagACK, st.id, st.in.opening())
+		l.outbox.enqueue(l, &h, nil, writeSoon)
 	}
-	return writeSoon
 }
 
-// leaving changes a header without body to the form for the peer, and reports whether to
-// send it at all.
-func (l *link) leaving(h *header) bool {
-	flags := h.flags()
+// writeData writes a data frame and returns when the connection has taken it, or never will. A
+// small frame goes with what else waits; a large one waits for its turn where it is.
+func (l *link) writeData(h *header, body []byte) {
 	switch {
-	case h.kind() == typePing && flags&flagACK != 0 && l.withholds():
-		l.pings.received.Add(-1) // it waits no longer
-		return false
-	case flags == 0 && h.kind() == typeWindow:
-		l.libraryGave(h)
-		return false // receiveWindow gives the credit
-	case flags == 0 || h.kind() >= typePing:
+	case len(body) > joinBelow:
+		if l.lockWriter() {
+			l.writeOut(h, body)
+			<-l.writer.lock
+		}
+	case l.writer.gather.yields(h.id()):
+		l.outbox.enqueue(l, h, body, writeAwaited)
+		runtime.Gosched()
+		l.writer.gather.yielded(l.flush())
+	case l.tryLockWriter():
+		l.writeOut(h, body)
+		<-l.writer.lock
+	default: // somebody writes
+		l.outbox.enqueue(l, h, body, writeAwaited)
+		l.flush()
+	}
+}
+
+// lockWriter waits until the connection is free for a write. It returns false after the end.
+func (l *link) lockWriter() bool {
+	if l.tryLockWriter() {
 		return true
 	}
-	t := l.table
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if flags&flagSYN != 0 {
-		t.reserved--
-		t.add(newStream(l, h.id(), false))
-	}
-	st := t.lookup(h.id())
-	if h.kind() == typeWindow && h.length() > 0 { // of a SYN or ACK
-		gave := h.length()
-		h.setLength(0)
-		if st != nil {
-			st.window.library.Add(uint64(gave))
-			h.setLength(st.window.credit(0))
-		}
-	}
-	switch {
-	case st == nil:
-		// Over meanwhile: an end of ours would surprise nobody, but help nobody.
-		return flags&(flagFIN|flagRST) == 0
-	case flags&flagRST != 0:
-		// The library refuses a substream of the peer.
-		t.end(st)
-		delete(t.streams, st.id)
-		t.settled()
-	case flags&flagFIN != 0:
-		st.localFIN()
-		if h.length() == 0 {
-			// The older peers do not wake their reader for an end on a window
-			// update. spec: comms 5.3, 143
-			h[1] = typeData
-		}
-	}
-	return true
-}
-
-// libraryGave notes credit that the library gives.
-func (l *link) libraryGave(h *header) {
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	if st := l.table.streams[h.id()]; st != nil {
-		st.window.library.Add(uint64(h.length()))
+	select {
+	case l.writer.lock <- struct{}{}:
+		return true
+	case <-l.over:
+		l.outbox.take().done()
+		return false
 	}
 }
 
-// flushTogether is flush for a substream whose frame others may join; see [gather].
-func (l *link) flushTogether(id uint32) {
-	g := &l.writer.gather
-	if !g.yields(id) {
-		l.flush()
-		return
+func (l *link) tryLockWriter() bool {
+	select {
+	case l.writer.lock <- struct{}{}:
+		return true
+	default:
+		return false
 	}
-	runtime.Gosched()
-	g.yielded(l.flush())
 }
 
 // flush writes the outbox out, after any other call that is doing so. When it returns,
-// everything that was in the outbox at its call is written, or never will be. Frames of this
-// package go first: so the reset of a substream is written before the next one is opened, and
-// the peer never counts more live substreams than this side. This side's new pings go between
-// two chunks; otherwise a ping would wait on a slow link for the whole outbox. They prove
-// nothing too early: the Write before such a ping has returned, so its bytes are written.
+// everything that was in the outbox at its call is written, or never will be.
 func (l *link) flush() (frames int) {
-	w := &l.writer
-	select {
-	case w.lock <- struct{}{}:
-	default:
-		select {
-		case w.lock <- struct{}{}:
-		case <-l.over:
-			l.outbox.take(nil).done()
-			return 0
-		}
+	if !l.lockWriter() {
+		return 0
 	}
-	defer func() { <-w.lock }()
-	l.rest()
-	waiting := l.outbox.take(w.spare)
+	defer func() { <-l.writer.lock }()
+	return l.writeOut(nil, nil)
+}
+
+// joinBelow is the size up to which the body of a frame is copied into the outbox.
+const joinBelow = 1024
+
+// writeOut writes the outbox out, and one more data frame behind it, unless h is nil. Resets and
+// pings go first: so the reset of a substream is written before the next one is opened, and the
+// peer never counts more live substreams than this side. A ping proves nothing too early: the
+// Write before it has returned, so its bytes are written. The lock is held.
+func (l *link) writeOut(h *header, body []byte) (frames int) {
+	waiting := l.outbox.take()
 	// Counted first, or the peer's next ping could come before.
 	l.pings.received.Add(-waiting.pongs)
-	own := waiting.frames
-	for i := range waiting.library {
-		c := &waiting.library[i]
-		if i > 0 {
-			own = l.outbox.takePings()
-		}
-		if len(own) > 0 && len(c.b) < joinBelow {
-			l.put(append(own, c.b...))
-		} else {
-			l.put(own)
-			l.put(c.b)
-		}
-		own = nil
-		c.give()
+	if h != nil {
+		waiting.add(h, nil)
 	}
-	l.put(own)
-	l.put(waiting.goodbye)
-	w.spare = waiting.library[:0]
+	first := waiting.own
+	for waiting.queue.head != nil {
+		s, last := waiting.queue.head, waiting.queue.head.next == nil
+		switch {
+		case last && len(body) > 0:
+			l.put(first, nil)
+			l.put(s.b[:s.end], body)
+		default:
+			l.put(first, s.b[:s.end])
+		}
+		first = nil
+		waiting.queue.shift()
+	}
+	l.put(first, waiting.goodbye)
 	waiting.done()
 	return waiting.count
 }
 
-// joinBelow is the size up to which a frame is copied into a common write.
-const joinBelow = 1024
-
-// put writes to the connection, within the write deadline. The lock is held.
-func (l *link) put(b []byte) {
-	if len(b) == 0 || l.swallow.Load() {
+// put writes two parts to the connection, as one if they fit one frame of it, within the write
+// deadline. The lock is held.
+func (l *link) put(head, body []byte) {
+	if len(head) > 0 && len(body) > 0 && len(head)+len(body) > headerLen+MaxPiece {
+		l.put(head, nil)
+		head = nil
+	}
+	if len(head)+len(body) == 0 || l.swallow.Load() {
 		return
 	}
-	l.timed(func() error {
-		n, err := l.conn.Write(b)
-		l.bytesOut.Add(uint64(n))
-		if err == nil && n < len(b) {
-			err = io.ErrShortWrite
-		}
-		return err
-	})
-}
-
-// timed calls write within the write deadline, so that others see since when it stands
-// still. The lock is held.
-func (l *link) timed(write func() error) {
 	now := time.Now()
 	l.bound(now)
 	l.writer.began.Store(int64(now.Sub(l.made)) + 1)
-	err := write()
+	err := l.conn.WriteParts(head, body)
 	l.writer.began.Store(0)
 	if err != nil {
 		l.failWrite(err)
+		return
 	}
+	l.bytesOut.Add(uint64(len(head) + len(body)))
 }
 
 // bound sets the write deadline. The lock is held.
@@ -232,14 +175,14 @@ func (l *link) bound(now time.Time) {
 }
 
 // sayGoodbye refuses substreams that the peer opens from now on, and returns when GoAway is
-// written, after all frames of the library.
+// written, after everything in the outbox.
 func (l *link) sayGoodbye() error {
 	l.table.mu.Lock()
 	l.goingAway = true
 	l.table.mu.Unlock()
 	written := make(chan struct{})
 	if err := l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written); err != nil {
-		return streamEnded(l.session.fail(err))
+		return streamEnded(l.fail(err))
 	}
 	select {
 	case <-written:

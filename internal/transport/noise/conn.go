@@ -10,7 +10,6 @@ import (
 	"os"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Sizes of transport frames.
@@ -46,18 +45,11 @@ type Conn struct {
 
 	// Writing.
 	out      cipherState
-	rest     []byte              // of a frame that TryWrite began
-	restOf   frameBuffer         // holds rest
-	try      transport.TryWriter // nil if the raw connection cannot
 	writeErr error
 }
 
 func newConn(c net.Conn) *Conn {
-	conn := &Conn{Conn: c, r: bufio.NewReaderSize(c, readBuffer)}
-	if t, ok := c.(transport.TryWriter); ok && t.CanTry() {
-		conn.try = t
-	}
-	return conn
+	return &Conn{Conn: c, r: bufio.NewReaderSize(c, readBuffer)}
 }
 
 // RemoteKey returns the static key of the other end.
@@ -74,52 +66,59 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	for {
-		if len(c.plain) > 0 {
-			n := copy(b, c.plain)
-			c.plain = c.plain[n:]
-			if len(c.plain) == 0 {
-				c.release()
-			}
-			return n, nil
-		}
+	if err := c.Fill(); err != nil {
+		return 0, err
+	}
+	n := copy(b, c.plain)
+	c.plain = c.plain[n:]
+	if len(c.plain) == 0 {
+		c.release()
+	}
+	return n, nil
+}
+
+// Buffered returns how many bytes the next Read returns without waiting.
+func (c *Conn) Buffered() int { return len(c.plain) }
+
+// Fill waits until the next Read need not wait. It fails as Read does. It skips frames without
+// plaintext, which other implementations take for the end of the stream.
+func (c *Conn) Fill() error {
+	for len(c.plain) == 0 {
 		if c.readErr != nil {
-			return 0, c.readErr
+			return c.readErr
 		}
-		n, err := 0, error(nil)
-		size := c.need
+		size, err := c.need, error(nil)
 		if c.large == nil {
 			size, err = c.header() // an idle connection waits here: keep the stack small
 		}
 		if err == nil {
-			n, err = c.next(b, size)
+			c.plain, err = c.next(size)
 		}
 		if err != nil {
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				c.readErr = err
 				c.release()
 			}
-			return 0, err
+			return err
 		}
-		if n > 0 {
-			return n, nil
+		if len(c.plain) == 0 {
+			c.release()
 		}
 	}
+	return nil
 }
 
-// next reads and decrypts one frame of that size. If its plaintext fits b, next puts it
-// there and returns its length; otherwise it puts it into c.plain. It skips a frame
-// without plaintext, which other implementations take for the end of the stream.
-func (c *Conn) next(b []byte, size int) (n int, err error) {
+// next reads one frame of that size and decrypts it where it is.
+func (c *Conn) next(size int) (plain []byte, err error) {
 	if c.large == nil {
 		if size < tagLen {
-			return 0, fmt.Errorf("%w: %d bytes are too few", ErrDecrypt, size)
+			return nil, fmt.Errorf("%w: %d bytes are too few", ErrDecrypt, size)
 		}
 		if headerLen+size <= c.r.Size() {
-			return c.small(b, size)
+			return c.small(size)
 		}
 		if _, err := c.r.Discard(headerLen); err != nil {
-			return 0, err
+			return nil, err
 		}
 		c.large, c.need, c.have = takeLarge(), size, 0
 	}
@@ -127,45 +126,28 @@ func (c *Conn) next(b []byte, size int) (n int, err error) {
 		n, err := c.r.Read(c.large[c.have:c.need])
 		c.have += n
 		if err != nil && c.have < c.need {
-			return 0, inside(err)
+			return nil, inside(err)
 		}
 	}
 	frame := c.large[:c.need]
-	if len(b) >= c.need-tagLen {
-		plain, err := c.in.open(b[:0], frame)
-		c.release()
-		return len(plain), err
-	}
-	c.plain, err = c.in.open(frame[:0], frame)
-	return 0, err
+	return c.in.open(frame[:0], frame)
 }
 
-// small reads a frame that fits the read buffer and decrypts it there.
-func (c *Conn) small(b []byte, size int) (int, error) {
+// small reads a frame that fits the read buffer.
+func (c *Conn) small(size int) ([]byte, error) {
 	frame, err := c.r.Peek(headerLen + size)
 	if err != nil {
-		return 0, inside(err)
+		return nil, inside(err)
 	}
 	frame = frame[headerLen:]
-	direct := len(b) >= size-tagLen
-	dst := frame[:0]
-	if direct {
-		dst = b[:0]
-	}
-	plain, err := c.in.open(dst, frame)
+	plain, err := c.in.open(frame[:0], frame)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	// The bytes stay in the buffer until the next use of r, which comes only after
 	// the last of them was read.
-	if _, err := c.r.Discard(headerLen + size); err != nil {
-		return 0, err
-	}
-	if direct {
-		return len(plain), nil
-	}
-	c.plain = plain
-	return 0, nil
+	_, err = c.r.Discard(headerLen + size)
+	return plain, err
 }
 
 // header returns the length of the next frame, and leaves its header in the buffer. It
@@ -208,38 +190,39 @@ func inside(err error) error {
 // Write encrypts b and writes it. For each 65,519 bytes it writes one frame, in one
 // Write of the connection below. An empty b writes nothing. After an error the other end
 // cannot decrypt anything more, so every later Write fails too. n counts the bytes of b
-// in frames that were written completely. What TryWrite has left goes first.
+// in frames that were written completely.
 func (c *Conn) Write(b []byte) (n int, err error) {
-	if err := c.Flush(); err != nil {
-		return 0, err
-	}
 	for len(b) > 0 {
 		chunk := b[:min(len(b), MaxPlaintext)]
-		if err := c.writeFrame(chunk); err != nil {
-			c.writeErr = err
+		if err := c.WriteParts(chunk, nil); err != nil {
 			return n, err
 		}
 		n += len(chunk)
 		b = b[len(chunk):]
 	}
-	return n, nil
+	return n, c.writeErr
 }
 
-func (c *Conn) writeFrame(plain []byte) error {
-	buf, frame, err := c.frame(plain)
-	defer buf.give()
-	if err != nil {
-		return err
+// WriteParts writes head and body, together at most [MaxPlaintext] bytes, as one frame. It
+// copies them once, into the frame, and encrypts them there. It fails as Write does.
+func (c *Conn) WriteParts(head, body []byte) error {
+	if c.writeErr != nil {
+		return c.writeErr
 	}
-	return c.writeAll(frame)
-}
-
-// frame encrypts plain into a borrowed buffer, which the caller gives back.
-func (c *Conn) frame(plain []byte) (buf frameBuffer, frame []byte, err error) {
-	buf = takeFrame(headerLen + len(plain) + tagLen)
-	frame = binary.BigEndian.AppendUint16(buf.bytes(), uint16(len(plain)+tagLen))
-	sealed, err := c.out.seal(frame[headerLen:], plain)
-	return buf, frame[:headerLen+len(sealed)], err
+	n := len(head) + len(body)
+	if n > MaxPlaintext {
+		return io.ErrShortWrite
+	}
+	buf := takeFrame(headerLen + n + tagLen)
+	defer buf.give()
+	frame := binary.BigEndian.AppendUint16(buf.bytes(), uint16(n+tagLen))
+	frame = append(append(frame, head...), body...)
+	sealed, err := c.out.seal(frame[headerLen:headerLen], frame[headerLen:])
+	if err == nil {
+		err = c.writeAll(frame[:headerLen+len(sealed)])
+	}
+	c.writeErr = err
+	return err
 }
 
 func (c *Conn) writeAll(b []byte) error {

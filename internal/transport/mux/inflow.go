@@ -1,0 +1,225 @@
+package mux
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// initialWindow is how many bytes either side may send on a substream before it gets more
+// credit. spec: comms 5.2
+const initialWindow = 256 << 10
+
+// inflow is the receiving half of a substream. It has the bytes that have arrived and were not
+// read, the credit of the peer, and the end.
+//
+// The connection's reading goroutine fills it; Read and TryRead take from it. While a Read waits,
+// nothing is unread: what comes next goes straight into its buffer, once, and what comes after
+// that into segments. So bytes are taken in the order in which they came.
+//
+// The peer may have at most the window unread. Credit is given when a quarter of the window was
+// taken, so that a sender at a distance need not stand still.
+type inflow struct {
+	ready chan struct{} // wakes a Read that waits; it looks itself at what has happened
+
+	mu       sync.Mutex
+	kept     segments
+	unread   int    // bytes in them
+	waits    []byte // the buffer of a Read that waits and has nothing yet
+	got      int    // bytes that were put there
+	window   uint64
+	sent     uint64 // bytes that the peer has announced
+	taken    uint64 // bytes that were read or dropped
+	promised uint64 // bytes that the peer may have sent by now
+	end      error  // of Read, when nothing is unread; nil: the peer's half goes on
+	closed   bool   // by this side: what still comes is dropped
+	deadline time.Time
+	timer    *time.Timer
+	armed    time.Time // when the timer runs out; zero: it does not run
+}
+
+func (f *inflow) init(window uint32) {
+	f.ready = make(chan struct{}, 1)
+	f.window, f.promised = uint64(window), initialWindow
+}
+
+// wake has a Read that waits look again.
+func (f *inflow) wake() {
+	select {
+	case f.ready <- struct{}{}:
+	default:
+	}
+}
+
+// announced notes n bytes of the peer that are about to come. It returns false if the peer had
+// no credit for them.
+func (f *inflow) announced(n uint32) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent += uint64(n)
+	return f.sent <= f.promised
+}
+
+// opening returns the credit that goes with the SYN or ACK.
+func (f *inflow) opening() uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.credit(0)
+}
+
+// credit returns the credit that is due, and promises it; 0 if it is less than least. The lock
+// is held.
+func (f *inflow) credit(least uint64) uint32 {
+	due := f.taken + f.window - f.promised
+	if due < least {
+		return 0
+	}
+	f.promised += due
+	return uint32(due)
+}
+
+// fill takes up to n bytes out of from, which must not wait: straight to the Read that waits, or
+// into segments. It returns their number, and the credit that is due if they were dropped.
+func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, err error) {
+	f.mu.Lock()
+	switch {
+	case f.end != nil: // nobody reads it
+		s := takeSegment(n)
+		k, err = from.Read(s.b[:min(n, len(s.b))])
+		s.give()
+		f.taken += uint64(k)
+		if f.closed {
+			due = f.credit(f.window / 4)
+		}
+	case f.waits != nil:
+		k, err = from.Read(f.waits[:min(n, len(f.waits))])
+		if k > 0 {
+			f.waits, f.got = nil, k
+			f.taken += uint64(k)
+			defer f.wake() // after the lock is free
+		}
+	default:
+		t := f.kept.tail
+		if t == nil || t.end == len(t.b) {
+			t = f.kept.extend(n)
+		}
+		k, err = from.Read(t.b[t.end:min(len(t.b), t.end+n)])
+		t.end += k
+		f.unread += k
+	}
+	f.mu.Unlock()
+	return k, due, err
+}
+
+// take takes what there is, up to len(p) bytes, and returns the credit that is due. What was put
+// into the buffer of a Read that waited is in p already. The lock is held.
+func (f *inflow) take(p []byte) (n int, due uint32) {
+	n, f.got = f.got, 0
+	for n < len(p) && f.unread > 0 {
+		s := f.kept.head
+		k := copy(p[n:], s.b[s.off:s.end])
+		s.off += k
+		n += k
+		f.unread -= k
+		f.taken += uint64(k)
+		if s.off == s.end {
+			f.kept.shift()
+		}
+	}
+	if f.end != nil { // the peer sends nothing more
+		return n, 0
+	}
+	return n, f.credit(f.window / 4)
+}
+
+// read is Read of the substream.
+func (f *inflow) read(p []byte) (n int, due uint32, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		if n, due = f.take(p); n > 0 {
+			return n, due, nil
+		}
+		if f.end != nil {
+			return 0, due, f.end
+		}
+		if !f.deadline.IsZero() {
+			left := time.Until(f.deadline)
+			if left <= 0 {
+				return 0, due, os.ErrDeadlineExceeded
+			}
+			f.arm(left)
+		}
+		f.waits = p
+		f.mu.Unlock()
+		<-f.ready
+		f.mu.Lock()
+		f.waits = nil // no longer: p belongs to the caller again
+	}
+}
+
+// arm has Read woken when its deadline has passed. A timer that runs out before that is left
+// alone: most deadlines are moved before they pass. The lock is held.
+func (f *inflow) arm(left time.Duration) {
+	if !f.armed.IsZero() && !f.deadline.Before(f.armed) {
+		return
+	}
+	f.armed = f.deadline
+	if f.timer != nil {
+		f.timer.Reset(left)
+		return
+	}
+	f.timer = time.AfterFunc(left, func() {
+		f.mu.Lock()
+		f.armed = time.Time{}
+		f.mu.Unlock()
+		f.wake()
+	})
+}
+
+// setDeadline bounds Read.
+func (f *inflow) setDeadline(t time.Time) {
+	f.mu.Lock()
+	f.deadline = t
+	waits := f.waits != nil
+	f.mu.Unlock()
+	if waits {
+		f.wake()
+	}
+}
+
+// finish ends the peer's half: Read returns err behind all that has arrived. The first end
+// counts.
+func (f *inflow) finish(err error) {
+	f.mu.Lock()
+	if f.end == nil {
+		f.end = err
+		f.stop()
+	}
+	f.mu.Unlock()
+	f.wake()
+}
+
+// close ends reading by this side: Read returns err, and what has arrived or still comes is
+// dropped. It returns the credit that is due.
+func (f *inflow) close(err error) (due uint32) {
+	f.mu.Lock()
+	f.closed, f.end = true, err
+	f.taken += uint64(f.unread)
+	f.unread = 0
+	f.kept.free()
+	f.stop()
+	due = f.credit(f.window / 4)
+	f.mu.Unlock()
+	f.wake()
+	return due
+}
+
+// stop stops the timer. The lock is held.
+func (f *inflow) stop() {
+	if f.timer != nil {
+		f.timer.Stop()
+		f.armed = time.Time{}
+	}
+}

@@ -1,0 +1,96 @@
+package mux
+
+import (
+	"os"
+	"sync"
+	"time"
+)
+
+// outflow is the sending half of a substream: the peer's credit, and the deadline of Write.
+type outflow struct {
+	ready chan struct{} // wakes a Write that waits; it looks itself at what has happened
+
+	mu       sync.Mutex
+	window   int64 // bytes that the peer takes
+	deadline time.Time
+	closed   bool // CloseWrite was called
+}
+
+// maxCredit is more than anybody writes before the next credit: it bounds what a peer that gives
+// credit without end can add up.
+const maxCredit = 1 << 40
+
+func (o *outflow) init() {
+	o.ready = make(chan struct{}, 1)
+	o.window = initialWindow
+}
+
+// wake has a Write that waits look again.
+func (o *outflow) wake() {
+	select {
+	case o.ready <- struct{}{}:
+	default:
+	}
+}
+
+// grant adds credit of the peer.
+func (o *outflow) grant(n uint32) {
+	o.mu.Lock()
+	waits := o.window == 0 && n > 0
+	o.window = min(o.window+int64(n), maxCredit)
+	o.mu.Unlock()
+	if waits {
+		o.wake()
+	}
+}
+
+// take takes credit for up to n bytes; 0: there is none.
+func (o *outflow) take(n int) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case !o.deadline.IsZero() && !time.Now().Before(o.deadline):
+		return 0, os.ErrDeadlineExceeded
+	case o.closed:
+		return 0, ErrClosed
+	}
+	n = int(min(int64(n), o.window))
+	o.window -= int64(n)
+	return n, nil
+}
+
+// await waits for credit, or for anything else that Write must look at, until the given time.
+// Then it returns [ErrStalled].
+func (o *outflow) await(until time.Time) error {
+	o.mu.Lock()
+	limit := until
+	if !o.deadline.IsZero() && o.deadline.Before(until) {
+		limit = o.deadline
+	}
+	o.mu.Unlock()
+	timer := time.NewTimer(time.Until(limit))
+	defer timer.Stop()
+	select {
+	case <-o.ready:
+	case <-timer.C:
+		if limit == until {
+			return ErrStalled
+		}
+	}
+	return nil
+}
+
+// setDeadline bounds Write.
+func (o *outflow) setDeadline(t time.Time) {
+	o.mu.Lock()
+	o.deadline = t
+	o.mu.Unlock()
+	o.wake()
+}
+
+// close ends the half: nothing is written behind its end.
+func (o *outflow) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+}
