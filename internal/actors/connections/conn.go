@@ -50,7 +50,7 @@ type conn struct {
 	retry     *supervisor.Timer
 	offered   []offer // substreams sent to their actors, which may not have taken them yet
 	sweeping  bool
-	over      bool // the session has ended, and with it the accept task
+	over      bool // the session has ended, and all that the peer had opened has come
 	closing   *actors.CloseReason
 	retiring  *retirement // set when conn closes because another connection took its place
 	finishing int         // messaging sessions that have not answered FinishSubstreams yet
@@ -84,7 +84,8 @@ type (
 		stream *supervisor.Handover[*mux.Stream]
 		source actors.Origin
 	}
-	negotiated struct { // result of a negotiation task
+	sessionEnded struct{ err error }
+	negotiated   struct { // result of a negotiation task
 		id     protocol.ID
 		stream *supervisor.Handover[protocol.Stream]
 		Agreement
@@ -183,8 +184,8 @@ func (a *conn) Receive(c actor.Context) {
 		a.nudged(c, m.Err)
 	case supervisor.Done[struct{}], endTimeout:
 		a.end(c)
-	case supervisor.TaskDone:
-		a.acceptEnded(c, m.Err)
+	case sessionEnded:
+		a.sessionEnded(c, m.err)
 	case sweepTick:
 		a.sweep(c)
 	default:
@@ -207,15 +208,12 @@ func (a *conn) start(c actor.Context) {
 		a.ref.Link().Live.Session.Store(session)
 	}
 	source := actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}
-	supervisor.GoLong(c, "accept", session, func(ctx context.Context) error {
-		for {
-			s, err := session.Accept()
-			if err != nil {
-				return err
-			}
-			supervisor.Tell(ctx, acceptedStream{supervisor.Hand(s, source), source})
-		}
-	})
+	tell := supervisor.Teller(c)
+	supervisor.Own(c, session)
+	session.Handle(
+		func(s *mux.Stream) { tell(acceptedStream{supervisor.Hand(s, source), source}) },
+		func(err error) { tell(sessionEnded{err}) },
+	)
 	interval := a.room.KeepAlive
 	if a.silence != nil {
 		interval = min(interval, keepalive.DirectInterval)
@@ -461,7 +459,7 @@ func (a *conn) ponged(c actor.Context, pong mux.Pong, err error) {
 		case panicked: // without a pong, the keep-alive machine would neither ping nor prove anything any more
 			a.close(c, actors.CloseReason{Code: actors.CloseCrashed, By: "us", Err: err})
 		}
-		return // any other error: the session has ended, and the accept task reports that
+		return // any other error: the session has ended, and reports that itself
 	}
 	now := supervisor.Now(c)
 	a.rtt, a.pongAt = pong.RTT, now
@@ -526,8 +524,8 @@ func (a *conn) violated(c actor.Context, err error) {
 	a.close(c, actors.CloseReason{Code: actors.CloseViolation, By: "us", Err: err})
 }
 
-// acceptEnded handles the end of the session, whichever side has ended it.
-func (a *conn) acceptEnded(c actor.Context, err error) {
+// sessionEnded handles the end of the session, whichever side has ended it.
+func (a *conn) sessionEnded(c actor.Context, err error) {
 	a.over = true
 	a.waiting = nil // answerAtEnd answers these
 	if errors.Is(err, protocol.ErrViolation) {

@@ -29,11 +29,11 @@ const (
 	minWindow = 256 << 10
 	maxWindow = 16 << 20
 
-	// backlog is how many substreams the library lets wait, own ones for their
-	// ACK and inbound ones for Accept. It is above every allowed MaxStreams, so
-	// that neither an Open nor the reader ever waits for it.
-	backlog    = 256
-	maxStreams = backlog
+	// backlog is how many substreams of the peer may wait for their owner, and how many
+	// the library would let wait, own ones for their ACK. It is told of an ACK before
+	// there are so many, so that no Open ever waits for it.
+	backlog    = 128
+	maxStreams = 256
 
 	// libraryMargin is how much longer the library waits than the write deadline of
 	// the connection, so that the deadline comes first. spec: comms 5.5

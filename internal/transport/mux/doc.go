@@ -5,7 +5,7 @@
 // around them. Between the library and the connection stands a link, which sees every header of
 // both directions. The library
 //
-//   - opens substreams, with their SYN, and queues those of the peer for Accept;
+//   - opens substreams, with their SYN, and hears of those of the peer;
 //   - answers the peer's pings;
 //   - owns the goroutine that reads the connection, and one that the SYNs and pongs pass through.
 //
@@ -17,11 +17,11 @@
 //	      the next write takes along
 //	in:   the reading goroutine → inflow: into the buffer of a Read that waits, or segments → Read
 //
-// The end of the connection is held back until every substream that the peer had opened was
-// accepted, at most for a second. Frames that only a broken or hostile peer sends end it.
+// A session's owner hears of the end behind every substream that the peer had opened. Frames that
+// only a broken or hostile peer sends end it.
 //
-// Besides the library's goroutines a [Session] starts only short-lived ones. Its owner runs
-// [Session.Accept] in a loop, reads and writes each [Stream] from at most one goroutine a
+// Besides the library's goroutines a [Session] starts only short-lived ones. Its owner hears of
+// the peer's substreams by [Session.Handle], reads and writes each [Stream] from at most one goroutine a
 // direction, sends pings when the connection is silent, and closes the session when anything fails.
 //
 // spec: comms 5; V12

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -145,7 +146,6 @@ func TestEndLosesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { s.Close() })
-				s.link.holdBack = time.Minute // the machine may be busy for a second
 				s.Release()
 				var out []byte
 				for i := range streams {
@@ -385,70 +385,168 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// While nobody accepts, the end is held back for one second and no longer; an
-// accept that comes in time gets the substream.
+// Substreams that the peer opened before the end are passed on before it, to Accept and to the
+// functions of Handle, however late they are asked for.
 //
 // conforms: comms 152
-func TestHoldBack(t *testing.T) {
-	for _, cut := range []string{"at a boundary", "in a body", "in a header"} {
-		t.Run(cut, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				for _, delay := range []time.Duration{900 * time.Millisecond, time.Hour} {
-					s, d := connect(t, false, Config{})
-					d.Data(flagSYN, 1, "first")
-					d.Data(flagSYN, 3, "second")
-					switch cut {
-					case "in a body":
-						h := newHeader(typeData, 0, 3, 100)
-						d.Write(append(h[:], " half"...))
-					case "in a header":
-						d.Write([]byte{0, 0, 0, 0, 0, 0})
-					}
-					start := time.Now()
-					d.conn.Close()
-					if delay == time.Hour {
-						<-s.Done()
-						if took := time.Since(start); took != time.Second {
-							t.Errorf("got the end after %v, want 1s", took)
-						}
-						continue
-					}
-					time.Sleep(delay)
-					if s.Err() == nil {
-						t.Error("got no error while the end is held back, want the cause")
-					}
-					first, err := s.Accept()
-					if err != nil {
-						t.Fatalf("got %v, want the first stream", err)
-					}
-					second, err := s.Accept()
-					if err != nil {
-						t.Fatalf("got %v, want the second stream", err)
-					}
-					for i, want := range []string{"first", "second"} {
-						st := []*Stream{first, second}[i]
-						if cut == "in a body" && i == 1 {
-							want += " half"
-						}
-						got, err := io.ReadAll(st)
-						if string(got) != want {
-							t.Errorf("got %q, want %q", got, want)
-						}
-						wantErr(t, err, ErrSessionEnded)
-					}
-					_, err = s.Accept()
-					wantErr(t, err, ErrSessionEnded)
-					if took := time.Since(start); took != delay {
-						t.Errorf("got the end after %v, want %v", took, delay)
-					}
+func TestOpenedBeforeTheEnd(t *testing.T) {
+	takers := map[string]func(s *Session) ([]*Stream, error){
+		"Accept": func(s *Session) (all []*Stream, err error) {
+			for {
+				st, err := s.Accept()
+				if err != nil {
+					return all, err
 				}
-			})
-		})
+				all = append(all, st)
+			}
+		},
+		"Handle": func(s *Session) (all []*Stream, err error) {
+			ended := make(chan error, 2)
+			s.Handle(func(st *Stream) { all = append(all, st) }, func(err error) { ended <- err })
+			err = <-ended
+			synctest.Wait()
+			if len(ended) > 0 {
+				t.Error("got the end twice")
+			}
+			return all, err
+		},
+	}
+	for how, take := range takers {
+		for _, cut := range []string{"at a boundary", "in a body", "in a header"} {
+			for _, delay := range []time.Duration{-1, 0, time.Hour} {
+				t.Run(fmt.Sprintf("%s %s, %v later", how, cut, delay), func(t *testing.T) {
+					bubble(t, func(t *testing.T) {
+						s, d := connect(t, false, Config{})
+						var streams []*Stream
+						var err error
+						taken := make(chan struct{})
+						go func() {
+							defer close(taken)
+							time.Sleep(delay)
+							streams, err = take(s)
+						}()
+						if delay < 0 {
+							synctest.Wait() // it waits
+						}
+						d.Data(flagSYN, 1, "first")
+						d.Data(flagSYN, 3, "second")
+						switch cut {
+						case "in a body":
+							h := newHeader(typeData, 0, 3, 100)
+							d.Write(append(h[:], " half"...))
+						case "in a header":
+							d.Write([]byte{0, 0, 0, 0, 0, 0})
+						}
+						d.conn.Close()
+						<-taken
+						wantErr(t, err, ErrSessionEnded)
+						if len(streams) != 2 {
+							t.Fatalf("got %d substreams, want 2", len(streams))
+						}
+						for i, want := range []string{"first", "second"} {
+							if cut == "in a body" && i == 1 {
+								want += " half"
+							}
+							got, err := io.ReadAll(streams[i])
+							if string(got) != want {
+								t.Errorf("got %q, want %q", got, want)
+							}
+							wantErr(t, err, ErrSessionEnded)
+						}
+					})
+				})
+			}
+		}
 	}
 }
 
-// Close returns at once: with a peer that reads nothing, with the end held
-// back, in the middle of a frame, with callers in every method. Nothing of the
+// A substream is handed over with the bytes that came in one piece with its SYN, and in the
+// order of the wire, also while its owner changes from Accept to Handle.
+func TestHandle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		open := func(ids ...uint32) {
+			var piece []byte
+			for _, id := range ids {
+				h := newHeader(typeData, flagSYN, id, 4)
+				piece = append(append(piece, h[:]...), "name"...)
+			}
+			d.Write(piece)
+		}
+		open(1, 3, 5)
+		synctest.Wait()
+		first, err := s.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []uint32{first.ID()}
+		s.Handle(func(st *Stream) {
+			ids = append(ids, st.ID())
+			if n, ok := st.TryRead(make([]byte, 5)); n != 4 || !ok {
+				t.Errorf("got %d bytes of substream %d when it is handed over, want 4", n, st.ID())
+			}
+		}, func(error) {})
+		synctest.Wait()
+		var want []uint32
+		for id := uint32(7); id < 7+2*40; id += 2 {
+			want = append(want, id)
+		}
+		open(want...)
+		synctest.Wait()
+		if want = append([]uint32{1, 3, 5}, want...); !slices.Equal(ids, want) {
+			t.Errorf("got substreams %v, want %v", ids, want)
+		}
+		if got := s.Stats(); got.Accepted != uint64(len(want)) {
+			t.Errorf("got %d accepted, want %d", got.Accepted, len(want))
+		}
+		if n := s.libraryStreams(); n != 0 {
+			t.Errorf("got %d substreams in the library, want none", n)
+		}
+	})
+}
+
+// The owner of a session hears of its end once, however it comes and whenever it begins to
+// listen.
+func TestHandleEnds(t *testing.T) {
+	ends := map[string]func(s *Session, d *double){
+		"Close":      func(s *Session, _ *double) { s.Close() },
+		"hung up":    func(_ *Session, d *double) { d.conn.Close() },
+		"an offence": func(_ *Session, d *double) { d.Write([]byte{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9}) },
+		"in a frame that opens too much": func(_ *Session, d *double) {
+			h := newHeader(typeData, flagSYN, 1, initialWindow+1)
+			d.Write(h[:])
+		},
+	}
+	for name, end := range ends {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", late ", late), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					s, d := connect(t, false, Config{})
+					errs := make(chan error, 2)
+					handle := func() { s.Handle(func(*Stream) {}, func(err error) { errs <- err }) }
+					if !late {
+						handle()
+					}
+					end(s, d)
+					synctest.Wait()
+					if late {
+						handle()
+					}
+					if err := <-errs; err != s.Err() || err == nil {
+						t.Errorf("got %v, want %v", err, s.Err())
+					}
+					s.Close()
+					if len(errs) > 0 {
+						t.Errorf("got %v as a second end", <-errs)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Close returns at once: with a peer that reads nothing, with a substream that nobody
+// accepts, in the middle of a frame, with callers in every method. Nothing of the
 // session is left: the bubble would not end.
 func TestCloseAtOnce(t *testing.T) {
 	situations := map[string]func(t *testing.T, s *Session, d *double){
@@ -466,8 +564,8 @@ func TestCloseAtOnce(t *testing.T) {
 			}
 			go ending.CloseWrite()
 		},
-		"end held back": func(t *testing.T, s *Session, d *double) {
-			d.Data(flagSYN, 2, "nobody accepts")
+		"nobody accepts": func(t *testing.T, s *Session, d *double) {
+			d.Data(flagSYN, 2, "hello?")
 			d.conn.Close()
 		},
 		"inside a frame": func(t *testing.T, s *Session, d *double) {
@@ -507,7 +605,7 @@ func TestCloseAtOnce(t *testing.T) {
 					t.Error("got a living session after Close")
 				}
 				wantErr(t, s.Err(), ErrSessionEnded)
-				if name != "end held back" {
+				if name != "nobody accepts" {
 					wantErr(t, s.Err(), net.ErrClosed)
 				}
 				s.Close()

@@ -247,6 +247,21 @@ func TestUnreadResets(t *testing.T) {
 	}
 }
 
+// A peer that acknowledges nothing keeps nobody from opening as many as there may be.
+func TestOpensWithoutACK(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{MaxStreams: maxStreams})
+		var own []*Stream
+		for range maxStreams - 1 {
+			own = append(own, mustOpen(t, s))
+		}
+		d.Data(flagACK, own[maxStreams-2].ID(), "late")
+		mustRead(t, own[maxStreams-2], "late")
+		d.Data(0, own[0].ID(), "never")
+		mustRead(t, own[0], "never")
+	})
+}
+
 // Substreams that the peer opens and drops before anybody accepts them fill
 // neither the library's queue nor the table, and are no offence.
 func TestOpenedAndDropped(t *testing.T) {
@@ -346,7 +361,7 @@ func TestConfig(t *testing.T) {
 		t.Errorf("got defaults %+v, want %+v", c, want)
 	}
 	lib := c.library()
-	if lib.StreamOpenTimeout != 0 || lib.EnableKeepAlive || lib.AcceptBacklog != 256 || lib.ConnectionWriteTimeout != 65*time.Second {
+	if lib.StreamOpenTimeout != 0 || lib.EnableKeepAlive || lib.AcceptBacklog != 128 || lib.ConnectionWriteTimeout != 65*time.Second {
 		t.Errorf("got library config %+v, want comms 5.5", lib)
 	}
 }

@@ -7,12 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/yamux"
 )
 
 const (
-	// holdBack is how long the end of the connection is kept from the library
-	// while substreams of the peer wait for Accept, and how long reading goes on
-	// after a write has failed. spec: comms 5.5 items 2, 8
+	// holdBack is how long reading goes on after a write has failed, and how long a peer
+	// may leave what it provokes unread. spec: comms 5.5 items 2, 8
 	holdBack = time.Second
 
 	// maxPings is how many pings of the peer may wait for our answer. spec:
@@ -33,6 +34,7 @@ var passedDeadline = time.Unix(1, 0)
 // connection.
 type link struct {
 	conn  Conn
+	lib   *yamux.Session
 	made  time.Time
 	cfg   Config
 	table *table
@@ -63,14 +65,13 @@ type link struct {
 
 	heardAt atomic.Int64 // when a frame of a substream last came, since made
 
-	holdBack time.Duration // more than the constant in tests whose clock is the machine's
-
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
 	kicked    chan struct{} // wakes the reader while it is held back
 
-	outbox outbox
-	pings  pings
+	acceptor acceptor
+	outbox   outbox
+	pings    pings
 }
 
 func newLink(conn Conn, client bool, cfg Config) *link {
@@ -83,7 +84,6 @@ func newLink(conn Conn, client bool, cfg Config) *link {
 		over:     make(chan struct{}),
 		done:     make(chan struct{}),
 		kicked:   make(chan struct{}, 1),
-		holdBack: holdBack,
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)
@@ -160,6 +160,7 @@ func (l *link) Close() error {
 		l.end(ErrHungUp) // the library closes it only after another end
 		close(l.done)
 		l.conn.Close()
+		l.allOpened()
 		l.table.stopTimers()
 	})
 	return nil
@@ -197,7 +198,7 @@ func (l *link) failWrite(err error) {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
 	if l.readLimit.IsZero() {
-		l.readLimit = time.Now().Add(l.holdBack)
+		l.readLimit = time.Now().Add(holdBack)
 		l.wakeReader() // it sets the limit
 	}
 }
@@ -244,20 +245,4 @@ func (l *link) injected() header {
 	}
 	l.injecting.Store(int32(len(l.inject)))
 	return h
-}
-
-// awaitAccepted keeps the end from the library until Accept has returned every
-// substream that the peer has opened, for at most a second.
-func (l *link) awaitAccepted() {
-	accepted := l.table.waitAccepted()
-	if accepted == nil {
-		return
-	}
-	timer := time.NewTimer(l.holdBack)
-	defer timer.Stop()
-	select {
-	case <-accepted:
-	case <-timer.C:
-	case <-l.done:
-	}
 }

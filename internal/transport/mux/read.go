@@ -20,6 +20,7 @@ type reader struct {
 	fin     *Stream             // its FIN counts when rest is through
 	answer  *header             // for the peer, to be sent outside the lock
 	heard   *Stream             // a frame came for it: its Notify is called at the boundary
+	opened  []*Stream           // by the peer; nobody has them
 	plain   bool                // that was a data frame without flags
 	ended   bool
 }
@@ -57,8 +58,13 @@ func (l *link) Read(p []byte) (int, error) {
 			r.heard = nil
 			l.arrived(st, r.plain)
 
+		case len(r.opened) > 0 && (r.ended || len(r.opened) == handOverAt || l.conn.Buffered() == 0):
+			l.handOver(r.opened)
+			clear(r.opened)
+			r.opened = r.opened[:0]
+
 		case r.ended:
-			l.awaitAccepted()
+			l.allOpened()
 			return 0, io.EOF
 
 		case l.injecting.Load() > 0:
@@ -103,6 +109,10 @@ func (l *link) Read(p []byte) (int, error) {
 		}
 	}
 }
+
+// handOverAt is how many substreams are handed over before all that has been deciphered is
+// handled, so that their first bytes are there as a rule.
+const handOverAt = 16
 
 // boundary reports whether all of the last frame has been read.
 func (r *reader) boundary() bool { return r.rest == 0 && r.skip == 0 && r.fin == nil }
@@ -264,8 +274,8 @@ func (l *link) flagged(h header) error {
 	switch {
 	case flags&flagSYN != 0:
 		r.give(newHeader(typeWindow, flagSYN, id, 0), newHeader(typeWindow, flagRST, id, 0))
-	case !st.inbound && !st.acked && flags&(flagACK|flagFIN|flagRST) != 0:
-		st.acked = true
+		r.opened = append(r.opened, st)
+	case flags&(flagACK|flagFIN|flagRST) != 0 && t.acknowledge(st):
 		r.give(newHeader(typeWindow, flagACK|flagRST, id, 0))
 	}
 	switch {

@@ -15,7 +15,6 @@ import (
 // called by any goroutine.
 type Session struct {
 	link    *link
-	lib     *yamux.Session
 	release sync.Once
 }
 
@@ -45,7 +44,7 @@ func NewHeld(conn Conn, client bool, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.lib = lib
+	s.link.lib = lib
 	return s, nil
 }
 
@@ -109,32 +108,23 @@ func (s *Session) mayOpen() error {
 // open opens a substream for which a place is reserved. When the library has written the
 // SYN, the substream takes the place.
 func (s *Session) open() (*Stream, error) {
-	lib, err := s.lib.OpenStream()
+	l := s.link
+	lib, err := l.lib.OpenStream()
 	if err != nil {
 		return nil, streamEnded(s.link.fail(err))
 	}
 	if cause := s.link.broken(); cause != nil {
 		return nil, streamEnded(cause) // the SYN may have been swallowed
 	}
-	return s.link.table.claim(lib.StreamID()), nil
-}
-
-// Accept returns the next substream that the peer opened. One goroutine calls
-// it in a tight loop: while nobody does, the end of the connection is held
-// back. Substreams that arrived before the end are returned before it. The
-// error says why the session ended; for an offence it is a
-// *[protocol.Violation].
-func (s *Session) Accept() (*Stream, error) {
-	for {
-		lib, err := s.lib.AcceptStream()
-		if err != nil {
-			return nil, s.link.fail(err)
-		}
-		if st := s.link.table.claim(lib.StreamID()); st != nil {
-			s.link.acknowledge(st)
-			return st, nil
-		}
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	st := l.table.streams[lib.StreamID()]
+	l.table.claim(st)
+	l.table.opened++
+	if l.table.unacked > backlog/2 && l.table.acknowledge(st) { // a peer may acknowledge none
+		l.kick(newHeader(typeWindow, flagACK|flagRST, st.id, 0))
 	}
+	return st, nil
 }
 
 // Ping measures one round trip. It waits for the answer up to PingTimeout and
@@ -171,7 +161,7 @@ func (s *Session) GoAway() error { return s.link.sayGoodbye() }
 func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()
-	s.lib.Close()                           // waits for its goroutines
+	s.link.lib.Close()                      // waits for its goroutines
 	for _, st := range s.link.table.all() { // another end may not have come that far
 		st.sessionEnded(s.link.err())
 	}

@@ -138,43 +138,57 @@ func TestManyWritersStandStill(t *testing.T) {
 }
 
 // A peer that opens substreams and drops them, and reads none of our
-// acknowledgements, makes no more than maxControl of them wait. When it reads, it
-// gets them all, but for those of substreams that were dropped before they were accepted.
+// acknowledgements, makes no more than maxControl of them wait. When it reads within a
+// second, it gets them all, but for those of substreams that were dropped before they were
+// accepted; else the session ends.
 func TestUnreadAcknowledgements(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s, d := connect(t, false, Config{})
-		in := accept(s)
-		resume, written := stand(t, s, d, 2*MaxPiece)
-		const opens = maxControl + 100
-		for i := range opens {
-			d.Send(typeWindow, flagSYN, uint32(2*i+1), 0)
-			synctest.Wait() // it is accepted
-			d.Send(typeData, flagRST, uint32(2*i+1), 0)
-			synctest.Wait()
-		}
-		if got := s.link.outbox.waiting(); got != maxControl*headerLen {
-			t.Errorf("got %d bytes that wait, want %d", got, maxControl*headerLen)
-		}
-		if s.Err() != nil {
-			t.Errorf("got %v, want a living session", s.Err())
-		}
-		resume()
-		for range opens {
-			<-in
-		}
-		if err := <-written; err != nil {
-			t.Error(err)
-		}
-		d.next()
-		d.next() // the data
-		acked := d.windows()
-		for i, id := range acked {
-			if id != uint32(2*i+1) {
-				t.Fatalf("got the window of %d, want that of %d", id, 2*i+1)
+	for _, tooMany := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			s, d := connect(t, false, Config{})
+			s.Handle(func(*Stream) {}, func(error) {})
+			resume, written := stand(t, s, d, 2*MaxPiece)
+			for i := range maxControl {
+				d.Send(typeWindow, flagSYN, uint32(2*i+1), 0)
+				synctest.Wait() // it is accepted
+				d.Send(typeData, flagRST, uint32(2*i+1), 0)
+				synctest.Wait()
 			}
-		}
-		if n := len(acked); n != maxControl+1 {
-			t.Errorf("got %d windows, want the %d that waited, the one that was being written, and none of substreams that ended before they were accepted", n, maxControl)
-		}
-	})
+			if tooMany {
+				d.Send(typeWindow, flagSYN, 2*maxControl+1, 0)
+				synctest.Wait()
+			}
+			s.link.outbox.mu.Lock()
+			if got := len(s.link.outbox.queue.own); got != maxControl*headerLen {
+				t.Errorf("got %d bytes that wait, want %d", got, maxControl*headerLen)
+			}
+			s.link.outbox.mu.Unlock()
+			if s.Err() != nil {
+				t.Errorf("got %v, want a living session", s.Err())
+			}
+			if tooMany {
+				time.Sleep(holdBack)
+				synctest.Wait()
+				wantErr(t, s.Err(), errBusy)
+				return
+			}
+			resume()
+			if err := <-written; err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			acked := 0
+			for _, f := range d.rest() {
+				if f.Type() != typeWindow {
+					continue // what was written meanwhile
+				}
+				if want := uint32(2*acked + 1); f.ID() != want {
+					t.Fatalf("got the window of %d, want that of %d", f.ID(), want)
+				}
+				acked++
+			}
+			if acked != maxControl {
+				t.Errorf("got %d windows, want %d", acked, maxControl)
+			}
+		})
+	}
 }

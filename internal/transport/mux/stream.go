@@ -248,8 +248,7 @@ func (st *Stream) drop(state int32) {
 		return
 	}
 	st.state.Store(state)
-	if !st.inbound && !st.acked {
-		st.acked = true
+	if l.table.acknowledge(st) {
 		l.kick(newHeader(typeWindow, flagACK|flagRST, st.id, 0))
 	}
 	var err error

@@ -22,8 +22,7 @@ type table struct {
 	max     int  // live substreams stay below it
 	inbound int  // at most so many opened by the peer
 
-	// streams holds the live substreams, and ended ones that Open or Accept has not
-	// returned yet.
+	// streams holds the live substreams, and ended ones that nobody has yet.
 	streams map[uint32]*Stream
 
 	// listening is how many of them have a Notify, so that the reader need not
@@ -31,9 +30,9 @@ type table struct {
 	listening atomic.Int32
 
 	live, liveInbound int
-	reserved          int // opens whose SYN is not written yet
-	unaccepted        int // SYNs read whose substream nobody has yet
-	allAccepted       chan struct{}
+	reserved          int           // opens whose SYN is not written yet
+	unaccepted        int           // opened by the peer; nobody has them yet
+	unacked           int           // own, and the library knows them still
 	room              chan struct{} // closed when a substream ends; nil without waiters
 
 	opened, accepted, refused uint64
@@ -75,6 +74,8 @@ func (t *table) add(st *Stream) {
 	if st.inbound {
 		t.liveInbound++
 		t.unaccepted++
+	} else {
+		t.unacked++
 	}
 }
 
@@ -118,49 +119,34 @@ func (t *table) lookup(id uint32) *Stream {
 	return nil
 }
 
-// claim hands a substream to its owner. It returns nil when the table does not
-// know it, which happens only after the end.
-func (t *table) claim(id uint32) *Stream {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	st := t.streams[id]
-	if st == nil {
-		return nil
-	}
+// claim notes that a substream has its owner. The lock is held.
+func (t *table) claim(st *Stream) {
 	st.claimed = true
 	if !st.live {
-		delete(t.streams, id)
-	}
-	if st.inbound {
-		t.accepted++
-		t.settled()
-	} else {
-		t.opened++
-	}
-	return st
-}
-
-// settled notes that a substream of the peer was accepted. The lock is held.
-func (t *table) settled() {
-	t.unaccepted--
-	if t.unaccepted == 0 && t.allAccepted != nil {
-		close(t.allAccepted)
-		t.allAccepted = nil
+		delete(t.streams, st.id)
 	}
 }
 
-// waitAccepted returns a channel that closes when every SYN read has been
-// accepted, nil if that is so already.
-func (t *table) waitAccepted() <-chan struct{} {
+// accept notes that a substream of the peer has its owner, and reports whether the peer waits
+// for that.
+func (t *table) accept(st *Stream) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unaccepted == 0 {
-		return nil
+	t.claim(st)
+	t.accepted++
+	t.unaccepted--
+	return st.live && !st.peerOver
+}
+
+// acknowledge notes that the library is to forget a substream of this side, and reports whether
+// it knows it still. The lock is held.
+func (t *table) acknowledge(st *Stream) bool {
+	if st.inbound || st.acked {
+		return false
 	}
-	if t.allAccepted == nil {
-		t.allAccepted = make(chan struct{})
-	}
-	return t.allAccepted
+	st.acked = true
+	t.unacked--
+	return true
 }
 
 // refuse counts a substream above the peer's limit and reports whether there were too many of

@@ -45,18 +45,6 @@ func (l *link) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// acknowledge acknowledges a substream of the peer that has been accepted, with the credit of
-// the window.
-func (l *link) acknowledge(st *Stream) {
-	l.table.mu.Lock()
-	due := st.live && !st.peerOver && !l.swallow.Load()
-	l.table.mu.Unlock()
-	if due {
-		h := newHeader(typeWindow, flagACK, st.id, st.in.opening())
-		l.outbox.enqueue(l, &h, nil, writeSoon)
-	}
-}
-
 // writeData writes a data frame and returns when the connection has taken it, or never will. A
 // small frame goes with what else waits; a large one waits for its turn where it is.
 func (l *link) writeData(h *header, body []byte) {
