@@ -16,8 +16,8 @@ type acceptor struct {
 // Handle makes the session call opened for each substream of the peer, and ended, once, when no
 // more will come: with the error that Accept would return. Substreams that arrived before the end
 // are passed before it. Both are called on the goroutine that reads the connection, for what had
-// come before on that of the caller; they must not block and must not use the session. Nobody may
-// call Accept any more.
+// come before on that of the caller; they must not block, and may use nothing of the session but
+// Close and Reset of the substream. Nobody may call Accept any more.
 func (s *Session) Handle(opened func(*Stream), ended func(error)) {
 	l, a := s.link, &s.link.acceptor
 	a.mu.Lock()
@@ -88,7 +88,8 @@ func (a *acceptor) put(st *Stream) (opened func(*Stream)) {
 	return a.opened
 }
 
-// allOpened notes that no more substreams will come.
+// allOpened notes that no more substreams will come. The reader calls it, or who knows that the
+// reader has ended.
 func (l *link) allOpened() {
 	a := &l.acceptor
 	a.mu.Lock()
@@ -118,5 +119,8 @@ func (l *link) accept(st *Stream, answer func(header) error) {
 	}
 	if err := answer(newHeader(typeWindow, flagACK, st.id, st.in.opening())); err != nil {
 		l.end(err)
+		l.table.mu.Lock()
+		defer l.table.mu.Unlock()
+		l.wakeReader() // it notes the end
 	}
 }

@@ -31,7 +31,7 @@ const (
 
 	// backlog is how many substreams of the peer may wait for their owner, and how many
 	// the library would let wait, own ones for their ACK. It is told of an ACK before
-	// there are so many, so that no Open ever waits for it.
+	// there are so many, so that no Open waits for it on a session that reads.
 	backlog    = 128
 	maxStreams = 256
 

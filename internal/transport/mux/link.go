@@ -160,7 +160,6 @@ func (l *link) Close() error {
 		l.end(ErrHungUp) // the library closes it only after another end
 		close(l.done)
 		l.conn.Close()
-		l.allOpened()
 		l.table.stopTimers()
 	})
 	return nil

@@ -58,7 +58,7 @@ func (l *link) Read(p []byte) (int, error) {
 			r.heard = nil
 			l.arrived(st, r.plain)
 
-		case len(r.opened) > 0 && (r.ended || len(r.opened) == handOverAt || l.conn.Buffered() == 0):
+		case len(r.opened) > 0 && (r.ended || len(r.opened) == handOverAt || l.conn.Buffered() == 0 || l.table.churn.untilSet.Load()):
 			l.handOver(r.opened)
 			clear(r.opened)
 			r.opened = r.opened[:0]
@@ -238,7 +238,7 @@ func (l *link) flagged(h header) error {
 		if t.streams[id] != nil {
 			return violation(fmt.Errorf("%w: stream %d", ErrDuplicate, id))
 		}
-		if l.goingAway || t.liveInbound >= t.inbound || t.live+t.reserved+1 >= t.max || t.unaccepted >= backlog {
+		if l.goingAway || t.liveInbound >= t.inbound || t.live+t.reserved+1 >= t.max || t.unaccepted >= max(backlog, t.inbound) {
 			// The peer's fault only beyond its own limit. The last condition
 			// is for what it opened and dropped before Accept could return it.
 			if !l.goingAway && t.liveInbound >= t.inbound && t.refuse(time.Now()) {

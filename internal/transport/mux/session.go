@@ -161,7 +161,8 @@ func (s *Session) GoAway() error { return s.link.sayGoodbye() }
 func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()
-	s.link.lib.Close()                      // waits for its goroutines
+	s.link.lib.Close() // waits for its goroutines
+	s.link.allOpened()
 	for _, st := range s.link.table.all() { // another end may not have come that far
 		st.sessionEnded(s.link.err())
 	}

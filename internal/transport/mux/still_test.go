@@ -192,3 +192,27 @@ func TestUnreadAcknowledgements(t *testing.T) {
 		})
 	}
 }
+
+// An acknowledgement that finds no room ends the session at once, although the peer neither reads
+// nor sends anything.
+func TestAcknowledgementWithoutRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{})
+		stand(t, s, d, 2*MaxPiece)
+		d.Send(typeWindow, flagSYN, 1, 0)
+		synctest.Wait()
+		for range maxControl {
+			if err := s.link.outbox.reset(s.link, 99); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended := make(chan error)
+		s.Handle(func(*Stream) {}, func(err error) { go func() { ended <- err }() })
+		start := time.Now()
+		wantErr(t, <-ended, errBusy)
+		<-s.Done()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("got the end after %v, want at once", took)
+		}
+	})
+}
