@@ -118,9 +118,6 @@ func (l *link) accept(st *Stream, answer func(header) error) {
 		return
 	}
 	if err := answer(newHeader(typeWindow, flagACK, st.id, st.in.opening())); err != nil {
-		l.end(err)
-		l.table.mu.Lock()
-		defer l.table.mu.Unlock()
-		l.wakeReader() // it notes the end
+		_ = l.fail(err)
 	}
 }

@@ -35,7 +35,7 @@ func TestNoCreditAfterTheEnd(t *testing.T) {
 	})
 }
 
-// What a peer sends behind its own end, or with a reset, is read by nobody.
+// Nobody reads what a peer sends behind its own end, or with a reset.
 func TestBehindTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{})

@@ -21,7 +21,7 @@ const initialWindow = 256 << 10
 // The peer may have at most the window unread. Credit is given when a quarter of the window was
 // taken, so that a sender at a distance need not stand still.
 type inflow struct {
-	ready chan struct{} // wakes a Read that waits; it looks itself at what has happened
+	ready waker // wakes a Read that waits; it looks itself at what has happened
 
 	mu       sync.Mutex
 	kept     segments
@@ -40,16 +40,13 @@ type inflow struct {
 }
 
 func (f *inflow) init(window uint32) {
-	f.ready = make(chan struct{}, 1)
+	f.ready = newWaker()
 	f.window, f.promised = uint64(window), initialWindow
 }
 
 // wake has a Read that waits look again.
 func (f *inflow) wake() {
-	select {
-	case f.ready <- struct{}{}:
-	default:
-	}
+	f.ready.wake()
 }
 
 // announced notes n bytes of the peer that are about to come. It returns false if the peer had

@@ -67,7 +67,7 @@ type link struct {
 
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
-	kicked    chan struct{} // wakes the reader while it is held back
+	kicked    waker // wakes the reader while it is held back
 
 	acceptor acceptor
 	outbox   outbox
@@ -83,7 +83,7 @@ func newLink(conn Conn, client bool, cfg Config) *link {
 		released: make(chan struct{}),
 		over:     make(chan struct{}),
 		done:     make(chan struct{}),
-		kicked:   make(chan struct{}, 1),
+		kicked:   newWaker(),
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)
@@ -211,13 +211,17 @@ func (l *link) kick(h header) {
 	l.wakeReader()
 }
 
+// forget has the library forget a substream of this side, if it has not. The table's lock is held.
+func (l *link) forget(st *Stream) {
+	if l.table.acknowledge(st) {
+		l.kick(newHeader(typeWindow, flagACK|flagRST, st.id, 0))
+	}
+}
+
 // wakeReader ends the reader's wait, for the connection or for the pacer.
 func (l *link) wakeReader() {
 	l.conn.SetReadDeadline(passedDeadline)
-	select {
-	case l.kicked <- struct{}{}:
-	default:
-	}
+	l.kicked.wake()
 }
 
 // woken puts the read deadline right after it has passed. It returns an error

@@ -8,7 +8,7 @@ import (
 
 // outflow is the sending half of a substream: the peer's credit, and the deadline of Write.
 type outflow struct {
-	ready chan struct{} // wakes a Write that waits; it looks itself at what has happened
+	ready waker // wakes a Write that waits; it looks itself at what has happened
 
 	mu       sync.Mutex
 	window   int64 // bytes that the peer takes
@@ -16,21 +16,30 @@ type outflow struct {
 	closed   bool // CloseWrite was called
 }
 
+// waker wakes the one goroutine that waits for it, now or when it waits next.
+type waker chan struct{}
+
+func newWaker() waker { return make(waker, 1) }
+
+func (w waker) wake() {
+	select {
+	case w <- struct{}{}:
+	default:
+	}
+}
+
 // maxCredit is more than anybody writes before the next credit: it bounds what a peer that gives
 // credit without end can add up.
 const maxCredit = 1 << 40
 
 func (o *outflow) init() {
-	o.ready = make(chan struct{}, 1)
+	o.ready = newWaker()
 	o.window = initialWindow
 }
 
 // wake has a Write that waits look again.
 func (o *outflow) wake() {
-	select {
-	case o.ready <- struct{}{}:
-	default:
-	}
+	o.ready.wake()
 }
 
 // grant adds credit of the peer.

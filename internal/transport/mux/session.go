@@ -121,8 +121,8 @@ func (s *Session) open() (*Stream, error) {
 	st := l.table.streams[lib.StreamID()]
 	l.table.claim(st)
 	l.table.opened++
-	if l.table.unacked > backlog/2 && l.table.acknowledge(st) { // a peer may acknowledge none
-		l.kick(newHeader(typeWindow, flagACK|flagRST, st.id, 0))
+	if l.table.unacked > backlog/2 { // a peer may acknowledge none
+		l.forget(st)
 	}
 	return st, nil
 }

@@ -248,9 +248,7 @@ func (st *Stream) drop(state int32) {
 		return
 	}
 	st.state.Store(state)
-	if l.table.acknowledge(st) {
-		l.kick(newHeader(typeWindow, flagACK|flagRST, st.id, 0))
-	}
+	l.forget(st)
 	var err error
 	if st.live {
 		l.table.end(st)
