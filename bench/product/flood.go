@@ -23,12 +23,13 @@ import (
 
 // Flood is gamelan/flood-N-peers: peers in a process of their own send messages
 // of 1 KiB as fast as they are let, to a handler that takes a tenth of that and
-// less. For the first half of d another peer exchanges bytes on a substream of
-// its own; in the second half the memory is watched.
+// less. They have the processors' time that the node leaves, as if they ran elsewhere. For the
+// first half of d another peer exchanges bytes on a substream of its own; then the memory is
+// watched, until d is over and it has not grown for a second.
 func Flood(peers int, d time.Duration) harness.Case {
 	name := fmt.Sprintf("gamelan/flood-%d-peers", peers)
 	return harness.Case{
-		Name: strings.Replace(name, "-1-peers", "-1-peer", 1), Fresh: true, Rounds: 1, Limit: 2*d + 2*time.Minute,
+		Name: strings.Replace(name, "-1-peers", "-1-peer", 1), Fresh: true, Rounds: 1, Limit: 5*d + 2*time.Minute,
 		Run: func(m *harness.Meter) error { return flood(m, peers, d) },
 	}
 }
@@ -62,7 +63,7 @@ func flood(m *harness.Meter, peers int, d time.Duration) (err error) {
 	if err := connect(s.ctx, other, to); err != nil {
 		return err
 	}
-	flooders, err := startOther(s.ctx, flooderVariable+"="+to.Seed()+" "+strconv.Itoa(peers))
+	flooders, err := startOther(s.ctx, flooderVariable+"="+to.Seed()+" "+strconv.Itoa(peers), elsewhere()...)
 	if err != nil {
 		return err
 	}
@@ -81,9 +82,11 @@ func flood(m *harness.Meter, peers int, d time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	growth := int64(0)
-	for time.Since(begin) < d {
-		growth = max(growth, harness.HeapAndStacks()-before)
+	growth, grew := int64(0), begin
+	for time.Since(begin) < d || time.Since(grew) < time.Second && time.Since(begin) < 4*d {
+		if now := harness.HeapAndStacks() - before; now > growth {
+			growth, grew = now, time.Now()
+		}
 		select {
 		case <-time.After(500 * time.Millisecond):
 		case <-s.ctx.Done():

@@ -20,13 +20,23 @@ type otherProcess struct {
 	ready string // the line that it said so with
 }
 
+// elsewhere is before the command of a process that stands for other machines: it has only the
+// processors' time that this process leaves.
+func elsewhere() []string {
+	if nice, err := exec.LookPath("nice"); err == nil {
+		return []string{nice, "-n", "19"}
+	}
+	return nil
+}
+
 // startOther starts it and returns when it says, with a line, that it is ready.
-func startOther(ctx context.Context, variable string) (*otherProcess, error) {
+func startOther(ctx context.Context, variable string, before ...string) (*otherProcess, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &otherProcess{cmd: exec.CommandContext(ctx, program)}
+	command := append(before, program)
+	p := &otherProcess{cmd: exec.CommandContext(ctx, command[0], command[1:]...)}
 	p.cmd.Env = append(os.Environ(), variable)
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
