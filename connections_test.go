@@ -164,9 +164,17 @@ func TestOpenStream(t *testing.T) {
 		}
 		wantEcho(t, a, b, "/echo/3", "/echo/2")
 
-		// The connection is lost and a does not know it yet.
+		// The connection is lost and a does not know it yet: the first write says so.
 		for range 10 {
 			net.Cut(a, b)
+			s, err := a.OpenStream(ctx, b.ID(), "/echo/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(s, "hello"); err == nil {
+				t.Error("got no error of a write on a connection that is lost")
+			}
+			s.Close()
 			wantEcho(t, a, b, "/echo/1")
 		}
 	})

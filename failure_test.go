@@ -191,7 +191,8 @@ func TestOpensThatCrashGiveBackTheirPlace(t *testing.T) {
 		defer cancel()
 		armed.Store(true)
 		for i := range 101 {
-			if _, err := a.OpenStream(ctx, b.ID(), "/echo"); err == nil {
+			// Which of them the peer speaks is asked in a task.
+			if _, err := a.OpenStream(ctx, b.ID(), "/echo/2", "/echo"); err == nil {
 				t.Fatalf("substream %d: got no error", i)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/transport/keepalive"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/units"
@@ -138,6 +139,7 @@ func (a *conn) Receive(c actor.Context) {
 	case supervisor.Done[negotiated]:
 		switch key := m.Key.(type) {
 		case acceptKey:
+			a.accepting--
 			a.accepted(c, key.stream, m.Value, m.Err)
 		case openKey:
 			a.opened(c, key, m.Value, m.Err)
@@ -231,21 +233,32 @@ func (a *conn) accept(c actor.Context, m acceptedStream) {
 	if !ok {
 		return
 	}
-	a.accepting++
 	limits, now := a.room.Profile.Limits, a.room.Now()
+	if ahead := [2 + negotiate.MaxID]byte{}; negotiate.Ready(ahead[:s.Ahead(ahead[:])]) {
+		n, err := a.negotiate(s, limits.NegotiationRounds)
+		a.accepted(c, s, n, err)
+		return
+	}
+	a.accepting++
 	until := now.Add(limits.Negotiation)
 	agreed := a.room.inbound.negotiates(a.ref, now, s)
 	supervisor.Do(c, acceptKey{s}, func(context.Context) (negotiated, error) {
 		defer agreed()
 		s.SetDeadline(until)
-		id, owed, err := a.agree(s, limits.NegotiationRounds)
-		if err != nil {
-			return negotiated{}, err
-		}
-		s.Agreed()
+		n, err := a.negotiate(s, limits.NegotiationRounds)
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), Agreement: Agreement{Owed: owed}}, nil
+		return n, err
 	})
+}
+
+// negotiate agrees with the peer on the protocol of a substream that the peer has opened.
+func (a *conn) negotiate(s *mux.Stream, rounds int) (negotiated, error) {
+	id, owed, err := a.agree(s, rounds)
+	if err != nil {
+		return negotiated{}, err
+	}
+	s.Agreed()
+	return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), Agreement: Agreement{Owed: owed}}, nil
 }
 
 func (a *conn) supported(id protocol.ID) bool {
@@ -254,7 +267,6 @@ func (a *conn) supported(id protocol.ID) bool {
 }
 
 func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error) {
-	a.accepting--
 	if err != nil {
 		s.Close()
 	}
@@ -374,8 +386,8 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 	a.asking.Add(1)
 	key.asked = sync.OnceFunc(func() { a.asking.Add(-1) })
 	session, ref := a.session, a.ref
-	until := a.room.Now().Add(a.room.Profile.Limits.Negotiation)
-	supervisor.Do(c, key, func(context.Context) (negotiated, error) {
+	var until time.Time
+	open := func(context.Context) (negotiated, error) {
 		s, err := session.Open()
 		key.asked()
 		if err != nil {
@@ -389,7 +401,14 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 		}
 		s.SetDeadline(time.Time{})
 		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), Agreement: Agreement{Answer: answer}}, nil
-	})
+	}
+	if knownTo(ref, m) { // it waits for nothing
+		n, err := open(context.Background())
+		a.opened(c, key, n, err)
+		return
+	}
+	until = a.room.Now().Add(a.room.Profile.Limits.Negotiation)
+	supervisor.Do(c, key, open)
 }
 
 func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {

@@ -22,7 +22,7 @@ func answersWhenTaken(agent string, list []protocol.ID) bool {
 // 72). Otherwise it asks, because the peer may have registered the protocol since.
 func propose(s protocol.Stream, ref *actors.ConnRef, m OpenSubstream) (protocol.ID, messaging.Acceptance, error) {
 	asks := m.ForMessages && ref.Link().Answers
-	if len(m.IDs) == 0 || !ref.Accepts(m.IDs[0]) {
+	if !knownTo(ref, m) {
 		id, err := negotiate.Open(s, m.IDs)
 		if asks {
 			return id, messaging.Given, err
@@ -34,6 +34,11 @@ func propose(s protocol.Stream, ref *actors.ConnRef, m OpenSubstream) (protocol.
 		return id, messaging.Awaited, negotiate.OpenAsking(s, id)
 	}
 	return id, messaging.Assumed, negotiate.OpenOptimistic(s, id)
+}
+
+// knownTo reports whether the peer has announced the first protocol of a request.
+func knownTo(ref *actors.ConnRef, m OpenSubstream) bool {
+	return len(m.IDs) > 0 && ref.Accepts(m.IDs[0])
 }
 
 // agree negotiates the protocol of a substream that the peer has opened. It accepts the

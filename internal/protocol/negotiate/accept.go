@@ -68,6 +68,12 @@ func Choose(rw io.ReadWriter, rounds int, supported func(protocol.ID) bool) (Cho
 	}
 }
 
+// Ready reports whether ahead, the first bytes of a substream, are a whole frame of an opener that
+// waits for no answer: then Choose neither waits nor writes.
+func Ready(ahead []byte) bool {
+	return len(ahead) >= 2 && len(ahead) >= 2+int(ahead[0]) && ahead[1]&^knownFlags == 0 && ahead[1]&flagOptimistic != 0
+}
+
 func answer(w io.Writer, flags byte, id protocol.ID) error {
 	if _, err := w.Write(appendFrame(nil, flags, id)); err != nil {
 		return fmt.Errorf("negotiate: answer: %w", err)

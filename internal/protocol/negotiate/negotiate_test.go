@@ -553,3 +553,49 @@ func splitReader(r io.Reader, split byte) io.Reader {
 	}
 	return r
 }
+
+// TestReady: what is ready is chosen without waiting and without an answer, and nothing less is
+// ready.
+func TestReady(t *testing.T) {
+	var w bytes.Buffer
+	if err := negotiate.OpenOptimistic(&w, "t/echo/1"); err != nil {
+		t.Fatal(err)
+	}
+	frame := w.Bytes()
+	for n := range frame {
+		if negotiate.Ready(frame[:n]) {
+			t.Errorf("%d of %d bytes are ready", n, len(frame))
+		}
+	}
+	for _, more := range []string{"", "data"} {
+		if !negotiate.Ready(append(bytes.Clone(frame), more...)) {
+			t.Errorf("a whole frame and %q are not ready", more)
+		}
+	}
+	for flags := range 256 {
+		ahead := append([]byte{1, byte(flags)}, 'a')
+		rw := &onlyThis{Buffer: bytes.NewBuffer(bytes.Clone(ahead))}
+		_, err := negotiate.Choose(rw, 3, func(protocol.ID) bool { return true })
+		if want := rw.touched == 0; negotiate.Ready(ahead) && !want {
+			t.Errorf("flags %#x: ready, but Choose waits or writes (%v)", flags, err)
+		}
+	}
+}
+
+// onlyThis counts the reads beyond what it has, and the writes.
+type onlyThis struct {
+	*bytes.Buffer
+	touched int
+}
+
+func (o *onlyThis) Read(p []byte) (int, error) {
+	if o.Len() == 0 {
+		o.touched++
+	}
+	return o.Buffer.Read(p)
+}
+
+func (o *onlyThis) Write(p []byte) (int, error) {
+	o.touched++
+	return len(p), nil
+}

@@ -1,10 +1,14 @@
 package mux
 
 import (
+	"errors"
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // TestGather: only a substream that does not write alone yields, and not for long if
@@ -68,6 +72,83 @@ func TestFirstBytesTakeSYNAlong(t *testing.T) {
 		mustOpen(t, client)
 		time.Sleep(holdLimit)
 		both("nothing follows", 1, 0)
+	})
+}
+
+// TestWriteHeld: what is held goes with the SYN and with what is written next, and after a moment
+// alone; nothing overtakes it on its substream.
+func TestWriteHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		x, y := net.Pipe()
+		a := &countedWrites{Conn: x}
+		client, server := wrap(t, a, true, Config{}), wrap(t, y, false, Config{})
+		hold := func(st *Stream, p string) {
+			t.Helper()
+			if err := st.WriteHeld([]byte(p)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		end := func(st *Stream) {
+			t.Helper()
+			if err := st.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		arrives := func(want string, writes int64) {
+			t.Helper()
+			in, err := server.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ahead [100]byte
+			if got := string(ahead[:in.Ahead(ahead[:])]); got != want {
+				t.Errorf("got %q ahead, want %q", got, want)
+			}
+			if got := string(ahead[:in.Ahead(ahead[:2])]); got != want[:2] {
+				t.Errorf("got %q ahead of two bytes, want %q", got, want[:2])
+			}
+			if got, err := io.ReadAll(in); string(got) != want || err != nil {
+				t.Errorf("read %q, %v, want %q", got, err, want)
+			}
+			if got := a.n.Swap(0); got != writes {
+				t.Errorf("%q: got %d writes, want %d", want, got, writes)
+			}
+			in.Close()
+		}
+		st := mustOpen(t, client)
+		hold(st, "name, ")
+		mustWrite(t, st, "data")
+		end(st)
+		arrives("name, data", 2)
+
+		st = mustOpen(t, client)
+		hold(st, "name, end")
+		end(st)
+		arrives("name, end", 1)
+
+		st = mustOpen(t, client)
+		hold(st, "name, ")
+		synctest.Wait()
+		if got := a.n.Load(); got != 0 {
+			t.Errorf("got %d writes at once, want none", got)
+		}
+		time.Sleep(holdLimit)
+		synctest.Wait()
+		if got := a.n.Load(); got != 1 {
+			t.Errorf("got %d writes after %v, want one", got, holdLimit)
+		}
+		hold(st, "more")
+		end(st)
+		arrives("name, more", 2)
+
+		if err := st.WriteHeld([]byte("late")); !errors.Is(err, ErrClosed) {
+			t.Errorf("after the end: got %v, want %v", err, ErrClosed)
+		}
+		st = mustOpen(t, client)
+		st.Reset()
+		if err := st.WriteHeld([]byte("late")); !errors.Is(err, protocol.ErrUnsent) {
+			t.Errorf("after a reset: got %v, want an error that says that nothing was sent", err)
+		}
 	})
 }
 

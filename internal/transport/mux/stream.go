@@ -167,6 +167,36 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// WriteHeld is Write for the first bytes of a substream, at most 1 KiB. They go with the next write
+// on the connection, or alone within a millisecond, and WriteHeld waits for nothing.
+func (st *Stream) WriteHeld(p []byte) error {
+	if err := st.unwritable(); err != nil {
+		return protocol.Unsent(err)
+	}
+	n, err := st.out.take(len(p))
+	if err != nil {
+		return err
+	}
+	h := newHeader(typeData, 0, st.id, uint32(n))
+	st.link.outbox.enqueueNow(st.link, &h, p[:n], writeHeld)
+	st.bytesOut.Add(uint64(n))
+	if n < len(p) {
+		return ErrStalled
+	}
+	return nil
+}
+
+// Ahead copies the first bytes that have arrived to p, and leaves them for Read.
+func (st *Stream) Ahead(p []byte) (n int) {
+	f := &st.in
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := f.kept.head; s != nil && n < len(p); s = s.next {
+		n += copy(p[n:], s.b[s.off:s.end])
+	}
+	return n
+}
+
 // CloseWrite ends this side's half: the peer reads EOF after all bytes written. The peer's
 // half goes on for at most CloseTimeout. The goroutine that writes must call it. It may be
 // repeated, and returns when the end is written.

@@ -32,7 +32,7 @@ func (l *link) Write(b []byte) (int, error) {
 	case h.kind() == typePing && l.withholds():
 		l.pings.received.Add(-1) // it waits no longer
 	case h.kind() == typePing:
-		l.outbox.enqueue(l, &h, nil, writeSoon)
+		l.outbox.enqueueNow(l, &h, nil, writeSoon) // at most maxPings of them
 	case h.flags()&flagSYN != 0:
 		l.table.mu.Lock()
 		l.table.reserved--
@@ -40,7 +40,7 @@ func (l *link) Write(b []byte) (int, error) {
 		l.add(st)
 		l.table.mu.Unlock()
 		h.setLength(st.in.opening())
-		l.outbox.enqueue(l, &h, nil, writeHeld)
+		l.outbox.enqueueNow(l, &h, nil, writeHeld)
 	}
 	return len(b), nil
 }
