@@ -259,7 +259,7 @@ func (a *attacker) resets(ctx context.Context) error {
 	defer c.Close()
 	defer s.Close()
 	for i := range 5000 {
-		st, err := s.OpenContext(ctx)
+		st, err := s.Open()
 		if err != nil {
 			return err
 		}

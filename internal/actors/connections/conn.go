@@ -465,7 +465,7 @@ func (a *conn) ping(c actor.Context, f keepalive.Effects[*actor.PID]) {
 		if a.pings.InFlight() == 1 {
 			a.pingIn = session.Stats().BytesIn
 		}
-		supervisor.Do(c, pongKey{}, func(context.Context) (mux.Pong, error) { return session.Prove() })
+		supervisor.Do(c, pongKey{}, func(context.Context) (mux.Pong, error) { return session.Ping() })
 	}
 }
 

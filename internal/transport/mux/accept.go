@@ -6,8 +6,8 @@ import "sync"
 // function. Its lock keeps their order.
 type acceptor struct {
 	mu      sync.Mutex
-	waiting []*Stream // nobody has them
-	changed chan struct{}
+	waiting []*Stream     // nobody has them
+	came    waker         // wakes Accept
 	opened  func(*Stream) // of Handle
 	ended   func(error)
 	over    bool // no more will come
@@ -34,58 +34,43 @@ func (s *Session) Handle(opened func(*Stream), ended func(error)) {
 
 // Accept returns the next substream that the peer opened. Substreams that arrived before the end
 // are returned before it. The error says why the session ended; for an offence it is a
-// *[protocol.Violation].
+// *[protocol.Violation]. One goroutine at a time may call it.
 func (s *Session) Accept() (*Stream, error) {
-	for {
-		st, changed := s.link.acceptor.next()
+	for a := &s.link.acceptor; ; <-a.came {
+		a.mu.Lock()
+		waiting, over := a.waiting, a.over
+		if len(waiting) > 0 {
+			a.waiting = waiting[1:]
+		}
+		a.mu.Unlock()
 		switch {
-		case st != nil:
-			s.link.accept(st, s.link.answer)
-			return st, nil
-		case changed == nil:
+		case len(waiting) > 0:
+			s.link.accept(waiting[0], s.link.answer)
+			return waiting[0], nil
+		case over:
 			return nil, s.link.err()
 		}
-		<-changed
 	}
-}
-
-// next returns the substream that has waited longest, or what closes when there is another one or
-// no more will come; neither when no more will come.
-func (a *acceptor) next() (*Stream, <-chan struct{}) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.waiting) > 0 {
-		st := a.waiting[0]
-		a.waiting = a.waiting[1:]
-		return st, nil
-	}
-	if a.changed == nil && !a.over {
-		a.changed = make(chan struct{})
-	}
-	return nil, a.changed
 }
 
 // handOver hands over the substreams that have come. The reader calls it when the library has
 // queued them all.
 func (l *link) handOver(streams []*Stream) {
+	a := &l.acceptor
 	for _, st := range streams {
 		_, _ = l.lib.AcceptStream() // it is over already: the library neither waits nor writes
-		if opened := l.acceptor.put(st); opened != nil {
+		a.mu.Lock()
+		opened := a.opened
+		if opened == nil {
+			a.waiting = append(a.waiting, st)
+			a.came.wake()
+		}
+		a.mu.Unlock()
+		if opened != nil {
 			l.accept(st, l.answer)
 			opened(st)
 		}
 	}
-}
-
-// put has a substream wait for Accept or Handle, or returns the function that takes it.
-func (a *acceptor) put(st *Stream) (opened func(*Stream)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.opened == nil {
-		a.waiting = append(a.waiting, st)
-		a.change()
-	}
-	return a.opened
 }
 
 // allOpened notes that no more substreams will come. The reader calls it, or who knows that the
@@ -101,15 +86,7 @@ func (l *link) allOpened() {
 	if a.ended != nil {
 		a.ended(l.err())
 	}
-	a.change()
-}
-
-// change wakes Accept. The lock is held.
-func (a *acceptor) change() {
-	if a.changed != nil {
-		close(a.changed)
-		a.changed = nil
-	}
+	a.came.wake()
 }
 
 // accept counts a substream of the peer, and acknowledges it with the credit of the window.

@@ -122,18 +122,3 @@ func (l *link) holdBackReading() {
 	case <-l.over:
 	}
 }
-
-// sendLastGoAway sends GoAway to a peer whose connection ends, and waits only a moment for it.
-func (l *link) sendLastGoAway(why error) error {
-	written := make(chan struct{})
-	if l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written) == nil {
-		timeout := time.NewTimer(holdBack)
-		defer timeout.Stop()
-		select {
-		case <-written:
-		case <-timeout.C:
-		case <-l.over:
-		}
-	}
-	return why
-}

@@ -15,7 +15,7 @@ var (
 	ErrConfig = errors.New("mux: invalid config")
 	// ErrTooManyStreams reports that the connection has reached its limit of live
 	// substreams.
-	ErrTooManyStreams = errors.New("mux: too many streams on this connection; close one, or wait with OpenContext")
+	ErrTooManyStreams = errors.New("mux: too many streams on this connection; close one")
 	// ErrReset reports that the peer reset the substream. Bytes that had arrived before
 	// were delivered.
 	ErrReset = errors.New("mux: stream reset")

@@ -9,8 +9,7 @@ import (
 
 // A peer that gives credit without end does not make it overflow.
 func TestCreditWithoutEnd(t *testing.T) {
-	var o outflow
-	o.init()
+	o := outflow{ready: newWaker()}
 	o.window = maxCredit - 1
 	for range 10 {
 		o.grant(math.MaxUint32)

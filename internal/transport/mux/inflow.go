@@ -39,16 +39,6 @@ type inflow struct {
 	armed    time.Time // when the timer runs out; zero: it does not run
 }
 
-func (f *inflow) init(window uint32) {
-	f.ready = newWaker()
-	f.window, f.promised = uint64(window), initialWindow
-}
-
-// wake has a Read that waits look again.
-func (f *inflow) wake() {
-	f.ready.wake()
-}
-
 // announced notes n bytes of the peer that are about to come. It returns false if the peer had
 // no credit for them.
 func (f *inflow) announced(n uint32) bool {
@@ -94,7 +84,7 @@ func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, err error) {
 		if k > 0 {
 			f.waits, f.got = nil, k
 			f.taken += uint64(k)
-			defer f.wake() // after the lock is free
+			defer f.ready.wake() // after the lock is free
 		}
 	default:
 		t := f.kept.tail
@@ -171,7 +161,7 @@ func (f *inflow) arm(left time.Duration) {
 		f.mu.Lock()
 		f.armed = time.Time{}
 		f.mu.Unlock()
-		f.wake()
+		f.ready.wake()
 	})
 }
 
@@ -182,7 +172,7 @@ func (f *inflow) setDeadline(t time.Time) {
 	waits := f.waits != nil
 	f.mu.Unlock()
 	if waits {
-		f.wake()
+		f.ready.wake()
 	}
 }
 
@@ -195,7 +185,7 @@ func (f *inflow) finish(err error) {
 		f.stop()
 	}
 	f.mu.Unlock()
-	f.wake()
+	f.ready.wake()
 }
 
 // close ends reading by this side: Read returns err, and what has arrived or still comes is
@@ -209,7 +199,7 @@ func (f *inflow) close(err error) (due uint32) {
 	f.stop()
 	due = f.credit(f.window / 4)
 	f.mu.Unlock()
-	f.wake()
+	f.ready.wake()
 	return due
 }
 

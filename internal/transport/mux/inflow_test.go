@@ -41,8 +41,7 @@ const playWindow = 4000
 
 func newPlay(t *testing.T) *play {
 	p := &play{t: t, result: make(chan result, 1)}
-	p.f.init(playWindow)
-	p.f.promised = playWindow
+	p.f.ready, p.f.window, p.f.promised = newWaker(), playWindow, playWindow
 	return p
 }
 
@@ -264,7 +263,7 @@ func TestInflowAtOnce(t *testing.T) {
 	const frames = 2000
 	for seed := range uint64(20) {
 		var f inflow
-		f.init(minWindow)
+		f.ready, f.window, f.promised = newWaker(), minWindow, initialWindow
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			rnd, next := rand.New(rand.NewPCG(seed, 1)), byte(0)

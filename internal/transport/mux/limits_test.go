@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -32,7 +31,7 @@ func TestStreamLimits(t *testing.T) {
 			}
 			d.expect("00 00 0008 " + hexID(uint32(2*i+2)) + " 00000000")
 		}
-		if got := s.NumInbound(); got != 80 {
+		if got := s.Stats().Inbound; got != 80 {
 			t.Errorf("got %d inbound streams, want 80", got)
 		}
 		// The peer cannot lock us out.
@@ -45,34 +44,12 @@ func TestStreamLimits(t *testing.T) {
 		if got := s.NumStreams(); got != 99 {
 			t.Errorf("got %d streams, want 99", got)
 		}
-		// A wait ends with its context, or with the first stream that ends.
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		_, err = s.OpenContext(ctx)
-		wantErr(t, err, context.DeadlineExceeded)
-		wantErr(t, err, ErrTooManyStreams)
-		opened := make(chan *Stream)
-		for range 2 {
-			go func() {
-				st, err := s.OpenContext(context.Background())
-				if err != nil {
-					t.Error(err)
-				}
-				opened <- st
-			}()
-		}
-		synctest.Wait()
 		own[0].Reset()
-		<-opened
-		synctest.Wait()
-		select {
-		case <-opened:
-			t.Error("got two streams for one place, want one")
-		default:
-		}
+		mustOpen(t, s)
 		in[0].CloseWrite()
 		d.Send(typeData, flagFIN, in[0].ID(), 0)
-		<-opened
+		synctest.Wait()
+		mustOpen(t, s)
 		// An inbound place is free, but all places together are not.
 		d.Data(flagSYN, 1000, "x")
 		d.Data(flagSYN, 1002, "x")
@@ -86,22 +63,6 @@ func TestStreamLimits(t *testing.T) {
 		if got := s.NumStreams(); got != 99 {
 			t.Errorf("got %d streams, want 99", got)
 		}
-	})
-}
-
-// An Open that waits ends with the session.
-func TestOpenContextEnds(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s, _ := connect(t, true, Config{MaxStreams: 2, MaxInbound: 1})
-		mustOpen(t, s)
-		done := make(chan error)
-		go func() {
-			_, err := s.OpenContext(context.Background())
-			done <- err
-		}()
-		synctest.Wait()
-		s.Close()
-		wantErr(t, <-done, ErrSessionEnded)
 	})
 }
 

@@ -84,6 +84,7 @@ func newLink(conn Conn, client bool, cfg Config) *link {
 		over:     make(chan struct{}),
 		done:     make(chan struct{}),
 		kicked:   newWaker(),
+		acceptor: acceptor{came: newWaker()},
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)
@@ -192,7 +193,7 @@ func (l *link) failWrite(err error) {
 	l.endMu.Unlock()
 
 	for _, st := range l.table.all() {
-		st.out.wake()
+		st.out.ready.wake()
 	}
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()

@@ -17,55 +17,33 @@ func (st *Stream) Notify(f func()) { st.NotifyUnless(nil, f) }
 // flags, and must not wait. If it returns true, f stays set; if it returns false, f is called. It
 // may be called for bytes that were read already.
 func (st *Stream) NotifyUnless(take func() bool, f func()) {
-	l := st.link
-	l.table.mu.Lock()
-	l.table.listen(st, f)
-	st.taker.Store(nil)
-	if take != nil {
-		st.taker.Store(&take)
+	if f == nil {
+		st.listener.Store(nil)
+		return
 	}
-	over := st.peerOver || st.state.Load() != alive
-	l.table.mu.Unlock()
-	select {
-	case <-l.over:
-		over = true
-	default:
-	}
-	if over {
+	st.listener.Store(&listener{take, f})
+	if _, ended := st.PeerEnded(); ended || st.state.Load() != alive {
 		st.notify()
 	}
 }
 
-// listen sets the function for the next arrival. The lock is held.
-func (t *table) listen(st *Stream, f func()) {
-	if st.arrived != nil {
-		t.listening.Add(-1)
-	}
-	if st.arrived = f; f != nil {
-		t.listening.Add(1)
-	}
+// listener is what hears of the next arrival.
+type listener struct {
+	take func() bool // nil: none
+	f    func()
 }
 
-// notify calls the function that is set, if any. The lock is not held.
+// notify calls the function that is set, if any. Whoever notes an end calls it afterwards.
 func (st *Stream) notify() {
-	t := st.link.table
-	t.mu.Lock()
-	f := st.arrived
-	t.listen(st, nil)
-	st.taker.Store(nil)
-	t.mu.Unlock()
-	if f != nil {
-		f()
+	if heard := st.listener.Swap(nil); heard != nil {
+		heard.f()
 	}
 }
 
-// arrived calls the function for a frame that has come for the substream; plain means a data
-// frame without flags.
-func (l *link) arrived(st *Stream, plain bool) {
-	if l.table.listening.Load() == 0 {
-		return
-	}
-	if take := st.taker.Load(); plain && take != nil && (*take)() {
+// arrived calls the function for a frame that has come; plain means a data frame without flags.
+func (st *Stream) arrived(plain bool) {
+	heard := st.listener.Load()
+	if heard == nil || plain && heard.take != nil && heard.take() {
 		return
 	}
 	st.notify()
@@ -86,7 +64,7 @@ func (st *Stream) TryRead(p []byte) (n int, ok bool) {
 	f.mu.Unlock()
 	st.bytesIn.Add(uint64(n))
 	if due > 0 {
-		st.give(due, (*outbox).enqueueNow)
+		st.give(due)
 	}
 	return n, true
 }

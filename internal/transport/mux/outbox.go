@@ -82,40 +82,33 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// enqueue queues a frame. While maxControl frames wait it waits, since a peer that reads nothing
-// can provoke them.
-func (o *outbox) enqueue(l *link, h *header, body []byte, by writtenBy) {
-	o.mu.Lock()
-	for o.queue.count >= maxControl {
+// awaitRoom waits while maxControl frames wait. Whoever queues frames without number calls it
+// first, since a peer that reads nothing can provoke them.
+func (o *outbox) awaitRoom(l *link) {
+	for o.full() {
 		room := o.room()
-		o.mu.Unlock()
+		if !o.full() { // it was emptied before room was there
+			return
+		}
 		select {
 		case <-room:
 		case <-l.over:
 			return
 		}
-		o.mu.Lock()
 	}
-	defer o.mu.Unlock()
-	o.put(l, h, body, by)
 }
 
-// full reports whether enqueue would wait.
+// full reports whether awaitRoom would wait.
 func (o *outbox) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.queue.count >= maxControl
 }
 
-// enqueueNow is enqueue that never waits: for frames of which each substream has a few at most.
-func (o *outbox) enqueueNow(l *link, h *header, body []byte, by writtenBy) {
+// enqueue queues a frame. It never waits.
+func (o *outbox) enqueue(l *link, h *header, body []byte, by writtenBy) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.put(l, h, body, by)
-}
-
-// put queues a frame. The lock is held.
-func (o *outbox) put(l *link, h *header, body []byte, by writtenBy) {
 	o.queue.add(h, body)
 	switch by {
 	case writeSoon:
@@ -189,22 +182,14 @@ func (o *outbox) send(l *link, h header, written chan<- struct{}) error {
 // the SYN: a reset of a substream that the peer does not know would open it for the peer alone.
 func (o *outbox) reset(l *link, id uint32) error {
 	h := newHeader(typeData, flagRST, id, 0)
-	if o.behindSYN(l, &h) {
-		return nil
-	}
-	return o.send(l, h, nil)
-}
-
-// behindSYN queues the reset of a substream whose SYN still waits, and reports whether it does.
-func (o *outbox) behindSYN(l *link, h *header) bool {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !slices.Contains(o.queue.syns, h.id()) {
-		return false
+	behind := slices.Contains(o.queue.syns, id)
+	o.mu.Unlock()
+	if !behind {
+		return o.send(l, h, nil)
 	}
-	o.queue.add(h, nil)
-	o.start(l)
-	return true
+	o.enqueue(l, &h, nil, writeSoon)
+	return nil
 }
 
 // answer sends a frame that the peer has provoked: the reset of a substream that the library
@@ -219,9 +204,7 @@ func (l *link) answer(h header) error {
 	limit := time.NewTimer(holdBack)
 	defer limit.Stop()
 	for {
-		o.mu.Lock()
 		room := o.room()
-		o.mu.Unlock()
 		if err := o.send(l, h, nil); err != errBusy {
 			return err
 		}
@@ -235,8 +218,10 @@ func (l *link) answer(h header) error {
 	}
 }
 
-// room returns a channel that closes when the queue is emptied. The lock is held.
+// room returns a channel that closes when the queue is emptied.
 func (o *outbox) room() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.emptied == nil {
 		o.emptied = make(chan struct{})
 	}

@@ -32,16 +32,6 @@ func (w waker) wake() {
 // credit without end can add up.
 const maxCredit = 1 << 40
 
-func (o *outflow) init() {
-	o.ready = newWaker()
-	o.window = initialWindow
-}
-
-// wake has a Write that waits look again.
-func (o *outflow) wake() {
-	o.ready.wake()
-}
-
 // grant adds credit of the peer.
 func (o *outflow) grant(n uint32) {
 	o.mu.Lock()
@@ -49,7 +39,7 @@ func (o *outflow) grant(n uint32) {
 	o.window = min(o.window+int64(n), maxCredit)
 	o.mu.Unlock()
 	if waits {
-		o.wake()
+		o.ready.wake()
 	}
 }
 
@@ -94,7 +84,7 @@ func (o *outflow) setDeadline(t time.Time) {
 	o.mu.Lock()
 	o.deadline = t
 	o.mu.Unlock()
-	o.wake()
+	o.ready.wake()
 }
 
 // close ends the half: nothing is written behind its end.

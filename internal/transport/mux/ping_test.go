@@ -30,8 +30,8 @@ func TestAnswersPings(t *testing.T) {
 		if got := s.Stats().UnaskedPongs; got != 100 {
 			t.Errorf("got %d unasked pongs, want 100", got)
 		}
-		if rtt, err := s.Ping(); rtt != 0 || err != nil {
-			t.Errorf("got ping %v, %v, want 0 in virtual time", rtt, err)
+		if pong, err := s.Ping(); pong.RTT != 0 || err != nil {
+			t.Errorf("got ping %v, %v, want 0 in virtual time", pong.RTT, err)
 		}
 		d.expect("00 02 0001 00000000 00000000")
 		if _, err := s.Ping(); err != nil {
@@ -58,8 +58,8 @@ func TestWithholdPongs(t *testing.T) {
 			synctest.Wait()
 		}
 		d.quiet()
-		if rtt, err := s.Ping(); rtt != 0 || err != nil {
-			t.Errorf("got ping %v, %v of our own, want 0 in virtual time", rtt, err)
+		if pong, err := s.Ping(); pong.RTT != 0 || err != nil {
+			t.Errorf("got ping %v, %v of our own, want 0 in virtual time", pong.RTT, err)
 		}
 		d.expect("00 02 0001 00000000 00000000")
 		d.quiet()
@@ -278,8 +278,8 @@ func TestPingOnASlowLink(t *testing.T) {
 		}
 		for range 3 {
 			took, err := s.Ping()
-			if most := 64 << 10 / rate * time.Second; err != nil || took > most {
-				t.Errorf("a ping took %v, %v, want at most %v", took, err, most)
+			if most := 64 << 10 / rate * time.Second; err != nil || took.RTT > most {
+				t.Errorf("a ping took %v, %v, want at most %v", took.RTT, err, most)
 			}
 		}
 		for range writers {

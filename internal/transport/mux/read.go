@@ -56,7 +56,7 @@ func (l *link) Read(p []byte) (int, error) {
 		case r.heard != nil && r.boundary():
 			st := r.heard
 			r.heard = nil
-			l.arrived(st, r.plain)
+			st.arrived(r.plain)
 
 		case len(r.opened) > 0 && (r.ended || len(r.opened) == handOverAt || l.conn.Buffered() == 0 || l.table.churn.untilSet.Load()):
 			l.handOver(r.opened)

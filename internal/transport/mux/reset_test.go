@@ -107,7 +107,7 @@ func TestPeerEndedAmongPongs(t *testing.T) {
 				d.Data(flagACK, st.ID(), "")
 				pong := func() uint64 {
 					t.Helper()
-					pong, err := s.Prove()
+					pong, err := s.Ping()
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -133,7 +133,7 @@ func TestPeerEndedAmongPongs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, true, Config{})
 		st := mustOpen(t, s)
-		pong, err := s.Prove()
+		pong, err := s.Ping()
 		if err != nil {
 			t.Fatal(err)
 		}

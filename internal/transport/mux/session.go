@@ -1,8 +1,6 @@
 package mux
 
 import (
-	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,53 +60,13 @@ func (s *Session) Release() { s.release.Do(func() { close(s.link.released) }) }
 
 // Open opens a substream. Its SYN goes with the first bytes that are written on the
 // connection, or alone within a millisecond; the peer may acknowledge it much later or
-// never. The error is [ErrTooManyStreams] at
-// the limit, [ErrGoingAway] after GoAway, or wraps [ErrSessionEnded].
+// never. The error is [ErrTooManyStreams] at the limit, [ErrGoingAway] after GoAway, or wraps
+// [ErrSessionEnded].
 func (s *Session) Open() (*Stream, error) {
-	if err := s.mayOpen(); err != nil {
+	l := s.link
+	if err := l.reserve(); err != nil {
 		return nil, err
 	}
-	if _, ok := s.link.table.reserve(false); !ok {
-		return nil, ErrTooManyStreams
-	}
-	return s.open()
-}
-
-// OpenContext is Open that waits for a free place until ctx ends. spec: V12
-func (s *Session) OpenContext(ctx context.Context) (*Stream, error) {
-	for {
-		if err := s.mayOpen(); err != nil {
-			return nil, err
-		}
-		room, ok := s.link.table.reserve(true)
-		if ok {
-			return s.open()
-		}
-		select {
-		case <-room:
-		case <-s.link.over:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", ErrTooManyStreams, ctx.Err())
-		}
-	}
-}
-
-func (s *Session) mayOpen() error {
-	if err := s.link.broken(); err != nil {
-		return streamEnded(err)
-	}
-	s.link.table.mu.Lock()
-	defer s.link.table.mu.Unlock()
-	if s.link.goingAway {
-		return ErrGoingAway
-	}
-	return nil
-}
-
-// open opens a substream for which a place is reserved. When the library has written the
-// SYN, the substream takes the place.
-func (s *Session) open() (*Stream, error) {
-	l := s.link
 	lib, err := l.lib.OpenStream()
 	if err != nil {
 		return nil, streamEnded(s.link.fail(err))
@@ -120,11 +78,29 @@ func (s *Session) open() (*Stream, error) {
 	defer l.table.mu.Unlock()
 	st := l.table.streams[lib.StreamID()]
 	l.table.claim(st)
-	l.table.opened++
 	if l.table.unacked > backlog/2 { // a peer may acknowledge none
 		l.forget(st)
 	}
 	return st, nil
+}
+
+// reserve reserves a place for a substream of this side. It takes the place when the library has
+// written the SYN.
+func (l *link) reserve() error {
+	if err := l.broken(); err != nil {
+		return streamEnded(err)
+	}
+	t := l.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case l.goingAway:
+		return ErrGoingAway
+	case t.live+t.reserved+1 >= t.max:
+		return ErrTooManyStreams
+	}
+	t.reserved++
+	return nil
 }
 
 // Ping measures one round trip. It waits for the answer up to PingTimeout and
@@ -133,13 +109,7 @@ func (s *Session) open() (*Stream, error) {
 // proves that the peer's multiplexer has read everything that was written
 // before, and nothing more. Another goroutine must be reading meanwhile, as
 // the session always does. spec: comms 5.8
-func (s *Session) Ping() (time.Duration, error) {
-	pong, err := s.link.ping()
-	return pong.RTT, err
-}
-
-// Prove is Ping that also returns the number of the answer.
-func (s *Session) Prove() (Pong, error) { return s.link.ping() }
+func (s *Session) Ping() (Pong, error) { return s.link.ping() }
 
 // WithholdPongs has the session answer no ping while the flag is set, so that the peer takes
 // nothing that arrives then for read. Many sessions may have the same flag. A session that is
@@ -193,13 +163,6 @@ func (s *Session) Room() int {
 	return max(0, t.max-1-t.live-t.reserved)
 }
 
-// NumInbound returns the number of live substreams that the peer opened.
-func (s *Session) NumInbound() int {
-	s.link.table.mu.Lock()
-	defer s.link.table.mu.Unlock()
-	return s.link.table.liveInbound
-}
-
 // Quiet returns the time since a frame of the peer last came on any substream, or else since
 // the session was made. Pings do not count.
 func (s *Session) Quiet() time.Duration {
@@ -221,7 +184,6 @@ func (s *Session) WriteBlocked() time.Duration {
 type Stats struct {
 	BytesIn, BytesOut uint64 // of the connection, headers included
 	Streams, Inbound  int    // live, and those of them that the peer opened
-	Opened, Accepted  uint64 // substreams in all
 	Refused           uint64 // substreams of the peer beyond its limit
 	Unagreed          uint64 // substreams of the peer that ended without an agreed protocol, if they are limited
 	HeldBack          bool   // the peer waits because of them
@@ -230,16 +192,14 @@ type Stats struct {
 
 // Stats returns the counters.
 func (s *Session) Stats() Stats {
-	l := s.link
-	st := Stats{
-		BytesIn:      l.bytesIn.Load(),
-		BytesOut:     l.bytesOut.Load(),
+	l, t := s.link, s.link.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Stats{
+		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
+		Streams: t.live, Inbound: t.liveInbound,
+		Refused:  t.refused,
+		Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
 		UnaskedPongs: l.pings.unasked.Load(),
 	}
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	st.Streams, st.Inbound = l.table.live, l.table.liveInbound
-	st.Opened, st.Accepted, st.Refused = l.table.opened, l.table.accepted, l.table.refused
-	st.Unagreed, st.HeldBack = l.table.churn.total, l.table.churn.untilSet.Load()
-	return st
 }

@@ -179,9 +179,6 @@ func TestTenThousandCycles(t *testing.T) {
 			t.Errorf("got %v, want a living session", s.Err())
 		}
 	}
-	if st := a.Stats(); st.Opened != cycles+cycles/10 {
-		t.Errorf("got %d opened, want %d", st.Opened, cycles+cycles/10)
-	}
 	a.Close()
 	b.Close()
 	wg.Wait()

@@ -35,34 +35,26 @@ type Stream struct {
 	agreed        bool // on its protocol
 	churned       bool // counted as one that ended without
 	closeTimer    *time.Timer
-	arrived       func() // of Notify
 
 	state             atomic.Int32
-	over              atomic.Bool                 // not live any more
-	taker             atomic.Pointer[func() bool] // see NotifyUnless
+	over              atomic.Bool              // not live any more
+	listener          atomic.Pointer[listener] // of Notify
 	in                inflow
 	out               outflow
 	bytesIn, bytesOut atomic.Uint64
 }
 
 func newStream(l *link, id uint32, inbound bool) *Stream {
-	st := &Stream{link: l, id: id, inbound: inbound}
-	st.in.init(l.cfg.Window)
-	st.out.init()
-	return st
+	return &Stream{
+		link: l, id: id, inbound: inbound,
+		in:  inflow{ready: newWaker(), window: uint64(l.cfg.Window), promised: initialWindow},
+		out: outflow{ready: newWaker(), window: initialWindow},
+	}
 }
 
 // ID is the number of the substream on the wire: odd when the side that
 // dialled opened it.
 func (st *Stream) ID() uint32 { return st.id }
-
-// Direction says who opened the substream.
-func (st *Stream) Direction() protocol.Direction {
-	if st.inbound {
-		return protocol.Inbound
-	}
-	return protocol.Outbound
-}
 
 // BytesIn returns the number of bytes that Read has returned.
 func (st *Stream) BytesIn() uint64 { return st.bytesIn.Load() }
@@ -85,18 +77,19 @@ func (st *Stream) Read(p []byte) (int, error) {
 	n, due, err := st.in.read(p)
 	st.bytesIn.Add(uint64(n))
 	if due > 0 {
-		st.give(due, (*outbox).enqueue)
+		st.link.outbox.awaitRoom(st.link)
+		st.give(due)
 	}
 	return n, err
 }
 
 // give gives the peer credit.
-func (st *Stream) give(due uint32, enqueue func(*outbox, *link, *header, []byte, writtenBy)) {
+func (st *Stream) give(due uint32) {
 	if st.link.swallow.Load() {
 		return
 	}
 	h := newHeader(typeWindow, 0, st.id, due)
-	enqueue(&st.link.outbox, st.link, &h, nil, writeSoon)
+	st.link.outbox.enqueue(st.link, &h, nil, writeSoon)
 }
 
 // gone returns the error of a stream that was reset, nil if it was not.
@@ -178,7 +171,7 @@ func (st *Stream) WriteHeld(p []byte) error {
 		return err
 	}
 	h := newHeader(typeData, 0, st.id, uint32(n))
-	st.link.outbox.enqueueNow(st.link, &h, p[:n], writeHeld)
+	st.link.outbox.enqueue(st.link, &h, p[:n], writeHeld)
 	st.bytesOut.Add(uint64(n))
 	if n < len(p) {
 		return ErrStalled
@@ -195,6 +188,31 @@ func (st *Stream) Ahead(p []byte) (n int) {
 		n += copy(p[n:], s.b[s.off:s.end])
 	}
 	return n
+}
+
+// SetReadDeadline bounds present and future reads; the zero time removes the bound. Read
+// returns bytes that have arrived even after the deadline; a Read that would wait returns
+// os.ErrDeadlineExceeded, and the substream stays usable. Do not use a deadline to detect a
+// dead peer: an idle substream is fine. Use it for a negotiation, for a message that has
+// begun, and for reading only the bytes that have arrived.
+func (st *Stream) SetReadDeadline(t time.Time) error {
+	st.in.setDeadline(t)
+	return nil
+}
+
+// SetWriteDeadline bounds present and future writes; the zero time removes the bound. The
+// session's WriteTimeout bounds a write that waits for the connection itself, not for the
+// peer's window.
+func (st *Stream) SetWriteDeadline(t time.Time) error {
+	st.out.setDeadline(t)
+	return nil
+}
+
+// SetDeadline calls SetReadDeadline and SetWriteDeadline.
+func (st *Stream) SetDeadline(t time.Time) error {
+	st.in.setDeadline(t)
+	st.out.setDeadline(t)
+	return nil
 }
 
 // CloseWrite ends this side's half: the peer reads EOF after all bytes written. The peer's
@@ -232,7 +250,7 @@ func (st *Stream) queueFIN() {
 		return
 	}
 	h := newHeader(typeData, flagFIN, st.id, 0)
-	st.link.outbox.enqueueNow(st.link, &h, nil, writeAwaited)
+	st.link.outbox.enqueue(st.link, &h, nil, writeAwaited)
 	st.localFIN()
 }
 
@@ -252,15 +270,21 @@ func (st *Stream) Close() error {
 		t.mu.Unlock()
 		return st.Reset()
 	}
-	if st.closeTimer != nil {
-		st.closeTimer.Stop()
-	}
+	st.stopTimer()
 	st.closeTimer = time.AfterFunc(st.link.cfg.LingerTimeout, func() { st.drop(resetByUs) })
 	t.mu.Unlock()
 	if due := st.in.close(ErrClosed); due > 0 {
-		st.give(due, (*outbox).enqueueNow)
+		st.give(due)
 	}
 	return nil
+}
+
+// stopTimer ends the time limit of a half. The table's lock is held.
+func (st *Stream) stopTimer() {
+	if st.closeTimer != nil {
+		st.closeTimer.Stop()
+		st.closeTimer = nil
+	}
 }
 
 // Reset resets the stream in any state, without waiting: blocked calls return [ErrClosed],
@@ -287,7 +311,7 @@ func (st *Stream) drop(state int32) {
 	l.table.mu.Unlock()
 
 	st.in.close(st.gone())
-	st.out.wake()
+	st.out.ready.wake()
 	st.notify()
 	if err != nil {
 		_ = l.fail(err)
@@ -343,11 +367,11 @@ func (st *Stream) remoteReset() {
 	st.peerEnds(errByPeer)
 	st.state.CompareAndSwap(alive, resetByPeer)
 	st.link.table.end(st)
-	st.out.wake()
+	st.out.ready.wake()
 }
 
 // sessionEnded notes the end of the connection.
 func (st *Stream) sessionEnded(cause error) {
 	st.in.finish(streamEnded(cause))
-	st.out.wake()
+	st.out.ready.wake()
 }

@@ -2,7 +2,6 @@ package mux
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,20 +24,15 @@ type table struct {
 	// streams holds the live substreams, and ended ones that nobody has yet.
 	streams map[uint32]*Stream
 
-	// listening is how many of them have a Notify, so that the reader need not
-	// lock.
-	listening atomic.Int32
-
 	live, liveInbound int
-	reserved          int           // opens whose SYN is not written yet
-	unaccepted        int           // opened by the peer; nobody has them yet
-	unacked           int           // own, and the library knows them still
-	room              chan struct{} // closed when a substream ends; nil without waiters
+	reserved          int // opens whose SYN is not written yet
+	unaccepted        int // opened by the peer; nobody has them yet
+	unacked           int // own, and the library knows them still
 
-	opened, accepted, refused uint64
-	refusals                  []time.Time // the last refusalLimit of them, a ring
-	refusalNext               int
-	churn                     churn
+	refused     uint64
+	refusals    []time.Time // the last refusalLimit of them, a ring
+	refusalNext int
+	churn       churn
 }
 
 func newTable(client bool, c Config) *table {
@@ -47,24 +41,6 @@ func newTable(client bool, c Config) *table {
 
 // ours reports whether this side assigns the id.
 func (t *table) ours(id uint32) bool { return id&1 == 1 == t.client }
-
-// reserve reserves a place for a substream of this side. If there is none, it returns false
-// and, with wait, a channel that is closed when there may be room.
-func (t *table) reserve(wait bool) (room <-chan struct{}, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.live+t.reserved+1 < t.max {
-		t.reserved++
-		return nil, true
-	}
-	if !wait {
-		return nil, false
-	}
-	if t.room == nil {
-		t.room = make(chan struct{})
-	}
-	return t.room, false
-}
 
 // add enters a live substream. The lock is held.
 func (t *table) add(st *Stream) {
@@ -94,20 +70,9 @@ func (t *table) end(st *Stream) {
 			t.churn.count(time.Now())
 		}
 	}
-	if st.closeTimer != nil {
-		st.closeTimer.Stop()
-		st.closeTimer = nil
-	}
+	st.stopTimer()
 	if st.claimed {
 		delete(t.streams, st.id)
-	}
-	t.freed()
-}
-
-func (t *table) freed() {
-	if t.room != nil {
-		close(t.room)
-		t.room = nil
 	}
 }
 
@@ -133,7 +98,6 @@ func (t *table) accept(st *Stream) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.claim(st)
-	t.accepted++
 	t.unaccepted--
 	return st.live && !st.peerOver
 }
@@ -181,9 +145,6 @@ func (t *table) stopTimers() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, st := range t.streams {
-		if st.closeTimer != nil {
-			st.closeTimer.Stop()
-			st.closeTimer = nil
-		}
+		st.stopTimer()
 	}
 }

@@ -32,7 +32,7 @@ func (l *link) Write(b []byte) (int, error) {
 	case h.kind() == typePing && l.withholds():
 		l.pings.received.Add(-1) // it waits no longer
 	case h.kind() == typePing:
-		l.outbox.enqueueNow(l, &h, nil, writeSoon) // at most maxPings of them
+		l.outbox.enqueue(l, &h, nil, writeSoon) // at most maxPings of them
 	case h.flags()&flagSYN != 0:
 		l.table.mu.Lock()
 		l.table.reserved--
@@ -40,7 +40,7 @@ func (l *link) Write(b []byte) (int, error) {
 		l.add(st)
 		l.table.mu.Unlock()
 		h.setLength(st.in.opening())
-		l.outbox.enqueueNow(l, &h, nil, writeHeld)
+		l.outbox.enqueue(l, &h, nil, writeHeld)
 	}
 	return len(b), nil
 }
@@ -55,16 +55,21 @@ func (l *link) writeData(h *header, body []byte) {
 			<-l.writer.lock
 		}
 	case l.writer.gather.yields(h.id()):
-		l.outbox.enqueue(l, h, body, writeAwaited)
+		l.enqueueSmall(h, body)
 		runtime.Gosched()
 		l.writer.gather.yielded(l.flush())
 	case l.tryLockWriter():
 		l.writeOut(h, body)
 		<-l.writer.lock
 	default: // somebody writes
-		l.outbox.enqueue(l, h, body, writeAwaited)
+		l.enqueueSmall(h, body)
 		l.flush()
 	}
+}
+
+func (l *link) enqueueSmall(h *header, body []byte) {
+	l.outbox.awaitRoom(l)
+	l.outbox.enqueue(l, h, body, writeAwaited)
 }
 
 // lockWriter waits until the connection is free for a write. It returns false after the end.
@@ -117,11 +122,10 @@ func (l *link) writeOut(h *header, body []byte) (frames int) {
 	first := waiting.own
 	for waiting.queue.head != nil {
 		s, last := waiting.queue.head, waiting.queue.head.next == nil
-		switch {
-		case last && len(body) > 0:
+		if last && len(body) > 0 {
 			l.put(first, nil)
 			l.put(s.b[:s.end], body)
-		default:
+		} else {
 			l.put(first, s.b[:s.end])
 		}
 		first = nil
@@ -168,16 +172,33 @@ func (l *link) sayGoodbye() error {
 	l.table.mu.Lock()
 	l.goingAway = true
 	l.table.mu.Unlock()
-	written := make(chan struct{})
-	if err := l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written); err != nil {
+	if err := l.sendGoAway(nil); err != nil {
 		return streamEnded(l.fail(err))
-	}
-	select {
-	case <-written:
-	case <-l.over:
 	}
 	if err := l.broken(); err != nil {
 		return streamEnded(err)
+	}
+	return nil
+}
+
+// sendLastGoAway sends GoAway to a peer whose connection ends, and waits only a moment for it.
+func (l *link) sendLastGoAway(why error) error {
+	limit := time.NewTimer(holdBack)
+	defer limit.Stop()
+	_ = l.sendGoAway(limit.C)
+	return why
+}
+
+// sendGoAway sends GoAway, and waits until it is written or nobody waits for that any more.
+func (l *link) sendGoAway(limit <-chan time.Time) error {
+	written := make(chan struct{})
+	if err := l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written); err != nil {
+		return err
+	}
+	select {
+	case <-written:
+	case <-limit:
+	case <-l.over:
 	}
 	return nil
 }
