@@ -193,6 +193,9 @@ func (c *cell) stopped() {
 		c.host.remove(c)
 		c.current.inner.(*top).root.ended()
 	}
+	// A PID remembers its mailbox, which is this cell, so whoever keeps the PID of an ended actor
+	// keeps the cell. What the actor was made of, and has, must not stay with it.
+	c.make, c.current.inner = nil, nil
 }
 
 func (h *host) taskBegan() {

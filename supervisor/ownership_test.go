@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -306,6 +307,61 @@ func TestUnhandledCountsAndDiscards(t *testing.T) {
 		synctest.Wait()
 		if got := info(t, r, "t/tree").Unhandled; got != 2 || discarded.Load() != 1 {
 			t.Errorf("got %d unhandled, %d discarded, want 2 and 1", got, discarded.Load())
+		}
+	})
+}
+
+// TestPIDsOfEndedActors: whoever keeps the PID of an actor that has ended keeps nothing that the
+// actor had, or was made of.
+func TestPIDsOfEndedActors(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var left atomic.Int32
+		large := func() *[1 << 20]byte {
+			b := new([1 << 20]byte)
+			left.Add(1)
+			runtime.AddCleanup(b, func(int) { left.Add(-1) }, 0)
+			return b
+		}
+		spec := func() Spec {
+			of := large()
+			return Spec{Name: "x", New: func() actor.Actor {
+				has := large()
+				return fn(func(c actor.Context) {
+					if c.Message() == "touch" {
+						of[0]++
+						has[0]++
+					}
+				})
+			}}
+		}
+		sys, r := startTree(t, Spec{New: act(func(c actor.Context) {
+			switch c.Message() {
+			case "spawn":
+				Spawn(c, spec())
+			case "stop":
+				c.Stop(below(c, "x"))
+			}
+		})}, Options{})
+		var kept []*actor.PID
+		for range 5 {
+			sys.Root.Send(r.PID(), "spawn")
+			synctest.Wait()
+			pid := child(sys, r, "x")
+			sys.Root.Send(pid, "touch")
+			kept = append(kept, pid)
+			synctest.Wait()
+			sys.Root.Send(r.PID(), "stop")
+			synctest.Wait()
+		}
+		for range 3 {
+			runtime.GC()
+			time.Sleep(time.Second)
+		}
+		if n := left.Load(); n != 0 {
+			t.Errorf("got %d left of %d actors that have ended, want none", n, len(kept))
+		}
+		for _, pid := range kept {
+			sys.Root.Send(pid, "touch") // a dead letter
 		}
 	})
 }
