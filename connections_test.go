@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
+
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -17,6 +21,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
 func TestDialThatCannotWork(t *testing.T) {
@@ -433,4 +439,65 @@ func TestDialGoesOnForOthers(t *testing.T) {
 			t.Errorf("the other caller: %v", err)
 		}
 	})
+}
+
+// TestEndedConnectionsTakeNoMemory: however a connection ends, and whether or not messages were
+// taken on it, nobody keeps it, with its buffers, for long.
+func TestEndedConnectionsTakeNoMemory(t *testing.T) {
+	for name, end := range map[string]func(a, b *gamelan.Node, c *rememberedConn){
+		"cut":       func(_, _ *gamelan.Node, c *rememberedConn) { c.Conn.(*memory.Conn).Cut() },
+		"here":      func(a, b *gamelan.Node, _ *rememberedConn) { a.Disconnect(context.Background(), b.ID()) },
+		"elsewhere": func(a, b *gamelan.Node, _ *rememberedConn) { b.Disconnect(context.Background(), a.ID()) },
+	} {
+		for _, takes := range []gamelan.Option{
+			gamelan.WithMessages(func(context.Context, gamelan.Message) error { return nil }),
+			gamelan.WithLogger(discard), // no messages
+		} {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				dials := &rememberedDials{Transport: net.Transport()}
+				a, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}}, gamelan.WithTransport(dials), gamelan.WithLogger(discard), takes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Close(context.Background())
+				b := net.Start(gamelan.Config{}, takes).Node
+				if _, err := a.Peers().AddSeed(t.Context(), b.Seed()); err != nil {
+					t.Fatal(err)
+				}
+				for _, send := range [][2]*gamelan.Node{{a, b}, {b, a}} {
+					if _, err := send[0].Send(t.Context(), send[1].ID(), []byte("hello")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				conn := dials.last
+				end(a, b, conn.Value())
+				time.Sleep(2 * time.Minute)
+				for range 3 {
+					runtime.GC()
+				}
+				if conn.Value() != nil {
+					t.Errorf("%s: the connection is still in memory", name)
+				}
+			})
+		}
+	}
+}
+
+// rememberedDials is a transport that remembers its last connection, and does not keep it.
+type rememberedDials struct {
+	transport.Transport
+	last weak.Pointer[rememberedConn]
+}
+
+type rememberedConn struct{ transport.Conn }
+
+func (d *rememberedDials) Dial(ctx context.Context, a ma.Multiaddr) (transport.Conn, error) {
+	c, err := d.Transport.Dial(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	conn := &rememberedConn{c}
+	d.last = weak.Make(conn)
+	return conn, nil
 }

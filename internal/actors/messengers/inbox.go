@@ -224,7 +224,7 @@ func (b *inbox) readerDone(c actor.Context, m supervisor.TaskDone) bool {
 		}
 		return true
 	}
-	b.reading = nil
+	b.reading, b.cancel = nil, nil
 	b.waiting.Store(0)
 	if !errors.Is(m.Err, errLast) { // otherwise the substream ends with the actor, behind the FIN
 		in.detach()

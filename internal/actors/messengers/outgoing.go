@@ -411,7 +411,7 @@ func (o *outgoing) taskDone(c actor.Context, m supervisor.TaskDone) bool {
 	}
 	switch {
 	case errors.Is(m.Err, park.ErrParked):
-		if o.watched.ParkedNow() && o.stream != nil {
+		if o.stream != nil && o.watched.ParkedNow() {
 			o.watch(c)
 		}
 	case !o.peerStops(c, m.Err):
@@ -464,7 +464,7 @@ func (o *outgoing) drop(c actor.Context) {
 	if o.stream != nil {
 		o.detach()
 		o.stream.Close()
-		o.stream = nil
+		o.stream, o.watched, o.detach = nil, nil, nil
 	}
 	o.pullStopped(c)
 }
