@@ -24,13 +24,12 @@ type Outcome = protocol.Outcome
 // context may wait, so an actor calls them in a task ([supervisor.Do]) and never inside
 // Receive. The other methods never wait.
 type Node struct {
-	e        *assemble.Node
-	events   *feed.Feed[Event]
-	loops    receive.Loops
-	called   *receive.Caller // of WithMessages; nil without it, and with an inbox
-	stops    stops
-	waits    sendWaits
-	closings closings // closed after Done
+	e      *assemble.Node
+	events *feed.Feed[Event]
+	loops  receive.Loops
+	called *receive.Caller // of WithMessages; nil without it, and with an inbox
+	stops  stops
+	waits  sendWaits
 }
 
 // ErrClosed reports the use of a node that is closing or closed.

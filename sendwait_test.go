@@ -3,9 +3,12 @@ package gamelan_test
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
@@ -64,6 +67,73 @@ func TestOutcomesAreTheirOwnMessages(t *testing.T) {
 	})
 }
 
+// TestSendsOfOneContext has hundreds of callers wait with two contexts for a peer that is behind
+// a partition. The end of a context settles the messages of its callers, at once and no others.
+func TestSendsOfOneContext(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		for _, written := range []bool{false, true} {
+			a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+			want := protocol.Failed
+			if written {
+				want = protocol.InDoubt
+				net.Connect(a, b)
+				out, err := a.Send(t.Context(), b.ID(), nil) // the substream is open
+				wantOutcome(t, "first", out, err, protocol.Confirmed, protocol.ReasonNone)
+			} else {
+				net.Introduce(a, b)
+			}
+			net.Partition(a, b)
+			var ended [2]atomic.Int64
+			var ends [2]func()
+			for i := range ends {
+				ctx, end := context.WithCancel(t.Context())
+				ends[i] = end
+				for range 300 {
+					go func() {
+						out, err := a.Send(ctx, b.ID(), []byte("hello"))
+						wantOutcome(t, "send", out, err, want, protocol.Expired)
+						ended[i].Add(1)
+					}()
+				}
+				synctest.Wait()
+			}
+			for i, want := range [2][2]int64{{300, 0}, {300, 300}} {
+				ends[i]()
+				synctest.Wait()
+				if got := [2]int64{ended[0].Load(), ended[1].Load()}; got != want {
+					t.Errorf("written %v, %d contexts have ended: got outcomes of %d calls, want %d", written, i+1, got, want)
+				}
+			}
+		}
+	})
+}
+
+// TestSendsWithContextsOfTheirOwn leave nothing behind.
+func TestSendsWithContextsOfTheirOwn(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+		net.Connect(a, b)
+		send := func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			t.Cleanup(cancel)
+			out, err := a.Send(ctx, b.ID(), nil)
+			wantOutcome(t, "send", out, err, protocol.Confirmed, protocol.ReasonNone)
+		}
+		send()
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for range 1000 {
+			send()
+		}
+		synctest.Wait()
+		if got := runtime.NumGoroutine(); got > before+100 { // those of the nodes come and go
+			t.Errorf("got %d goroutines, want about %d as before", got, before)
+		}
+	})
+}
+
 // TestSendsEndWithTheNode: callers that wait for outcomes return when the node has ended.
 func TestSendsEndWithTheNode(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
@@ -80,10 +150,13 @@ func TestSendsEndWithTheNode(t *testing.T) {
 				outs <- out
 			}()
 		}
+		lost := make(chan gamelan.Outcome, 1)
+		go func() { lost <- gamelan.SendLost(t.Context(), a.Node) }()
 		synctest.Wait()
 		if err := a.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		wantOutcome(t, "never settled", <-lost, nil, protocol.InDoubt, protocol.Closed)
 		for range cap(outs) {
 			<-outs // or the bubble finds a deadlock
 		}

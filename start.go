@@ -38,7 +38,8 @@ func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{e: assemble.New(), events: newEvents(), closings: newClosings(), stops: stops{list: o.stops, ended: make(chan struct{})}}
+	n := &Node{e: assemble.New(), events: newEvents(), stops: stops{list: o.stops, ended: make(chan struct{})}}
+	n.waits.withdraw = func(peer identity.NodeID, serial uint64) { n.e.Trunk.Plain().Withdraw(peer, serial) }
 	if err := n.e.Start(ctx, s, n.options(&o)); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (n *Node) options(o *options) *assemble.Options {
 				n.called.Waiting(of)
 			}
 		},
-		Closing: n.events.Close, Closed: n.closings.close,
+		Closing: n.events.Close, Closed: n.waits.close,
 	}
 	return all
 }
