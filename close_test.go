@@ -235,6 +235,7 @@ func TestSendToANodeThatCloses(t *testing.T) {
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // or the second one could be written before a has read the end: in doubt
 		out, err := a.Send(t.Context(), b.ID(), []byte("second"))
 		if err != nil || out.Kind != protocol.Failed || out.Reason != protocol.DialFailed {
 			t.Errorf("got %v, %v, want failed: dial failed", out, err)
