@@ -192,6 +192,9 @@ const openTries = 3
 //
 //	defer context.AfterFunc(ctx, func() { stream.Close() })()
 //
+// The name of the protocol leaves with the first Write, or alone within a millisecond. So on a
+// connection that was lost a moment ago that Write fails, not OpenStream.
+//
 // The error is one of [Node.Dial]; [ErrUnsupported] if the peer accepts none of
 // the protocols, with the list of those that the peer has announced;
 // [ErrOverloaded] if too many callers wait for a substream on the connection;
@@ -221,7 +224,9 @@ func (n *Node) OpenStream(ctx context.Context, peer identity.NodeID, ids ...prot
 }
 
 func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (*Stream, error) {
-	r, err := supervisor.Ask[any](ctx, n.e.Trunk.System(), ref.PID, connections.NewOpenSubstream(n.e.Trunk.System(), 0, nil, ids...))
+	m := connections.NewOpenSubstream(n.e.Trunk.System(), 0, nil, ids...)
+	m.Held = true
+	r, err := supervisor.Ask[any](ctx, n.e.Trunk.System(), ref.PID, m)
 	switch {
 	case errors.Is(err, supervisor.ErrNoActor):
 		return nil, actors.ErrConnectionClosed

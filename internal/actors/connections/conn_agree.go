@@ -6,6 +6,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -20,7 +21,7 @@ func answersWhenTaken(agent string, list []protocol.ID) bool {
 // propose agrees with the peer on the first of m.IDs that the peer accepts. If the peer's
 // identity message lists the very first id, propose does not wait for an answer (comms
 // 72). Otherwise it asks, because the peer may have registered the protocol since.
-func propose(s protocol.Stream, ref *actors.ConnRef, m OpenSubstream) (protocol.ID, messaging.Acceptance, error) {
+func propose(s *mux.Stream, ref *actors.ConnRef, m OpenSubstream) (protocol.ID, messaging.Acceptance, error) {
 	asks := m.ForMessages && ref.Link().Answers
 	if !knownTo(ref, m) {
 		id, err := negotiate.Open(s, m.IDs)
@@ -30,8 +31,15 @@ func propose(s protocol.Stream, ref *actors.ConnRef, m OpenSubstream) (protocol.
 		return id, messaging.Assumed, err
 	}
 	id := m.IDs[0]
-	if asks {
+	switch {
+	case asks:
 		return id, messaging.Awaited, negotiate.OpenAsking(s, id)
+	case m.Held:
+		name, err := negotiate.AppendOptimistic(nil, id)
+		if err == nil {
+			err = s.WriteHeld(name)
+		}
+		return id, messaging.Assumed, err
 	}
 	return id, messaging.Assumed, negotiate.OpenOptimistic(s, id)
 }

@@ -66,8 +66,8 @@ func AppendOptimistic(dst []byte, id protocol.ID) ([]byte, error) {
 }
 
 // OpenOptimistic writes the frame of [AppendOptimistic] in one write and does not
-// wait. If w can hold the frame back, it leaves with the first data. Use it for an id
-// that the peer has announced; a peer that does not support the id resets the substream.
+// wait. Use it for an id that the peer has announced; a peer that does not support
+// the id resets the substream.
 func OpenOptimistic(w io.Writer, id protocol.ID) error {
 	return openWith(w, flagOptimistic|flagTerminate, id)
 }
@@ -81,22 +81,11 @@ func openWith(w io.Writer, flags byte, id protocol.ID) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	var room [64]byte
-	frame := appendFrame(room[:0], flags, id)
-	var err error
-	if h, ok := w.(holder); ok {
-		err = h.WriteHeld(frame)
-	} else {
-		_, err = w.Write(frame)
-	}
-	if err != nil {
+	if _, err := w.Write(appendFrame(nil, flags, id)); err != nil {
 		return fmt.Errorf("negotiate: open %v: %w", id, err)
 	}
 	return nil
 }
-
-// holder is a writer that lets its first bytes wait for what is written next.
-type holder interface{ WriteHeld(p []byte) error }
 
 // Acceptance returns the frame by which a peer accepts the id, which must be one that a
 // frame can carry.
