@@ -64,6 +64,9 @@ func (p *probe) refusesLetter(letter func(m *member) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
+	if err := m.counts(); err != nil {
+		return err
+	}
 	b, err := letter(m)
 	if err != nil {
 		return err

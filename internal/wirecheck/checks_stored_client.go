@@ -213,6 +213,9 @@ func (p *probe) refusesStored(answer func(m *member, r wire.StoredRequest) ([]wi
 	if err != nil {
 		return err
 	}
+	if err := m.counts(); err != nil {
+		return err
+	}
 	all, err := answer(m, r)
 	if err != nil {
 		return err

@@ -157,7 +157,7 @@ var faults = map[string]string{
 
 // TestDoubleWithoutFault: a double that keeps the rules passes every check.
 func TestDoubleWithoutFault(t *testing.T) {
-	for _, harmless := range []string{"", "answers FIN with a reset", "only resets long messages", "claims no address", "has no DHT", "does not serve method 1", "proposes what nobody knows", "relays no Join", "relays each third Join", "answers no requests", "stores nothing", "asks nobody"} {
+	for _, harmless := range []string{"", "answers FIN with a reset", "only resets long messages", "claims no address", "has no DHT", "does not serve method 1", "proposes what nobody knows", "relays no Join", "relays each third Join", "answers no requests", "stores nothing", "asks nobody", "counts peers as connected late"} {
 		gamelantest.Bubble(t, func(t *testing.T) {
 			d := startDouble(t, harmless)
 			results, blocked, err := Run(t.Context(), d.target, Checks(), Options{Large: true})

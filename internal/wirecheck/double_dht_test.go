@@ -64,6 +64,12 @@ func (m *doubleMux) letter(b []byte) bool {
 	return true
 }
 
+// overlooks reports whether the double bans the sender but leaves the connection open: it
+// does not count the peer as connected yet.
+func (m *doubleMux) overlooks() bool {
+	return m.has("counts peers as connected late") && time.Since(m.began) < 100*time.Millisecond
+}
+
 // announced returns the content of a message, and whether it keeps the rules.
 func (m *doubleMux) announced(origin identity.PublicKey, body []byte, kind wire.MessageType) (a wire.Announcement, ok bool) {
 	parts, err := wire.DecodeBody(body)
