@@ -192,8 +192,8 @@ const openTries = 3
 //
 //	defer context.AfterFunc(ctx, func() { stream.Close() })()
 //
-// The name of the protocol leaves with the first Write, or alone within a millisecond. So on a
-// connection that was lost a moment ago that Write fails, not OpenStream.
+// The name of the protocol leaves with the first Write, or alone within a millisecond if the peer
+// reads. So on a connection that was lost a moment ago that Write fails, not OpenStream.
 //
 // The error is one of [Node.Dial]; [ErrUnsupported] if the peer accepts none of
 // the protocols, with the list of those that the peer has announced;

@@ -29,7 +29,8 @@ type Stream interface {
 	io.Writer
 	// SetDeadline bounds present and future reads and writes; the zero time removes
 	// the bound. After the deadline they return [os.ErrDeadlineExceeded], and the
-	// stream stays usable. Without a deadline they wait for the peer without limit.
+	// stream stays usable. Without a deadline they wait for the peer without limit. A write that
+	// waits for other substreams' bytes ends with the connection's own time limit at the latest.
 	// No context ends them, but Close does, from any goroutine.
 	SetDeadline(t time.Time) error
 	SetReadDeadline(t time.Time) error

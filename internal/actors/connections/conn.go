@@ -402,7 +402,7 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 		s.SetDeadline(time.Time{})
 		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), Agreement: Agreement{Answer: answer}}, nil
 	}
-	if m.Held && knownTo(ref, m) { // it waits for nothing
+	if m.Held = m.Held && session.Prompt(); m.Held && knownTo(ref, m) { // it waits for nothing
 		n, err := open(context.Background())
 		a.opened(c, key, n, err)
 		return

@@ -21,8 +21,8 @@ type OpenSubstream struct {
 	// ForMessages says that a messaging session asks.
 	ForMessages bool
 
-	// Held lets a name that the peer has announced leave with the opener's first data. Then the
-	// opener hears of a connection that is lost no earlier than by that write.
+	// Held lets a name that the peer has announced leave with the opener's first data, unless many
+	// frames wait already. Then the opener may hear of a connection that is lost only by that write.
 	Held bool
 
 	system *actor.ActorSystem

@@ -274,3 +274,10 @@ func noisePair(t testing.TB) (client, server net.Conn) {
 	}
 	return c, <-done
 }
+
+// inbound returns how many live substreams the peer has opened.
+func (l *link) inbound() int {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	return l.table.liveInbound
+}

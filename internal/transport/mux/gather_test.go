@@ -189,3 +189,92 @@ func TestRunOn(t *testing.T) {
 		}
 	})
 }
+
+// TestPrompt: while a session is held, or its connection takes nothing, the opener is told that
+// it would wait, before much waits. What it opened so never blocked.
+func TestPrompt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connectHeld(t, true, Config{})
+		if s.Prompt() {
+			t.Error("a held session is prompt")
+		}
+		s.Release()
+		synctest.Wait()
+		resume := d.stop()
+		busy := mustOpen(t, s)
+		go busy.Write(make([]byte, smallWindow)) // it stands still in the connection
+		synctest.Wait()
+		opened := 0
+		for ; opened < 10*maxControl && s.Prompt(); opened++ {
+			st := mustOpen(t, s)
+			if err := st.WriteHeld([]byte("name")); err != nil {
+				t.Fatal(err)
+			}
+			st.Reset()
+		}
+		if opened == 0 || opened > maxControl {
+			t.Errorf("got %d substreams opened while the connection takes nothing, want some, at most %d", opened, maxControl)
+		}
+		resume()
+		time.Sleep(time.Second)
+		if !s.Prompt() {
+			t.Error("not prompt again when all is written")
+		}
+	})
+}
+
+// TestPromptWithoutAcknowledgements: a peer that acknowledges no substream does not make an opener
+// wait.
+func TestPromptWithoutAcknowledgements(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := connect(t, true, Config{})
+		synctest.Wait()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 10 * backlog {
+				for !s.Prompt() {
+					time.Sleep(holdLimit)
+				}
+				mustOpen(t, s).Reset()
+			}
+		}()
+		time.Sleep(time.Minute)
+		select {
+		case <-done:
+		default:
+			t.Error("an Open waits for the peer")
+		}
+	})
+}
+
+// TestResetEndsAWaitForTheConnection: a Write that waits for another substream's bytes ends when its
+// own substream is reset.
+func TestResetEndsAWaitForTheConnection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		resume := d.stop()
+		busy := mustOpen(t, s)
+		go busy.Write(make([]byte, smallWindow))
+		synctest.Wait()
+		for _, n := range []int{1, joinBelow, joinBelow + 1, MaxPiece} {
+			st, ended := mustOpen(t, s), make(chan error, 1)
+			go func() {
+				_, err := st.Write(make([]byte, n))
+				ended <- err
+			}()
+			synctest.Wait()
+			st.Reset()
+			synctest.Wait()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, ErrClosed) {
+					t.Errorf("%d bytes: got %v, want %v", n, err, ErrClosed)
+				}
+			default:
+				t.Errorf("%d bytes: the Write waits for the connection after a reset", n)
+			}
+		}
+		resume()
+	})
+}

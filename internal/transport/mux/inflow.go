@@ -55,10 +55,13 @@ func (f *inflow) opening() uint32 {
 	return f.credit(0)
 }
 
+// owed returns what the peer may be promised when n more bytes are read. The lock is held.
+func (f *inflow) owed(n int) uint64 { return f.taken + uint64(n) + f.window - f.promised }
+
 // credit returns the credit that is due, and promises it; 0 if it is less than least. The lock
 // is held.
 func (f *inflow) credit(least uint64) uint32 {
-	due := f.taken + f.window - f.promised
+	due := f.owed(0)
 	if due < least {
 		return 0
 	}

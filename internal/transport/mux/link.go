@@ -21,8 +21,7 @@ const (
 	maxPings = 16
 
 	// maxControl is how many frames may wait in the outbox, and how many resets and
-	// pings before them. Only a peer that opens substreams beyond its limit, or drops
-	// what it opens, and reads nothing comes near it.
+	// pings before them. Only a peer that reads nothing brings a connection near it.
 	maxControl = 512
 )
 

@@ -55,14 +55,13 @@ func (st *Stream) arrived(plain bool) {
 func (st *Stream) TryRead(p []byte) (n int, ok bool) {
 	f := &st.in
 	f.mu.Lock()
-	credit := f.end == nil && f.taken+uint64(f.unread)+f.window-f.promised >= f.window/4
+	credit := f.end == nil && f.owed(f.unread) >= f.window/4
 	if f.closed || f.unread > len(p) || credit && st.link.outbox.full() {
 		f.mu.Unlock()
 		return 0, false
 	}
 	n, due := f.take(p)
 	f.mu.Unlock()
-	st.bytesIn.Add(uint64(n))
 	if due > 0 {
 		st.give(due)
 	}

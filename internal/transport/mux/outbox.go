@@ -82,9 +82,14 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// awaitRoom waits while maxControl frames wait. Whoever queues frames without number calls it
-// first, since a peer that reads nothing can provoke them.
-func (o *outbox) awaitRoom(l *link) {
+// awaitRoom waits while maxControl frames wait, at most until st, unless it is nil, was reset.
+// Whoever queues frames without number calls it first, since a peer that reads nothing can provoke
+// them.
+func (o *outbox) awaitRoom(l *link, st *Stream) {
+	var changed waker
+	if st != nil {
+		changed = st.out.ready
+	}
 	for o.full() {
 		room := o.room()
 		if !o.full() { // it was emptied before room was there
@@ -92,6 +97,10 @@ func (o *outbox) awaitRoom(l *link) {
 		}
 		select {
 		case <-room:
+		case <-changed:
+			if st.gone() != nil {
+				return
+			}
 		case <-l.over:
 			return
 		}
@@ -148,7 +157,7 @@ func (o *outbox) start(l *link) {
 	o.run(func() {
 		defer o.wg.Done()
 		for o.more() {
-			l.flush()
+			l.flush(nil)
 		}
 	})
 }

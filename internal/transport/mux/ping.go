@@ -10,8 +10,7 @@ import (
 // pings bypass the library, whose Ping has no time limit of its own and may take twice the
 // write timeout.
 type pings struct {
-	received atomic.Int32 // pings of the peer without our answer
-	unasked  atomic.Uint64
+	received atomic.Int32  // pings of the peer without our answer
 	came     atomic.Uint64 // answers to this side's pings; the reader counts them
 
 	mu      sync.Mutex
@@ -49,13 +48,12 @@ func (p *pings) forget(id uint32) {
 	p.mu.Unlock()
 }
 
-// answered handles a pong. It counts and ignores one without a waiting ping.
+// answered handles a pong. It ignores one without a waiting ping.
 func (p *pings) answered(id uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	ch, ok := p.waiting[id]
 	if !ok {
-		p.unasked.Add(1)
 		return
 	}
 	delete(p.waiting, id)

@@ -27,9 +27,6 @@ func TestAnswersPings(t *testing.T) {
 			d.Send(typePing, flagACK, 0, uint32(i))
 		}
 		d.quiet()
-		if got := s.Stats().UnaskedPongs; got != 100 {
-			t.Errorf("got %d unasked pongs, want 100", got)
-		}
 		if pong, err := s.Ping(); pong.RTT != 0 || err != nil {
 			t.Errorf("got ping %v, %v, want 0 in virtual time", pong.RTT, err)
 		}
@@ -174,9 +171,6 @@ func TestPingTimeout(t *testing.T) {
 		d.Send(typePing, flagACK, 0, 0)
 		d.Data(flagACK, st.ID(), "alive")
 		mustRead(t, st, "alive")
-		if got := s.Stats().UnaskedPongs; got != 1 {
-			t.Errorf("got %d unasked pongs, want 1", got)
-		}
 	})
 }
 

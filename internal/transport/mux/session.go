@@ -84,6 +84,18 @@ func (s *Session) Open() (*Stream, error) {
 	return st, nil
 }
 
+// Prompt reports whether Open and [Stream.WriteHeld] wait for nothing now: the session reads, the
+// library has room for substreams that the peer has not acknowledged, and few frames wait to be
+// written.
+func (s *Session) Prompt() bool {
+	select {
+	case <-s.link.released:
+		return s.link.injecting.Load() < backlog/4 && !s.link.outbox.full()
+	default:
+		return false
+	}
+}
+
 // reserve reserves a place for a substream of this side. It takes the place when the library has
 // written the SYN.
 func (l *link) reserve() error {
@@ -183,11 +195,9 @@ func (s *Session) WriteBlocked() time.Duration {
 // Stats are the counters of a session.
 type Stats struct {
 	BytesIn, BytesOut uint64 // of the connection, headers included
-	Streams, Inbound  int    // live, and those of them that the peer opened
-	Refused           uint64 // substreams of the peer beyond its limit
+	Streams           int    // live
 	Unagreed          uint64 // substreams of the peer that ended without an agreed protocol, if they are limited
 	HeldBack          bool   // the peer waits because of them
-	UnaskedPongs      uint64
 }
 
 // Stats returns the counters.
@@ -197,9 +207,6 @@ func (s *Session) Stats() Stats {
 	defer t.mu.Unlock()
 	return Stats{
 		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
-		Streams: t.live, Inbound: t.liveInbound,
-		Refused:  t.refused,
-		Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
-		UnaskedPongs: l.pings.unasked.Load(),
+		Streams: t.live, Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
 	}
 }

@@ -36,12 +36,11 @@ type Stream struct {
 	churned       bool // counted as one that ended without
 	closeTimer    *time.Timer
 
-	state             atomic.Int32
-	over              atomic.Bool              // not live any more
-	listener          atomic.Pointer[listener] // of Notify
-	in                inflow
-	out               outflow
-	bytesIn, bytesOut atomic.Uint64
+	state    atomic.Int32
+	over     atomic.Bool              // not live any more
+	listener atomic.Pointer[listener] // of Notify
+	in       inflow
+	out      outflow
 }
 
 func newStream(l *link, id uint32, inbound bool) *Stream {
@@ -56,12 +55,6 @@ func newStream(l *link, id uint32, inbound bool) *Stream {
 // dialled opened it.
 func (st *Stream) ID() uint32 { return st.id }
 
-// BytesIn returns the number of bytes that Read has returned.
-func (st *Stream) BytesIn() uint64 { return st.bytesIn.Load() }
-
-// BytesOut returns the number of bytes that Write has written.
-func (st *Stream) BytesOut() uint64 { return st.bytesOut.Load() }
-
 // Read returns all bytes that have arrived, even if a reset or the end of the connection
 // followed them. Then it returns io.EOF if the peer has ended its half, [ErrReset] if the
 // peer reset the substream before that, or an error that wraps [ErrSessionEnded] if the
@@ -75,9 +68,8 @@ func (st *Stream) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, due, err := st.in.read(p)
-	st.bytesIn.Add(uint64(n))
 	if due > 0 {
-		st.link.outbox.awaitRoom(st.link)
+		st.link.outbox.awaitRoom(st.link, nil)
 		st.give(due)
 	}
 	return n, err
@@ -146,13 +138,12 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		}
 		until = time.Time{}
 		h := newHeader(typeData, 0, st.id, uint32(k))
-		st.link.writeData(&h, p[n:n+k])
+		st.link.writeData(st, &h, p[n:n+k])
 		// The piece may have been swallowed, or gone out behind a reset.
 		if cause := st.link.broken(); cause != nil {
 			return n, streamEnded(cause)
 		}
 		n += k
-		st.bytesOut.Add(uint64(k))
 		if gone := st.gone(); gone != nil {
 			return n, gone
 		}
@@ -161,7 +152,8 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 }
 
 // WriteHeld is Write for the first bytes of a substream, at most 1 KiB. They go with the next write
-// on the connection, or alone within a millisecond, and WriteHeld waits for nothing.
+// on the connection, or alone within a millisecond. While [Session.Prompt] holds, WriteHeld waits for
+// nothing. It returns the errors of Write. With [ErrStalled], a part of p may be on its way.
 func (st *Stream) WriteHeld(p []byte) error {
 	if err := st.unwritable(); err != nil {
 		return protocol.Unsent(err)
@@ -172,7 +164,6 @@ func (st *Stream) WriteHeld(p []byte) error {
 	}
 	h := newHeader(typeData, 0, st.id, uint32(n))
 	st.link.outbox.enqueue(st.link, &h, p[:n], writeHeld)
-	st.bytesOut.Add(uint64(n))
 	if n < len(p) {
 		return ErrStalled
 	}
@@ -224,7 +215,7 @@ func (st *Stream) CloseWrite() error {
 	}
 	st.out.close()
 	st.queueFIN()
-	st.link.flush()
+	st.link.flush(st)
 	if gone := st.gone(); gone != nil {
 		return gone
 	}

@@ -29,7 +29,6 @@ type table struct {
 	unaccepted        int // opened by the peer; nobody has them yet
 	unacked           int // own, and the library knows them still
 
-	refused     uint64
 	refusals    []time.Time // the last refusalLimit of them, a ring
 	refusalNext int
 	churn       churn
@@ -116,7 +115,6 @@ func (t *table) acknowledge(st *Stream) bool {
 // refuse counts a substream above the peer's limit and reports whether there were too many of
 // them. The lock is held.
 func (t *table) refuse(now time.Time) bool {
-	t.refused++
 	if len(t.refusals) < refusalLimit {
 		t.refusals = append(t.refusals, now)
 	} else {

@@ -45,44 +45,56 @@ func (l *link) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// writeData writes a data frame and returns when the connection has taken it, or never will. A
-// small frame goes with what else waits; a large one waits for its turn where it is.
-func (l *link) writeData(h *header, body []byte) {
+// writeData writes a data frame and returns when the connection has taken it, or never will, or the
+// substream was reset. A small frame goes with what else waits; a large one waits for its turn where
+// it is.
+func (l *link) writeData(st *Stream, h *header, body []byte) {
 	switch {
 	case len(body) > joinBelow:
-		if l.lockWriter() {
+		if l.lockWriter(st) {
 			l.writeOut(h, body)
 			<-l.writer.lock
 		}
 	case l.writer.gather.yields(h.id()):
-		l.enqueueSmall(h, body)
+		l.enqueueSmall(st, h, body)
 		runtime.Gosched()
-		l.writer.gather.yielded(l.flush())
+		l.writer.gather.yielded(l.flush(st))
 	case l.tryLockWriter():
 		l.writeOut(h, body)
 		<-l.writer.lock
 	default: // somebody writes
-		l.enqueueSmall(h, body)
-		l.flush()
+		l.enqueueSmall(st, h, body)
+		l.flush(st)
 	}
 }
 
-func (l *link) enqueueSmall(h *header, body []byte) {
-	l.outbox.awaitRoom(l)
+func (l *link) enqueueSmall(st *Stream, h *header, body []byte) {
+	l.outbox.awaitRoom(l, st)
 	l.outbox.enqueue(l, h, body, writeAwaited)
 }
 
-// lockWriter waits until the connection is free for a write. It returns false after the end.
-func (l *link) lockWriter() bool {
+// lockWriter waits until the connection is free for a write. It returns false after the end, and
+// when st, unless it is nil, was reset.
+func (l *link) lockWriter(st *Stream) bool {
 	if l.tryLockWriter() {
 		return true
 	}
-	select {
-	case l.writer.lock <- struct{}{}:
-		return true
-	case <-l.over:
-		l.outbox.take().done()
-		return false
+	var changed waker
+	if st != nil {
+		changed = st.out.ready
+	}
+	for {
+		select {
+		case l.writer.lock <- struct{}{}:
+			return true
+		case <-changed:
+			if st.gone() != nil {
+				return false
+			}
+		case <-l.over:
+			l.outbox.take().done()
+			return false
+		}
 	}
 }
 
@@ -96,9 +108,9 @@ func (l *link) tryLockWriter() bool {
 }
 
 // flush writes the outbox out, after any other call that is doing so. When it returns,
-// everything that was in the outbox at its call is written, or never will be.
-func (l *link) flush() (frames int) {
-	if !l.lockWriter() {
+// everything that was in the outbox at its call is written, or never will be, or st was reset.
+func (l *link) flush(st *Stream) (frames int) {
+	if !l.lockWriter(st) {
 		return 0
 	}
 	defer func() { <-l.writer.lock }()

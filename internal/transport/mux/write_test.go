@@ -64,9 +64,6 @@ func TestPieces(t *testing.T) {
 		if writes := int(counted.n.Load() - before); writes != frames {
 			t.Errorf("got %d writes for %d frames, want one each", writes, frames)
 		}
-		if got := st.BytesOut(); got != size {
-			t.Errorf("got %d bytes out, want %d", got, size)
-		}
 	})
 }
 
@@ -323,9 +320,6 @@ func TestBytesInAreBytesOut(t *testing.T) {
 				got, err := io.ReadAll(st)
 				if !bytes.Equal(got, body) || err != nil {
 					t.Errorf("got %d bytes, %v, want the %d that were written", len(got), err, total)
-				}
-				if st.BytesIn() != uint64(total) {
-					t.Errorf("got %d bytes in, want %d", st.BytesIn(), total)
 				}
 			})
 		}

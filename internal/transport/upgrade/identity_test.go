@@ -307,7 +307,7 @@ func TestLessonSubstream(t *testing.T) {
 			t.Fatalf("got %v before our frame, want it to wait", o.err)
 		default:
 		}
-		if early.BytesIn() != 0 {
+		if early.Ahead(make([]byte, 1)) != 0 {
 			t.Error("the early substream was answered")
 		}
 		first.Write(frameOf(t, s))
