@@ -9,16 +9,15 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// pieceSize is the greatest number of bytes of one Write: one frame of the
-// multiplexer. It could be 65,507 (spec: comms 5.5). But the multiplexer's library
-// keeps a buffer as large as the largest frame that a connection has sent, as long as
-// the connection lasts, and frames beyond 16 KiB gain little.
-const pieceSize = 24 << 10
+// pieceSize is the greatest number of bytes of one Write: one frame of the multiplexer, which takes
+// up to 65,507 (spec: comms 5.5). Other substreams wait for one piece at most. A message of 64 KiB is
+// two: smaller pieces cost more turns of the peer's reader, and Tari's takes larger ones more slowly.
+const pieceSize = 33 << 10
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // WriteFrames writes the bodies as frames, in order, with as few calls of Write as
-// possible, each of at most 24 KiB. On an error, started is the number of frames that
+// possible, each of at most 33 KiB. On an error, started is the number of frames that
 // may have been sent in part; nothing of the others was sent.
 func WriteFrames[T any](w io.Writer, entries []Entry[T]) (started int, err error) {
 	p := pieces.Get().(*[pieceSize]byte)
