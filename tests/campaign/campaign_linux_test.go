@@ -226,9 +226,13 @@ func (p *pair) watch(stop <-chan struct{}) {
 		default:
 		}
 		v, err := p.status()
+		kept, safErr := p.keeps()
 		rss := p.resident()
 		p.mu.Lock()
 		p.rss = max(p.rss, rss)
+		if safErr == nil {
+			p.kept = append(p.kept, kept)
+		}
 		if err == nil && v.Pid == p.receiver.cmd.Process.Pid {
 			p.watchInbox(v)
 		}
@@ -383,6 +387,9 @@ func (p *pair) explain(sender string, missing []int) {
 		case !last:
 			p.t.Errorf("%s: %s %d was confirmed at %s, %v after it was sent, and is lost; the next end is a %s at %s",
 				p.name, sender, n, journal[n].at.Format("15:04:05.000"), journal[n].took, end.what, end.from.Format("15:04:05.000"))
+			if sender == "stored" {
+				p.t.Logf("the receiver's store then:%s", p.keptAround(journal[n].at))
+			}
 		default:
 			l := losses[end.from]
 			if l == nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,6 +62,7 @@ type pair struct {
 	pauses  []pausing // what happened that explains losses and repeats
 	dropped uint64    // of the DHT, for want of room, by runs that are over
 	rss     int64     // most resident memory of the receiver
+	kept    []keeping // in order
 	level   inbox
 	copies  int            // lines of listeners that copy all
 	said    map[string]int // by listeners that failed, and of sends
@@ -433,6 +435,44 @@ func (p *pair) status() (v inbox, err error) {
 		err = json.Unmarshal(out, &v)
 	}
 	return v, err
+}
+
+// keeping is what the receiver says of the messages that it stores for others.
+type keeping struct {
+	at     time.Time
+	Server struct {
+		Messages  int               `json:"messages"`
+		Stored    uint64            `json:"stored"`
+		Confirmed uint64            `json:"confirmed"`
+		Removed   uint64            `json:"removed"`
+		Evicted   uint64            `json:"made_way"`
+		Expired   uint64            `json:"expired"`
+		Unwritten int64             `json:"unwritten"`
+		Refused   map[string]uint64 `json:"refused"`
+		Error     string            `json:"error"`
+	} `json:"server"`
+}
+
+// keeps asks the receiver what it stores for others.
+func (p *pair) keeps() (v keeping, err error) {
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	v.at = time.Now()
+	out, err := exec.CommandContext(ctx, p.bin, "saf", "--json", "--data-dir", p.dir).Output()
+	if err == nil {
+		err = json.Unmarshal(out, &v)
+	}
+	return v, err
+}
+
+// keptAround returns what the receiver said of its store right before and after a time.
+func (p *pair) keptAround(at time.Time) string {
+	i, _ := slices.BinarySearchFunc(p.kept, at, func(k keeping, at time.Time) int { return k.at.Compare(at) })
+	text := ""
+	for _, k := range p.kept[max(0, i-1):min(len(p.kept), i+2)] {
+		text += fmt.Sprintf("\n\t%s %+v", k.at.Format("15:04:05.000"), k.Server)
+	}
+	return text
 }
 
 // resident is the memory of the receiver, in bytes.
