@@ -25,6 +25,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -428,49 +429,41 @@ func (p *pair) since(from, to time.Time) bool {
 
 // status asks the receiver, and keeps what is needed at the end.
 func (p *pair) status() (v inbox, err error) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, p.bin, "status", "--json", "--wait=0s", "--data-dir", p.dir).Output()
-	if err == nil {
-		err = json.Unmarshal(out, &v)
-	}
+	err = p.ask(&v, "status", "--wait=0s")
 	return v, err
 }
 
-// keeping is what the receiver says of the messages that it stores for others.
+// ask runs a verb of the command on the receiver, and decodes what it says.
+func (p *pair) ask(v any, verb ...string) error {
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, p.bin, append(verb, "--json", "--data-dir", p.dir)...).Output()
+	if err == nil {
+		err = json.Unmarshal(out, v)
+	}
+	return err
+}
+
+// keeping is what the receiver said, at a time, of the messages that it stores for others.
 type keeping struct {
-	at     time.Time
-	Server struct {
-		Messages  int               `json:"messages"`
-		Stored    uint64            `json:"stored"`
-		Confirmed uint64            `json:"confirmed"`
-		Removed   uint64            `json:"removed"`
-		Evicted   uint64            `json:"made_way"`
-		Expired   uint64            `json:"expired"`
-		Unwritten int64             `json:"unwritten"`
-		Refused   map[string]uint64 `json:"refused"`
-		Error     string            `json:"error"`
-	} `json:"server"`
+	at time.Time
+	models.StoreForward
 }
 
 // keeps asks the receiver what it stores for others.
 func (p *pair) keeps() (v keeping, err error) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
-	defer cancel()
 	v.at = time.Now()
-	out, err := exec.CommandContext(ctx, p.bin, "saf", "--json", "--data-dir", p.dir).Output()
-	if err == nil {
-		err = json.Unmarshal(out, &v)
-	}
+	err = p.ask(&v.StoreForward, "saf")
 	return v, err
 }
 
 // keptAround returns what the receiver said of its store right before and after a time.
-func (p *pair) keptAround(at time.Time) string {
+func (p *pair) keptAround(at time.Time) (text string) {
 	i, _ := slices.BinarySearchFunc(p.kept, at, func(k keeping, at time.Time) int { return k.at.Compare(at) })
-	text := ""
 	for _, k := range p.kept[max(0, i-1):min(len(p.kept), i+2)] {
-		text += fmt.Sprintf("\n\t%s %+v", k.at.Format("15:04:05.000"), k.Server)
+		if k.Server != nil {
+			text += fmt.Sprintf("\n\t%s %+v", k.at.Format("15:04:05.000"), *k.Server)
+		}
 	}
 	return text
 }

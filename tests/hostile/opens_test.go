@@ -17,13 +17,8 @@ func TestOpensTowardsAPeerThatReadsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1), messaging, custom)
 		synctest.Wait()
-		resume := p.Pause()
+		sent, resume := n.standsStill(p)
 		defer resume()
-		var sent []*gamelan.Pending[gamelan.Outcome]
-		for range 4 {
-			sent = append(sent, n.enqueue(p, string(make([]byte, 60<<10))))
-		}
-		time.Sleep(time.Second)
 		open := func(limit time.Duration) error {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()

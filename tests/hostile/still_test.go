@@ -10,6 +10,17 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 )
 
+// standsStill has the peer stop reading, until resume, and the node write more than the connection
+// takes.
+func (n *target) standsStill(p *peer) (sent []*gamelan.Pending[gamelan.Outcome], resume func()) {
+	resume = p.Pause()
+	for range 4 {
+		sent = append(sent, n.enqueue(p, string(make([]byte, 60<<10))))
+	}
+	time.Sleep(time.Second)
+	return sent, resume
+}
+
 // TestHeardWhileOurWritesStandStill has a peer stop reading while the node has
 // much to send, and open substreams meanwhile, each with its protocol and a
 // message at once: the message reaches the handler, and a stream its protocol's
@@ -22,13 +33,8 @@ func TestHeardWhileOurWritesStandStill(t *testing.T) {
 	bubble(t, func(t *testing.T, n *target) {
 		p := connect(t, n.net.Transport(), n.Addr, secretOf(1), messaging)
 		synctest.Wait()
-		resume := p.Pause()
+		sent, resume := n.standsStill(p)
 		defer resume()
-		var sent []*gamelan.Pending[gamelan.Outcome]
-		for range 4 {
-			sent = append(sent, n.enqueue(p, string(make([]byte, 60<<10))))
-		}
-		time.Sleep(time.Second)
 		p.open(1, optimistic(messaging)+framed("from the peer"))
 		p.open(3, optimistic(custom)+"stream")
 		p.must(p.Data(rawpeer.FIN, 3, ""))

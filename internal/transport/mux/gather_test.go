@@ -257,8 +257,13 @@ func TestResetEndsAWaitForTheConnection(t *testing.T) {
 		busy := mustOpen(t, s)
 		go busy.Write(make([]byte, smallWindow))
 		synctest.Wait()
-		for _, n := range []int{1, joinBelow, joinBelow + 1, MaxPiece} {
+		for _, n := range []int{1, joinBelow, joinBelow + 1, MaxPiece, -1} {
 			st, ended := mustOpen(t, s), make(chan error, 1)
+			if n < 0 { // last, and with a full outbox
+				for n = 1; !s.link.outbox.full(); {
+					mustOpen(t, s).Reset()
+				}
+			}
 			go func() {
 				_, err := st.Write(make([]byte, n))
 				ended <- err

@@ -82,25 +82,17 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// awaitRoom waits while maxControl frames wait, at most until st, unless it is nil, was reset.
-// Whoever queues frames without number calls it first, since a peer that reads nothing can provoke
-// them.
+// awaitRoom waits while maxControl frames wait, at most until st, unless it is nil, was reset. It
+// comes before each frame that a peer can cause any number of while it reads nothing.
 func (o *outbox) awaitRoom(l *link, st *Stream) {
-	var changed waker
-	if st != nil {
-		changed = st.out.ready
-	}
-	for o.full() {
+	for o.full() && !st.givenUp() {
 		room := o.room()
 		if !o.full() { // it was emptied before room was there
 			return
 		}
 		select {
 		case <-room:
-		case <-changed:
-			if st.gone() != nil {
-				return
-			}
+		case <-st.changes():
 		case <-l.over:
 			return
 		}

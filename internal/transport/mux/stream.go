@@ -97,6 +97,17 @@ func (st *Stream) gone() error {
 	return nil
 }
 
+// givenUp reports whether the stream was reset. It returns false for nil.
+func (st *Stream) givenUp() bool { return st != nil && st.gone() != nil }
+
+// changes wakes a Write, also at a reset. It is nil for nil.
+func (st *Stream) changes() waker {
+	if st == nil {
+		return nil
+	}
+	return st.out.ready
+}
+
 // unwritable returns the error of a stream on which nothing can be written any more.
 func (st *Stream) unwritable() error {
 	if gone := st.gone(); gone != nil {

@@ -79,23 +79,17 @@ func (l *link) lockWriter(st *Stream) bool {
 	if l.tryLockWriter() {
 		return true
 	}
-	var changed waker
-	if st != nil {
-		changed = st.out.ready
-	}
-	for {
+	for !st.givenUp() {
 		select {
 		case l.writer.lock <- struct{}{}:
 			return true
-		case <-changed:
-			if st.gone() != nil {
-				return false
-			}
+		case <-st.changes():
 		case <-l.over:
 			l.outbox.take().done()
 			return false
 		}
 	}
+	return false
 }
 
 func (l *link) tryLockWriter() bool {
