@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/receive"
 )
 
 // WithInbox makes the node keep received messages on its disk until they are
@@ -26,7 +27,7 @@ func WithInbox(c InboxConfig) Option {
 }
 
 // Inbox is the node's durable inbox: see [Node.Inbox]. Its methods may be called from any goroutine.
-type Inbox struct{ in *inboxpart.Inbox }
+type Inbox struct{ node *Node }
 
 // Inbox returns the node's durable inbox. Without the option [WithInbox] it is nil, and
 // its methods return [ErrNoInbox].
@@ -34,7 +35,7 @@ func (n *Node) Inbox() *Inbox {
 	if n.e.Inbox == nil {
 		return nil
 	}
-	return &Inbox{n.e.Inbox}
+	return &Inbox{n}
 }
 
 // part returns the inbox of the node, nil without one.
@@ -42,7 +43,7 @@ func (i *Inbox) part() *inboxpart.Inbox {
 	if i == nil {
 		return nil
 	}
-	return i.in
+	return i.node.e.Inbox
 }
 
 // Status returns the state of the inbox after the actor's last message.
@@ -61,8 +62,18 @@ func (i *Inbox) Status() InboxStatus {
 // Messages that are not acknowledged when the loop ends go to the next listener, in
 // order. After Most messages they stay for another ten seconds first, unless o.Wait is
 // set. A message that is not acknowledged within a minute goes to another listener.
-func (i *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[KeptMessage, error] {
-	return i.part().Listen(ctx, o)
+func (i *Inbox) Listen(ctx context.Context, o ListenOptions) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		if i == nil {
+			yield(Message{}, ErrNoInbox)
+			return
+		}
+		for m, err := range i.part().Listen(ctx, o) {
+			if !yield(i.node.message(receive.Kept(m)), err) {
+				return
+			}
+		}
+	}
 }
 
 // HandBack ends the listener with this name. When it returns nil, the messages that the
@@ -79,4 +90,34 @@ func (i *Inbox) HandBack(ctx context.Context, name string) error {
 // copier. After a kill -9 listeners get such a message again.
 func (i *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
 	return i.part().Ack(ctx, seqs...)
+}
+
+// Dead yields the messages on the shelf, oldest first: those that were handed out as often as InboxConfig.MaxAttempts says, and not
+// acknowledged. They stay in the inbox, and count for its limits, until [Inbox.Retry], [Inbox.Drop] or [Inbox.Ack]. If it yields an error,
+// the error comes last.
+func (i *Inbox) Dead(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		if i == nil {
+			yield(Message{}, ErrNoInbox)
+			return
+		}
+		for m, err := range i.part().Dead(ctx) {
+			if !yield(i.node.message(receive.Kept(m)), err) {
+				return
+			}
+		}
+	}
+}
+
+// Retry takes messages off the shelf, without numbers all of them: they are handed out as if they had just come. It
+// returns how many that were, and ignores numbers that are not on the shelf.
+func (i *Inbox) Retry(ctx context.Context, seqs ...uint64) (int, error) {
+	return i.part().Retry(ctx, seqs...)
+}
+
+// Drop deletes messages that are on the shelf, without numbers all of them, and returns how many that were when
+// that is synced. The outcome of a message that was sent with [Handled] has failed then, with [ErrDropped]. It ignores numbers that
+// are not on the shelf.
+func (i *Inbox) Drop(ctx context.Context, seqs ...uint64) (int, error) {
+	return i.part().Drop(ctx, seqs...)
 }

@@ -477,7 +477,7 @@ func TestMessagesOfInbox(t *testing.T) {
 		got.want(t, "later", "two", "later")
 		say(t, a, b, "bug", "end")
 		time.Sleep(time.Minute)
-		got.want(t, "later", "two", "later", "bug", "bug", "end")
+		got.want(t, "later", "two", "later", "bug", "end", "bug")
 		if n := b.Inbox().Status().Messages; n != 0 {
 			t.Errorf("got %d messages kept, want none", n)
 		}

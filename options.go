@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -206,11 +208,48 @@ func WithFault(fault func(path, point string)) Option {
 // SendOption changes how one message is sent.
 type SendOption func(*sendOptions)
 
-type sendOptions struct{ resend bool }
+type sendOptions struct {
+	want   outcomes.Want
+	resend bool
+	until  time.Duration
+}
+
+// plain reports whether a plain message does: it has no id, and waits for nobody.
+func (o *sendOptions) plain() bool { return o.want == outcomes.Read && !o.resend && o.until == 0 }
 
 // Resend makes the node send a message again if the connection is lost after the message
-// was written and before it is confirmed. The message may then arrive more than once.
+// was written and before it is confirmed. It has an id, by which a node of this library takes it once;
+// see [Handled] for what such a node remembers. A node of another make may get it more than once.
 func Resend() SendOption { return func(o *sendOptions) { o.resend = true } }
+
+// Read is the default: a message is Confirmed when the peer's node has read it. A crash of that node may lose it.
+func Read() SendOption { return func(o *sendOptions) { o.want = outcomes.Read } }
+
+// Kept makes a message Confirmed when it is in the peer's inbox ([WithInbox]) on the synced disk, or
+// handled. A peer without an inbox refuses it, with [ErrNotKept]; one of another make with
+// [ErrNotTaken]. In all else it works as [Handled].
+func Kept() SendOption { return func(o *sendOptions) { o.want = outcomes.Kept } }
+
+// Handled makes a message Confirmed when the peer has handled it: the function of [WithMessages] has
+// returned nil, the loop over [Node.Messages] has asked for the next one, the handler's Receive has returned, or it was
+// acknowledged ([Inbox.Ack]). If it was dropped instead, the outcome has failed, with [ErrDropped].
+//
+// The message has an id (Message.ID). If the connection is lost before the answer, the node connects
+// and sends it again, until it cannot connect, or with [Until] for as long as that says. The peer handles it once: it remembers the ids of a sender
+// for a day, and 4 MiB of all senders. With an inbox it remembers them over restarts; a kill -9 between the end of the handling and
+// the write of that has the message handled again, with the next Attempt. A peer that has lost
+// what it knew makes the outcome in doubt, with [ErrForgotten]; and so does a peer that cannot be reached again, without Until.
+// The first message on a connection takes a round trip more.
+//
+// Messages with Kept and Handled to a peer keep their order. Others keep none with these, and over the loss of a connection none
+// among each other.
+func Handled() SendOption { return func(o *sendOptions) { o.want = outcomes.Handled } }
+
+// Until makes a message keep its place in the queue, for at most that long, while the peer is away. Then the outcome
+// has failed (expired), with the last error, or is in doubt if the message may have arrived. Without Kept, Handled or Resend it
+// waits only as long as it was never written. What the peer refuses for good fails at once: it is banned,
+// unknown, or takes no messages with ids. Waiting messages hold credit; when there is none, Submit waits.
+func Until(limit time.Duration) SendOption { return func(o *sendOptions) { o.until = limit } }
 
 // PanicPolicy decides what a panic does to your actor or service. With every policy, no
 // peer is disconnected, and its other calls and streams go on: only [Peers.Blame] counts

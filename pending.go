@@ -17,6 +17,7 @@ type Pending[R any] struct {
 	// A message is withdrawn by its peer and serial. Serial is 0 if it cannot be.
 	peer   identity.NodeID
 	serial uint64
+	part   bool // the part of messages with outcomes has it
 
 	done chan struct{} // closed when the result is final
 
@@ -69,7 +70,11 @@ func (p *Pending[R]) Wait(ctx context.Context) R {
 		if p.serial == 0 {
 			return p.Result()
 		}
-		p.node.e.Trunk.Plain().Withdraw(p.peer, p.serial)
+		if p.part {
+			p.node.e.Outcomes.Withdraw(p.serial)
+		} else {
+			p.node.e.Trunk.Plain().Withdraw(p.peer, p.serial)
+		}
 		select {
 		case <-p.done:
 			return p.Result()
@@ -170,7 +175,7 @@ type (
 // The kinds of outcomes.
 const (
 	// Confirmed: the peer's multiplexer has read the message. It does not mean that
-	// the peer's application has handled it.
+	// the peer's application has handled it, unless the message was sent with [Handled].
 	Confirmed = protocol.Confirmed
 	// InDoubt: the message was written, but the proof that the peer read it did not
 	// come.

@@ -18,7 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// Message is a message from a peer, for [WithMessages] and [Node.Messages].
+// Message is a message from a peer, for [WithMessages], [Node.Messages] and [Inbox.Listen].
 type Message struct {
 	// From is the author's public key. It is zero for a DHT message that names none.
 	From identity.PublicKey
@@ -27,9 +27,21 @@ type Message struct {
 	Peer identity.NodeID
 	// Body must not be changed.
 	Body []byte
-	// Seq is the message's number in the inbox, which grows with every message. It is 0 without
-	// [WithInbox].
+	// Seq is the message's number in the inbox, which grows with every message, also over restarts. It
+	// is 0 without [WithInbox].
 	Seq uint64
+	// At is when the inbox got the message, by the system's clock. It is zero without [WithInbox].
+	At time.Time
+	// Lost is how many messages before this one a listener with ListenOptions.All did not get, because
+	// they were deleted to make room.
+	Lost uint64
+	// ID names the message among those of From. It is zero unless the sender gave it one, with [Resend],
+	// [Kept] or [Handled]. A message that comes again has the same.
+	ID MessageID
+	// Attempt is how often the message was handed out, with this time: 1 for the first time. An inbox counts over restarts, and
+	// counts what a kill -9 leaves in hand. What a loop was handed and has not begun does not count. It is 0
+	// with ListenOptions.All.
+	Attempt int
 	// DHT holds the fields of a message over the DHT, and is nil for a plain message. Only an
 	// inbox with InboxConfig.Types delivers messages over the DHT.
 	DHT *OverDHT
@@ -44,7 +56,7 @@ func (m Message) Reply(ctx context.Context, body []byte, opts ...SendOption) (Ou
 
 // message makes a Message of one that was received.
 func (n *Node) message(m receive.Message) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, DHT: m.DHT, node: n}
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, Attempt: m.Attempt, DHT: m.DHT, node: n}
 }
 
 // WithMessages calls f with each message that peers send to this node, one at a time,
@@ -58,8 +70,9 @@ func (n *Node) message(m receive.Message) Message {
 // dropped, and by default the actor that calls f is restarted.
 //
 // With [WithInbox] the messages are those of the inbox. A message is acknowledged when f
-// returns nil. Otherwise it comes again about ten seconds later, or after the restart that a
-// panic causes; meanwhile f gets the messages behind it.
+// returns nil; acknowledgements that come while the disk syncs go together, so a kill -9 may have
+// messages of the last few ms come again. Otherwise it comes again a second later, then after two, four, and so on up to five minutes;
+// meanwhile f gets the messages behind it. After InboxConfig.MaxAttempts it goes to the shelf: see [Inbox.Dead].
 //
 // For messages in a loop see [Node.Messages]; for an actor of your own, [WithHandler].
 func WithMessages(f func(ctx context.Context, m Message) error, opts ...ActorOption) Option {
@@ -111,7 +124,8 @@ func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) users.Register {
 // the node takes no messages. [Node.UnregisterHandler] ends all loops.
 //
 // With [WithInbox] the messages are those of the inbox, and a message is acknowledged when
-// the loop asks for the next one. The message at which the loop ends comes again, as do
+// the loop asks for the next one. Acknowledgements that come while the disk syncs go together, so a
+// kill -9 may have messages of the last few ms come again; after the loop none does. The message at which the loop ends comes again, as do
 // all that no loop has acknowledged; acknowledge it with [Node.Inbox] and Message.Seq if
 // it is done. Each of several loops takes many messages in hand at once, for at most a minute:
 // messages that a slow loop has not reached by then go to another loop as well, and out of
@@ -139,7 +153,7 @@ func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
 			err = receive.EachKept(ack, ctx, n.e.Inbox, both)
 			end()
 		case err == nil:
-			b.Each(ctx, func(m receive.Message) bool { return yield(n.message(m), nil) })
+			b.Each(ctx, both)
 		}
 		if err != nil && ctx.Err() == nil && !n.e.Stopping() {
 			yield(Message{}, err)
@@ -177,6 +191,8 @@ type (
 	// Received is a plain message from a peer, for the handler. Its credit returns to
 	// the sender when Receive returns.
 	Received = actors.Received
+	// MessageID names a message that its sender gave an id.
+	MessageID = actors.MessageID
 	// SubstreamOpened is a substream that a peer has opened for one of your protocols.
 	SubstreamOpened = actors.SubstreamOpened
 	// Sent is the outcome of a message that was sent with [Node.SendFrom].

@@ -8,6 +8,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/outcomepart"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -26,11 +28,18 @@ import (
 // A message fails only after two dials in a row have failed. So both nodes may show two
 // attempts for one Send. The outcome has the error of the second.
 func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
+	if o := sending(opts); !o.plain() {
+		p, err := n.submit(ctx, peer, body, &o)
+		if err != nil {
+			return Outcome{}, err
+		}
+		return p.Wait(ctx), nil
+	}
 	if n.e.Stopping() {
 		return Outcome{}, ErrClosed
 	}
 	w := n.waits.get()
-	serial, err := n.e.Trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), w.settle)
+	serial, err := n.e.Trunk.Plain().Send(ctx, messengers.SendBody{Peer: peer, Body: body}, w.settle)
 	if err != nil {
 		n.waits.put(w)
 		return Outcome{}, notAccepted(peer, err)
@@ -49,16 +58,26 @@ func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts
 //	// … others may be sent meanwhile …
 //	return pending.Wait(ctx).AsError() // nil: confirmed
 func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (*Pending[Outcome], error) {
+	o := sending(opts)
+	return n.submit(ctx, peer, body, &o)
+}
+
+func (n *Node) submit(ctx context.Context, peer identity.NodeID, body []byte, o *sendOptions) (*Pending[Outcome], error) {
 	if n.e.Stopping() {
 		return nil, ErrClosed
 	}
 	p := newPending[Outcome](n)
 	p.peer, p.result = peer, nodeEnded
-	serial, err := n.e.Trunk.Plain().Send(ctx, sendBody(0, peer, body, opts), p.settle)
+	var err error
+	if o.plain() {
+		p.serial, err = n.e.Trunk.Plain().Send(ctx, messengers.SendBody{Peer: peer, Body: body}, p.settle)
+	} else {
+		p.part = true
+		p.serial, err = n.e.Outcomes.Submit(ctx, o.submission(peer, body), p.settle)
+	}
 	if err != nil {
 		return nil, notAccepted(peer, err)
 	}
-	p.serial = serial
 	return p, nil
 }
 
@@ -70,19 +89,31 @@ func notAccepted(peer identity.NodeID, err error) error {
 // The actor receives the outcome as [Sent] with this id. Without credit the outcome is
 // Failed(overloaded) at once, so an actor should limit its messages under way.
 func (n *Node) SendFrom(c actor.Context, id uint64, peer identity.NodeID, body []byte, opts ...SendOption) {
-	n.e.Trunk.Plain().SendFrom(c, sendBody(id, peer, body, opts))
+	o := sending(opts)
+	if o.plain() {
+		n.e.Trunk.Plain().SendFrom(c, messengers.SendBody{ID: id, Peer: peer, Body: body})
+		return
+	}
+	root, to := c.ActorSystem().Root, c.Self()
+	n.e.Outcomes.TrySubmit(o.submission(peer, body), func(out Outcome) { root.Send(to, Sent{ID: id, Peer: peer, Outcome: out}) })
 }
 
-func sendBody(id uint64, peer identity.NodeID, body []byte, opts []SendOption) messengers.SendBody {
-	m := messengers.SendBody{ID: id, Peer: peer, Body: body}
-	if len(opts) > 0 {
-		var o sendOptions
-		for _, opt := range opts {
-			opt(&o)
-		}
-		m.Resend = o.resend
+func sending(opts []SendOption) sendOptions {
+	if len(opts) == 0 {
+		return sendOptions{} // without the allocation below
 	}
-	return m
+	var o sendOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+func (o *sendOptions) submission(peer identity.NodeID, body []byte) outcomepart.Submission {
+	return outcomepart.Submission{
+		Peer: peer, Body: body, Want: o.want, Until: o.until,
+		Resend: o.resend && o.want == outcomes.Read, Once: !o.resend && o.want == outcomes.Read,
+	}
 }
 
 // nodeEnded is the outcome of a message whose node has ended before.

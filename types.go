@@ -6,6 +6,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/outcomepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
@@ -37,8 +38,6 @@ type (
 	Synced = dht.Synced
 	// ListenOptions are the settings of [Inbox.Listen].
 	ListenOptions = actors.ListenOptions
-	// KeptMessage is a message of the inbox.
-	KeptMessage = actors.KeptMessage
 	// OverDHT holds the fields that only a message over the DHT has.
 	OverDHT = actors.OverDHT
 	// InboxStatus is the state of the inbox: see [Inbox.Status].
@@ -125,6 +124,10 @@ var (
 	ErrNoInbox          = inboxpart.ErrNone
 	ErrInboxClosed      = inboxpart.ErrClosed
 	ErrTooManyListeners = inboxpart.ErrTooManyListeners
+	// ErrNotKept, ErrDropped and ErrForgotten are of messages that were sent with [Kept] or [Handled].
+	ErrNotKept   = outcomepart.ErrNotKept
+	ErrDropped   = outcomepart.ErrDropped
+	ErrForgotten = outcomepart.ErrForgotten
 	// ErrUnsupported reports a peer that does not accept the protocol of a substream.
 	ErrUnsupported = negotiate.ErrUnsupported
 	// ErrNoPong reports a peer whose application did not answer a ping of the DHT, and

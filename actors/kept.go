@@ -1,21 +1,6 @@
 package actors
 
-import (
-	"time"
-
-	"github.com/gamelan-p2p/gamelan/identity"
-)
-
-// KeptMessage is one message that the node received.
-type KeptMessage struct {
-	Seq  uint64             // grows with each message, also over restarts; a kill leaves a gap
-	At   time.Time          // time of arrival, by the system's clock
-	Peer identity.NodeID    // the peer that delivered the message
-	From identity.PublicKey // the author; zero for a DHT message that does not name one
-	Body []byte
-	DHT  *OverDHT // nil: it is a plain message
-	Lost uint64   // for a copier: how many messages before this one were deleted to make room
-}
+import "github.com/gamelan-p2p/gamelan/identity"
 
 // OverDHT holds the fields that only a message over the DHT has. The Peer of such a message
 // need not be its author.
@@ -54,6 +39,7 @@ type InboxLevel struct {
 	Bytes        int64 // size of all records with room, also of those that only copiers want
 	Oldest       int64 // arrival of the oldest message, in nanoseconds since 1970; 0: none
 	InHand       int   // how many of Messages are in hand
+	Dead         int   // how many of Messages are on the shelf: they were handed out too often
 	Waiting      int   // messages without room, which keep their credit
 	WaitingBytes int64
 	Listeners    int    // listeners that share

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"fmt"
+
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -28,6 +30,9 @@ type Received struct {
 	Conn uint64
 	Body []byte
 
+	// ID is the message's, if its sender gave it one; see [MessageID].
+	ID MessageID
+
 	// Credit is what the message holds of its peer's credit; nil: nothing.
 	Credit Credit
 }
@@ -52,12 +57,41 @@ func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
 // Keep holds the credit after Receive has returned, until release is called. It is for
 // handlers that pass the body on to slow work. release may be called from any goroutine,
 // and more than once. A restart of the actor does not call it: if the actor stores
-// release, pass it to [supervisor.OwnFunc], which calls it when the actor ends.
+// release, pass m.Refuse to [supervisor.OwnFunc], which calls it when the actor ends. After release it does nothing.
 func (m Received) Keep() (release func()) {
 	if m.Credit == nil {
 		return func() {}
 	}
 	return m.Credit.Keep()
+}
+
+// Refuse gives the credit back, kept or not, of a message that is not handled. If its sender waits for
+// that, the outcome has failed.
+func (m Received) Refuse() {
+	if r, ok := m.Credit.(interface{ Refuse() }); ok {
+		r.Refuse()
+	} else {
+		m.Discard()
+	}
+}
+
+// MessageID names a message among those of its sender, whose public key makes it unique. The sender gives
+// one to a message that it sends with Resend, Kept or Handled; the id of any other is zero. All copies of
+// a message have the same id, also after a restart of the receiver.
+type MessageID struct {
+	Epoch  uint64 // of the sender's numbers; random
+	Number uint64 // grows by one with each message to this node
+}
+
+// IsZero reports whether a message has no id.
+func (id MessageID) IsZero() bool { return id == MessageID{} }
+
+// String returns the id as text without spaces, such as "9f0c2b1d00e4a7c3-12"; the zero id is empty.
+func (id MessageID) String() string {
+	if id.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%016x-%d", id.Epoch, id.Number)
 }
 
 // SubstreamOpened hands over a substream whose protocol both sides have agreed on. It

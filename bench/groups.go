@@ -67,6 +67,19 @@ func groups(flood, attack time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "inbox",
+			About: "messages of 1 KiB that wait in an inbox, handled and acknowledged on the disk, by a listener that acknowledges many at a time, a loop and a function",
+			Cases: []harness.Case{product.InboxBatched(), product.InboxLoop(), product.InboxFunction()},
+		},
+		{
+			Name:  "outcomes",
+			About: "messages of 1 KiB until their outcome says kept or handled, one at a time and from three senders, beside a write of 1 KiB that is synced and JetStream that syncs each write; the group of one-way messages has JetStream that does not",
+			Cases: []harness.Case{
+				anchors.Sync(1 << 10), anchors.JetStream(1<<10, true),
+				product.Kept(), product.KeptOne(), product.Handled(), product.HandledOne(),
+			},
+		},
+		{
 			Name:  "socks",
 			About: "64 KiB at a time in one direction through a SOCKS5 proxy on loopback (microsocks, where it is installed); an operation is 64 KiB received",
 			Cases: []harness.Case{product.BareProxy(), product.Socks()},
@@ -206,7 +219,7 @@ func oneWay(n int, ours ...harness.Case) harness.Group {
 			anchors.QueueDrainChans(n),
 			anchors.QueueDrain(n),
 			anchors.NATSOneWay(n),
-			anchors.JetStream(n),
+			anchors.JetStream(n, false),
 		}, ours...),
 	}
 }

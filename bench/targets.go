@@ -59,6 +59,16 @@ func targets() []harness.Target {
 		// Through a SOCKS5 proxy, before Noise, against the proxy alone.
 		ratio("socks", "gamelan/socks-bulk-64KiB", harness.Throughput, 0.9, 0, "socks/bulk-64KiB"),
 
+		// A loop over kept messages, and a function, against a listener that acknowledges many at a time.
+		ratio("inbox", "gamelan/inbox-loop-1KiB", harness.Rate, 0.9, 0, "gamelan/inbox-batched-1KiB"),
+		ratio("inbox", "gamelan/inbox-function-1KiB", harness.Rate, 0.9, 0, "gamelan/inbox-batched-1KiB"),
+
+		// Messages with ids: kept, beside JetStream that syncs each write, and handled.
+		{ID: "kept", Case: "gamelan/kept-1KiB", Metric: harness.Rate, Relation: harness.Absolute, AtLeast: true, Bound: 30_000},
+		ratio("kept", "gamelan/kept-1KiB", harness.Rate, 1.0, 0, "nats/jetstream-sync-1KiB"),
+		{ID: "kept one", Case: "gamelan/kept-one-1KiB", Metric: harness.P50, Relation: harness.Difference, Against: []string{"limits/sync-1KiB"}, Bound: 0.5 * millisecond},
+		{ID: "handled", Case: "gamelan/handled-1KiB", Metric: harness.Rate, Relation: harness.Absolute, AtLeast: true, Bound: 50_000},
+
 		// Connections and substreams.
 		ratio("P7", "gamelan/connect+close-8dialers", harness.CPU, 0.5, 0.4, "libp2p/connect+identify+close-8dialers"),
 		ratio("P7", "gamelan/connect+close-8dialers", harness.Rate, 2, 0, "libp2p/connect+identify+close-8dialers"),

@@ -25,6 +25,10 @@ type InboxConfig struct {
 	// and up to 300 over the DHT if every one has another author. Default 100,000.
 	MaxMessages int
 
+	// Number of times that a message is handed out before it is shelved. Between two times
+	// it rests, from a second up to five minutes. -1: no limit. Default 20.
+	MaxAttempts int
+
 	// Types of messages over the DHT that the inbox keeps. The daemon adds the type of its own texts. The node
 	// drops types without a receiver.
 	//
@@ -56,6 +60,7 @@ func inboxRows() []*settings.Row {
 		settings.Number("inbox.max_bytes", func(c *InboxConfig) *int64 { return &c.MaxBytes }, 256<<20,
 			InboxLeast(protocol.Tari(protocol.LocalNet).Limits.MessageBody, true), 1<<40, `"1GiB"`).With(settings.Options{FileLeast: true}), // the least value depends on the rest
 		settings.Number("inbox.max_messages", func(c *InboxConfig) *int { return &c.MaxMessages }, 100_000, 1, 10_000_000, `10000`),
+		settings.Number("inbox.max_attempts", func(c *InboxConfig) *int { return &c.MaxAttempts }, 20, -1, 255, `5`),
 	})
 }
 

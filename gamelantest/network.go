@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type Network struct {
 	t      testing.TB
 	logger *slog.Logger
 	nodes  []*Node
+	disks  disks
 }
 
 // Node is a node of a [Network].
@@ -46,7 +48,28 @@ type Node struct {
 	Transport *memory.Transport
 	// Clock is the node's clock, unless it was started with another runtime.
 	Clock *Clock
+
+	dataDir string
+	killed  atomic.Bool
 }
+
+// killable is the runtime of a node that can be killed.
+type killable struct {
+	*Clock
+	disks *disks
+}
+
+// logs are those of a node, until it is killed.
+type logs struct {
+	slog.Handler
+	node *Node
+}
+
+func (l logs) Enabled(ctx context.Context, level slog.Level) bool {
+	return !l.node.killed.Load() && l.Handler.Enabled(ctx, level)
+}
+func (l logs) WithAttrs(a []slog.Attr) slog.Handler { return logs{l.Handler.WithAttrs(a), l.node} }
+func (l logs) WithGroup(name string) slog.Handler   { return logs{l.Handler.WithGroup(name), l.node} }
 
 // NewNetwork returns a network whose nodes log warnings to t and are closed at
 // the end of the test.
@@ -61,7 +84,7 @@ func NewNetwork(t testing.TB) *Network {
 // the test if the node does not start.
 func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	n.t.Helper()
-	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport(), Clock: NewClock()}
+	node := &Node{Number: len(n.nodes) + 1, Transport: n.Transport(), Clock: NewClock(), dataDir: cfg.DataDir}
 	n.nodes = append(n.nodes, node)
 	node.Addr = ma.StringCast(fmt.Sprintf("/memory/%d", node.Number))
 	if cfg.Secret == nil && cfg.DataDir == "" {
@@ -77,14 +100,14 @@ func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 		cfg.StoreForward.NoRequests = true
 	}
 	ours := []gamelan.Option{
-		gamelan.WithSystem(n.System), gamelan.WithTransport(node.Transport), gamelan.WithLogger(n.logger), gamelan.WithRuntime(node.Clock),
+		gamelan.WithSystem(n.System), gamelan.WithTransport(node.Transport), gamelan.WithLogger(slog.New(logs{n.logger.Handler(), node})), gamelan.WithRuntime(killable{node.Clock, &n.disks}),
 	}
 	var err error
 	if node.Node, err = gamelan.Start(context.Background(), cfg, append(ours, opts...)...); err != nil {
 		n.t.Fatalf("start node %d: %v", node.Number, err)
 	}
 	n.t.Cleanup(func() {
-		if err := node.Close(context.Background()); err != nil {
+		if err := node.Close(context.Background()); err != nil && !node.killed.Load() {
 			n.t.Errorf("close node %d: %v", node.Number, err)
 		}
 	})

@@ -41,12 +41,23 @@ type Pending interface {
 }
 
 // SendRequest is one message to one peer. With Resend it is sent again when its outcome
-// would be in doubt, so that it may arrive twice.
+// would be in doubt; a node of another make may get it twice.
 type SendRequest struct {
 	Peer   string // as Resolve returned it
 	Body   []byte
 	Resend bool
+	// Outcome is what confirmed means: [OutcomeRead], [OutcomeKept] or [OutcomeHandled].
+	Outcome string
+	// Until is how long it waits for a peer that is away; 0: not at all.
+	Until time.Duration
 }
+
+// The values of SendRequest.Outcome.
+const (
+	OutcomeRead    = "read"    // the peer's node has read the message
+	OutcomeKept    = "kept"    // the peer's inbox has it on the disk
+	OutcomeHandled = "handled" // a program there has handled it
+)
 
 // send reads messages from the body and streams their outcomes while it reads. A message
 // without an outcome after the parameter timeout is withdrawn, and a search for the peer
@@ -55,6 +66,7 @@ type SendRequest struct {
 func (m *mutations) send(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	peer, resend, limit := q.text("peer"), q.flag("resend", false), q.duration("timeout")
 	atOnce := q.flag("at_once", false)
+	outcome, until := q.choice("outcome", OutcomeRead, OutcomeRead, OutcomeKept, OutcomeHandled), q.duration("until")
 	if q.err == nil && peer == "" {
 		q.refuse("no peer is named", "name the recipient with ?peer=, a node id or a public key")
 	}
@@ -80,7 +92,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request, q *query) (any,
 	return transmit(w, r, kind, newBatch(
 		func(ctx context.Context, body []byte) (func(context.Context) models.Outcome, error) {
 			ctx, cancel := withinOrBy(ctx, limit, whole, atOnce)
-			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend})
+			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend, outcome, until})
 			if err != nil {
 				cancel()
 				return nil, err

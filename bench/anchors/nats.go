@@ -26,8 +26,8 @@ import (
 const natsSubject = "bench"
 
 // natsServer starts a NATS server in this process, on loopback and with TLS, and returns a
-// function that connects a client to it. Its store is a directory of its own.
-func natsServer(store bool) (connect func(...nats.Option) (*nats.Conn, error), stop func(), err error) {
+// function that connects a client to it. Its store is a directory of its own; with syncs it syncs each write.
+func natsServer(store, syncs bool) (connect func(...nats.Option) (*nats.Conn, error), stop func(), err error) {
 	certificate, roots, err := selfSigned()
 	if err != nil {
 		return nil, nil, err
@@ -40,7 +40,7 @@ func natsServer(store bool) (connect func(...nats.Option) (*nats.Conn, error), s
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}, TLSTimeout: 10,
-		JetStream: store, StoreDir: dir,
+		JetStream: store, StoreDir: dir, SyncAlways: syncs,
 	})
 	if err != nil {
 		stop()
@@ -102,7 +102,7 @@ func NATSOneWay(n int) harness.Case {
 		var received atomic.Uint64
 		var wg sync.WaitGroup
 		defer wg.Wait()
-		connect, stop, err := natsServer(false)
+		connect, stop, err := natsServer(false, false)
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func publish(ctx context.Context, c *nats.Conn, msg []byte, received *atomic.Uin
 // sends through the same server.
 func NATSRequest(n int) harness.Case {
 	return harness.Case{Name: "nats/request-" + size(n), Run: func(m *harness.Meter) error {
-		connect, stop, err := natsServer(false)
+		connect, stop, err := natsServer(false, false)
 		if err != nil {
 			return err
 		}
@@ -173,11 +173,16 @@ func NATSRequest(n int) harness.Case {
 }
 
 // JetStream is nats/jetstream-N: a client publishes messages of n bytes into a stream that
-// the server keeps in a file, with up to 4,000 acknowledgements outstanding; an operation is
-// one that came.
-func JetStream(n int) harness.Case {
-	return harness.Case{Name: "nats/jetstream-" + size(n), Run: func(m *harness.Meter) error {
-		connect, stop, err := natsServer(true)
+// the server keeps in a file, with up to 4,000 acknowledgements outstanding, or 256 with syncs; an operation is
+// one that came. With syncs, nats/jetstream-sync-N, the server syncs each write; its default is to sync
+// every two minutes.
+func JetStream(n int, syncs bool) harness.Case {
+	name, ahead := "nats/jetstream-", 4000
+	if syncs {
+		name, ahead = "nats/jetstream-sync-", 256
+	}
+	return harness.Case{Name: name + size(n), Run: func(m *harness.Meter) error {
+		connect, stop, err := natsServer(true, syncs)
 		if err != nil {
 			return err
 		}
@@ -186,7 +191,7 @@ func JetStream(n int) harness.Case {
 		if err != nil {
 			return err
 		}
-		js, err := jetstream.New(c, jetstream.WithPublishAsyncMaxPending(4000))
+		js, err := jetstream.New(c, jetstream.WithPublishAsyncMaxPending(ahead))
 		if err != nil {
 			return err
 		}
@@ -203,7 +208,7 @@ func JetStream(n int) harness.Case {
 		wg.Go(func() {
 			defer close(futures)
 			for msg := body(n); ctx.Err() == nil; {
-				f, err := js.PublishAsync(natsSubject, msg)
+				f, err := js.PublishAsync(natsSubject, msg, jetstream.WithStallWait(10*time.Second))
 				if err != nil {
 					return
 				}

@@ -96,6 +96,7 @@ type cli struct {
 	Health     healthCmd     `cmd:"" help:"Check whether the node works: exit code 0 or 1, and the cause."`
 	Send       sendCmd       `cmd:"" help:"Send messages to a peer."`
 	Listen     listenCmd     `cmd:"" help:"Show the messages that arrive."`
+	Inbox      inboxCmd      `cmd:"" help:"The shelf of the inbox: messages that could not be handled. List them, have them handed out again, drop them."`
 	Messages   messagesCmd   `cmd:"" help:"List the messages sent over the DHT, and how they ended."`
 	Message    messageCmd    `cmd:"" help:"Show one message sent over the DHT, peer by peer."`
 	DHT        dhtCmd        `cmd:"" name:"dht" help:"Show the node's part in the DHT: messages received, sent and relayed."`

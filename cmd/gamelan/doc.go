@@ -9,6 +9,6 @@
 // the rules of the wire.
 //
 // Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the settings, 3 no
-// node could be reached. Every error is one sentence on standard error that ends with
+// node could be reached, 7 of send --kept and --handled: messages are in doubt, and none has failed. Every error is one sentence on standard error that ends with
 // advice; with --json it is a JSON object there.
 package main

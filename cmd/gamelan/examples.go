@@ -73,6 +73,22 @@ var examples = map[string][]example{
 		{"Ask other nodes now for the peers that they know", "gamelan network sync"},
 		{"The same, then look at the result", "gamelan network sync && gamelan peers"},
 	},
+	"gamelan inbox": {
+		{"Which messages could not be handled?", "gamelan inbox"},
+		{"Hand all of them out again", "gamelan inbox retry --all"},
+	},
+	"gamelan inbox dead": {
+		{"Which messages could not be handled?", "gamelan inbox dead"},
+		{"The same for a program", "gamelan inbox dead --json"},
+	},
+	"gamelan inbox retry": {
+		{"Hand out two messages again", "gamelan inbox retry 17 19"},
+		{"Hand out all that are on the shelf", "gamelan inbox retry --all"},
+	},
+	"gamelan inbox drop": {
+		{"Delete a message", "gamelan inbox drop 17"},
+		{"Delete all that are on the shelf", "gamelan inbox drop --all --yes"},
+	},
 	"gamelan saf": {
 		{"What is stored for others, and who was asked for this node's messages?", "gamelan saf"},
 		{"Ask for this node's messages now", "gamelan saf fetch"},

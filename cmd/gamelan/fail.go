@@ -16,6 +16,9 @@ import (
 // errQuiet ends a verb with exit code 1 after it has printed its errors.
 var errQuiet = errors.New("gamelan: some of it failed")
 
+// errInDoubt ends a verb with exit code 7 after it has printed which messages are in doubt.
+var errInDoubt = errors.New("gamelan: some of it is in doubt")
+
 // errWrongSettings ends a verb with exit code 2 after it has printed its errors.
 var errWrongSettings = errors.New("gamelan: settings are wrong")
 
@@ -26,6 +29,8 @@ func (a *app) fail(err error) int {
 		return failure.ExitOK
 	case errors.Is(err, errQuiet):
 		return failure.ExitFailed
+	case errors.Is(err, errInDoubt):
+		return failure.ExitInDoubt
 	case errors.Is(err, errWrongSettings):
 		return failure.ExitUsage
 	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil && client.CodeOf(err) != client.CodeInterrupted: // the user ended it

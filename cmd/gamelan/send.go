@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"strings"
 	"time"
@@ -24,7 +25,9 @@ type sendCmd struct {
 	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes; - is standard input." type:"path" placeholder:"PATH"`
 	Timeout time.Duration `help:"Give a message up that has no outcome after this time; the search for its receiver counts. With --retry: end when the peer was away for this time. Default: none, but over the DHT ${dht_limit}, which is the most there." placeholder:"TIME"`
 	Retry   bool          `help:"While the peer cannot be reached, stop reading messages and send those that have failed for it again, until the peer is back. ${resends}"`
-	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; it may arrive twice. Messages over the DHT are always sent again."`
+	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; a node of another make may get it twice. Messages over the DHT are always sent again."`
+	Kept    bool          `help:"Confirmed means: the inbox of the other node has the message on the disk. The other node takes it once."`
+	Handled bool          `help:"Confirmed means: a program there has handled the message. The other node takes it once."`
 	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
 
 	NoResend bool   `help:"Send no message again that is in doubt: each arrives at most once."`
@@ -43,9 +46,10 @@ const resends = "What is in doubt goes again to nodes of this library, and may a
 // Help returns the text of gamelan send --help below the flags.
 func (*sendCmd) Help() string {
 	return givenHelp + "\n\nSend a file with --file PATH and receive it with gamelan listen --raw --count 1 > PATH. Send the output of a program with --whole.\n\n" +
-		"Confirmed means that the other node has read the message, not that a program there has handled it. " +
+		"Confirmed means that the other node has read the message, not that a program there has handled it: for that there is --handled. " +
 		"An orderly stop loses no confirmed message of a node with an inbox. A node without one can lose about 2 MiB of each peer and protocol, " +
-		"and more if one message is larger than 1 MiB. Its log counts what is lost. For a kill -9 see gamelan listen --help.\n\n" + dhtSendHelp
+		"and more if one message is larger than 1 MiB. Its log counts what is lost. For a kill -9 see gamelan listen --help.\n\n" +
+		"With --kept and --handled the exit code is 7 if messages are in doubt and none has failed.\n\n" + dhtSendHelp
 }
 
 func (c *sendCmd) Run(a *app) error {
@@ -80,11 +84,14 @@ func (c *sendCmd) runPlain(a *app) error {
 	if c.Timeout > 0 {
 		a.wait = min(a.wait, c.Timeout)
 	}
-	in, show := c.input(a), render.NewOutcomes(a.Output, c.Quiet)
+	in, show := c.input(a), render.NewOutcomes(a.Output, c.Quiet, c.outcome())
 	a.tellConnected(*c.Peer)
 	found, waits := followReceiver(a, *c.Peer), tellWaiting(a, c.lookPlain(a, in))
 	on := answers[models.Sent](a, show, found, waits)
-	s := client.Sending{Peer: *c.Peer, Resend: c.Resend, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
+	s := client.Sending{Peer: *c.Peer, Resend: c.Resend, Outcome: c.outcome(), Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
+	if c.Retry && s.Outcome != "" { // the node waits for the peer, so that no message gets another id
+		s.Until = cmp.Or(c.Timeout, forEver)
+	}
 	var err error
 	if c.Retry {
 		err = outlast.Retry(a.ctx, a.client(), outlast.Sending{Sending: s, NoResend: c.NoResend}, in, on, c.tellAway(a, waits))
@@ -107,9 +114,26 @@ func (c *sendCmd) runPlain(a *app) error {
 		if show.Unreached() {
 			a.Note("Next: %s.", a.afterDial(*c.Peer))
 		}
+		if c.outcome() != "" && show.OnlyInDoubt() {
+			return errInDoubt
+		}
 		return errQuiet
 	}
 	return nil
+}
+
+// forEver is how long a message waits without a limit.
+const forEver = 365 * 24 * time.Hour
+
+// outcome is what confirmed means; empty: that the message was read.
+func (c *sendCmd) outcome() string {
+	switch {
+	case c.Kept:
+		return inspect.OutcomeKept
+	case c.Handled:
+		return inspect.OutcomeHandled
+	}
+	return ""
 }
 
 // shower shows the outcomes of messages.
@@ -174,6 +198,10 @@ func (c *sendCmd) check() error {
 		return err
 	}
 	switch {
+	case c.Kept && c.Handled:
+		return failure.Usage("leave one of them out", "--kept waits for the disk of the other node, --handled for its program")
+	case c.outcome() != "" && c.NoResend:
+		return failure.Usage("leave --no-resend out", "a message with --kept or --handled may be sent again, and the other node takes it once")
 	case c.Resend && c.NoResend:
 		return failure.Usage("leave one of them out", "--resend sends what is in doubt again, --no-resend does not")
 	case c.Timeout < 0:

@@ -48,6 +48,8 @@ func (c *sendCmd) checkDHT() error {
 	case c.Timeout > dht.DefaultLimit:
 		return failure.Usage(fmt.Sprintf("give %s or less; for a receiver that is away for longer there is --store, with --to KEY", dht.DefaultLimit),
 			"--timeout cannot be %s: a message over the DHT ends after %s at the latest", c.Timeout, dht.DefaultLimit)
+	case c.outcome() != "":
+		return failure.Usage("leave it out, or send to a connected peer", "a message over the DHT is confirmed when it is read; --kept and --handled are for messages to a connected peer")
 	case c.Retry:
 		return failure.Usage("leave --retry out; for a receiver that is away for longer there is --store, with --to KEY",
 			"the node itself sends a message over the DHT again, for %s", dht.DefaultLimit)

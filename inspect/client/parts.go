@@ -105,6 +105,32 @@ func (c *Client) StoreForward(ctx context.Context) (models.StoreForward, error) 
 	return get[models.StoreForward](ctx, c, "/v1/saf")
 }
 
+// InboxShelf returns the state of the inbox with the messages on its shelf.
+func (c *Client) InboxShelf(ctx context.Context) (models.InboxShelf, error) {
+	return get[models.InboxShelf](ctx, c, "/v1/inbox")
+}
+
+// RetryMessages has messages of the shelf be handed out again, without numbers all.
+func (c *Client) RetryMessages(ctx context.Context, seqs []uint64) (models.ShelfTaken, error) {
+	return act[models.ShelfTaken](ctx, c, "inbox", "retry", shelfQuery(seqs), nil)
+}
+
+// DropMessages deletes messages of the shelf, without numbers all.
+func (c *Client) DropMessages(ctx context.Context, seqs []uint64) (models.ShelfTaken, error) {
+	return act[models.ShelfTaken](ctx, c, "inbox", "drop", shelfQuery(seqs), nil)
+}
+
+func shelfQuery(seqs []uint64) url.Values {
+	if len(seqs) == 0 {
+		return url.Values{"all": {"true"}}
+	}
+	var all []string
+	for _, seq := range seqs {
+		all = append(all, strconv.FormatUint(seq, 10))
+	}
+	return url.Values{"seqs": {strings.Join(all, ",")}}
+}
+
 // FetchStored makes the node ask peers for the messages that they store for it; without
 // peers the node chooses them.
 func (c *Client) FetchStored(ctx context.Context, peers []string) (models.StoreForwardFetched, error) {

@@ -17,6 +17,8 @@ import (
 // Sending says to whom messages go, and how.
 type Sending struct {
 	Peer    string        // as a person writes it
+	Outcome string        // what confirmed means: inspect.OutcomeKept or inspect.OutcomeHandled; empty: inspect.OutcomeRead
+	Until   time.Duration // how long the node has a message wait for a peer that is away; 0: not at all
 	Resend  bool          // the node sends a message again that is in doubt because a connection broke
 	Timeout time.Duration // after which a message without an outcome is withdrawn, and a search for the peer ends; 0: none
 	AtOnce  bool          // all messages are there at the start: their time begins with the request
@@ -26,6 +28,12 @@ func (s Sending) path() string {
 	q := url.Values{"peer": {s.Peer}}
 	if s.Resend {
 		q.Set("resend", "true")
+	}
+	if s.Outcome != "" {
+		q.Set("outcome", s.Outcome)
+	}
+	if s.Until > 0 {
+		q.Set("until", s.Until.String())
 	}
 	if s.Timeout > 0 {
 		q.Set("timeout", s.Timeout.String())

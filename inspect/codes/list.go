@@ -40,6 +40,7 @@ var (
 	InboxFailed     = code("inbox_failed", models.Degraded, "The inbox cannot be written or read.", "")
 	InboxHigh       = code("inbox_high", models.Warning, "The inbox is nearly full.", "acknowledge some before senders have to wait")
 	InboxDropped    = code("inbox_dropped", models.Warning, "Messages over the DHT were dropped because the inbox had no room for more of their peer or author.", "acknowledge some")
+	InboxShelf      = code("inbox_shelf", models.Warning, "Messages were handed out too often and not acknowledged.", "take them off the shelf when your code is mended")
 	InboxDamaged    = code("inbox_damaged", models.Warning, "Records of the inbox could not be read.", "")
 	InboxUnheard    = code("inbox_unheard", models.Warning, "Messages are kept on the disk, and nobody listens.", "read them")
 	Unhandled       = code("unhandled", models.Warning, "Messages over the DHT were dropped because nobody handles their type.", "handle the type")

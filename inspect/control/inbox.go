@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -59,8 +58,11 @@ func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error
 }
 
 // shown returns a message in the form of the API.
-func shown(m *actors.KeptMessage) models.Message {
+func shown(m *gamelan.Message) models.Message {
 	v := models.Message{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Body: m.Body, Lost: m.Lost}
+	if m.Attempt > 1 {
+		v.Attempt = m.Attempt
+	}
 	if !m.From.IsZero() {
 		v.From = m.From.String()
 	}

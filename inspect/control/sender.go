@@ -51,6 +51,15 @@ func (s sender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pendin
 	if m.Resend {
 		opts = append(opts, gamelan.Resend())
 	}
+	switch m.Outcome {
+	case inspect.OutcomeKept:
+		opts = append(opts, gamelan.Kept())
+	case inspect.OutcomeHandled:
+		opts = append(opts, gamelan.Handled())
+	}
+	if m.Until > 0 {
+		opts = append(opts, gamelan.Until(m.Until))
+	}
 	p, err := s.node.Submit(ctx, id, m.Body, opts...)
 	if err != nil {
 		return nil, errors.New(words.Sentence(err))

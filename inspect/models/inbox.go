@@ -10,6 +10,7 @@ type Inbox struct {
 	MaxBytes     int64     `json:"max_bytes"`
 	OldestAt     time.Time `json:"oldest_at,omitzero"`
 	InHand       int       `json:"in_hand"`           // messages that a listener has
+	Dead         int       `json:"dead"`              // messages on the shelf: they were handed out too often
 	Waiting      int       `json:"waiting"`           // messages without room, which keep their sender's credit
 	WaitingBytes int64     `json:"waiting_bytes"`     // bytes of these
 	Listeners    int       `json:"listeners"`         // listeners that share the messages
@@ -45,4 +46,26 @@ func part(n, of int64) float64 {
 		return 0
 	}
 	return float64(n) / float64(of)
+}
+
+// InboxShelf is the content of the section "inbox".
+type InboxShelf struct {
+	Inbox
+	Shelf []ShelfMessage `json:"shelf"` // oldest first, at most 1,000
+}
+
+// ShelfMessage is a message on the shelf of an inbox.
+type ShelfMessage struct {
+	Seq      uint64    `json:"seq"`
+	At       time.Time `json:"at"`
+	Peer     string    `json:"peer"`           // the node id of the peer that has delivered it
+	From     string    `json:"from,omitempty"` // the public key of its author
+	Attempts int       `json:"attempts"`
+	Bytes    int       `json:"bytes"` // of its body
+	Text     string    `json:"text"`  // the first 80 bytes
+}
+
+// ShelfTaken is the answer of the verbs retry and drop of the section "inbox".
+type ShelfTaken struct {
+	Messages int `json:"messages"` // how many were on the shelf
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/outcomepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
@@ -97,6 +98,7 @@ type Node struct {
 	View      *nodeview.View
 	Inbox     *inboxpart.Inbox
 	Calls     *rpcpart.Calls
+	Outcomes  *outcomepart.Outcomes
 	DHT       *dhtpart.DHT
 	Discovery *discoverypart.Discovery
 	Saf       *safpart.Saf

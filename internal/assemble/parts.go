@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/morepart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/outcomepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
@@ -46,7 +47,12 @@ func (b *builder) addParts(n *Node) error {
 	if err := b.openInbox(n); err != nil {
 		return err
 	}
-	n.Parts = append(n.Parts, morepart.Part(t))
+	var settings outcomepart.Settings
+	if n.Inbox != nil {
+		settings.Inbox = n.Inbox
+	}
+	n.Outcomes = outcomepart.New(t, settings)
+	n.Parts = append(n.Parts, n.Outcomes.Part(), morepart.Part(t))
 	if err := b.addDHT(n); err != nil {
 		return err
 	}
@@ -210,7 +216,8 @@ func (b *builder) openInbox(n *Node) error {
 		return err
 	}
 	in, err := inboxpart.Open(inboxpart.Options{
-		Limits: inboxpart.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages, DHT: len(c.Types) > 0}, Disk: b.db.Client(), Wall: b.Runtime.Wall,
+		Limits: inboxpart.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages, Attempts: max(0, c.MaxAttempts), DHT: len(c.Types) > 0},
+		Disk:   b.db.Client(), Marks: b.db.Client(), Wall: b.Runtime.Wall,
 	})
 	if err != nil {
 		return fmt.Errorf("gamelan: %w", err)

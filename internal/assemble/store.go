@@ -13,6 +13,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
+// storeOpener is a runtime that opens stores in its own way, for tests.
+type storeOpener interface {
+	OpenStore(dir string) (kv.DB, error)
+}
+
 func (b *builder) openStore() (err error) {
 	if b.DataDir == "" {
 		b.db = kv.Memory()
@@ -20,7 +25,11 @@ func (b *builder) openStore() (err error) {
 		if err := checkDataDir(datadir.Make(b.DataDir, datadir.Group(b.DataDirGroup))); err != nil {
 			return err
 		}
-		if b.db, err = kv.OpenPebble(filepath.Join(b.DataDir, kv.StoreDir)); err != nil {
+		open := kv.OpenPebble
+		if r, ok := b.Runtime.(storeOpener); ok {
+			open = r.OpenStore
+		}
+		if b.db, err = open(filepath.Join(b.DataDir, kv.StoreDir)); err != nil {
 			return fmt.Errorf("gamelan: peer store: %w", err)
 		}
 	}

@@ -166,12 +166,30 @@ func open(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, o)
 }
 
+// makeDir makes a directory and those above it, and syncs what they are in: a loss of power leaves a new store with all
+// that it has synced.
+func makeDir(dir string, files vfs.FS) error {
+	above := filepath.Dir(dir)
+	if above == dir {
+		return nil
+	}
+	if _, err := files.Stat(above); errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(above, files); err != nil {
+			return err
+		}
+	}
+	if err := files.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(above, files)
+}
+
 // inspect reports whether the directory holds a store. It makes the directory if
 // there is none.
 func inspect(dir string, files vfs.FS) (exists bool, err error) {
 	names, err := files.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := files.MkdirAll(dir, 0o700); err != nil {
+		if err := makeDir(dir, files); err != nil {
 			return false, openError(dir, err)
 		}
 		return false, nil

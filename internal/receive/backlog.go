@@ -25,7 +25,7 @@ func (b *Backlog) put(m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.final {
-		m.release()
+		m.release(false)
 		return
 	}
 	b.list = append(b.list, m)
@@ -105,7 +105,7 @@ func (b *Backlog) discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.list {
-		m.release()
+		m.release(false)
 	}
 	b.list, b.final = nil, true
 	b.change()
@@ -142,16 +142,19 @@ func (b *Backlog) len() int {
 }
 
 // Each calls f with one message after the other until ctx ends, no more messages come, or
-// f returns false. The credit of a message goes back when f has returned or panicked.
-func (b *Backlog) Each(ctx context.Context, f func(Message) (goOn bool)) {
+// f returns false for goOn. The credit of a message goes back when f has returned or panicked.
+func (b *Backlog) Each(ctx context.Context, f func(Message) (handled, goOn bool)) {
 	one := func() bool {
 		m, ok := b.next(ctx)
 		if !ok {
 			return false
 		}
+		handled := false // if f panics
 		defer b.handled(1)
-		defer m.release()
-		return f(m)
+		defer func() { m.release(handled) }()
+		var goOn bool
+		handled, goOn = f(m)
+		return goOn
 	}
 	for one() {
 	}

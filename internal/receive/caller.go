@@ -33,7 +33,6 @@ type Caller struct {
 	last            atomic.Pointer[failed] // the last such message
 	warned          uint64                 // errs at the last warning
 	failingSent     atomic.Bool            // the actor was sent failing, and has not waited quietAfter since
-	waits           atomic.Bool            // the actor was sent notHandled, and has not waited retryAfter since
 }
 
 // NewCaller returns a Caller of f. With an inbox the messages are those that it keeps.
@@ -78,10 +77,6 @@ type (
 	carryOn struct{ resume func() }
 	// failing says that f has returned an error.
 	failing struct{}
-	// notHandled says that a message of the inbox must come again.
-	notHandled struct{}
-	// retryTick makes such messages come again.
-	retryTick struct{}
 	// quiet ends the time without further warnings.
 	quiet struct{}
 	// startTick starts the task again.
@@ -94,8 +89,6 @@ func (m crashed) Source() any { return m.source }
 const (
 	// quietAfter is the least time between two warnings about errors of f.
 	quietAfter = time.Minute
-	// retryAfter is how long the task does not get again the messages that were not handled.
-	retryAfter = 10 * time.Second
 	// againAfter is the pause after an inbox that could not be read.
 	againAfter = 5 * time.Second
 )
@@ -106,7 +99,6 @@ func (a *caller) Receive(c actor.Context) {
 		if a.failingSent.Load() { // the timers ended with the last incarnation
 			a.quiet = supervisor.After(c, quietAfter, quiet{})
 		}
-		a.waits.Store(false) // its listener has handed back its messages
 		a.start(c)
 	case actors.Received:
 		a.backlog.put(plain(m))
@@ -122,11 +114,6 @@ func (a *caller) Receive(c actor.Context) {
 		if a.quiet == nil { // otherwise the timer's end warns
 			a.warn(c)
 		}
-	case notHandled:
-		supervisor.After(c, retryAfter, retryTick{})
-	case retryTick:
-		a.waits.Store(false)
-		a.stop() // a listener that leaves hands back what it has not acknowledged
 	case quiet:
 		a.quiet = nil
 		if a.failingSent.Store(false); a.errs.Load() != a.warned {
@@ -167,7 +154,7 @@ func (a *caller) start(c actor.Context) {
 		if a.inbox != nil {
 			return EachKept(ctx, listen, a.inbox, call)
 		}
-		a.backlog.Each(ctx, func(m Message) bool { _, goOn := call(m); return goOn })
+		a.backlog.Each(ctx, call)
 		return nil
 	})
 }
@@ -213,9 +200,9 @@ func (a *Caller) call(ctx context.Context, log *slog.Logger, m Message) (handled
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil { // also if both have happened: the next incarnation has its own task
+			a.inbox.Decline(m.Seq)
 			return false, false
 		}
-		a.retry(ctx)
 		return false, true
 	case err != nil:
 		a.failed.Add(1)
@@ -225,18 +212,10 @@ func (a *Caller) call(ctx context.Context, log *slog.Logger, m Message) (handled
 		if !a.failingSent.Swap(true) {
 			supervisor.Tell(ctx, failing{})
 		}
-		a.retry(ctx)
 		return false, true
 	}
 	a.handled.Add(1)
 	return true, true
-}
-
-// retry makes a message of the inbox come again that was not handled.
-func (a *Caller) retry(ctx context.Context) {
-	if a.inbox != nil && !a.waits.Swap(true) {
-		supervisor.Tell(ctx, notHandled{})
-	}
 }
 
 // try calls f and turns its panic into a PanicError with the stack of the panic.

@@ -4,6 +4,7 @@ package receive
 
 import (
 	"context"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -16,25 +17,35 @@ type Message struct {
 	Peer identity.NodeID
 	Body []byte
 	Seq  uint64
+	At   time.Time
+	Lost uint64
+	ID   actors.MessageID
 	DHT  *actors.OverDHT
 
-	conn uint64 // the connection, for a message without an inbox
-	keep func() // gives the credit back; nil: there is none
+	Attempt int
+
+	conn   uint64 // the connection, for a message without an inbox
+	keep   func() // gives the credit back: it was handled; nil: there is none
+	refuse func() // gives the credit back: it was not
 }
 
 // plain makes a Message of a received one, and keeps its credit.
 func plain(m actors.Received) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, conn: m.Conn, keep: m.Keep()}
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, ID: m.ID, Attempt: 1, conn: m.Conn, keep: m.Keep(), refuse: m.Refuse}
 }
 
-// kept makes a Message of one that the inbox has handed out.
-func kept(m actors.KeptMessage) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, DHT: m.DHT}
+// Kept makes a Message of one that the inbox has handed out.
+func Kept(m inboxpart.KeptMessage) Message {
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, DHT: m.DHT, Attempt: m.Attempt}
 }
 
-func (m *Message) release() {
-	if m.keep != nil {
+func (m *Message) release(handled bool) {
+	switch {
+	case m.keep == nil:
+	case handled:
 		m.keep()
+	default:
+		m.refuse()
 	}
 }
 
@@ -42,28 +53,32 @@ func (m *Message) release() {
 func (m *Message) source() any { return actors.Origin{Peer: m.Peer, Conn: m.conn} }
 
 // EachKept calls f with one message of an inbox after the other until listen ends or f
-// returns false for goOn. A message for which f returns true for handled is acknowledged, within ctx;
-// any other is declined, so that it waits for the next listener.
+// returns false for goOn. A message for which f returns true for handled is acknowledged, together with
+// others; any other is declined, so that it rests, or goes back if f does not go on. In the end EachKept waits, within
+// ctx, until the acknowledgements are on the disk.
 func EachKept(ctx, listen context.Context, in *inboxpart.Inbox, f func(Message) (handled, goOn bool)) error {
+	acked := false
 	for m, err := range in.Listen(listen, actors.ListenOptions{}) {
 		if err != nil {
 			return err
 		}
 		if listen.Err() != nil {
-			return nil
+			break
 		}
-		handled, goOn := f(kept(m))
+		handled, goOn := f(Kept(m))
 		switch {
 		case handled:
-			if err := in.Ack(ctx, m.Seq); err != nil {
-				return err
-			}
+			in.Handled(m.Seq)
+			acked = true
 		case goOn:
 			in.Decline(m.Seq) // it makes way for the messages behind it
 		}
 		if !goOn {
-			return nil
+			break
 		}
 	}
-	return nil
+	if !acked {
+		return nil
+	}
+	return in.Settle(ctx)
 }

@@ -43,7 +43,8 @@ const (
 	lastSecond = 2 * time.Second
 	lostByKill = 2 << 20
 	lostByStop = 1 << 20
-	credit     = 56 << 20 // of a node for plain messages that have come and are not handled
+	credit     = 56 << 20         // of a node for plain messages that have come and are not handled
+	judgedIn   = 30 * time.Second // a message over the DHT is stored or dropped, after it was confirmed
 )
 
 // TestCampaign attacks one of two receivers, while both are killed, stopped,
@@ -302,6 +303,7 @@ func (p *pair) judge() {
 	if p.level.Inbox.Bytes != 0 {
 		p.t.Errorf("%s: got %d bytes in an empty inbox", p.name, p.level.Inbox.Bytes)
 	}
+	p.readLog()
 	for _, sender := range []string{"library", "command", "dht", "stored"} {
 		p.judgeSender(sender)
 	}
@@ -360,7 +362,7 @@ func (p *pair) judgeSender(sender string) {
 // more than that may lose; of the DHT, what was dropped for want of room is counted.
 func (p *pair) explain(sender string, missing []int) {
 	journal, printed := p.journal[sender], p.printed[sender]
-	dropped, unstored := 0, 0
+	dropped, unstored, counted := 0, 0, 0
 	type loss struct{ messages, bytes, young int }
 	losses := make(map[time.Time]*loss)
 	for _, n := range missing {
@@ -379,8 +381,11 @@ func (p *pair) explain(sender string, missing []int) {
 		// Messages over the DHT do not keep their order: a later one that has come says nothing.
 		last = last || sender != "library" && sender != "command" && end.what != "" && end.from.Sub(journal[n].at) < lastSecond
 		switch {
-		case sender == "stored" && p.fullAt(journal[n].at):
+		case sender == "stored" && p.unstored(journal[n].at):
 			unstored++
+		case end.what == "stop" && end.from.Sub(journal[n].at) < judgedIn && p.unhandled[end.from] > 0:
+			p.unhandled[end.from]--
+			counted++
 		case !last && sender == "dht":
 			dropped++
 			p.t.Logf("%s: dht %d was confirmed at %s and is not printed; the next end is a %s at %s", p.name, n, journal[n].at.Format("15:04:05.000"), end.what, end.from.Format("15:04:05.000"))
@@ -410,8 +415,8 @@ func (p *pair) explain(sender string, missing []int) {
 	for at, l := range losses {
 		p.t.Logf("%s: %s: lost with the end at %s: %d of the last moments, %d more with %d bytes", p.name, sender, at.Format("15:04:05"), l.young, l.messages, l.bytes)
 	}
-	if unstored > 0 {
-		p.t.Logf("%s: %s: %d were not stored, because the disk was full", p.name, sender, unstored)
+	if unstored+counted > 0 {
+		p.t.Logf("%s: %s: %d were not stored, because the disk was full, and %d were counted in the log of a stop", p.name, sender, unstored, counted)
 	}
 	if total := int(p.dropped + p.level.Inbox.Dropped); dropped > total {
 		p.t.Errorf("%s: dht: %d are missing, %d were counted as dropped for want of room", p.name, dropped, total)

@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,9 +66,12 @@ type pair struct {
 	dropped uint64    // of the DHT, for want of room, by runs that are over
 	rss     int64     // most resident memory of the receiver
 	kept    []keeping // in order
-	level   inbox
-	copies  int            // lines of listeners that copy all
-	said    map[string]int // by listeners that failed, and of sends
+	// unhandled is how many messages of the library over the DHT the receiver's log counts, by the
+	// time of the stop that has lost them.
+	unhandled map[time.Time]int
+	level     inbox
+	copies    int            // lines of listeners that copy all
+	said      map[string]int // by listeners that failed, and of sends
 }
 
 type sent struct {
@@ -466,6 +471,43 @@ func (p *pair) keptAround(at time.Time) (text string) {
 		}
 	}
 	return text
+}
+
+// readLog reads what the receiver has logged at its stops.
+func (p *pair) readLog() {
+	p.unhandled = make(map[time.Time]int)
+	text, err := os.ReadFile(p.dir + ".log")
+	if err != nil {
+		p.t.Error(err)
+	}
+	line := regexp.MustCompile(`time=(\S+) .*"messages over the DHT that a peer brought were not handled" peer=` + p.library.ID().String() + ` messages=(\d+)`)
+	for _, m := range line.FindAllStringSubmatch(string(text), -1) {
+		at, err := time.Parse(time.RFC3339Nano, m[1])
+		n, _ := strconv.Atoi(m[2])
+		for _, e := range p.pauses {
+			if err == nil && e.what == "stop" && !at.Before(e.from) && !at.After(e.to) {
+				p.unhandled[e.from] += n
+			}
+		}
+	}
+	p.t.Logf("%s: messages of the library that the log counts at stops: %v", p.name, slices.Collect(maps.Values(p.unhandled)))
+}
+
+// unstored tells whether the receiver's store refused messages because of its disk, at a time when a
+// message was judged that was confirmed at the given one.
+func (p *pair) unstored(at time.Time) bool {
+	var refused uint64
+	for i, k := range p.kept {
+		if k.Server == nil || k.at.After(at.Add(judgedIn)) {
+			continue
+		}
+		before := refused
+		refused = k.Server.Refused["disk slow or failed"] // since its start
+		if i > 0 && k.at.After(at) && (refused > before || k.Server.Error != "") {
+			return true
+		}
+	}
+	return false
 }
 
 // resident is the memory of the receiver, in bytes.

@@ -105,7 +105,7 @@ func (w *wallet) missing() (n int) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	for i, s := range w.p.journal["stored"] {
-		if s.out == protocol.Confirmed && len(w.p.printed["stored"][i]) == 0 && !w.p.fullAt(s.at) {
+		if s.out == protocol.Confirmed && len(w.p.printed["stored"][i]) == 0 && !w.p.unstored(s.at) {
 			n++
 		}
 	}
@@ -143,14 +143,4 @@ func (p *pair) stored(r dht.Report) (out protocol.OutcomeKind, at time.Time) {
 		}
 	}
 	return out, at
-}
-
-// fullAt tells whether the receiver's disk was full at a time: then it stores nothing.
-func (p *pair) fullAt(at time.Time) bool {
-	for _, e := range p.pauses {
-		if e.what == "full disk" && at.After(e.from.Add(-lastSecond)) && at.Before(e.to.Add(lastSecond)) {
-			return true
-		}
-	}
-	return false
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -26,9 +27,12 @@ func TestWithdrawnWithWriter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			likeOurs(t, func(t *testing.T, n *target, p *peer) {
 				if first {
-					m := n.enqueue(p, "first")
+					m, err := n.Submit(t.Context(), p.id(), []byte("first"), gamelan.Resend())
+					if err != nil {
+						t.Fatal(err)
+					}
 					synctest.Wait()
-					p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(0, messaging)))
+					p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(0, string(outcomes.ID))))
 					if out := m.Wait(t.Context()); out.Kind != protocol.Confirmed {
 						t.Fatalf("first message: got %v, want confirmed", out)
 					}
@@ -41,7 +45,7 @@ func TestWithdrawnWithWriter(t *testing.T) {
 				}
 				synctest.Wait()
 				if !first {
-					p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(0, messaging)))
+					p.must(p.Data(rawpeer.ACK, p.Opened()[0], propose(0, string(outcomes.ID))))
 				}
 				if out := m.Wait(ctx); out.Kind != protocol.InDoubt || out.Reason != protocol.Expired {
 					t.Errorf("withdrawn message: got %v, want in doubt: expired", out)

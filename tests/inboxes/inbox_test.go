@@ -17,7 +17,6 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -378,7 +377,7 @@ func TestBubbleInboxCopyOverCrash(t *testing.T) {
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		goOn := make(chan struct{})
-		got := make(chan actors.KeptMessage, 100)
+		got := make(chan gamelan.Message, 100)
 		go func() {
 			defer close(got)
 			for m, err := range to.Inbox().Listen(ctx, gamelan.ListenOptions{All: true}) {

@@ -101,6 +101,16 @@ func wantPlain(t *testing.T, n *ours, p *tari, taken bool) {
 			t.Fatalf("plain: got %v, want confirmed", out)
 		}
 		gamelantest.Eventually(t, connectLimit, "our message there", func() bool { return p.received(n.PublicKey()).Count == 1 })
+		// It knows of no ids: what asks for one thing more is refused, and Resend goes without an id.
+		for name, opt := range map[string]gamelan.SendOption{"Kept": gamelan.Kept(), "Handled": gamelan.Handled()} {
+			if out, err := n.Send(t.Context(), p.id, numbered(1, 20), opt, gamelan.Until(time.Hour)); err != nil || out.Kind != protocol.Failed || !errors.Is(out.Err, actors.ErrNotTaken) {
+				t.Errorf("%s: got %v, %v, want it refused", name, out, err)
+			}
+		}
+		if out, err := n.Send(t.Context(), p.id, numbered(2, 20), gamelan.Resend()); err != nil || out.Kind != protocol.Confirmed {
+			t.Errorf("Resend: got %v, %v, want confirmed", out, err)
+		}
+		gamelantest.Eventually(t, connectLimit, "our second message there", func() bool { return p.received(n.PublicKey()).Count == 2 })
 	case out.Kind != protocol.Failed || out.Reason != protocol.Refused || !errors.Is(out.Err, actors.ErrNotTaken) || !strings.Contains(out.Err.Error(), "it is no node of Gamelan"):
 		t.Errorf("plain: got %v, want it refused, with what to change", out)
 	}

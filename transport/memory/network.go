@@ -140,8 +140,10 @@ func (n *Network) heal(a, b point) {
 // the one of b, like a router that has lost its state: bytes that have arrived can still
 // be read, the rest is lost. nil stands for every node. Cut returns the number of
 // connections.
-func (n *Network) Cut(a, b ma.Multiaddr) int {
-	r := rule{a: pointOf(a), b: pointOf(b)}
+func (n *Network) Cut(a, b ma.Multiaddr) int { return n.cut(pointOf(a), pointOf(b)) }
+
+func (n *Network) cut(a, b point) int {
+	r := rule{a: a, b: b}
 	n.mu.Lock()
 	var found []*wire
 	for _, w := range n.ordered() {

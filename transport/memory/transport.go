@@ -62,6 +62,13 @@ func (t *Transport) Handles(a ma.Multiaddr) bool {
 // [Network.Partition].
 func (t *Transport) Partition(o *Transport) { t.net.partition(point{t: t}, point{t: o}) }
 
+// Kill resets all connections of the node of t, as the end of its process does, and lets nothing to or from it
+// through any more. It returns the number of connections.
+func (t *Transport) Kill() int {
+	t.net.partition(point{t: t}, point{all: true})
+	return t.net.cut(point{t: t}, point{all: true})
+}
+
 // Heal undoes [Transport.Partition].
 func (t *Transport) Heal(o *Transport) { t.net.heal(point{t: t}, point{t: o}) }
 

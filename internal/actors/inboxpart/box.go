@@ -16,6 +16,8 @@ import (
 type Limits struct {
 	Bytes    int64
 	Messages int
+	// Attempts is how often a message is handed out before it goes to the shelf; 0: there is no limit.
+	Attempts int
 	// DHT says that messages over the DHT are kept beside plain ones. Then each kind leaves
 	// a quarter of the room to the other one: see [Limits.OfKind].
 	DHT bool
@@ -91,7 +93,10 @@ type Box struct {
 
 	hands     map[uint64]hand   // messages in hand, by number
 	handed    []handed          // by due time; some are no longer in hand
-	late      map[uint64]uint64 // from a message to the listener that had it for too long, or declined it
+	late      map[uint64]uint64 // from a message to the listener that had it for too long
+	rests     []handed          // messages that were declined and rest, by the time of their end; some are no longer
+	shelf     load
+	suspect   uint64 // the suspect in hand; 0: none is
 	listeners map[uint64]*listener
 	copiers   map[uint64]*copier // by listener; includes copiers of an earlier box
 
@@ -105,6 +110,8 @@ type entry struct {
 	size  int
 	from  sources
 	state state
+	tries uint8 // how often it was handed out, at most maxTries
+	tried bool  // so it was when the box was loaded, suspectAfter times or more
 }
 
 // waiter is a plain message without room.
@@ -119,6 +126,8 @@ const (
 	writing state = iota // it is not on the disk yet
 	kept                 // it is on the disk, and free to be handed out
 	inHand               // a listener has it
+	resting              // it was declined, and is not handed out for a while
+	dead                 // it is on the shelf
 	read                 // it is acknowledged; copiers still want it
 	gone                 // it is deleted
 )
@@ -334,6 +343,9 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 		return nil
 	}
 	b.expire(now)
+	if b.suspect != 0 && b.hands[b.suspect].listener == id {
+		return nil
+	}
 	most = min(most, windowMessages-l.hands)
 	first := true // no free message was skipped
 	for i := b.from; i < len(b.list) && len(seqs) < most; i++ {
@@ -342,9 +354,12 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			break
 		}
 		free := e.state == kept
-		if free && b.late[e.seq] == id {
+		if free && (b.late[e.seq] == id || e.tried && b.suspect != 0) {
 			first = false
 			continue
+		}
+		if free && e.tried && l.hands > 0 {
+			break
 		}
 		if free && l.hands > 0 && l.bytes+int64(e.size) > windowBytes {
 			break
@@ -357,10 +372,15 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			b.handed = append(b.handed, handed{e.seq, due})
 			l.hands++
 			l.bytes += int64(e.size)
+			e.tries = min(e.tries+1, maxTries)
 			seqs = append(seqs, e.seq)
 		}
 		if first {
 			b.from = i + 1
+		}
+		if free && e.tried {
+			b.suspect = e.seq
+			break
 		}
 	}
 	return seqs
@@ -404,10 +424,11 @@ func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 	least, any := b.least()
 	for _, seq := range seqs {
 		i, ok := b.find(seq)
-		if !ok || b.list[i].state != kept && b.list[i].state != inHand {
+		if !ok || b.list[i].state == writing || b.list[i].state == read {
 			continue
 		}
 		b.drop(seq)
+		b.unshelve(i)
 		delete(b.late, seq)
 		if any && least < seq && len(b.queue) == 0 {
 			b.discount(&b.list[i])
@@ -432,6 +453,7 @@ func (b *Box) Damaged(seq uint64) bool {
 		return false
 	}
 	b.drop(seq)
+	b.unshelve(i)
 	delete(b.late, seq)
 	b.miss(seq)
 	b.remove(i)
@@ -454,14 +476,6 @@ func (b *Box) Admitted(next uint64) (seqs []uint64) {
 		b.queue = nil
 	}
 	return seqs
-}
-
-// Decline frees a message for other listeners: the one that has it in hand does not get it again.
-func (b *Box) Decline(seq uint64) {
-	if h, ok := b.hands[seq]; ok {
-		b.late[seq] = h.listener
-		b.free(seq)
-	}
 }
 
 // Hands returns how many messages a listener has in hand. Listens reports whether there
@@ -522,13 +536,30 @@ func (b *Box) Finish(now time.Time, id uint64) (forget []uint64) {
 	return nil
 }
 
-// Due returns when the next message will have been in hand for too long.
+// Renew reports whether a listener has a message in hand. Then it may have it for another [HandTimeout].
+func (b *Box) Renew(now time.Time, id, seq uint64) bool {
+	h, ok := b.hands[seq]
+	if !ok || h.listener != id {
+		return false
+	}
+	if due := now.Add(HandTimeout); h.due.Before(now.Add(HandTimeout / 2)) {
+		h.due = due
+		b.hands[seq] = h
+		b.handed = append(b.handed, handed{seq, due})
+	}
+	return true
+}
+
+// Due returns when the next message will have been in hand, or will have rested, for long enough.
 func (b *Box) Due() (at time.Time, ok bool) {
 	b.tidy()
-	if len(b.handed) == 0 {
-		return at, false
+	if len(b.handed) > 0 {
+		at, ok = b.handed[0].due, true
 	}
-	return b.handed[0].due, true
+	if len(b.rests) > 0 && (!ok || b.rests[0].due.Before(at)) {
+		at, ok = b.rests[0].due, true
+	}
+	return at, ok
 }
 
 // tidy removes entries from the front of handed that are no longer in hand.
@@ -544,8 +575,9 @@ func (b *Box) tidy() {
 	b.handed = b.handed[n:]
 }
 
-// expire frees messages that were in hand for too long, for other listeners.
+// expire frees messages that were in hand for too long, for other listeners, and those that have rested.
 func (b *Box) expire(now time.Time) {
+	b.wake(now)
 	for {
 		b.tidy()
 		if len(b.handed) == 0 || b.handed[0].due.After(now) {
@@ -561,8 +593,7 @@ func (b *Box) expire(now time.Time) {
 func (b *Box) free(seq uint64) {
 	b.drop(seq)
 	if i, ok := b.find(seq); ok && b.list[i].state == inHand {
-		b.list[i].state = kept
-		b.from = min(b.from, i)
+		b.settle(i)
 	}
 }
 
@@ -573,6 +604,9 @@ func (b *Box) drop(seq uint64) {
 		return
 	}
 	delete(b.hands, seq)
+	if b.suspect == seq {
+		b.suspect = 0
+	}
 	if l := b.listeners[h.listener]; l != nil {
 		l.hands--
 		l.bytes -= int64(h.size)
@@ -644,7 +678,7 @@ func (b *Box) Level() actors.InboxLevel {
 	all := b.plain.plus(b.over.load)
 	v := actors.InboxLevel{
 		Messages: all.messages, Bytes: all.bytes + b.read.bytes, DHT: b.over.messages, DHTBytes: b.over.bytes,
-		InHand: len(b.hands), Waiting: b.queued.messages, WaitingBytes: b.queued.bytes, Dropped: b.dropped,
+		InHand: len(b.hands), Dead: b.shelf.messages, Waiting: b.queued.messages, WaitingBytes: b.queued.bytes, Dropped: b.dropped,
 		Listeners: len(b.listeners) - b.copies, Copies: b.copies,
 	}
 	for b.oldest < len(b.list) && (b.list[b.oldest].state == gone || b.list[b.oldest].state == read) {

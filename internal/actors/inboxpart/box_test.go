@@ -66,16 +66,18 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 	if len(d.CmdArgs) > 0 {
 		id = uint64(d.CmdArgs[0].Key[0])
 	}
-	size, most, after := 10, 100, uint64(0)
+	size, most, after, times := 10, 100, uint64(0), 0
+	d.MaybeScanArgs(t, "times", &times)
 	d.MaybeScanArgs(t, "size", &size)
 	d.MaybeScanArgs(t, "most", &most)
 	d.MaybeScanArgs(t, "after", &after)
 	switch d.Cmd {
-	case "limits": // bytes=N messages=N
+	case "limits": // bytes=N messages=N [attempts=N]
 		var l Limits
 		var bytes int
 		d.ScanArgs(t, "bytes", &bytes)
 		d.ScanArgs(t, "messages", &l.Messages)
+		d.MaybeScanArgs(t, "attempts", &l.Attempts)
 		l.Bytes, l.DHT = int64(bytes), d.HasArg("dht")
 		s.box = NewBox(l)
 	case "succeed": // N… that are deleted
@@ -123,8 +125,26 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		list("write", s.admitted())
 	case "decline":
 		for _, n := range numbers {
-			s.box.Decline(n)
+			s.box.Decline(s.now, n)
 		}
+	case "tried": // N… times=N
+		for _, n := range numbers {
+			s.box.Tried(n, times)
+		}
+	case "renew": // NAME N…
+		for _, n := range numbers {
+			say("%d %v", n, s.box.Renew(s.now, id, n))
+		}
+	case "tries":
+		for _, n := range numbers {
+			say("%d %d", n, s.box.Tries(n))
+		}
+	case "untouched":
+		s.box.Untouched(numbers)
+	case "shelf":
+		list("shelf", s.box.Shelf())
+	case "retry":
+		list("retried", s.box.Retry(numbers))
 	case "damaged":
 		for _, n := range numbers {
 			say("%d %v", n, s.box.Damaged(n))

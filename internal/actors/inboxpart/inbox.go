@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -32,8 +34,10 @@ var (
 // Options are the settings of an inbox.
 type Options struct {
 	Limits
-	Disk kv.Client        // a client of the node's store that only the inbox uses
-	Wall func() time.Time // the system's clock, for the times of messages
+	Disk kv.Client // a client of the node's store that only the inbox uses
+	// Marks is another one. It writes how often messages were handed out; nil: that is forgotten at the end.
+	Marks kv.Client
+	Wall  func() time.Time // the system's clock, for the times of messages
 }
 
 // Inbox is a node's durable inbox. All methods may be called from any goroutine.
@@ -44,7 +48,9 @@ type Inbox struct {
 	trunk Trunk // nil until Bind
 	pause func(context.Context) error
 
-	queue queue
+	queue   queue
+	handled acks
+	senders outcomes.Senders // nil: no message has an id
 
 	received, acked, dropped atomic.Uint64
 	damaged                  int
@@ -57,17 +63,20 @@ type Inbox struct {
 
 // Open returns the inbox of a store. The error is an [ErrNewer], or one of the store.
 func Open(o Options) (*Inbox, error) {
-	s, err := openStore(o.Disk)
+	s, err := openStore(o.Disk, o.Marks)
 	if err != nil {
 		return nil, err
 	}
-	return &Inbox{o: o, store: s, queue: queue{copied: make(map[uint64]struct{})}}, nil
+	return &Inbox{o: o, store: s, queue: queue{
+		copied: make(map[uint64]struct{}), ids: make(map[uint64]mark), marked: make(map[uint64]struct{}), drops: make(map[uint64]struct{}),
+	}}, nil
 }
 
 // Trunk names what an inbox needs of the node. [trunk.Node] implements it.
 type Trunk interface {
 	System() *actor.ActorSystem
 	NewID() uint64
+	Now() time.Time
 	Plain() *messengers.Messaging
 }
 
@@ -92,9 +101,12 @@ func (b *Inbox) Close() error {
 	if b.queue.next == 0 { // the messages on the disk were never read; these numbers are free
 		b.queue.next = max(1, b.store.reserved)
 	}
+	b.queue.forget = append(b.queue.forget, b.handled.list()...)
 	left := &UnwrittenError{Of: b.queue.unwritten()}
 	b.left.Store(left)
+	n := b.queue.news(slices.Concat(b.queue.ready, b.queue.waiting, b.queue.fresh), b.queue.forgotten())
 	changes, next, end := b.queue.rest()
+	changes, _ = b.remember(changes, &n)
 	err := b.store.end(changes, next)
 	end(err == nil)
 	if err != nil && len(left.Of) > 0 {
@@ -168,38 +180,46 @@ func (b *Inbox) Status() actors.InboxStatus {
 //
 // Messages that are not acknowledged when the loop ends go to the next listener, in
 // order. After Most messages they stay for another [AckGrace] first, unless o.Wait is
-// set. A message that is not acknowledged within [HandTimeout] goes to another listener.
-func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[actors.KeptMessage, error] {
-	return func(yield func(actors.KeptMessage, error) bool) {
+// set. A message that is not acknowledged within [HandTimeout] goes to another listener, unless the
+// loop's body is at it.
+func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[KeptMessage, error] {
+	return func(yield func(KeptMessage, error) bool) {
 		if b == nil {
-			yield(actors.KeptMessage{}, ErrNone)
+			yield(KeptMessage{}, ErrNone)
 			return
 		}
-		p := pull{listener: b.trunk.NewID(), all: o.All}
+		p := pull{listener: b.trunk.NewID(), all: o.All, at: new(atomic.Uint64)}
 		var lostBefore, lost uint64
+		var rest []uint64 // handed out, and not begun
 		left := o.Most
 		if left <= 0 {
 			left = math.MaxInt
 		}
 		ctx, ended := b.named(ctx, o.Name, p.listener)
 		defer ended()
-		defer func() { b.tell(leave{p.listener, left == 0 && !o.Wait}) }()
+		defer func() { b.tell(leave{p.listener, left == 0 && !o.Wait, rest}) }()
 		for left > 0 && ctx.Err() == nil {
 			p.most = min(left, pulledAtOnce)
 			r, ok, err := ask[pulled](b, ctx, p)
 			switch {
 			case err != nil:
-				yield(actors.KeptMessage{}, err)
+				yield(KeptMessage{}, err)
 				return
 			case !ok:
 				continue
 			case r.refused:
-				yield(actors.KeptMessage{}, ErrTooManyListeners)
+				yield(KeptMessage{}, ErrTooManyListeners)
 				return
 			}
 			p.got++
 			lostBefore, lost = r.lost, lost+r.lost-lostBefore
+			rest = r.seqs
+			since := b.trunk.Now()
 			for m, err := range b.store.messages(r.seqs) {
+				if ctx.Err() != nil {
+					return
+				}
+				rest = rest[1:]
 				switch {
 				case errors.Is(err, errRecord):
 					b.tell(unreadable{m.Seq})
@@ -209,13 +229,22 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[ac
 					lost++
 					continue
 				case err != nil:
-					yield(actors.KeptMessage{}, err)
+					yield(KeptMessage{}, err)
 					return
 				}
 				if o.All {
 					m.Lost, lost = lost, 0
+				} else {
+					m.Attempt = r.tries[len(r.seqs)-len(rest)-1]
+					if b.trunk.Now().Sub(since) > HandTimeout/2 {
+						if has, err := until[held](b, ctx, hold{p.listener, m.Seq}); err != nil || !has.it {
+							continue // another listener has it
+						}
+					}
+					p.at.Store(m.Seq)
 				}
-				if !yield(m, nil) {
+				goOn := yield(m, nil)
+				if p.at.Store(0); !goOn {
 					return
 				}
 				p.after = m.Seq
@@ -232,11 +261,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[ac
 func (b *Inbox) settled(ctx context.Context, listener uint64) {
 	ctx, cancel := context.WithTimeout(ctx, AckGrace)
 	defer cancel()
-	for ctx.Err() == nil {
-		if _, ok, err := ask[handsFree](b, ctx, await{listener, false}); ok || err != nil {
-			return
-		}
-	}
+	_, _ = until[handsFree](b, ctx, await{listener, false}) // the time may be over
 }
 
 // running is a Listen that has a name.
@@ -273,12 +298,8 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 	}
 	r := v.(*running)
 	r.cancel()
-	for ctx.Err() == nil {
-		if _, ok, err := ask[handsFree](b, ctx, await{r.listener, true}); ok || err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
+	_, err := until[handsFree](b, ctx, await{r.listener, true})
+	return err
 }
 
 // Ack acknowledges messages: they are deleted, and no listener gets them again. It
@@ -287,15 +308,8 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 // An acknowledged message that a copier has not had yet stays on the disk for that
 // copier. After a kill -9 listeners get such a message again.
 func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
-	if b == nil {
-		return ErrNone
-	}
-	for ctx.Err() == nil {
-		if _, ok, err := ask[acked](b, ctx, ack{seqs}); ok || err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
+	_, err := until[acked](b, ctx, ack{seqs})
+	return err
 }
 
 // Decline takes a message out of the hand of its listener, so that it does not use up what a
@@ -325,6 +339,19 @@ func ask[R any](b *Inbox, ctx context.Context, question any) (r R, ok bool, err 
 		}
 	}
 	return r, false, b.pause(ctx) // the actor may be restarting
+}
+
+// until asks the actor until it answers or ctx ends.
+func until[R any](b *Inbox, ctx context.Context, question any) (r R, err error) {
+	if b == nil {
+		return r, ErrNone
+	}
+	for ctx.Err() == nil {
+		if r, ok, err := ask[R](b, ctx, question); ok || err != nil {
+			return r, err
+		}
+	}
+	return r, ctx.Err()
 }
 
 // tell sends the actor a message, if it runs.

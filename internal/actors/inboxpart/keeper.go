@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,25 +15,30 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // keeper receives the messages of a node, has them written and hands them out.
 //
-// In: actors.Received, dht.Received, pull → pulled, ack → acked, await → handsFree,
-// decline, unreadable, leave, event MessagesEnd. A restart loses which listener has which message in hand, so such messages are
+// In: actors.Received, dht.Received, pull → pulled, hold → held, ack → acked, await → handsFree,
+// shelf → shelved, retry and drop → taken, decline, unreadable, leave, event MessagesEnd. A restart loses which listener has which message in hand, so such messages are
 // handed out again, and each listener repeats its pull. The messages on their way to the
 // disk, with their credit, outlive the keeper, and so do unanswered awaits.
 type keeper struct {
 	in  *Inbox
 	box *Box // nil until the messages on the disk are read
 
-	busy      bool         // a write or a load is under way
-	items     int          // messages in the write under way
-	forgets   int          // deletions in the write under way
-	syncing   bool         // the write under way syncs
-	acks      []*actor.PID // senders of ack, answered when the deletions are on the disk
-	answering int          // how many of acks the write under way answers
+	busy      bool      // a write or a load is under way
+	items     int       // messages in the write under way
+	forgets   int       // deletions in the write under way
+	ahead     uint64    // messages up to this number are handed out when the write under way has ended
+	writing   news      // what the write under way means to senders
+	owing     bool      // some deletions in forget were acknowledged by Inbox.Handled, and are to be synced soon
+	acks      []reply   // senders of ack and drop, answered when the deletions are on the disk
+	handing   []handing // answers to pulls, whose marks are to be written first
+	marking   int       // how many of handing are being marked
+	answering int       // how many of acks the write under way answers
 	synced    time.Time
 	timer     *supervisor.Timer
 	dueTimer  *supervisor.Timer
@@ -40,6 +46,7 @@ type keeper struct {
 	waiting map[uint64]*puller // unanswered pulls, by listener
 	early   []acker            // acks that came before the messages on the disk were read
 	last    map[uint64]*answer // by listener
+	at      map[uint64]*place  // by listener
 	turn    uint64             // the listener that got messages last; the others come first
 
 	fails int // failed writes or loads in a row
@@ -53,10 +60,22 @@ type puller struct {
 	from *actor.PID
 }
 
+// place is where a listener is.
+type place struct {
+	at *atomic.Uint64
+	is uint64 // when the actor began with its message
+}
+
 // acker is an ack and its sender.
 type acker struct {
 	ack
 	from *actor.PID
+}
+
+// reply is an answer that waits for the disk.
+type reply struct {
+	to     *actor.PID
+	answer any
 }
 
 // awaiter is an await that has no answer yet. A listener causes at most two, and
@@ -70,6 +89,7 @@ type awaiter struct {
 type answer struct {
 	n uint64
 	pulled
+	to *actor.PID // while the answer waits for its marks; nil: it does not
 }
 
 type (
@@ -81,10 +101,15 @@ type (
 		all           bool
 		after         uint64 // with all: the listener is done with all messages up to this number
 		most          int
+		at            *atomic.Uint64 // the message that it is at, which stays in its hand; 0: none
 	}
+	// hold asks whether a listener still has a message in hand, and renews that. Reply: held.
+	hold struct{ listener, seq uint64 }
+	held struct{ it bool }
 	// pulled replies to pull. Refused means that there are too many listeners.
 	pulled struct {
 		seqs    []uint64
+		tries   []int  // of each, without all
 		lost    uint64 // with all: how many messages the listener was never told of so far
 		refused bool
 	}
@@ -92,6 +117,8 @@ type (
 	// disk.
 	ack   struct{ seqs []uint64 }
 	acked struct{}
+	// handled says that Inbox.handled has messages. No reply.
+	handled struct{}
 	// await asks for an answer when the listener has left or, unless left is set, when
 	// it has nothing in hand. Reply: handsFree.
 	await struct {
@@ -99,7 +126,7 @@ type (
 		left     bool
 	}
 	handsFree struct{}
-	// decline frees a message for other listeners than the one that has it. No reply.
+	// decline has a message rest. No reply.
 	decline struct{ seq uint64 }
 	// unreadable takes a message out whose record cannot be read. No reply.
 	unreadable struct{ seq uint64 }
@@ -108,12 +135,24 @@ type (
 	leave struct {
 		listener uint64
 		finished bool
+		rest     []uint64 // it was handed these, and has not begun with them
 	}
+	// shelf asks for the messages on the shelf. Reply: shelved.
+	shelf   struct{}
+	shelved struct {
+		seqs  []uint64
+		tries []int
+	}
+	// retry takes messages off the shelf, and drop deletes them; without seqs all. Reply: taken, of drop when that is synced.
+	retry struct{ seqs []uint64 }
+	drop  struct{ seqs []uint64 }
+	taken struct{ n int }
 
 	writeTick struct{}
 	dueTick   struct{}
 
-	wrote struct{}
+	wrote  struct{ synced bool }
+	marked struct{}
 )
 
 const (
@@ -125,23 +164,31 @@ const (
 )
 
 func newKeeper(in *Inbox) *keeper {
-	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer)}
+	return &keeper{in: in, waiting: make(map[uint64]*puller), last: make(map[uint64]*answer), at: make(map[uint64]*place)}
 }
 
 func (k *keeper) Receive(c actor.Context) {
+	k.look()
+	k.takeHandled(c)
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		k.synced = supervisor.Now(c)
 		supervisor.Subscribe[messengers.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
-		k.received(c, &actors.KeptMessage{From: m.From, Peer: m.Peer, Body: m.Body}, m.Keep(), nil)
+		k.received(c, &KeptMessage{From: m.From, Peer: m.Peer, ID: m.ID, Body: m.Body}, m.Keep(), nil)
 	case dht.Received:
 		k.received(c, fromDHT(&m), m.Keep(), m.Refuse)
 	case pull:
 		k.pull(c, &puller{m, c.Sender()})
 	case ack:
 		k.ack(c, acker{m, c.Sender()})
+	case hold:
+		if k.box != nil {
+			k.renew(c)
+			c.Respond(held{k.box.Renew(supervisor.Now(c), m.listener, m.seq)})
+		}
+	case handled: // taken already, or taken when the messages on the disk have been read
 	case await:
 		k.in.queue.awaits = append(k.in.queue.awaits, awaiter{m, c.Sender()})
 		k.settle(c)
@@ -170,8 +217,16 @@ func (k *keeper) Receive(c actor.Context) {
 		k.giveAll(c)
 	case supervisor.Done[loaded]:
 		k.loaded(c, m)
+	case supervisor.Done[marked]:
+		k.handOver(c)
+	case shelf:
+		k.shelf(c)
+	case retry:
+		k.retry(c, m)
+	case drop:
+		k.drop(c, m)
 	case supervisor.Done[wrote]:
-		k.written(c, m.Err)
+		k.written(c, m.Value.synced, m.Err)
 	default:
 		supervisor.Unhandled(c)
 		return
@@ -179,8 +234,8 @@ func (k *keeper) Receive(c actor.Context) {
 	k.show()
 }
 
-func fromDHT(m *dht.Received) *actors.KeptMessage {
-	return &actors.KeptMessage{
+func fromDHT(m *dht.Received) *KeptMessage {
+	return &KeptMessage{
 		From: m.From, Peer: m.Peer, Body: m.Body,
 		DHT: &actors.OverDHT{Type: m.Type, Encrypted: m.Encrypted, Destination: m.Destination, Tag: m.Tag, Copies: m.Copies, Stored: m.Stored, Expires: m.Expires},
 	}
@@ -211,10 +266,27 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	for _, x := range q.ready { // these may be on the disk already; they are written again
 		skip[x.seq] = true
 	}
+	var there []outcomes.MessageID
 	for _, e := range m.Value.entries {
-		if !skip[e.seq] {
-			box.Load(e.seq, e.size, e.at, e.over)
+		if id, ok := e.id.id(); ok {
+			q.ids[e.seq] = e.id
+			there = append(there, id)
 		}
+		if skip[e.seq] {
+			continue
+		}
+		box.Load(e.seq, e.size, e.at, e.over)
+		n, marked := m.Value.tries[e.seq]
+		if marked {
+			q.marked[e.seq] = struct{}{}
+		} else if e.seq <= m.Value.handed {
+			n = 1
+		}
+		box.Tried(e.seq, n)
+	}
+	q.handed = max(q.handed, m.Value.handed)
+	if first := q.box == nil; first && k.in.senders != nil {
+		k.in.senders.Loaded(there)
 	}
 	old := slices.Concat(q.ready, q.waiting) // items of an earlier incarnation
 	if q.box != nil {
@@ -240,6 +312,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	q.fresh = nil
 	early, acks := k.waiting, k.early
 	k.waiting, k.early = make(map[uint64]*puller), nil
+	k.takeHandled(c)
 	for _, p := range early {
 		k.pull(c, p)
 	}
@@ -252,9 +325,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 
 // received adds a message to the inbox. Release returns the message's credit, and so does
 // refuse, which a message over the DHT has for want of room.
-func (k *keeper) received(c actor.Context, m *actors.KeptMessage, release, refuse func()) {
+func (k *keeper) received(c actor.Context, m *KeptMessage, release, refuse func()) {
 	m.At = k.in.o.Wall()
-	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: sourcesOf(m), release: release, refuse: refuse}
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: sourcesOf(m), id: markOf(m), release: release, refuse: refuse}
 	k.in.received.Add(1)
 	if k.box == nil {
 		k.in.queue.fresh = append(k.in.queue.fresh, x)
@@ -275,7 +348,7 @@ func (k *keeper) judge(x *item) {
 	v, forget := k.box.Arrive(q.next, len(x.record), x.at, x.over)
 	switch v {
 	case Admit:
-		x.seq = q.next
+		q.number(x, q.next)
 		q.next++
 		q.ready = append(q.ready, x)
 	case Wait:
@@ -292,7 +365,8 @@ func (k *keeper) admit() {
 	q := &k.in.queue
 	seqs := k.box.Admitted(q.next)
 	for i, seq := range seqs { // these are the first of waiting
-		q.waiting[i].seq, q.next = seq, seq+1
+		q.number(q.waiting[i], seq)
+		q.next = seq + 1
 	}
 	n := len(seqs)
 	q.ready = append(q.ready, q.waiting[:n]...)
@@ -313,14 +387,35 @@ func (k *keeper) pull(c actor.Context, p *puller) {
 	switch {
 	case last == nil || last.n < p.got:
 		k.last[p.listener] = &answer{n: p.got}
+	case last.n > p.got && last.to != nil: // the last answer is on its way
+		last.to = p.from
+		return
 	case last.n > p.got: // the last answer did not arrive
 		c.Send(p.from, last.pulled)
 		return
 	}
 	k.waiting[p.listener] = p
+	k.at[p.listener] = &place{p.at, p.at.Load()}
 	k.give(c, p)
 	k.watchDue(c)
 	k.next(c)
+}
+
+// look notes what each listener is at. That is before [keeper.takeHandled]: a message that no listener is at any more is among those
+// that were handled, or was not.
+func (k *keeper) look() {
+	for _, l := range k.at {
+		l.is = l.at.Load()
+	}
+}
+
+// renew leaves each listener the message that it is at.
+func (k *keeper) renew(c actor.Context) {
+	for id, l := range k.at {
+		if l.is > 0 {
+			k.box.Renew(supervisor.Now(c), id, l.is)
+		}
+	}
 }
 
 // give answers a waiting pull, if there are messages for its listener.
@@ -330,7 +425,8 @@ func (k *keeper) give(c actor.Context, p *puller) {
 		var forget []uint64
 		r.seqs, r.lost, forget = k.box.Copy(p.listener, p.after, p.most)
 		k.forget(forget)
-	} else {
+	} else if len(k.in.queue.forget) < batchForgets { // otherwise what is handled does not reach the disk
+		k.renew(c)
 		r.seqs = k.box.Pull(supervisor.Now(c), p.listener, p.most)
 	}
 	if len(r.seqs) == 0 {
@@ -339,8 +435,12 @@ func (k *keeper) give(c actor.Context, p *puller) {
 	delete(k.waiting, p.listener)
 	k.turn = p.listener
 	last := k.last[p.listener]
-	last.n, last.pulled = last.n+1, r
-	c.Send(p.from, r)
+	if p.all {
+		last.n, last.pulled = last.n+1, r
+		c.Send(p.from, r)
+		return
+	}
+	k.hand(c, p, last, r)
 }
 
 // giveAll answers all waiting pulls for whose listeners there are messages.
@@ -369,9 +469,14 @@ func (k *keeper) ack(c actor.Context, m acker) {
 		k.early = append(k.early, m)
 		return
 	}
-	forget, copied := k.box.Ack(m.seqs)
+	k.acks = append(k.acks, reply{m.from, acked{}})
+	k.acknowledge(c, m.seqs)
+}
+
+// acknowledge takes messages out of the box, and queues their deletion.
+func (k *keeper) acknowledge(c actor.Context, seqs []uint64) {
+	forget, copied := k.box.Ack(seqs)
 	k.in.acked.Add(uint64(len(forget) + len(copied)))
-	k.acks = append(k.acks, m.from)
 	for _, seq := range copied {
 		k.in.queue.copied[seq] = struct{}{}
 	}
@@ -379,6 +484,17 @@ func (k *keeper) ack(c actor.Context, m acker) {
 	k.settle(c)
 	k.giveAll(c) // the listener may have more in hand now
 	k.next(c)
+}
+
+// takeHandled acknowledges what was handled.
+func (k *keeper) takeHandled(c actor.Context) {
+	seqs := k.in.handled.list()
+	if len(seqs) == 0 || k.box == nil {
+		return
+	}
+	k.owing = true
+	k.acknowledge(c, seqs)
+	k.in.handled.done(len(seqs))
 }
 
 // settle answers the awaits whose condition holds now.
@@ -401,7 +517,7 @@ func (k *keeper) decline(c actor.Context, m decline) {
 	if k.box == nil { // no message is in hand
 		return
 	}
-	k.box.Decline(m.seq)
+	k.box.Decline(supervisor.Now(c), m.seq)
 	k.settle(c)
 	k.giveAll(c) // the listener may have more in hand now, and others may have this one
 }
@@ -413,6 +529,10 @@ func (k *keeper) unreadable(c actor.Context, m unreadable) {
 		return
 	}
 	k.in.damaged++
+	if id, ok := k.in.queue.ids[m.seq].id(); ok && k.in.senders != nil {
+		k.in.senders.Lost([]outcomes.MessageID{id})
+	}
+	delete(k.in.queue.ids, m.seq)
 	supervisor.Log(c).Warn("a message of the inbox cannot be read and is left as it is", "seq", m.seq)
 	k.forget(nil) // others may have its room
 	k.settle(c)
@@ -423,12 +543,14 @@ func (k *keeper) unreadable(c actor.Context, m unreadable) {
 func (k *keeper) leave(c actor.Context, m leave) {
 	delete(k.waiting, m.listener)
 	delete(k.last, m.listener)
+	delete(k.at, m.listener)
 	if k.box == nil {
 		if before := k.in.queue.box; before != nil {
 			before.Leave(m.listener)
 		}
 		return
 	}
+	k.box.Untouched(m.rest)
 	if m.finished {
 		k.forget(k.box.Finish(supervisor.Now(c), m.listener))
 	} else {
@@ -458,33 +580,69 @@ func (k *keeper) write(c actor.Context) {
 	var changes []change
 	changes, k.items, k.forgets = k.in.queue.batch()
 	q := &k.in.queue
+	k.writing = q.news(q.ready[:k.items], q.forget[:k.forgets])
+	var waits bool
+	changes, waits = k.in.remember(changes, &k.writing)
 	k.answering = 0
 	if k.forgets == len(q.forget) {
 		k.answering = len(k.acks)
 	}
-	k.syncing = k.answering > 0 || supervisor.Now(c).Sub(k.synced) >= syncEvery
+	if k.ahead = k.atOnce(); k.ahead > 0 {
+		changes = append(changes, handedChange(k.ahead))
+		waits = true
+	}
+	sync := k.answering > 0 || k.owing || waits || supervisor.Now(c).Sub(k.synced) >= syncEvery
 	k.busy = true
-	store, sync := k.in.store, k.syncing
-	supervisor.Do(c, "write", func(context.Context) (wrote, error) { return wrote{}, store.write(changes, sync) })
+	store := k.in.store
+	supervisor.Do(c, "write", func(context.Context) (wrote, error) {
+		synced, err := store.write(changes, sync)
+		return wrote{synced}, err
+	})
 }
 
-func (k *keeper) written(c actor.Context, err error) {
+// atOnce returns the number up to which the write under way has messages that are handed out as soon as it has ended: listeners
+// wait for them. 0: there are none. The same write says so.
+func (k *keeper) atOnce() uint64 {
+	most := 0
+	for _, p := range k.waiting {
+		if !p.all {
+			most += p.most
+		}
+	}
+	if most = min(most, k.items); most == 0 || k.in.store.marks == nil {
+		return 0
+	}
+	if seq := k.in.queue.ready[most-1].seq; seq > k.in.queue.handed {
+		return seq
+	}
+	return 0
+}
+
+func (k *keeper) written(c actor.Context, synced bool, err error) {
 	k.busy = false
 	k.health(c, err)
 	if err != nil {
 		k.after(c, k.pause())
 		return
 	}
-	if k.syncing {
+	if synced {
 		k.synced = supervisor.Now(c)
 	}
-	seqs := k.in.queue.written(k.items, k.forgets)
+	k.owing = len(k.in.queue.forget) > k.forgets && k.owing
+	q := &k.in.queue
+	q.handed = max(q.handed, k.ahead)
+	q.untold.add(k.writing)
+	if k.writing = (news{}); synced {
+		k.in.tellSenders(q.untold)
+		q.untold = news{}
+	}
+	seqs := q.written(k.items, k.forgets)
 	k.box.Written(seqs)
-	for _, to := range k.acks[:k.answering] {
-		c.Send(to, acked{})
+	for _, r := range k.acks[:k.answering] {
+		c.Send(r.to, r.answer)
 	}
 	k.acks = k.acks[k.answering:]
-	if len(seqs) > 0 {
+	if len(seqs) > 0 || k.forgets > 0 {
 		k.giveAll(c)
 	}
 	k.next(c)

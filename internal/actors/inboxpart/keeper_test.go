@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -38,11 +39,14 @@ func (l testCredit) message() (m dht.Received) {
 }
 
 // startKeeper runs a keeper in a tree of its own.
-func startKeeper(t *testing.T, d kv.Client, l Limits) (b *Inbox, send func(m any), stop func()) {
+func startKeeper(t *testing.T, d kv.Client, l Limits, tell ...outcomes.Senders) (b *Inbox, send func(m any), stop func()) {
 	t.Helper()
-	b, err := Open(Options{Limits: l, Disk: d, Wall: time.Now})
+	b, err := Open(Options{Limits: l, Disk: d, Marks: marksOf(d), Wall: time.Now})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, s := range tell {
+		b.Tell(s)
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	sys := actor.NewActorSystem()
@@ -70,6 +74,28 @@ func startKeeper(t *testing.T, d kv.Client, l Limits) (b *Inbox, send func(m any
 		}
 	}
 	return b, func(m any) { sys.Root.Send(pid, m) }, stop
+}
+
+// beside is another client of a disk.
+type beside struct{ *faultyDisk }
+
+func marksOf(d kv.Client) kv.Client {
+	switch d := d.(type) {
+	case *faultyDisk:
+		return beside{d}
+	case *unreadableDisk:
+		return beside{d.faultyDisk}
+	}
+	return nil
+}
+
+func (b beside) Apply(batch *kv.Batch, _ bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fails {
+		return kv.ErrFailed
+	}
+	return b.DB.Apply(batch, false)
 }
 
 func waitUntil(t *testing.T, b *Inbox, what string, ok func(s actors.InboxStatus) bool) {
@@ -188,7 +214,7 @@ func TestKeeperStops(t *testing.T) {
 		t.Error("the credit says that the dropped message was handled")
 	}
 	stop()
-	s, err := openStore(d)
+	s, err := openStore(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,6 +288,8 @@ type fakeTrunk struct {
 	plain  *messengers.Messaging
 }
 
-func (f fakeTrunk) System() *actor.ActorSystem   { return f.system }
+func (f fakeTrunk) System() *actor.ActorSystem { return f.system }
+func (f fakeTrunk) Now() time.Time             { return time.Now() }
+
 func (f fakeTrunk) NewID() uint64                { return 1 }
 func (f fakeTrunk) Plain() *messengers.Messaging { return f.plain }

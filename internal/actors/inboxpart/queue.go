@@ -14,7 +14,8 @@ type item struct {
 	body    int    // length of the body
 	record  []byte // includes the body
 	at      int64
-	over    *Over  // nil: it is a plain message
+	over    *Over // nil: it is a plain message
+	id      mark
 	release func() // gives the credit back: it is handled
 	refuse  func() // gives the credit back: it is dropped, and may come again
 }
@@ -32,6 +33,11 @@ type queue struct {
 	box     *Box                // of the last incarnation, for its copiers and what they missed
 	awaits  []awaiter           // in order
 	last    bool                // the node stops: see Box.Last
+	ids     map[uint64]mark     // of messages that are numbered and not deleted
+	untold  news                // written, and perhaps not synced
+	handed  uint64              // messages up to this number were handed out, unless marked says how often
+	marked  map[uint64]struct{} // messages of which the disk says how often they were handed out
+	drops   map[uint64]struct{} // of forget and copied: taken off the shelf and dropped
 }
 
 // Limits of one write.
@@ -48,21 +54,60 @@ func (q *queue) batch() (changes []change, items, forgets int) {
 		if size >= batchBytes {
 			break
 		}
-		changes = append(changes, change{x.seq, x.record})
+		changes = append(changes, change{seq: x.seq, record: x.record})
 		size += len(x.record)
 		items++
 	}
 	for _, seq := range q.forget[:min(len(q.forget), batchForgets)] {
-		changes = append(changes, change{seq: seq})
+		changes = q.appendForget(changes, seq)
 		forgets++
 	}
 	return changes, items, forgets
+}
+
+// appendForget appends the changes that delete a message.
+func (q *queue) appendForget(changes []change, seq uint64) []change {
+	changes = append(changes, change{seq: seq})
+	if _, ok := q.marked[seq]; ok {
+		changes = append(changes, change{key: triesKey(seq)})
+	}
+	return changes
+}
+
+// news returns what the changes of the first items and deletions mean to senders.
+func (q *queue) news(items []*item, forgets []uint64) (n news) {
+	for _, x := range items {
+		if id, ok := x.id.id(); ok {
+			n.kept = append(n.kept, id)
+		}
+	}
+	for _, seq := range forgets {
+		id, ok := q.ids[seq].id()
+		if _, drop := q.drops[seq]; ok && drop {
+			n.dropped = append(n.dropped, id)
+		} else if ok {
+			n.handled = append(n.handled, id)
+		}
+	}
+	return n
+}
+
+// number gives a message its number.
+func (q *queue) number(x *item, seq uint64) {
+	if x.seq = seq; x.id != (mark{}) {
+		q.ids[seq] = x.id
+	}
 }
 
 // written removes the items and deletions of a finished write from the queue, and returns
 // the credit of the items. It returns the numbers of the items.
 func (q *queue) written(items, forgets int) (seqs []uint64) {
 	done := q.ready[:items:items]
+	for _, seq := range q.forget[:forgets] {
+		delete(q.ids, seq)
+		delete(q.marked, seq)
+		delete(q.drops, seq)
+	}
 	q.ready, q.forget = q.ready[items:], q.forget[forgets:]
 	for _, x := range done {
 		seqs = append(seqs, x.seq)
@@ -94,12 +139,13 @@ func (q *queue) rest() (changes []change, next uint64, end func(written bool)) {
 			q.next++
 		}
 		if x.seq > 0 {
-			changes = append(changes, change{x.seq, x.record})
+			changes = append(changes, change{seq: x.seq, record: x.record})
 		}
 	}
 	for _, seq := range q.forgotten() {
-		changes = append(changes, change{seq: seq})
+		changes = q.appendForget(changes, seq)
 	}
+	changes = append(changes, q.tries()...)
 	q.ready, q.waiting, q.fresh, q.forget = nil, nil, nil, nil
 	return changes, q.next, func(written bool) {
 		for _, x := range all {
@@ -120,4 +166,17 @@ func (q *queue) forgotten() []uint64 {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// tries are the changes with which the disk says exactly how often messages were handed out.
+func (q *queue) tries() (changes []change) {
+	if q.box == nil {
+		return nil
+	}
+	for seq, n := range q.box.Counts() {
+		if _, marked := q.marked[seq]; marked || n == 0 && seq <= q.handed {
+			changes = append(changes, change{key: triesKey(seq), record: []byte{byte(n)}})
+		}
+	}
+	return changes
 }

@@ -9,6 +9,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 )
 
+// KeptMessage is one message that the node received.
+type KeptMessage struct {
+	Seq  uint64             // grows with each message, also over restarts; a kill leaves a gap
+	At   time.Time          // time of arrival, by the system's clock
+	Peer identity.NodeID    // the peer that delivered the message
+	From identity.PublicKey // the author; zero for a DHT message that does not name one
+	ID   actors.MessageID   // zero: its sender gave it none
+	Body []byte
+	DHT  *actors.OverDHT // nil: it is a plain message
+	// Attempt is how often the message was handed out, with this time; 0 for a copier.
+	Attempt int
+	Lost    uint64 // for a copier: how many messages before this one were deleted to make room
+}
+
 // A record consists of the flags, the time, the peer, the fields that the flags announce,
 // and the body. Numbers are big-endian.
 const (
@@ -18,6 +32,7 @@ const (
 	flagDestination
 	flagStored
 	flagExpires
+	flagID
 	flagsKnown = 1<<iota - 1
 )
 
@@ -26,7 +41,7 @@ const fixedLen = 1 + 8 + identity.NodeIDLen
 var errRecord = errors.New("inbox: a record that cannot be read")
 
 // appendRecord appends the record of m.
-func appendRecord(b []byte, m *actors.KeptMessage) []byte {
+func appendRecord(b []byte, m *KeptMessage) []byte {
 	var flags byte
 	if !m.From.IsZero() {
 		flags |= flagFrom
@@ -46,11 +61,18 @@ func appendRecord(b []byte, m *actors.KeptMessage) []byte {
 			flags |= flagDestination
 		}
 	}
+	if !m.ID.IsZero() {
+		flags |= flagID
+	}
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint64(b, uint64(m.At.UnixNano()))
 	b = append(b, m.Peer[:]...)
 	if flags&flagFrom != 0 {
 		b = append(b, m.From[:]...)
+	}
+	if flags&flagID != 0 {
+		b = binary.BigEndian.AppendUint64(b, m.ID.Epoch)
+		b = binary.BigEndian.AppendUint64(b, m.ID.Number)
 	}
 	if d := m.DHT; d != nil {
 		b = binary.BigEndian.AppendUint32(b, uint32(d.Type))
@@ -66,18 +88,18 @@ func appendRecord(b []byte, m *actors.KeptMessage) []byte {
 	return append(b, m.Body...)
 }
 
-// recordHead returns the arrival time of a record's message, in nanoseconds since 1970, and
-// its sources if it came over the DHT. It returns false if b is no record.
-func recordHead(b []byte) (at int64, over *Over, ok bool) {
+// recordHead returns the arrival time of a record's message, in nanoseconds since 1970, its sources if
+// it came over the DHT, and its id if it has one. It returns false if b is no record.
+func recordHead(b []byte) (at int64, over *Over, id mark, ok bool) {
 	m, err := decodeRecord(b)
 	if err != nil {
-		return 0, nil, false
+		return 0, nil, mark{}, false
 	}
-	return int64(binary.BigEndian.Uint64(b[1:])), sourcesOf(&m), true
+	return int64(binary.BigEndian.Uint64(b[1:])), sourcesOf(&m), markOf(&m), true
 }
 
 // sourcesOf returns the sources of a message over the DHT, nil for a plain one.
-func sourcesOf(m *actors.KeptMessage) *Over {
+func sourcesOf(m *KeptMessage) *Over {
 	if m.DHT == nil {
 		return nil
 	}
@@ -85,7 +107,7 @@ func sourcesOf(m *actors.KeptMessage) *Over {
 }
 
 // decodeRecord decodes a record. The message's body is a part of b.
-func decodeRecord(b []byte) (m actors.KeptMessage, err error) {
+func decodeRecord(b []byte) (m KeptMessage, err error) {
 	if len(b) < fixedLen || b[0]&^flagsKnown != 0 {
 		return m, errRecord
 	}
@@ -105,12 +127,21 @@ func decodeRecord(b []byte) (m actors.KeptMessage, err error) {
 	if flags&flagFrom != 0 {
 		m.From = key()
 	}
+	if flags&flagID != 0 {
+		if len(b) < 16 {
+			return KeptMessage{}, errRecord
+		}
+		m.ID, b = actors.MessageID{Epoch: binary.BigEndian.Uint64(b), Number: binary.BigEndian.Uint64(b[8:])}, b[16:]
+		if m.ID.IsZero() {
+			return KeptMessage{}, errRecord
+		}
+	}
 	switch {
 	case err != nil:
-		return actors.KeptMessage{}, err
+		return KeptMessage{}, err
 	case flags&flagDHT != 0:
 		if len(b) < 16 {
-			return actors.KeptMessage{}, errRecord
+			return KeptMessage{}, errRecord
 		}
 		m.DHT = &actors.OverDHT{
 			Type: int32(binary.BigEndian.Uint32(b)), Tag: binary.BigEndian.Uint64(b[4:]), Copies: binary.BigEndian.Uint32(b[12:]),
@@ -119,7 +150,7 @@ func decodeRecord(b []byte) (m actors.KeptMessage, err error) {
 		b = b[16:]
 		if flags&flagExpires != 0 {
 			if len(b) < 8 {
-				return actors.KeptMessage{}, errRecord
+				return KeptMessage{}, errRecord
 			}
 			m.DHT.Expires, b = binary.BigEndian.Uint64(b), b[8:]
 		}
@@ -130,7 +161,7 @@ func decodeRecord(b []byte) (m actors.KeptMessage, err error) {
 		err = errRecord
 	}
 	if err != nil {
-		return actors.KeptMessage{}, err
+		return KeptMessage{}, err
 	}
 	m.Body = b
 	return m, nil

@@ -1,6 +1,7 @@
 package inboxpart
 
 import (
+	"context"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -12,6 +13,8 @@ import (
 func (b *Inbox) Part() actors.Part {
 	return actors.Part{
 		Name:     "inbox",
+		Sections: map[string]func(ctx context.Context) any{"inbox": func(ctx context.Context) any { return b.shelfSection(ctx) }},
+		Verbs:    b.verbs(),
 		Node:     func(v *models.Node) { v.Inbox = b.section() },
 		Degraded: func() models.Notices { return degraded(b.section()) },
 		Warnings: func() models.Notices { return warnings(b.section()) },
@@ -25,7 +28,7 @@ func (b *Inbox) section() *models.Inbox {
 	v := &models.Inbox{
 		DHTMessages: s.DHT, DHTBytes: s.DHTBytes, MaxMessagesOfKind: messages, MaxBytesOfKind: bytes,
 		Messages: s.Messages, MaxMessages: s.MaxMessages, Bytes: s.Bytes, MaxBytes: s.MaxBytes,
-		InHand: s.InHand, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
+		InHand: s.InHand, Dead: s.Dead, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
 		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full,
 	}
 	if s.Oldest != 0 {

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 )
 
 // Schema is the version of the records that this package writes. A store without an inbox
@@ -19,7 +19,8 @@ import (
 //   - 1: the messages, and the number below which all numbers may be in use.
 //   - 2: whether another node had stored a message.
 //   - 3: when a message over the DHT expires.
-const Schema = 3
+//   - 4: the ids of messages, what is known of their senders, and how often messages were handed out.
+const Schema = 4
 
 // ErrNewer reports records of a newer release.
 var ErrNewer = errors.New("inbox: written by a newer release; run that one, or start with another data directory")
@@ -30,6 +31,8 @@ const (
 	keyPrefix  = 'i' // other parts of the node have different prefixes
 	keyMeta    = 'm'
 	keyMessage = 'r'
+	keyTries   = 't' // how often a message was handed out
+	keyHanded  = 'h' // the number up to which messages were handed out once, if nothing else is said
 	keyLen     = 2 + 8
 )
 
@@ -53,6 +56,7 @@ func messageKey(seq uint64) []byte {
 // goroutine. It outlives the actor: a write goes on after its actor has ended.
 type store struct {
 	disk     kv.Client
+	marks    kv.Client // writes how often messages were handed out; nil: nobody does
 	unsynced atomic.Bool
 
 	turn     sync.Mutex // one write or load at a time
@@ -60,30 +64,43 @@ type store struct {
 	schema   int        // on the disk; 0: none
 	anew     bool       // the store was reopened, and the tail was not written again
 
+	senders []outcomes.Remembered // what was on the disk at the start, until Inbox.Senders
+
 	reads    sync.Mutex // guards tail against readers; taken after turn
 	tail     []change   // changes written since the last sync
 	tailSize int
 }
 
-// change writes a message, or deletes it if its record is nil.
+// change writes a message, or deletes it if its record is nil. With a key it writes or deletes that
+// entry.
 type change struct {
 	seq    uint64
 	record []byte
+	key    []byte
+}
+
+func (c *change) place() []byte {
+	if c.key != nil {
+		return c.key
+	}
+	return messageKey(c.seq)
 }
 
 // openStore reads the schema and the reserved number, but no messages. It refuses a store
 // with an unknown schema.
-func openStore(db kv.Client) (*store, error) {
-	s := &store{disk: db}
+func openStore(db, marks kv.Client) (*store, error) {
+	s := &store{disk: db, marks: marks}
 	value, err := db.Get([]byte{keyPrefix, keyMeta})
 	if errors.Is(err, kv.ErrNotFound) {
-		return s, nil
+		return s, s.openSenders()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the inbox: %w", err)
 	}
-	s.schema, s.reserved, err = decodeMeta(value)
-	return s, err
+	if s.schema, s.reserved, err = decodeMeta(value); err != nil {
+		return s, err
+	}
+	return s, s.openSenders()
 }
 
 func appendMeta(reserved uint64) []byte {
@@ -107,6 +124,8 @@ type loaded struct {
 	entries []onDisk // ascending by number
 	next    uint64   // the next number to use
 	damaged int      // records that cannot be read; they are left as they are
+	handed  uint64   // see queue
+	tries   map[uint64]int
 }
 
 // onDisk describes one message on the disk.
@@ -115,6 +134,7 @@ type onDisk struct {
 	at   int64
 	size int
 	over *Over // nil: it is a plain message
+	id   mark
 }
 
 // load scans the messages on the disk.
@@ -124,25 +144,69 @@ func (s *store) load() (l loaded, err error) {
 	l.next = max(1, s.reserved)
 	entries, scanErr := s.disk.Scan([]byte{keyPrefix, keyMessage})
 	for key, value := range entries {
-		at, over, ok := recordHead(value)
+		at, over, id, ok := recordHead(value)
 		if len(key) != keyLen || !ok {
 			l.damaged++
 			continue
 		}
 		seq := binary.BigEndian.Uint64(key[2:])
-		l.entries = append(l.entries, onDisk{seq, at, len(value), over})
+		l.entries = append(l.entries, onDisk{seq, at, len(value), over, id})
 		l.next = max(l.next, seq+1)
 	}
 	if err := scanErr(); err != nil {
 		return loaded{}, fmt.Errorf("read the inbox: %w", err)
 	}
+	if err := s.loadTries(&l); err != nil {
+		return loaded{}, fmt.Errorf("read the inbox: %w", err)
+	}
 	return l, nil
+}
+
+func triesKey(seq uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyPrefix, keyTries}, seq)
+}
+
+// loadTries reads how often messages were handed out.
+func (s *store) loadTries(l *loaded) error {
+	l.tries = make(map[uint64]int)
+	switch value, err := s.disk.Get([]byte{keyPrefix, keyHanded}); {
+	case err == nil && len(value) == 8:
+		l.handed = binary.BigEndian.Uint64(value)
+	case err != nil && !errors.Is(err, kv.ErrNotFound):
+		return err
+	}
+	entries, scanErr := s.disk.Scan([]byte{keyPrefix, keyTries})
+	for key, value := range entries {
+		if len(key) == keyLen && len(value) == 1 {
+			l.tries[binary.BigEndian.Uint64(key[2:])] = int(value[0])
+		}
+	}
+	return scanErr()
+}
+
+// mark writes how often messages were handed out, and syncs that: what is not synced may be in this process alone. An error is
+// that of the disk, of which the next write tells.
+func (s *store) mark(changes []change, handed uint64) {
+	b := new(kv.Batch)
+	for _, c := range changes {
+		b.Set(c.key, c.record)
+	}
+	if handed > 0 {
+		c := handedChange(handed)
+		b.Set(c.key, c.record)
+	}
+	_ = s.marks.Apply(b, true)
+}
+
+// handedChange says that messages up to a number were handed out.
+func handedChange(seq uint64) change {
+	return change{key: []byte{keyPrefix, keyHanded}, record: binary.BigEndian.AppendUint64(nil, seq)}
 }
 
 // read returns a message, or kv.ErrNotFound if it was deleted. When another client has
 // reopened the store, the disk may have lost messages until the next write of the inbox;
 // read returns such a message from memory.
-func (s *store) read(seq uint64) (actors.KeptMessage, error) {
+func (s *store) read(seq uint64) (KeptMessage, error) {
 	value, err := s.disk.Get(messageKey(seq))
 	if errors.Is(err, kv.ErrNotFound) {
 		if value = s.unsafe(seq); value != nil {
@@ -152,7 +216,7 @@ func (s *store) read(seq uint64) (actors.KeptMessage, error) {
 		}
 	}
 	if err != nil {
-		return actors.KeptMessage{}, err
+		return KeptMessage{}, err
 	}
 	m, err := decodeRecord(value)
 	m.Seq = seq
@@ -161,14 +225,14 @@ func (s *store) read(seq uint64) (actors.KeptMessage, error) {
 
 // messages yields the messages with the given ascending numbers, as read returns them. It
 // reads many of them at a time, so that a small message costs a fraction of a look-up.
-func (s *store) messages(seqs []uint64) iter.Seq2[actors.KeptMessage, error] {
-	return func(yield func(actors.KeptMessage, error) bool) {
-		var page []actors.KeptMessage
+func (s *store) messages(seqs []uint64) iter.Seq2[KeptMessage, error] {
+	return func(yield func(KeptMessage, error) bool) {
+		var page []KeptMessage
 		for i, seq := range seqs {
 			if len(page) == 0 {
 				page = s.page(seqs[i:])
 			}
-			var m actors.KeptMessage
+			var m KeptMessage
 			var err error
 			if len(page) > 0 && page[0].Seq == seq {
 				m, page = page[0], page[1:]
@@ -189,7 +253,7 @@ const pageBytes = 64 << 10
 
 // page reads as many of the messages with the given numbers as fit a page, in order. It
 // omits messages that are missing or cannot be read.
-func (s *store) page(seqs []uint64) (found []actors.KeptMessage) {
+func (s *store) page(seqs []uint64) (found []KeptMessage) {
 	size := 0
 	entries, _ := s.disk.ScanFrom([]byte{keyPrefix, keyMessage}, messageKey(seqs[0]))
 	for key, value := range entries {
@@ -219,7 +283,7 @@ func (s *store) unsafe(seq uint64) (record []byte) {
 	s.reads.Lock()
 	defer s.reads.Unlock()
 	for _, c := range s.tail {
-		if c.seq == seq {
+		if c.key == nil && c.seq == seq {
 			record = c.record
 		}
 	}
@@ -227,14 +291,14 @@ func (s *store) unsafe(seq uint64) (record []byte) {
 }
 
 // write applies changes in order. With sync, these changes and all earlier ones survive a
-// loss of power once write has returned nil. After an error the same changes may be
+// loss of power once write has returned nil. It may sync by itself, and returns whether it has. After an error the same changes may be
 // written again. It blocks.
-func (s *store) write(changes []change, sync bool) (err error) {
+func (s *store) write(changes []change, sync bool) (synced bool, err error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	next := s.reserved
 	for _, c := range changes {
-		if c.record != nil && c.seq >= next {
+		if c.key == nil && c.record != nil && c.seq >= next {
 			next, sync = c.seq+numbersAhead, true
 		}
 	}
@@ -245,30 +309,31 @@ func (s *store) write(changes []change, sync bool) (err error) {
 func (s *store) end(changes []change, next uint64) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	return s.apply(changes, next, true)
+	_, err := s.apply(changes, next, true)
+	return err
 }
 
-func (s *store) apply(changes []change, next uint64, sync bool) error {
+func (s *store) apply(changes []change, next uint64, sync bool) (synced bool, err error) {
 	size := 0
 	for _, c := range changes {
-		size += len(c.record) + keyLen
+		size += len(c.record) + len(c.key) + keyLen
 	}
 	sync = sync || s.tailSize+size > tailBytes
 	if len(changes) == 0 && next == s.reserved && !s.unsynced.Load() {
-		return nil
+		return true, nil
 	}
 	head := next != s.reserved || s.schema != Schema // an older release refuses the store from its first new record on
 	sync = sync || head
 	s.unsynced.Store(true)
-	err := kv.Reapplied(func(anew bool) error {
+	err = kv.Reapplied(func(anew bool) error {
 		if s.anew = s.anew || anew; s.anew { // the tail may be lost
 			sync = true
-			return s.disk.Apply(batch(s.tail, changes, next, true), true)
+			return s.disk.Apply(s.batch(s.tail, changes, next, true), true)
 		}
-		return s.disk.Apply(batch(nil, changes, next, head), sync)
+		return s.disk.Apply(s.batch(nil, changes, next, head), sync)
 	})
 	if s.anew = s.anew || errors.Is(err, kv.ErrReopened); err != nil {
-		return fmt.Errorf("write the inbox: %w", err)
+		return false, fmt.Errorf("write the inbox: %w", err)
 	}
 	s.reserved, s.schema, s.anew = next, Schema, false
 	s.reads.Lock()
@@ -280,18 +345,18 @@ func (s *store) apply(changes []change, next uint64, sync bool) error {
 		s.tail = append(s.tail, changes...)
 		s.tailSize += size
 	}
-	return nil
+	return sync, nil
 }
 
 // batch returns the changes as a batch, with the schema and the reserved number if head is set.
-func batch(tail, changes []change, next uint64, head bool) *kv.Batch {
+func (s *store) batch(tail, changes []change, next uint64, head bool) *kv.Batch {
 	b := new(kv.Batch)
 	for _, list := range [][]change{tail, changes} {
 		for _, c := range list {
 			if c.record == nil {
-				b.Delete(messageKey(c.seq))
+				b.Delete(c.place())
 			} else {
-				b.Set(messageKey(c.seq), c.record)
+				b.Set(c.place(), c.record)
 			}
 		}
 	}

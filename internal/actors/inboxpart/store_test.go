@@ -62,7 +62,7 @@ func (d *faultyDisk) Apply(b *kv.Batch, sync bool) error {
 	if sync {
 		d.syncs++
 		d.synced = nil
-		for _, p := range []byte{keyMeta, keyMessage} {
+		for _, p := range []byte{keyMeta, keyMessage, keySender} {
 			entries, _ := d.DB.Scan([]byte{keyPrefix, p})
 			for k, v := range entries {
 				d.synced = append(d.synced, [2]string{string(k), string(v)})
@@ -85,8 +85,14 @@ func (d *faultyDisk) reopen() {
 	d.fails, d.news = false, 1
 }
 
+// wrote is write for who does not ask whether it has synced.
+func (s *store) wrote(changes []change, sync bool) error {
+	_, err := s.write(changes, sync)
+	return err
+}
+
 func record(n uint64) []byte {
-	return appendRecord(nil, &actors.KeptMessage{At: time.Unix(int64(n), 0), Body: fmt.Append(nil, "body ", n)})
+	return appendRecord(nil, &KeptMessage{At: time.Unix(int64(n), 0), Body: fmt.Append(nil, "body ", n)})
 }
 
 func stored(t *testing.T, s *store) (seqs []uint64) {
@@ -105,7 +111,7 @@ func stored(t *testing.T, s *store) (seqs []uint64) {
 // when the store was opened anew, and what was deleted is deleted again.
 func TestStoreOfADiskThatHeals(t *testing.T) {
 	d := newFaultyDisk()
-	s, err := openStore(d)
+	s, err := openStore(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,17 +121,18 @@ func TestStoreOfADiskThatHeals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(s.write([]change{{1, record(1)}, {2, record(2)}}, false)) // synced: it sets numbers aside
-	must(s.write([]change{{3, record(3)}, {seq: 1}}, false))
-	if d.syncs != 1 {
+	opened := d.syncs
+	must(s.wrote([]change{{seq: 1, record: record(1)}, {seq: 2, record: record(2)}}, false)) // synced: it sets numbers aside
+	must(s.wrote([]change{{seq: 3, record: record(3)}, {seq: 1}}, false))
+	if d.syncs != opened+1 {
 		t.Fatalf("got %d syncs, want the one that sets numbers aside", d.syncs)
 	}
 	d.fail()
-	if err := s.write([]change{{4, record(4)}}, false); !errors.Is(err, kv.ErrFailed) {
+	if err := s.wrote([]change{{seq: 4, record: record(4)}}, false); !errors.Is(err, kv.ErrFailed) {
 		t.Fatalf("got %v, want ErrFailed", err)
 	}
 	d.reopen()
-	must(s.write([]change{{4, record(4)}}, false))
+	must(s.wrote([]change{{seq: 4, record: record(4)}}, false))
 	if got := fmt.Sprint(stored(t, s)); got != "[2 3 4]" {
 		t.Errorf("got messages %s, want 2, 3 and 4", got)
 	}
@@ -140,12 +147,12 @@ func TestStoreOfADiskThatHeals(t *testing.T) {
 // without a sync is read from memory. One that was deleted is not.
 func TestStoreReadsWhatADiskHasLost(t *testing.T) {
 	d := newFaultyDisk()
-	s, err := openStore(d)
+	s, err := openStore(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, changes := range [][]change{{{1, record(1)}}, {{2, record(2)}, {3, record(3)}}, {{seq: 3}}} {
-		if err := s.write(changes, false); err != nil {
+	for _, changes := range [][]change{{{seq: 1, record: record(1)}}, {{seq: 2, record: record(2)}, {seq: 3, record: record(3)}}, {{seq: 3}}} {
+		if err := s.wrote(changes, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,7 +166,7 @@ func TestStoreReadsWhatADiskHasLost(t *testing.T) {
 		if _, err := s.read(3); !errors.Is(err, kv.ErrNotFound) {
 			t.Errorf("%s the next write: a deleted message: got %v, want ErrNotFound", when, err)
 		}
-		if err := s.write([]change{{4, record(4)}}, false); err != nil {
+		if err := s.wrote([]change{{seq: 4, record: record(4)}}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,7 +176,7 @@ func TestStoreReadsWhatADiskHasLost(t *testing.T) {
 // deleted, one is damaged and one was lost by the disk, as it reads each alone.
 func TestStoreReadsManyAtATime(t *testing.T) {
 	d := newFaultyDisk()
-	s, err := openStore(d)
+	s, err := openStore(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,17 +187,17 @@ func TestStoreReadsManyAtATime(t *testing.T) {
 		if seq%50 == 0 {
 			r = append(r, make([]byte, pageBytes)...)
 		}
-		changes = append(changes, change{seq, r})
+		changes = append(changes, change{seq: seq, record: r})
 		if seq%3 != 0 {
 			all = append(all, seq)
 		}
 	}
 	changes[100].record = []byte("damaged")
 	changes = append(changes, change{seq: 1}, change{seq: 77}, change{seq: 200})
-	if err := s.write(changes, true); err != nil {
+	if err := s.wrote(changes, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.write([]change{{201, record(201)}}, false); err != nil {
+	if err := s.wrote([]change{{seq: 201, record: record(201)}}, false); err != nil {
 		t.Fatal(err)
 	}
 	all = append(all, 201)
@@ -230,12 +237,12 @@ func (d *interrupted) Get(key []byte) ([]byte, error) {
 // withTwo opens a store and writes two messages without a sync.
 func withTwo(t *testing.T, d kv.Client) *store {
 	t.Helper()
-	s, err := openStore(d)
+	s, err := openStore(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for seq := uint64(1); seq <= 2; seq++ {
-		if err := s.write([]change{{seq, record(seq)}}, false); err != nil {
+		if err := s.wrote([]change{{seq: seq, record: record(seq)}}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -249,7 +256,7 @@ func TestStoreReadsWhatIsWrittenAnew(t *testing.T) {
 	s := withTwo(t, d)
 	d.reopen()
 	d.then = func() {
-		if err := s.write(nil, true); err != nil {
+		if err := s.wrote(nil, true); err != nil {
 			t.Error(err)
 		}
 	}
@@ -265,10 +272,10 @@ func TestStoreIsOpenedAnewAgainAndAgain(t *testing.T) {
 	s := withTwo(t, d)
 	d.reopen()
 	d.news = 4 // as often as kv.Reapplied tries
-	if err := s.write([]change{{3, record(3)}}, false); !errors.Is(err, kv.ErrReopened) {
+	if err := s.wrote([]change{{seq: 3, record: record(3)}}, false); !errors.Is(err, kv.ErrReopened) {
 		t.Fatalf("got %v, want ErrReopened", err)
 	}
-	if err := s.write([]change{{3, record(3)}}, false); err != nil {
+	if err := s.wrote([]change{{seq: 3, record: record(3)}}, false); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(stored(t, s)); got != "[1 2 3]" {
@@ -282,7 +289,7 @@ func TestStoreNumbersAfterAKill(t *testing.T) {
 	d := newFaultyDisk()
 	next := func() uint64 {
 		t.Helper()
-		s, err := openStore(d)
+		s, err := openStore(d, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,8 +302,8 @@ func TestStoreNumbersAfterAKill(t *testing.T) {
 	if got := next(); got != 1 {
 		t.Errorf("at first: got number %d, want 1", got)
 	}
-	s, _ := openStore(d)
-	if err := errors.Join(s.write([]change{{1, record(1)}}, false), s.write([]change{{2, record(2)}}, false)); err != nil {
+	s, _ := openStore(d, nil)
+	if err := errors.Join(s.wrote([]change{{seq: 1, record: record(1)}}, false), s.wrote([]change{{seq: 2, record: record(2)}}, false)); err != nil {
 		t.Fatal(err)
 	}
 	d.reopen() // the second is lost
@@ -304,8 +311,8 @@ func TestStoreNumbersAfterAKill(t *testing.T) {
 	if got := next(); got <= 2 {
 		t.Errorf("after a kill: got number %d, want one above 2", got)
 	}
-	s, _ = openStore(d)
-	if err := s.end([]change{{70_000, record(7)}}, 70_001); err != nil {
+	s, _ = openStore(d, nil)
+	if err := s.end([]change{{seq: 70_000, record: record(7)}}, 70_001); err != nil {
 		t.Fatal(err)
 	}
 	if got := next(); got != 70_001 {
@@ -317,10 +324,10 @@ func TestStoreNumbersAfterAKill(t *testing.T) {
 // asks for.
 func TestStoreTailIsBounded(t *testing.T) {
 	d := newFaultyDisk()
-	s, _ := openStore(d)
+	s, _ := openStore(d, nil)
 	big := bytes.Repeat([]byte{1}, 3<<20)
 	for i := range uint64(20) {
-		if err := s.write([]change{{i + 1, big}}, false); err != nil {
+		if err := s.wrote([]change{{seq: i + 1, record: big}}, false); err != nil {
 			t.Fatal(err)
 		}
 		if s.tailSize > tailBytes {
@@ -343,15 +350,15 @@ func TestStoreOfAnOlderRelease(t *testing.T) {
 		if err := d.Apply(b, true); err != nil {
 			t.Fatal(err)
 		}
-		s, err := openStore(d)
+		s, err := openStore(d, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if l, err := s.load(); err != nil || l.next != 70_000 || len(l.entries) != 1 {
 			t.Fatalf("got %+v, %v, want one message and the next number 70000", l, err)
 		}
-		r := appendRecord(nil, &actors.KeptMessage{DHT: &actors.OverDHT{Stored: true}})
-		if err := s.write([]change{{seq, r}}, false); err != nil {
+		r := appendRecord(nil, &KeptMessage{DHT: &actors.OverDHT{Stored: true}})
+		if err := s.wrote([]change{{seq: seq, record: r}}, false); err != nil {
 			t.Fatal(err)
 		}
 		d.reopen() // a loss of power
@@ -369,7 +376,7 @@ func TestStoreOfANewerRelease(t *testing.T) {
 	b := new(kv.Batch)
 	b.Set([]byte{keyPrefix, keyMeta}, append([]byte{Schema + 1}, 1, 2, 3))
 	d.Apply(b, true)
-	if _, err := openStore(d); !errors.Is(err, ErrNewer) {
+	if _, err := openStore(d, nil); !errors.Is(err, ErrNewer) {
 		t.Errorf("got %v, want ErrNewer", err)
 	}
 	var c Checker
@@ -381,7 +388,7 @@ func TestStoreOfANewerRelease(t *testing.T) {
 		b := new(kv.Batch)
 		b.Set([]byte{keyPrefix, keyMeta}, []byte(bad))
 		d.Apply(b, true)
-		if _, err := openStore(d); !errors.Is(err, kv.ErrCorrupt) {
+		if _, err := openStore(d, nil); !errors.Is(err, kv.ErrCorrupt) {
 			t.Errorf("head %q: got %v, want ErrCorrupt", bad, err)
 		}
 	}
@@ -390,8 +397,8 @@ func TestStoreOfANewerRelease(t *testing.T) {
 // TestStoreWithDamage: a record that cannot be read is counted and left alone.
 func TestStoreWithDamage(t *testing.T) {
 	d := newFaultyDisk()
-	s, _ := openStore(d)
-	if err := s.write([]change{{1, record(1)}, {2, []byte{0xff}}, {3, record(3)}}, true); err != nil {
+	s, _ := openStore(d, nil)
+	if err := s.wrote([]change{{seq: 1, record: record(1)}, {seq: 2, record: []byte{0xff}}, {seq: 3, record: record(3)}}, true); err != nil {
 		t.Fatal(err)
 	}
 	l, err := s.load()
@@ -410,9 +417,10 @@ func TestStoreWithDamage(t *testing.T) {
 func TestRecords(t *testing.T) {
 	at := time.Unix(1_700_000_000, 5)
 	key := identity.PublicKey{1, 2, 3}
-	for _, m := range []actors.KeptMessage{
+	for _, m := range []KeptMessage{
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte("plain")},
 		{At: at, Peer: identity.NodeID{9}, From: key, Body: []byte{}},
+		{At: at, Peer: identity.NodeID{9}, From: key, ID: actors.MessageID{Epoch: 1 << 63, Number: 2}, Body: []byte("once")},
 		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &actors.OverDHT{Type: -5, Tag: 1 << 63, Copies: 7}},
 		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &actors.OverDHT{Copies: 1, Stored: true}},
 		{At: at, Peer: identity.NodeID{9}, Body: []byte("far"), DHT: &actors.OverDHT{Copies: 1, Expires: 1 << 40, Destination: identity.PublicKey{7}}},

@@ -36,6 +36,9 @@ func warnings(v *models.Inbox) (list models.Notices) {
 		list = append(list, codes.InboxDropped.Notice(fmt.Sprintf("%s over the DHT %s dropped since the start because the inbox had no room for more of their peer or author",
 			inspect.Count(v.Dropped, "message"), were)))
 	}
+	if v.Dead > 0 {
+		list = append(list, codes.InboxShelf.Notice(inspect.Count(uint64(v.Dead), "message")+" of the inbox could not be handled, and "+be(v.Dead)+" on the shelf"))
+	}
 	if v.Damaged > 0 {
 		list = append(list, codes.InboxDamaged.Notice(inspect.Count(uint64(v.Damaged), "record")+" of the inbox could not be read and were left as they are"))
 	}
@@ -49,4 +52,11 @@ func full(v *models.Inbox) models.Notice {
 	}
 	return codes.InboxFull.Notice(fmt.Sprintf("the inbox is full, with %s of connected peers, whose senders wait%s",
 		inspect.Count(uint64(v.Messages-v.DHTMessages), "message"), over))
+}
+
+func be(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }

@@ -84,10 +84,7 @@ var (
 
 func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 	b.room, b.protocol, b.peer = m.room, m, peer
-	b.whole, b.arriving = b.room.Budgets.Plain, b.room.Budgets.Messages
-	if m.frames() {
-		b.whole, b.arriving = b.room.Budgets.Inbound, b.room.Budgets.Frames
-	}
+	b.whole, b.arriving = m.whole, m.arriving
 	b.account = b.whole.Account(b.room.PeerCredit)
 	if !m.frames() { // of frames most are discarded with a good reason; see Messaging.Lost
 		b.account.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
@@ -166,7 +163,7 @@ func (b *inbox) wake(c actor.Context) {
 	in.parker.Unpark()
 	in.allow(time.Time{})
 	r := reader{
-		messages: messages{box: b, intake: b.protocol.receiver.Open(in.conn)},
+		messages: messages{box: b, intake: b.intake(in)},
 		in:       in,
 		broke:    broke,
 		limit:    limit,
@@ -180,6 +177,15 @@ func (b *inbox) wake(c actor.Context) {
 		b.idleAt.Stop()
 	}
 	b.idleAt = supervisor.After(c, readerIdle, readerTick{})
+}
+
+func (b *inbox) intake(in *incoming) Intake {
+	if in.stays != nil {
+		return in.stays
+	}
+	i := b.protocol.receiver.Open(in.conn)
+	in.stays, _ = i.(Staying)
+	return i
 }
 
 // refuse resets all substreams of the peer. Nothing more is read from them; their tasks end,
@@ -319,7 +325,7 @@ func (b *inbox) holder() string {
 	if used := b.account.Used(); used != 0 {
 		return fmt.Sprintf("handlers and copies for others hold %d bytes", used)
 	}
-	if b.protocol.frames() {
+	if b.whole == b.room.Budgets.Inbound {
 		return "other peers use the node's memory limit"
 	}
 	return "other peers use what the node's memory limit leaves to messages of connected peers"

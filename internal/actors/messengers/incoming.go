@@ -26,6 +26,7 @@ type incoming struct {
 	conn       *actors.ConnRef
 	parker     *park.Parker // holds the substream
 	taker      taker        // reads it while it is parked
+	stays      Staying      // nil: each task has an Intake of its own
 	detach     func()
 	superseded atomic.Bool // a newer substream has come, or the node stops
 	writes     sync.Mutex  // of two tasks: the acceptance, and the end of this node's half

@@ -66,10 +66,10 @@ func TestInterruptThatAMessageOvertakes(t *testing.T) {
 	}
 }
 
-// outcomes hears outcomes.
-type outcomes struct{ ids *[]uint64 }
+// ends hears outcomes.
+type ends struct{ ids *[]uint64 }
 
-func (o outcomes) Receive(c actor.Context) {
+func (o ends) Receive(c actor.Context) {
 	if m, ok := c.Message().(actors.Sent); ok {
 		*o.ids = append(*o.ids, m.ID)
 	}
@@ -82,7 +82,7 @@ func TestOutcomesInOrder(t *testing.T) {
 		system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard }))
 		var got []uint64
 		root, err := supervisor.Start(system, "order", supervisor.Spec{
-			Name: "node", Kind: "outcomes", New: func() actor.Actor { return outcomes{&got} },
+			Name: "node", Kind: "outcomes", New: func() actor.Actor { return ends{&got} },
 		}, supervisor.Options{Logger: discard})
 		if err != nil {
 			t.Fatal(err)

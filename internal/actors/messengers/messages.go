@@ -82,8 +82,13 @@ func (r *messages) received(body []byte) {
 	p := &r.permits[0]
 	r.permits = r.permits[1:]
 	p.Init(r.box.account, len(body))
-	r.whole = append(r.whole, r.intake.Message(body, p))
+	m := r.intake.Message(body, p)
 	r.owes = false
+	if m != nil {
+		r.whole = append(r.whole, m)
+	} else {
+		r.box.received.Add(1)
+	}
 }
 
 // send sends the first n messages to their actor.

@@ -18,8 +18,8 @@ import (
 
 // Enqueue is one message to a peer, from the send to its outcome. It holds the credit for
 // its body. It ends in exactly one outcome, whatever happens: reply receives Sent, or
-// done is called. [Messaging.SendFrom], [Messaging.SendUnique], [Messaging.Enqueue]
-// and [Messaging.Send] make it.
+// done is called. [Messaging.SendFrom], [Messaging.SendUnique], [Messaging.SendLent],
+// [Messaging.Enqueue] and [Messaging.Send] make it.
 type Enqueue struct {
 	id      uint64 // with reply: the sender's number, repeated in Sent; with done: the serial for Withdraw
 	body    []byte
@@ -31,6 +31,7 @@ type Enqueue struct {
 	resend  bool
 	unique  bool // no other sender uses this id, so the sender may withdraw the message by it
 	ours    bool // reply was spawned by package supervisor, so it accepts a Bundle
+	lent    bool // the sender has the credit, and keeps it
 	settled atomic.Bool
 }
 

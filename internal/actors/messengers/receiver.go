@@ -16,8 +16,14 @@ import (
 // trunk.Trunk.ReceiveFrames. Plain messages have a Receiver of the trunk.
 type Receiver interface {
 	// Open returns an Intake for a task that reads a substream of this connection. A
-	// substream that was parked gets another task and another Intake.
+	// substream that was parked gets another task, and another Intake unless that is a [Staying].
 	Open(on *actors.ConnRef) Intake
+}
+
+// Staying is an Intake that stays with its substream while that is parked.
+type Staying interface {
+	Intake
+	Stays()
 }
 
 // Intake receives messages of one substream, in order, on the goroutine of the task
@@ -25,7 +31,7 @@ type Receiver interface {
 type Intake interface {
 	// Message returns the message for an actor's mailbox. body was read completely. The
 	// returned message owns the permit: it gives the permit back when it was handled,
-	// or in its Discard method.
+	// or in its Discard method. If it is nil, no actor needs it, and the permit was given back.
 	Message(body []byte, p *credit.Permit) any
 	// Hear waits until an actor may receive at least one of these messages. It returns
 	// the actor, and how many messages from the first on the actor may receive now. An

@@ -1,6 +1,7 @@
 package messengers
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -23,7 +25,7 @@ import (
 // other protocol may use it.
 func (r *Room) Reserved(id protocol.ID) bool {
 	switch id {
-	case r.Profile.MessagingID, r.Profile.IdentityID, r.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID, reach.ID:
+	case r.Profile.MessagingID, r.Profile.IdentityID, r.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID, reach.ID, outcomes.ID, outcomes.AnswersID:
 		return true
 	}
 	return false
@@ -54,6 +56,8 @@ func (r *Room) Decodes(id protocol.ID, from *actors.ConnRef) bool {
 // the peer itself refuses the substream.
 func (m *Messaging) refusal(to *actors.ConnRef) error {
 	switch {
+	case m.ours && !to.Ours():
+		return ErrForeign
 	case m.ID != m.room.Profile.MessagingID || !to.Ours():
 		return nil
 	case m.frames() && to.Link().NoDHT:
@@ -75,6 +79,8 @@ func (m *Messaging) refusal(to *actors.ConnRef) error {
 func (m *Messaging) declined(to *actors.ConnRef, err error) error {
 	shared := m.room.Profile.MessagingID
 	switch {
+	case m.ours && to.Accepts(m.room.Plain.ID):
+		return &refusedError{fmt.Sprintf("its release is older and does not know %s", m.ID), errors.Join(err, ErrForeign), nil}
 	case m.frames() || !to.Ours() && (m.ID == shared || !to.Accepts(shared)):
 		return refused(err, "it does not know %s", m.ID)
 	case !to.Ours() && !m.room.DHT:
@@ -102,6 +108,9 @@ func coded(code *codes.Code, cause error, format string, args ...any) error {
 
 // Code returns the code of the error, or nil.
 func (e *refusedError) Code() *codes.Code { return e.code }
+
+// ErrForeign is the error of a message with an id to a node of another make.
+var ErrForeign = refused(nil, "it is no node of Gamelan, and only those tell what became of a message; send it without Kept and Handled")
 
 func refused(cause error, format string, args ...any) error {
 	return &refusedError{fmt.Sprintf(format, args...), cause, nil}

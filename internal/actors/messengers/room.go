@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -38,6 +39,9 @@ type Room struct {
 	// Frames carries the DHT's frames, which a part receives. It is nil without
 	// Settings.DHT.
 	Frames *Messaging
+	// Outcomes carries messages whose outcome says more than that they were read, and Answers what
+	// became of them. A part receives both.
+	Outcomes, Answers *Messaging
 
 	// Budgets is the credit that all messages and calls of the node may hold.
 	Budgets credit.NodeBudgets
@@ -56,26 +60,31 @@ type needs interface {
 // NewRoom makes the room.
 func NewRoom(b *base.Base, s Settings, needs needs) *Room {
 	r := &Room{Base: b, Settings: s, needs: needs, Budgets: credit.NewNodeBudgets(s.NodeCredit)}
+	r.Outcomes = newOurs(r, outcomes.ID, b.At("services/with-ids"))
+	r.Answers = newOurs(r, outcomes.AnswersID, b.At("services/answers")).control()
 	main := b.At("services/messaging")
 	if !s.DHT {
 		r.Plain = newMessaging(r, s.PlainID, main, "messaging")
 		return r
 	}
-	r.Frames = newMessaging(r, b.Profile.MessagingID, main, "dht")
+	r.Frames = newMessaging(r, b.Profile.MessagingID, main, "dht").control()
 	r.Plain = newMessaging(r, s.PlainID, b.At("services/plain"), "messaging")
 	return r
 }
 
 // Messagings returns the messaging protocols of the node.
 func (r *Room) Messagings() []*Messaging {
-	all := make([]*Messaging, 0, 2)
-	for _, m := range []*Messaging{r.Frames, r.Plain} {
+	all := make([]*Messaging, 0, 4)
+	for _, m := range []*Messaging{r.Frames, r.Plain, r.Outcomes, r.Answers} {
 		if m != nil {
 			all = append(all, m)
 		}
 	}
 	return all
 }
+
+// Handled returns the messaging protocols whose messages go to the handler of plain messages.
+func (r *Room) Handled() []*Messaging { return []*Messaging{r.Plain, r.Outcomes} }
 
 // Sessions returns the sessions of a peer, one for each messaging protocol with traffic.
 func (r *Room) Sessions(peer identity.NodeID) (list []*actor.PID) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -30,11 +31,13 @@ type Messaging struct {
 	// closed where a part receives frames.
 	Handler view.Gate[*actor.PID]
 
-	room     *Room
-	by       string // name of its dials in the list of attempts
-	accounts accounts
-	receiver Receiver
-	dropped  losses
+	room            *Room
+	by              string // name of its dials in the list of attempts
+	ours            bool   // only nodes of this library speak it
+	whole, arriving *credit.Budget
+	accounts        accounts
+	receiver        Receiver
+	dropped         losses
 }
 
 // Dropped returns which messages came, and may be confirmed to their senders, and were handled
@@ -82,13 +85,26 @@ func (l *losses) all() map[identity.NodeID]Loss {
 }
 
 func newMessaging(r *Room, id protocol.ID, pid *actor.PID, by string) *Messaging {
-	m := &Messaging{ID: id, PID: pid, room: r, by: by}
+	m := &Messaging{ID: id, PID: pid, room: r, by: by, whole: r.Budgets.Plain, arriving: r.Budgets.Messages}
 	m.accounts.room = r
 	m.receiver = plainReceiver{m}
 	return m
 }
 
-// frames reports whether this carries the frames of a part.
+// newOurs returns a Messaging that only nodes of this library speak.
+func newOurs(r *Room, id protocol.ID, pid *actor.PID) *Messaging {
+	m := newMessaging(r, id, pid, "messaging")
+	m.ours = true
+	return m
+}
+
+// control has it draw on the budgets of what no handler holds.
+func (m *Messaging) control() *Messaging {
+	m.whole, m.arriving = m.room.Budgets.Inbound, m.room.Budgets.Frames
+	return m
+}
+
+// frames reports whether this carries the frames of the DHT.
 func (m *Messaging) frames() bool { return m == m.room.Frames }
 
 // SendFrom sends a message on behalf of the actor whose turn c is; this actor receives
@@ -112,6 +128,42 @@ func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
 // reply receives Sent.
 func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) { m.accept(m.room.newEnqueue(b, reply)) }
 
+// SendLent is SendUnique for a message whose credit the sender has from [Messaging.Borrow] and keeps.
+func (m *Messaging) SendLent(c actor.Context, b SendBody) {
+	q := m.room.newEnqueue(b, c.Self())
+	q.ours, q.unique, q.lent = true, true, true
+	m.accept(q)
+}
+
+// TryBorrow is Borrow for a caller that must not wait.
+func (m *Messaging) TryBorrow(peer identity.NodeID, n int) (giveBack func(), ok bool) {
+	account := m.accounts.of(peer)
+	if !account.TryTake(n) {
+		m.accounts.drop(peer)
+		return nil, false
+	}
+	return m.lend(account, peer, n), true
+}
+
+// Borrow takes credit for messages of n bytes to a peer, and waits for it until ctx ends. It is for a
+// sender that keeps a message beyond its outcome; give back ends that, and may be called once.
+func (m *Messaging) Borrow(ctx context.Context, peer identity.NodeID, n int) (giveBack func(), err error) {
+	account := m.accounts.of(peer)
+	if err := account.Take(ctx, n); err != nil {
+		m.accounts.drop(peer)
+		return nil, err
+	}
+	return m.lend(account, peer, n), nil
+}
+
+func (m *Messaging) lend(account *outAccount, peer identity.NodeID, n int) (giveBack func()) {
+	return func() {
+		if account.Return(n); account.Used() == 0 {
+			m.accounts.drop(peer)
+		}
+	}
+}
+
 func (m *Messaging) accept(q *Enqueue) {
 	if m.tooLong(q) {
 		return
@@ -121,7 +173,7 @@ func (m *Messaging) accept(q *Enqueue) {
 		switch {
 		case !ok:
 			return
-		case !account.TryTake(len(q.body)):
+		case !q.lent && !account.TryTake(len(q.body)):
 			m.accounts.drop(q.peer)
 			q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
 			return
@@ -193,12 +245,16 @@ func (m *Enqueue) refused() bool {
 // It returns false, and the credit, if the account was dropped in the meantime: then the
 // peer has another one.
 func (m *Messaging) push(q *Enqueue, account *outAccount) bool {
-	q.account = account
+	if !q.lent {
+		q.account = account
+	}
 	wanted := attend{q.peer, account}
 	switch done, session := account.queue.push(q); done {
 	case pushGone:
-		q.account = nil
-		account.Return(len(q.body))
+		if !q.lent {
+			q.account = nil
+			account.Return(len(q.body))
+		}
 		return false
 	case pushRefused:
 		q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Closed, Err: actors.ErrClosing})

@@ -167,6 +167,37 @@ func TestReaderStaysForWhatNoTakerTakes(t *testing.T) {
 	}
 }
 
+// opener opens intakes, of which the next one is other.
+type opener struct {
+	Receiver
+	intakes []Intake
+}
+
+func (o *opener) Open(*actors.ConnRef) Intake {
+	i := o.intakes[0]
+	o.intakes = o.intakes[1:]
+	return i
+}
+
+type staying struct{ Intake }
+
+func (*staying) Stays() {}
+
+// TestIntakeThatStays: the tasks of a substream that is parked now and then share an intake that stays, and no other.
+func TestIntakeThatStays(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		o := &opener{intakes: []Intake{&plainIntake{}, &plainIntake{}}}
+		if stays {
+			o.intakes = []Intake{&staying{&plainIntake{}}, &staying{&plainIntake{}}}
+		}
+		b := &inbox{protocol: &Messaging{receiver: o}}
+		in := new(incoming)
+		if first, next := b.intake(in), b.intake(in); (first == next) != stays {
+			t.Errorf("stays %v: the next task got the same intake: %v", stays, first == next)
+		}
+	}
+}
+
 // TestTakerPanics: a panic in a taker does not end the process; it is left to the task.
 func TestTakerPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

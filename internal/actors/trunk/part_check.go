@@ -18,7 +18,7 @@ const stages = actors.StopStores + 1
 // trunkStages are the actors of the trunk that drain and stop in each stage.
 var trunkStages = [stages]supervisor.Phase{
 	actors.StopIntake:      {Drain: []string{"listeners", "dialer"}, Stop: []string{"listeners", "dialer"}},
-	actors.StopMessages:    {Drain: []string{"services/messaging", "services/plain"}},
+	actors.StopMessages:    {Drain: []string{"services/messaging", "services/plain", "services/with-ids"}},
 	actors.StopProtocols:   {Drain: []string{"extensions"}, Stop: []string{"services", "extensions"}},
 	actors.StopConnections: {Drain: []string{"conns"}, Stop: []string{"conns"}},
 	actors.StopStores:      {Drain: []string{"peers"}, Stop: []string{"connectivity", "peers"}},

@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -223,11 +224,11 @@ func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, er
 	return t.rooms.dialling.DialRaw(ctx, to)
 }
 
-// Listed returns all protocols that this node accepts, sorted, with the markers, and without the
-// one by which nodes tell each other of them.
+// Listed returns all protocols that this node accepts, sorted, with the markers, and without those that
+// every node of this library is asked for: the one by which nodes tell each other of them, and those of messages with ids.
 func (t Trunk) Listed() (list []protocol.ID) {
 	for id := range t.rooms.Protocols.All() {
-		if id != more.ID {
+		if id != more.ID && id != outcomes.ID && id != outcomes.AnswersID {
 			list = append(list, id)
 		}
 	}
@@ -310,6 +311,11 @@ func (t Trunk) Plain() *messengers.Messaging { return t.rooms.messengers.Plain }
 // Frames returns the messaging protocol of the DHT's frames, or nil if the node runs
 // without the DHT.
 func (t Trunk) Frames() *messengers.Messaging { return t.rooms.messengers.Frames }
+
+// Outcomes returns the messaging protocol of messages whose outcome says more than that they were
+// read, and Answers that of what became of them.
+func (t Trunk) Outcomes() *messengers.Messaging { return t.rooms.messengers.Outcomes }
+func (t Trunk) Answers() *messengers.Messaging  { return t.rooms.messengers.Answers }
 
 // ReceiveFrames sets the Receiver of the frames that peers send. It is called before the
 // tree starts.

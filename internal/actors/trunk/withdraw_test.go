@@ -37,7 +37,7 @@ func TestProtocolsStayWhileTheNodeStops(t *testing.T) {
 			}
 			s.System.Root.Stop(handler)
 			synctest.Wait()
-			want := 1
+			want := 2 // of messages with and without ids
 			if drained {
 				want = 0
 			}

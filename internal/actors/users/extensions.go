@@ -269,7 +269,7 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 	reg.alive, reg.failed = true, false
 	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Drains: reg.Drains, Keeps: true, Alarm: HandlerAlarm})
 	if reg.plain() {
-		x.room.needs.Plain().Handler.Open(reg.pid)
+		x.room.openHandler(reg.pid)
 	} else if reg.Type != nil {
 		x.room.Types.Set(*reg.Type, reg.pid)
 	}
@@ -301,6 +301,9 @@ func (x *extensions) offer(c actor.Context, reg *registration) {
 	add := AddProtocol{Token: token, ID: reg.ID, PID: reg.pid}
 	if reg.ID == "" {
 		add.ID, add.PID = x.room.needs.Plain().ID, x.room.needs.Plain().PID
+		for _, m := range x.room.needs.Handled()[1:] { // first, so that they are there when the handler is
+			c.Request(x.room.Services, AddProtocol{ID: m.ID, PID: m.PID, Own: true, Later: true})
+		}
 	}
 	c.Request(x.room.Services, add)
 }
@@ -388,20 +391,18 @@ func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	if !reg.speaks() {
 		return
 	}
-	id, pid := reg.ID, reg.pid
-	if id == "" {
-		id, pid = x.room.needs.Plain().ID, x.room.needs.Plain().PID
-	}
 	switch {
-	case x.draining == nil:
-		c.Request(x.room.Services, RemoveProtocol{ID: id, PID: pid})
-		if reg.ID == "" {
-			x.room.needs.Plain().Refuse(c)
+	case x.draining == nil && reg.ID == "":
+		for _, m := range x.room.needs.Handled() {
+			c.Request(x.room.Services, RemoveProtocol{ID: m.ID, PID: m.PID})
+			m.Refuse(c)
 		}
+	case x.draining == nil:
+		c.Request(x.room.Services, RemoveProtocol{ID: reg.ID, PID: reg.pid})
 	case reg.ID == "" && reg.stopped == nil:
-		x.room.needs.Plain().Handler.Close()
+		x.room.closeHandler()
 	case reg.ID == "":
-		x.room.needs.Plain().Handler.Open(nil) // nobody waits for it any more
+		x.room.openHandler(nil) // nobody waits for it any more
 	}
 }
 
@@ -445,7 +446,7 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 	}
 	switch {
 	case reg.plain() && reg.stopped == nil && len(reg.leaving) == 0:
-		x.room.needs.Plain().Handler.Close()
+		x.room.closeHandler()
 	case reg.Type != nil && len(reg.leaving) > 0: // stop has taken it out of the table already
 	case reg.Type != nil: // still in the table, with nil: its messages are dropped, and no peer is charged
 		x.room.Types.Set(*reg.Type, nil)

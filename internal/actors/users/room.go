@@ -37,6 +37,8 @@ type needs interface {
 	Plain() *messengers.Messaging
 	Frames() *messengers.Messaging
 	Messagings() []*messengers.Messaging
+	// Handled returns those whose messages go to the handler, Plain first.
+	Handled() []*messengers.Messaging
 	// Reserved reports whether a protocol id has a fixed meaning between nodes.
 	Reserved(id protocol.ID) bool
 	// Carries reports whether pid is the actor of the node's own messaging protocol with this id.
@@ -46,4 +48,18 @@ type needs interface {
 // NewRoom makes the room.
 func NewRoom(b *base.Base, s Settings, needs needs) *Room {
 	return &Room{Base: b, Settings: s, needs: needs}
+}
+
+// openHandler has the messages of peers go to an actor; nil: to nobody, and their substreams end.
+func (r *Room) openHandler(pid *actor.PID) {
+	for _, m := range r.needs.Handled() {
+		m.Handler.Open(pid)
+	}
+}
+
+// closeHandler has the messages of peers wait for a handler.
+func (r *Room) closeHandler() {
+	for _, m := range r.needs.Handled() {
+		m.Handler.Close()
+	}
 }

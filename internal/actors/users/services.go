@@ -217,10 +217,10 @@ func (s *services) String() string { return fmt.Sprintf("%d protocols", s.room.P
 // firstProtocols returns the protocols of the identity message until services has its table.
 // A peer that connects while the node starts must know by them that the node has the DHT.
 func (r *Room) firstProtocols() (list []protocol.ID) {
-	for _, m := range r.needs.Messagings() {
+	if m := r.needs.Frames(); m != nil {
 		list = append(list, m.ID)
 	}
-	return list
+	return append(list, r.needs.Plain().ID)
 }
 
 // marked returns a protocol list for this node's identity message m: the marker of the DHT, and of

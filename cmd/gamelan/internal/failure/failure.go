@@ -22,6 +22,7 @@ const (
 	ExitNoValue     = 4 // from here on of the key-value DHT
 	ExitNoPeers     = 5
 	ExitSuperseded  = 6
+	ExitInDoubt     = 7 // of send: messages are in doubt, and none has failed
 )
 
 // exits are the exit codes of kinds that have their own.

@@ -2,6 +2,7 @@ package render
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -13,10 +14,17 @@ import (
 )
 
 // Tally counts outcomes.
-type Tally struct{ confirmed, inDoubt, failed, refused, unreached, turnedAway uint64 }
+type Tally struct {
+	confirmed, inDoubt, failed, refused, unreached, turnedAway uint64
+
+	word string // in place of confirmed; empty: that one
+}
 
 // AllConfirmed reports whether every outcome is confirmed.
 func (t *Tally) AllConfirmed() bool { return t.confirmed == t.total() }
+
+// OnlyInDoubt reports whether messages are in doubt, and none has failed.
+func (t *Tally) OnlyInDoubt() bool { return t.inDoubt > 0 && t.failed == 0 }
 
 // Confirmed returns the number of confirmed messages.
 func (t *Tally) Confirmed() uint64 { return t.confirmed }
@@ -66,13 +74,13 @@ func (t *Tally) String() string {
 // counts returns "all confirmed", or the number of messages with each outcome.
 func (t *Tally) counts() string {
 	if t.AllConfirmed() {
-		return "all confirmed"
+		return "all " + cmp.Or(t.word, models.OutcomeConfirmed)
 	}
 	var parts []string
 	for _, p := range []struct {
 		n    uint64
 		word string
-	}{{t.confirmed, "confirmed"}, {t.inDoubt, "in doubt"}, {t.failed, "failed"}} {
+	}{{t.confirmed, cmp.Or(t.word, models.OutcomeConfirmed)}, {t.inDoubt, "in doubt"}, {t.failed, "failed"}} {
 		if p.n > 0 {
 			parts = append(parts, inspect.Number(p.n)+" "+p.word)
 		}
@@ -95,10 +103,11 @@ type Outcomes struct {
 	Tally
 }
 
-// NewOutcomes returns an Outcomes that writes to o; with quiet it writes only the summary.
-func NewOutcomes(o *Output, quiet bool) *Outcomes {
+// NewOutcomes returns an Outcomes that writes to o; with quiet it writes only the summary. For people the
+// word stands in place of confirmed, unless it is empty.
+func NewOutcomes(o *Output, quiet bool, word string) *Outcomes {
 	return &Outcomes{
-		o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet,
+		o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet, Tally: Tally{word: word},
 		progress: o.ErrTerminal && !o.JSON && (quiet || !o.OutTerminal),
 	}
 }
@@ -119,12 +128,19 @@ func (p *Outcomes) Add(s models.Sent, more bool) error {
 	if p.o.JSON {
 		err = p.o.to(p.out).PrintJSON(s)
 	} else {
-		err = p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, p.o.outcomeText(s.Outcome)))
+		err = p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, p.text(s.Outcome)))
 	}
 	if err == nil && !more {
 		err = p.out.Flush()
 	}
 	return err
+}
+
+func (p *Outcomes) text(o models.Outcome) string {
+	if o.Outcome == models.OutcomeConfirmed {
+		o.Outcome = cmp.Or(p.word, o.Outcome)
+	}
+	return p.o.outcomeText(o)
 }
 
 // Rest shows the messages up to n without an outcome: theirs is unknown.

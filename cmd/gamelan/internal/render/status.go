@@ -181,6 +181,9 @@ func inboxText(v *models.Inbox, age func() string) string {
 	if v.InHand > 0 {
 		text += ", " + inspect.Number(uint64(v.InHand)) + " in progress"
 	}
+	if v.Dead > 0 {
+		text += ", " + inspect.Number(uint64(v.Dead)) + " on the shelf"
+	}
 	if v.DHTMessages > 0 {
 		text += ", " + inspect.Number(uint64(v.DHTMessages)) + " over the DHT"
 	}

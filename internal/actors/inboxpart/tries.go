@@ -1,0 +1,158 @@
+package inboxpart
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/backoff"
+)
+
+const (
+	// maxTries is the greatest number of attempts that is counted.
+	maxTries = 255
+	// suspectAfter is how many attempts make a message a suspect that is there at the start: it may have ended the process.
+	// A suspect is handed out when its listener has nothing else, and one at a time, so that innocent messages
+	// are not counted with it.
+	suspectAfter = 3
+	// A message that was declined rests, for restFirst after the first attempt, and twice as long after each other one.
+	restFirst = time.Second
+	restMost  = 5 * time.Minute
+)
+
+// Tried says how often a message was handed out before. It is called after [Box.Load].
+func (b *Box) Tried(seq uint64, n int) {
+	i, ok := b.find(seq)
+	if !ok {
+		return
+	}
+	e := &b.list[i]
+	e.tries = uint8(min(n, maxTries))
+	e.tried = n >= suspectAfter
+	if e.state == kept {
+		b.settle(i)
+	}
+}
+
+// Tries returns how often a message was handed out, with the time that it is in hand.
+func (b *Box) Tries(seq uint64) int {
+	if i, ok := b.find(seq); ok {
+		return int(b.list[i].tries)
+	}
+	return 0
+}
+
+// spent reports whether a message was handed out as often as it may be.
+func (b *Box) spent(e *entry) bool { return b.limits.Attempts > 0 && int(e.tries) >= b.limits.Attempts }
+
+// settle has a message that is in nobody's hand be handed out, or puts it on the shelf.
+func (b *Box) settle(i int) {
+	e := &b.list[i]
+	if b.spent(e) {
+		e.state = dead
+		b.shelf.add(e.size)
+		return
+	}
+	e.state = kept
+	b.from = min(b.from, i)
+}
+
+// unshelve no longer counts a message that may be on the shelf.
+func (b *Box) unshelve(i int) {
+	if e := &b.list[i]; e.state == dead {
+		b.shelf.remove(e.size)
+	}
+}
+
+// Decline takes a message out of the hand that it is in. It rests, and then anybody gets it.
+func (b *Box) Decline(now time.Time, seq uint64) {
+	if _, ok := b.hands[seq]; !ok {
+		return
+	}
+	b.drop(seq)
+	i, ok := b.find(seq)
+	if !ok || b.list[i].state != inHand {
+		return
+	}
+	e := &b.list[i]
+	if b.spent(e) {
+		b.settle(i)
+		return
+	}
+	e.state = resting
+	due := now.Add(backoff.Doubled(int(e.tries), restFirst, restMost))
+	at, _ := slices.BinarySearchFunc(b.rests, due, func(h handed, t time.Time) int { return cmp.Or(h.due.Compare(t), -1) })
+	b.rests = slices.Insert(b.rests, at, handed{seq, due})
+}
+
+// wake has messages be handed out that have rested.
+func (b *Box) wake(now time.Time) {
+	n := 0
+	for ; n < len(b.rests) && !b.rests[n].due.After(now); n++ {
+		if i, ok := b.find(b.rests[n].seq); ok && b.list[i].state == resting {
+			b.settle(i)
+		}
+	}
+	if b.rests = b.rests[n:]; len(b.rests) == 0 {
+		b.rests = nil
+	}
+}
+
+// Untouched says that a listener was handed these messages and has not begun with them: that was no attempt.
+func (b *Box) Untouched(seqs []uint64) {
+	for _, seq := range seqs {
+		if i, ok := b.find(seq); ok && b.list[i].state == inHand && b.list[i].tries > 0 {
+			b.list[i].tries--
+		}
+	}
+}
+
+// Counts yields the messages that are not acknowledged and how often they were handed out.
+func (b *Box) Counts() iter.Seq2[uint64, int] {
+	return func(yield func(uint64, int) bool) {
+		for _, e := range b.list {
+			if e.state != gone && e.state != read && !yield(e.seq, int(e.tries)) {
+				return
+			}
+		}
+	}
+}
+
+// Shelf returns the messages on the shelf, in order.
+func (b *Box) Shelf() (seqs []uint64) {
+	if b.shelf.messages == 0 {
+		return nil
+	}
+	for i := range b.list {
+		if b.list[i].state == dead {
+			seqs = append(seqs, b.list[i].seq)
+		}
+	}
+	return seqs
+}
+
+// Retry takes messages off the shelf, as if they had never been handed out. It returns which of them were there; without
+// seqs it takes all.
+func (b *Box) Retry(seqs []uint64) []uint64 {
+	seqs = b.shelved(seqs)
+	for _, seq := range seqs {
+		i, _ := b.find(seq)
+		b.unshelve(i)
+		e := &b.list[i]
+		e.tries, e.tried = 0, false
+		b.settle(i)
+	}
+	return seqs
+}
+
+// shelved returns those of the messages that are on the shelf; without any, all that are.
+func (b *Box) shelved(seqs []uint64) []uint64 {
+	if len(seqs) == 0 {
+		return b.Shelf()
+	}
+	return slices.DeleteFunc(slices.Clone(seqs), func(seq uint64) bool {
+		i, ok := b.find(seq)
+		return !ok || b.list[i].state != dead
+	})
+}
