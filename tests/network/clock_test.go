@@ -45,8 +45,8 @@ func TestBubbleClockCalls(t *testing.T) {
 }
 
 // TestBubbleClockInbox steps the clock of a node with messages in its inbox: they
-// keep their order, also over a restart, and what a listener holds goes to another one
-// after its minute.
+// keep their order, also over a restart, and what a listener holds, and is not at, goes
+// to another one after its minute.
 func TestBubbleClockInbox(t *testing.T) {
 	gamelantest.ClockSteps(t, func(t *testing.T, by time.Duration) {
 		net := gamelantest.NewNetwork(t)
@@ -60,16 +60,17 @@ func TestBubbleClockInbox(t *testing.T) {
 		kit.Enqueue(t, from, to, "second")
 		time.Sleep(time.Second)
 
-		for m, err := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{Most: 1}) {
+		for m, err := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
 			if err != nil || string(m.Body) != "first" {
 				t.Fatalf("got %q, %v, want the first", m.Body, err)
 			}
 			began := time.Now()
 			to.Clock.Step(by)
 			for m := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
-				if string(m.Body) == "first" {
-					break
+				if string(m.Body) != "second" {
+					t.Errorf("another listener had %q, which the first is at", m.Body)
 				}
+				break
 			}
 			if took := time.Since(began); took < inboxpart.HandTimeout-2*time.Second || took > inboxpart.HandTimeout+time.Second {
 				t.Errorf("another listener had it after %v, want about %v", took, inboxpart.HandTimeout)

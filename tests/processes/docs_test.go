@@ -45,6 +45,9 @@ var docsBlocks = []docsPage{
 			return nil
 		},
 		want: []string{`(?m)  keep this$`, `(?m)^1 confirmed$`, `(?m)^inbox  `},
+	}, {
+		has:  "gamelan inbox retry",
+		want: []string{`(?m)^nothing is on the shelf`, `(?m)^0 messages handed out again$`, `(?m)^deleted 0 messages$`},
 	}}},
 	{"docs/dht.md", []readmeBlock{{
 		has: "--to KEY --encrypt",
