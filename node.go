@@ -27,7 +27,7 @@ type Node struct {
 	e      *assemble.Node
 	events *feed.Feed[Event]
 	loops  receive.Loops
-	called *receive.Caller // of WithMessages; nil without it, and with an inbox
+	called []*receive.Caller // of WithMessages, without an inbox
 	stops  stops
 	waits  sendWaits
 }

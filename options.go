@@ -1,6 +1,7 @@
 package gamelan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type options struct {
 	assemble.Options
 	registered []registered
 	parts      []func(*Node) (Part, error)
-	messages   *messagesOption
+	messages   []*messagesOption
 	stops      []func(context.Context, *Node) error
 }
 
@@ -42,18 +43,17 @@ type registered struct {
 	new NewActor
 }
 
-// handled reports whether an actor is registered for plain messages.
-func (o *options) handled() bool {
-	return slices.ContainsFunc(o.registered, func(r registered) bool { return r.ID == "" && r.Type == nil && r.Actor == "" })
-}
-
 // add adds an actor of the user to the options.
 func (o *options) add(m users.Register, new NewActor, opts []ActorOption) error {
 	m, err := registration(m, new, opts)
-	if err == nil {
-		o.registered = append(o.registered, registered{m, new})
+	if err != nil {
+		return err
 	}
-	return err
+	if m.Handles() && slices.ContainsFunc(o.registered, func(r registered) bool { return r.Handles() && r.Topic == m.Topic }) {
+		return errors.New("gamelan: WithHandler was given twice; give one of them a topic with On")
+	}
+	o.registered = append(o.registered, registered{m, new})
+	return nil
 }
 
 var errNoActor = errors.New("gamelan: no actor to register; give a function that makes one")
@@ -61,12 +61,7 @@ var errNoActor = errors.New("gamelan: no actor to register; give a function that
 // WithHandler registers the actor that receives plain messages, as [Node.RegisterHandler]
 // does, before the node accepts its first connection.
 func WithHandler(new NewActor, opts ...ActorOption) Option {
-	return func(o *options) error {
-		if o.handled() {
-			return errors.New("gamelan: WithHandler was given twice")
-		}
-		return o.add(users.Register{}, new, opts)
-	}
+	return func(o *options) error { return o.add(users.Register{}, new, opts) }
 }
 
 // WithProtocol registers the actor of a protocol, as [Node.Register] does,
@@ -212,10 +207,14 @@ type sendOptions struct {
 	want   outcomes.Want
 	resend bool
 	until  time.Duration
+	topic  string
+	err    error
 }
 
 // plain reports whether a plain message does: it has no id, and waits for nobody.
-func (o *sendOptions) plain() bool { return o.want == outcomes.Read && !o.resend && o.until == 0 }
+func (o *sendOptions) plain() bool {
+	return o.want == outcomes.Read && !o.resend && o.until == 0 && o.topic == "" && o.err == nil
+}
 
 // Resend makes the node send a message again if the connection is lost after the message
 // was written and before it is confirmed. It has an id, by which a node of this library takes it once;
@@ -251,6 +250,13 @@ func Handled() SendOption { return func(o *sendOptions) { o.want = outcomes.Hand
 // unknown, or takes no messages with ids. Waiting messages hold credit; when there is none, Submit waits.
 func Until(limit time.Duration) SendOption { return func(o *sendOptions) { o.until = limit } }
 
+// To gives a message a topic, of 1 to 64 bytes, so that it goes to the peer's handler of that topic alone: see [On]. So several libraries
+// in one program can have messages of their own. Without [Kept], the message is sent as with [Handled]. If the peer has no handler
+// of the topic, and no inbox, the outcome has failed, with [ErrNotTaken].
+func To(topic string) SendOption {
+	return func(o *sendOptions) { o.topic, o.err = topic, protocol.CheckTopic(topic) }
+}
+
 // PanicPolicy decides what a panic does to your actor or service. With every policy, no
 // peer is disconnected, and its other calls and streams go on: only [Peers.Blame] counts
 // an offence against a peer.
@@ -272,27 +278,40 @@ const (
 // ActorOption is a setting of one of your actors.
 type ActorOption func(*actorOptions)
 
-type actorOptions struct{ onPanic PanicPolicy }
+type actorOptions struct {
+	onPanic PanicPolicy
+	topic   string
+	err     error
+}
 
 // OnPanic sets the actor's [PanicPolicy]. Default: [PanicRestart]. The policy of a service
 // is a field of [rpc.Service].
 func OnPanic(p PanicPolicy) ActorOption { return func(o *actorOptions) { o.onPanic = p } }
 
-// panicPolicy returns the policy of the options of an actor.
-func panicPolicy(opts []ActorOption) (PanicPolicy, error) {
-	var o actorOptions
+// On has a handler take the messages with that topic, and no others: see [To]. It is for [WithMessages], [Node.Messages],
+// [WithHandler] and [Node.RegisterHandler]. A handler without On takes the messages without a topic.
+func On(topic string) ActorOption {
+	return func(o *actorOptions) { o.topic, o.err = topic, protocol.CheckTopic(topic) }
+}
+
+// actorSettings returns the options of an actor.
+func actorSettings(opts []ActorOption) (o actorOptions, err error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	return o.onPanic, o.onPanic.Validate()
+	return o, cmp.Or(o.err, o.onPanic.Validate())
 }
 
 // registration completes a registration, or returns an error if it is not possible.
-func registration(m users.Register, new NewActor, opts []ActorOption) (_ users.Register, err error) {
+func registration(m users.Register, new NewActor, opts []ActorOption) (users.Register, error) {
 	if new == nil {
 		return m, errNoActor
 	}
-	m.OnPanic, err = panicPolicy(opts)
+	o, err := actorSettings(opts)
+	if err == nil && o.topic != "" && (m.ID != "" || m.Type != nil || m.Actor != "") {
+		err = errors.New("gamelan: On is for handlers of messages; leave it out")
+	}
+	m.OnPanic, m.Topic = o.onPanic, cmp.Or(o.topic, m.Topic)
 	return m, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -38,6 +39,8 @@ type Message struct {
 	// ID names the message among those of From. It is zero unless the sender gave it one, with [Resend],
 	// [Kept] or [Handled]. A message that comes again has the same.
 	ID MessageID
+	// Topic is the word that its sender gave it, with [To]; empty: none.
+	Topic string
 	// Attempt is how often the message was handed out, with this time: 1 for the first time. An inbox counts over restarts, and
 	// counts what a kill -9 leaves in hand. What a loop was handed and has not begun does not count. It is 0
 	// with ListenOptions.All.
@@ -56,7 +59,7 @@ func (m Message) Reply(ctx context.Context, body []byte, opts ...SendOption) (Ou
 
 // message makes a Message of one that was received.
 func (n *Node) message(m receive.Message) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, Attempt: m.Attempt, DHT: m.DHT, node: n}
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, Topic: m.Topic, Attempt: m.Attempt, DHT: m.DHT, node: n}
 }
 
 // WithMessages calls f with each message that peers send to this node, one at a time,
@@ -77,14 +80,14 @@ func (n *Node) message(m receive.Message) Message {
 // For messages in a loop see [Node.Messages]; for an actor of your own, [WithHandler].
 func WithMessages(f func(ctx context.Context, m Message) error, opts ...ActorOption) Option {
 	return func(o *options) error {
-		switch {
-		case f == nil:
+		if f == nil {
 			return errors.New("gamelan: WithMessages was given no function")
-		case o.messages != nil:
-			return errors.New("gamelan: WithMessages was given twice")
 		}
-		policy, err := panicPolicy(opts)
-		o.messages = &messagesOption{f, policy}
+		s, err := actorSettings(opts)
+		if slices.ContainsFunc(o.messages, func(m *messagesOption) bool { return m.topic == s.topic }) {
+			return errors.New("gamelan: WithMessages was given twice; give one of them a topic with On")
+		}
+		o.messages = append(o.messages, &messagesOption{f, s.onPanic, s.topic})
 		return err
 	}
 }
@@ -92,17 +95,18 @@ func WithMessages(f func(ctx context.Context, m Message) error, opts ...ActorOpt
 type messagesOption struct {
 	f      func(context.Context, Message) error
 	policy PanicPolicy
+	topic  string
 }
 
 // caller returns the actor that calls the function of [WithMessages]. With an inbox the inbox is
 // the handler of plain messages, and the actor speaks no protocol.
 func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) users.Register {
-	s := receive.NewCaller(func(ctx context.Context, m receive.Message) error { return o.f(ctx, n.message(m)) }, in)
-	r := users.Register{Drains: true, Ended: s.Discard, New: s.NewActor, OnPanic: o.policy}
+	s := receive.NewCaller(func(ctx context.Context, m receive.Message) error { return o.f(ctx, n.message(m)) }, in, o.topic)
+	r := users.Register{Topic: o.topic, Drains: true, Ended: s.Discard, New: s.NewActor, OnPanic: o.policy}
 	if in != nil {
-		r.Actor = "messages"
+		r.Actor, r.Topic = users.MessagesActor(o.topic), ""
 	} else {
-		n.called = s
+		n.called = append(n.called, s)
 	}
 	return r
 }
@@ -135,11 +139,14 @@ func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) users.Register {
 // If the loop cannot go on, its last round has an error and no message: another handler is
 // registered, or the inbox cannot be read. After [Node.Close] a loop still gets the
 // messages that the node had accepted; Close does not wait for it.
-func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
+func (n *Node) Messages(ctx context.Context, opts ...ActorOption) iter.Seq2[Message, error] {
 	var b *receive.Backlog
-	var opened error
-	if n.e.Inbox == nil {
-		b, opened = n.openLoop(ctx)
+	s, opened := actorSettings(opts)
+	if s.onPanic != PanicRestart {
+		opened = errors.New("gamelan: a loop has no panic policy; leave OnPanic out")
+	}
+	if n.e.Inbox == nil && opened == nil {
+		b, opened = n.openLoop(ctx, s.topic)
 	}
 	return func(yield func(Message, error) bool) {
 		both := func(m receive.Message) (handled, goOn bool) {
@@ -148,11 +155,12 @@ func (n *Node) Messages(ctx context.Context) iter.Seq2[Message, error] {
 		}
 		err := opened
 		switch {
+		case err != nil:
 		case n.e.Inbox != nil:
 			ack, end := outlive(ctx, ackGrace)
-			err = receive.EachKept(ack, ctx, n.e.Inbox, both)
+			err = receive.EachKept(ack, ctx, n.e.Inbox, s.topic, both)
 			end()
-		case err == nil:
+		default:
 			b.Each(ctx, both)
 		}
 		if err != nil && ctx.Err() == nil && !n.e.Stopping() {
@@ -174,10 +182,10 @@ func outlive(ctx context.Context, d time.Duration) (_ context.Context, end func(
 
 // openLoop returns the messages for loops. It registers the actor that collects them, unless that
 // was done.
-func (n *Node) openLoop(ctx context.Context) (*receive.Backlog, error) {
-	return n.loops.Open(n.e.Stopping, func(fill func() actor.Actor, ended func()) error {
+func (n *Node) openLoop(ctx context.Context, topic string) (*receive.Backlog, error) {
+	return n.loops.Open(topic, n.e.Stopping, func(fill func() actor.Actor, ended func()) error {
 		// A registration that outlives ctx is not undone, so it is waited for.
-		err := n.register(context.WithoutCancel(ctx), users.Register{Ended: ended}, func(*Node) actor.Actor { return fill() }, nil)
+		err := n.register(context.WithoutCancel(ctx), users.Register{Topic: topic, Ended: ended}, func(*Node) actor.Actor { return fill() }, nil)
 		if errors.Is(err, actors.ErrProtocolTaken) {
 			err = fmt.Errorf("%w: leave out WithHandler and WithMessages to receive them in a loop", err)
 		}

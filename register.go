@@ -91,7 +91,7 @@ func (n *Node) register(ctx context.Context, m users.Register, new NewActor, opt
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	r, err := assemble.Ask[users.Registered](ctx, n.e, n.e.Trunk.Extensions(), m)
-	return registerError("register", what(m.ID, m.Type), cmp.Or(err, r.Err))
+	return registerError("register", what(m.ID, m.Topic, m.Type), cmp.Or(err, r.Err))
 }
 
 // Unregister stops the actor of a protocol; its streams are reset.
@@ -104,20 +104,27 @@ func (n *Node) Unregister(ctx context.Context, id protocol.ID) error {
 
 // UnregisterHandler stops the actor that receives plain messages. From then on the messages
 // of peers are not confirmed. Messages that had arrived and that the actor has not handled
-// are dropped; some of them may be confirmed.
-func (n *Node) UnregisterHandler(ctx context.Context) error {
-	return n.unregister(ctx, users.Unregister{})
+// are dropped; some of them may be confirmed. With [On] it stops the actor of that topic.
+func (n *Node) UnregisterHandler(ctx context.Context, opts ...ActorOption) error {
+	o, err := actorSettings(opts)
+	if err != nil {
+		return err
+	}
+	return n.unregister(ctx, users.Unregister{Topic: o.topic})
 }
 
 func (n *Node) unregister(ctx context.Context, m users.Unregister) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	r, err := assemble.Ask[users.Unregistered](ctx, n.e, n.e.Trunk.Extensions(), m)
-	return registerError("unregister", what(m.ID, m.Type), cmp.Or(err, r.Err))
+	return registerError("unregister", what(m.ID, m.Topic, m.Type), cmp.Or(err, r.Err))
 }
 
 // what returns a text for errors that names a protocol or a message type.
-func what(id protocol.ID, t *int32) string {
+func what(id protocol.ID, topic string, t *int32) string {
+	if topic != "" {
+		return fmt.Sprintf("topic %q", topic)
+	}
 	if t != nil {
 		return fmt.Sprintf("message type %d", *t)
 	}

@@ -25,7 +25,7 @@ func (r *RPC) Register(ctx context.Context, s rpc.Service) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	added, err := assemble.Ask[rpcpart.ServiceAdded](ctx, r.n.e, r.n.e.Calls.Server, rpcpart.AddService{Service: s})
-	return registerError("register service", what(s.Protocol, nil), cmp.Or(err, added.Err))
+	return registerError("register service", what(s.Protocol, "", nil), cmp.Or(err, added.Err))
 }
 
 // Unregister withdraws a service. Running calls are cut off, and no call is answered after
@@ -34,7 +34,7 @@ func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	removed, err := assemble.Ask[rpcpart.ServiceRemoved](ctx, r.n.e, r.n.e.Calls.Server, rpcpart.RemoveService{ID: id})
-	return registerError("unregister service", what(id, nil), cmp.Or(err, removed.Err))
+	return registerError("unregister service", what(id, "", nil), cmp.Or(err, removed.Err))
 }
 
 // Client returns a client for a service of a peer. Nothing is sent before the first call.

@@ -25,10 +25,12 @@ import (
 // it. If the peer refuses plain messages of this node, the outcome has
 // [ErrNotTaken], which says what to change.
 //
+// A node can send to itself. That takes no connection, and the message has an id.
+//
 // A message fails only after two dials in a row have failed. So both nodes may show two
 // attempts for one Send. The outcome has the error of the second.
 func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts ...SendOption) (Outcome, error) {
-	if o := sending(opts); !o.plain() {
+	if o := sending(opts); !o.plain() || peer == n.ID() {
 		p, err := n.submit(ctx, peer, body, &o)
 		if err != nil {
 			return Outcome{}, err
@@ -63,17 +65,20 @@ func (n *Node) Submit(ctx context.Context, peer identity.NodeID, body []byte, op
 }
 
 func (n *Node) submit(ctx context.Context, peer identity.NodeID, body []byte, o *sendOptions) (*Pending[Outcome], error) {
-	if n.e.Stopping() {
+	switch {
+	case o.err != nil:
+		return nil, notAccepted(peer, o.err)
+	case n.e.Stopping():
 		return nil, ErrClosed
 	}
 	p := newPending[Outcome](n)
 	p.peer, p.result = peer, nodeEnded
 	var err error
-	if o.plain() {
+	if o.plain() && peer != n.ID() {
 		p.serial, err = n.e.Trunk.Plain().Send(ctx, messengers.SendBody{Peer: peer, Body: body}, p.settle)
 	} else {
 		p.part = true
-		p.serial, err = n.e.Outcomes.Submit(ctx, o.submission(peer, body), p.settle)
+		p.serial, err = n.e.Outcomes.Submit(ctx, n.submission(peer, body, o), p.settle)
 	}
 	if err != nil {
 		return nil, notAccepted(peer, err)
@@ -90,12 +95,16 @@ func notAccepted(peer identity.NodeID, err error) error {
 // Failed(overloaded) at once, so an actor should limit its messages under way.
 func (n *Node) SendFrom(c actor.Context, id uint64, peer identity.NodeID, body []byte, opts ...SendOption) {
 	o := sending(opts)
-	if o.plain() {
+	if o.plain() && peer != n.ID() {
 		n.e.Trunk.Plain().SendFrom(c, messengers.SendBody{ID: id, Peer: peer, Body: body})
 		return
 	}
 	root, to := c.ActorSystem().Root, c.Self()
-	n.e.Outcomes.TrySubmit(o.submission(peer, body), func(out Outcome) { root.Send(to, Sent{ID: id, Peer: peer, Outcome: out}) })
+	if o.err != nil {
+		root.Send(to, Sent{ID: id, Peer: peer, Outcome: Outcome{Kind: protocol.Failed, Reason: protocol.Refused, Err: o.err}})
+		return
+	}
+	n.e.Outcomes.TrySubmit(n.submission(peer, body, &o), func(out Outcome) { root.Send(to, Sent{ID: id, Peer: peer, Outcome: out}) })
 }
 
 func sending(opts []SendOption) sendOptions {
@@ -109,10 +118,13 @@ func sending(opts []SendOption) sendOptions {
 	return o
 }
 
-func (o *sendOptions) submission(peer identity.NodeID, body []byte) outcomepart.Submission {
+func (n *Node) submission(peer identity.NodeID, body []byte, o *sendOptions) outcomepart.Submission {
+	if o.topic != "" && o.want == outcomes.Read {
+		o.want = outcomes.Handled
+	}
 	return outcomepart.Submission{
-		Peer: peer, Body: body, Want: o.want, Until: o.until,
-		Resend: o.resend && o.want == outcomes.Read, Once: !o.resend && o.want == outcomes.Read,
+		Peer: peer, Body: body, Want: o.want, Topic: o.topic, Until: o.until,
+		Resend: o.resend && o.want == outcomes.Read, Once: !o.resend && o.want == outcomes.Read && peer != n.ID(),
 	}
 }
 

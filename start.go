@@ -56,16 +56,16 @@ func (n *Node) options(o *options) *assemble.Options {
 	for _, make := range o.parts {
 		all.Parts = append(all.Parts, func() (actors.Part, error) { return make(n) })
 	}
-	if o.messages != nil {
-		all.Messages = func(in *inboxpart.Inbox) users.Register { return o.messages.caller(n, in) }
+	for _, m := range o.messages {
+		all.Messages = append(all.Messages, func(in *inboxpart.Inbox) users.Register { return m.caller(n, in) })
 	}
 	all.Hooks = assemble.Hooks{
 		Version: Version, Host: n.host(), Publish: n.publish, AddSeed: n.Peers().Add, Ended: n.loops.Finish,
 		Client: func(peer identity.NodeID, service protocol.ID) rpc.Invoker { return n.RPC().Client(peer, service) },
 		Export: func(w io.Writer) (int, error) { return n.Peers().Export(w) },
 		Waiting: func(of map[identity.NodeID]messengers.Loss) {
-			if n.called != nil {
-				n.called.Waiting(of)
+			for _, s := range n.called {
+				s.Waiting(of)
 			}
 		},
 		Closing: n.events.Close, Closed: n.waits.close,

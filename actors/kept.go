@@ -27,6 +27,9 @@ type ListenOptions struct {
 	// next listener at once. It is for a caller that acknowledges on another goroutine
 	// and ends ctx when it gives up.
 	Wait bool
+	// Topic has the listener take messages with that topic alone, and without Topic it takes those that have none. With All, an
+	// empty Topic is for all messages.
+	Topic string
 	// Name is the name by which HandBack finds the listener. It may be empty.
 	Name string
 }

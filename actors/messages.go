@@ -32,6 +32,8 @@ type Received struct {
 
 	// ID is the message's, if its sender gave it one; see [MessageID].
 	ID MessageID
+	// Topic is the word that its sender gave it; empty: none.
+	Topic string
 
 	// Credit is what the message holds of its peer's credit; nil: nothing.
 	Credit Credit

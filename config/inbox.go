@@ -39,7 +39,7 @@ type InboxConfig struct {
 }
 
 // InboxOverhead is the maximum length of a record of the inbox without its body, in bytes.
-const InboxOverhead = 128
+const InboxOverhead = 136
 
 // InboxLeast returns the minimum of InboxConfig.MaxBytes for a node whose messages have at
 // most body bytes: the largest message must fit. With types, which says that there are

@@ -48,6 +48,8 @@ type SendRequest struct {
 	Resend bool
 	// Outcome is what confirmed means: [OutcomeRead], [OutcomeKept] or [OutcomeHandled].
 	Outcome string
+	// Topic is the message's, without Outcome with [OutcomeHandled]; empty: it has none.
+	Topic string
 	// Until is how long it waits for a peer that is away; 0: not at all.
 	Until time.Duration
 }
@@ -67,6 +69,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request, q *query) (any,
 	peer, resend, limit := q.text("peer"), q.flag("resend", false), q.duration("timeout")
 	atOnce := q.flag("at_once", false)
 	outcome, until := q.choice("outcome", OutcomeRead, OutcomeRead, OutcomeKept, OutcomeHandled), q.duration("until")
+	topic := q.topic()
 	if q.err == nil && peer == "" {
 		q.refuse("no peer is named", "name the recipient with ?peer=, a node id or a public key")
 	}
@@ -92,7 +95,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request, q *query) (any,
 	return transmit(w, r, kind, newBatch(
 		func(ctx context.Context, body []byte) (func(context.Context) models.Outcome, error) {
 			ctx, cancel := withinOrBy(ctx, limit, whole, atOnce)
-			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend, outcome, until})
+			p, err := m.Sender.Send(ctx, SendRequest{id, body, resend, outcome, topic, until})
 			if err != nil {
 				cancel()
 				return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 )
@@ -20,6 +21,8 @@ type listenCmd struct {
 	Count int  `help:"End after N messages, and acknowledge only those; 0 is without end." default:"0" placeholder:"N"`
 	Raw   bool `help:"Write only the unchanged bodies: one a line, but with --count 1 without a line feed, so that a file arrives unchanged."`
 	All   bool `help:"Copy all kept and new messages, even those for other listeners, and acknowledge none."`
+
+	Topic string `help:"Take messages with this topic alone. Without it listen takes those that have none, and with --all copies all." placeholder:"WORD"`
 }
 
 // Help returns the text of gamelan listen --help below the flags.
@@ -54,7 +57,7 @@ func (c *listenCmd) Run(a *app) error {
 		defer signal.Stop(broken)
 	}
 	a.Names = a.namesNow()
-	err := outlast.Listen(a.ctx, a.client(), c.Count, c.All, newListenSink(a.Output, c.form()), outlast.NodeAway{
+	err := outlast.Listen(a.ctx, a.client(), inspect.Listening{Most: c.Count, All: c.All, Topic: c.Topic}, newListenSink(a.Output, c.form()), outlast.NodeAway{
 		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
 		Over:  func() { a.Note("The node is back.") },
 	})

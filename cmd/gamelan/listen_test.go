@@ -129,7 +129,7 @@ func TestListenAgain(t *testing.T) {
 			defer end()
 			out, said, ended := &lineSink{more: make(chan struct{}, 100)}, make(chan string, 10), make(chan error, 1)
 			go func() {
-				ended <- outlast.Listen(ctx, client.New(d.Path, client.Options{}), x.count, x.all, out, outlast.NodeAway{Begin: func() { said <- "away" }, Over: func() { said <- "back" }})
+				ended <- outlast.Listen(ctx, client.New(d.Path, client.Options{}), inspect.Listening{Most: x.count, All: x.all}, out, outlast.NodeAway{Begin: func() { said <- "away" }, Over: func() { said <- "back" }})
 			}()
 			for range 3 {
 				<-out.more

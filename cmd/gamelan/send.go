@@ -28,6 +28,7 @@ type sendCmd struct {
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; a node of another make may get it twice. Messages over the DHT are always sent again."`
 	Kept    bool          `help:"Confirmed means: the inbox of the other node has the message on the disk. The other node takes it once."`
 	Handled bool          `help:"Confirmed means: a program there has handled the message. The other node takes it once."`
+	Topic   string        `help:"Give the messages a topic: they go to the handler of that topic alone, or to gamelan listen --topic. Without --kept, confirmed means that it has handled them." placeholder:"WORD"`
 	Quiet   bool          `short:"q" help:"Do not write the outcome of each message."`
 
 	NoResend bool   `help:"Send no message again that is in doubt: each arrives at most once."`
@@ -88,7 +89,7 @@ func (c *sendCmd) runPlain(a *app) error {
 	a.tellConnected(*c.Peer)
 	found, waits := followReceiver(a, *c.Peer), tellWaiting(a, c.lookPlain(a, in))
 	on := answers[models.Sent](a, show, found, waits)
-	s := client.Sending{Peer: *c.Peer, Resend: c.Resend, Outcome: c.outcome(), Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
+	s := client.Sending{Peer: *c.Peer, Resend: c.Resend, Outcome: c.outcome(), Topic: c.Topic, Timeout: c.Timeout, AtOnce: len(c.Message) > 0 || c.File != ""}
 	if c.Retry && s.Outcome != "" { // the node waits for the peer, so that no message gets another id
 		s.Until = cmp.Or(c.Timeout, forEver)
 	}
@@ -130,7 +131,7 @@ func (c *sendCmd) outcome() string {
 	switch {
 	case c.Kept:
 		return inspect.OutcomeKept
-	case c.Handled:
+	case c.Handled, c.Topic != "":
 		return inspect.OutcomeHandled
 	}
 	return ""
@@ -201,7 +202,7 @@ func (c *sendCmd) check() error {
 	case c.Kept && c.Handled:
 		return failure.Usage("leave one of them out", "--kept waits for the disk of the other node, --handled for its program")
 	case c.outcome() != "" && c.NoResend:
-		return failure.Usage("leave --no-resend out", "a message with --kept or --handled may be sent again, and the other node takes it once")
+		return failure.Usage("leave --no-resend out", "a message with --kept, --handled or --topic may be sent again, and the other node takes it once")
 	case c.Resend && c.NoResend:
 		return failure.Usage("leave one of them out", "--resend sends what is in doubt again, --no-resend does not")
 	case c.Timeout < 0:

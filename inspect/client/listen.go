@@ -58,6 +58,9 @@ type Hearing struct {
 // Hear is Listen for a program that writes many messages at once. The caller closes the result.
 func (c *Client) Hear(ctx context.Context, o inspect.Listening) (*Hearing, error) {
 	q := url.Values{"count": {strconv.Itoa(o.Most)}, "all": {strconv.FormatBool(o.All)}}
+	if o.Topic != "" {
+		q.Set("topic", o.Topic)
+	}
 	if o.Name != "" {
 		q.Set("name", o.Name)
 	}

@@ -18,6 +18,7 @@ import (
 type Sending struct {
 	Peer    string        // as a person writes it
 	Outcome string        // what confirmed means: inspect.OutcomeKept or inspect.OutcomeHandled; empty: inspect.OutcomeRead
+	Topic   string        // of the messages; empty: they have none
 	Until   time.Duration // how long the node has a message wait for a peer that is away; 0: not at all
 	Resend  bool          // the node sends a message again that is in doubt because a connection broke
 	Timeout time.Duration // after which a message without an outcome is withdrawn, and a search for the peer ends; 0: none
@@ -31,6 +32,9 @@ func (s Sending) path() string {
 	}
 	if s.Outcome != "" {
 		q.Set("outcome", s.Outcome)
+	}
+	if s.Topic != "" {
+		q.Set("topic", s.Topic)
 	}
 	if s.Until > 0 {
 		q.Set("until", s.Until.String())

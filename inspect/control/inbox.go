@@ -30,7 +30,7 @@ type inboxMessages struct{ node *gamelan.Node }
 // Listen yields the kept and the new messages of the inbox, until ctx or the node ends.
 func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[models.Message, error] {
 	return func(yield func(models.Message, error) bool) {
-		for x, err := range m.node.Inbox().Listen(ctx, gamelan.ListenOptions{All: o.All, Most: o.Most, Wait: true, Name: o.Name}) {
+		for x, err := range m.node.Inbox().Listen(ctx, gamelan.ListenOptions{All: o.All, Topic: o.Topic, Most: o.Most, Wait: true, Name: o.Name}) {
 			switch {
 			case errors.Is(err, inboxpart.ErrClosed):
 				return
@@ -59,7 +59,7 @@ func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error
 
 // shown returns a message in the form of the API.
 func shown(m *gamelan.Message) models.Message {
-	v := models.Message{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Body: m.Body, Lost: m.Lost}
+	v := models.Message{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Body: m.Body, Topic: m.Topic, Lost: m.Lost}
 	if m.Attempt > 1 {
 		v.Attempt = m.Attempt
 	}

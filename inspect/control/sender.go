@@ -27,8 +27,11 @@ func (s sender) Resolve(ctx context.Context, peer string) (string, error) {
 	if err == nil {
 		return id.String(), nil
 	}
+	if errors.Is(err, actors.ErrSelf) {
+		return s.node.ID().String(), nil
+	}
 	key, notKey := identity.ParsePublicKey(peer)
-	if notKey != nil || errors.Is(err, actors.ErrSelf) || !s.node.DHT().Enabled() {
+	if notKey != nil || !s.node.DHT().Enabled() {
 		if several, ok := errors.AsType[*inspect.Error](err); ok {
 			return "", several
 		}
@@ -56,6 +59,9 @@ func (s sender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pendin
 		opts = append(opts, gamelan.Kept())
 	case inspect.OutcomeHandled:
 		opts = append(opts, gamelan.Handled())
+	}
+	if m.Topic != "" {
+		opts = append(opts, gamelan.To(m.Topic))
 	}
 	if m.Until > 0 {
 		opts = append(opts, gamelan.Until(m.Until))

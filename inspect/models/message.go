@@ -18,6 +18,8 @@ type Message struct {
 	From string    // public key of the author; empty: it came over the DHT without a signature
 	Peer string    // node id of the peer that sent it to this node
 	Body []byte
+	// Topic is the word that its sender gave it; empty: none.
+	Topic string
 	// Attempt is how often the message was handed out, with this time; 0: once, or the listener is one with All.
 	Attempt int
 	Lost    uint64      // for a listener with All: messages that it missed just before this one, for lack of room
@@ -50,6 +52,7 @@ type messageJSON struct {
 	Size    int         `json:"size"`
 	Text    *string     `json:"text,omitempty"`
 	Base64  *string     `json:"base64,omitempty"`
+	Topic   string      `json:"topic,omitempty"`
 	Attempt int         `json:"attempt,omitempty"`
 	Lost    uint64      `json:"lost,omitempty"`
 	DHT     *DHTMessage `json:"dht,omitempty"`
@@ -59,7 +62,7 @@ type messageJSON struct {
 // "base64". It also writes a long body as base64 if its text would be more than twice as
 // long: 8 MiB of control characters from a peer would become 48 MiB for each listener.
 func (m Message) MarshalJSON() ([]byte, error) {
-	j := messageJSON{Seq: m.Seq, At: m.At, From: m.From, Peer: m.Peer, Size: len(m.Body), Attempt: m.Attempt, Lost: m.Lost, DHT: m.DHT}
+	j := messageJSON{Seq: m.Seq, At: m.At, From: m.From, Peer: m.Peer, Size: len(m.Body), Topic: m.Topic, Attempt: m.Attempt, Lost: m.Lost, DHT: m.DHT}
 	if utf8.Valid(m.Body) && (len(m.Body) <= shortText || escapedLen(m.Body) <= 2*len(m.Body)) {
 		j.Text = new(string(m.Body))
 	} else {
@@ -92,7 +95,7 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*m = Message{Seq: j.Seq, At: j.At, From: j.From, Peer: j.Peer, Attempt: j.Attempt, Lost: j.Lost, DHT: j.DHT}
+	*m = Message{Seq: j.Seq, At: j.At, From: j.From, Peer: j.Peer, Topic: j.Topic, Attempt: j.Attempt, Lost: j.Lost, DHT: j.DHT}
 	switch {
 	case j.Text != nil:
 		m.Body = []byte(*j.Text)

@@ -207,9 +207,9 @@ func (b *builder) settings() trunk.Settings {
 // of its actors.
 func rootName(key identity.PublicKey) string { return "gamelan-" + key.String()[:16] }
 
-// handled reports whether an actor is registered for plain messages.
+// handled reports whether an actor is registered for messages of connected peers.
 func (b *builder) handled() bool {
-	return slices.ContainsFunc(b.Registered, func(r users.Register) bool { return rank(&r) == 0 })
+	return slices.ContainsFunc(b.Registered, func(r users.Register) bool { return r.Handles() })
 }
 
 // rank returns the place of an actor in the order of registration. The handler comes first, so
@@ -228,11 +228,12 @@ func rank(r *users.Register) int {
 }
 
 func (b *builder) preregister(n *Node) error {
-	if b.Messages != nil {
-		if n.Inbox == nil && b.handled() {
-			return errors.New("gamelan: WithMessages and WithHandler were both given, and messages of connected peers go to one of them; leave one out")
+	for _, f := range b.Messages {
+		m := f(n.Inbox)
+		if m.Handles() && slices.ContainsFunc(b.Registered, func(r users.Register) bool { return r.Handles() && r.Topic == m.Topic }) {
+			return errors.New("gamelan: WithMessages and WithHandler were both given, and messages of connected peers go to one of them; leave one out, or give it a topic with On")
 		}
-		b.Registered = append(b.Registered, b.Messages(n.Inbox))
+		b.Registered = append(b.Registered, m)
 	}
 	slices.SortStableFunc(b.Registered, func(x, y users.Register) int { return cmp.Compare(rank(&x), rank(&y)) })
 	for _, r := range b.Registered {

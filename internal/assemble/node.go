@@ -68,8 +68,8 @@ type Options struct {
 	Parts      []func() (actors.Part, error) // the program's parts
 	Sections   map[string]func(context.Context) any
 	Checks     []func() error
-	// Messages returns the actor that calls the program's function with messages.
-	Messages func(in *inboxpart.Inbox) users.Register
+	// Messages return the actors that call the program's functions with messages.
+	Messages []func(in *inboxpart.Inbox) users.Register
 
 	Hooks
 }

@@ -225,7 +225,7 @@ func (b *builder) openInbox(n *Node) error {
 	in.Bind(n.Trunk, n.pauseInbox)
 	n.Inbox = in
 	n.Parts = append(n.Parts, in.Part())
-	b.Registered = append(b.Registered, users.Register{New: in.NewActor})
+	b.Registered = append(b.Registered, users.Register{New: in.NewActor, All: true})
 	for _, t := range c.Types {
 		b.Registered = append(b.Registered, users.Register{Type: &t, New: in.NewTypeActor})
 	}

@@ -21,6 +21,7 @@ import (
 // Caller calls a function with messages. It is what outlives restarts of the actor that does so.
 type Caller struct {
 	f        func(context.Context, Message) error
+	topic    string
 	inbox    *inboxpart.Inbox // the messages are those of the inbox; nil: those of backlog
 	backlog  Backlog
 	draining *actor.PID // waits for Drained
@@ -35,9 +36,9 @@ type Caller struct {
 	failingSent     atomic.Bool            // the actor was sent failing, and has not waited quietAfter since
 }
 
-// NewCaller returns a Caller of f. With an inbox the messages are those that it keeps.
-func NewCaller(f func(context.Context, Message) error, in *inboxpart.Inbox) *Caller {
-	return &Caller{f: f, inbox: in, turn: make(chan struct{}, 1)}
+// NewCaller returns a Caller of f with messages that have the topic, or none. With an inbox the messages are those that it keeps.
+func NewCaller(f func(context.Context, Message) error, in *inboxpart.Inbox, topic string) *Caller {
+	return &Caller{f: f, inbox: in, topic: topic, turn: make(chan struct{}, 1)}
 }
 
 // NewActor returns an incarnation of the actor that calls the function.
@@ -152,7 +153,7 @@ func (a *caller) start(c actor.Context) {
 		}
 		call := func(m Message) (handled, goOn bool) { return a.call(ctx, log, m) }
 		if a.inbox != nil {
-			return EachKept(ctx, listen, a.inbox, call)
+			return EachKept(ctx, listen, a.inbox, a.topic, call)
 		}
 		a.backlog.Each(ctx, call)
 		return nil

@@ -12,25 +12,34 @@ import (
 
 // Loops has the backlog of all loops. The zero value works.
 type Loops struct {
-	mu      sync.Mutex
-	backlog *Backlog // nil before the first loop
+	mu       sync.Mutex
+	backlogs map[string]*Backlog // by topic
+	finished bool
 }
 
 // Registering registers the actor that fills a backlog, and has ended called with its end.
 type Registering func(fill func() actor.Actor, ended func()) error
 
-// Open returns the backlog. It registers the actor that fills the backlog, unless that was
+// Open returns the backlog of a topic, or of messages without one. It registers the actor that fills the backlog, unless that was
 // done. A node that is stopping registers none.
-func (l *Loops) Open(stopping func() bool, register Registering) (*Backlog, error) {
+func (l *Loops) Open(topic string, stopping func() bool, register Registering) (*Backlog, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.backlog != nil && (!l.backlog.over() || stopping()) {
-		return l.backlog, nil
+	b := l.backlogs[topic]
+	if b != nil && (!b.over() || stopping()) {
+		return b, nil
 	}
-	b := new(Backlog)
+	b = new(Backlog)
+	if l.finished {
+		b.finish()
+		return b, nil
+	}
 	err := register(func() actor.Actor { return &filler{b} }, b.discard)
 	if err == nil {
-		l.backlog = b
+		if l.backlogs == nil {
+			l.backlogs = make(map[string]*Backlog)
+		}
+		l.backlogs[topic] = b
 	}
 	return b, err
 }
@@ -39,10 +48,10 @@ func (l *Loops) Open(stopping func() bool, register Registering) (*Backlog, erro
 func (l *Loops) Finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.backlog == nil {
-		l.backlog = new(Backlog)
+	l.finished = true
+	for _, b := range l.backlogs {
+		b.finish()
 	}
-	l.backlog.finish()
 }
 
 // filler is the handler of plain messages that hands them to loops.

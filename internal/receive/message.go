@@ -22,6 +22,7 @@ type Message struct {
 	ID   actors.MessageID
 	DHT  *actors.OverDHT
 
+	Topic   string
 	Attempt int
 
 	conn   uint64 // the connection, for a message without an inbox
@@ -31,12 +32,12 @@ type Message struct {
 
 // plain makes a Message of a received one, and keeps its credit.
 func plain(m actors.Received) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, ID: m.ID, Attempt: 1, conn: m.Conn, keep: m.Keep(), refuse: m.Refuse}
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, ID: m.ID, Topic: m.Topic, Attempt: 1, conn: m.Conn, keep: m.Keep(), refuse: m.Refuse}
 }
 
 // Kept makes a Message of one that the inbox has handed out.
 func Kept(m inboxpart.KeptMessage) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, DHT: m.DHT, Attempt: m.Attempt}
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, Topic: m.Topic, DHT: m.DHT, Attempt: m.Attempt}
 }
 
 func (m *Message) release(handled bool) {
@@ -52,13 +53,13 @@ func (m *Message) release(handled bool) {
 // source names the peer to which a panic on the message is attributed.
 func (m *Message) source() any { return actors.Origin{Peer: m.Peer, Conn: m.conn} }
 
-// EachKept calls f with one message of an inbox after the other until listen ends or f
+// EachKept calls f with one message of an inbox after the other, those with the topic or those without one, until listen ends or f
 // returns false for goOn. A message for which f returns true for handled is acknowledged, together with
 // others; any other is declined, so that it rests, or goes back if f does not go on. In the end EachKept waits, within
 // ctx, until the acknowledgements are on the disk.
-func EachKept(ctx, listen context.Context, in *inboxpart.Inbox, f func(Message) (handled, goOn bool)) error {
+func EachKept(ctx, listen context.Context, in *inboxpart.Inbox, topic string, f func(Message) (handled, goOn bool)) error {
 	acked := false
-	for m, err := range in.Listen(listen, actors.ListenOptions{}) {
+	for m, err := range in.Listen(listen, actors.ListenOptions{Topic: topic}) {
 		if err != nil {
 			return err
 		}

@@ -94,28 +94,37 @@ func TestBubbleInbox(t *testing.T) {
 }
 
 // TestBubbleInboxHung: what a listener holds for a minute without a sign goes to
-// another one.
+// another one, but for the message that its loop is at. With Wait that goes as well.
 func TestBubbleInboxHung(t *testing.T) {
+	t.Run("a loop that handles", func(t *testing.T) { inboxHung(t, gamelan.ListenOptions{}, "second") })
+	t.Run("one that hands on", func(t *testing.T) { inboxHung(t, gamelan.ListenOptions{Wait: true}, "first") })
+}
+
+func inboxHung(t *testing.T, o gamelan.ListenOptions, want string) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		from, to := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}))
 		net.Connect(from, to)
-		kit.Enqueue(t, from, to, "hello")
+		kit.Enqueue(t, from, to, "first")
+		kit.Enqueue(t, from, to, "second")
+		time.Sleep(time.Second)
 		release := make(chan struct{})
 		go func() {
-			for range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
+			for range to.Inbox().Listen(t.Context(), o) {
 				<-release
 				return
 			}
 		}()
 		time.Sleep(time.Second)
-		if s := to.Inbox().Status(); s.InHand != 1 {
-			t.Fatalf("got %+v, want one in hand", s)
+		if s := to.Inbox().Status(); s.InHand != 2 {
+			t.Fatalf("got %+v, want both in hand", s)
 		}
 		began := time.Now()
 		var got time.Duration
-		for range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
-			got = time.Since(began)
+		for m := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
+			if got = time.Since(began); string(m.Body) != want {
+				t.Errorf("another listener had %q first, want %q", m.Body, want)
+			}
 			break
 		}
 		if got < inboxpart.HandTimeout-2*time.Second || got > inboxpart.HandTimeout+time.Second {

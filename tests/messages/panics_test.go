@@ -117,7 +117,8 @@ type kind struct {
 
 var kinds = map[string]kind{
 	"handler": {
-		"handler", gamelan.WithHandler, (*gamelan.Node).RegisterHandler, (*gamelan.Node).UnregisterHandler,
+		"handler", gamelan.WithHandler, (*gamelan.Node).RegisterHandler,
+		func(n *gamelan.Node, ctx context.Context) error { return n.UnregisterHandler(ctx) },
 		func(t *testing.T, from, to *gamelantest.Node, text string) error {
 			out, err := from.Send(t.Context(), to.ID(), []byte(text))
 			if err == nil && out.Kind != gamelan.Confirmed {

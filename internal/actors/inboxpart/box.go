@@ -79,17 +79,17 @@ const (
 // is a copier: it is told of all messages and takes none in hand.
 type Box struct {
 	limits Limits
-	last   bool    // see Last
-	list   []entry // ascending by number; entries that are gone stay until compact
-	cut    int     // how many entries of list are gone
-	from   int     // no entry of list before this index is free to be handed out
-	oldest int     // all entries of list before this index are gone or read
+	last   bool             // see Last
+	list   []entry          // ascending by number; entries that are gone stay until compact
+	cut    int              // how many entries of list are gone
+	lanes  map[string]*lane // topics that listeners have or had
+	oldest int              // all entries of list before this index are gone or read
 
 	plain  load    // plain messages that are not acknowledged
 	over   overDHT // those over the DHT
 	read   load    // entries that are acknowledged and wanted by copiers
-	queue  []waiter
-	queued load // of queue
+	queue  []Entry // plain messages without room
+	queued load    // of queue
 
 	hands     map[uint64]hand   // messages in hand, by number
 	handed    []handed          // by due time; some are no longer in hand
@@ -104,20 +104,29 @@ type Box struct {
 	dropped uint64
 }
 
+// Entry is what the box is told of a message.
+type Entry struct {
+	Size  int
+	At    int64  // nanoseconds since 1970, of the wall clock
+	Over  *Over  // nil: it is a plain message
+	Topic string // empty: it has none
+}
+
+// lane is where listeners of a topic are.
+type lane struct {
+	from      int // no entry of the topic before this index is free to be handed out
+	listeners int
+}
+
 type entry struct {
 	seq   uint64
-	at    int64 // nanoseconds since 1970, of the wall clock
+	at    int64
 	size  int
+	topic string
 	from  sources
 	state state
 	tries uint8 // how often it was handed out, at most maxTries
 	tried bool  // so it was when the box was loaded, suspectAfter times or more
-}
-
-// waiter is a plain message without room.
-type waiter struct {
-	at   int64
-	size int
 }
 
 type state uint8
@@ -146,6 +155,7 @@ type handed struct {
 // listener is the state of one listener.
 type listener struct {
 	*copier // nil: the listener shares
+	topic   string
 	hands   int
 	bytes   int64
 }
@@ -165,46 +175,44 @@ const keptCopiers = 2 * MaxListeners
 func NewBox(l Limits) *Box {
 	return &Box{
 		limits: l, hands: make(map[uint64]hand), late: make(map[uint64]uint64), listeners: make(map[uint64]*listener),
-		copiers: make(map[uint64]*copier), over: newOverDHT(),
+		copiers: make(map[uint64]*copier), over: newOverDHT(), lanes: make(map[string]*lane),
 	}
 }
 
-// Load adds a message that is on the disk; over is nil for a plain one. It is called before
+// Load adds a message that is on the disk. It is called before
 // all other methods, with growing numbers. The messages may exceed the limits, which may have
 // been larger before.
-func (b *Box) Load(seq uint64, size int, at int64, over *Over) { b.enter(seq, size, at, over, kept) }
+func (b *Box) Load(seq uint64, e Entry) { b.enter(seq, e, kept) }
 
 // Again adds a message that an earlier box has admitted, and that may not be on the disk. It is
 // called after Load, with growing numbers.
-func (b *Box) Again(seq uint64, size int, at int64, over *Over) {
-	b.enter(seq, size, at, over, writing)
-}
+func (b *Box) Again(seq uint64, e Entry) { b.enter(seq, e, writing) }
 
-// Arrive returns what to do with a message; over is nil for a plain one. If it is admitted, it
+// Arrive returns what to do with a message. If it is admitted, it
 // gets the number seq, which must be above all others. Forget is the messages to delete to make
 // room: acknowledged ones that only copiers still wanted.
-func (b *Box) Arrive(seq uint64, size int, at int64, over *Over) (v Verdict, forget []uint64) {
+func (b *Box) Arrive(seq uint64, e Entry) (v Verdict, forget []uint64) {
 	switch {
-	case over != nil && !b.over.mayAdd(over, size, b.vacant()):
+	case e.Over != nil && !b.over.mayAdd(e.Over, e.Size, b.vacant()):
 		b.dropped++
 		return Drop, nil
-	case over == nil && (len(b.queue) > 0 || !b.fits(size)):
-		b.queue = append(b.queue, waiter{at, size})
-		b.queued.add(size)
+	case e.Over == nil && (len(b.queue) > 0 || !b.fits(e.Size)):
+		b.queue = append(b.queue, e)
+		b.queued.add(e.Size)
 		return Wait, b.forgetRead(0)
 	}
-	forget = b.forgetRead(size)
-	b.enter(seq, size, at, over, writing)
+	forget = b.forgetRead(e.Size)
+	b.enter(seq, e, writing)
 	return Admit, forget
 }
 
 // enter adds an entry and counts it.
-func (b *Box) enter(seq uint64, size int, at int64, over *Over, s state) {
-	e := entry{seq: seq, at: at, size: size, from: sources{none, none}, state: s}
-	if over == nil {
-		b.plain.add(size)
+func (b *Box) enter(seq uint64, m Entry, s state) {
+	e := entry{seq: seq, at: m.At, size: m.Size, topic: m.Topic, from: sources{none, none}, state: s}
+	if m.Over == nil {
+		b.plain.add(m.Size)
 	} else {
-		e.from = b.over.add(over, size)
+		e.from = b.over.add(m.Over, m.Size)
 	}
 	b.list = append(b.list, e)
 }
@@ -246,7 +254,7 @@ func (b *Box) vacant() load {
 	}
 	plain := b.plain
 	if len(b.queue) > 0 {
-		if next := plain.with(b.queue[0].size); plain == (load{}) || next.within(b.ofKind()) {
+		if next := plain.with(b.queue[0].Size); plain == (load{}) || next.within(b.ofKind()) {
 			plain = next
 		}
 	}
@@ -296,24 +304,27 @@ func (b *Box) Succeed(before *Box, deleted []uint64) {
 func (b *Box) Written(seqs []uint64) {
 	for _, seq := range seqs {
 		if i, ok := b.find(seq); ok && b.list[i].state == writing {
-			b.list[i].state = kept
-			b.from = min(b.from, i)
+			b.isFree(i)
 		}
 	}
 }
 
 // Listen adds a listener, unless the box has it. With all, the listener copies all
-// messages with numbers above after; without all, it shares. Listen returns false if there
+// messages with numbers above after; without all, it shares those that have the topic, or none. Listen returns false if there
 // are too many listeners.
-func (b *Box) Listen(id uint64, all bool, after uint64) bool {
+func (b *Box) Listen(id uint64, all bool, after uint64, topic string) bool {
 	if b.listeners[id] != nil {
 		return true
 	}
 	if len(b.listeners) == MaxListeners {
 		return false
 	}
-	l := new(listener)
+	l := &listener{topic: topic}
 	b.listeners[id] = l
+	if b.lanes[topic] == nil {
+		b.lanes[topic] = new(lane)
+	}
+	b.lanes[topic].listeners++
 	if all {
 		b.copies++
 		l.copier = b.copier(id, after)
@@ -348,12 +359,13 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	}
 	most = min(most, windowMessages-l.hands)
 	first := true // no free message was skipped
-	for i := b.from; i < len(b.list) && len(seqs) < most; i++ {
+	lane := b.lanes[l.topic]
+	for i := lane.from; i < len(b.list) && len(seqs) < most; i++ {
 		e := &b.list[i]
 		if e.state == writing {
 			break
 		}
-		free := e.state == kept
+		free := e.state == kept && e.topic == l.topic
 		if free && (b.late[e.seq] == id || e.tried && b.suspect != 0) {
 			first = false
 			continue
@@ -376,7 +388,7 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			seqs = append(seqs, e.seq)
 		}
 		if first {
-			b.from = i + 1
+			lane.from = i + 1
 		}
 		if free && e.tried {
 			b.suspect = e.seq
@@ -465,10 +477,10 @@ func (b *Box) Damaged(seq uint64) bool {
 // must be above all others, and those that follow it. The caller writes the messages.
 func (b *Box) Admitted(next uint64) (seqs []uint64) {
 	n := 0
-	for ; n < len(b.queue) && b.fits(b.queue[n].size); n++ {
+	for ; n < len(b.queue) && b.fits(b.queue[n].Size); n++ {
 		w := b.queue[n]
-		b.enter(next, w.size, w.at, nil, writing)
-		b.queued.remove(w.size)
+		b.enter(next, w, writing)
+		b.queued.remove(w.Size)
 		seqs = append(seqs, next)
 		next++
 	}
@@ -495,7 +507,7 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 	if l == nil {
 		return nil
 	}
-	delete(b.listeners, id)
+	b.end(id, l)
 	if l.copier != nil {
 		b.copies--
 		return b.release()
@@ -507,6 +519,24 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 	}
 	b.forgetLate(id)
 	return nil
+}
+
+// end removes a listener, and its lane with the last one.
+func (b *Box) end(id uint64, l *listener) {
+	delete(b.listeners, id)
+	lane := b.lanes[l.topic]
+	if lane.listeners--; lane.listeners == 0 {
+		delete(b.lanes, l.topic)
+	}
+}
+
+// isFree has a message be handed out.
+func (b *Box) isFree(i int) {
+	e := &b.list[i]
+	e.state = kept
+	if lane := b.lanes[e.topic]; lane != nil {
+		lane.from = min(lane.from, i)
+	}
 }
 
 // forgetLate forgets which messages a removed listener had for too long.
@@ -522,7 +552,7 @@ func (b *Box) Finish(now time.Time, id uint64) (forget []uint64) {
 	if l == nil || l.copier != nil {
 		return b.Leave(id)
 	}
-	delete(b.listeners, id)
+	b.end(id, l)
 	b.forgetLate(id)
 	due := now.Add(AckGrace)
 	for seq, h := range b.hands {
@@ -665,10 +695,16 @@ func (b *Box) compact() {
 	for n < len(b.list) && b.list[n].state == gone {
 		n++
 	}
-	b.list, b.cut, b.from, b.oldest = b.list[n:], b.cut-n, max(0, b.from-n), max(0, b.oldest-n)
+	b.list, b.cut, b.oldest = b.list[n:], b.cut-n, max(0, b.oldest-n)
+	for _, lane := range b.lanes {
+		lane.from = max(0, lane.from-n)
+	}
 	if b.cut > 1024 && b.cut > len(b.list)/2 {
 		b.list = slices.DeleteFunc(slices.Clone(b.list), func(e entry) bool { return e.state == gone })
-		b.cut, b.from, b.oldest = 0, 0, 0
+		b.cut, b.oldest = 0, 0
+		for _, lane := range b.lanes {
+			lane.from = 0
+		}
 	}
 }
 
@@ -687,8 +723,8 @@ func (b *Box) Level() actors.InboxLevel {
 	if b.oldest < len(b.list) {
 		v.Oldest = b.list[b.oldest].at
 	}
-	if len(b.queue) > 0 && (v.Oldest == 0 || b.queue[0].at < v.Oldest) {
-		v.Oldest = b.queue[0].at
+	if len(b.queue) > 0 && (v.Oldest == 0 || b.queue[0].At < v.Oldest) {
+		v.Oldest = b.queue[0].At
 	}
 	return v
 }

@@ -29,6 +29,18 @@ type boxScript struct {
 }
 
 // over is the source of messages with the argument peer.
+// topic returns the argument topic of a command.
+func topic(d *datadriven.TestData) (topic string) {
+	if d.HasArg("topic") {
+		for _, a := range d.CmdArgs {
+			if a.Key == "topic" {
+				topic = a.Vals[0]
+			}
+		}
+	}
+	return topic
+}
+
 func (s *boxScript) over(t *testing.T, d *datadriven.TestData) *Over {
 	var peer, author string
 	d.MaybeScanArgs(t, "peer", &peer)
@@ -86,15 +98,15 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		s.box.Succeed(before, numbers)
 	case "load": // N… [size=N]
 		for _, n := range numbers {
-			s.box.Load(n, size, int64(n), s.over(t, d))
+			s.box.Load(n, Entry{size, int64(n), s.over(t, d), topic(d)})
 		}
 	case "again": // N… [size=N] [peer=NAME [author=NAME]]
 		for _, n := range numbers {
-			s.box.Again(n, size, int64(n), s.over(t, d))
+			s.box.Again(n, Entry{size, int64(n), s.over(t, d), topic(d)})
 		}
 	case "arrive": // N… [size=N] [peer=NAME [author=NAME]]
 		for _, n := range numbers {
-			v, forget := s.box.Arrive(n, size, int64(n), s.over(t, d))
+			v, forget := s.box.Arrive(n, Entry{size, int64(n), s.over(t, d), topic(d)})
 			if v == Admit {
 				s.next = n + 1
 			}
@@ -104,10 +116,10 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 	case "written":
 		s.box.Written(numbers)
 	case "listen", "copy-from": // NAME
-		say("%v", s.box.Listen(id, d.Cmd == "copy-from", after))
+		say("%v", s.box.Listen(id, d.Cmd == "copy-from", after, topic(d)))
 	case "crowd": // N
 		for n := range numbers[0] {
-			s.box.Listen(1000+n, false, 0)
+			s.box.Listen(1000+n, false, 0, "")
 		}
 	case "pull": // NAME [most=N]
 		list(d.CmdArgs[0].Key, s.box.Pull(s.now, id, most))
@@ -196,14 +208,14 @@ func TestBoxLong(t *testing.T) {
 				break
 			}
 			sent++
-			if v, _ := b.Arrive(next+1, 100, int64(sent), nil); v == Admit {
+			if v, _ := b.Arrive(next+1, Entry{Size: 100, At: int64(sent)}); v == Admit {
 				next++
 				ready = append(ready, next)
 			}
 		}
 		b.Written(ready)
 		for id := uint64(1); id <= 2; id++ {
-			b.Listen(id, false, 0)
+			b.Listen(id, false, 0, "")
 			got := b.Pull(now, id, 400)
 			for i, seq := range got {
 				if acked[seq] || i > 0 && got[i-1] >= seq {
@@ -248,7 +260,7 @@ func TestLeast(t *testing.T) {
 		for _, over := range []*Over{nil, {Peer: identity.NodeID{1}, Author: identity.PublicKey{2}}} {
 			least := Least(int64(n), over != nil)
 			arrive := func(bytes int64) Verdict {
-				v, _ := NewBox(Limits{Bytes: bytes, Messages: 1, DHT: over != nil}).Arrive(1, n, 0, over)
+				v, _ := NewBox(Limits{Bytes: bytes, Messages: 1, DHT: over != nil}).Arrive(1, Entry{Size: n, Over: over})
 				return v
 			}
 			if v := arrive(least); v != Admit {

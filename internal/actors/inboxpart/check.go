@@ -18,7 +18,7 @@ func (c *Checker) Visit(key, value []byte) {
 	case bytes.Equal(key, []byte{keyPrefix, keyMeta}):
 		c.r.Schema, _, c.err = decodeMeta(value)
 	case bytes.HasPrefix(key, []byte{keyPrefix, keyMessage}):
-		if _, _, _, ok := recordHead(value); !ok || len(key) != keyLen {
+		if _, _, ok := recordHead(value); !ok || len(key) != keyLen {
 			c.r.Damaged++
 			return
 		}

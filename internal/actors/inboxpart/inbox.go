@@ -181,14 +181,14 @@ func (b *Inbox) Status() actors.InboxStatus {
 // Messages that are not acknowledged when the loop ends go to the next listener, in
 // order. After Most messages they stay for another [AckGrace] first, unless o.Wait is
 // set. A message that is not acknowledged within [HandTimeout] goes to another listener, unless the
-// loop's body is at it.
+// loop's body is at it and o.Wait is not set.
 func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[KeptMessage, error] {
 	return func(yield func(KeptMessage, error) bool) {
 		if b == nil {
 			yield(KeptMessage{}, ErrNone)
 			return
 		}
-		p := pull{listener: b.trunk.NewID(), all: o.All, at: new(atomic.Uint64)}
+		p := pull{listener: b.trunk.NewID(), all: o.All, topic: o.Topic, at: new(atomic.Uint64)}
 		var lostBefore, lost uint64
 		var rest []uint64 // handed out, and not begun
 		left := o.Most
@@ -232,6 +232,10 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 					yield(KeptMessage{}, err)
 					return
 				}
+				if o.All && o.Topic != "" && m.Topic != o.Topic {
+					p.after = m.Seq
+					continue
+				}
 				if o.All {
 					m.Lost, lost = lost, 0
 				} else {
@@ -241,7 +245,9 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 							continue // another listener has it
 						}
 					}
-					p.at.Store(m.Seq)
+					if !o.Wait { // the body of such a loop hands the message on
+						p.at.Store(m.Seq)
+					}
 				}
 				goOn := yield(m, nil)
 				if p.at.Store(0); !goOn {

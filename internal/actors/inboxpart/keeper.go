@@ -99,6 +99,7 @@ type (
 	pull struct {
 		listener, got uint64
 		all           bool
+		topic         string // without all: of the messages
 		after         uint64 // with all: the listener is done with all messages up to this number
 		most          int
 		at            *atomic.Uint64 // the message that it is at, which stays in its hand; 0: none
@@ -176,7 +177,7 @@ func (k *keeper) Receive(c actor.Context) {
 		supervisor.Subscribe[messengers.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
-		k.received(c, &KeptMessage{From: m.From, Peer: m.Peer, ID: m.ID, Body: m.Body}, m.Keep(), nil)
+		k.received(c, &KeptMessage{From: m.From, Peer: m.Peer, ID: m.ID, Topic: m.Topic, Body: m.Body}, m.Keep(), nil)
 	case dht.Received:
 		k.received(c, fromDHT(&m), m.Keep(), m.Refuse)
 	case pull:
@@ -275,7 +276,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 		if skip[e.seq] {
 			continue
 		}
-		box.Load(e.seq, e.size, e.at, e.over)
+		box.Load(e.seq, e.Entry)
 		n, marked := m.Value.tries[e.seq]
 		if marked {
 			q.marked[e.seq] = struct{}{}
@@ -327,7 +328,8 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 // refuse, which a message over the DHT has for want of room.
 func (k *keeper) received(c actor.Context, m *KeptMessage, release, refuse func()) {
 	m.At = k.in.o.Wall()
-	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), at: m.At.UnixNano(), over: sourcesOf(m), id: markOf(m), release: release, refuse: refuse}
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), id: markOf(m), release: release, refuse: refuse}
+	x.entry = Entry{Size: len(x.record), At: m.At.UnixNano(), Over: sourcesOf(m), Topic: m.Topic}
 	k.in.received.Add(1)
 	if k.box == nil {
 		k.in.queue.fresh = append(k.in.queue.fresh, x)
@@ -341,11 +343,11 @@ func (k *keeper) received(c actor.Context, m *KeptMessage, release, refuse func(
 func (k *keeper) judge(x *item) {
 	q := &k.in.queue
 	if x.seq != 0 { // an earlier incarnation has admitted it
-		k.box.Again(x.seq, len(x.record), x.at, x.over)
+		k.box.Again(x.seq, x.entry)
 		q.ready = append(q.ready, x)
 		return
 	}
-	v, forget := k.box.Arrive(q.next, len(x.record), x.at, x.over)
+	v, forget := k.box.Arrive(q.next, x.entry)
 	switch v {
 	case Admit:
 		q.number(x, q.next)
@@ -379,7 +381,7 @@ func (k *keeper) pull(c actor.Context, p *puller) {
 		k.waiting[p.listener] = p
 		return
 	}
-	if !k.box.Listen(p.listener, p.all, p.after) {
+	if !k.box.Listen(p.listener, p.all, p.after, p.topic) {
 		c.Send(p.from, pulled{refused: true})
 		return
 	}

@@ -34,9 +34,9 @@ func walked(b *Box) actors.InboxLevel {
 	}
 	for _, w := range b.queue {
 		v.Waiting++
-		v.WaitingBytes += int64(w.size)
-		if v.Oldest == 0 || w.at < v.Oldest {
-			v.Oldest = w.at
+		v.WaitingBytes += int64(w.Size)
+		if v.Oldest == 0 || w.At < v.Oldest {
+			v.Oldest = w.At
 		}
 	}
 	for _, l := range b.listeners {
@@ -65,13 +65,13 @@ func TestBoxLevelIsWhatAWalkFinds(t *testing.T) {
 				if random.IntN(3) == 0 {
 					over = &Over{Peer: identity.NodeID{byte(random.IntN(3))}, Author: identity.PublicKey{byte(random.IntN(4))}}
 				}
-				if v, _ := b.Arrive(next+1, 10+random.IntN(20), int64(step+1), over); v == Admit {
+				if v, _ := b.Arrive(next+1, Entry{Size: 10 + random.IntN(20), At: int64(step + 1), Over: over}); v == Admit {
 					next++
 					b.Written([]uint64{next})
 					there = append(there, next)
 				}
 			case 0:
-				b.Listen(id, id%2 == 0, after)
+				b.Listen(id, id%2 == 0, after, "")
 			case 1:
 				hands = append(hands, b.Pull(now, id, 200)...)
 			case 2, 3:
@@ -114,12 +114,12 @@ func TestBoxLevelIsWhatAWalkFinds(t *testing.T) {
 func TestBoxLevelPassesOverAMessageOnce(t *testing.T) {
 	const n = 10_000
 	b := NewBox(Limits{Bytes: 1 << 30, Messages: 2 * n})
-	b.Listen(1, true, 0)
+	b.Listen(1, true, 0, "")
 	for seq := range uint64(n) {
-		b.Load(seq+1, 10, 1, nil)
+		b.Load(seq+1, Entry{Size: 10, At: 1})
 		b.Ack([]uint64{seq + 1})
 	}
-	b.Load(n+1, 10, 7, nil)
+	b.Load(n+1, Entry{Size: 10, At: 7})
 	if got := b.Level(); got.Oldest != 7 || got.Messages != 1 || b.read.messages != n {
 		t.Fatalf("got %+v and %d read, want one message and %d read", got, b.read.messages, n)
 	}

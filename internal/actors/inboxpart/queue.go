@@ -13,8 +13,7 @@ type item struct {
 	peer    identity.NodeID
 	body    int    // length of the body
 	record  []byte // includes the body
-	at      int64
-	over    *Over // nil: it is a plain message
+	entry   Entry
 	id      mark
 	release func() // gives the credit back: it is handled
 	refuse  func() // gives the credit back: it is dropped, and may come again

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+	"unique"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -17,7 +18,9 @@ type KeptMessage struct {
 	From identity.PublicKey // the author; zero for a DHT message that does not name one
 	ID   actors.MessageID   // zero: its sender gave it none
 	Body []byte
-	DHT  *actors.OverDHT // nil: it is a plain message
+	// Topic is the word that its sender gave it; empty: none.
+	Topic string
+	DHT   *actors.OverDHT // nil: it is a plain message
 	// Attempt is how often the message was handed out, with this time; 0 for a copier.
 	Attempt int
 	Lost    uint64 // for a copier: how many messages before this one were deleted to make room
@@ -33,7 +36,7 @@ const (
 	flagStored
 	flagExpires
 	flagID
-	flagsKnown = 1<<iota - 1
+	flagTopic
 )
 
 const fixedLen = 1 + 8 + identity.NodeIDLen
@@ -64,6 +67,9 @@ func appendRecord(b []byte, m *KeptMessage) []byte {
 	if !m.ID.IsZero() {
 		flags |= flagID
 	}
+	if m.Topic != "" {
+		flags |= flagTopic
+	}
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint64(b, uint64(m.At.UnixNano()))
 	b = append(b, m.Peer[:]...)
@@ -73,6 +79,9 @@ func appendRecord(b []byte, m *KeptMessage) []byte {
 	if flags&flagID != 0 {
 		b = binary.BigEndian.AppendUint64(b, m.ID.Epoch)
 		b = binary.BigEndian.AppendUint64(b, m.ID.Number)
+	}
+	if m.Topic != "" {
+		b = append(append(b, byte(len(m.Topic))), m.Topic...)
 	}
 	if d := m.DHT; d != nil {
 		b = binary.BigEndian.AppendUint32(b, uint32(d.Type))
@@ -88,14 +97,13 @@ func appendRecord(b []byte, m *KeptMessage) []byte {
 	return append(b, m.Body...)
 }
 
-// recordHead returns the arrival time of a record's message, in nanoseconds since 1970, its sources if
-// it came over the DHT, and its id if it has one. It returns false if b is no record.
-func recordHead(b []byte) (at int64, over *Over, id mark, ok bool) {
+// recordHead returns what the box is to know of a record's message, and its id if it has one. It returns false if b is no record.
+func recordHead(b []byte) (e Entry, id mark, ok bool) {
 	m, err := decodeRecord(b)
 	if err != nil {
-		return 0, nil, mark{}, false
+		return e, mark{}, false
 	}
-	return int64(binary.BigEndian.Uint64(b[1:])), sourcesOf(&m), markOf(&m), true
+	return Entry{Size: len(b), At: int64(binary.BigEndian.Uint64(b[1:])), Over: sourcesOf(&m), Topic: m.Topic}, markOf(&m), true
 }
 
 // sourcesOf returns the sources of a message over the DHT, nil for a plain one.
@@ -108,7 +116,7 @@ func sourcesOf(m *KeptMessage) *Over {
 
 // decodeRecord decodes a record. The message's body is a part of b.
 func decodeRecord(b []byte) (m KeptMessage, err error) {
-	if len(b) < fixedLen || b[0]&^flagsKnown != 0 {
+	if len(b) < fixedLen {
 		return m, errRecord
 	}
 	flags := b[0]
@@ -135,6 +143,12 @@ func decodeRecord(b []byte) (m KeptMessage, err error) {
 		if m.ID.IsZero() {
 			return KeptMessage{}, errRecord
 		}
+	}
+	if flags&flagTopic != 0 {
+		if len(b) == 0 || b[0] == 0 || len(b) <= int(b[0]) || flags&flagDHT != 0 {
+			return KeptMessage{}, errRecord
+		}
+		m.Topic, b = unique.Make(string(b[1:1+b[0]])).Value(), b[1+b[0]:]
 	}
 	switch {
 	case err != nil:

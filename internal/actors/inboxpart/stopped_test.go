@@ -75,7 +75,7 @@ func TestClosedWithoutDisk(t *testing.T) {
 		add := func(list *[]*item, seq uint64, over bool) {
 			x := &item{seq: seq, record: record(seq), release: func() { released++ }}
 			if over {
-				x.over, x.refuse = new(Over), func() { refused++ }
+				x.entry.Over, x.refuse = new(Over), func() { refused++ }
 			}
 			*list = append(*list, x)
 		}

@@ -130,11 +130,9 @@ type loaded struct {
 
 // onDisk describes one message on the disk.
 type onDisk struct {
-	seq  uint64
-	at   int64
-	size int
-	over *Over // nil: it is a plain message
-	id   mark
+	seq uint64
+	Entry
+	id mark
 }
 
 // load scans the messages on the disk.
@@ -144,13 +142,13 @@ func (s *store) load() (l loaded, err error) {
 	l.next = max(1, s.reserved)
 	entries, scanErr := s.disk.Scan([]byte{keyPrefix, keyMessage})
 	for key, value := range entries {
-		at, over, id, ok := recordHead(value)
+		e, id, ok := recordHead(value)
 		if len(key) != keyLen || !ok {
 			l.damaged++
 			continue
 		}
 		seq := binary.BigEndian.Uint64(key[2:])
-		l.entries = append(l.entries, onDisk{seq, at, len(value), over, id})
+		l.entries = append(l.entries, onDisk{seq, e, id})
 		l.next = max(l.next, seq+1)
 	}
 	if err := scanErr(); err != nil {

@@ -54,8 +54,7 @@ func (b *Box) settle(i int) {
 		b.shelf.add(e.size)
 		return
 	}
-	e.state = kept
-	b.from = min(b.from, i)
+	b.isFree(i)
 }
 
 // unshelve no longer counts a message that may be on the shelf.

@@ -84,20 +84,23 @@ var errNoHandler = errors.New("actors: the handler of messages was unregistered 
 type refusing struct{}
 
 // Refuse ends all substreams of peers, because the protocol has no handler any more, and
-// has no reader wait for one. What has arrived and was not read is dropped with them. A
+// has no reader wait for one. It does nothing, and returns false, while messages with a topic have one. What has arrived and was not read is dropped with them. A
 // substream that a session takes later ends at once, so none is missed: the view is written
 // first, and a session is in the directory before it takes a substream.
-func (m *Messaging) Refuse(c actor.Context) {
-	m.Handler.Open(nil)
+func (m *Messaging) Refuse(c actor.Context) bool {
+	if !m.refuses() {
+		return false
+	}
 	for _, session := range m.Sessions.All() {
 		c.Send(session.PID, refusing{})
 	}
+	return true
 }
 
-// refuses reports whether the protocol has had a handler and has none any more.
+// refuses reports whether the protocol has had a handler and has none any more, of any topic.
 func (m *Messaging) refuses() bool {
 	pid, ok := m.Handler.Get()
-	return ok && pid == nil
+	return ok && pid == nil && (m != m.room.Outcomes || m.room.Topics.Len() == 0)
 }
 
 // ReceiveWith sets the Receiver of the messages. It is called before the tree starts.

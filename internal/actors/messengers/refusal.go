@@ -110,7 +110,7 @@ func coded(code *codes.Code, cause error, format string, args ...any) error {
 func (e *refusedError) Code() *codes.Code { return e.code }
 
 // ErrForeign is the error of a message with an id to a node of another make.
-var ErrForeign = refused(nil, "it is no node of Gamelan, and only those tell what became of a message; send it without Kept and Handled")
+var ErrForeign = refused(nil, "it is no node of Gamelan, and only those tell what became of a message; send it without Kept, Handled and To")
 
 func refused(cause error, format string, args ...any) error {
 	return &refusedError{fmt.Sprintf(format, args...), cause, nil}

@@ -42,6 +42,9 @@ type Room struct {
 	// Outcomes carries messages whose outcome says more than that they were read, and Answers what
 	// became of them. A part receives both.
 	Outcomes, Answers *Messaging
+	// Topics are the handlers of messages with a topic, as Handler of Outcomes is of those without. A nil PID is one that
+	// has failed and may be started again. The actor extensions writes it.
+	Topics view.Map[string, *actor.PID]
 
 	// Budgets is the credit that all messages and calls of the node may hold.
 	Budgets credit.NodeBudgets
@@ -82,9 +85,6 @@ func (r *Room) Messagings() []*Messaging {
 	}
 	return all
 }
-
-// Handled returns the messaging protocols whose messages go to the handler of plain messages.
-func (r *Room) Handled() []*Messaging { return []*Messaging{r.Plain, r.Outcomes} }
 
 // Sessions returns the sessions of a peer, one for each messaging protocol with traffic.
 func (r *Room) Sessions(peer identity.NodeID) (list []*actor.PID) {

@@ -184,8 +184,11 @@ func (m *Messaging) accept(q *Enqueue) {
 }
 
 // tooLong settles a message as failed if its body is above the limit.
+// MaxBody is the longest body of a message.
+func (m *Messaging) MaxBody() int { return m.room.Profile.Limits.MessageBody }
+
 func (m *Messaging) tooLong(q *Enqueue) bool {
-	if len(q.body) <= m.room.Profile.Limits.MessageBody {
+	if len(q.body) <= m.MaxBody() {
 		return false
 	}
 	q.settle(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong})

@@ -71,6 +71,13 @@ func (w *news) hello(h outcomes.Hello) {
 // tell has peers told what became of their messages.
 func (a *sender) tell(c actor.Context) {
 	for id, news := range a.o.books.take() {
+		if id == a.self.on.Peer {
+			for news.any() {
+				f, _ := outcomes.Decode(news.frame())
+				a.heard(c, heard{a.self.on, f.Hello, f.Answer, nil})
+			}
+			continue
+		}
 		w := a.owed[id]
 		if w == nil {
 			w = new(owed)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -48,7 +49,7 @@ func (i *intake) Message(body []byte, p *credit.Permit) any {
 		if book, deliver := i.o.books.arrive(i, f.Message, i.o.refuses(f.Message)); deliver {
 			return actors.Received{
 				From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: f.Body,
-				ID:     actors.MessageID{Epoch: uint64(f.Message.Epoch), Number: f.Message.Number},
+				ID: actors.MessageID{Epoch: uint64(f.Message.Epoch), Number: f.Message.Number}, Topic: unique.Make(f.Message.Topic).Value(),
 				Credit: &arrival{books: &i.o.books, book: book, number: f.Message.Number, permit: p},
 			}
 		}
@@ -62,28 +63,40 @@ const askedMost = time.Second
 
 // refuses returns why this node does not take a message; 0: it does.
 func (o *Outcomes) refuses(m *outcomes.Message) outcomes.Result {
-	switch pid, ok := o.trunk.Outcomes().Handler.Get(); {
-	case m.Want == outcomes.Kept && !o.keeps:
+	if m.Want == outcomes.Kept && !o.keeps {
 		return outcomes.NoInbox
-	case ok && pid == nil:
+	}
+	if pid, ok := o.handler(m.Topic); ok && pid == nil {
 		return outcomes.NoHandler
 	}
 	return 0
 }
 
-// Hear returns the actor that the first messages are for: the handler, for which it waits, or the part's.
-func (i *intake) Hear(ctx context.Context, all []any) (*actor.PID, int, error) {
-	_, first := all[0].(actors.Received)
-	n := 1
-	for ; n < len(all); n++ {
-		if _, ok := all[n].(actors.Received); ok != first {
+// handler returns the actor for messages with a topic; nil: there is none. It is false while the handler of those without one has
+// failed. An inbox is the handler of all.
+func (o *Outcomes) handler(topic string) (*actor.PID, bool) {
+	if topic == "" || o.keeps {
+		return o.trunk.Outcomes().Handler.Get()
+	}
+	return o.trunk.Topic(topic), true
+}
+
+// Hear returns the actor that the first messages are for: the handler of their topic, or the part's. It waits for the handler of
+// messages without a topic.
+func (i *intake) Hear(ctx context.Context, all []any) (pid *actor.PID, n int, err error) {
+	first, received := all[0].(actors.Received)
+	for n = 1; n < len(all); n++ {
+		if m, ok := all[n].(actors.Received); ok != received || m.Topic != first.Topic {
 			break
 		}
 	}
-	if !first {
+	if !received {
 		return i.o.pid, n, nil
 	}
-	pid, err := i.o.trunk.Outcomes().Handler.Wait(ctx)
+	pid, ok := i.o.handler(first.Topic)
+	if !ok {
+		pid, err = i.o.trunk.Outcomes().Handler.Wait(ctx)
+	}
 	if err == nil && pid == nil { // it has just gone
 		pid = i.o.pid
 	}
@@ -130,6 +143,7 @@ type arrival struct {
 	book   *book
 	number uint64
 	permit *credit.Permit
+	lent   func() // gives the credit back of a message of this node to itself; nil: it has none
 	state  atomic.Uint32
 }
 
@@ -137,6 +151,12 @@ type arrival struct {
 func (a *arrival) handled() {
 	if !a.books.o.keeps {
 		a.books.handled(a.book, a.number)
+	}
+}
+
+func (a *arrival) giveBack() {
+	if a.lent != nil {
+		a.lent()
 	}
 }
 
@@ -151,6 +171,7 @@ const (
 func (a *arrival) Finish() {
 	if a.state.CompareAndSwap(arriving, over) {
 		a.permit.Finish()
+		a.giveBack()
 		a.handled()
 	}
 }
@@ -159,6 +180,7 @@ func (a *arrival) Finish() {
 // became of it.
 func (a *arrival) Discard() {
 	a.permit.Discard()
+	a.giveBack()
 	if a.state.CompareAndSwap(arriving, over) {
 		a.books.dropped(a.book, a.number)
 	}
@@ -168,6 +190,7 @@ func (a *arrival) Discard() {
 func (a *arrival) Refuse() {
 	if a.state.Swap(over) != over {
 		a.permit.Discard()
+		a.giveBack()
 		a.books.dropped(a.book, a.number)
 	}
 }
@@ -180,6 +203,7 @@ func (a *arrival) Keep() (release func()) {
 	return func() {
 		if a.state.CompareAndSwap(keptBack, over) {
 			a.permit.Discard()
+			a.giveBack()
 			a.handled()
 		}
 	}

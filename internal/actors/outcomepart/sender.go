@@ -30,6 +30,7 @@ import (
 // messages under way as in doubt, unless they were never written; what this node has received stays.
 type sender struct {
 	o        *Outcomes
+	self     *self
 	peers    map[identity.NodeID]*peer
 	sends    map[uint64]*send // by serial
 	answers  map[uint64]identity.NodeID
@@ -108,7 +109,7 @@ const (
 
 func newSender(o *Outcomes) *sender {
 	return &sender{
-		o: o, peers: make(map[identity.NodeID]*peer), sends: make(map[uint64]*send),
+		o: o, self: newSelf(o), peers: make(map[identity.NodeID]*peer), sends: make(map[uint64]*send),
 		answers: make(map[uint64]identity.NodeID), owed: make(map[identity.NodeID]*owed),
 	}
 }
@@ -196,7 +197,9 @@ func (a *sender) peer(c actor.Context, id identity.NodeID) *peer {
 	p := a.peers[id]
 	if p == nil {
 		p = &peer{id: id, machine: outcomes.NewSender[*send](outcomes.Epoch(supervisor.Rand(c).Uint64()))}
-		if ref, ok := a.o.trunk.Connection(id); ok {
+		if id == a.self.on.Peer {
+			p.conn = a.self.on.ID
+		} else if ref, ok := a.o.trunk.Connection(id); ok {
 			p.conn = ref.ID
 		}
 		a.peers[id] = p
@@ -246,6 +249,10 @@ func (a *sender) write(c actor.Context, all []outcomes.Write[*send]) {
 		} else {
 			frame = outcomes.AppendMessage(make([]byte, 0, outcomes.MaxHead+len(s.Body)), &w.Message)
 			frame = append(frame, s.Body...)
+		}
+		if s.Peer == a.self.on.Peer {
+			a.loop(c, w, frame)
+			continue
 		}
 		a.o.trunk.Outcomes().SendLent(c, messengers.SendBody{ID: s.serial, Peer: s.Peer, Body: frame})
 	}

@@ -17,6 +17,8 @@ type Trunk interface {
 	Now() time.Time
 	Wall() time.Time
 	NewID() uint64
+	Self() identity.NodeID
+	Key() identity.PublicKey
 	PID(path string) *actor.PID
 	Services() *actor.PID
 	Connectivity() *actor.PID
@@ -24,6 +26,7 @@ type Trunk interface {
 	Plain() *messengers.Messaging
 	Outcomes() *messengers.Messaging
 	Answers() *messengers.Messaging
+	Topic(topic string) *actor.PID
 }
 
 var _ Trunk = trunk.Trunk{}

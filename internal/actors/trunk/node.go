@@ -51,12 +51,6 @@ func (n Node) Panicked(p supervisor.Panic) { n.rooms.Panicked(p) }
 // Root returns the name of the tree, which is the first part of every path.
 func (n Node) Root() string { return n.rooms.Root }
 
-// Self returns the node's id, which is a hash of Key.
-func (n Node) Self() identity.NodeID { return n.rooms.Self }
-
-// Key returns the node's public key.
-func (n Node) Key() identity.PublicKey { return n.rooms.Key }
-
 // Top returns the topmost actor.
 func (n Node) Top() *actor.PID { return n.rooms.Node }
 

@@ -120,7 +120,8 @@ func (r *rooms) KeptOpen(peer identity.NodeID) bool       { return r.connectivit
 func (r *rooms) Plain() *messengers.Messaging               { return r.messengers.Plain }
 func (r *rooms) Frames() *messengers.Messaging              { return r.messengers.Frames }
 func (r *rooms) Messagings() []*messengers.Messaging        { return r.messengers.Messagings() }
-func (r *rooms) Handled() []*messengers.Messaging           { return r.messengers.Handled() }
+func (r *rooms) Outcomes() *messengers.Messaging            { return r.messengers.Outcomes }
+func (r *rooms) Topics() *view.Map[string, *actor.PID]      { return &r.messengers.Topics }
 func (r *rooms) Sessions(peer identity.NodeID) []*actor.PID { return r.messengers.Sessions(peer) }
 func (r *rooms) PlainBesideFrames(peer identity.NodeID) bool {
 	return r.messengers.PlainBesideFrames(peer)

@@ -312,10 +312,22 @@ func (t Trunk) Plain() *messengers.Messaging { return t.rooms.messengers.Plain }
 // without the DHT.
 func (t Trunk) Frames() *messengers.Messaging { return t.rooms.messengers.Frames }
 
+// Self returns the node's id, which is a hash of Key.
+func (t Trunk) Self() identity.NodeID { return t.rooms.Self }
+
+// Key returns the node's public key.
+func (t Trunk) Key() identity.PublicKey { return t.rooms.Key }
+
 // Outcomes returns the messaging protocol of messages whose outcome says more than that they were
 // read, and Answers that of what became of them.
 func (t Trunk) Outcomes() *messengers.Messaging { return t.rooms.messengers.Outcomes }
 func (t Trunk) Answers() *messengers.Messaging  { return t.rooms.messengers.Answers }
+
+// Topic returns the actor that handles messages with this topic; nil: none does.
+func (t Trunk) Topic(topic string) *actor.PID {
+	pid, _ := t.rooms.messengers.Topics.Get(topic)
+	return pid
+}
 
 // ReceiveFrames sets the Receiver of the frames that peers send. It is called before the
 // tree starts.

@@ -35,10 +35,10 @@ func (r *Room) Preregister(m Register) error {
 	return nil
 }
 
-// plain reports whether the actor handles plain messages. speaks reports whether it
-// needs an entry in the protocol table, for plain messages or a protocol of its own.
-func (r *Register) plain() bool  { return r.ID == "" && r.speaks() }
-func (r *Register) speaks() bool { return r.Actor == "" && r.Type == nil }
+// Handles reports whether the actor handles messages of peers, with a topic or without. speaks reports whether it
+// needs an entry in the protocol table, for messages or a protocol of its own.
+func (r *Register) Handles() bool { return r.ID == "" && r.speaks() }
+func (r *Register) speaks() bool  { return r.Actor == "" && r.Type == nil }
 
 type registration struct {
 	Register
@@ -150,7 +150,7 @@ func (x *extensions) register(c actor.Context, m Register) {
 // registers another actor in its place.
 func (x *extensions) replace(c actor.Context, m *Register) {
 	for _, reg := range x.room.registrations.list {
-		same := reg.ID == m.ID && reg.Actor == m.Actor && (reg.Type == nil) == (m.Type == nil) && (m.Type == nil || *reg.Type == *m.Type)
+		same := reg.ID == m.ID && reg.Actor == m.Actor && reg.Topic == m.Topic && (reg.Type == nil) == (m.Type == nil) && (m.Type == nil || *reg.Type == *m.Type)
 		if same && reg.stopped != nil && !reg.alive {
 			if reg.Type != nil {
 				x.room.Types.Delete(*reg.Type)
@@ -171,6 +171,9 @@ func (x *extensions) check(m *Register) error {
 		return x.checkType(m)
 	case m.Actor != "":
 		return x.checkActor(m)
+	}
+	if m.Topic != "" {
+		return x.checkTopic(m)
 	}
 	if id == "" {
 		m.Name = handlerName
@@ -202,7 +205,7 @@ func (x *extensions) checkActor(m *Register) error {
 	switch {
 	case len(m.Name) > MaxActorName || !supervisor.ValidName(m.Name):
 		return fmt.Errorf("%w: got %q", actors.ErrBadName, m.Name)
-	case m.Name == handlerName || isTypeName(m.Name) || x.byName(m.Name) != nil:
+	case m.Name == handlerName || isTypeName(m.Name) || isTopicName(m.Name) || x.byName(m.Name) != nil:
 		return fmt.Errorf("%w: %q", actors.ErrNameTaken, m.Name)
 	}
 	return nil
@@ -215,7 +218,7 @@ func (x *extensions) protocols() (n int) {
 		n = 1
 	}
 	for _, reg := range x.room.registrations.list {
-		if reg.speaks() {
+		if reg.speaks() && reg.Topic == "" {
 			n++
 		}
 	}
@@ -224,7 +227,16 @@ func (x *extensions) protocols() (n int) {
 
 // freeName returns an unused name for the tree, made of a protocol id.
 func (x *extensions) freeName(id protocol.ID) string {
-	base := strings.Trim(strings.Map(func(r rune) rune {
+	base := treeName(string(id))
+	if base == handlerName || isTypeName(base) || isTopicName(base) || !supervisor.ValidName(base) {
+		base = "protocol-" + base
+	}
+	return x.unused(base)
+}
+
+// treeName returns the characters of a text that a name in the tree may have.
+func treeName(s string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {
 		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '.', r == '_':
 			return r
@@ -232,10 +244,11 @@ func (x *extensions) freeName(id protocol.ID) string {
 			return r - 'A' + 'a'
 		}
 		return '-'
-	}, string(id)), "-")
-	if base == handlerName || isTypeName(base) || !supervisor.ValidName(base) {
-		base = "protocol-" + base
-	}
+	}, s), "-")
+}
+
+// unused returns a name for the tree that begins with base and is not in use.
+func (x *extensions) unused(base string) string {
 	name := base
 	for n := 2; x.byName(name) != nil; n++ {
 		name = fmt.Sprintf("%s-%d", base, n)
@@ -268,8 +281,11 @@ func (x *extensions) spawn(c actor.Context, reg *registration) {
 	}
 	reg.alive, reg.failed = true, false
 	reg.pid = supervisor.Spawn(c, supervisor.Spec{Name: reg.Name, Kind: kind, New: reg.New, OnPanic: onPanic(reg.OnPanic), Drains: reg.Drains, Keeps: true, Alarm: HandlerAlarm})
-	if reg.plain() {
-		x.room.openHandler(reg.pid)
+	if reg.Handles() {
+		x.room.openHandler(reg.Topic, reg.pid)
+		if x.byName(handlerName) == nil {
+			x.room.needs.Outcomes().Handler.Open(nil) // nobody waits for it
+		}
 	} else if reg.Type != nil {
 		x.room.Types.Set(*reg.Type, reg.pid)
 	}
@@ -300,9 +316,14 @@ func (x *extensions) offer(c actor.Context, reg *registration) {
 	x.asking[token] = reg
 	add := AddProtocol{Token: token, ID: reg.ID, PID: reg.pid}
 	if reg.ID == "" {
-		add.ID, add.PID = x.room.needs.Plain().ID, x.room.needs.Plain().PID
-		for _, m := range x.room.needs.Handled()[1:] { // first, so that they are there when the handler is
-			c.Request(x.room.Services, AddProtocol{ID: m.ID, PID: m.PID, Own: true, Later: true})
+		m := x.room.needs.Outcomes()
+		outcomes := AddProtocol{ID: m.ID, PID: m.PID, Own: true, Later: true}
+		if reg.Topic != "" {
+			add = outcomes
+			add.Token = token
+		} else {
+			add.ID, add.PID = x.room.needs.Plain().ID, x.room.needs.Plain().PID
+			c.Request(x.room.Services, outcomes) // first, so that it is there when the handler is
 		}
 	}
 	c.Request(x.room.Services, add)
@@ -353,7 +374,7 @@ func (x *extensions) unregister(c actor.Context, m Unregister) {
 			return
 		}
 	}
-	err := fmt.Errorf("%w: %q", actors.ErrNotRegistered, string(m.ID))
+	err := fmt.Errorf("%w: %q", actors.ErrNotRegistered, cmp.Or(string(m.ID), m.Topic))
 	if m.Type != nil {
 		err = fmt.Errorf("%w: message type %d", actors.ErrNotRegistered, *m.Type)
 	}
@@ -365,7 +386,7 @@ func (r *Register) is(m Unregister) bool {
 	if m.Type != nil {
 		return r.Type != nil && *r.Type == *m.Type
 	}
-	return r.ID == m.ID && r.speaks()
+	return r.ID == m.ID && r.Topic == m.Topic && r.speaks()
 }
 
 // stop takes an actor out of the table and ends it, which closes everything that the
@@ -393,16 +414,15 @@ func (x *extensions) withdraw(c actor.Context, reg *registration) {
 	}
 	switch {
 	case x.draining == nil && reg.ID == "":
-		for _, m := range x.room.needs.Handled() {
+		for _, m := range x.room.deleteHandler(c, reg.Topic) {
 			c.Request(x.room.Services, RemoveProtocol{ID: m.ID, PID: m.PID})
-			m.Refuse(c)
 		}
 	case x.draining == nil:
 		c.Request(x.room.Services, RemoveProtocol{ID: reg.ID, PID: reg.pid})
 	case reg.ID == "" && reg.stopped == nil:
-		x.room.closeHandler()
+		x.room.closeHandler(reg.Topic)
 	case reg.ID == "":
-		x.room.openHandler(nil) // nobody waits for it any more
+		x.room.openHandler(reg.Topic, nil) // nobody waits for it any more
 	}
 }
 
@@ -445,8 +465,8 @@ func (x *extensions) failed(c actor.Context, m supervisor.ChildFailed) {
 		reg.stopped = m.Err
 	}
 	switch {
-	case reg.plain() && reg.stopped == nil && len(reg.leaving) == 0:
-		x.room.closeHandler()
+	case reg.Handles() && reg.stopped == nil && len(reg.leaving) == 0:
+		x.room.closeHandler(reg.Topic)
 	case reg.Type != nil && len(reg.leaving) > 0: // stop has taken it out of the table already
 	case reg.Type != nil: // still in the table, with nil: its messages are dropped, and no peer is charged
 		x.room.Types.Set(*reg.Type, nil)

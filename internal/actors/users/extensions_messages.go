@@ -12,10 +12,13 @@ type Register struct {
 	Name  string      // path below extensions
 	ID    protocol.ID // "" for the handler of plain messages, and if Actor or Type is set
 	Actor string      // the name of an actor that speaks no protocol
+	Topic string      // of the messages that the handler takes; "": those without a topic
 	Type  *int32      // the message type of the DHT that the actor handles; ID and Actor are empty then
 	New   func() actor.Actor
 	// OnPanic says what happens to the actor when it panics.
 	OnPanic protocol.PanicPolicy
+	// All says that the handler takes messages of all topics.
+	All bool
 	// Drains says that the actor answers supervisor.Drain itself.
 	Drains bool
 	// Ended, if not nil, is called when the actor has ended for good while the node
@@ -36,6 +39,7 @@ type Unregister struct {
 	Token uint64
 	ID    protocol.ID
 	Type  *int32 // instead of ID
+	Topic string // with neither: of the handler
 }
 
 // Unregistered replies to Unregister.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -37,8 +38,9 @@ type needs interface {
 	Plain() *messengers.Messaging
 	Frames() *messengers.Messaging
 	Messagings() []*messengers.Messaging
-	// Handled returns those whose messages go to the handler, Plain first.
-	Handled() []*messengers.Messaging
+	// Outcomes returns the one whose messages may have a topic, and Topics the handlers of those.
+	Outcomes() *messengers.Messaging
+	Topics() *view.Map[string, *actor.PID]
 	// Reserved reports whether a protocol id has a fixed meaning between nodes.
 	Reserved(id protocol.ID) bool
 	// Carries reports whether pid is the actor of the node's own messaging protocol with this id.
@@ -50,16 +52,39 @@ func NewRoom(b *base.Base, s Settings, needs needs) *Room {
 	return &Room{Base: b, Settings: s, needs: needs}
 }
 
-// openHandler has the messages of peers go to an actor; nil: to nobody, and their substreams end.
-func (r *Room) openHandler(pid *actor.PID) {
-	for _, m := range r.needs.Handled() {
-		m.Handler.Open(pid)
+// openHandler has the messages of peers go to an actor, those with a topic or those without one. nil: to nobody, and those
+// without a topic are refused.
+func (r *Room) openHandler(topic string, pid *actor.PID) {
+	if topic != "" {
+		r.needs.Topics().Set(topic, pid)
+		return
 	}
+	r.needs.Plain().Handler.Open(pid)
+	r.needs.Outcomes().Handler.Open(pid)
 }
 
-// closeHandler has the messages of peers wait for a handler.
-func (r *Room) closeHandler() {
-	for _, m := range r.needs.Handled() {
-		m.Handler.Close()
+// closeHandler has the messages of peers without a topic wait for a handler. Those with one are refused meanwhile: they
+// would have all others wait.
+func (r *Room) closeHandler(topic string) {
+	if topic != "" {
+		r.needs.Topics().Set(topic, nil)
+		return
 	}
+	r.needs.Plain().Handler.Close()
+	r.needs.Outcomes().Handler.Close()
+}
+
+// deleteHandler has the messages of peers be refused. It returns the protocols that have no handler any more.
+func (r *Room) deleteHandler(c actor.Context, topic string) (refused []*messengers.Messaging) {
+	if topic != "" {
+		r.needs.Topics().Delete(topic)
+	} else {
+		r.openHandler("", nil)
+	}
+	for _, m := range []*messengers.Messaging{r.needs.Plain(), r.needs.Outcomes()} {
+		if (topic == "" || m != r.needs.Plain()) && m.Refuse(c) {
+			refused = append(refused, m)
+		}
+	}
+	return refused
 }

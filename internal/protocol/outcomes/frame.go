@@ -43,7 +43,7 @@ const (
 	// Window is how far the number of a message may be above what is settled.
 	Window = 1 << 16
 	// MaxTopic is the longest topic, in bytes.
-	MaxTopic = 64
+	MaxTopic = protocol.MaxTopic
 	// MaxRanges is how many ranges an ask, and each part of an answer, may have.
 	MaxRanges = 256
 	// MaxParts is how many epochs an answer may have.

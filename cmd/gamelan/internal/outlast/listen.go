@@ -34,14 +34,14 @@ type NodeAway struct {
 	Over  func() // it is back
 }
 
-// Listen writes messages to out and acknowledges those that its reader takes: count of them,
-// or, if count is 0, until ctx ends. With all it copies all messages and acknowledges none.
+// Listen writes messages to out and acknowledges those that its reader takes: o.Most of them,
+// or, if that is 0, until ctx ends. With o.All it copies all messages and acknowledges none.
 // When the node goes away later, Listen waits for it and goes on: what was written, but not
 // acknowledged, is then acknowledged and not written again.
 // The error is syscall.EPIPE if the reader has ended. The node has then the messages back
 // that the reader has not taken.
-func Listen(ctx context.Context, c *client.Client, count int, all bool, out Sink, away NodeAway) error {
-	l := &listener{client: c, count: count, all: all, out: out, open: newWritten(), back: func() {}}
+func Listen(ctx context.Context, c *client.Client, o inspect.Listening, out Sink, away NodeAway) error {
+	l := &listener{client: c, count: o.Most, all: o.All, topic: o.Topic, out: out, open: newWritten(), back: func() {}}
 	answer, err := l.request(ctx)
 	for isAway := false; err == nil; {
 		back := newReturn(isAway, away.Over)
@@ -100,6 +100,7 @@ type listener struct {
 	client *client.Client
 	count  int
 	all    bool
+	topic  string
 	out    Sink
 	open   *written
 	back   func() // a message has come
@@ -117,7 +118,7 @@ func (l *listener) request(ctx context.Context) (*client.Hearing, error) {
 	if l.count > 0 && (!l.all || l.n == 0) { // messages without an acknowledgement come again
 		most = l.count - l.n + l.open.len()
 	}
-	return l.client.Hear(ctx, inspect.Listening{All: l.all, Most: most, Name: l.name})
+	return l.client.Hear(ctx, inspect.Listening{All: l.all, Topic: l.topic, Most: most, Name: l.name})
 }
 
 // await returns the answer of a node that was away, once it is back.

@@ -71,7 +71,11 @@ func timesText(m *models.Message) string {
 func originText(o *Output, m *models.Message) string {
 	d := m.DHT
 	if d == nil {
-		return o.who(m.Peer, m.From, shortID)
+		text := o.who(m.Peer, m.From, shortID)
+		if m.Topic != "" {
+			text += ", topic " + inspect.Escape(m.Topic)
+		}
+		return text
 	}
 	var text string
 	switch author := o.who(d.Origin, m.From, shortID); {
