@@ -73,9 +73,9 @@ func groups(flood, attack time.Duration) []harness.Group {
 		},
 		{
 			Name:  "outcomes",
-			About: "messages of 1 KiB until their outcome says kept or handled, one at a time and from three senders, beside a write of 1 KiB that is synced and JetStream that syncs each write; the group of one-way messages has JetStream that does not",
+			About: "messages of 1 KiB until their outcome says kept or handled, one at a time and from three senders, beside a write of 1 KiB that is synced and JetStream, which syncs each write or, by default, every two minutes",
 			Cases: []harness.Case{
-				anchors.Sync(1 << 10), anchors.JetStream(1<<10, true),
+				anchors.Sync(1 << 10), anchors.JetStream(1<<10, true), anchors.JetStream(1<<10, false),
 				product.Kept(), product.KeptOne(), product.Handled(), product.HandledOne(),
 			},
 		},

@@ -89,7 +89,7 @@ func Handler(o Options) http.Handler {
 	get("/v1/ledger", h.ledger, "tag", "peer", "state", "limit", "offset")
 	get("/v1/failures", h.failures, "limit", "offset")
 	get("/v1/deadletters", h.deadLetters, "limit", "offset")
-	get("/v1/messages", h.messages, "all", "count", "name")
+	get("/v1/messages", h.messages, "all", "topic", "count", "name")
 	endpoints = append(endpoints, "/v1/actors/{path...}/stacks")
 	mux.HandleFunc("/v1/{name}", only(handle(h.named).answer, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/v1", only(func(w http.ResponseWriter, _ *http.Request) {

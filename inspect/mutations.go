@@ -69,7 +69,7 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	m := &mutations{a, token}
 	mux := http.NewServeMux()
 	post := func(path string, f handle) { mux.HandleFunc(path, only(f.answer, http.MethodPost)) }
-	post("/v1/messages", asked(m.send, "peer", "resend", "outcome", "until", "timeout", "at_once"))
+	post("/v1/messages", asked(m.send, "peer", "resend", "outcome", "until", "topic", "timeout", "at_once"))
 	post(ackPath, asked(m.acknowledge))
 	post("/v1/messages:back", asked(m.handBack))
 	post("/v1/dht/messages", asked(m.sendDHT, "to", "strategy", "type", "encrypt", "sign", "store", "timeout"))

@@ -51,6 +51,9 @@ func (c *listenCmd) Run(a *app) error {
 	if c.Raw && a.JSON {
 		return failure.Usage("leave one of them out", "choose either --json or --raw")
 	}
+	if err := checkTopic(c.Topic); err != nil {
+		return err
+	}
 	if !c.All { // a write after the end of the reader fails, so that what it has left goes back
 		broken := make(chan os.Signal, 1)
 		signal.Notify(broken, syscall.SIGPIPE)

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 type sendCmd struct {
@@ -232,7 +233,15 @@ func (c *sendCmd) checkPlain() error {
 	case c.Peer == nil || *c.Peer == "":
 		return failure.Usage("name a peer, or use --to KEY for a message over the DHT", "no recipient")
 	}
-	return api.CheckPeer(*c.Peer)
+	return cmp.Or(checkTopic(c.Topic), api.CheckPeer(*c.Peer))
+}
+
+// checkTopic returns an error unless messages may have that topic, or it is empty.
+func checkTopic(topic string) error {
+	if topic != "" && protocol.CheckTopic(topic) != nil {
+		return failure.Usage("take 1 to 64 bytes without control characters", "%q is no topic", topic)
+	}
+	return nil
 }
 
 // input returns the messages to send: the arguments, or standard input.
