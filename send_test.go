@@ -42,7 +42,7 @@ func TestSendsThatFail(t *testing.T) {
 		size   int
 		reason protocol.Reason
 	}{
-		"itself":          {n.ID(), 1, protocol.NoPeer},
+		"itself":          {n.ID(), 1, protocol.Refused}, // it has no handler
 		"unknown":         {identity.NodeID{1}, 1, protocol.NoPeer},
 		"not there":       {gone.ID(), 1, protocol.DialFailed},
 		"without handler": {deaf.ID(), 1, protocol.Refused},

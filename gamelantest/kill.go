@@ -5,7 +5,9 @@ package gamelantest
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/kv/kvtest"
@@ -38,8 +40,21 @@ func (n *Network) kill(node *Node, unsynced int) {
 	ended, end := context.WithCancel(context.Background())
 	end()
 	_ = node.Close(ended) // it says what it has not finished
-	_ = node.Close(context.Background())
+	root, _, _ := strings.Cut(node.Inspection().Tree().PID().Id, "/")
+	for range killTimeout / killStep {
+		if _, runs := n.System.ProcessRegistry.GetLocal(root); !runs {
+			return
+		}
+		time.Sleep(killStep)
+	}
+	n.t.Fatalf("node %d was killed, and its actors still run after %s: a function of yours does not return", node.Number, killTimeout)
 }
+
+// Its actors end at once, but for those that are in a function of the program.
+const (
+	killTimeout = 10 * time.Second
+	killStep    = time.Millisecond
+)
 
 // disks are the stores of directories.
 type disks struct {

@@ -27,11 +27,8 @@ func (s sender) Resolve(ctx context.Context, peer string) (string, error) {
 	if err == nil {
 		return id.String(), nil
 	}
-	if errors.Is(err, actors.ErrSelf) {
-		return s.node.ID().String(), nil
-	}
 	key, notKey := identity.ParsePublicKey(peer)
-	if notKey != nil || !s.node.DHT().Enabled() {
+	if notKey != nil || errors.Is(err, actors.ErrSelf) || !s.node.DHT().Enabled() {
 		if several, ok := errors.AsType[*inspect.Error](err); ok {
 			return "", several
 		}

@@ -1,0 +1,122 @@
+//go:build !nodisk
+
+package gamelan_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
+)
+
+var errOff = errors.New("the machine is off")
+
+// job is what a worker has seen of one job.
+type job struct {
+	id      gamelan.MessageID
+	seqs    map[uint64]bool
+	handled int
+	attempt int // the last one that was handled
+}
+
+// TestKeptOverKills: of the jobs of three producers none is lost, none is kept twice, and only what was in hand at a kill, or had
+// just left it, is handled again, with the same id and a higher attempt, though the worker is killed at any time, or its power is cut.
+func TestKeptOverKills(t *testing.T) {
+	for name, kill := range map[string]func(*gamelantest.Network, *gamelantest.Node){"kill": (*gamelantest.Network).Kill, "power": (*gamelantest.Network).PowerCut} {
+		for outcome, want := range map[string]gamelan.SendOption{"kept": gamelan.Kept(), "handled": gamelan.Handled()} {
+			t.Run(name+" "+outcome, func(t *testing.T) {
+				gamelantest.Bubble(t, func(t *testing.T) { keptOverKills(t, kill, want) })
+			})
+		}
+	}
+}
+
+func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.Node), want gamelan.SendOption) {
+	const jobs, kills = 300, 20
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	net := gamelantest.NewNetwork(t)
+	cfg := gamelan.Config{DataDir: net.DataDir(), Listen: []string{"/memory/9"}}
+	var mu sync.Mutex
+	seen := map[string]*job{}
+	again, begun := 0, 0
+	start := func() (*gamelantest.Node, *atomic.Bool) {
+		dead := new(atomic.Bool)
+		return net.Start(cfg, gamelan.WithInbox(gamelan.InboxConfig{}), gamelan.WithMessages(func(ctx context.Context, m gamelan.Message) error {
+			mu.Lock()
+			if dead.Load() {
+				mu.Unlock()
+				return errOff
+			}
+			defer time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond) // the effect is there, and the job goes on
+			defer mu.Unlock()
+			begun++
+			j := seen[string(m.Body)]
+			if j == nil {
+				j = &job{id: m.ID, seqs: map[uint64]bool{}}
+				seen[string(m.Body)] = j
+			}
+			j.seqs[m.Seq] = true
+			if j.handled++; j.handled > 1 {
+				again++
+				if m.ID != j.id || m.Attempt <= j.attempt {
+					t.Errorf("%s: got it again with the id %v and attempt %d, want %v and more than %d", m.Body, m.ID, m.Attempt, j.id, j.attempt)
+				}
+			}
+			j.attempt = m.Attempt
+			return nil
+		})), dead
+	}
+	worker, dead := start()
+	id := worker.ID()
+	var producers sync.WaitGroup
+	for p := range 3 {
+		from := net.Start(gamelan.Config{})
+		net.Connect(from, worker)
+		net.SetLinkBetween(from, worker, memory.Link{Latency: time.Millisecond})
+		producers.Go(func() {
+			for i := range jobs / 3 {
+				body := fmt.Sprintf("%d-%d", p, i)
+				out, err := from.Send(t.Context(), id, []byte(body), want, gamelan.Until(time.Hour))
+				if err != nil || out.Kind != protocol.Confirmed {
+					t.Errorf("%s: got %v, %v", body, out, err)
+				}
+			}
+		})
+	}
+	for range kills {
+		time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
+		mu.Lock()
+		dead.Store(true)
+		mu.Unlock()
+		kill(net, worker)
+		time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
+		worker, dead = start()
+	}
+	producers.Wait()
+	time.Sleep(time.Minute)
+	mu.Lock()
+	defer mu.Unlock()
+	for body, j := range seen {
+		if len(j.seqs) != 1 {
+			t.Errorf("%s was kept %d times", body, len(j.seqs))
+		}
+	}
+	if len(seen) != jobs || again > 2*kills || again == 0 {
+		t.Errorf("got %d of %d jobs handled, and %d handled again over %d kills", len(seen), jobs, again, kills)
+	}
+	if n := worker.Inbox().Status().Messages; n != 0 {
+		t.Errorf("got %d messages left", n)
+	}
+	t.Logf("%d handled, %d of them again", begun, again)
+}
