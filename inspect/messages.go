@@ -7,7 +7,6 @@ import (
 	"iter"
 	"net/http"
 
-	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -30,18 +29,9 @@ type Listening struct {
 	Name  string // name by which the client can hand messages back (see Actions); may be empty
 }
 
-// topic returns the parameter topic.
-func (q *query) topic() string {
-	topic := q.text("topic")
-	if err := protocol.CheckTopic(topic); topic != "" && err != nil && q.err == nil {
-		q.refuse("this is no topic", "take 1 to 64 bytes without control characters")
-	}
-	return topic
-}
-
 // messages streams messages, one JSON object a line.
 func (h *handler) messages(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
-	o := Listening{All: q.flag("all", false), Most: q.number("count", 0, 0), Topic: q.topic(), Name: q.text("name")}
+	o := Listening{All: q.flag("all", false), Most: q.number("count", 0, 0), Topic: q.text("topic"), Name: q.text("name")}
 	switch {
 	case q.err != nil:
 		return nil, q.err

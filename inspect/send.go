@@ -69,7 +69,7 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request, q *query) (any,
 	peer, resend, limit := q.text("peer"), q.flag("resend", false), q.duration("timeout")
 	atOnce := q.flag("at_once", false)
 	outcome, until := q.choice("outcome", OutcomeRead, OutcomeRead, OutcomeKept, OutcomeHandled), q.duration("until")
-	topic := q.topic()
+	topic := q.text("topic")
 	if q.err == nil && peer == "" {
 		q.refuse("no peer is named", "name the recipient with ?peer=, a node id or a public key")
 	}

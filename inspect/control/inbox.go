@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Messages returns the messages of the node's inbox, for the field of [inspect.Options]. They are nil
@@ -30,6 +31,10 @@ type inboxMessages struct{ node *gamelan.Node }
 // Listen yields the kept and the new messages of the inbox, until ctx or the node ends.
 func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[models.Message, error] {
 	return func(yield func(models.Message, error) bool) {
+		if o.Topic != "" && protocol.CheckTopic(o.Topic) != nil {
+			yield(models.Message{}, bad("take 1 to 64 bytes without control characters", "%q is no topic", o.Topic))
+			return
+		}
 		for x, err := range m.node.Inbox().Listen(ctx, gamelan.ListenOptions{All: o.All, Topic: o.Topic, Most: o.Most, Wait: true, Name: o.Name}) {
 			switch {
 			case errors.Is(err, inboxpart.ErrClosed):

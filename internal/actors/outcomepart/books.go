@@ -17,16 +17,17 @@ import (
 type books struct {
 	o *Outcomes
 
-	mu     sync.Mutex
-	name   outcomes.Store   // of new books; another one whenever a book was forgotten
-	dead   map[epoch]uint64 // forgotten, and still in the inbox's store; with a serial for Stored
-	serial uint64
-	noted  outcomes.Store // the name that the inbox's store has
-	of     map[identity.PublicKey]map[outcomes.Epoch]*book
-	shares share.Shares[identity.PublicKey] // of bytes
-	size   int64
-	news   map[identity.NodeID]*news
-	woken  bool // the actor was sent told, and has not taken news since
+	mu      sync.Mutex
+	name    outcomes.Store   // of new books; another one whenever a book was forgotten
+	dead    map[epoch]uint64 // forgotten, and still in the inbox's store; with a serial for Stored
+	serial  uint64
+	noted   outcomes.Store // the name that the inbox's store has
+	of      map[identity.PublicKey]map[outcomes.Epoch]*book
+	shares  share.Shares[identity.PublicKey] // of bytes
+	size    int64
+	evicted uint64 // for want of room, since the start
+	news    map[identity.NodeID]*news
+	woken   bool // the actor was sent told, and has not taken news since
 }
 
 // epoch names the numbers of a sender.
@@ -274,6 +275,7 @@ func (b *books) resize(k *book) {
 		if !ok {
 			return
 		}
+		b.evicted++
 		b.forget(b.oldest(most))
 	}
 }

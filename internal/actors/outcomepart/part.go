@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -22,6 +23,8 @@ type Outcomes struct {
 	pid   *actor.PID
 	books books
 	keeps bool // the node has an inbox
+
+	sending atomic.Int64 // messages that were accepted and have no outcome
 }
 
 // Settings are the settings of the part.
@@ -55,6 +58,7 @@ func (o *Outcomes) Part() actors.Part {
 	return actors.Part{
 		Name:     name,
 		Services: []supervisor.Spec{{Name: name, Kind: name, New: func() actor.Actor { return newSender(o) }, Drains: true, Alarm: users.HandlerAlarm}},
+		Sections: map[string]func(context.Context) any{name: o.section},
 		Stages:   map[string]actors.Stage{"services/" + name: actors.StopSenders},
 	}
 }
@@ -108,7 +112,8 @@ func (o *Outcomes) TrySubmit(s Submission, done func(protocol.Outcome)) {
 }
 
 func (o *Outcomes) accept(s Submission, giveBack func(), done func(protocol.Outcome)) uint64 {
-	m := &send{Submission: s, serial: o.trunk.NewID(), giveBack: giveBack, done: done}
+	m := &send{Submission: s, o: o, serial: o.trunk.NewID(), giveBack: giveBack, done: done}
+	o.sending.Add(1)
 	o.trunk.System().Root.Send(o.pid, m)
 	return m.serial
 }

@@ -56,6 +56,7 @@ type peer struct {
 // send is a message, from Submit to its outcome. It is a message of the actor as well.
 type send struct {
 	Submission
+	o        *Outcomes
 	serial   uint64
 	giveBack func()
 	done     func(protocol.Outcome)
@@ -76,6 +77,7 @@ func (s *send) Discard() {
 // settle ends the message, once.
 func (s *send) settle(o protocol.Outcome) {
 	if s.over.CompareAndSwap(false, true) {
+		s.o.sending.Add(-1)
 		s.giveBack()
 		s.done(o)
 	}

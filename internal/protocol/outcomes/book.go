@@ -164,6 +164,9 @@ func (b *Book) Asked(n uint64) Result {
 	return 0
 }
 
+// Len returns how many messages of the epoch are open.
+func (b *Book) Len() int { return len(b.open) }
+
 // Idle reports whether no message of the epoch is open.
 func (b *Book) Idle() bool { return len(b.open) == 0 }
 
