@@ -37,6 +37,12 @@ func (l *topicLog) on(topic string) func(context.Context, gamelan.Message) error
 	}
 }
 
+func (l *topicLog) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.of)
+}
+
 func (l *topicLog) want(t *testing.T, topic string, want ...string) {
 	t.Helper()
 	l.mu.Lock()
