@@ -26,10 +26,11 @@ import (
 // file with a function that returns it, and a line in [attacks].
 type attack struct {
 	name    string
-	config  gamelan.Config   // of the node under attack
-	options []gamelan.Option // of the same
-	placed  bool             // its connections seem to come from addresses of the internet; see [placedTCP]
-	clients bool             // the honest peers are clients, to whom the node relays nothing
+	config  gamelan.Config     // of the node under attack
+	options []gamelan.Option   // of the same
+	placed  bool               // its connections seem to come from addresses of the internet; see [placedTCP]
+	outcome gamelan.SendOption // of the honest peer's sends; nil: they are read
+	clients bool               // the honest peers are clients, to whom the node relays nothing
 	// prepare runs in a process of its own, before any clock does; seed is the
 	// node's. The function that it returns attacks until ctx ends, and counts
 	// each stroke. It returns an error only if it could not attack at all.
@@ -74,6 +75,7 @@ func attacks() []attack {
 		silentSubstreams(),
 		newcomersSpeak(),
 		uselessFrames(),
+		outcomeBooks(),
 	}
 }
 
@@ -214,7 +216,7 @@ func (a attack) phase(m *harness.Meter, d time.Duration, other func(seed string)
 	var seen sights
 	var wg sync.WaitGroup
 	var sent, dialled error
-	wg.Go(func() { seen, sent = honest(ctx, s.ctx, from, to, a.pingEvery(d)) })
+	wg.Go(func() { seen, sent = honest(ctx, s.ctx, from, to, a.pingEvery(d), a.sending()...) })
 	wg.Go(func() { p.dials, p.succeeded, dialled = a.freshDials(ctx, s.ctx, to) })
 	wg.Wait()
 	p.memory, p.logged = float64(peak()), float64(log.n.Load()-logged)/d.Seconds()
@@ -263,6 +265,14 @@ func (a attack) pingEvery(d time.Duration) time.Duration {
 	return max(d/pingsEach, time.Millisecond)
 }
 
+// sending are the options of the honest peer's sends.
+func (a attack) sending() (opts []gamelan.SendOption) {
+	if a.outcome != nil {
+		opts = append(opts, a.outcome)
+	}
+	return opts
+}
+
 // sights are what an honest peer saw.
 type sights struct {
 	sends, pings []time.Duration
@@ -271,13 +281,13 @@ type sights struct {
 
 // honest sends to a node, and pings it, until ctx ends and there is one of each.
 // It takes the time of sends that succeeded and of all pings.
-func honest(ctx, all context.Context, from, to *gamelan.Node, pingEvery time.Duration) (seen sights, err error) {
+func honest(ctx, all context.Context, from, to *gamelan.Node, pingEvery time.Duration, opts ...gamelan.SendOption) (seen sights, err error) {
 	body := payload(32)
 	pinged := time.Now()
 	for ctx.Err() == nil || len(seen.sends)+seen.failed == 0 || pingEvery > 0 && len(seen.pings) == 0 {
 		begin := time.Now()
 		within, cancel := context.WithTimeout(all, sendWithin)
-		out, sent := from.Send(within, to.ID(), body)
+		out, sent := from.Send(within, to.ID(), body, opts...)
 		cancel()
 		if sent == nil && out.Err == nil {
 			seen.sends = append(seen.sends, time.Since(begin))

@@ -1,6 +1,7 @@
 package outcomepart
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -348,5 +349,33 @@ func TestAnswersOfManyEpochs(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("%d results were not told", len(want))
+	}
+}
+
+// TestEpochsOfASubstream: a sender has one epoch, and seldom another one; a peer that makes up epochs is at fault.
+func TestEpochsOfASubstream(t *testing.T) {
+	b, trunk := newBooks(t)
+	i := b.on(from(1, 1, "192.0.2.1"))
+	frame := func(e outcomes.Epoch) any {
+		return i.Message(outcomes.AppendAsk(nil, outcomes.Ask{Epoch: e}), nil)
+	}
+	for range 3 {
+		for e := range outcomes.Epoch(epochsMost) {
+			for range 100 {
+				if v := frame(e + 1); v != nil {
+					t.Fatalf("epoch %d: got %v", e+1, v)
+				}
+			}
+		}
+		v, bad := frame(1000).(violated)
+		if !bad || !errors.Is(v.err, outcomes.ErrLimit) {
+			t.Fatalf("got %v after %d epochs, want a violation", v, epochsMost)
+		}
+		behind := frame(1)
+		if _, _, err := i.Hear(t.Context(), []any{behind}); err == nil {
+			t.Fatalf("got %v after the violation, want the substream to end", behind)
+		}
+		i.ended = false
+		trunk.now = trunk.now.Add(time.Hour)
 	}
 }

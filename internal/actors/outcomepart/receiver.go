@@ -2,6 +2,7 @@ package outcomepart
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -28,6 +29,35 @@ type intake struct {
 	on    *actors.ConnRef
 	line  outcomes.Line
 	knows *book // the peer was told its store, with the line
+
+	ended bool // the peer has broken the rules, and nothing of it counts any more
+
+	epoch  outcomes.Epoch // of the last frame
+	epochs int            // how many there were since
+	since  time.Time
+}
+
+// rest is what comes behind a frame that breaks the rules. It ends the substream.
+type rest struct{ *credit.Permit }
+
+var errEnded = errors.New("outcomes: the peer has broken the rules")
+
+// epochsMost is how many epochs a substream may have in an hour. A sender has one, and a new one after an hour without messages.
+const epochsMost = 16
+
+// follows returns an error if the peer begins too many epochs.
+func (i *intake) follows(e outcomes.Epoch) error {
+	if e == i.epoch {
+		return nil
+	}
+	if now := i.o.trunk.Now(); i.epochs == 0 || now.Sub(i.since) >= time.Hour {
+		i.since, i.epochs = now, 0
+	}
+	i.epoch = e
+	if i.epochs++; i.epochs > epochsMost {
+		return outcomes.TooManyEpochs(epochsMost)
+	}
+	return nil
 }
 
 // Stays implements [messengers.Staying].
@@ -36,12 +66,23 @@ func (*intake) Stays() {}
 // Message returns an [actors.Received] for the handler, or what is for the part's actor. What the books
 // answer is for nobody.
 func (i *intake) Message(body []byte, p *credit.Permit) any {
+	if i.ended {
+		return rest{p}
+	}
 	f, err := outcomes.Decode(body)
 	switch {
+	case err == nil && f.Ask != nil:
+		err = i.follows(f.Ask.Epoch)
+	case err == nil && f.Message != nil:
+		err = i.follows(f.Message.Epoch)
+	}
+	if err == nil && (f.Answer != nil || f.Hello != nil) {
+		err = outcomes.Misplaced()
+	}
+	switch {
 	case err != nil:
+		i.ended = true
 		return violated{i.on, err, p}
-	case f.Answer != nil || f.Hello != nil:
-		return violated{i.on, outcomes.Misplaced(), p}
 	case f.Ask != nil:
 		i.o.books.ask(i, f.Ask)
 	case f.Message != nil:
@@ -84,9 +125,13 @@ func (o *Outcomes) handler(topic string) (*actor.PID, bool) {
 // Hear returns the actor that the first messages are for: the handler of their topic, or the part's. It waits for the handler of
 // messages without a topic.
 func (i *intake) Hear(ctx context.Context, all []any) (pid *actor.PID, n int, err error) {
+	if _, ended := all[0].(rest); ended {
+		return nil, 0, errEnded
+	}
 	first, received := all[0].(actors.Received)
 	for n = 1; n < len(all); n++ {
-		if m, ok := all[n].(actors.Received); ok != received || m.Topic != first.Topic {
+		m, ok := all[n].(actors.Received)
+		if _, ended := all[n].(rest); ended || ok != received || m.Topic != first.Topic {
 			break
 		}
 	}
@@ -110,20 +155,25 @@ func (*intake) Drop(int) {}
 type hearer struct{ o *Outcomes }
 
 // Open returns an intake that hands all answers to the part's actor.
-func (r hearer) Open(on *actors.ConnRef) messengers.Intake { return &answerIntake{r.o, on} }
+func (r hearer) Open(on *actors.ConnRef) messengers.Intake { return &answerIntake{o: r.o, on: on} }
 
 type answerIntake struct {
-	o  *Outcomes
-	on *actors.ConnRef
+	o     *Outcomes
+	on    *actors.ConnRef
+	ended bool // as of intake
 }
 
 // Message decodes an answer.
 func (i *answerIntake) Message(body []byte, p *credit.Permit) any {
+	if i.ended {
+		return rest{p}
+	}
 	f, err := outcomes.Decode(body)
 	if err == nil && (f.Message != nil || f.Ask != nil) {
 		err = outcomes.Misplaced()
 	}
 	if err != nil {
+		i.ended = true
 		return violated{i.on, err, p}
 	}
 	return heard{i.on, f.Hello, f.Answer, p}
@@ -131,7 +181,16 @@ func (i *answerIntake) Message(body []byte, p *credit.Permit) any {
 
 // Hear returns the part's actor.
 func (i *answerIntake) Hear(_ context.Context, all []any) (*actor.PID, int, error) {
-	return i.o.pid, len(all), nil
+	n := 0
+	for ; n < len(all); n++ {
+		if _, ended := all[n].(rest); ended {
+			break
+		}
+	}
+	if n == 0 {
+		return nil, 0, errEnded
+	}
+	return i.o.pid, n, nil
 }
 
 // Drop does nothing: the sender asks for what it has not heard.

@@ -268,6 +268,11 @@ func Decode(b []byte) (f Frame, err error) {
 	return f, nil
 }
 
+// TooManyEpochs is the violation of a peer that begins a new epoch more than n times in an hour on one substream.
+func TooManyEpochs(n int) error {
+	return violation(fmt.Errorf("%w: more than %d epochs in an hour", ErrLimit, n))
+}
+
 // Misplaced is the error of a frame that does not belong to its protocol.
 func Misplaced() error { return violation(errMisplaced) }
 
