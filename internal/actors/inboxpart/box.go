@@ -126,6 +126,7 @@ type entry struct {
 	from  sources
 	state state
 	tries uint8 // how often it was handed out, at most maxTries
+	own   bool  // it was declined, or handed out alone: its attempts count for the shelf
 	tried bool  // so it was when the box was loaded, suspectAfter times or more
 }
 
@@ -309,6 +310,14 @@ func (b *Box) Written(seqs []uint64) {
 	}
 }
 
+// Topic returns the topic of a message.
+func (b *Box) Topic(seq uint64) string {
+	if i, ok := b.find(seq); ok {
+		return b.list[i].topic
+	}
+	return ""
+}
+
 // Listen adds a listener, unless the box has it. With all, the listener copies all
 // messages with numbers above after; without all, it shares those that have the topic, or none. Listen returns false if there
 // are too many listeners.
@@ -385,6 +394,7 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			l.hands++
 			l.bytes += int64(e.size)
 			e.tries = min(e.tries+1, maxTries)
+			e.own = e.own || e.tried
 			seqs = append(seqs, e.seq)
 		}
 		if first {
@@ -514,6 +524,9 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 	}
 	for seq, h := range b.hands {
 		if h.listener == id {
+			if i, ok := b.find(seq); ok { // it was begun: see Untouched
+				b.list[i].own = true
+			}
 			b.free(seq)
 		}
 	}

@@ -141,7 +141,7 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		}
 	case "tried": // N… times=N
 		for _, n := range numbers {
-			s.box.Tried(n, times)
+			s.box.Tried(n, Tries{times, d.HasArg("own")})
 		}
 	case "renew": // NAME N…
 		for _, n := range numbers {
@@ -149,7 +149,8 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		}
 	case "tries":
 		for _, n := range numbers {
-			say("%d %d", n, s.box.Tries(n))
+			t := s.box.Tries(n)
+			say("%d %d%s", n, t.N, map[bool]string{true: " own"}[t.Own])
 		}
 	case "untouched":
 		s.box.Untouched(numbers)

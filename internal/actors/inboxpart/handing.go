@@ -22,11 +22,12 @@ func (k *keeper) hand(c actor.Context, p *puller, last *answer, r pulled) {
 	q := &k.in.queue
 	h := handing{last: last}
 	for _, seq := range r.seqs {
-		n := k.box.Tries(seq)
-		r.tries = append(r.tries, n)
-		if _, ok := q.marked[seq]; ok || n > 1 {
-			q.marked[seq] = struct{}{}
-			h.marks = append(h.marks, change{key: triesKey(seq), record: []byte{byte(n)}})
+		t := k.box.Tries(seq)
+		r.tries = append(r.tries, t.N)
+		if said, ok := q.marked[seq]; ok && said == t {
+			continue
+		} else if ok || t.N > 1 || k.box.Topic(seq) != "" {
+			h.marks = append(h.marks, q.mark(seq, t))
 		} else if seq > q.handed {
 			q.handed, h.handed = seq, seq
 		}

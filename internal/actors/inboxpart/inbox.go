@@ -68,7 +68,7 @@ func Open(o Options) (*Inbox, error) {
 		return nil, err
 	}
 	return &Inbox{o: o, store: s, queue: queue{
-		copied: make(map[uint64]struct{}), ids: make(map[uint64]mark), marked: make(map[uint64]struct{}), drops: make(map[uint64]struct{}),
+		copied: make(map[uint64]struct{}), ids: make(map[uint64]mark), marked: make(map[uint64]Tries), drops: make(map[uint64]struct{}),
 	}}, nil
 }
 
@@ -198,8 +198,9 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 		ctx, ended := b.named(ctx, o.Name, p.listener)
 		defer ended()
 		defer func() { b.tell(leave{p.listener, left == 0 && !o.Wait, rest}) }()
+		page := pageSize{all: o.All, n: 1}
 		for left > 0 && ctx.Err() == nil {
-			p.most = min(left, pulledAtOnce)
+			p.most = min(left, page.next(b.trunk.Now()))
 			r, ok, err := ask[pulled](b, ctx, p)
 			switch {
 			case err != nil:
@@ -215,6 +216,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 			lostBefore, lost = r.lost, lost+r.lost-lostBefore
 			rest = r.seqs
 			since := b.trunk.Now()
+			page.begin(since)
 			for m, err := range b.store.messages(r.seqs) {
 				if ctx.Err() != nil {
 					return
@@ -329,6 +331,35 @@ func (b *Inbox) Decline(seq uint64) {
 
 // pulledAtOnce bounds the messages in one answer, so that all listeners get some.
 const pulledAtOnce = 256
+
+// pageSize is how many messages a listener asks for at once: as many as it is done with soon. What it has in hand at a kill counts
+// as an attempt, and is not handed to another.
+type pageSize struct {
+	all   bool // a copier takes none in hand
+	n     int
+	begun time.Time // zero: no page was
+}
+
+const (
+	pageSoon = 20 * time.Millisecond
+	pageLate = 5 * pageSoon
+)
+
+func (p *pageSize) begin(now time.Time) { p.begun = now }
+
+// next returns the size of the next page, and is called when the one before it is done.
+func (p *pageSize) next(now time.Time) int {
+	switch took := now.Sub(p.begun); {
+	case p.all:
+		return pulledAtOnce
+	case p.begun.IsZero():
+	case took < pageSoon:
+		p.n = min(2*p.n, pulledAtOnce)
+	case took > pageLate:
+		p.n = max(1, p.n/2)
+	}
+	return p.n
+}
 
 // askAgain is how long one question waits for its answer before it is repeated: a restart
 // of the actor loses the question.

@@ -277,13 +277,13 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 			continue
 		}
 		box.Load(e.seq, e.Entry)
-		n, marked := m.Value.tries[e.seq]
+		t, marked := m.Value.tries[e.seq]
 		if marked {
-			q.marked[e.seq] = struct{}{}
-		} else if e.seq <= m.Value.handed {
-			n = 1
+			q.marked[e.seq] = t
+		} else if e.Topic == "" && e.seq <= m.Value.handed {
+			t.N = 1
 		}
-		box.Tried(e.seq, n)
+		box.Tried(e.seq, t)
 	}
 	q.handed = max(q.handed, m.Value.handed)
 	if first := q.box == nil; first && k.in.senders != nil {
@@ -589,8 +589,8 @@ func (k *keeper) write(c actor.Context) {
 	if k.forgets == len(q.forget) {
 		k.answering = len(k.acks)
 	}
-	if k.ahead = k.atOnce(); k.ahead > 0 {
-		changes = append(changes, handedChange(k.ahead))
+	if marks := k.atOnce(); len(marks) > 0 {
+		changes = append(changes, marks...)
 		waits = true
 	}
 	sync := k.answering > 0 || k.owing || waits || supervisor.Now(c).Sub(k.synced) >= syncEvery
@@ -602,22 +602,36 @@ func (k *keeper) write(c actor.Context) {
 	})
 }
 
-// atOnce returns the number up to which the write under way has messages that are handed out as soon as it has ended: listeners
-// wait for them. 0: there are none. The same write says so.
-func (k *keeper) atOnce() uint64 {
-	most := 0
+// atOnce returns what the write under way says of its messages that are handed out as soon as it has ended: listeners of
+// their topic wait for them.
+func (k *keeper) atOnce() (marks []change) {
+	k.ahead = 0
+	if k.in.store.marks == nil {
+		return nil
+	}
+	room := make(map[string]int)
 	for _, p := range k.waiting {
 		if !p.all {
-			most += p.most
+			room[p.topic] += p.most
 		}
 	}
-	if most = min(most, k.items); most == 0 || k.in.store.marks == nil {
-		return 0
+	q := &k.in.queue
+	for _, x := range q.ready[:k.items] {
+		topic := x.entry.Topic
+		if room[topic]--; room[topic] < 0 {
+			break
+		}
+		switch {
+		case topic != "":
+			marks = append(marks, q.mark(x.seq, Tries{N: 1}))
+		case x.seq > q.handed:
+			k.ahead = x.seq
+		}
 	}
-	if seq := k.in.queue.ready[most-1].seq; seq > k.in.queue.handed {
-		return seq
+	if k.ahead > 0 {
+		marks = append(marks, handedChange(k.ahead))
 	}
-	return 0
+	return marks
 }
 
 func (k *keeper) written(c actor.Context, synced bool, err error) {

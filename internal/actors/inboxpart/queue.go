@@ -35,7 +35,7 @@ type queue struct {
 	ids     map[uint64]mark     // of messages that are numbered and not deleted
 	untold  news                // written, and perhaps not synced
 	handed  uint64              // messages up to this number were handed out, unless marked says how often
-	marked  map[uint64]struct{} // messages of which the disk says how often they were handed out
+	marked  map[uint64]Tries    // messages of which the disk says how often they were handed out, and what it says
 	drops   map[uint64]struct{} // of forget and copied: taken off the shelf and dropped
 }
 
@@ -167,14 +167,24 @@ func (q *queue) forgotten() []uint64 {
 	return all
 }
 
+// mark returns the change with which the disk says how often a message was handed out.
+func (q *queue) mark(seq uint64, t Tries) change {
+	q.marked[seq] = t
+	return change{key: triesKey(seq), record: t.record()}
+}
+
 // tries are the changes with which the disk says exactly how often messages were handed out.
 func (q *queue) tries() (changes []change) {
 	if q.box == nil {
 		return nil
 	}
-	for seq, n := range q.box.Counts() {
-		if _, marked := q.marked[seq]; marked || n == 0 && seq <= q.handed {
-			changes = append(changes, change{key: triesKey(seq), record: []byte{byte(n)}})
+	for seq, t := range q.box.Counts() {
+		said, marked := q.marked[seq]
+		if !marked && seq <= q.handed && q.box.Topic(seq) == "" {
+			said.N = 1
+		}
+		if said != t {
+			changes = append(changes, change{key: triesKey(seq), record: t.record()})
 		}
 	}
 	return changes

@@ -50,7 +50,7 @@ func (k *keeper) shelf(c actor.Context) {
 	}
 	r := shelved{seqs: k.box.Shelf()}
 	for _, seq := range r.seqs {
-		r.tries = append(r.tries, k.box.Tries(seq))
+		r.tries = append(r.tries, k.box.Tries(seq).N)
 	}
 	c.Respond(r)
 }
@@ -63,8 +63,7 @@ func (k *keeper) retry(c actor.Context, m retry) {
 	seqs := k.box.Retry(m.seqs)
 	h := handing{reply: reply{c.Sender(), taken{len(seqs)}}}
 	for _, seq := range seqs {
-		k.in.queue.marked[seq] = struct{}{}
-		h.marks = append(h.marks, change{key: triesKey(seq), record: []byte{0}})
+		h.marks = append(h.marks, k.in.queue.mark(seq, Tries{}))
 	}
 	k.afterMarks(c, h)
 	k.giveAll(c)

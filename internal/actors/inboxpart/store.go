@@ -125,7 +125,7 @@ type loaded struct {
 	next    uint64   // the next number to use
 	damaged int      // records that cannot be read; they are left as they are
 	handed  uint64   // see queue
-	tries   map[uint64]int
+	tries   map[uint64]Tries
 }
 
 // onDisk describes one message on the disk.
@@ -166,7 +166,7 @@ func triesKey(seq uint64) []byte {
 
 // loadTries reads how often messages were handed out.
 func (s *store) loadTries(l *loaded) error {
-	l.tries = make(map[uint64]int)
+	l.tries = make(map[uint64]Tries)
 	switch value, err := s.disk.Get([]byte{keyPrefix, keyHanded}); {
 	case err == nil && len(value) == 8:
 		l.handed = binary.BigEndian.Uint64(value)
@@ -175,8 +175,8 @@ func (s *store) loadTries(l *loaded) error {
 	}
 	entries, scanErr := s.disk.Scan([]byte{keyPrefix, keyTries})
 	for key, value := range entries {
-		if len(key) == keyLen && len(value) == 1 {
-			l.tries[binary.BigEndian.Uint64(key[2:])] = int(value[0])
+		if len(key) == keyLen && len(value) > 0 {
+			l.tries[binary.BigEndian.Uint64(key[2:])] = Tries{int(value[0]), len(value) > 1}
 		}
 	}
 	return scanErr()

@@ -21,27 +21,45 @@ const (
 	restMost  = 5 * time.Minute
 )
 
+// Tries is how often a message was handed out, at most 255 times.
+type Tries struct {
+	N int
+	// Own says that it was declined, or handed out alone. Without that, others may have been the reason of the attempts, and it does
+	// not go to the shelf before it was handed out alone.
+	Own bool
+}
+
+// record is what the disk has.
+func (t Tries) record() []byte {
+	if t.Own {
+		return []byte{byte(t.N), 1}
+	}
+	return []byte{byte(t.N)}
+}
+
 // Tried says how often a message was handed out before. It is called after [Box.Load].
-func (b *Box) Tried(seq uint64, n int) {
+func (b *Box) Tried(seq uint64, t Tries) {
 	i, ok := b.find(seq)
 	if !ok {
 		return
 	}
 	e := &b.list[i]
-	e.tries = uint8(min(n, maxTries))
-	e.tried = n >= suspectAfter
+	e.tries, e.own = uint8(min(t.N, maxTries)), t.Own
+	e.tried = t.N >= suspectAfter
 	if e.state == kept {
 		b.settle(i)
 	}
 }
 
 // Tries returns how often a message was handed out, with the time that it is in hand.
-func (b *Box) Tries(seq uint64) int {
+func (b *Box) Tries(seq uint64) Tries {
 	if i, ok := b.find(seq); ok {
-		return int(b.list[i].tries)
+		return b.list[i].attempts()
 	}
-	return 0
+	return Tries{}
 }
+
+func (e *entry) attempts() Tries { return Tries{int(e.tries), e.own} }
 
 // spent reports whether a message was handed out as often as it may be.
 func (b *Box) spent(e *entry) bool { return b.limits.Attempts > 0 && int(e.tries) >= b.limits.Attempts }
@@ -49,11 +67,12 @@ func (b *Box) spent(e *entry) bool { return b.limits.Attempts > 0 && int(e.tries
 // settle has a message that is in nobody's hand be handed out, or puts it on the shelf.
 func (b *Box) settle(i int) {
 	e := &b.list[i]
-	if b.spent(e) {
+	if b.spent(e) && e.own {
 		e.state = dead
 		b.shelf.add(e.size)
 		return
 	}
+	e.tried = e.tried || b.spent(e)
 	b.isFree(i)
 }
 
@@ -75,7 +94,7 @@ func (b *Box) Decline(now time.Time, seq uint64) {
 		return
 	}
 	e := &b.list[i]
-	if b.spent(e) {
+	if e.own = true; b.spent(e) {
 		b.settle(i)
 		return
 	}
@@ -98,20 +117,21 @@ func (b *Box) wake(now time.Time) {
 	}
 }
 
-// Untouched says that a listener was handed these messages and has not begun with them: that was no attempt.
+// Untouched says that a listener was handed these messages and has not begun with them: that was no attempt, and they are free.
 func (b *Box) Untouched(seqs []uint64) {
 	for _, seq := range seqs {
 		if i, ok := b.find(seq); ok && b.list[i].state == inHand && b.list[i].tries > 0 {
 			b.list[i].tries--
+			b.free(seq)
 		}
 	}
 }
 
 // Counts yields the messages that are not acknowledged and how often they were handed out.
-func (b *Box) Counts() iter.Seq2[uint64, int] {
-	return func(yield func(uint64, int) bool) {
+func (b *Box) Counts() iter.Seq2[uint64, Tries] {
+	return func(yield func(uint64, Tries) bool) {
 		for _, e := range b.list {
-			if e.state != gone && e.state != read && !yield(e.seq, int(e.tries)) {
+			if e.state != gone && e.state != read && !yield(e.seq, e.attempts()) {
 				return
 			}
 		}
@@ -139,7 +159,7 @@ func (b *Box) Retry(seqs []uint64) []uint64 {
 		i, _ := b.find(seq)
 		b.unshelve(i)
 		e := &b.list[i]
-		e.tries, e.tried = 0, false
+		e.tries, e.tried, e.own = 0, false, false
 		b.settle(i)
 	}
 	return seqs
