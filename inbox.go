@@ -14,8 +14,8 @@ import (
 // them from there, and no handler gets them. Messages that were confirmed survive an orderly
 // stop, even if the inbox is full: then it accepts no others before it has room. A kill -9 loses at most the messages that were written in the last second and
 // those that are still on their way into the inbox, about 2 MiB for each peer and protocol;
-// their senders may have been told Confirmed. Who must know that a message was handled has
-// the receiver answer.
+// their senders may have been told Confirmed. Who must know that a message is on the disk
+// or was handled sends it with [Kept] or [Handled].
 func WithInbox(c InboxConfig) Option {
 	return func(o *options) error {
 		if o.Inbox != nil {

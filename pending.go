@@ -180,7 +180,7 @@ const (
 	// InDoubt: the message was written, but the proof that the peer read it did not
 	// come.
 	InDoubt = protocol.InDoubt
-	// Failed: the message was never written.
+	// Failed: the message was never written. Or the peer said that it has not handled it, and will not.
 	Failed = protocol.Failed
 )
 

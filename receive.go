@@ -42,8 +42,8 @@ type Message struct {
 	// Topic is the word that its sender gave it, with [To]; empty: none.
 	Topic string
 	// Attempt is how often the message was handed out, with this time: 1 for the first time. An inbox counts over restarts, and
-	// counts what a kill -9 leaves in hand. What a loop was handed and has not begun does not count. It is 0
-	// with ListenOptions.All.
+	// counts what a kill -9 leaves in hand: what was being handled, and what the loop would have begun within some 20 ms. What a loop
+	// leaves and has not begun does not count. It is 0 with ListenOptions.All.
 	Attempt int
 	// DHT holds the fields of a message over the DHT, and is nil for a plain message. Only an
 	// inbox with InboxConfig.Types delivers messages over the DHT.
@@ -68,9 +68,9 @@ func (n *Node) message(m receive.Message) Message {
 // slows down its senders and nobody else. [Node.Close] waits, within its deadline, until f
 // has handled the messages that were confirmed before it; those that remain are dropped.
 //
-// If f returns an error, the message is dropped; the node counts it, and logs at most one
-// warning a minute. A panic does what the option [OnPanic] says for an actor: the message is
-// dropped, and by default the actor that calls f is restarted.
+// If f returns an error, the message is dropped, unless there is an inbox; the node counts it, and logs at most one
+// warning a minute. A panic does what the option [OnPanic] says for an actor: by default the actor that calls f is
+// restarted.
 //
 // With [WithInbox] the messages are those of the inbox. A message is acknowledged when f
 // returns nil; acknowledgements that come while the disk syncs go together, so a kill -9 may have
@@ -105,6 +105,7 @@ func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) users.Register {
 	r := users.Register{Topic: o.topic, Drains: true, Ended: s.Discard, New: s.NewActor, OnPanic: o.policy}
 	if in != nil {
 		r.Actor, r.Topic = users.MessagesActor(o.topic), ""
+		in.Expect(o.topic)
 	} else {
 		n.called = append(n.called, s)
 	}

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
@@ -323,5 +326,179 @@ func TestReadToSelf(t *testing.T) {
 			t.Errorf("got %d of %d handled", handled, sent)
 		}
 		confirmed(t, a, a, "last")
+	})
+}
+
+// TestTopicsFillNoInbox: whoever sends to topics that nobody takes has a quarter of the room, and the others have theirs.
+func TestTopicsFillNoInbox(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var got topicLog
+		a, bad := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{MaxMessages: 40}), gamelan.WithMessages(got.on("")))
+		net.Connect(a, b)
+		net.Connect(bad, b)
+		kept, dropped := 0, 0
+		for i := range 100 {
+			out, err := bad.Send(t.Context(), b.ID(), nil, gamelan.To(fmt.Sprint(i)), gamelan.Kept())
+			switch {
+			case err == nil && out.Kind == protocol.Confirmed:
+				kept++
+			case errors.Is(out.Err, gamelan.ErrDropped):
+				dropped++
+			default:
+				t.Fatal(out, err)
+			}
+		}
+		if kept != 10 || dropped != 90 {
+			t.Errorf("got %d kept and %d dropped, want a quarter of the room kept", kept, dropped)
+		}
+		confirmed(t, a, b, "honest", gamelan.Handled())
+		s := b.Inbox().Status()
+		if n := len(s.Untaken); s.Messages != 10 || n == 0 || n > 8 {
+			t.Errorf("got %+v, want ten messages, and some of their topics named", s)
+		}
+	})
+}
+
+// TestTopicHandlerComesLate: a message with Until waits for a handler that comes after its node, and holds up no other.
+func TestTopicHandlerComesLate(t *testing.T) {
+	for _, topic := range []string{"", "jobs"} {
+		t.Run("topic "+topic, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				var got topicLog
+				a := net.Start(gamelan.Config{})
+				b := net.Start(gamelan.Config{}, gamelan.WithMessages(got.on("others"), gamelan.On("others")))
+				net.Connect(a, b)
+				opts, on := []gamelan.SendOption{gamelan.Handled(), gamelan.Until(time.Hour)}, []gamelan.ActorOption(nil)
+				if topic != "" {
+					opts, on = append(opts, gamelan.To(topic)), append(on, gamelan.On(topic))
+				}
+				var all []*gamelan.Pending[gamelan.Outcome]
+				for i := range 3 {
+					p, err := a.Submit(t.Context(), b.ID(), fmt.Append(nil, i), opts...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, p)
+				}
+				short, err := a.Submit(t.Context(), b.ID(), nil, append(opts, gamelan.Until(time.Minute))...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				confirmed(t, a, b, "other", gamelan.To("others"))
+				if took := time.Since(begun); took > time.Second {
+					t.Errorf("a message of another topic took %v", took)
+				}
+				if out := short.Wait(t.Context()); out.Kind != protocol.Failed || out.Reason != protocol.Expired || !errors.Is(out.Err, gamelan.ErrNotTaken) {
+					t.Errorf("got %v of one that waited for a minute, want it failed, with the reason", out)
+				}
+				go func() {
+					i := 0
+					for m := range b.Messages(t.Context(), on...) {
+						if string(m.Body) != fmt.Sprint(i) {
+							t.Errorf("got %q, want %d", m.Body, i)
+						}
+						i++
+					}
+				}()
+				for i, p := range all {
+					if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
+						t.Errorf("%d: got %v", i, out)
+					}
+				}
+				if took := time.Since(begun); took > 2*time.Minute {
+					t.Errorf("they took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// fragile is a handler that does not start again once it was broken.
+type fragile struct{ broken *atomic.Bool }
+
+func (f *fragile) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		if f.broken.Load() {
+			panic("still broken")
+		}
+	case gamelan.Received:
+		if string(m.Body) == "break" {
+			f.broken.Store(true)
+			panic("broken")
+		}
+	}
+}
+
+// TestFailedHandlerHoldsUpNoTopic: while the handler of messages without a topic has failed, those of topics go on.
+func TestFailedHandlerHoldsUpNoTopic(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var got topicLog
+		broken := new(atomic.Bool)
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithMessages(got.on("jobs"), gamelan.On("jobs")),
+			gamelan.WithHandler(func(*gamelan.Node) actor.Actor { return &fragile{broken} }))
+		net.Connect(a, b)
+		confirmed(t, a, b, "whole", gamelan.Handled())
+		if out, err := a.Send(t.Context(), b.ID(), []byte("break"), gamelan.Handled()); err != nil || out.Kind == protocol.Confirmed {
+			t.Fatal(out, err)
+		}
+		time.Sleep(5 * time.Second) // until its restarts are used up
+		waits, err := a.Submit(t.Context(), b.ID(), []byte("waits"), gamelan.Handled(), gamelan.Until(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			begun := time.Now()
+			confirmed(t, a, b, fmt.Sprint(i), gamelan.To("jobs"))
+			if took := time.Since(begun); took > time.Second {
+				t.Errorf("a job took %v", took)
+			}
+			time.Sleep(time.Second)
+		}
+		if out := waits.Result(); out.Kind != 0 {
+			t.Errorf("got %v of a message whose handler has failed", out)
+		}
+		broken.Store(false)
+		if out := waits.Wait(t.Context()); out.Kind != protocol.Confirmed {
+			t.Errorf("got %v when the handler is back", out)
+		}
+	})
+}
+
+// TestWithdrawnToSelf: messages to itself that nobody waits for any more hold their credit until they are handled.
+func TestWithdrawnToSelf(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		release := make(chan struct{})
+		a := net.Start(gamelan.Config{}, gamelan.WithMessages(func(ctx context.Context, _ gamelan.Message) error {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return nil
+		}))
+		accepted := 0
+		for range 200 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := a.Send(ctx, a.ID(), make([]byte, 100<<10), gamelan.Handled()); err == nil {
+				accepted++
+			}
+			cancel()
+		}
+		if accepted == 0 || accepted > 50 {
+			t.Errorf("got %d messages of 100 KiB accepted, which nobody has handled", accepted)
+		}
+		close(release)
+		time.Sleep(time.Second)
+		confirmed(t, a, a, "last", gamelan.Handled())
+		if out, err := a.Send(t.Context(), a.ID(), make([]byte, 8<<20)); err != nil || out.Kind != protocol.Confirmed {
+			t.Errorf("got %v, %v of 8 MiB to itself", out, err)
+		}
 	})
 }

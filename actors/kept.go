@@ -45,9 +45,10 @@ type InboxLevel struct {
 	Dead         int   // how many of Messages are on the shelf: they were handed out too often
 	Waiting      int   // messages without room, which keep their credit
 	WaitingBytes int64
-	Listeners    int    // listeners that share
-	Copies       int    // listeners that copy
-	Dropped      uint64 // messages over the DHT for which there was no room, since the start
+	Listeners    int            // listeners that share
+	Copies       int            // listeners that copy
+	Untaken      map[string]int // messages of topics without a listener, at most 8 topics
+	Dropped      uint64         // messages over the DHT for which there was no room, since the start
 }
 
 // InboxStatus is the state of the inbox.

@@ -22,11 +22,11 @@ type InboxConfig struct {
 
 	// Number of messages on the disk that are not acknowledged yet. Messages of connected peers, and those
 	// over the DHT, take shares of it as of [InboxConfig.MaxBytes]. Each takes about 60 bytes of memory,
-	// and up to 300 over the DHT if every one has another author. Default 100,000.
+	// and up to 300 if every one has another author or topic. Default 100,000.
 	MaxMessages int
 
 	// Number of times that a message is handed out before it is shelved. Between two times
-	// it rests, from a second up to five minutes. -1: no limit. Default 20.
+	// it rests, from a second up to five minutes: 20 times take an hour. A kill -9 counts. -1: no limit. Default 20.
 	MaxAttempts int
 
 	// Types of messages over the DHT that the inbox keeps. The daemon adds the type of its own texts. The node

@@ -3,6 +3,7 @@
 package gamelantest_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -49,4 +50,60 @@ func TestKill(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestKillEndsLoops: a loop over the messages of a killed node ends with it, also without an end of its ctx. A node that is started
+// again with the same directory is where it was.
+func TestKillEndsLoops(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, dir := net.Start(gamelan.Config{}), net.DataDir()
+		start := func() *gamelantest.Node {
+			return net.Start(gamelan.Config{DataDir: dir}, gamelan.WithInbox(gamelan.InboxConfig{}))
+		}
+		b := start()
+		net.Connect(a, b)
+		loop := func(n *gamelantest.Node) (handled *int, ended chan struct{}) {
+			handled, ended = new(int), make(chan struct{})
+			go func() {
+				defer close(ended)
+				for _, err := range n.Messages(context.Background()) {
+					if err != nil {
+						return
+					}
+					time.Sleep(50 * time.Millisecond)
+					*handled++
+				}
+			}()
+			return handled, ended
+		}
+		first, ended := loop(b)
+		for i := range 100 {
+			if out, err := a.Send(t.Context(), b.ID(), []byte{byte(i)}, gamelan.Kept()); err != nil || out.Kind != protocol.Confirmed {
+				t.Fatal(out, err)
+			}
+		}
+		time.Sleep(time.Second)
+		net.Kill(b)
+		before := *first
+		time.Sleep(20 * time.Second)
+		select {
+		case <-ended:
+		default:
+			t.Error("the loop of a killed node goes on")
+		}
+		if before == 0 || *first > before+1 {
+			t.Errorf("got %d handled before the kill, and %d after it", before, *first-before)
+		}
+		b = start()
+		second, ended := loop(b)
+		if out, err := a.Send(t.Context(), b.ID(), []byte("again"), gamelan.Handled(), gamelan.Until(time.Minute)); err != nil || out.Kind != protocol.Confirmed {
+			t.Errorf("got %v, %v of a message to the node that was started again", out, err)
+		}
+		if before+*second < 100 || before+*second > 105 {
+			t.Errorf("got %d and %d handled, want 101 and a few again", before, *second)
+		}
+		b.Close(t.Context())
+		<-ended
+	})
 }

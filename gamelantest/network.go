@@ -34,6 +34,7 @@ type Network struct {
 	logger *slog.Logger
 	nodes  []*Node
 	disks  disks
+	addrs  map[string]ma.Multiaddr // of the nodes by their data directory
 }
 
 // Node is a node of a [Network].
@@ -76,7 +77,7 @@ func (l logs) WithGroup(name string) slog.Handler   { return logs{l.Handler.With
 func NewNetwork(t testing.TB) *Network {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return &Network{Network: memory.NewNetwork(), System: gamelan.NewSystem(logger), Quiet: true, t: t, logger: logger}
+	return &Network{Network: memory.NewNetwork(), System: gamelan.NewSystem(logger), Quiet: true, addrs: make(map[string]ma.Multiaddr), t: t, logger: logger}
 }
 
 // Start starts the next node. Its number determines identity and address, unless cfg sets
@@ -89,6 +90,11 @@ func (n *Network) Start(cfg gamelan.Config, opts ...gamelan.Option) *Node {
 	node.Addr = ma.StringCast(fmt.Sprintf("/memory/%d", node.Number))
 	if cfg.Secret == nil && cfg.DataDir == "" {
 		cfg.Secret = Secret(node.Number)
+	}
+	if before, ok := n.addrs[cfg.DataDir]; ok && cfg.DataDir != "" && cfg.Listen == nil {
+		node.Addr = before // as a node keeps its port in its directory
+	} else if cfg.DataDir != "" {
+		n.addrs[cfg.DataDir] = node.Addr
 	}
 	if cfg.Listen == nil {
 		cfg.Listen = []string{node.Addr.String()}

@@ -8,13 +8,13 @@ type OutcomeKind uint8
 const (
 	// Confirmed: the peer's multiplexer has read the message. It does not mean
 	// that the peer's application has handled the message, nor that it is on a disk
-	// there: a node with an inbox that is killed loses the messages of its last
+	// there, unless it was sent with gamelan.Handled or gamelan.Kept: a node with an inbox that is killed loses the messages of its last
 	// second, and those that it had not written yet.
 	Confirmed OutcomeKind = iota + 1
 	// InDoubt: the message was written, but the connection, the time limit
 	// or the caller's context ended before the proof.
 	InDoubt
-	// Failed: the message was never written.
+	// Failed: the message was never written. Or the peer said that it has not handled it, and will not.
 	Failed
 )
 
@@ -43,7 +43,7 @@ const (
 	Banned            // the peer is banned
 	DialFailed        // no address of the peer could be reached
 	// Refused: the peer does not take this protocol. Or it ends connections while they
-	// are set up: it is of another network, is busy, or has banned this node.
+	// are set up: it is of another network, is busy, or has banned this node. Or it had the message, and dropped it.
 	Refused
 	TooLong    // the message is above the limit
 	Overloaded // no credit left on our side

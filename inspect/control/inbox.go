@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -22,15 +23,26 @@ func Messages(n *gamelan.Node) inspect.Messages {
 	if n.Inbox() == nil {
 		return nil
 	}
-	return inboxMessages{n}
+	return inboxMessages{n, new(atomic.Int32)}
 }
 
 // inboxMessages gives the API the messages of a node's inbox.
-type inboxMessages struct{ node *gamelan.Node }
+type inboxMessages struct {
+	node *gamelan.Node
+	open *atomic.Int32
+}
+
+// maxListeners is how many listen at a time, so that the program's own loops have room.
+const maxListeners = 32
 
 // Listen yields the kept and the new messages of the inbox, until ctx or the node ends.
 func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq2[models.Message, error] {
 	return func(yield func(models.Message, error) bool) {
+		defer m.open.Add(-1)
+		if m.open.Add(1) > maxListeners {
+			yield(models.Message{}, tooMany)
+			return
+		}
 		if o.Topic != "" && protocol.CheckTopic(o.Topic) != nil {
 			yield(models.Message{}, bad("take 1 to 64 bytes without control characters", "%q is no topic", o.Topic))
 			return
@@ -40,7 +52,7 @@ func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq
 			case errors.Is(err, inboxpart.ErrClosed):
 				return
 			case errors.Is(err, inboxpart.ErrTooManyListeners):
-				err = &inspect.Error{Code: inspect.CodeFailed, Message: "this node has too many listeners already", Hint: "end one of them"}
+				err = tooMany
 			case err != nil:
 				err = &inspect.Error{Code: inspect.CodeInternal, Message: "the inbox cannot be read: " + words.Sentence(err), Hint: HintInbox}
 			}
@@ -50,6 +62,8 @@ func (m inboxMessages) Listen(ctx context.Context, o inspect.Listening) iter.Seq
 		}
 	}
 }
+
+var tooMany = &inspect.Error{Code: inspect.CodeFailed, Message: "this node has too many listeners already", Hint: "end one of them"}
 
 // acknowledge returns the API's function that acknowledges messages.
 func acknowledge(n *gamelan.Node) func(ctx context.Context, seqs []uint64) error {

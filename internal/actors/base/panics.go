@@ -161,7 +161,7 @@ func (b *Base) UserPanicked(n Panicking, conn uint64, stack []byte, stops bool, 
 	if b.Logger.Enabled(ctx, slog.LevelDebug) {
 		attrs = append(attrs, "stack", string(stack))
 	}
-	b.Logger.Log(ctx, level, "your code panicked; the message is dropped", attrs...)
+	b.Logger.Log(ctx, level, "your code panicked; the message is dropped, and comes again from an inbox", attrs...)
 }
 
 // Beginning returns the first 200 bytes of the value of a panic: [Panicking] keeps no

@@ -51,8 +51,8 @@ const (
 	// AckGrace is how long messages stay in the hand of a listener that has ended
 	// because it got all the messages it had asked for.
 	AckGrace = 10 * time.Second
-	// MaxListeners bounds the number of listeners at a time.
-	MaxListeners = 32
+	// MaxListeners bounds the number of listeners at a time, of the program's functions and loops and of others.
+	MaxListeners = 256
 )
 
 // Verdict is the decision about a message that arrives.
@@ -78,12 +78,14 @@ const (
 // A listener either shares: it takes messages in hand until they are acknowledged. Or it
 // is a copier: it is told of all messages and takes none in hand.
 type Box struct {
-	limits Limits
-	last   bool             // see Last
-	list   []entry          // ascending by number; entries that are gone stay until compact
-	cut    int              // how many entries of list are gone
-	lanes  map[string]*lane // topics that listeners have or had
-	oldest int              // all entries of list before this index are gone or read
+	limits  Limits
+	last    bool             // see Last
+	list    []entry          // ascending by number; entries that are gone stay until compact
+	cut     int              // how many entries of list are gone
+	lanes   map[string]*lane // topics that listeners have or had, and those that are expected
+	topics  map[string]load  // messages of each topic that are not acknowledged
+	untaken load             // of topics without a lane
+	oldest  int              // all entries of list before this index are gone or read
 
 	plain  load    // plain messages that are not acknowledged
 	over   overDHT // those over the DHT
@@ -111,6 +113,9 @@ type Entry struct {
 	Over  *Over  // nil: it is a plain message
 	Topic string // empty: it has none
 }
+
+// maxLanes bounds the topics that are remembered when their last listener has gone.
+const maxLanes = 64
 
 // lane is where listeners of a topic are.
 type lane struct {
@@ -176,7 +181,7 @@ const keptCopiers = 2 * MaxListeners
 func NewBox(l Limits) *Box {
 	return &Box{
 		limits: l, hands: make(map[uint64]hand), late: make(map[uint64]uint64), listeners: make(map[uint64]*listener),
-		copiers: make(map[uint64]*copier), over: newOverDHT(), lanes: make(map[string]*lane),
+		copiers: make(map[uint64]*copier), over: newOverDHT(), lanes: make(map[string]*lane), topics: make(map[string]load),
 	}
 }
 
@@ -197,6 +202,8 @@ func (b *Box) Arrive(seq uint64, e Entry) (v Verdict, forget []uint64) {
 	case e.Over != nil && !b.over.mayAdd(e.Over, e.Size, b.vacant()):
 		b.dropped++
 		return Drop, nil
+	case e.Topic != "" && !b.mayAdd(e):
+		return Drop, nil
 	case e.Over == nil && (len(b.queue) > 0 || !b.fits(e.Size)):
 		b.queue = append(b.queue, e)
 		b.queued.add(e.Size)
@@ -210,6 +217,7 @@ func (b *Box) Arrive(seq uint64, e Entry) (v Verdict, forget []uint64) {
 // enter adds an entry and counts it.
 func (b *Box) enter(seq uint64, m Entry, s state) {
 	e := entry{seq: seq, at: m.At, size: m.Size, topic: m.Topic, from: sources{none, none}, state: s}
+	b.countTopic(m.Topic, 1, m.Size)
 	if m.Over == nil {
 		b.plain.add(m.Size)
 	} else {
@@ -220,6 +228,7 @@ func (b *Box) enter(seq uint64, m Entry, s state) {
 
 // discount no longer counts an entry that is not acknowledged.
 func (b *Box) discount(e *entry) {
+	b.countTopic(e.topic, -1, -e.size)
 	if e.from.peer == none {
 		b.plain.remove(e.size)
 	} else {
@@ -330,10 +339,10 @@ func (b *Box) Listen(id uint64, all bool, after uint64, topic string) bool {
 	}
 	l := &listener{topic: topic}
 	b.listeners[id] = l
-	if b.lanes[topic] == nil {
-		b.lanes[topic] = new(lane)
+	if !all {
+		b.Expect(topic)
+		b.lanes[topic].listeners++
 	}
-	b.lanes[topic].listeners++
 	if all {
 		b.copies++
 		l.copier = b.copier(id, after)
@@ -537,9 +546,69 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 // end removes a listener, and its lane with the last one.
 func (b *Box) end(id uint64, l *listener) {
 	delete(b.listeners, id)
+	if l.copier != nil {
+		return
+	}
 	lane := b.lanes[l.topic]
-	if lane.listeners--; lane.listeners == 0 {
+	if lane.listeners--; lane.listeners == 0 && len(b.lanes) > maxLanes {
 		delete(b.lanes, l.topic)
+		of := b.topics[l.topic]
+		b.untaken = b.untaken.plus(of)
+	}
+}
+
+// Expect says that messages of a topic have a listener, or will have one.
+func (b *Box) Expect(topic string) {
+	if b.lanes[topic] == nil {
+		b.lanes[topic] = new(lane)
+		if topic != "" {
+			b.untaken = b.untaken.minus(b.topics[topic])
+		}
+	}
+}
+
+// mayAdd reports whether there is room for a message of a topic. Those of topics that nobody has listened to may have a quarter of
+// what plain messages may: whoever sends them could fill the inbox.
+func (b *Box) mayAdd(e Entry) bool {
+	if b.lanes[e.Topic] != nil || b.last {
+		return true
+	}
+	all := b.ofKind()
+	return b.untaken.with(e.Size).within(load{max(1, all.messages/4), all.bytes / 4})
+}
+
+// untakenNow counts messages of topics that have no listener now, of some topics.
+func (b *Box) untakenNow() (of map[string]int) {
+	seen := 0
+	for topic, l := range b.topics {
+		if seen++; len(of) == maxUntaken || seen > maxLanes {
+			break
+		}
+		if lane := b.lanes[topic]; lane == nil || lane.listeners == 0 {
+			if of == nil {
+				of = make(map[string]int)
+			}
+			of[topic] = l.messages
+		}
+	}
+	return of
+}
+
+// maxUntaken bounds the topics that are shown.
+const maxUntaken = 8
+
+// countTopic counts messages that are not acknowledged.
+func (b *Box) countTopic(topic string, n, size int) {
+	if topic == "" {
+		return
+	}
+	change := load{n, int64(size)}
+	of := b.topics[topic].plus(change)
+	if b.topics[topic] = of; of.messages == 0 {
+		delete(b.topics, topic)
+	}
+	if b.lanes[topic] == nil {
+		b.untaken = b.untaken.plus(change)
 	}
 }
 
@@ -730,6 +799,7 @@ func (b *Box) Level() actors.InboxLevel {
 		InHand: len(b.hands), Dead: b.shelf.messages, Waiting: b.queued.messages, WaitingBytes: b.queued.bytes, Dropped: b.dropped,
 		Listeners: len(b.listeners) - b.copies, Copies: b.copies,
 	}
+	v.Untaken = b.untakenNow()
 	for b.oldest < len(b.list) && (b.list[b.oldest].state == gone || b.list[b.oldest].state == read) {
 		b.oldest++ // neither state ever counts again
 	}

@@ -48,12 +48,14 @@ type Inbox struct {
 	trunk Trunk // nil until Bind
 	pause func(context.Context) error
 
-	queue   queue
-	handled acks
-	senders outcomes.Senders // nil: no message has an id
+	expected []string // topics of the program's functions
+	queue    queue
+	handled  acks
+	senders  outcomes.Senders // nil: no message has an id
 
 	received, acked, dropped atomic.Uint64
 	damaged                  int
+	closed                   atomic.Bool // the node has ended
 	status                   atomic.Pointer[actors.InboxStatus]
 
 	left atomic.Pointer[UnwrittenError] // see Unwritten
@@ -89,6 +91,9 @@ func (b *Inbox) Bind(trunk Trunk, pause func(ctx context.Context) error) {
 	b.trunk, b.pause = trunk, pause
 }
 
+// Expect says that the program has a function for messages of a topic. It is called before the node's actors start.
+func (b *Inbox) Expect(topic string) { b.expected = append(b.expected, topic) }
+
 // NewActor returns an incarnation of the keeper, the actor that receives the node's plain
 // messages.
 func (b *Inbox) NewActor() actor.Actor { return newKeeper(b) }
@@ -98,6 +103,7 @@ func (b *Inbox) NewActor() actor.Actor { return newKeeper(b) }
 // handled. It blocks. If messages remain, the error is an [*UnwrittenError]; of these, messages
 // over the DHT may come again.
 func (b *Inbox) Close() error {
+	b.closed.Store(true)
 	if b.queue.next == 0 { // the messages on the disk were never read; these numbers are free
 		b.queue.next = max(1, b.store.reserved)
 	}
@@ -218,7 +224,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 			since := b.trunk.Now()
 			page.begin(since)
 			for m, err := range b.store.messages(r.seqs) {
-				if ctx.Err() != nil {
+				if ctx.Err() != nil || b.closed.Load() {
 					return
 				}
 				rest = rest[1:]

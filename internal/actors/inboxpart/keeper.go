@@ -177,9 +177,9 @@ func (k *keeper) Receive(c actor.Context) {
 		supervisor.Subscribe[messengers.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
-		k.received(c, &KeptMessage{From: m.From, Peer: m.Peer, ID: m.ID, Topic: m.Topic, Body: m.Body}, m.Keep(), nil)
+		k.received(c, &KeptMessage{From: m.From, Peer: m.Peer, ID: m.ID, Topic: m.Topic, Body: m.Body}, m.Keep(), nil, m.Refuse)
 	case dht.Received:
-		k.received(c, fromDHT(&m), m.Keep(), m.Refuse)
+		k.received(c, fromDHT(&m), m.Keep(), m.Refuse, m.Refuse)
 	case pull:
 		k.pull(c, &puller{m, c.Sender()})
 	case ack:
@@ -258,6 +258,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 	}
 	q := &k.in.queue
 	box := NewBox(k.in.o.Limits)
+	for _, topic := range k.in.expected {
+		box.Expect(topic)
+	}
 	unread := slices.Collect(maps.Keys(q.copied)) // acknowledged messages that copiers have not read
 	q.forget, q.copied = q.forgotten(), make(map[uint64]struct{})
 	skip := make(map[uint64]bool, len(q.forget))
@@ -326,9 +329,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 
 // received adds a message to the inbox. Release returns the message's credit, and so does
 // refuse, which a message over the DHT has for want of room.
-func (k *keeper) received(c actor.Context, m *KeptMessage, release, refuse func()) {
+func (k *keeper) received(c actor.Context, m *KeptMessage, release, refuse, drop func()) {
 	m.At = k.in.o.Wall()
-	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), id: markOf(m), release: release, refuse: refuse}
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), id: markOf(m), release: release, refuse: refuse, drop: drop}
 	x.entry = Entry{Size: len(x.record), At: m.At.UnixNano(), Over: sourcesOf(m), Topic: m.Topic}
 	k.in.received.Add(1)
 	if k.box == nil {
@@ -356,8 +359,10 @@ func (k *keeper) judge(x *item) {
 	case Wait:
 		q.waiting = append(q.waiting, x)
 	case Drop:
-		k.in.dropped.Add(1)
-		x.refuse()
+		if x.entry.Over != nil {
+			k.in.dropped.Add(1)
+		}
+		x.drop()
 	}
 	k.forget(forget)
 }

@@ -17,6 +17,7 @@ type item struct {
 	id      mark
 	release func() // gives the credit back: it is handled
 	refuse  func() // gives the credit back: it is dropped, and may come again
+	drop    func() // gives the credit back of one without room
 }
 
 // queue holds the messages and deletions on their way to the disk. Only the keeper uses

@@ -29,7 +29,7 @@ func (b *Inbox) section() *models.Inbox {
 		DHTMessages: s.DHT, DHTBytes: s.DHTBytes, MaxMessagesOfKind: messages, MaxBytesOfKind: bytes,
 		Messages: s.Messages, MaxMessages: s.MaxMessages, Bytes: s.Bytes, MaxBytes: s.MaxBytes,
 		InHand: s.InHand, Dead: s.Dead, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
-		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full,
+		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full, Untaken: s.Untaken,
 	}
 	if s.Oldest != 0 {
 		v.OldestAt = time.Unix(0, s.Oldest)

@@ -80,7 +80,7 @@ func (b *books) arrive(i *intake, m *outcomes.Message, refused outcomes.Result) 
 	}
 	verdict, r := k.Arrive(m)
 	if verdict == outcomes.Deliver && refused != 0 {
-		k.Dropped(m.Number)
+		k.Refuse(m.Number)
 		verdict, r = outcomes.Answer, refused
 	}
 	b.resize(k)

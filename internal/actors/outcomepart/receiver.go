@@ -113,13 +113,14 @@ func (o *Outcomes) refuses(m *outcomes.Message) outcomes.Result {
 	return 0
 }
 
-// handler returns the actor for messages with a topic; nil: there is none. It is false while the handler of those without one has
-// failed. An inbox is the handler of all.
+// handler returns the actor for messages with a topic; nil: there is none. It is false while that has
+// failed and everybody is to wait for it; with handlers of topics nobody does. An inbox is the handler of all.
 func (o *Outcomes) handler(topic string) (*actor.PID, bool) {
-	if topic == "" || o.keeps {
-		return o.trunk.Outcomes().Handler.Get()
+	if topic != "" && !o.keeps {
+		return o.trunk.Topic(topic), true
 	}
-	return o.trunk.Topic(topic), true
+	pid, ok := o.trunk.Outcomes().Handler.Get()
+	return pid, ok || o.trunk.HasTopics()
 }
 
 // Hear returns the actor that the first messages are for: the handler of their topic, or the part's. It waits for the handler of

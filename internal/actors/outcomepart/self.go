@@ -1,7 +1,9 @@
 package outcomepart
 
 import (
+	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -21,6 +23,8 @@ func newSelf(o *Outcomes) *self {
 	return &self{on, receiver{o}.Open(on).(*intake)}
 }
 
+var errHandlerFailed = fmt.Errorf("%w: its handler has failed, and is started again soon", actors.ErrNotTaken)
+
 // loop hands a message, or a greeting, to this node itself. Its outcome comes as that of any other write.
 func (a *sender) loop(c actor.Context, w outcomes.Write[*send], frame []byte) {
 	s := w.Tag
@@ -30,16 +34,23 @@ func (a *sender) loop(c actor.Context, w outcomes.Write[*send], frame []byte) {
 func (a *sender) arrive(c actor.Context, w outcomes.Write[*send], frame []byte) protocol.Outcome {
 	pid, ok := a.o.handler(w.Topic)
 	switch {
-	case len(frame) > a.o.trunk.Outcomes().MaxBody():
+	case len(w.Tag.Body) > a.o.trunk.Outcomes().MaxBody():
 		return protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong}
-	case !w.Greets && (!ok || pid == nil && w.Want == outcomes.Read): // nobody waits here for a handler that has failed
+	case !w.Greets && !ok: // nobody waits here
+		return protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Refused, Err: errHandlerFailed}
+	case !w.Greets && pid == nil && w.Want == outcomes.Read:
 		return protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Refused, Err: ErrNoHandler}
 	}
 	if m, received := a.self.intake.Message(frame, nil).(actors.Received); received {
-		if s := w.Tag; s.Want == outcomes.Read { // the credit is the message's now: its sender has an outcome
-			m.Credit.(*arrival).lent = sync.OnceFunc(s.giveBack)
-			s.giveBack = func() {}
+		// Its sender may have an outcome before it is handled, and it may be in the inbox before that.
+		s, giveBack, left := w.Tag, w.Tag.giveBack, new(atomic.Int32)
+		left.Store(2)
+		s.giveBack = func() {
+			if left.Add(-1) == 0 {
+				giveBack()
+			}
 		}
+		m.Credit.(*arrival).lent = sync.OnceFunc(s.giveBack)
 		if pid == nil {
 			pid = a.o.pid
 		}

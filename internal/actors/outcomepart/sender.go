@@ -50,6 +50,7 @@ type peer struct {
 	retry   *supervisor.Timer
 	retryAt time.Time
 	asks    bool // an ask is due
+	refuses bool // a refusedTick is due
 	idle    bool // nothing was sent since the last sweep
 }
 
@@ -91,6 +92,8 @@ type (
 	again struct{ to *peer }
 	// askTick has a peer asked for what became of messages that it has read.
 	askTick struct{ to *peer }
+	// refusedTick has messages written again that nobody took.
+	refusedTick struct{ to *peer }
 	// forgetOwed ends the waiting for a peer that is owed answers.
 	forgetOwed struct{ id identity.NodeID }
 	// sweep forgets peers that nothing was sent to for a while.
@@ -105,6 +108,8 @@ const (
 	againSoon = 250 * time.Millisecond
 	// askAfter is when the peer is asked for messages that it has read.
 	askAfter = 30 * time.Second
+	// refusedAfter is the pause before a message is written again that nobody took.
+	refusedAfter = 2 * time.Second
 	// forgetAfter is about how long a peer is remembered to which nothing is sent: its numbers go on.
 	forgetAfter = time.Hour
 )
@@ -130,12 +135,22 @@ func (a *sender) Receive(c actor.Context) {
 		a.withdraw(c, m.serial, protocol.Outcome{Reason: protocol.Expired})
 	case expired:
 		if s := a.sends[m.serial]; s != nil {
-			a.withdraw(c, m.serial, protocol.Outcome{Reason: protocol.Expired, Err: s.last.Err})
+			err := s.last.Err
+			if s.to.machine.Refused(s.number) {
+				err = ErrNoHandler
+			}
+			a.withdraw(c, m.serial, protocol.Outcome{Reason: protocol.Expired, Err: err})
 		}
 	case again:
 		m.to.retry = nil
 		m.to.fails++
 		a.write(c, m.to.machine.WriteAgain())
+	case refusedTick:
+		m.to.refuses = false
+		if m.to.conn != 0 { // otherwise it is written with those that wait for the peer
+			a.write(c, m.to.machine.WriteAgain())
+		}
+		a.goOn(c, m.to)
 	case askTick:
 		a.ask(c, m.to)
 	case sweep:
@@ -332,6 +347,10 @@ func (a *sender) goOn(c actor.Context, p *peer) {
 	}
 	if p.machine.Waiting() {
 		a.schedule(c, p, backoff.Doubled(p.fails, againFirst, againMost))
+	}
+	if p.machine.Refuses() && !p.refuses {
+		p.refuses = true
+		supervisor.After(c, refusedAfter, refusedTick{p})
 	}
 	a.finish(c)
 }

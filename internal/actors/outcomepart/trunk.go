@@ -27,6 +27,7 @@ type Trunk interface {
 	Outcomes() *messengers.Messaging
 	Answers() *messengers.Messaging
 	Topic(topic string) *actor.PID
+	HasTopics() bool
 }
 
 var _ Trunk = trunk.Trunk{}

@@ -323,6 +323,9 @@ func (t Trunk) Key() identity.PublicKey { return t.rooms.Key }
 func (t Trunk) Outcomes() *messengers.Messaging { return t.rooms.messengers.Outcomes }
 func (t Trunk) Answers() *messengers.Messaging  { return t.rooms.messengers.Answers }
 
+// HasTopics reports whether messages of some topic have a handler.
+func (t Trunk) HasTopics() bool { return t.rooms.messengers.Topics.Len() > 0 }
+
 // Topic returns the actor that handles messages with this topic; nil: none does.
 func (t Trunk) Topic(topic string) *actor.PID {
 	pid, _ := t.rooms.messengers.Topics.Get(topic)

@@ -138,6 +138,9 @@ func (b *Book) Dropped(n uint64) (tell bool) {
 	return true
 }
 
+// Refuse notes that a message was not taken. A copy may be.
+func (b *Book) Refuse(n uint64) { delete(b.open, n) }
+
 // Lose notes that nobody knows what became of a message. It returns whether the sender is told.
 func (b *Book) Lose(n uint64) (tell bool) {
 	a, ok := b.open[n]

@@ -335,7 +335,9 @@ func (d *decoder) message() (*Message, []byte) {
 	case n > MaxTopic:
 		d.fail(fmt.Errorf("%w: topic of %d bytes, at most %d", ErrLimit, n, MaxTopic))
 	default:
-		m.Topic = string(d.take(int(n)))
+		if m.Topic = string(d.take(int(n))); d.err == nil && n > 0 && protocol.CheckTopic(m.Topic) != nil {
+			d.fail(protocol.ErrBadTopic)
+		}
 	}
 	switch {
 	case d.err != nil:

@@ -31,6 +31,7 @@ type Sender[T any] struct {
 	list    []*sending[T] // of the numbers behind settled, in order
 	waits   int           // how many of list are waiting
 	blocks  int           // how many of list block those behind them
+	refuses int           // how many of list are refused
 }
 
 // Submission is what becomes a message.
@@ -51,6 +52,7 @@ type sending[T any] struct {
 	greets bool  // a greeting was written in its place, and it is not waiting
 	stale  bool  // it is being written since before the connection was lost
 	gone   bool  // nobody waits for it any more
+	none   bool  // nobody takes it there now, as an answer said before the outcome of the write
 	store  Store // to which it was written first
 }
 
@@ -60,6 +62,7 @@ const (
 	sendWriting sendState = iota
 	sendRead
 	sendWaiting
+	sendRefused // nobody takes it there now; it is written again, and holds up no other
 	sendEnded
 )
 
@@ -121,7 +124,7 @@ func (s *Sender[T]) write(m *sending[T]) Write[T] {
 			m.store = s.hello.Store
 		}
 	}
-	m.state = sendWriting
+	m.state, m.none = sendWriting, false
 	return w
 }
 
@@ -146,6 +149,10 @@ func (s *Sender[T]) Outcome(number uint64, o protocol.Outcome, final bool) []End
 		return s.end(m, m.unfinished(protocol.Expired, o.Err))
 	case o.Kind == protocol.Confirmed && m.greets && s.hello.Line != 0:
 		s.wait(m)
+		return nil
+	case o.Kind == protocol.Confirmed && m.none:
+		m.state = sendRead
+		s.refuse(m)
 		return nil
 	case o.Kind == protocol.Confirmed:
 		m.state = sendRead
@@ -224,15 +231,15 @@ func (s *Sender[T]) Waiting() bool {
 
 // WriteAgain returns the messages that wait and may be written now, in order.
 func (s *Sender[T]) WriteAgain() (all []Write[T]) {
-	if s.waits == 0 {
+	if s.waits == 0 && s.refuses == 0 {
 		return nil
 	}
 	for _, m := range s.list {
 		if m.greets || m.stale {
 			return all
 		}
-		if m.state == sendWaiting {
-			s.waits--
+		if m.state == sendWaiting || m.state == sendRefused {
+			s.leave(m)
 			all = append(all, s.write(m))
 			if m.greets {
 				return all
@@ -292,6 +299,10 @@ func (s *Sender[T]) Answer(p Part) (all []Ended[T]) {
 	for _, r := range p.Of {
 		for n := max(r.First, s.settled+1); n <= min(r.Last, s.next); n++ {
 			if m := s.find(n); m != nil && m.state != sendEnded && m.Want > Read {
+				if p.Result == NoHandler && m.Until && !m.gone {
+					s.refuse(m)
+					continue
+				}
 				if o, ok := outcome(p.Result, m.Want); ok {
 					all = append(all, s.end(m, o)...)
 				}
@@ -299,6 +310,36 @@ func (s *Sender[T]) Answer(p Part) (all []Ended[T]) {
 		}
 	}
 	return all
+}
+
+// refuse has a message be written again later: nobody takes it there now, so it has not arrived.
+func (s *Sender[T]) refuse(m *sending[T]) {
+	switch m.state {
+	case sendWriting:
+		m.none = true
+	case sendRead:
+		m.state, m.again, m.none = sendRefused, false, false
+		s.refuses++
+	}
+}
+
+// leave counts a message no longer as one that waits or is refused.
+func (s *Sender[T]) leave(m *sending[T]) {
+	switch m.state {
+	case sendWaiting:
+		s.waits--
+	case sendRefused:
+		s.refuses--
+	}
+}
+
+// Refuses reports whether messages are to be written again because nobody took them.
+func (s *Sender[T]) Refuses() bool { return s.refuses > 0 }
+
+// Refused reports whether that message is one of them.
+func (s *Sender[T]) Refused(number uint64) bool {
+	m := s.find(number)
+	return m != nil && m.state == sendRefused
 }
 
 // outcome is that of a message with a result; ok is false while it is open.
@@ -338,7 +379,7 @@ func (s *Sender[T]) Plainly(number uint64) {
 // EndWaiting ends the messages that wait to be written again, with this reason.
 func (s *Sender[T]) EndWaiting(why protocol.Reason, err error) (all []Ended[T]) {
 	for _, m := range slices.Clone(s.list) {
-		if m.state == sendWaiting {
+		if m.state == sendWaiting || m.state == sendRefused {
 			all = append(all, s.end(m, m.unfinished(why, err))...)
 		}
 	}
@@ -364,9 +405,7 @@ func (s *Sender[T]) find(number uint64) *sending[T] {
 }
 
 func (s *Sender[T]) end(m *sending[T], o protocol.Outcome) []Ended[T] {
-	if m.state == sendWaiting {
-		s.waits--
-	}
+	s.leave(m)
 	s.unblock(m)
 	m.state = sendEnded
 	ended := []Ended[T]{{m.Tag, o}}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -256,8 +257,15 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 // nodeSection returns the node's own section, with the warnings of the daemon.
 func (d *daemon) nodeSection(ctx context.Context) models.Node {
 	v := d.node.Inspection().Node(ctx)
-	if in := v.Inbox; in != nil && in.Messages > 0 && in.Listeners == 0 {
-		unheard := codes.InboxUnheard.Notice(inspect.Count(uint64(in.Messages), "message") + " kept on the disk, and nobody listens")
+	if in := v.Inbox; in != nil {
+		for _, topic := range slices.Sorted(maps.Keys(in.Untaken)) {
+			unheard := codes.InboxUnheard.Notice(inspect.Count(uint64(in.Untaken[topic]), "message") + " of the topic " + nodedir.Quote(topic) + " kept on the disk, and nobody listens")
+			unheard.Step = "read with " + d.Dir.Command("listen") + " --topic " + nodedir.Quote(topic)
+			v.Warnings = append(v.Warnings, unheard)
+		}
+	}
+	if in := v.Inbox; in != nil && in.Plain() > 0 && in.Listeners == 0 {
+		unheard := codes.InboxUnheard.Notice(inspect.Count(uint64(in.Plain()), "message") + " kept on the disk, and nobody listens")
 		unheard.Step = "read with " + d.Dir.Command("listen")
 		v.Warnings = append(v.Warnings, unheard)
 	}

@@ -93,7 +93,7 @@ func ofClient(e *client.Error, d nodedir.Dir, flag string) *failure.Error {
 			return failure.Unreachable(client.CodeNotRunning, fmt.Sprintf("start one with %q", d.Command("node")), "no node is running in %s", d.Path).Because(e)
 		}
 		if _, err := os.Stat(d.Socket()); err == nil {
-			return failure.New(client.CodeReadOnly, "use the program for this", "a program runs the node in %s, and other processes can only inspect it", d.Path).Because(e)
+			return failure.New(client.CodeReadOnly, "have the program do it, or serve the verbs there with control.Serve", "a program runs the node in %s, and other processes can only inspect it", d.Path).Because(e)
 		}
 		return failure.Unreachable("no_inspector", "give its gamelan.Start the option gamelan.WithInspector()",
 			"a program runs a node in %s without an inspector", d.Path).Because(e)
