@@ -247,7 +247,7 @@ func Handled() SendOption { return func(o *sendOptions) { o.want = outcomes.Hand
 // Until makes a message keep its place in the queue, for at most that long, while the peer is away. Then the outcome
 // has failed (expired), with the last error, or is in doubt if the message may have arrived. Without Kept, Handled or Resend it
 // waits only as long as it was never written. What the peer refuses for good fails at once: it is banned,
-// unknown, or takes no messages with ids. Waiting messages hold credit; when there is none, Submit waits.
+// unknown, or takes no messages with ids. One that finds no handler is sent again every two seconds; others go meanwhile. Waiting messages hold credit; when there is none, Submit waits.
 func Until(limit time.Duration) SendOption { return func(o *sendOptions) { o.until = limit } }
 
 // To gives a message a topic, of 1 to 64 bytes, so that it goes to the peer's handler of that topic alone: see [On]. So several libraries

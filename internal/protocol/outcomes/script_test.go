@@ -448,3 +448,54 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// TestNobodyTakesIt: a message with Until that nobody takes is written again later, and holds up no other. It has not arrived.
+func TestNobodyTakesIt(t *testing.T) {
+	nobody := Part{Epoch: 7, Result: NoHandler, Of: []Range{{1, 1}}}
+	for name, early := range map[string]bool{"the answer comes last": false, "the answer comes first": true} {
+		t.Run(name, func(t *testing.T) {
+			s := begun()
+			_, now := s.Submit(Submission[int]{Want: Handled, Until: true, Tag: 1})
+			b := NewBook(1)
+			if v, _ := b.Arrive(&now[0].Message); v != Deliver {
+				t.Fatal("the first copy is not delivered")
+			}
+			b.Refuse(1)
+			if early {
+				s.Answer(nobody)
+			}
+			s.Outcome(1, confirmed, false)
+			if all := s.Answer(nobody); len(all) > 0 || !s.Refuses() || !s.Refused(1) || s.Waiting() {
+				t.Fatalf("got %v, refuses %v, waiting %v", all, s.Refuses(), s.Waiting())
+			}
+			if of, any := s.Unanswered(); any {
+				t.Errorf("the peer is asked for %v", of)
+			}
+			if _, now := s.Submit(Submission[int]{Want: Handled, Tag: 2}); len(now) != 1 {
+				t.Error("the next message waits for it")
+			}
+			s.Outcome(2, confirmed, false)
+			again := s.WriteAgain()
+			if len(again) != 1 || again[0].Number != 1 || again[0].Again || s.Refuses() {
+				t.Fatalf("got %+v, want the first one, as if it was never written", again)
+			}
+			if v, _ := b.Arrive(&again[0].Message); v != Deliver || !b.Handled(1) {
+				t.Error("the second copy is not delivered, or nobody is told")
+			}
+			s.Outcome(1, confirmed, false)
+			if all := s.Answer(Part{Epoch: 7, Result: IsHandled, Of: []Range{{1, 2}}}); len(all) != 2 || all[0].Outcome.Kind != protocol.Confirmed {
+				t.Errorf("got %v, want both handled", all)
+			}
+		})
+	}
+	s, _ := sent(Handled, true)
+	s.Answer(nobody)
+	s.Disconnected()
+	if all := s.Withdraw(1, protocol.Expired, nil); len(all) != 1 || all[0].Outcome.Kind != protocol.Failed || s.Refuses() || s.Len() > 0 {
+		t.Errorf("got %v of one that nobody took in time, want it failed", all)
+	}
+	s, _ = sent(Handled, false)
+	if all := s.Answer(nobody); len(all) != 1 || all[0].Outcome.Kind != protocol.Failed {
+		t.Errorf("got %v of one without Until, want it failed", all)
+	}
+}
