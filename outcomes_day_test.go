@@ -39,7 +39,7 @@ func TestOutcomesForADay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stay := name == "senders that stay"
 			gamelantest.Bubble(t, func(t *testing.T) {
-				const senders, hours, each = 3, 24, 12
+				const senders, hours, each = 3, 24, 6
 				net := gamelantest.NewNetwork(t)
 				var got topicLog
 				b := net.Start(gamelan.Config{Listen: []string{"/memory/90"}}, append(opts, gamelan.WithMessages(got.on("")), gamelan.WithMessages(got.on("jobs"), gamelan.On("jobs")))...)
