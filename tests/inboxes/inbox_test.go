@@ -105,12 +105,17 @@ func inboxHung(t *testing.T, o gamelan.ListenOptions, want string) {
 		net := gamelantest.NewNetwork(t)
 		from, to := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}))
 		net.Connect(from, to)
-		kit.Enqueue(t, from, to, "first")
-		kit.Enqueue(t, from, to, "second")
+		for _, text := range []string{"done soon", "first", "second"} {
+			kit.Enqueue(t, from, to, text)
+		}
 		time.Sleep(time.Second)
 		release := make(chan struct{})
 		go func() {
-			for range to.Inbox().Listen(t.Context(), o) {
+			for m := range to.Inbox().Listen(t.Context(), o) {
+				if string(m.Body) == "done soon" { // so it gets two at once
+					to.Inbox().Ack(t.Context(), m.Seq)
+					continue
+				}
 				<-release
 				return
 			}
