@@ -75,7 +75,7 @@ func groups(flood, attack time.Duration) []harness.Group {
 			Name:  "outcomes",
 			About: "messages of 1 KiB until their outcome says kept or handled, one at a time and from three senders, beside a write of 1 KiB that is synced and JetStream, which syncs each write or, by default, every two minutes",
 			Cases: []harness.Case{
-				anchors.Sync(1 << 10), anchors.JetStream(1<<10, true), anchors.JetStream(1<<10, false),
+				anchors.Sync(1 << 10), anchors.JetStream(1<<10, true), named("nats/jetstream-unsynced-1KiB", anchors.JetStream(1<<10, false)),
 				product.Kept(), product.KeptOne(), product.Handled(), product.HandledOne(),
 			},
 		},
@@ -222,4 +222,10 @@ func oneWay(n int, ours ...harness.Case) harness.Group {
 			anchors.JetStream(n, false),
 		}, ours...),
 	}
+}
+
+// named is a case of another group under a name of its own.
+func named(name string, c harness.Case) harness.Case {
+	c.Name = name
+	return c
 }
