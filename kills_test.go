@@ -44,7 +44,7 @@ func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.No
 	const jobs, kills = 300, 20
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random, pauses := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1)) // random is guarded by mu
 	net := gamelantest.NewNetwork(t)
 	cfg := gamelan.Config{DataDir: net.DataDir(), Listen: []string{"/memory/9"}}
 	var mu sync.Mutex
@@ -58,7 +58,8 @@ func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.No
 				mu.Unlock()
 				return errOff
 			}
-			defer time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond) // the effect is there, and the job goes on
+			took := time.Duration(random.IntN(20)) * time.Millisecond
+			defer time.Sleep(took) // the effect is there, and the job goes on
 			defer mu.Unlock()
 			begun++
 			j := seen[string(m.Body)]
@@ -95,12 +96,12 @@ func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.No
 		})
 	}
 	for range kills {
-		time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
+		time.Sleep(time.Duration(pauses.IntN(300)) * time.Millisecond)
 		mu.Lock()
 		dead.Store(true)
 		mu.Unlock()
 		kill(net, worker)
-		time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
+		time.Sleep(time.Duration(pauses.IntN(2000)) * time.Millisecond)
 		worker, dead = start()
 	}
 	producers.Wait()

@@ -242,12 +242,12 @@ func TestSendToSelf(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				net := gamelantest.NewNetwork(t)
 				var got topicLog
-				var held int
+				var held atomic.Int32
 				release := make(chan struct{})
 				a := net.Start(gamelan.Config{}, append(opts,
 					gamelan.WithMessages(got.on("")), gamelan.WithMessages(got.on("jobs"), gamelan.On("jobs")),
 					gamelan.WithMessages(func(ctx context.Context, m gamelan.Message) error {
-						held++
+						held.Add(1)
 						select {
 						case <-release:
 						case <-ctx.Done():
@@ -286,8 +286,8 @@ func TestSendToSelf(t *testing.T) {
 				}
 				close(release)
 				time.Sleep(time.Minute)
-				if held != sent {
-					t.Errorf("got %d of %d handled", held, sent)
+				if int(held.Load()) != sent {
+					t.Errorf("got %d of %d handled", held.Load(), sent)
 				}
 				confirmed(t, a, a, "last")
 			})
@@ -300,13 +300,13 @@ func TestReadToSelf(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		release := make(chan struct{})
-		handled := 0
+		var handled atomic.Int32
 		a := net.Start(gamelan.Config{}, gamelan.WithMessages(func(ctx context.Context, _ gamelan.Message) error {
 			select {
 			case <-release:
 			case <-ctx.Done():
 			}
-			handled++
+			handled.Add(1)
 			return nil
 		}))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -322,8 +322,8 @@ func TestReadToSelf(t *testing.T) {
 		}
 		close(release)
 		time.Sleep(time.Second)
-		if handled != sent {
-			t.Errorf("got %d of %d handled", handled, sent)
+		if int(handled.Load()) != sent {
+			t.Errorf("got %d of %d handled", handled.Load(), sent)
 		}
 		confirmed(t, a, a, "last")
 	})
