@@ -79,6 +79,7 @@ func Start(sys *actor.ActorSystem, name string, tree Spec, o Options) (*Root, er
 		host: newHost(sys, o),
 		tree: sys.NewLocalPID(name + "/" + tree.Name),
 		done: make(chan struct{}),
+		gone: make(chan struct{}),
 	}}
 	spec := Spec{
 		Name:     name,
@@ -143,6 +144,9 @@ func (r *Root) Stop(ctx context.Context, cause error) error { return r.stop(ctx,
 // Done is closed when the tree has ended, or when a stop has given up on it.
 func (r *Root) Done() <-chan struct{} { return r.done }
 
+// Gone returns a channel that is closed when the last actor of the tree has ended. That is after Done if a stop has taken too long.
+func (r *Root) Gone() <-chan struct{} { return r.gone }
+
 // Err returns nil until Done is closed, and then the result of Stop.
 func (r *Root) Err() error { return r.err() }
 
@@ -166,6 +170,7 @@ type root struct {
 	top  *cell
 	tree *actor.PID
 	done chan struct{}
+	gone chan struct{}
 
 	mu       sync.Mutex
 	finished bool
@@ -239,7 +244,10 @@ func (r *root) finish(stuck []string) {
 }
 
 // ended is called when the trivial parent itself has stopped.
-func (r *root) ended() { r.finish(nil) }
+func (r *root) ended() {
+	r.finish(nil)
+	close(r.gone)
+}
 
 func joined(cause error, stuck []string) error {
 	if len(stuck) == 0 {

@@ -22,6 +22,9 @@ const closeTimeout = 10 * time.Second
 // inspectorGrace is how long requests under way may take after the node has ended.
 const inspectorGrace = time.Second
 
+// goneGrace is how long the actors of a stop that has taken too long may go on.
+const goneGrace = 250 * time.Millisecond
+
 // Within returns ctx with the deadline of a Close: closeTimeout from now, if it has none.
 func Within(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
@@ -50,6 +53,10 @@ func (n *Node) Close(ctx context.Context) error {
 // wait waits until the tree of actors has ended and then releases what Start opened.
 func (n *Node) wait(log *slog.Logger) {
 	<-n.Root.Done()
+	select { // what follows is what the actors had
+	case <-n.Root.Gone():
+	case <-time.After(goneGrace):
+	}
 	n.hooks.Ended()
 	n.sayDropped(log)
 	n.err = n.Root.Err()
