@@ -5,7 +5,6 @@ package gamelantest
 import (
 	"context"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -40,21 +39,15 @@ func (n *Network) kill(node *Node, unsynced int) {
 	ended, end := context.WithCancel(context.Background())
 	end()
 	_ = node.Close(ended) // it says what it has not finished
-	root, _, _ := strings.Cut(node.Inspection().Tree().PID().Id, "/")
-	for range killTimeout / killStep {
-		if _, runs := n.System.ProcessRegistry.GetLocal(root); !runs {
-			return
-		}
-		time.Sleep(killStep)
+	select {
+	case <-node.Inspection().Tree().Gone():
+	case <-time.After(killTimeout):
+		n.t.Fatalf("node %d was killed, and its actors still run after %s: a function of yours does not return", node.Number, killTimeout)
 	}
-	n.t.Fatalf("node %d was killed, and its actors still run after %s: a function of yours does not return", node.Number, killTimeout)
 }
 
-// Its actors end at once, but for those that are in a function of the program.
-const (
-	killTimeout = 10 * time.Second
-	killStep    = time.Millisecond
-)
+// killTimeout is how long a function of the program may go on in a node that was killed; all else ends at once.
+const killTimeout = 10 * time.Second
 
 // disks are the stores of directories.
 type disks struct {

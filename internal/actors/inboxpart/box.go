@@ -552,8 +552,7 @@ func (b *Box) end(id uint64, l *listener) {
 	lane := b.lanes[l.topic]
 	if lane.listeners--; lane.listeners == 0 && len(b.lanes) > maxLanes {
 		delete(b.lanes, l.topic)
-		of := b.topics[l.topic]
-		b.untaken = b.untaken.plus(of)
+		b.untaken = b.untaken.plus(b.topics[l.topic])
 	}
 }
 
@@ -573,8 +572,9 @@ func (b *Box) mayAdd(e Entry) bool {
 	if b.lanes[e.Topic] != nil || b.last {
 		return true
 	}
-	all := b.ofKind()
-	return b.untaken.with(e.Size).within(load{max(1, all.messages/4), all.bytes / 4})
+	quarter := b.ofKind().part(4)
+	quarter.messages = max(1, quarter.messages)
+	return b.untaken.with(e.Size).within(quarter)
 }
 
 // untakenNow counts messages of topics that have no listener now, of some topics.

@@ -177,9 +177,9 @@ func (k *keeper) Receive(c actor.Context) {
 		supervisor.Subscribe[messengers.MessagesEnd](c)
 		k.load(c)
 	case actors.Received:
-		k.received(c, &KeptMessage{From: m.From, Peer: m.Peer, ID: m.ID, Topic: m.Topic, Body: m.Body}, m.Keep(), nil, m.Refuse)
+		k.received(c, &KeptMessage{From: m.From, Peer: m.Peer, ID: m.ID, Topic: m.Topic, Body: m.Body}, m.Keep(), m.Refuse)
 	case dht.Received:
-		k.received(c, fromDHT(&m), m.Keep(), m.Refuse, m.Refuse)
+		k.received(c, fromDHT(&m), m.Keep(), m.Refuse)
 	case pull:
 		k.pull(c, &puller{m, c.Sender()})
 	case ack:
@@ -280,13 +280,10 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 			continue
 		}
 		box.Load(e.seq, e.Entry)
-		t, marked := m.Value.tries[e.seq]
-		if marked {
+		if t, ok := m.Value.tries[e.seq]; ok {
 			q.marked[e.seq] = t
-		} else if e.Topic == "" && e.seq <= m.Value.handed {
-			t.N = 1
 		}
-		box.Tried(e.seq, t)
+		box.Tried(e.seq, said(m.Value.tries, m.Value.handed, e.seq, e.Topic))
 	}
 	q.handed = max(q.handed, m.Value.handed)
 	if first := q.box == nil; first && k.in.senders != nil {
@@ -329,9 +326,9 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 
 // received adds a message to the inbox. Release returns the message's credit, and so does
 // refuse, which a message over the DHT has for want of room.
-func (k *keeper) received(c actor.Context, m *KeptMessage, release, refuse, drop func()) {
+func (k *keeper) received(c actor.Context, m *KeptMessage, release, refuse func()) {
 	m.At = k.in.o.Wall()
-	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), id: markOf(m), release: release, refuse: refuse, drop: drop}
+	x := &item{peer: m.Peer, body: len(m.Body), record: appendRecord(make([]byte, 0, len(m.Body)+Overhead), m), id: markOf(m), release: release, refuse: refuse}
 	x.entry = Entry{Size: len(x.record), At: m.At.UnixNano(), Over: sourcesOf(m), Topic: m.Topic}
 	k.in.received.Add(1)
 	if k.box == nil {
@@ -362,7 +359,7 @@ func (k *keeper) judge(x *item) {
 		if x.entry.Over != nil {
 			k.in.dropped.Add(1)
 		}
-		x.drop()
+		x.refuse()
 	}
 	k.forget(forget)
 }

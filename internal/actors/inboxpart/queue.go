@@ -17,7 +17,6 @@ type item struct {
 	id      mark
 	release func() // gives the credit back: it is handled
 	refuse  func() // gives the credit back: it is dropped, and may come again
-	drop    func() // gives the credit back of one without room
 }
 
 // queue holds the messages and deletions on their way to the disk. Only the keeper uses
@@ -149,7 +148,7 @@ func (q *queue) rest() (changes []change, next uint64, end func(written bool)) {
 	q.ready, q.waiting, q.fresh, q.forget = nil, nil, nil, nil
 	return changes, q.next, func(written bool) {
 		for _, x := range all {
-			if written && x.seq > 0 || x.refuse == nil {
+			if written && x.seq > 0 || x.entry.Over == nil {
 				x.release()
 			} else {
 				x.refuse()
@@ -168,6 +167,14 @@ func (q *queue) forgotten() []uint64 {
 	return all
 }
 
+// said is how often a message was handed out as the disk has it.
+func said(marked map[uint64]Tries, handed, seq uint64, topic string) Tries {
+	if t, ok := marked[seq]; ok || topic != "" || seq > handed {
+		return t
+	}
+	return Tries{N: 1}
+}
+
 // mark returns the change with which the disk says how often a message was handed out.
 func (q *queue) mark(seq uint64, t Tries) change {
 	q.marked[seq] = t
@@ -180,11 +187,7 @@ func (q *queue) tries() (changes []change) {
 		return nil
 	}
 	for seq, t := range q.box.Counts() {
-		said, marked := q.marked[seq]
-		if !marked && seq <= q.handed && q.box.Topic(seq) == "" {
-			said.N = 1
-		}
-		if said != t {
+		if said(q.marked, q.handed, seq, q.box.Topic(seq)) != t {
 			changes = append(changes, change{key: triesKey(seq), record: t.record()})
 		}
 	}

@@ -3,6 +3,7 @@ package outcomepart
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -41,6 +42,18 @@ type intake struct {
 type rest struct{ *credit.Permit }
 
 var errEnded = errors.New("outcomes: the peer has broken the rules")
+
+// beforeRest returns what is before a rest. An error says that this is nothing.
+func beforeRest(all []any) ([]any, error) {
+	n := slices.IndexFunc(all, func(m any) bool { _, is := m.(rest); return is })
+	switch n {
+	case -1:
+		return all, nil
+	case 0:
+		return nil, errEnded
+	}
+	return all[:n], nil
+}
 
 // epochsMost is how many epochs a substream may have in an hour. A sender has one, and a new one after an hour without messages.
 const epochsMost = 16
@@ -126,13 +139,12 @@ func (o *Outcomes) handler(topic string) (*actor.PID, bool) {
 // Hear returns the actor that the first messages are for: the handler of their topic, or the part's. It waits for the handler of
 // messages without a topic.
 func (i *intake) Hear(ctx context.Context, all []any) (pid *actor.PID, n int, err error) {
-	if _, ended := all[0].(rest); ended {
-		return nil, 0, errEnded
+	if all, err = beforeRest(all); err != nil {
+		return nil, 0, err
 	}
 	first, received := all[0].(actors.Received)
 	for n = 1; n < len(all); n++ {
-		m, ok := all[n].(actors.Received)
-		if _, ended := all[n].(rest); ended || ok != received || m.Topic != first.Topic {
+		if m, ok := all[n].(actors.Received); ok != received || m.Topic != first.Topic {
 			break
 		}
 	}
@@ -182,16 +194,8 @@ func (i *answerIntake) Message(body []byte, p *credit.Permit) any {
 
 // Hear returns the part's actor.
 func (i *answerIntake) Hear(_ context.Context, all []any) (*actor.PID, int, error) {
-	n := 0
-	for ; n < len(all); n++ {
-		if _, ended := all[n].(rest); ended {
-			break
-		}
-	}
-	if n == 0 {
-		return nil, 0, errEnded
-	}
-	return i.o.pid, n, nil
+	all, err := beforeRest(all)
+	return i.o.pid, len(all), err
 }
 
 // Drop does nothing: the sender asks for what it has not heard.

@@ -205,7 +205,7 @@ func (x *extensions) checkActor(m *Register) error {
 	switch {
 	case len(m.Name) > MaxActorName || !supervisor.ValidName(m.Name):
 		return fmt.Errorf("%w: got %q", actors.ErrBadName, m.Name)
-	case m.Name == handlerName || isTypeName(m.Name) || isTopicName(m.Name) || x.byName(m.Name) != nil:
+	case isOurs(m.Name) || x.byName(m.Name) != nil:
 		return fmt.Errorf("%w: %q", actors.ErrNameTaken, m.Name)
 	}
 	return nil
@@ -228,10 +228,15 @@ func (x *extensions) protocols() (n int) {
 // freeName returns an unused name for the tree, made of a protocol id.
 func (x *extensions) freeName(id protocol.ID) string {
 	base := treeName(string(id))
-	if base == handlerName || isTypeName(base) || isTopicName(base) || !supervisor.ValidName(base) {
+	if isOurs(base) || !supervisor.ValidName(base) {
 		base = "protocol-" + base
 	}
 	return x.unused(base)
+}
+
+// isOurs reports whether a name begins like that of an actor that is named for what it handles.
+func isOurs(name string) bool {
+	return name == handlerName || isTypeName(name) || isTopicName(name)
 }
 
 // treeName returns the characters of a text that a name in the tree may have.
