@@ -20,10 +20,13 @@ help: ## this list
 check: ## before every commit: format, vet, linters, generated code, checklists, tests with -race, 2 s of each fuzz target
 	bash tools/check.sh
 
-full: ## before an issue is closed: all of CI, 1,000 kills of a node and 2,000 of actors, a store damaged everywhere, a day of stored messages, a network of 1,000 nodes, every benchmark with its result file
+full: ## before an issue is closed: all of CI, the long forms of tests, 10 s of each fuzz target, 1,000 kills of a node and 2,000 of actors, a store damaged everywhere, a day of stored messages, networks of 1,000 nodes, every benchmark with its result file
 	bash .ci/run
+	bash tools/tests.sh second_tier
+	bash tools/fuzz.sh $(FUZZTIME)
 	GAMELAN_KILLS=1000 $(GO) test -count=1 -timeout 40m -run TestKill ./tests/durable ./internal/actors/safpart/store ./internal/kad/keep
 	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run Damage ./internal/kv
+	GAMELAN_LONG=1 $(GO) test -count=1 -timeout 30m -run 'TestSimulation$$' ./internal/kad/sim
 	GAMELAN_STORED_DAY=1 $(GO) test -count=1 -v -timeout 2h -run 'TestBubbleStoredDay$$' ./tests/stored
 	GAMELAN_NETWORK=1000 $(GO) test -count=1 -v -timeout 15m -run 'TestLargeNetwork$$' ./tests/network
 	$(MAKE) kills KILLS=2000

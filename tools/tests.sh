@@ -27,9 +27,10 @@ raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, and machines
 raced_in_bubbles() { go test -race -cpu 1 -timeout 25m -json "$@" $many | skipped; }
 
 # second_tier runs the tests that go test ./... runs with fewer nodes, messages or
-# rounds, or for less time. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand.
+# rounds, or for less time. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand,
+# a simulated network of 1,000 nodes by make full.
 second_tier() {
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestSimulation$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$' -json "$@" $many ./tests/processes ./internal/kad/sim | skipped
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$' -json "$@" $many ./tests/processes | skipped
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
