@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +20,15 @@ import (
 // helpText returns the help of a verb.
 func helpText(t *testing.T, v verb) string {
 	t.Helper()
-	return output(t, append(strings.Fields(v.path)[1:], "--help")...)
+	text, known := helpTexts.Load(v.path)
+	if !known {
+		text = output(t, append(strings.Fields(v.path)[1:], "--help")...)
+		helpTexts.Store(v.path, text)
+	}
+	return text.(string)
 }
+
+var helpTexts sync.Map // the help by the path of its verb: each costs a parser
 
 // examplesIn returns the command lines below the last heading Examples of a help.
 func examplesIn(help string) (lines []string) {
@@ -84,9 +92,15 @@ func TestExamplesParse(t *testing.T) {
 	}
 }
 
+// parser returns the one parser of all lines: Parse begins by resetting what was set.
+var parser = sync.OnceValues(func() (*kong.Kong, error) {
+	_, k, err := newParser(&app{Output: &render.Output{Out: io.Discard, Err: io.Discard}})
+	return k, err
+})
+
 // parsed parses a command line of gamelan without running it, and returns its verb.
 func parsed(words []string) (verb string, err error) {
-	_, k, err := newParser(&app{Output: &render.Output{Out: io.Discard, Err: io.Discard}})
+	k, err := parser()
 	if err != nil {
 		return "", err
 	}

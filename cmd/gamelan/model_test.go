@@ -60,7 +60,7 @@ func TestEveryVerbIsNamedEverywhere(t *testing.T) {
 				t.Errorf("%s is not in the completion of %s", v.path, shell)
 			}
 		}
-		own := output(t, append(strings.Fields(v.path)[1:], "--help")...)
+		own := helpText(t, v)
 		for _, f := range v.flags() {
 			if f.Help == "" {
 				t.Errorf("%s --%s has no help", v.path, f.Name)
