@@ -41,15 +41,23 @@ func newDouble(t testing.TB, conn net.Conn) *double {
 // connect returns a session and a double at the other end of a net.Pipe.
 func connect(t testing.TB, client bool, cfg Config) (*Session, *double) {
 	t.Helper()
-	s, d := connectHeld(t, client, cfg)
+	s, d := connectHeld(t, client, cfg, inParts)
 	s.Release()
 	return s, d
 }
 
-func connectHeld(t testing.TB, client bool, cfg Config) (*Session, *double) {
+// connectWhole is connect for much data: frames come whole.
+func connectWhole(t testing.TB, client bool, cfg Config) (*Session, *double) {
+	t.Helper()
+	s, d := connectHeld(t, client, cfg, over)
+	s.Release()
+	return s, d
+}
+
+func connectHeld(t testing.TB, client bool, cfg Config, as func(net.Conn) Conn) (*Session, *double) {
 	t.Helper()
 	a, b := net.Pipe()
-	s, err := NewHeld(inParts(a), client, cfg)
+	s, err := NewHeld(as(a), client, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

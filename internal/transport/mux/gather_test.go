@@ -194,7 +194,7 @@ func TestRunOn(t *testing.T) {
 // it would wait, before much waits. What it opened so never blocked.
 func TestPrompt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, d := connectHeld(t, true, Config{})
+		s, d := connectHeld(t, true, Config{}, inParts)
 		if s.Prompt() {
 			t.Error("a held session is prompt")
 		}

@@ -192,7 +192,7 @@ func TestLingeringWindowExceeded(t *testing.T) {
 // pile up: the connection ends.
 func TestLingeringPeerThatReadsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, d := connect(t, true, Config{})
+		s, d := connectWhole(t, true, Config{})
 		st := mustOpen(t, s)
 		d.Send(typeWindow, flagACK, st.ID(), 0)
 		st.CloseWrite()

@@ -190,7 +190,7 @@ func TestTryRead(t *testing.T) {
 // rest of its bytes are left to Read, which waits.
 func TestTryReadNeverWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, d := connect(t, true, Config{Window: minWindow})
+		s, d := connectWhole(t, true, Config{Window: minWindow})
 		st := mustOpen(t, s)
 		d.next()
 		d.Data(flagACK, st.ID(), "x")

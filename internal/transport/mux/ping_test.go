@@ -202,7 +202,7 @@ func TestPingFollowsWrites(t *testing.T) {
 // closed all the same.
 func TestHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, d := connectHeld(t, true, Config{})
+		s, d := connectHeld(t, true, Config{}, inParts)
 		go d.Send(typePing, flagSYN, 0, 7)
 		d.quiet()
 		s.Release()
@@ -211,7 +211,7 @@ func TestHeld(t *testing.T) {
 		d.quiet()
 	})
 	bubble(t, func(t *testing.T) {
-		s, d := connectHeld(t, false, Config{})
+		s, d := connectHeld(t, false, Config{}, inParts)
 		if err := s.GoAway(); err != nil {
 			t.Error(err)
 		}

@@ -14,7 +14,7 @@ func TestReceiveWindow(t *testing.T) {
 	for _, window := range []int{minWindow, 300_001, 1 << 20, maxWindow} {
 		bubble(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, uint64(window)))
-			s, d := connect(t, false, Config{Window: uint32(window)})
+			s, d := connectWhole(t, false, Config{Window: uint32(window)})
 			d.Data(flagSYN, 1, "first")
 			in, err := s.Accept()
 			if err != nil {
