@@ -17,13 +17,14 @@ import (
 )
 
 // TestExampleQueue kills the worker of examples/queue while three producers send: no job is lost, none is
-// kept twice, and only what was in hand at a kill is handled again, as a further attempt. GAMELAN_LONG=1 sends
-// 20,000 jobs and more.
+// kept twice, and only what was in hand at a kill is handled again, as a further attempt. A fourth producer
+// is killed as well and sends all its jobs again: none is lost, and none has its effect twice. GAMELAN_LONG=1
+// sends 20,000 jobs and more.
 func TestExampleQueue(t *testing.T) {
 	t.Parallel()
-	jobs, most := 2000, 8 // of each producer; kills
+	jobs, most, ends := 2000, 8, 3 // of each producer; kills of the worker, and of a producer
 	if os.Getenv("GAMELAN_LONG") != "" {
-		jobs, most = 7000, 20
+		jobs, most, ends = 7000, 20, 10
 	}
 	const producers, inHand = 3, 4096 // see gamelan.Inbox
 	program, dir := build(t, "queue"), filepath.Join(t.TempDir(), "worker")
@@ -58,15 +59,33 @@ func TestExampleQueue(t *testing.T) {
 		return worker, address
 	}
 	worker, address := start()
+	produce := func(name string) *exec.Cmd {
+		return exec.CommandContext(ctx, program, "-to", address, "-jobs", fmt.Sprint(jobs), "-name", name)
+	}
+	toTheEnd := func(name string) {
+		b, err := produce(name).CombinedOutput()
+		if err != nil || !strings.Contains(string(b), fmt.Sprint(jobs, " jobs are kept")) {
+			t.Errorf("producer %s: %v: %s", name, err, b)
+		}
+	}
 	var wg sync.WaitGroup
 	for p := range producers {
-		wg.Go(func() {
-			b, err := exec.CommandContext(ctx, program, "-to", address, "-jobs", fmt.Sprint(jobs), "-name", fmt.Sprint(p)).CombinedOutput()
-			if err != nil || !strings.Contains(string(b), fmt.Sprint(jobs, " jobs are kept")) {
-				t.Errorf("producer %d: %v: %s", p, err, b)
-			}
-		})
+		wg.Go(func() { toTheEnd(fmt.Sprint(p)) })
 	}
+	const killed = "killed"
+	wg.Go(func() {
+		for range ends {
+			p := produce(killed)
+			if err := p.Start(); err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(100*time.Millisecond + time.Duration(rand.IntN(300))*time.Millisecond)
+			p.Process.Kill()
+			p.Wait()
+		}
+		toTheEnd(killed)
+	})
 	sent := make(chan struct{})
 	go func() { wg.Wait(); close(sent) }()
 	kills := 0
@@ -77,52 +96,59 @@ func TestExampleQueue(t *testing.T) {
 		worker, _ = start()
 	}
 	<-sent
-	done := make(map[string]int) // how many ids each job has
-	for {
-		clear(done)
+	want := (producers + 1) * jobs
+	for done := 0; done < want && ctx.Err() == nil; {
 		files, err := os.ReadDir(filepath.Join(dir, "done"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range files {
-			if b, err := os.ReadFile(filepath.Join(dir, "done", f.Name())); err == nil && len(b) > 0 {
-				done[string(b)]++
-			}
-		}
-		if len(done) >= producers*jobs || ctx.Err() != nil {
-			break
+		if done = len(files); done > want {
+			t.Fatalf("got %d jobs, want %d", done, want)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+	time.Sleep(time.Second) // what would be handled again
 	worker.Process.Kill()
 	worker.Wait()
-	if len(done) != producers*jobs {
-		t.Errorf("got %d jobs, want %d", len(done), producers*jobs)
-	}
-	for job, ids := range done {
-		if ids != 1 {
-			t.Errorf("job %s was kept %d times", job, ids)
-		}
-	}
 	lines, err := os.ReadFile(out.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	attempts := make(map[string]int)
+	attempts := make(map[string]int)       // by id
+	ids := make(map[string]map[string]int) // the attempts of each job, by id
 	for line := range strings.Lines(string(lines)) {
 		f := strings.Fields(line)
 		if len(f) != 4 {
-			continue // a kill has cut it off
+			t.Errorf("got %q, want a sender, an id, an attempt and a job", line)
+			continue
 		}
-		id := f[0] + f[1]
+		id, job := f[0]+f[1], f[3]
 		n, err := strconv.Atoi(f[2])
 		if err != nil || n <= attempts[id] {
-			t.Errorf("job %s: attempt %s follows attempt %d", f[3], f[2], attempts[id])
+			t.Errorf("job %s: attempt %s follows attempt %d", job, f[2], attempts[id])
 		}
 		attempts[id] = n
+		if ids[job] == nil {
+			ids[job] = make(map[string]int)
+		}
+		ids[job][id] = n
 	}
-	again := bytes.Count(lines, []byte("\n")) - len(done)
-	t.Logf("%d jobs, %d kills, %d handled again", len(done), kills, again)
+	sentAgain := 0
+	for job, of := range ids {
+		most := 1
+		if strings.HasPrefix(job, killed) {
+			most += ends
+		}
+		if len(of) > most {
+			t.Errorf("job %s was kept %d times, want at most %d", job, len(of), most)
+		}
+		sentAgain += len(of) - 1
+	}
+	again := bytes.Count(lines, []byte("\n")) - len(attempts)
+	t.Logf("%d jobs, %d kills of the worker: %d handled again; %d kills of a producer: %d sent again", len(ids), kills, again, ends, sentAgain)
+	if len(ids) != want {
+		t.Errorf("got %d jobs, want %d", len(ids), want)
+	}
 	if again > kills*inHand {
 		t.Errorf("got %d jobs handled again, want at most %d for each kill", again, inHand)
 	}

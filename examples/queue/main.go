@@ -5,8 +5,9 @@
 //	go run ./examples/queue -to KEY::ADDRESS -jobs 1000        # sends jobs, and ends when all are kept
 //
 // The worker keeps a job in its inbox before the producer hears that it is kept. Its node deletes the job
-// when work has returned nil. After a kill it hands out again what was in hand, with the same id. So
-// work does each job under its id: here, a job is a line in a file with that name.
+// when work has returned nil. After a kill it hands out again what was in hand, with the same id and a
+// higher Attempt. A producer that was killed sends all its jobs again, and those have new ids. So work does
+// each job under a name of the job's own: here, a file.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,7 +30,7 @@ func main() {
 	dir := flag.String("dir", "worker", "directory of the worker's node, and of what it has done")
 	to := flag.String("to", "", "send jobs to this worker, KEY::ADDRESS")
 	jobs := flag.Int("jobs", 1000, "how many jobs to send")
-	name := flag.String("name", "job", "how their names begin")
+	name := flag.String("name", "job", "how their names begin, which no other producer has")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -55,7 +57,7 @@ func work(ctx context.Context, dir string) error {
 		gamelan.WithMessages(func(_ context.Context, m gamelan.Message) error {
 			fmt.Println(m.From.Short(), m.ID, m.Attempt, string(m.Body))
 			// A file that is there already has the same content: this is the job once more.
-			return os.WriteFile(filepath.Join(done, m.From.Short()+"-"+m.ID.String()), m.Body, 0o600)
+			return os.WriteFile(filepath.Join(done, "job-"+url.PathEscape(string(m.Body))), m.Body, 0o600)
 		}))
 	if err != nil {
 		return err
