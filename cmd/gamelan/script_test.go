@@ -170,7 +170,7 @@ func runScripts(t *testing.T, files []string) {
 			e.Setenv("XDG_CONFIG_DIRS", filepath.Join(e.WorkDir, "system"))
 			e.Setenv("TZ", "UTC")
 			e.Setenv("NO_COLOR", "1")
-			e.Setenv("GAMELAN_WAIT", "0s") // the scripts wait for nodes themselves
+			e.Setenv("GAMELAN_WAIT", "0s")          // the scripts wait for nodes themselves
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each program built with -race ends a second late
 			e.Setenv("STORES", stores)
 			e.Setenv("GAMELAN_INVERSION", os.Getenv("GAMELAN_INVERSION")) // of tools/inversions, for the programs of a script

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -57,7 +56,7 @@ func work(ctx context.Context, dir string) error {
 		gamelan.WithMessages(func(_ context.Context, m gamelan.Message) error {
 			fmt.Println(m.From.Short(), m.ID, m.Attempt, string(m.Body))
 			// A file that is there already has the same content: this is the job once more.
-			return os.WriteFile(filepath.Join(done, "job-"+url.PathEscape(string(m.Body))), m.Body, 0o600)
+			return os.WriteFile(filepath.Join(done, fmt.Sprintf("job-%x", m.Body)), m.Body, 0o600)
 		}))
 	if err != nil {
 		return err
