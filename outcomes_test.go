@@ -1,9 +1,11 @@
 package gamelan_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -285,7 +287,8 @@ func TestPoison(t *testing.T) {
 		a := net.Start(gamelan.Config{})
 		var at []time.Duration
 		begun, healed := time.Now(), false
-		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{MaxAttempts: 6}), gamelan.WithLogger(discard),
+		var log bytes.Buffer
+		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{MaxAttempts: 6}), gamelan.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
 			gamelan.WithMessages(func(_ context.Context, m gamelan.Message) error {
 				if !strings.HasPrefix(string(m.Body), "poison") || healed {
 					return nil
@@ -325,6 +328,9 @@ func TestPoison(t *testing.T) {
 		}
 		if got := dead(); len(got) != 1 || b.Inbox().Status().Dead != 1 || poison.Result().Kind != 0 {
 			t.Fatalf("got %v on the shelf and outcome %v, want the message, and that its sender waits", got, poison.Result())
+		}
+		if got := strings.Count(log.String(), "on the shelf of the inbox"); got != 1 {
+			t.Errorf("got %d lines of the log that say so, want one: %s", got, &log)
 		}
 		healed = true
 		if n, err := b.Inbox().Retry(t.Context()); n != 1 || err != nil {

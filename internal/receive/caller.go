@@ -208,7 +208,7 @@ func (a *Caller) call(ctx context.Context, log *slog.Logger, m Message) (handled
 	case err != nil:
 		a.failed.Add(1)
 		a.errs.Add(1)
-		a.last.Store(&failed{Message{Peer: m.Peer, Seq: m.Seq, DHT: m.DHT}, err})
+		a.last.Store(&failed{Message{Peer: m.Peer, Seq: m.Seq, DHT: m.DHT, Attempt: m.Attempt, Topic: m.Topic}, err})
 		log.Debug("the function for messages returned an error", "peer", m.Peer, "err", err)
 		if !a.failingSent.Swap(true) {
 			supervisor.Tell(ctx, failing{})
@@ -243,7 +243,10 @@ func (a *caller) warn(c actor.Context) {
 			attrs = append(attrs, "tag", last.m.DHT.Tag)
 		}
 		if last.m.Seq > 0 {
-			attrs = append(attrs, "seq", last.m.Seq)
+			attrs = append(attrs, "seq", last.m.Seq, "attempt", last.m.Attempt)
+		}
+		if last.m.Topic != "" {
+			attrs = append(attrs, "topic", last.m.Topic)
 		}
 		supervisor.Log(c).Warn("the function for messages returns errors", attrs...)
 	}

@@ -48,6 +48,7 @@ type keeper struct {
 	last    map[uint64]*answer // by listener
 	at      map[uint64]*place  // by listener
 	turn    uint64             // the listener that got messages last; the others come first
+	dead    int                // messages on the shelf that the log has
 
 	fails int // failed writes or loads in a row
 	err   error
@@ -501,11 +502,16 @@ func (k *keeper) takeHandled(c actor.Context) {
 	k.in.handled.done(len(seqs))
 }
 
-// settle answers the awaits whose condition holds now.
+// settle answers the awaits whose condition holds now, and logs what has come to the shelf.
 func (k *keeper) settle(c actor.Context) {
 	if k.box == nil {
 		return
 	}
+	dead := k.box.shelf.messages
+	if dead > k.dead {
+		supervisor.Log(c).Warn("messages failed at their last attempt and are put aside on the shelf of the inbox", "n", dead-k.dead, "shelf", dead)
+	}
+	k.dead = dead
 	q := &k.in.queue
 	q.awaits = slices.DeleteFunc(q.awaits, func(a awaiter) bool {
 		hands, listens := k.box.Hands(a.listener)
