@@ -62,8 +62,6 @@ func (st *Stream) TryRead(p []byte) (n int, ok bool) {
 	}
 	n, due := f.take(p)
 	f.mu.Unlock()
-	if due > 0 {
-		st.give(due)
-	}
+	st.give(due)
 	return n, true
 }

@@ -65,12 +65,11 @@ func (l *link) ping() (Pong, error) {
 	id, pong := l.pings.new()
 	defer l.pings.forget(id)
 	start := time.Now()
-	switch err := l.outbox.send(l, newHeader(typePing, flagSYN, 0, id), nil); err {
-	case nil:
-	case ErrGoingAway:
+	if err := l.outbox.send(l, newHeader(typePing, flagSYN, 0, id), nil); err != nil {
+		if err != ErrGoingAway {
+			err = streamEnded(l.fail(err))
+		}
 		return Pong{}, err
-	default:
-		return Pong{}, streamEnded(l.fail(err))
 	}
 	timer := time.NewTimer(l.cfg.PingTimeout)
 	defer timer.Stop()

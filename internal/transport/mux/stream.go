@@ -75,9 +75,9 @@ func (st *Stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// give gives the peer credit.
+// give gives the peer credit, if there is any to give.
 func (st *Stream) give(due uint32) {
-	if st.link.swallow.Load() {
+	if due == 0 || st.link.swallow.Load() {
 		return
 	}
 	h := newHeader(typeWindow, 0, st.id, due)
@@ -213,8 +213,7 @@ func (st *Stream) SetWriteDeadline(t time.Time) error {
 // SetDeadline calls SetReadDeadline and SetWriteDeadline.
 func (st *Stream) SetDeadline(t time.Time) error {
 	st.in.setDeadline(t)
-	st.out.setDeadline(t)
-	return nil
+	return st.SetWriteDeadline(t)
 }
 
 // CloseWrite ends this side's half: the peer reads EOF after all bytes written. The peer's
@@ -275,9 +274,7 @@ func (st *Stream) Close() error {
 	st.stopTimer()
 	st.closeTimer = time.AfterFunc(st.link.cfg.LingerTimeout, func() { st.drop(resetByUs) })
 	t.mu.Unlock()
-	if due := st.in.close(ErrClosed); due > 0 {
-		st.give(due)
-	}
+	st.give(st.in.close(ErrClosed))
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package mux
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -121,21 +123,14 @@ func (t *table) refuse(now time.Time) bool {
 		t.refusals[t.refusalNext] = now
 	}
 	t.refusalNext = (t.refusalNext + 1) % refusalLimit
-	if len(t.refusals) < refusalLimit {
-		return false
-	}
-	return now.Sub(t.refusals[t.refusalNext]) < refusalWindow
+	return len(t.refusals) == refusalLimit && now.Sub(t.refusals[t.refusalNext]) < refusalWindow
 }
 
 // all returns the substreams.
 func (t *table) all() []*Stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := make([]*Stream, 0, len(t.streams))
-	for _, st := range t.streams {
-		list = append(list, st)
-	}
-	return list
+	return slices.Collect(maps.Values(t.streams))
 }
 
 // stopTimers stops timers that would otherwise outlive the session.
