@@ -284,8 +284,9 @@ func (w *world) panicAt(p point, skip int) (fired bool) {
 		switch {
 		case p.at == "users.ServicesStarted": // published then
 			gamelantest.Crash(w.a.Node, "services", "to start again")
-		case p.actor == "node/saf/keeper" && strings.Contains(p.at, "load"): // when it starts
-			gamelantest.Crash(w.a.Node, "saf/keeper", "to be started again")
+		case p.actor == "node/saf/keeper" && strings.Contains(p.at, "load"), // when it starts
+			p.at == "users.ProtocolAdded" && strings.HasPrefix(p.actor, "node/services/"):
+			gamelantest.Crash(w.a.Node, strings.TrimPrefix(p.actor, "node/"), "to be started again")
 		}
 		w.agitate()
 		time.Sleep(40 * time.Second) // long enough for idle sessions to end
