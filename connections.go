@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
+	"github.com/gamelan-p2p/gamelan/internal/streams"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -179,6 +180,8 @@ func (n *Node) Ping(ctx context.Context, peer identity.NodeID) (Pong, error) {
 type Stream struct {
 	protocol.Stream
 	Protocol protocol.ID
+	Peer     identity.NodeID
+	Key      identity.PublicKey // of the peer
 }
 
 // openTries is how many connections OpenStream tries, because a connection that is still
@@ -193,7 +196,8 @@ const openTries = 3
 //	defer context.AfterFunc(ctx, func() { stream.Close() })()
 //
 // The name of the protocol leaves with the first Write, or alone within a millisecond if the peer
-// reads. So on a connection that was lost a moment ago that Write fails, not OpenStream.
+// reads. So on a connection that was lost a moment ago that Write fails, not OpenStream. From a peer that
+// has withdrawn the protocol a moment ago the first Read fails.
 //
 // The error is one of [Node.Dial]; [ErrUnsupported] if the peer accepts none of
 // the protocols, with the list of those that the peer has announced;
@@ -236,7 +240,10 @@ func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (
 	switch r := r.(type) {
 	case actors.SubstreamOpened:
 		if s, ok := r.Stream.Take(); ok {
-			return &Stream{s, r.Protocol}, nil
+			if len(ids) == 1 {
+				s = streams.Held(s, ref, r.Protocol)
+			}
+			return &Stream{s, r.Protocol, r.Peer, r.Key}, nil
 		}
 	case connections.SubstreamFailed:
 		return nil, r.Err

@@ -281,6 +281,7 @@ type ActorOption func(*actorOptions)
 type actorOptions struct {
 	onPanic PanicPolicy
 	topic   string
+	atOnce  int
 	err     error
 }
 
@@ -293,6 +294,18 @@ func OnPanic(p PanicPolicy) ActorOption { return func(o *actorOptions) { o.onPan
 func On(topic string) ActorOption {
 	return func(o *actorOptions) { o.topic, o.err = topic, protocol.CheckTopic(topic) }
 }
+
+// AtOnce bounds how many streams [WithStreams] and [Node.RegisterStreams] handle at once, 1 to 100,000.
+// Default: 1,000. When there is one more, the newest stream of the source that has most is reset.
+func AtOnce(streams int) ActorOption {
+	return func(o *actorOptions) {
+		if o.atOnce = streams; streams < 1 || streams > maxAtOnce {
+			o.err = fmt.Errorf("gamelan: AtOnce: %d streams are not between 1 and %d", streams, maxAtOnce)
+		}
+	}
+}
+
+const maxAtOnce = 100_000
 
 // actorSettings returns the options of an actor.
 func actorSettings(opts []ActorOption) (o actorOptions, err error) {
@@ -310,6 +323,9 @@ func registration(m users.Register, new NewActor, opts []ActorOption) (users.Reg
 	o, err := actorSettings(opts)
 	if err == nil && o.topic != "" && (m.ID != "" || m.Type != nil || m.Actor != "") {
 		err = errors.New("gamelan: On is for handlers of messages; leave it out")
+	}
+	if err == nil && o.atOnce != 0 {
+		err = errors.New("gamelan: AtOnce is for WithStreams and RegisterStreams; leave it out")
 	}
 	m.OnPanic, m.Topic = o.onPanic, cmp.Or(o.topic, m.Topic)
 	return m, err

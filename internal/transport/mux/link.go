@@ -75,15 +75,8 @@ type link struct {
 
 func newLink(conn Conn, client bool, cfg Config) *link {
 	l := &link{
-		conn:     conn,
-		made:     time.Now(),
-		cfg:      cfg,
-		table:    newTable(client, cfg),
-		released: make(chan struct{}),
-		over:     make(chan struct{}),
-		done:     make(chan struct{}),
-		kicked:   newWaker(),
-		acceptor: acceptor{came: newWaker()},
+		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg), acceptor: acceptor{came: newWaker()},
+		released: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}), kicked: newWaker(),
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)

@@ -223,8 +223,7 @@ func (st *Stream) CloseWrite() error {
 	if gone := st.gone(); gone != nil {
 		return gone
 	}
-	st.out.close()
-	st.queueFIN()
+	st.queueFIN(writeAwaited)
 	st.link.flush(st)
 	if gone := st.gone(); gone != nil {
 		return gone
@@ -243,7 +242,8 @@ func (st *Stream) CloseWrite() error {
 
 // queueFIN queues the end of this side's half, once. The older peers do not wake their reader for
 // an end on a window update, so it is a data frame. spec: comms 5.3, 143
-func (st *Stream) queueFIN() {
+func (st *Stream) queueFIN(by writtenBy) {
+	st.out.close()
 	t := st.link.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -251,8 +251,15 @@ func (st *Stream) queueFIN() {
 		return
 	}
 	h := newHeader(typeData, flagFIN, st.id, 0)
-	st.link.outbox.enqueue(st.link, &h, nil, writeAwaited)
+	st.link.outbox.enqueue(st.link, &h, nil, by)
 	st.localFIN()
+}
+
+// Finish is CloseWrite and Close, and never waits: what was written before arrives. No Write may go
+// on meanwhile.
+func (st *Stream) Finish() error {
+	st.queueFIN(writeSoon)
+	return st.Close()
 }
 
 // Close closes the stream and never waits. If both halves have ended, nothing more happens.

@@ -1,0 +1,68 @@
+package streams
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// holder is whose stream it is.
+type holder = share.Holder[identity.NodeID]
+
+// places bounds how many streams there are at once. When there is one more, the newest of who has
+// most makes way: see package share.
+type places[S comparable] struct {
+	limit   int
+	shares  share.Shares[identity.NodeID]
+	of      map[holder][]S // the newest last
+	whose   map[S]holder
+	madeWay uint64
+}
+
+func newPlaces[S comparable](limit int) *places[S] {
+	return &places[S]{limit: limit, of: make(map[holder][]S), whose: make(map[S]holder)}
+}
+
+// enter adds a stream, and returns the one that makes way for it, if one has to.
+func (p *places[S]) enter(h holder, s S) (way S, ok bool) {
+	p.whose[s] = h
+	p.of[h] = append(p.of[h], s)
+	p.shares.Add(h, 1)
+	if len(p.whose) <= p.limit {
+		return way, false
+	}
+	most, _ := p.shares.Most()
+	list := p.of[most]
+	way = list[len(list)-1]
+	p.leave(way)
+	p.madeWay++
+	return way, true
+}
+
+// leave takes a stream out, if it is there.
+func (p *places[S]) leave(s S) {
+	h, ok := p.whose[s]
+	if !ok {
+		return
+	}
+	delete(p.whose, s)
+	p.shares.Add(h, -1)
+	list := p.of[h]
+	if list = slices.DeleteFunc(list, func(x S) bool { return x == s }); len(list) == 0 {
+		delete(p.of, h)
+	} else {
+		p.of[h] = list
+	}
+}
+
+// holderOf returns who has the streams of a connection.
+func holderOf(c *actors.ConnRef, now time.Time) holder {
+	return holder{
+		Source: share.Source(c.Link().Origin), Key: c.Peer,
+		Last: c.Direction == protocol.Outbound || now.Sub(c.Since) >= share.LastAfter,
+	}
+}

@@ -1,0 +1,148 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// DefaultAtOnce is how many streams of one protocol functions handle at once.
+const DefaultAtOnce = 1000
+
+// warnEvery is the least time between two warnings about functions that return errors.
+const warnEvery = time.Minute
+
+// Func handles one stream of a peer. When it returns nil, the stream is closed in order; when it
+// returns an error or panics, the stream is reset. ctx ends with the node.
+type Func func(ctx context.Context, m actors.SubstreamOpened, s protocol.Stream) error
+
+// Server calls a function for each stream that peers open to a protocol. Its actors, of which one
+// lives at a time, share what it counts.
+type Server struct {
+	f Func
+
+	mu                     sync.Mutex
+	places                 *places[*served]
+	done, failed, panicked uint64
+}
+
+// NewServer makes a Server that handles at most atOnce streams at a time; 0: [DefaultAtOnce].
+func NewServer(f Func, atOnce int) *Server {
+	if atOnce == 0 {
+		atOnce = DefaultAtOnce
+	}
+	return &Server{f: f, places: newPlaces[*served](atOnce)}
+}
+
+// New makes an incarnation of the actor.
+func (s *Server) New() actor.Actor { return &server{Server: s} }
+
+// server gives each stream to a task.
+//
+// In: SubstreamOpened, TaskDone. Out: nothing. A restart resets the streams.
+type server struct {
+	*Server
+	n      uint64
+	warned time.Time // when the last warning was
+	quiet  uint64    // errors since
+}
+
+// served is a stream that a task has. Closing it gives its place back.
+type served struct {
+	protocol.Stream
+	server *Server
+}
+
+func (s *served) Close() error {
+	s.server.mu.Lock()
+	s.server.places.leave(s)
+	s.server.mu.Unlock()
+	return s.Stream.Close()
+}
+
+func (a *server) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case actors.SubstreamOpened:
+		a.opened(c, m)
+	case supervisor.TaskDone:
+		if m.Err == nil || errors.Is(m.Err, context.Canceled) {
+			return
+		}
+		a.quiet++
+		if now := supervisor.Now(c); a.warned.IsZero() || now.Sub(a.warned) >= warnEvery {
+			supervisor.Log(c).Warn("the function for streams returns errors; those streams are reset", "n", a.quiet, "err", m.Err)
+			a.warned, a.quiet = now, 0
+		}
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
+	stream, ok := m.Stream.Take()
+	if !ok {
+		return
+	}
+	s := &served{stream, a.Server}
+	a.mu.Lock()
+	way, full := a.places.enter(holderOf(m.Conn, supervisor.Now(c)), s)
+	a.mu.Unlock()
+	if full {
+		way.Stream.Close()
+	}
+	if way == s {
+		return
+	}
+	a.n++
+	log := supervisor.Log(c)
+	supervisor.Go(c, fmt.Sprint("stream-", a.n), s, func(ctx context.Context) error {
+		crash, err := a.try(ctx, m, stream)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		switch {
+		case crash != nil:
+			a.panicked++
+			log.Error("your code panicked; its stream is reset", "peer", m.Peer, "protocol", m.Protocol, "panic", crash.Value, "stack", string(crash.Stack))
+			return nil // that is the line of the log
+		case err != nil:
+			a.failed++
+			return fmt.Errorf("peer %s: %w", m.Peer, err)
+		}
+		a.done++
+		return Finish(stream)
+	})
+}
+
+// try calls the function, and turns a panic into a value.
+func (a *server) try(ctx context.Context, m actors.SubstreamOpened, s protocol.Stream) (crash *supervisor.PanicError, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			crash = &supervisor.PanicError{Value: r, Stack: debug.Stack()}
+		}
+	}()
+	return nil, a.f(ctx, m, s)
+}
+
+// String is the actor's line in the tree.
+func (s *Server) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := fmt.Sprintf("%d of at most %d streams, %s handled", len(s.places.whose), s.places.limit, inspect.Number(s.done))
+	if n := s.failed + s.panicked; n > 0 {
+		text += fmt.Sprintf(", %s failed", inspect.Number(n))
+	}
+	if n := s.places.madeWay; n > 0 {
+		text += fmt.Sprintf(", %s made way", inspect.Number(n))
+	}
+	return text
+}
