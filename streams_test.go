@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"golang.org/x/net/nettest"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -236,4 +237,67 @@ func TestWithdrawnProtocol(t *testing.T) {
 			t.Errorf("got %v, want ErrUnsupported", err)
 		}
 	})
+}
+
+// TestStreamsAtOnce: a peer that opens streams without end takes none from another.
+func TestStreamsAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		echo := func(_ context.Context, s *gamelan.Stream) error {
+			_, err := io.Copy(s, s)
+			return err
+		}
+		a, c := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard), gamelan.WithStreams("/t/echo/1", echo, gamelan.AtOnce(4)))
+		net.Connect(a, b)
+		net.Connect(c, b)
+		open := func(n *gamelantest.Node) *gamelan.Stream {
+			s, err := n.OpenStream(t.Context(), b.ID(), "/t/echo/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			s.SetDeadline(time.Now().Add(time.Hour))
+			s.Write([]byte("x"))
+			return s
+		}
+		lives := func(s *gamelan.Stream) bool {
+			s.Write([]byte("x"))
+			_, err := io.ReadFull(s, make([]byte, 2))
+			return err == nil
+		}
+		honest := open(c)
+		time.Sleep(time.Second)
+		var flood []*gamelan.Stream
+		for range 20 {
+			flood = append(flood, open(a))
+			time.Sleep(time.Second)
+		}
+		if !lives(honest) {
+			t.Error("the stream of the honest peer is reset")
+		}
+		n := 0
+		for _, s := range flood {
+			if lives(s) {
+				n++
+			}
+		}
+		if n != 3 {
+			t.Errorf("got %d streams of the other that live, want 3", n)
+		}
+	})
+	if _, err := gamelan.Start(t.Context(), gamelan.Config{}, gamelan.WithStreams("/t/echo/1", func(context.Context, *gamelan.Stream) error { return nil }, gamelan.AtOnce(0))); err == nil {
+		t.Error("got a node with AtOnce(0), want an error")
+	}
+	for what, opt := range map[string]gamelan.Option{
+		"no function":       gamelan.WithStreams("/t/echo/1", nil),
+		"no id":             gamelan.WithStreams("", func(context.Context, *gamelan.Stream) error { return nil }),
+		"a topic":           gamelan.WithStreams("/t/echo/1", func(context.Context, *gamelan.Stream) error { return nil }, gamelan.On("jobs")),
+		"AtOnce of another": gamelan.WithProtocol("/t/echo/1", func(*gamelan.Node) actor.Actor { return nil }, gamelan.AtOnce(3)),
+	} {
+		if n, err := gamelan.Start(t.Context(), gamelan.Config{}, opt); err == nil {
+			n.Close(t.Context())
+			t.Errorf("%s: got a node, want an error", what)
+		}
+	}
 }

@@ -124,8 +124,8 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "internal/transport", "inspect", "internal/streams", "", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
-	"net/http": {"inspect", "gamelantest", "tests/onion/tornet", "tests/machines"},
+	"net":      {"transport", "internal/transport", "inspect", "internal/streams", "", "examples/http", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
+	"net/http": {"inspect", "examples/http", "gamelantest", "tests/onion/tornet", "tests/machines"},
 	"net/url":  {"inspect", "internal/actors", "kad"}, // of verbs
 }
 

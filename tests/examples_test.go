@@ -131,6 +131,7 @@ var exampleOutput = map[string][]string{
 		`^Hello, Ben$`,
 		`^Ciao, Ben$`,
 	},
+	"http": {`\AThe client is [0-9a-f]{8}\.\n200 OK: Hello, [0-9a-f]{8}, here is /index\.html\.\n\z`},
 	"customprotocol": {
 		`^Speaking /example/shout/1: "is anybody there" is answered "IS ANYBODY THERE"\.$`,
 		`^Speaking /example/shout/2: "and now" is answered "AND NOW!"\.$`,

@@ -140,9 +140,9 @@ func (l *Listener) opened(m actors.SubstreamOpened, now time.Time) {
 	default:
 	}
 	l.waiting = append(l.waiting, conn)
-	if way, full := l.places.enter(holderOf(m.Conn, now), conn); full {
-		way.stream.Close()
-		l.waiting = slices.DeleteFunc(l.waiting, func(c *Conn) bool { return c == way })
+	if out, full := l.places.enter(holderOf(m.Conn, now), conn); full {
+		out.stream.Close()
+		l.waiting = slices.DeleteFunc(l.waiting, func(c *Conn) bool { return c == out })
 	}
 	l.wake()
 }
@@ -152,8 +152,8 @@ func (l *Listener) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	text := fmt.Sprintf("%d of at most %d streams wait for Accept, %s accepted", len(l.waiting), Backlog, inspect.Number(l.accepted))
-	if n := l.places.madeWay; n > 0 {
-		text += fmt.Sprintf(", %s made way", inspect.Number(n))
+	if n := l.places.evicted; n > 0 {
+		text += fmt.Sprintf(", %s evicted", inspect.Number(n))
 	}
 	return text
 }

@@ -95,12 +95,12 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	}
 	s := &served{stream, a.Server}
 	a.mu.Lock()
-	way, full := a.places.enter(holderOf(m.Conn, supervisor.Now(c)), s)
+	out, full := a.places.enter(holderOf(m.Conn, supervisor.Now(c)), s)
 	a.mu.Unlock()
 	if full {
-		way.Stream.Close()
+		out.Stream.Close()
 	}
-	if way == s {
+	if out == s {
 		return
 	}
 	a.n++
@@ -141,8 +141,8 @@ func (s *Server) String() string {
 	if n := s.failed + s.panicked; n > 0 {
 		text += fmt.Sprintf(", %s failed", inspect.Number(n))
 	}
-	if n := s.places.madeWay; n > 0 {
-		text += fmt.Sprintf(", %s made way", inspect.Number(n))
+	if n := s.places.evicted; n > 0 {
+		text += fmt.Sprintf(", %s evicted", inspect.Number(n))
 	}
 	return text
 }
