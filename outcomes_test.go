@@ -195,6 +195,33 @@ func TestUntil(t *testing.T) {
 	}
 }
 
+// TestUntilSoon: what waits is written with the first connection, in whatever order the dial, the greeting and its answer
+// are heard of. The connection itself may take a pause between two dials.
+func TestUntilSoon(t *testing.T) {
+	for k := range 60 {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			net := gamelantest.NewNetwork(t)
+			a := net.Start(gamelan.Config{})
+			got := gamelantest.NewCollector()
+			cfg := gamelan.Config{Secret: gamelantest.Secret(9), Listen: []string{"/memory/9"}}
+			b := net.Start(cfg, gamelan.WithHandler(got.New))
+			net.Connect(a, b)
+			b.Close(t.Context())
+			p, err := a.Submit(t.Context(), b.ID(), []byte("x"), gamelan.Handled(), gamelan.Until(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute + time.Duration(k)*333*time.Millisecond)
+			net.Start(cfg, gamelan.WithHandler(got.New))
+			begun := time.Now()
+			p.Wait(t.Context())
+			if took := time.Since(begun); took > 11*time.Second {
+				t.Errorf("it took %v from the start of the peer", took)
+			}
+		})
+	}
+}
+
 // TestOnceOverCuts: over many cuts of the connection each message is handled once, and its outcome says so.
 //
 // conforms: V 42

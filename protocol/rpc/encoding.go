@@ -28,16 +28,21 @@ const (
 	// StrictProtobuf is Protobuf without unknown fields: each is an error. Client and
 	// service must then be of the same schema.
 	StrictProtobuf
-	// JSON is the encoding of plain Go types, as package encoding/json writes them. The
-	// JSON must fit the type: an unknown or repeated name is an error, also one that
-	// differs in case only, and so is a missing field, unless its tag has omitempty or
-	// omitzero. Null is accepted only for pointers, slices, maps, interfaces, and types that decode
-	// themselves. A number, and a string for a type that decodes itself, has at most
+	// JSON is the encoding of plain Go types, as package encoding/json writes and reads them: an
+	// unknown name is ignored, and a missing field is zero, so that peers of other releases may know
+	// more or fewer fields. An error is a name that comes twice, a list of another length than its
+	// array, and an object of whose names the receiver's type knows none. A number, and a string for a type that decodes itself, has at most
 	// [MaxScalar] bytes. Inside of a type that decodes itself, objects and lists have
 	// at most 24 MiB, counted again at each level. Such a type must end in bounded time: a
 	// decoder cannot be stopped.
 	JSON
+	// StrictJSON is JSON that must fit the type: an unknown name is an error, also one that differs in
+	// case only, and so is a missing field, unless its tag has omitempty or omitzero. Null is accepted
+	// only for pointers, slices, maps, interfaces, and types that decode themselves.
+	StrictJSON
 )
+
+func (e Encoding) json() bool { return e == JSON || e == StrictJSON }
 
 // String returns the name of the encoding.
 func (e Encoding) String() string {
@@ -48,6 +53,8 @@ func (e Encoding) String() string {
 		return "strict protobuf"
 	case JSON:
 		return "JSON"
+	case StrictJSON:
+		return "strict JSON"
 	}
 	return fmt.Sprintf("encoding %d", uint8(e))
 }
@@ -60,20 +67,20 @@ var ErrType = errors.New("rpc: wrong type")
 // codec encodes and decodes messages of one Go type.
 type codec struct {
 	encoding Encoding
-	typ      *jsonType // of JSON
+	typ      *jsonType // of JSON and StrictJSON
 }
 
 // codecOf returns the codec for pointers to T.
 func codecOf[T any](e Encoding) (codec, error) {
 	_, isMessage := any((*T)(nil)).(proto.Message)
 	switch {
-	case e > JSON:
-		return codec{}, fmt.Errorf("%w: %s does not exist; use Protobuf, StrictProtobuf or JSON", ErrType, e)
-	case e != JSON && !isMessage:
+	case e > StrictJSON:
+		return codec{}, fmt.Errorf("%w: %s does not exist; use Protobuf, StrictProtobuf, JSON or StrictJSON", ErrType, e)
+	case !e.json() && !isMessage:
 		return codec{}, fmt.Errorf("%w: %s is not a generated protobuf message; use the encoding JSON for plain Go types", ErrType, typeName[T]())
-	case e == JSON && isMessage:
+	case e.json() && isMessage:
 		return codec{}, fmt.Errorf("%w: %s is a protobuf message; use the encoding Protobuf", ErrType, typeName[T]())
-	case e != JSON:
+	case !e.json():
 		return codec{encoding: e}, nil
 	}
 	typ, err := jsonTypeOf(reflect.TypeFor[T]())
@@ -85,7 +92,7 @@ func codecOf[T any](e Encoding) (codec, error) {
 
 // append appends the encoded message; m is a pointer.
 func (c codec) append(dst []byte, m any) ([]byte, error) {
-	if c.encoding == JSON {
+	if c.encoding.json() {
 		return appendJSON(dst, m)
 	}
 	return proto.MarshalOptions{}.MarshalAppend(dst, m.(proto.Message))
@@ -94,8 +101,8 @@ func (c codec) append(dst []byte, m any) ([]byte, error) {
 // decode decodes a payload into m, a pointer to a zero value, within the budget of
 // [MaxElements] and [MaxDepth]. A payload of another type is an error.
 func (c codec) decode(payload []byte, m any, elements int) error {
-	if c.encoding == JSON {
-		return decodeJSON(payload, m, c.typ, elements)
+	if c.encoding.json() {
+		return decodeJSON(payload, m, c.typ, elements, c.encoding == StrictJSON)
 	}
 	message := m.(proto.Message)
 	if err := decode(payload, message, elements); err != nil {

@@ -110,9 +110,9 @@ func TestRequestOfAnotherType(t *testing.T) {
 			},
 			"rpc.hello", `rpc.order: it has no field "name"`,
 		},
-		"JSON, fewer fields": {
+		"strict JSON, fewer fields": {
 			func() error {
-				_, err := Call[struct{}, receipt](t.Context(), wants[order, receipt](JSON), 1, &struct{}{})
+				_, err := Call[struct{}, receipt](t.Context(), wants[order, receipt](StrictJSON), 1, &struct{}{})
 				return err
 			},
 			"struct {}", `rpc.order: the field "item" is missing`,
@@ -284,14 +284,14 @@ func TestTypesOfEncodings(t *testing.T) {
 			t.Errorf("got %v, want that the type does not fit", err)
 		}
 	}
-	if got := fmt.Sprint(Protobuf, StrictProtobuf, JSON, Encoding(9)); got != "protobuf strict protobuf JSON encoding 9" {
+	if got := fmt.Sprint(Protobuf, StrictProtobuf, JSON, StrictJSON, Encoding(9)); got != "protobuf strict protobuf JSON strict JSON encoding 9" {
 		t.Errorf("got %q", got)
 	}
 }
 
 // A service may have methods of bytes, whatever its encoding.
 func TestBytes(t *testing.T) {
-	for _, e := range []Encoding{Protobuf, StrictProtobuf, JSON} {
+	for _, e := range []Encoding{Protobuf, StrictProtobuf, JSON, StrictJSON} {
 		d := &direct{client: e, Service: Service{Protocol: "test/bytes/1", Encoding: e, Methods: []Method{
 			UnaryBytes(1, func(_ context.Context, request []byte) ([]byte, error) {
 				if len(request) == 0 {

@@ -27,11 +27,11 @@ func appendJSON(dst []byte, m any) ([]byte, error) {
 
 // decodeJSON decodes a payload into m, which is a pointer to a value of type t, and replaces
 // what it has.
-func decodeJSON(payload []byte, m any, t *jsonType, elements int) error {
+func decodeJSON(payload []byte, m any, t *jsonType, elements int, strict bool) error {
 	if !utf8.Valid(payload) || !json.Valid(payload) {
 		return errors.New("it is not JSON")
 	}
-	w := jsonWalk{b: payload, left: elements}
+	w := jsonWalk{b: payload, left: elements, strict: strict}
 	if err := w.value(t, MaxDepth); err != nil {
 		return err
 	}

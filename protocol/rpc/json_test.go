@@ -97,12 +97,52 @@ func TestJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got everything
-		switch err := decodeJSON([]byte(tt.payload), &got, typ, MaxElements); {
+		switch err := decodeJSON([]byte(tt.payload), &got, typ, MaxElements, true); {
 		case tt.want == "" && (err != nil || got.Text != "x" || got.ID != 1 || !got.Kind || got.Quoted != 7):
 			t.Errorf("%s: got %+v, %v", tt.name, got, err)
 		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
+	}
+}
+
+// TestLenientJSON: peers of other releases know more fields, or fewer; what is no message of this type is an error all the same.
+func TestLenientJSON(t *testing.T) {
+	for _, tt := range []struct{ name, payload, want string }{
+		{"fields of a newer peer", `{"id":1,"text":"x","Kind":true,"quoted":"7","later":{"deep":[1,{"a":null}]},"hidden":2,"Left":3}`, ""},
+		{"a newer field inside", `{"id":1,"text":"x","Kind":true,"quoted":"7","pointer":{"b":2},"list":[{},{"b":1}],"map":{"k":{"c":1}}}`, ""},
+		{"null for what is missing", `{"id":1,"text":"x","Kind":true,"quoted":"7","pair":null,"when":null,"list":[null]}`, ""},
+		{"another case", `{"ID":1,"TEXT":"x","Kind":true,"Quoted":"7"}`, ""},
+		{"a newer field twice", `{"id":1,"text":"x","Kind":true,"quoted":"7","later":1,"later":2}`, ""},
+		{"another message", `{"total":1}`, `it has no field "total"`},
+		{"null", `null`, "null in place of a rpc.everything"},
+		{"a list", `[]`, "a list in place of a rpc.everything"},
+		{"twice", `{"text":"x","text":"y"}`, `the field "text" comes twice`},
+		{"twice, in another case", `{"text":"x","Text":"y"}`, `the field "text" comes twice`},
+		{"another type", `{"text":7}`, "cannot unmarshal number"},
+		{"an array of another length", `{"pair":[1]}`, "pair: a list of 1 in place of a [2]int"},
+		{"deep, where nobody reads it", `{"text":"x","later":` + strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth) + `}`, "nested deeper than 128"},
+		{"much, where nobody reads it", `{"text":"x","later":[` + strings.Repeat("1,", 1000) + `1]}`, "too many elements"},
+		{"many that nobody reads", `{"text":"x"` + strings.Repeat(`,"later":1`, 1001) + `}`, "too many elements"},
+	} {
+		typ, err := jsonTypeOf(reflect.TypeFor[everything]())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got everything
+		switch err := decodeJSON([]byte(tt.payload), &got, typ, 1000, false); {
+		case tt.want == "" && (err != nil || got.Text != "x" || got.ID != 1 || !got.Kind || got.Quoted != 7 || got.Left != 0 || got.hidden != 0):
+			t.Errorf("%s: got %+v, %v", tt.name, got, err)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+	typ, err := jsonTypeOf(reflect.TypeFor[tree]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := decodeJSON([]byte("{}"), new(tree), typ, 10, false); err != nil {
+		t.Errorf("got %v of an empty object, want every field zero", err)
 	}
 }
 
@@ -117,7 +157,7 @@ func TestJSONOfItself(t *testing.T) {
 		}
 		b, err := appendJSON(nil, m)
 		if err == nil {
-			err = decodeJSON(b, reflect.New(reflect.TypeOf(m).Elem()).Interface(), typ, MaxElements)
+			err = decodeJSON(b, reflect.New(reflect.TypeOf(m).Elem()).Interface(), typ, MaxElements, true)
 		}
 		if err != nil {
 			t.Errorf("%T: got %v of %s", m, err, b)
@@ -158,7 +198,7 @@ func TestTypesWithoutJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := decodeJSON([]byte("1"), new(loop), typ, MaxElements); err == nil {
+	if err := decodeJSON([]byte("1"), new(loop), typ, MaxElements, true); err == nil {
 		t.Error("got a value of a type that has none")
 	}
 }
@@ -196,7 +236,7 @@ func TestJSONBudget(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = decodeJSON(tt.payload, tt.m, typ, 10)
+		err = decodeJSON(tt.payload, tt.m, typ, 10, true)
 		if (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrBudget) {
 			t.Errorf("%s: got %v, want ok %v", tt.name, err, tt.ok)
 		}
@@ -206,7 +246,7 @@ func TestJSONBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(5, func() { decodeJSON(big, new([]tree), typ, MaxElements) }); n > 100 {
+	if n := testing.AllocsPerRun(5, func() { decodeJSON(big, new([]tree), typ, MaxElements, true) }); n > 100 {
 		t.Errorf("got %v allocations for a payload over the budget, want a few", n)
 	}
 }
@@ -225,14 +265,17 @@ func FuzzJSON(f *testing.F) {
 				t.Fatal(err)
 			}
 			m := reflect.New(typ).Interface()
-			if decodeJSON(payload, m, j, 100) != nil {
+			strict := decodeJSON(payload, m, j, 100, true)
+			if err := decodeJSON(payload, m, j, 100, false); err != nil && strict == nil {
+				t.Errorf("got %v, want that JSON takes what StrictJSON does: %s", err, payload)
+			} else if err != nil {
 				continue
 			}
 			b, err := appendJSON(nil, m)
 			if err != nil {
 				continue // a date that JSON cannot express
 			}
-			if err := decodeJSON(b, reflect.New(typ).Interface(), j, 100); err != nil {
+			if err := decodeJSON(b, reflect.New(typ).Interface(), j, 100, true); err != nil {
 				t.Errorf("%s: got %v of %s, which was made of %s", typ, err, b, payload)
 			}
 		}
@@ -307,7 +350,7 @@ func TestJSONThatDecodesItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = decodeJSON([]byte(tt.payload), reflect.New(tt.typ).Interface(), typ, MaxElements)
+		err = decodeJSON([]byte(tt.payload), reflect.New(tt.typ).Interface(), typ, MaxElements, true)
 		if got := !errors.Is(err, ErrBudget); got != tt.ok || tt.ok && err != nil {
 			t.Errorf("%s: got %.100v, want it decoded: %v", tt.name, err, tt.ok)
 		}

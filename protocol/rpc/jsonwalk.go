@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -11,10 +12,11 @@ import (
 // jsonWalk compares JSON, which is known to be valid, with a type, and counts what decoding
 // it would make.
 type jsonWalk struct {
-	b    []byte // the rest
-	left int    // objects, lists and elements that may still come
-	self bool   // in a value whose type decodes itself
-	work int    // bytes of objects and lists in such values, once for each level
+	b      []byte // the rest
+	strict bool   // see StrictJSON
+	left   int    // objects, lists and elements that may still come
+	self   bool   // in a value whose type decodes itself
+	work   int    // bytes of objects and lists in such values, once for each level
 }
 
 // maxSelfWork bounds [jsonWalk].work: the largest request, four levels deep.
@@ -30,7 +32,7 @@ func (w *jsonWalk) value(t *jsonType, depth int) error {
 	}
 	next := w.peek()
 	if next == 'n' {
-		if !t.null {
+		if !t.null && (w.strict || depth == MaxDepth) {
 			return fmt.Errorf("null in place of a %s", t.name)
 		}
 		w.scalar()
@@ -116,6 +118,7 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 		}
 	}
 	var names map[string]bool // that have come, but for those of a struct
+	known, unknown := 0, ""
 	w.b = w.b[1:]
 	for first := true; w.peek() != '}'; first = false {
 		if !first {
@@ -132,10 +135,18 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 				if err != nil {
 					return err
 				}
-				if f, ok = t.fields[plain]; !ok {
-					return fmt.Errorf("it has no field %.64q", plain)
+				if f, ok = t.field(plain, w.strict); !ok {
+					if w.strict {
+						return noField(plain)
+					}
+					unknown = cmp.Or(unknown, plain)
+					if err := w.element(anything, depth); err != nil {
+						return err
+					}
+					continue
 				}
 			}
+			known++
 			if seen[f.index] {
 				return fmt.Errorf("the field %q comes twice", t.names[f.index])
 			}
@@ -173,13 +184,32 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 	}
 	w.b = w.b[1:]
 	if t.shape == jsonStruct {
+		if known == 0 && unknown != "" && depth == MaxDepth && len(t.names) > 0 {
+			return noField(unknown) // another message altogether
+		}
 		for i, name := range t.names {
-			if !seen[i] && t.fields[name].required {
+			if !seen[i] && t.fields[name].required && w.strict {
 				return fmt.Errorf("the field %q is missing", name)
 			}
 		}
 	}
 	return nil
+}
+
+func noField(name string) error { return fmt.Errorf("it has no field %.64q", name) }
+
+// field returns the field of that name. encoding/json finds one, too, whose name differs in case
+// only; strict does not.
+func (t *jsonType) field(name string, strict bool) (f jsonField, ok bool) {
+	if f, ok = t.fields[name]; ok || strict {
+		return f, ok
+	}
+	for _, n := range t.names {
+		if strings.EqualFold(n, name) {
+			return t.fields[n], true
+		}
+	}
+	return f, false
 }
 
 // unquoted returns the text of a JSON string.

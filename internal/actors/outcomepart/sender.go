@@ -67,6 +67,8 @@ type send struct {
 	to     *peer
 	number uint64
 	ended  int              // of to, when it was written
+	dials  bool             // there was no connection when it was written
+	greets bool             // it was written as a greeting
 	last   protocol.Outcome // of the last write
 }
 
@@ -255,7 +257,7 @@ func (a *sender) begin(c actor.Context, s *send) {
 func (a *sender) write(c actor.Context, all []outcomes.Write[*send]) {
 	for _, w := range all {
 		s := w.Tag
-		s.ended = s.to.ended
+		s.ended, s.dials, s.greets = s.to.ended, s.to.conn == 0, w.Greets
 		if s.Once {
 			a.o.trunk.Plain().SendLent(c, messengers.SendBody{ID: s.serial, Peer: s.Peer, Body: s.Body, Resend: s.Resend})
 			continue
@@ -301,7 +303,10 @@ func (a *sender) sent(c actor.Context, m actors.Sent) {
 		s.last = o
 	}
 	a.end(p.machine.Outcome(s.number, o, final(o)))
-	if stale && p.conn != 0 { // those behind it have waited for that
+	// Those behind a stale one have waited for that. One that failed to dial may have done so before the
+	// connection that there is now, and the hello may come before its greeting counts as read: what
+	// is being written then is not written again by them.
+	if p.conn != 0 && (stale || s.dials && o.Kind != protocol.Confirmed || s.greets && p.machine.Line() != 0) {
 		a.writeWaiting(c, p)
 	}
 	a.goOn(c, p)
