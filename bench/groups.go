@@ -43,6 +43,14 @@ func groups(flood, attack time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "http",
+			About: "a request of net/http and its echo, one at a time, over TLS on loopback and over a stream",
+			Cases: []harness.Case{
+				anchors.HTTPOverTLS(32), anchors.HTTPOverTLS(1 << 10),
+				product.HTTP(32), product.HTTP(1 << 10),
+			},
+		},
+		{
 			Name:  "rpc-stream",
 			About: "items as the answer to one request; an operation is one item read completely",
 			Cases: []harness.Case{

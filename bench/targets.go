@@ -49,6 +49,10 @@ func targets() []harness.Target {
 		ratio("RPC", "gamelan/rpc-32-16sessions", harness.Rate, 0.9, 0, "libp2p/request-response-32-16streams"),
 		ratio("RPC items", "gamelan/rpc-items-64KiB", harness.Throughput, 0.9, 0, "libp2p/stream-items-64KiB"),
 
+		// net/http over a stream, against TLS on loopback.
+		ratio("HTTP", "gamelan/http-32", harness.P50, 1.3, 0, "net/http-tls-32"),
+		ratio("HTTP", "gamelan/http-1KiB", harness.P50, 1.3, 0, "net/http-tls-1KiB"),
+
 		// Bulk over substreams, with the default window and with 4 MiB.
 		ratio("P5", "gamelan/bulk-1stream-64KiB", harness.CPU, 1.5, 1.3,
 			"limits/chacha20poly1305-seal-64KiB", "limits/chacha20poly1305-open-64KiB", "tcp/tcp-oneway-write-64KiB"),
