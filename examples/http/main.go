@@ -41,7 +41,7 @@ func run(ctx context.Context) error {
 		// The peer has proved that it has this key: no password is needed.
 		fmt.Fprintf(w, "Hello, %s, here is %s.\n", r.RemoteAddr[:8], r.URL.Path)
 	})}
-	go pages.Serve(listener)
+	go func() { _ = pages.Serve(listener) }() // until Close
 	defer pages.Close()
 
 	client, err := gamelan.Start(ctx, gamelan.Config{Listen: []string{gamelan.ListenNowhere}})
