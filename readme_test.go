@@ -72,6 +72,7 @@ var compiled = map[string]string{
 	"docs/parts.md":              "examples/part/presence.go",
 	"docs/rpc.md":                "docs_rpc_test.go",
 	"docs/storeandforward.md":    "storeandforward_test.go",
+	"docs/streams.md":            "docs_streams_test.go",
 	"tools/inversions/draw.md":   "docs_rpc_test.go",
 }
 

@@ -9,15 +9,25 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/streams"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// PeerAddr is the address of one end of a stream, for [net.Conn]: a node, and the protocol. Its text
-// is the node's public key. The RemoteAddr of a Conn of this package names the peer, whose key is
-// proven.
-type PeerAddr = streams.Addr
+// PeerAddr is the address of one end of a stream, for [net.Conn]: a node, and the protocol. The
+// RemoteAddr of a Conn of this package names the peer, whose key is proven.
+type PeerAddr struct {
+	Peer     identity.NodeID
+	Key      identity.PublicKey
+	Protocol protocol.ID
+}
+
+// Network returns "gamelan".
+func (PeerAddr) Network() string { return streams.Network }
+
+// String returns the node's public key in hexadecimal digits.
+func (a PeerAddr) String() string { return a.Key.String() }
 
 // StreamFunc handles one stream that a peer has opened. When it returns nil, the stream is closed in
 // order: what was written arrives. When it returns an error or panics, the stream is reset, and
@@ -76,7 +86,9 @@ func streamActor(id protocol.ID, f StreamFunc, opts []ActorOption) (NewActor, er
 // is reset. A stream is a [net.Conn] whose addresses are of type [PeerAddr]: any number of goroutines may
 // use it, its deadlines never end the connection with the peer, and Close waits for nothing.
 func Listener(ctx context.Context, n *Node, id protocol.ID) (net.Listener, error) {
-	l := streams.NewListener(n.addr(id), func() error {
+	l := streams.NewListener(n.addr(id), func(m actors.SubstreamOpened) net.Addr {
+		return PeerAddr{Peer: m.Peer, Key: m.Key, Protocol: m.Protocol}
+	}, func() error {
 		err := n.Unregister(context.Background(), id)
 		if errors.Is(err, ErrClosed) {
 			return nil

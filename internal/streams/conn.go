@@ -14,32 +14,18 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// network is what Addr.Network returns, and what errors name.
-const network = "gamelan"
-
-// Addr is the address of one end of a stream: a node, and the protocol of the stream.
-type Addr struct {
-	Peer     identity.NodeID
-	Key      identity.PublicKey
-	Protocol protocol.ID
-}
-
-// Network returns "gamelan".
-func (Addr) Network() string { return network }
-
-// String returns the node's public key in hexadecimal digits.
-func (a Addr) String() string { return a.Key.String() }
+// Network is what errors and addresses name.
+const Network = "gamelan"
 
 // Conn is a stream as a net.Conn: any number of goroutines may read and write, and Close ends it in
 // order. A Read or Write that waits holds up those of its own direction only. Every error but io.EOF
 // is a *[net.OpError].
 type Conn struct {
 	stream        protocol.Stream
-	local, remote Addr
+	local, remote net.Addr
 	in, out       sync.Mutex // held by who reads, and by who writes
 	closed        atomic.Bool
 }
@@ -47,14 +33,14 @@ type Conn struct {
 var _ net.Conn = (*Conn)(nil)
 
 // NewConn makes a Conn of a stream. The stream is the Conn's from then on.
-func NewConn(s protocol.Stream, local, remote Addr) *Conn {
+func NewConn(s protocol.Stream, local, remote net.Addr) *Conn {
 	return &Conn{stream: s, local: local, remote: remote}
 }
 
-// LocalAddr returns the [Addr] of this node.
+// LocalAddr returns the address of this node.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr returns the [Addr] of the peer.
+// RemoteAddr returns the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // Read reads what has arrived, also after its deadline; a Read that would wait returns
@@ -118,7 +104,7 @@ func (c *Conn) failed(op string, err error) error {
 	case c.closed.Load():
 		err = net.ErrClosed
 	}
-	return &net.OpError{Op: op, Net: network, Source: c.local, Addr: c.remote, Err: err}
+	return &net.OpError{Op: op, Net: Network, Source: c.local, Addr: c.remote, Err: err}
 }
 
 // Finish closes a stream without waiting; what was written arrives. Nobody may write meanwhile.

@@ -19,9 +19,10 @@ const Backlog = 128
 
 // Listener is a net.Listener of the streams that peers open to a protocol.
 type Listener struct {
-	addr Addr
-	stop func() error // unregisters the actor
-	over <-chan struct{}
+	addr   net.Addr
+	remote func(actors.SubstreamOpened) net.Addr
+	stop   func() error // unregisters the actor
+	over   <-chan struct{}
 
 	once   sync.Once
 	closed chan struct{}
@@ -35,11 +36,11 @@ type Listener struct {
 
 var _ net.Listener = (*Listener)(nil)
 
-// NewListener makes a Listener whose actor is to be registered. stop unregisters it; over is closed
-// at the end of the node.
-func NewListener(addr Addr, stop func() error, over <-chan struct{}) *Listener {
+// NewListener makes a Listener whose actor is to be registered. remote returns the address of a peer.
+// stop unregisters the actor; over is closed at the end of the node.
+func NewListener(addr net.Addr, remote func(actors.SubstreamOpened) net.Addr, stop func() error, over <-chan struct{}) *Listener {
 	return &Listener{
-		addr: addr, stop: stop, over: over,
+		addr: addr, remote: remote, stop: stop, over: over,
 		closed: make(chan struct{}), came: make(chan struct{}, 1), places: newPlaces[*Conn](Backlog),
 	}
 }
@@ -62,7 +63,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 func (l *Listener) failed() error {
-	return &net.OpError{Op: "accept", Net: network, Addr: l.addr, Err: net.ErrClosed}
+	return &net.OpError{Op: "accept", Net: Network, Addr: l.addr, Err: net.ErrClosed}
 }
 
 // next takes the first stream that waits, and wakes another Accept if more do.
@@ -105,7 +106,7 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// Addr returns the [Addr] of this node.
+// Addr returns the address of this node.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
 // New makes an incarnation of the actor.
@@ -130,7 +131,7 @@ func (l *Listener) opened(m actors.SubstreamOpened, now time.Time) {
 	if !ok {
 		return
 	}
-	conn := NewConn(stream, l.addr, Addr{m.Peer, m.Key, m.Protocol})
+	conn := NewConn(stream, l.addr, l.remote(m))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
