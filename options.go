@@ -254,7 +254,7 @@ func Until(limit time.Duration) SendOption { return func(o *sendOptions) { o.unt
 // in one program can have messages of their own. Without [Kept], the message is sent as with [Handled]. If the peer has no handler
 // of the topic, and no inbox, the outcome has failed, with [ErrNotTaken].
 func To(topic string) SendOption {
-	return func(o *sendOptions) { o.topic, o.err = topic, protocol.CheckTopic(topic) }
+	return func(o *sendOptions) { o.topic, o.err = topic, cmp.Or(o.err, protocol.CheckTopic(topic)) }
 }
 
 // PanicPolicy decides what a panic does to your actor or service. With every policy, no
@@ -292,11 +292,12 @@ func OnPanic(p PanicPolicy) ActorOption { return func(o *actorOptions) { o.onPan
 // On has a handler take the messages with that topic, and no others: see [To]. It is for [WithMessages], [Node.Messages],
 // [WithHandler] and [Node.RegisterHandler]. A handler without On takes the messages without a topic.
 func On(topic string) ActorOption {
-	return func(o *actorOptions) { o.topic, o.err = topic, protocol.CheckTopic(topic) }
+	return func(o *actorOptions) { o.topic, o.err = topic, cmp.Or(o.err, protocol.CheckTopic(topic)) }
 }
 
 // AtOnce bounds how many streams [WithStreams] and [Node.RegisterStreams] handle at once, 1 to 100,000.
-// Default: 1,000. When there is one more, the newest stream of the source that has most is reset.
+// Default: 1,000. When there is one more, the newest stream of the source that has most is reset, and the
+// context of its function ends. While twice as many functions run, new streams are reset.
 func AtOnce(streams int) ActorOption {
 	return func(o *actorOptions) {
 		if o.atOnce = streams; streams < 1 || streams > maxAtOnce {

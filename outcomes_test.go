@@ -214,7 +214,9 @@ func TestUntilSoon(t *testing.T) {
 			time.Sleep(time.Minute + time.Duration(k)*333*time.Millisecond)
 			net.Start(cfg, gamelan.WithHandler(got.New))
 			begun := time.Now()
-			p.Wait(t.Context())
+			if out := p.Wait(t.Context()); out.Kind != protocol.Confirmed {
+				t.Errorf("got %v", out)
+			}
 			if took := time.Since(begun); took > 11*time.Second {
 				t.Errorf("it took %v from the start of the peer", took)
 			}

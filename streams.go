@@ -31,7 +31,8 @@ func (a PeerAddr) String() string { return a.Key.String() }
 
 // StreamFunc handles one stream that a peer has opened. When it returns nil, the stream is closed in
 // order: what was written arrives. When it returns an error or panics, the stream is reset, and
-// nothing else ends; the log has a panic at once, and errors once a minute. ctx ends with the node.
+// nothing else ends; the log has at most one line a minute. ctx ends with the protocol, and when the
+// stream is evicted: see [AtOnce]. When f returns, none of its goroutines may still use s.
 type StreamFunc func(ctx context.Context, s *Stream) error
 
 // WithStreams calls f for each stream that peers open to a protocol, each on a goroutine of its own.
@@ -96,6 +97,9 @@ func Listener(ctx context.Context, n *Node, id protocol.ID) (net.Listener, error
 		return err
 	}, n.Done())
 	if err := n.Register(ctx, id, func(*Node) actor.Actor { return l.New() }); err != nil {
+		if ctx.Err() != nil { // it may be registered all the same
+			l.Close()
+		}
 		return nil, err
 	}
 	return l, nil

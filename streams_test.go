@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,7 +174,7 @@ func TestStreams(t *testing.T) {
 		ask := func(what string) (string, error) {
 			s, err := a.OpenStream(t.Context(), b.ID(), "/t/echo/1")
 			if err != nil {
-				t.Fatal(err)
+				return "", err
 			}
 			defer s.Close()
 			s.Write([]byte(what))
@@ -209,6 +210,43 @@ func TestStreams(t *testing.T) {
 		if err := <-waits; err == nil {
 			t.Error("got a stream that ended in order, want a reset with its protocol")
 		}
+	})
+}
+
+// TestStreamsEvicted: a stream that is evicted ends its function's context. A function that goes on all the same has no place.
+func TestStreamsEvicted(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var running, told atomic.Int32
+		end := make(chan struct{})
+		b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard), gamelan.WithStreams("/t/busy/1", func(ctx context.Context, _ *gamelan.Stream) error {
+			running.Add(1)
+			defer running.Add(-1)
+			select {
+			case <-ctx.Done():
+				told.Add(1)
+			case <-end:
+			}
+			<-end // it does not heed that
+			return nil
+		}, gamelan.AtOnce(3)))
+		for i, streams := range []int{5, 1, 1, 1} { // the first takes all places, and keeps one
+			a := net.Start(gamelan.Config{})
+			net.Connect(a, b)
+			for range streams {
+				s, err := a.OpenStream(t.Context(), b.ID(), "/t/busy/1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				s.Write([]byte("x"))
+				time.Sleep(time.Second)
+			}
+			if want := int32(min(i, 2)); told.Load() != want || running.Load() != 3+want {
+				t.Errorf("peer %d: got %d contexts that ended and %d functions, want %d and %d", i, told.Load(), running.Load(), want, 3+want)
+			}
+		}
+		close(end)
 	})
 }
 

@@ -52,7 +52,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, c.failed("read", err)
 }
 
-// Write returns when the connection has taken p. It waits while the peer's program does not read.
+// Write returns when the connection has taken p. It waits while the peer's program does not read, and
+// fails when that has taken nothing for MuxConfig.StallTimeout.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.out.Lock()
 	defer c.out.Unlock()
@@ -60,7 +61,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, c.failed("write", err)
 }
 
-// CloseWrite ends this side's half, behind a Write that goes on: the peer reads io.EOF.
+// CloseWrite ends this side's half, behind a Write that goes on: the peer reads io.EOF. It has
+// MuxConfig.CloseTimeout to end its own half.
 func (c *Conn) CloseWrite() error {
 	c.out.Lock()
 	defer c.out.Unlock()
@@ -68,30 +70,37 @@ func (c *Conn) CloseWrite() error {
 }
 
 // Close closes the stream and does not wait. Reads and Writes that wait return [net.ErrClosed]. What
-// was written arrives, unless a Write waits: then the stream is reset.
+// was written arrives, unless a Write or CloseWrite goes on: then the stream is reset.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return c.failed("close", net.ErrClosed)
 	}
 	if !c.out.TryLock() {
-		return c.stream.Close()
+		return reset(c.stream)
 	}
 	defer c.out.Unlock()
 	return Finish(c.stream)
 }
 
 // SetDeadline bounds present and future reads and writes; the zero time removes the bound.
-func (c *Conn) SetDeadline(t time.Time) error { return c.failed("set", c.stream.SetDeadline(t)) }
+func (c *Conn) SetDeadline(t time.Time) error { return c.set(c.stream.SetDeadline, t) }
+
+func (c *Conn) set(set func(time.Time) error, t time.Time) error {
+	if c.closed.Load() {
+		return c.failed("set", net.ErrClosed)
+	}
+	return c.failed("set", set(t))
+}
 
 // SetReadDeadline bounds present and future reads.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	return c.failed("set", c.stream.SetReadDeadline(t))
+	return c.set(c.stream.SetReadDeadline, t)
 }
 
 // SetWriteDeadline bounds present and future writes. One that has begun to write a piece to the
 // connection ends with the connection's own limit at the latest.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	return c.failed("set", c.stream.SetWriteDeadline(t))
+	return c.set(c.stream.SetWriteDeadline, t)
 }
 
 // failed returns err as net's own connections would.
@@ -105,6 +114,14 @@ func (c *Conn) failed(op string, err error) error {
 		err = net.ErrClosed
 	}
 	return &net.OpError{Op: op, Net: Network, Source: c.local, Addr: c.remote, Err: err}
+}
+
+// reset resets a stream, whatever its halves are.
+func reset(s protocol.Stream) error {
+	if r, ok := s.(interface{ Reset() error }); ok {
+		return r.Reset()
+	}
+	return s.Close()
 }
 
 // Finish closes a stream without waiting; what was written arrives. Nobody may write meanwhile.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,6 +25,7 @@ type Listener struct {
 	stop   func() error // unregisters the actor
 	over   <-chan struct{}
 
+	gone   atomic.Bool // Close was called
 	once   sync.Once
 	closed chan struct{}
 	came   chan struct{} // wakes one Accept
@@ -74,6 +76,7 @@ func (l *Listener) next() *Conn {
 		return nil
 	}
 	c := l.waiting[0]
+	l.waiting[0] = nil
 	l.waiting = l.waiting[1:]
 	l.places.leave(c)
 	l.accepted++
@@ -92,18 +95,28 @@ func (l *Listener) wake() {
 
 // Close takes the protocol back, and resets what nobody has accepted. Accepted streams stay open.
 func (l *Listener) Close() error {
-	err := net.ErrClosed
+	switch again := l.gone.Swap(true); {
+	case again:
+		return &net.OpError{Op: "close", Net: Network, Addr: l.addr, Err: net.ErrClosed}
+	case !l.end(): // with its protocol, or the node
+		return nil
+	}
+	return l.stop()
+}
+
+// end ends Accept and what waits for it, and reports whether that had not ended.
+func (l *Listener) end() (first bool) {
 	l.once.Do(func() {
+		first = true
 		close(l.closed)
-		err = l.stop()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, c := range l.waiting {
-			c.stream.Close()
+			reset(c.stream)
 		}
 		l.waiting = nil
 	})
-	return err
+	return first
 }
 
 // Addr returns the address of this node.
@@ -114,13 +127,16 @@ func (l *Listener) New() actor.Actor { return &acceptor{l} }
 
 // acceptor puts streams in line.
 //
-// In: SubstreamOpened. Out: nothing. A restart loses nothing.
+// In: SubstreamOpened. Out: nothing. A restart loses nothing. When its protocol is unregistered, the
+// listener is closed.
 type acceptor struct{ *Listener }
 
 func (a *acceptor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case actors.SubstreamOpened:
 		a.opened(m, supervisor.Now(c))
+	case *actor.Stopped:
+		a.end()
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -136,13 +152,13 @@ func (l *Listener) opened(m actors.SubstreamOpened, now time.Time) {
 	defer l.mu.Unlock()
 	select {
 	case <-l.closed:
-		stream.Close()
+		reset(stream)
 		return
 	default:
 	}
 	l.waiting = append(l.waiting, conn)
 	if out, full := l.places.enter(holderOf(m.Conn, now), conn); full {
-		out.stream.Close()
+		reset(out.stream)
 		l.waiting = slices.DeleteFunc(l.waiting, func(c *Conn) bool { return c == out })
 	}
 	l.wake()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -29,14 +28,17 @@ func (h *held) Read(p []byte) (int, error) {
 	switch {
 	case n > 0:
 		h.heard = true
-	case h.heard || !errors.Is(err, mux.ErrReset):
+	case h.heard || !errors.Is(err, mux.ErrResetByPeer):
 	case !h.with.Accepts(h.id):
-		return n, fmt.Errorf("%w: the peer has withdrawn %q (%w)", negotiate.ErrUnsupported, h.id, err)
+		return n, fmt.Errorf("the peer has withdrawn %q; what was written may have been handled (%w)", h.id, err)
 	default:
-		return n, fmt.Errorf("the peer took nothing for %q: it has withdrawn the protocol a moment ago, or its handler failed (%w)", h.id, err)
+		return n, fmt.Errorf("the peer has answered nothing for %q: it may have withdrawn the protocol a moment ago (%w)", h.id, err)
 	}
 	return n, err
 }
+
+// Reset resets the stream.
+func (h *held) Reset() error { return reset(h.Stream) }
 
 // Finish is CloseWrite and Close, and never waits.
 func (h *held) Finish() error { return Finish(h.Stream) }

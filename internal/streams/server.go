@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -31,9 +32,10 @@ type Func func(ctx context.Context, m actors.SubstreamOpened, s protocol.Stream)
 type Server struct {
 	f Func
 
-	mu                     sync.Mutex
-	places                 *places[*served]
-	done, failed, panicked uint64
+	mu           sync.Mutex
+	places       *places[*served]
+	running      int // functions, with those whose streams were evicted
+	done, failed uint64
 }
 
 // NewServer makes a Server that handles at most atOnce streams at a time; 0: [DefaultAtOnce].
@@ -54,20 +56,26 @@ type server struct {
 	*Server
 	n      uint64
 	warned time.Time // when the last warning was
-	quiet  uint64    // errors since
+	quiet  uint64    // errors and panics since
 }
 
-// served is a stream that a task has. Closing it gives its place back.
+// served is a stream that a task has. Closing it gives its place back, and resets it unless its
+// function has ended in order.
 type served struct {
-	protocol.Stream
-	server *Server
+	stream   protocol.Stream
+	server   *Server
+	cancel   func() // ends the function's context
+	finished atomic.Bool
 }
 
 func (s *served) Close() error {
 	s.server.mu.Lock()
 	s.server.places.leave(s)
 	s.server.mu.Unlock()
-	return s.Stream.Close()
+	if s.finished.Load() {
+		return nil
+	}
+	return reset(s.stream)
 }
 
 func (a *server) Receive(c actor.Context) {
@@ -80,7 +88,11 @@ func (a *server) Receive(c actor.Context) {
 		}
 		a.quiet++
 		if now := supervisor.Now(c); a.warned.IsZero() || now.Sub(a.warned) >= warnEvery {
-			supervisor.Log(c).Warn("the function for streams returns errors; those streams are reset", "n", a.quiet, "err", m.Err)
+			if crash := (*supervisor.PanicError)(nil); errors.As(m.Err, &crash) {
+				supervisor.Log(c).Error("your code panicked; its stream is reset", "n", a.quiet, "err", m.Err, "stack", string(crash.Stack))
+			} else {
+				supervisor.Log(c).Warn("the function for streams returns errors; those streams are reset", "n", a.quiet, "err", m.Err)
+			}
 			a.warned, a.quiet = now, 0
 		}
 	default:
@@ -93,44 +105,50 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	if !ok {
 		return
 	}
-	s := &served{stream, a.Server}
+	s := &served{stream: stream, server: a.Server, cancel: func() {}}
 	a.mu.Lock()
 	out, full := a.places.enter(holderOf(m.Conn, supervisor.Now(c)), s)
+	if many := a.running >= 2*a.places.limit; many && out != s { // functions that go on without their streams
+		a.places.leave(s)
+		a.places.evicted++
+		full, out = true, s
+	}
 	a.mu.Unlock()
 	if full {
-		out.Stream.Close()
+		out.cancel()
+		reset(out.stream)
 	}
 	if out == s {
 		return
 	}
 	a.n++
-	log := supervisor.Log(c)
-	supervisor.Go(c, fmt.Sprint("stream-", a.n), s, func(ctx context.Context) error {
-		crash, err := a.try(ctx, m, stream)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		switch {
-		case crash != nil:
-			a.panicked++
-			log.Error("your code panicked; its stream is reset", "peer", m.Peer, "protocol", m.Protocol, "panic", crash.Value, "stack", string(crash.Stack))
-			return nil // that is the line of the log
-		case err != nil:
-			a.failed++
+	s.cancel = supervisor.Go(c, fmt.Sprint("stream-", a.n), s, func(ctx context.Context) error {
+		a.count(func() { a.running++ })
+		err := a.try(ctx, m, stream)
+		if err != nil {
+			a.count(func() { a.running--; a.failed++ })
 			return fmt.Errorf("peer %s: %w", m.Peer, err)
 		}
-		a.done++
+		a.count(func() { a.running--; a.done++ })
+		s.finished.Store(true)
 		return Finish(stream)
 	})
 }
 
-// try calls the function, and turns a panic into a value.
-func (a *server) try(ctx context.Context, m actors.SubstreamOpened, s protocol.Stream) (crash *supervisor.PanicError, err error) {
+func (s *Server) count(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// try calls the function, and makes an error of a panic.
+func (a *server) try(ctx context.Context, m actors.SubstreamOpened, s protocol.Stream) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			crash = &supervisor.PanicError{Value: r, Stack: debug.Stack()}
+			err = &supervisor.PanicError{Value: r, Stack: debug.Stack(), Msg: "stream"}
 		}
 	}()
-	return nil, a.f(ctx, m, s)
+	return a.f(ctx, m, s)
 }
 
 // String is the actor's line in the tree.
@@ -138,7 +156,7 @@ func (s *Server) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := fmt.Sprintf("%d of at most %d streams, %s handled", len(s.places.whose), s.places.limit, inspect.Number(s.done))
-	if n := s.failed + s.panicked; n > 0 {
+	if n := s.failed; n > 0 {
 		text += fmt.Sprintf(", %s failed", inspect.Number(n))
 	}
 	if n := s.places.evicted; n > 0 {

@@ -114,6 +114,7 @@ func TestLenientJSON(t *testing.T) {
 		{"null for what is missing", `{"id":1,"text":"x","Kind":true,"quoted":"7","pair":null,"when":null,"list":[null]}`, ""},
 		{"another case", `{"ID":1,"TEXT":"x","Kind":true,"Quoted":"7"}`, ""},
 		{"a newer field twice", `{"id":1,"text":"x","Kind":true,"quoted":"7","later":1,"later":2}`, ""},
+		{"a nameless field", `{"":1}`, `it has no field ""`},
 		{"another message", `{"total":1}`, `it has no field "total"`},
 		{"null", `null`, "null in place of a rpc.everything"},
 		{"a list", `[]`, "a list in place of a rpc.everything"},

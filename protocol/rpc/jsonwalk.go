@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -118,10 +117,10 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 		}
 	}
 	var names map[string]bool // that have come, but for those of a struct
-	known, unknown := 0, ""
+	known, unknown, first := 0, 0, ""
 	w.b = w.b[1:]
-	for first := true; w.peek() != '}'; first = false {
-		if !first {
+	for comma := false; w.peek() != '}'; comma = true {
+		if comma {
 			w.b = w.b[1:] // a comma
 			w.peek()
 		}
@@ -139,7 +138,9 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 					if w.strict {
 						return noField(plain)
 					}
-					unknown = cmp.Or(unknown, plain)
+					if unknown++; unknown == 1 {
+						first = plain
+					}
 					if err := w.element(anything, depth); err != nil {
 						return err
 					}
@@ -184,8 +185,8 @@ func (w *jsonWalk) object(t *jsonType, depth int) error {
 	}
 	w.b = w.b[1:]
 	if t.shape == jsonStruct {
-		if known == 0 && unknown != "" && depth == MaxDepth && len(t.names) > 0 {
-			return noField(unknown) // another message altogether
+		if known == 0 && unknown > 0 && depth == MaxDepth && len(t.names) > 0 {
+			return noField(first) // another message altogether
 		}
 		for i, name := range t.names {
 			if !seen[i] && t.fields[name].required && w.strict {

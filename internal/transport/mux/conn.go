@@ -3,8 +3,7 @@ package mux
 import "net"
 
 // Conn is a connection below a session, such as
-// [github.com/gamelan-p2p/gamelan/internal/transport/noise.Conn]. One goroutine reads while
-// another writes.
+// [github.com/gamelan-p2p/gamelan/internal/transport/noise.Conn]. One reads while another writes.
 type Conn interface {
 	net.Conn
 	// Fill waits until Buffered is above 0. One that ends at a read deadline loses nothing and

@@ -28,8 +28,9 @@ var (
 	// ErrSessionEnded reports that the connection has ended. Every error that wraps it
 	// has the reason.
 	ErrSessionEnded = errors.New("mux: connection ended")
-	errByPeer       = fmt.Errorf("%w by the peer: its handler failed or closed the stream without CloseWrite; see its log", ErrReset)
-	errExpired      = fmt.Errorf("%w by this side: it stayed half-closed for too long", ErrReset)
+	// ErrResetByPeer is the ErrReset of a substream that was not reset by this side.
+	ErrResetByPeer = fmt.Errorf("%w by the peer: its handler failed or closed the stream without CloseWrite; see its log", ErrReset)
+	errExpired     = fmt.Errorf("%w by this side: it stayed half-closed for too long", ErrReset)
 	// ErrClosed reports the use of a substream or session that this side has closed. It
 	// matches net.ErrClosed.
 	ErrClosed = fmt.Errorf("mux: closed by this side: %w", net.ErrClosed)

@@ -192,7 +192,7 @@ var inflowSteps = map[byte]func(p *play){
 		p.passed = true
 	},
 	'e': func(p *play) { p.finish(io.EOF) },
-	'x': func(p *play) { p.finish(errByPeer) },
+	'x': func(p *play) { p.finish(ErrResetByPeer) },
 	'c': func(p *play) {
 		p.credit += uint64(p.f.close(ErrClosed))
 		p.closed, p.end, p.avail, p.read = true, ErrClosed, 0, p.came

@@ -48,7 +48,7 @@ type batch struct {
 	written []chan<- struct{} // closed when the frames are written or dropped
 	queue   segments          // all others, whole frames in each segment
 	count   int               // of those
-	syns    []uint32          // substreams whose SYN is among those
+	marks   []uint32          // substreams whose SYN or FIN is among those
 	pongs   int32             // among those
 	goodbye []byte            // GoAway, behind all of them
 }
@@ -77,8 +77,8 @@ func (b *batch) add(h *header, body []byte) {
 	switch {
 	case h.kind() == typePing:
 		b.pongs++
-	case h.flags()&flagSYN != 0:
-		b.syns = append(b.syns, h.id())
+	case h.flags()&(flagSYN|flagFIN) != 0:
+		b.marks = append(b.marks, h.id())
 	}
 }
 
@@ -179,12 +179,12 @@ func (o *outbox) send(l *link, h header, written chan<- struct{}) error {
 	return nil
 }
 
-// reset queues a reset for the peer. That of a substream whose SYN still waits comes behind
-// the SYN: a reset of a substream that the peer does not know would open it for the peer alone.
+// reset queues a reset for the peer, behind a SYN or FIN that still waits: a reset of a substream that the
+// peer does not know would open it for the peer alone, and one before the end would be read for it.
 func (o *outbox) reset(l *link, id uint32) error {
 	h := newHeader(typeData, flagRST, id, 0)
 	o.mu.Lock()
-	behind := slices.Contains(o.queue.syns, id)
+	behind := slices.Contains(o.queue.marks, id)
 	o.mu.Unlock()
 	if !behind {
 		return o.send(l, h, nil)

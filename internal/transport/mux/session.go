@@ -115,12 +115,10 @@ func (l *link) reserve() error {
 	return nil
 }
 
-// Ping measures one round trip. It waits for the answer up to PingTimeout and
-// then returns [ErrPingTimeout], which does not end the session; after GoAway it
-// sends nothing and returns [ErrGoingAway]. The answer
-// proves that the peer's multiplexer has read everything that was written
-// before, and nothing more. Another goroutine must be reading meanwhile, as
-// the session always does. spec: comms 5.8
+// Ping measures one round trip. It waits for the answer up to PingTimeout and then returns
+// [ErrPingTimeout], which does not end the session; after GoAway it sends nothing and returns
+// [ErrGoingAway]. The answer proves that the peer's multiplexer has read everything that was written
+// before, and nothing more. spec: comms 5.8
 func (s *Session) Ping() (Pong, error) { return s.link.ping() }
 
 // WithholdPongs has the session answer no ping while the flag is set, so that the peer takes
@@ -137,9 +135,8 @@ func (s *Session) Pongs() uint64 { return s.link.pings.came.Load() }
 // way. spec: comms 66
 func (s *Session) GoAway() error { return s.link.sayGoodbye() }
 
-// Close ends the session at once, without GoAway. It does not wait for the
-// peer. When it returns, every Read and Write has been woken and no goroutine
-// of the session is left.
+// Close ends the session at once, without GoAway, and does not wait for the peer. When it returns,
+// every Read and Write has been woken and no goroutine of the session is left.
 func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()

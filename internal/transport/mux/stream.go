@@ -88,7 +88,7 @@ func (st *Stream) give(due uint32) {
 func (st *Stream) gone() error {
 	switch st.state.Load() {
 	case resetByPeer:
-		return errByPeer
+		return ErrResetByPeer
 	case lingering, resetByUs:
 		return ErrClosed
 	case expired:
@@ -255,9 +255,12 @@ func (st *Stream) queueFIN(by writtenBy) {
 	st.localFIN()
 }
 
-// Finish is CloseWrite and Close, and never waits: what was written before arrives. No Write may go
-// on meanwhile.
+// Finish is CloseWrite and Close, and never waits: what was written before arrives, unless the peer
+// lets too much wait: then the stream is reset. No Write may go on meanwhile.
 func (st *Stream) Finish() error {
+	if st.link.outbox.full() {
+		return st.Reset()
+	}
 	st.queueFIN(writeSoon)
 	return st.Close()
 }
@@ -370,7 +373,7 @@ func (st *Stream) localFIN() {
 
 // remoteReset notes a reset by the peer. The table's lock is held.
 func (st *Stream) remoteReset() {
-	st.peerEnds(errByPeer)
+	st.peerEnds(ErrResetByPeer)
 	st.state.CompareAndSwap(alive, resetByPeer)
 	st.link.table.end(st)
 	st.out.ready.wake()
