@@ -112,7 +112,7 @@ func (l *Listener) end() (first bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, c := range l.waiting {
-			reset(c.stream)
+			_ = reset(c.stream)
 		}
 		l.waiting = nil
 	})
@@ -152,13 +152,13 @@ func (l *Listener) opened(m actors.SubstreamOpened, now time.Time) {
 	defer l.mu.Unlock()
 	select {
 	case <-l.closed:
-		reset(stream)
+		_ = reset(stream)
 		return
 	default:
 	}
 	l.waiting = append(l.waiting, conn)
 	if out, full := l.places.enter(holderOf(m.Conn, now), conn); full {
-		reset(out.stream)
+		_ = reset(out.stream)
 		l.waiting = slices.DeleteFunc(l.waiting, func(c *Conn) bool { return c == out })
 	}
 	l.wake()

@@ -116,7 +116,7 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	a.mu.Unlock()
 	if full {
 		out.cancel()
-		reset(out.stream)
+		_ = reset(out.stream)
 	}
 	if out == s {
 		return
