@@ -17,15 +17,8 @@ func HTTP(n int) harness.Case {
 	return harness.Case{Name: "gamelan/http-" + size(n), Run: func(m *harness.Meter) (err error) {
 		ns := &nodes{ctx: m.Context()}
 		defer func() { err = errors.Join(err, ns.close()) }()
-		to, err := ns.start(gamelan.Config{})
+		from, to, err := pair(ns, gamelan.Config{})
 		if err != nil {
-			return err
-		}
-		from, err := ns.start(gamelan.Config{})
-		if err != nil {
-			return err
-		}
-		if err := connect(ns.ctx, from, to); err != nil {
 			return err
 		}
 		l, err := gamelan.Listener(ns.ctx, to, benchProtocol)

@@ -36,7 +36,12 @@ func serve(f func(protocol.Stream) error) gamelan.Option {
 
 // serving is a node that serves f, and one that is connected to it.
 func serving(s *nodes, cfg gamelan.Config, f func(protocol.Stream) error) (from, to *gamelan.Node, err error) {
-	if to, err = s.start(cfg, serve(f)); err != nil {
+	return pair(s, cfg, serve(f))
+}
+
+// pair is a node with those options, and one that is connected to it.
+func pair(s *nodes, cfg gamelan.Config, opts ...gamelan.Option) (from, to *gamelan.Node, err error) {
+	if to, err = s.start(cfg, opts...); err != nil {
 		return nil, nil, err
 	}
 	if from, err = s.start(cfg); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -157,7 +158,7 @@ func (l *Listener) opened(m actors.SubstreamOpened, now time.Time) {
 	default:
 	}
 	l.waiting = append(l.waiting, conn)
-	if out, full := l.places.enter(holderOf(m.Conn, now), conn); full {
+	if out, full := l.places.enter(base.HolderOf(m.Conn, now), conn); full {
 		_ = reset(out.stream)
 		l.waiting = slices.DeleteFunc(l.waiting, func(c *Conn) bool { return c == out })
 	}

@@ -2,12 +2,9 @@ package streams
 
 import (
 	"slices"
-	"time"
 
-	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/share"
-	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // holder is whose stream it is.
@@ -51,18 +48,7 @@ func (p *places[S]) leave(s S) {
 	}
 	delete(p.whose, s)
 	p.shares.Add(h, -1)
-	list := p.of[h]
-	if list = slices.DeleteFunc(list, func(x S) bool { return x == s }); len(list) == 0 {
+	if p.of[h] = slices.DeleteFunc(p.of[h], func(x S) bool { return x == s }); len(p.of[h]) == 0 {
 		delete(p.of, h)
-	} else {
-		p.of[h] = list
-	}
-}
-
-// holderOf returns who has the streams of a connection.
-func holderOf(c *actors.ConnRef, now time.Time) holder {
-	return holder{
-		Source: share.Source(c.Link().Origin), Key: c.Peer,
-		Last: c.Direction == protocol.Outbound || now.Sub(c.Since) >= share.LastAfter,
 	}
 }

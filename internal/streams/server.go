@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -107,7 +108,7 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	}
 	s := &served{stream: stream, server: a.Server, cancel: func() {}}
 	a.mu.Lock()
-	out, full := a.places.enter(holderOf(m.Conn, supervisor.Now(c)), s)
+	out, full := a.places.enter(base.HolderOf(m.Conn, supervisor.Now(c)), s)
 	if many := a.running >= 2*a.places.limit; many && out != s { // functions that go on without their streams
 		a.places.leave(s)
 		a.places.evicted++
@@ -125,11 +126,16 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	s.cancel = supervisor.Go(c, fmt.Sprint("stream-", a.n), s, func(ctx context.Context) error {
 		a.count(func() { a.running++ })
 		err := a.try(ctx, m, stream)
+		a.count(func() {
+			if a.running--; err != nil {
+				a.failed++
+			} else {
+				a.done++
+			}
+		})
 		if err != nil {
-			a.count(func() { a.running--; a.failed++ })
 			return fmt.Errorf("peer %s: %w", m.Peer, err)
 		}
-		a.count(func() { a.running--; a.done++ })
 		s.finished.Store(true)
 		return Finish(stream)
 	})

@@ -31,10 +31,10 @@ const (
 	// JSON is the encoding of plain Go types, as package encoding/json writes and reads them: an
 	// unknown name is ignored, and a missing field is zero, so that peers of other releases may know
 	// more or fewer fields. An error is a name that comes twice, a list of another length than its
-	// array, and an object of whose names the receiver's type knows none. A number, and a string for a type that decodes itself, has at most
-	// [MaxScalar] bytes. Inside of a type that decodes itself, objects and lists have
-	// at most 24 MiB, counted again at each level. Such a type must end in bounded time: a
-	// decoder cannot be stopped.
+	// array, and a message of whose names the receiver's type knows none. A number, and a string for
+	// a type that decodes itself, has at most [MaxScalar] bytes. Inside of a type that decodes itself,
+	// objects and lists have at most 24 MiB, counted again at each level. Such a type must end in
+	// bounded time: a decoder cannot be stopped.
 	JSON
 	// StrictJSON is JSON that must fit the type: an unknown name is an error, also one that differs in
 	// case only, and so is a missing field, unless its tag has omitempty or omitzero. Null is accepted

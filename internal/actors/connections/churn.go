@@ -7,11 +7,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/share"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
-	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // churnPacer limits, for one connection, the substreams of the peer that end without an
@@ -32,10 +30,7 @@ func (g *inboundGate) pacer(at ma.Multiaddr) *churnPacer {
 // negotiates counts a substream without an agreed protocol, and resets one that makes way for it.
 // The substream counts until agreed is called.
 func (g *inboundGate) negotiates(with *actors.ConnRef, now time.Time, s *mux.Stream) (agreed func()) {
-	who := share.Holder[identity.NodeID]{
-		Source: share.Source(with.Link().Origin), Key: with.Peer,
-		Last: with.Direction == protocol.Outbound || now.Sub(with.Since) >= share.LastAfter,
-	}
+	who := base.HolderOf(with, now)
 	g.mu.Lock()
 	way, ok := g.negotiations.Begin(who, s)
 	g.mu.Unlock()
