@@ -240,8 +240,8 @@ func Kept() SendOption { return func(o *sendOptions) { o.want = outcomes.Kept } 
 // what it knew makes the outcome in doubt, with [ErrForgotten]; and so does a peer that cannot be reached again, without Until.
 // The first message on a connection takes a round trip more.
 //
-// Messages with Kept and Handled to a peer keep their order. Others keep none with these, and over the loss of a connection none
-// among each other.
+// Messages with Kept and Handled to a peer keep their order. Those of [Read] keep theirs until a connection is lost, and none with
+// Kept and Handled: they take another way, and one that is confirmed may be handled after a later one that has an id.
 func Handled() SendOption { return func(o *sendOptions) { o.want = outcomes.Handled } }
 
 // Until makes a message keep its place in the queue, for at most that long, while the peer is away. Then the outcome

@@ -63,7 +63,7 @@ func (n *Node) message(m receive.Message) Message {
 }
 
 // WithMessages calls f with each message that peers send to this node, one at a time,
-// those of one peer in their order. The function may wait; its ctx ends when the node
+// those of one peer in their order ([Handled] says which have one). The function may wait; its ctx ends when the node
 // stops. A message's credit returns to its sender when f has returned, so a slow function
 // slows down its senders and nobody else. [Node.Close] waits, within its deadline, until f
 // has handled the messages that were confirmed before it; those that remain are dropped.
@@ -113,7 +113,7 @@ func (o *messagesOption) caller(n *Node, in *inboxpart.Inbox) users.Register {
 }
 
 // Messages iterates over the messages that peers send to this node, until ctx ends or
-// the node stops. The body of the loop may wait. Messages of one peer come in their order.
+// the node stops. The body of the loop may wait. Messages of one peer come in their order ([Handled] says which have one).
 //
 //	for m, err := range node.Messages(ctx) {
 //		if err != nil {

@@ -50,7 +50,7 @@ func (n *Node) Send(ctx context.Context, peer identity.NodeID, body []byte, opts
 }
 
 // Submit sends body as Send does, but returns as soon as the message is accepted. It waits
-// only for credit. Messages of one caller to one peer keep their order. Body must not be
+// only for credit. Messages of one caller to one peer keep their order, within what [Handled] says. Body must not be
 // changed before the outcome is final, nor afterwards if the outcome is in doubt.
 //
 //	pending, err := node.Submit(ctx, peer, body)
