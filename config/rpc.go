@@ -7,8 +7,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// RPCConfig bounds remote calls. Its limits count sessions: a session is a substream that
-// carries one call at a time.
+// RPCConfig bounds remote calls. A session is a substream. Between nodes of this library it carries up to
+// 1,024 calls at once, and otherwise one.
 type RPCConfig struct {
 	// Greatest number of sessions of all peers with this node's services. Above it, an idle session of the
 	// source that has most is evicted, or the peer is asked to try again later. Default 1,000.
@@ -17,7 +17,14 @@ type RPCConfig struct {
 	// Greatest number of these sessions for one peer. Default 10.
 	MaxPeerSessions int
 
-	// Greatest number of sessions of this node with one service of one peer, which is also the number of
+	// Greatest number of calls of all peers that run at once with this node's services, in sessions that carry many. A
+	// source (an IPv4 address or an IPv6 /64) may have at most half of what the others leave. A call above that is refused as exhausted. Default 4,096.
+	MaxCalls int
+
+	// Greatest number of these calls for one peer. Default 1,024.
+	MaxPeerCalls int
+
+	// Greatest number of sessions of this node with one service of one peer of another make, which is also the number of
 	// calls that run at once. Many peers allow 10. Default 4.
 	ClientSessions int
 
@@ -29,6 +36,8 @@ func rpcRows() []*settings.Row {
 	return []*settings.Row{
 		settings.Number("rpc.max_sessions", func(c *RPCConfig) *int { return &c.MaxSessions }, 1000, 1, 100_000, `50`),
 		settings.Number("rpc.max_peer_sessions", func(c *RPCConfig) *int { return &c.MaxPeerSessions }, 10, 1, 255, `4`),
+		settings.Number("rpc.max_calls", func(c *RPCConfig) *int { return &c.MaxCalls }, 4096, 1, 1_000_000, `512`),
+		settings.Number("rpc.max_peer_calls", func(c *RPCConfig) *int { return &c.MaxPeerCalls }, 1024, 1, 1_000_000, `64`),
 		settings.Number("rpc.client_sessions", func(c *RPCConfig) *int { return &c.ClientSessions }, 4, 1, 255, `8`),
 		settings.Number("rpc.idle", func(c *RPCConfig) *time.Duration { return &c.Idle }, rpc.DefaultIdle, time.Second, 24*time.Hour, `"1m"`),
 	}

@@ -60,6 +60,7 @@ func (b *builder) addParts(n *Node) error {
 	n.Parts = append(n.Parts, n.Kad.Part())
 	n.Calls = rpcpart.New(t, rpcpart.Settings{
 		Sessions: b.RPC.MaxSessions, SessionsPerPeer: b.RPC.MaxPeerSessions,
+		Calls: b.RPC.MaxCalls, CallsPerPeer: b.RPC.MaxPeerCalls,
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, CloseWhenIdle: []protocol.ID{discoverypart.ServiceID},
 	})
 	n.Parts = append(n.Parts, n.Calls.Part())

@@ -166,7 +166,7 @@ func (c *Client) whole(r Response) Event {
 	switch {
 	case r.Status != OK:
 		c.active = false
-		return Event{Meaning: Failed, Err: &Error{r.Status, details(r.Payload)}, Open: !fin}
+		return Event{Meaning: Failed, Err: ErrorOf(r.Status, r.Payload), Open: !fin}
 	case !c.stream:
 		c.active = false
 		return Event{Meaning: Final, Payload: r.Payload, Open: !fin}

@@ -6,7 +6,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Version is the only version of the protocol.
+// Version is the version of the protocol that every peer knows. Nodes of this library know another one, for each other:
+// see [OfferOf] and package internal/protocol/calls.
 const Version = 0
 
 // maxVersions bounds the list of versions in a handshake; its frame has 1,024
@@ -57,11 +58,16 @@ func (e *RejectedError) Error() string {
 // Busy reports whether the server had no session left: a later attempt may succeed.
 func (e *RejectedError) Busy() bool { return e.Reason == NoServerSessions }
 
-// AppendHello appends the first message of a session, from the client.
-func AppendHello(dst []byte) []byte { return append(dst, 0x0a, 0x01, Version) }
+// AppendHello appends the first message of a session, from the client. It offers [Version] and further versions below 128.
+func AppendHello(dst []byte, further ...byte) []byte {
+	return append(append(dst, 0x0a, byte(1+len(further)), Version), further...)
+}
 
-// AppendAccepted appends a server's acceptance.
-func AppendAccepted(dst []byte) []byte { return append(dst, 0x08, Version) }
+// AppendAccepted appends a server's acceptance, of [Version].
+func AppendAccepted(dst []byte) []byte { return AppendChosen(dst, Version) }
+
+// AppendChosen appends a server's acceptance of a version below 128.
+func AppendChosen(dst []byte, version byte) []byte { return append(dst, 0x08, version) }
 
 // AppendRejected appends a server's refusal.
 func AppendRejected(dst []byte, r Reason) []byte {
@@ -70,13 +76,16 @@ func AppendRejected(dst []byte, r Reason) []byte {
 
 // DecodeHello decodes a client's first message and reports whether it offers
 // [Version]. The error is [ErrUndecodable].
-func DecodeHello(b []byte) (supported bool, err error) {
+func DecodeHello(b []byte) (supported bool, err error) { return OfferOf(b, Version) }
+
+// OfferOf decodes a client's first message and reports whether it offers a version. The error is [ErrUndecodable].
+func OfferOf(b []byte, version uint32) (supported bool, err error) {
 	n := 0
 	offer := func(v uint64) error {
 		if n++; n > maxVersions {
 			return fmt.Errorf("%w: more than %d versions", ErrUndecodable, maxVersions)
 		}
-		supported = supported || uint32(v) == Version
+		supported = supported || uint32(v) == version
 		return nil
 	}
 	err = fields(b, func(num protowire.Number, typ protowire.Type, v uint64, bytes []byte) error {
@@ -103,13 +112,20 @@ func DecodeHello(b []byte) (supported bool, err error) {
 	return supported, err
 }
 
-// DecodeReply decodes a server's answer. It returns nil for an acceptance, a
+// DecodeReply decodes a server's answer. It returns nil for an acceptance of [Version], a
 // [*RejectedError] for a refusal, and [ErrUndecodable] or [ErrVersion] for anything
 // else.
 func DecodeReply(b []byte) error {
+	_, err := DecodeChoice(b, Version)
+	return err
+}
+
+// DecodeChoice is [DecodeReply] for a client that has offered all versions up to most. It returns the version that the
+// server has chosen.
+func DecodeChoice(b []byte, most uint32) (version uint32, err error) {
 	var accepted, rejected bool
-	var version, reason uint32
-	err := fields(b, func(num protowire.Number, typ protowire.Type, v uint64, _ []byte) error {
+	var reason uint32
+	err = fields(b, func(num protowire.Number, typ protowire.Type, v uint64, _ []byte) error {
 		if num < 1 || num > 3 {
 			return nil
 		}
@@ -128,13 +144,13 @@ func DecodeReply(b []byte) error {
 	})
 	switch {
 	case err != nil:
-		return err
-	case accepted && version != Version:
-		return fmt.Errorf("%w: %d was not offered", ErrVersion, version)
+		return 0, err
+	case accepted && version > most:
+		return 0, fmt.Errorf("%w: %d was not offered", ErrVersion, version)
 	case accepted:
-		return nil
+		return version, nil
 	case !rejected || reason > uint32(ProtocolUnsupported):
-		return &RejectedError{ReasonUnknown}
+		return 0, &RejectedError{ReasonUnknown}
 	}
-	return &RejectedError{Reason(reason)}
+	return 0, &RejectedError{Reason(reason)}
 }

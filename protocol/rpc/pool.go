@@ -68,6 +68,12 @@ func (p *Pool) Served() { p.waiting-- }
 // takes such sessions back.
 func (p *Pool) Returning(n int) { p.returning += n }
 
+// SetMax changes how many sessions there may be. More than that go on.
+func (p *Pool) SetMax(now time.Time, n int) PoolEffects {
+	p.opts.Max = n
+	return p.plan(now)
+}
+
 // Opened reports a new session. A waiting caller gets it, if there is one; Served is
 // not called for that caller.
 func (p *Pool) Opened(now time.Time) PoolEffects {

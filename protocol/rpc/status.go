@@ -27,6 +27,14 @@ const (
 	Conflict          Status = 10
 )
 
+// Further status codes, for nodes of this library. A client of another make may show their number, or no more than
+// that the call has failed.
+const (
+	Unavailable     Status = 64 // the service cannot answer now; a later call may succeed
+	Exhausted       Status = 65 // a limit of the service, or of the caller with it, is reached
+	Unauthenticated Status = 66 // the call does not show who makes it
+)
+
 var statusNames = [...]string{
 	"ok", "bad request", "unsupported method", "not implemented", "timeout", "malformed response",
 	"general error", "not found", "protocol error", "forbidden", "conflict",
@@ -34,8 +42,15 @@ var statusNames = [...]string{
 
 // String returns the status in words, "status 11" for one that does not exist.
 func (s Status) String() string {
-	if int(s) < len(statusNames) {
+	switch {
+	case int(s) < len(statusNames):
 		return statusNames[s]
+	case s == Unavailable:
+		return "unavailable"
+	case s == Exhausted:
+		return "exhausted"
+	case s == Unauthenticated:
+		return "unauthenticated"
 	}
 	return fmt.Sprintf("status %d", uint32(s))
 }
@@ -87,6 +102,9 @@ func StatusOf(err error) (s Status, details string, private bool) {
 	}
 	return General, failedText, true
 }
+
+// ErrorOf returns the error of a call that a server has answered with a status and a text.
+func ErrorOf(s Status, text []byte) *Error { return &Error{s, details(text)} }
 
 // details returns a text that the peer chose in a form that is safe to keep and to
 // show: at most [MaxDetails] bytes of UTF-8 without control and format characters.

@@ -185,10 +185,10 @@ func serveByHandAs(t *testing.T, agent string, cfg gamelan.Config) (*kit.Pair, <
 	return p, h.streams
 }
 
-// accept plays the handshake of a server.
+// accept plays the handshake of a server that knows one version. A server of ours is offered another one as well.
 func accept(w kit.RawSession) kit.RawSession {
 	w.T.Helper()
-	w.Expect(kit.Hello)
+	w.ExpectHello()
 	w.Send(kit.Accepted)
 	return w
 }
@@ -233,7 +233,7 @@ func TestBubbleRPCClientBytes(t *testing.T) {
 		delete(calls, c.Case)
 		t.Run(c.Case, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
-				p, streams := serveByHand(t, gamelan.Config{})
+				p, streams := serveByHandAs(t, "tari/test", gamelan.Config{})
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					w := kit.RawSession{T: t, Stream: <-streams}
@@ -699,7 +699,7 @@ func TestBubbleRPCRepeated(t *testing.T) {
 // conforms: V 18
 func TestBubbleRPCPendingHandshakes(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
-		p, streams := serveByHand(t, gamelan.Config{})
+		p, streams := serveByHandAs(t, "tari/test", gamelan.Config{})
 		other := handler{make(chan protocol.Stream, 100)}
 		if err := p.Server.Register(t.Context(), "test/rpc/2", func(*gamelan.Node) actor.Actor { return other }); err != nil {
 			t.Fatal(err)

@@ -102,11 +102,8 @@ func TestBubbleRPCStreamDropped(t *testing.T) {
 					break
 				}
 			}
-			left := time.Now()
 			p.MustGreet(t)
-			if took, n := time.Since(left), int(p.Service.Cancelled.Load()); n != dropped+1 || took > 2*time.Second {
-				t.Errorf("%v after a stream was dropped: got %d stopped, want %d within 2s", took, n, dropped+1)
-			}
+			gamelantest.Eventually(t, 2*time.Second, "the stream to be stopped", func() bool { return int(p.Service.Cancelled.Load()) == dropped+1 })
 		}
 		if got := kit.SessionPaths(p.Server); len(got) != 1 || !slices.Equal(got, first) {
 			t.Errorf("got sessions %q, want %q to go on", got, first)
@@ -144,7 +141,7 @@ func TestBubbleRPCCancel(t *testing.T) {
 			t.Errorf("got %v after %v, want a timeout after 120s", err, took)
 		}
 
-		// A method that does not care keeps its session busy, and no other.
+		// A method that does not care keeps up nobody.
 		p.Service.Stubborn.Store(true)
 		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -153,12 +150,13 @@ func TestBubbleRPCCancel(t *testing.T) {
 		}
 		began = time.Now()
 		p.MustGreet(t)
-		if took := time.Since(began); took < 57*time.Second || took > 60*time.Second {
-			t.Errorf("got an answer after %v, want it when the method has ended", took)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("got an answer after %v beside a method that does not end", took)
 		}
 		if n := kit.Sessions(p.Server); n != 1 {
 			t.Errorf("got %d sessions, want the one to go on", n)
 		}
+		time.Sleep(time.Minute)
 		p.Idle(t)
 	})
 }

@@ -64,7 +64,7 @@ func TestBubbleRPCClientHandshakeLimit(t *testing.T) {
 					}
 				})
 				w = come(t, streams)
-				w.Expect(kit.Hello)
+				w.ExpectHello()
 				time.Sleep(rpc.ClientHandshake - time.Second)
 				w.Send(kit.Accepted)
 				w.Request()
@@ -417,7 +417,7 @@ func TestBubbleRPCRepeatsEnd(t *testing.T) {
 				case s := <-streams:
 					tries++
 					w := kit.RawSession{T: t, Stream: s}
-					w.Expect(kit.Hello)
+					w.ExpectHello()
 					w.Send(kit.Accepted)
 					w.Close()
 				case <-over:

@@ -19,7 +19,9 @@ import (
 type Settings struct {
 	Sessions        int           // of peers with our services, all together
 	SessionsPerPeer int           // … of one peer
-	Clients         int           // our sessions with one service of one peer
+	Clients         int           // our sessions with one service of one peer that carries one call a session
+	Calls           int           // of peers that run at once in sessions that carry many, all together
+	CallsPerPeer    int           // … of one peer
 	Idle            time.Duration // idle time after which our services end a session
 	// CloseWhenIdle are the protocols of peers' services that this node calls rarely: a session
 	// with one ends as soon as no call needs it.
@@ -38,11 +40,12 @@ type Calls struct {
 	services []*registered             // the server reads and writes it
 	sessions view.Map[Key, []*Session] // ours; written by the client, callers take the idle ones
 	monitor  callMonitor
+	limit    callLimit
 }
 
 // New returns the Calls of a node.
 func New(t Trunk, s Settings) *Calls {
-	return &Calls{Settings: s, Server: t.PID(serverPath), Client: t.PID("services/rpc-client"), trunk: t}
+	return &Calls{Settings: s, limit: callLimit{most: s.Calls, perPeer: s.CallsPerPeer, of: make(map[holder]int)}, Server: t.PID(serverPath), Client: t.PID("services/rpc-client"), trunk: t}
 }
 
 const serverPath = "services/rpc"

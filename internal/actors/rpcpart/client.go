@@ -205,7 +205,7 @@ func (a *client) acquire(c actor.Context, m AcquireSession) {
 			supervisor.Reply(c, SessionGiven{Err: err})
 			return
 		}
-		p = &sessionPool{key: m.Key, opening: make(map[uint64]struct{}), machine: rpc.NewPool(rpc.PoolOptions{Max: a.calls.Clients})}
+		p = &sessionPool{key: m.Key, opening: make(map[uint64]struct{}), machine: rpc.NewPool(rpc.PoolOptions{Max: 1})} // see opened
 		a.pools[m.Key] = p
 	}
 	if len(p.waiters) == 0 {
@@ -271,11 +271,11 @@ func (a *client) rests(p *sessionPool) {
 // serve gives idle sessions to waiting callers.
 func (a *client) serve(c actor.Context, p *sessionPool) {
 	for _, s := range p.sessions {
-		w, ok := p.first()
-		if !ok {
-			break
-		}
-		if s.acquire() {
+		for {
+			w, ok := p.first()
+			if !ok || !s.acquire() {
+				break
+			}
 			p.pop()
 			c.Send(w.to, SessionGiven{Session: s})
 		}
@@ -412,6 +412,9 @@ func (a *client) opened(c actor.Context, m actors.SubstreamOpened) {
 		New: func() actor.Actor { return child },
 	})
 	a.sessions[o.pid.Id] = session
+	if !session.ours() { // otherwise one session may carry many calls
+		a.do(c, o.pool, o.pool.machine.SetMax(now, a.calls.Clients))
+	}
 	if a.byConn[m.Conn.ID] == nil {
 		a.byConn[m.Conn.ID] = make(map[string]*Session)
 	}
@@ -487,6 +490,10 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 	p, s := o.pool, m.session
 	p.sessions = append(p.sessions, s)
 	a.rests(p)
+	if s.many != nil {
+		a.carriesMany(c, p, s)
+		return
+	}
 	w, ok := p.first()
 	f := p.machine.Opened(supervisor.Now(c)) // the machine counts one caller as served
 	if ok {
@@ -499,10 +506,31 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 		s.release()
 	}
 	a.do(c, p, f)
+	a.do(c, p, p.machine.SetMax(supervisor.Now(c), a.calls.Clients))
+	a.ticks(c)
+}
+
+func (a *client) ticks(c actor.Context) {
 	if !a.ticking {
 		a.ticking = true
 		supervisor.After(c, clientTickEvery, clientTick{})
 	}
+}
+
+// carriesMany gives a session that carries many calls to all callers that wait.
+func (a *client) carriesMany(c actor.Context, p *sessionPool, s *Session) {
+	a.calls.sessions.Set(p.key, slices.Clone(p.sessions))
+	now := supervisor.Now(c)
+	w, ok := p.first()
+	f := p.machine.Opened(now) // the machine counts one caller as served
+	if ok && s.acquire() {
+		p.waiters = p.waiters[1:]
+		p.waiting.Add(-1)
+		c.Send(w.to, SessionGiven{Session: s})
+	}
+	a.serve(c, p)
+	a.do(c, p, f)
+	a.ticks(c)
 }
 
 func handshakeLost(err error) bool {
@@ -565,8 +593,10 @@ func (a *client) forget(p *sessionPool) {
 // gets an error from its own read or write.
 func (a *client) disconnected(c actor.Context, conn *actors.ConnRef) {
 	for path, s := range a.byConn[conn.ID] {
-		if s.state.CompareAndSwap(sessionIdle, sessionOver) {
-			s.in.release()
+		if s.closeIdle() {
+			if s.many == nil {
+				s.in.release()
+			}
 			c.Stop(a.calls.trunk.System().NewLocalPID(path))
 		}
 	}
@@ -582,14 +612,19 @@ func (a *client) tick(c actor.Context) {
 	now := supervisor.Now(c)
 	for _, s := range a.sessions {
 		s.mu.Lock()
+		if s.many != nil {
+			s.freed = s.many.idleSince()
+		}
 		serial, late := s.serial, !s.until.IsZero() && !now.Before(s.until)
 		unused := s.conn.Retired() || s.closesWhenIdle() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
 		s.mu.Unlock()
 		switch {
 		case late:
 			s.interrupt(serial)
-		case unused && s.state.CompareAndSwap(sessionIdle, sessionOver):
+		case unused && s.closeIdle():
 			c.Send(s.pid, closeSession{})
+		case s.many != nil:
+			s.many.late(now)
 		}
 	}
 	supervisor.After(c, clientTickEvery, clientTick{})

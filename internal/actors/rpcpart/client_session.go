@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
@@ -38,6 +39,7 @@ type Session struct {
 	since  time.Time
 
 	state atomic.Int32
+	many  *manyCalls // the session carries many calls at once; nil: one
 
 	// Used by the owner of the session: a caller, or the actor.
 	machine rpc.Client
@@ -71,16 +73,32 @@ type (
 		stop   rpc.Request
 		stream bool
 	}
+	// restOfFrames asks the actor to have a task write what is left: see gather.
+	restOfFrames struct{}
 	// sessionRests asks the actor to make the session idle after a pause.
 	sessionRests struct{ pause time.Duration }
 )
 
 // acquire takes the session if it is idle, and reports whether it was.
-func (s *Session) acquire() bool { return s.state.CompareAndSwap(sessionIdle, sessionBusy) }
+func (s *Session) acquire() bool {
+	if s.many != nil {
+		return s.many.acquire()
+	}
+	return s.state.CompareAndSwap(sessionIdle, sessionBusy)
+}
 
 // release makes the session idle, and tells rpc-client so if a caller waits. On a retired
 // connection, and if the session closes when idle and no caller waits, it ends the session instead.
 func (s *Session) release() {
+	if s.many != nil {
+		switch closes := s.many.release(); {
+		case closes:
+			s.shared.trunk.System().Root.Send(s.pid, closeSession{})
+		case s.pool.waiting.Load() > 0:
+			s.shared.trunk.System().Root.Send(s.shared.Client, sessionFree{s.key})
+		}
+		return
+	}
 	if (s.conn.Retired() || s.closesWhenIdle() && s.pool.waiting.Load() == 0) && s.state.CompareAndSwap(sessionBusy, sessionOver) {
 		s.shared.trunk.System().Root.Send(s.pid, closeSession{})
 		return
@@ -88,6 +106,14 @@ func (s *Session) release() {
 	if s.state.CompareAndSwap(sessionBusy, sessionIdle) && s.pool.waiting.Load() > 0 {
 		s.shared.trunk.System().Root.Send(s.shared.Client, sessionFree{s.key})
 	}
+}
+
+// closeIdle ends the session for callers if nobody uses it.
+func (s *Session) closeIdle() bool {
+	if s.many != nil {
+		return s.many.closeIdle()
+	}
+	return s.state.CompareAndSwap(sessionIdle, sessionOver)
 }
 
 // closesWhenIdle reports whether the session ends when no call needs it.
@@ -107,6 +133,9 @@ var (
 // Invoke makes a call: see [rpc.Invoker]. again says whether the call may be made
 // again on another session, because this one had ended before the server took the request.
 func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again rpc.Repeat, err error) {
+	if s.many != nil {
+		return s.many.invoke(ctx, method, stream, encode, got)
+	}
 	var room [rpc.Room]byte
 	began := false
 	defer func() {
@@ -133,6 +162,9 @@ func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode
 
 // Ping measures how long the service takes to answer an empty request.
 func (s *Session) Ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
+	if s.many != nil {
+		return s.many.ping(ctx)
+	}
 	limit := s.limit(ctx)
 	began := s.shared.trunk.Now()
 	request := s.machine.Ping(limit)
@@ -452,6 +484,12 @@ func (a *clientSession) Receive(c actor.Context) {
 	case supervisor.Done[handshook]:
 		a.ready = m.Err == nil
 		c.Send(s.shared.Client, sessionReady{a.token, s, m.Err})
+	case restOfFrames:
+		supervisor.Go(c, "write", nil, func(context.Context) error { return s.many.gather.all() })
+	case supervisor.TaskDone:
+		if m.Err != nil {
+			s.many.lost(m.Err)
+		}
 	case callLeft:
 		supervisor.Do(c, "leave call", func(ctx context.Context) (sessionLeft, error) { return sessionLeft{}, s.tell(ctx, m) })
 	case supervisor.Done[sessionLeft]:
@@ -498,13 +536,17 @@ func (a *clientSession) start(c actor.Context) {
 func (s *Session) handshake(ctx context.Context) error {
 	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
 	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
-	_, unsent := s.stream.Write(frame.Append(nil, rpc.AppendHello(nil)))
+	var further []byte
+	if s.ours() {
+		further = []byte{calls.Version}
+	}
+	_, unsent := s.stream.Write(frame.Append(nil, rpc.AppendHello(nil, further...)))
 	body, _, err := s.in.next(ctx, rpc.MaxHandshake)
 	if err != nil {
 		s.in.release()
 		return fmt.Errorf("rpc: handshake: %w", errors.Join(err, unsent))
 	}
-	err = rpc.DecodeReply(body)
+	version, err := rpc.DecodeChoice(body, uint32(len(further)))
 	s.in.free()
 	if err != nil {
 		s.in.release()
@@ -513,6 +555,9 @@ func (s *Session) handshake(ctx context.Context) error {
 	s.stream.SetReadDeadline(time.Time{})
 	s.stream.SetWriteDeadline(time.Time{})
 	s.in.frames.SetLimit(rpc.MaxFrame)
+	if version == calls.Version {
+		s.many = newManyCalls(s)
+	}
 	return nil
 }
 
@@ -617,11 +662,15 @@ func (a *clientSession) end(c actor.Context) {
 func (s *Session) stats() SessionStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return SessionStats{
+	st := SessionStats{
 		Protocol: s.key.Protocol, Since: s.since, Calls: s.calls,
 		Method: s.call.Method, Began: s.call.Began, Deadline: s.call.Deadline,
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 	}
+	if s.many != nil {
+		s.many.stats(&st)
+	}
+	return st
 }
 
 // Inspect returns the statistics of the session.

@@ -56,7 +56,7 @@ func TestSecondDialIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		discard := slog.New(slog.DiscardHandler)
 		f := &fakeTrunk{sys: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard }))}
-		calls := rpcpart.New(f, rpcpart.Settings{Sessions: 1, SessionsPerPeer: 1, Clients: 1})
+		calls := rpcpart.New(f, rpcpart.Settings{Sessions: 1, SessionsPerPeer: 1, Clients: 1, Calls: 10, CallsPerPeer: 10})
 		services := supervisor.Spec{Name: "services", Kind: "group", New: supervisor.Group(calls.Part().Services[1])}
 		node := supervisor.Spec{Name: "node", Kind: "group", New: supervisor.Group(services)}
 		root, err := supervisor.Start(f.sys, "stage", node, supervisor.Options{Logger: discard})

@@ -12,6 +12,9 @@ import (
 type inboundCredit struct {
 	*credit.Account
 	budgets credit.NodeBudgets
+	// windows is the credit for items that may wait. It is apart from that for whole messages: one that is larger than
+	// a peer's credit is admitted when nothing else is held.
+	windows *credit.Account
 
 	mu       sync.Mutex
 	arriving int // large frames that are arriving
@@ -19,7 +22,9 @@ type inboundCredit struct {
 
 func newInboundCredit(t Trunk) *inboundCredit {
 	budgets := t.Budgets()
-	return &inboundCredit{Account: budgets.Inbound.Account(t.PeerCredit()), budgets: budgets}
+	return &inboundCredit{
+		Account: budgets.Inbound.Account(t.PeerCredit()), windows: budgets.Inbound.Account(t.PeerCredit()), budgets: budgets,
+	}
 }
 
 // arrives notes the beginning of a large frame.

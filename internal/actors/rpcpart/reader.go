@@ -20,6 +20,8 @@ type frameReader struct {
 	bounded func(time.Time) error // sets the read deadline of a frame; nil: the caller sets it
 	now     func() time.Time
 
+	uncharged bool // frames are short, and take no credit
+
 	skips    bool   // the rest of a frame that is too large has to be skipped
 	frame    bool   // a frame has begun
 	large    bool   // the account was told that the frame is large
@@ -93,7 +95,7 @@ func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool,
 		}
 		r.buf = r.buf[:0]
 	}
-	if r.credited < 0 && r.n > freeFrame {
+	if r.credited < 0 && r.n > freeFrame && !r.uncharged {
 		if r.n > credit.Large && !r.large {
 			r.large = true
 			r.account.arrives()

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -67,7 +68,7 @@ func newServerSession(e *Calls, service *registered, account *inboundCredit, m a
 		handed: m.Stream, credit: account,
 		serving: &servedSession{
 			shared: e, service: service, origin: actors.Origin{Peer: m.Peer, Conn: m.Conn.ID}, conn: m.Conn, since: e.trunk.Now(),
-			caller: rpc.Caller{Peer: m.Peer, Key: m.Key},
+			caller: rpc.Caller{Peer: m.Peer, Key: m.Key}, account: account, holder: holder{Source: share.Source(m.Conn.Origin()), Key: m.Peer},
 		},
 	}
 }
@@ -93,6 +94,12 @@ func (a *serverSession) Receive(c actor.Context) {
 	case machineDue:
 		a.timer = nil
 		a.due(c)
+	case callRuns:
+		a.task(c, "call", func(ctx context.Context) error { return a.serving.many.runs(ctx, m.call) })
+	case callWants:
+		a.task(c, "memory", func(context.Context) error { a.serving.many.wants(m); return nil })
+	case restOfFrames:
+		a.task(c, "write", func(context.Context) error { return a.serving.many.gather.all() })
 	case leaveOver:
 		a.serving.end()
 	case methodFailed:
@@ -131,6 +138,7 @@ func (a *serverSession) start(c actor.Context) {
 		a.ended(c)
 		return
 	}
+	s.tell = supervisor.Teller(c)
 	s.parker = park.New(c, "serve", stream)
 	s.in = newFrameReader(s.shared, a.credit, stream)
 	supervisor.OwnFunc(c, s.end)
@@ -152,7 +160,11 @@ func (a *serverSession) split(c actor.Context, call uint64) {
 
 func (a *serverSession) read(c actor.Context) {
 	a.readers++
-	a.task(c, fmt.Sprintf("read-%d", a.readers), a.serving.read)
+	read := a.serving.read
+	if many := a.serving.carries(); many != nil {
+		read = many.read
+	}
+	a.task(c, fmt.Sprintf("read-%d", a.readers), read)
 }
 
 func (a *serverSession) restLater(c actor.Context) {
@@ -182,6 +194,15 @@ func (a *serverSession) wake(c actor.Context) {
 func (a *serverSession) due(c actor.Context) {
 	s := a.serving
 	now := supervisor.Now(c)
+	if many := s.carries(); many != nil {
+		next, left := many.due(now, s.service.options(s.shared.Idle).Idle)
+		if left {
+			a.leave(c)
+			return
+		}
+		a.dueAt(c, next)
+		return
+	}
 	s.mu.Lock()
 	if s.over {
 		s.mu.Unlock()
@@ -207,6 +228,11 @@ func (a *serverSession) due(c actor.Context) {
 		a.tasks++
 		supervisor.Do(c, "answer", func(context.Context) (lateAnswer, error) { return lateAnswer{}, s.write(frame) })
 	}
+	a.dueAt(c, next)
+}
+
+// dueAt has due called at a time, unless it is called before.
+func (a *serverSession) dueAt(c actor.Context, next time.Time) {
 	if next.IsZero() || a.timer != nil && !next.Before(a.wakeAt) {
 		return // the present timer comes earlier, and due runs again then
 	}
@@ -313,8 +339,10 @@ type SessionStats struct {
 	Protocol protocol.ID `json:"protocol"`
 	Since    time.Time   `json:"since"`
 	Calls    uint64      `json:"calls"`
-	Method   uint32      `json:"method,omitempty"` // method of the running call
-	Began    time.Time   `json:"began,omitzero"`   // when the running call began
+	Running  int         `json:"running,omitempty"` // calls, if the session carries many
+	Most     int         `json:"most,omitempty"`    // … that it may carry at once; 0: one
+	Method   uint32      `json:"method,omitempty"`  // of the running call, or of the one that runs longest
+	Began    time.Time   `json:"began,omitzero"`    // when the running call began
 	Deadline time.Time   `json:"deadline,omitzero"`
 	BytesIn  uint64      `json:"bytes_in"`
 	BytesOut uint64      `json:"bytes_out"`
@@ -324,6 +352,10 @@ func (s *servedSession) stats() SessionStats {
 	st := SessionStats{
 		Protocol: s.service.Protocol, Since: s.since,
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
+	}
+	if many := s.carries(); many != nil {
+		many.stats(&st)
+		return st
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -344,6 +376,9 @@ func (a *serverSession) String() string { return a.serving.stats().text(a.servin
 // text returns the statistics in one line.
 func (st SessionStats) text(now time.Time) string {
 	s := fmt.Sprintf("%s, age %s, %d calls, in %s, out %s", st.Protocol, now.Sub(st.Since).Round(time.Second), st.Calls, units.Bytes(st.BytesIn), units.Bytes(st.BytesOut))
+	if st.Most > 0 {
+		s += fmt.Sprintf(", %d of %d at once", st.Running, st.Most)
+	}
 	if !st.Began.IsZero() {
 		s += fmt.Sprintf(", method %d for %s", st.Method, now.Sub(st.Began).Round(time.Millisecond))
 		if !st.Deadline.IsZero() {

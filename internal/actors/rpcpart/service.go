@@ -1,6 +1,7 @@
 package rpcpart
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -21,9 +22,10 @@ type registered struct {
 	rpc.Service
 	own     *Own // nil: a user's service, which users can remove
 	methods map[uint32]rpc.Method
-	limit   int   // greatest length of a response's frame, in bytes
-	refused error // why it is not in the protocol table
-	stopped bool  // by PanicStop: it is no longer offered
+	slow    map[uint32]*atomic.Int32 // by method: how many quick calls it takes until the reading task runs it
+	limit   int                      // greatest length of a response's frame, in bytes
+	refused error                    // why it is not in the protocol table
+	stopped bool                     // by PanicStop: it is no longer offered
 }
 
 func newRegistered(s rpc.Service) (*registered, error) {
@@ -31,12 +33,14 @@ func newRegistered(s rpc.Service) (*registered, error) {
 	if err != nil {
 		return nil, err
 	}
-	service := &registered{Service: s, methods: make(map[uint32]rpc.Method, len(methods)), limit: s.MaxResponse}
+	service := &registered{Service: s, methods: make(map[uint32]rpc.Method, len(methods)), slow: make(map[uint32]*atomic.Int32, len(methods)), limit: s.MaxResponse}
 	if service.limit == 0 {
 		service.limit = rpc.DefaultSend
 	}
 	for _, m := range methods {
 		service.methods[m.Number()] = m
+		service.slow[m.Number()] = new(atomic.Int32)
+		service.slow[m.Number()].Store(1)
 	}
 	return service, nil
 }

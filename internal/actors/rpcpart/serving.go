@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -30,6 +31,9 @@ type servedSession struct {
 	service *registered
 	caller  rpc.Caller
 	origin  actors.Origin
+	holder  holder
+	account *inboundCredit // of all sessions of the peer
+	tell    func(any)      // sends the session's actor a message
 	conn    *actors.ConnRef
 	stream  protocol.Stream
 	parker  *park.Parker // of the stream
@@ -38,7 +42,8 @@ type servedSession struct {
 	in frameReader // used by the task that reads
 
 	mu      sync.Mutex
-	machine *rpc.Server // nil until the handshake is over
+	machine *rpc.Server  // nil until the handshake is over, and with many
+	many    *servedCalls // the session carries many calls at once; nil: one, or the handshake is not over
 	calls   uint64
 	cancel  context.CancelCauseFunc // cancels the running call; nil: none runs
 	queued  heldFrame               // frame of the request that waits in the machine
@@ -102,6 +107,9 @@ func (s *servedSession) serve(ctx context.Context) error {
 		s.in.release()
 		return err
 	}
+	if s.many != nil {
+		return s.many.read(ctx)
+	}
 	return s.read(ctx)
 }
 
@@ -113,6 +121,8 @@ func (s *servedSession) handshake(ctx context.Context) error {
 		return fmt.Errorf("rpc: handshake: %w", err)
 	}
 	supported, err := rpc.DecodeHello(hello)
+	many, _ := rpc.OfferOf(hello, calls.Version)
+	many = many && s.service.own == nil // those are called rarely, and peers of every release know version 0
 	s.in.free()
 	if err != nil {
 		return err
@@ -127,10 +137,17 @@ func (s *servedSession) handshake(ctx context.Context) error {
 		io.Copy(io.Discard, io.LimitReader(s.stream, 2*rpc.MaxHandshake)) // until the client has read why
 		return errRefused
 	}
-	s.machine = rpc.NewServer(now, s.service.options(s.shared.Idle))
+	accepted := rpc.AppendAccepted(nil)
+	if many {
+		accepted = rpc.AppendChosen(nil, calls.Version)
+		s.in.uncharged = true
+		s.many = newServedCalls(s, now, func() { s.tell(restOfFrames{}) })
+	} else {
+		s.machine = rpc.NewServer(now, s.service.options(s.shared.Idle))
+	}
 	s.mu.Unlock()
 	supervisor.Tell(ctx, handshakeOver{})
-	if _, err := s.stream.Write(frame.Append(nil, rpc.AppendAccepted(nil))); err != nil {
+	if _, err := s.stream.Write(frame.Append(nil, accepted)); err != nil {
 		return fmt.Errorf("rpc: handshake: %w", err)
 	}
 	s.stream.SetReadDeadline(time.Time{})
@@ -382,7 +399,7 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 		caller.Deadline = call.Deadline
 	}
 	a := responseWriter{s: s, stream: method.Streams()}
-	err := s.serveMethod(rpc.WithCaller(inner, &caller), method, payload, &a)
+	err := serveMethod(rpc.WithCaller(inner, &caller), method, payload, a.send)
 	if panicked, ok := err.(*methodPanicked); ok {
 		if err = a.broken; err == nil {
 			err = s.finish(rpc.General, "the service failed")
@@ -411,7 +428,7 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 }
 
 // serveMethod runs the user's function. A panic in it becomes an error.
-func (s *servedSession) serveMethod(ctx context.Context, m rpc.Method, payload []byte, a *responseWriter) (err error) {
+func serveMethod(ctx context.Context, m rpc.Method, payload []byte, send rpc.Send) (err error) {
 	done := false
 	defer func() {
 		if done {
@@ -423,7 +440,7 @@ func (s *servedSession) serveMethod(ctx context.Context, m rpc.Method, payload [
 		}
 		err = &methodPanicked{m.Number(), value, debug.Stack()}
 	}()
-	err = m.Serve(ctx, payload, a.send)
+	err = m.Serve(ctx, payload, send)
 	done = true
 	return err
 }
@@ -506,6 +523,10 @@ func (s *servedSession) finish(status rpc.Status, details string) error {
 // clientLeft handles the end of the client's half of the substream. It cuts the session if
 // a call runs; otherwise it ends the session in order.
 func (s *servedSession) clientLeft() {
+	if s.many != nil && s.many.runsAny() {
+		s.end()
+		return
+	}
 	s.mu.Lock()
 	running := false
 	if s.machine != nil {
@@ -522,6 +543,9 @@ func (s *servedSession) clientLeft() {
 // close makes the session accept no further request. It reports whether the session can
 // end now; otherwise callsOver follows. A handshake under way can, with a refusal.
 func (s *servedSession) close() (left bool) {
+	if many := s.carries(); many != nil {
+		return many.close()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.shut()
@@ -537,8 +561,18 @@ func (s *servedSession) shut() (left bool) {
 	return s.left()
 }
 
+// carries returns the calls of a session that carries many; nil: it carries one, or its handshake goes on.
+func (s *servedSession) carries() *servedCalls {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.many
+}
+
 // doing returns what the session does, and since when.
 func (s *servedSession) doing() (doing, time.Time) {
+	if many := s.carries(); many != nil {
+		return many.doing()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -556,6 +590,9 @@ func (s *servedSession) doing() (doing, time.Time) {
 // makeWay closes the session to further requests if it has nothing to do, and reports whether it
 // did. A handshake under way will be answered with a refusal.
 func (s *servedSession) makeWay() bool {
+	if many := s.carries(); many != nil {
+		return many.makeWay()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over || s.stream == nil {
@@ -599,6 +636,9 @@ func (s *servedSession) leave() {
 	if s.stream == nil {
 		return // begin refuses it
 	}
+	if many := s.carries(); many != nil {
+		many.leave()
+	}
 	s.writing.Lock()
 	if rejects {
 		_, _ = s.stream.Write(frame.Append(nil, rpc.AppendRejected(nil, rpc.NoServerSessions))) // a client that is gone needs no refusal
@@ -616,8 +656,11 @@ func (s *servedSession) end() {
 	if s.cancel != nil {
 		s.cancel(errSessionOver)
 	}
-	stream := s.stream
+	stream, many := s.stream, s.many
 	s.mu.Unlock()
+	if many != nil {
+		many.end()
+	}
 	if stream != nil {
 		stream.Close()
 	}
@@ -638,6 +681,9 @@ func (s *servedSession) begin(stream protocol.Stream) bool {
 // look is called at each check of the monitor. running reports whether a call runs while
 // no task reads. slow reports whether the same call did so at the last check.
 func (s *servedSession) look() (call uint64, running, slow bool) {
+	if many := s.carries(); many != nil {
+		return many.look()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	running = s.machine != nil && s.cancel != nil && !s.split
@@ -649,6 +695,9 @@ func (s *servedSession) look() (call uint64, running, slow bool) {
 // takeOver marks the reading as taken over by another task, if the call still runs. It
 // reports whether it did so.
 func (s *servedSession) takeOver(call uint64) bool {
+	if many := s.carries(); many != nil {
+		return many.takeOver(call)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.split || s.over || s.cancel == nil || s.calls != call {

@@ -62,6 +62,14 @@ func (w RawSession) Response() rpc.Response {
 	return r
 }
 
+// ExpectHello wants the hello of a client, which offers the version of every peer, and maybe another one.
+func (w RawSession) ExpectHello() {
+	w.T.Helper()
+	if got := fmt.Sprintf("%x", w.frame()); got != "0a0100" && got != "0a020001" {
+		w.T.Errorf("got the hello %s", got)
+	}
+}
+
 func (w RawSession) Request() rpc.Request {
 	w.T.Helper()
 	r, err := rpc.DecodeRequest(w.frame())

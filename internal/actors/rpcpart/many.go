@@ -1,0 +1,255 @@
+package rpcpart
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// gather has many goroutines write frames on one stream. Who adds frames while nobody writes, writes what has
+// gathered, for all. So nobody waits for a turn, and frames of many calls leave together.
+type gather struct {
+	mu     *sync.Mutex // of the session; guards all fields
+	stream protocol.Stream
+	rest   func() // has a task of the session's actor call [gather.all]
+
+	out, spare     []byte
+	busy           bool   // somebody writes, or rest was called
+	added, written uint64 // bytes
+	err            error  // nothing can be written any more
+	room           chan struct{}
+}
+
+const (
+	// gathered is how many bytes may wait before who adds more has to wait.
+	gathered = 64 << 10
+	// gatherRounds is how often one goroutine writes what others have added meanwhile.
+	gatherRounds = 8
+)
+
+// add adds a frame. The caller holds mu, and calls flush next.
+func (g *gather) add(f *calls.Frame) {
+	n := len(g.out)
+	g.out = calls.Append(g.out, f)
+	g.added += uint64(len(g.out) - n)
+}
+
+// control adds the frames that the session itself has to send.
+func (g *gather) control(s *calls.Session) {
+	if s.HasControl() {
+		n := len(g.out)
+		g.out = s.Control(g.out)
+		g.added += uint64(len(g.out) - n)
+	}
+}
+
+// flush writes what has gathered, unless somebody does. The caller holds mu, which flush unlocks meanwhile. With others, those that are
+// ready to run add their frames first, which saves more than it delays.
+func (g *gather) flush(others bool) {
+	if g.busy || len(g.out) == 0 {
+		return
+	}
+	g.busy = true
+	if others {
+		g.mu.Unlock()
+		runtime.Gosched()
+		g.mu.Lock()
+	}
+	for range gatherRounds {
+		if len(g.out) == 0 || g.err != nil || !g.some() {
+			break
+		}
+	}
+	if g.busy = len(g.out) > 0 && g.err == nil; g.busy {
+		g.rest()
+		return
+	}
+	g.wakes()
+}
+
+// later has a task write what has gathered, unless somebody writes. The caller holds mu.
+func (g *gather) later() {
+	if !g.busy && len(g.out) > 0 && g.err == nil {
+		g.busy = true
+		g.rest()
+	}
+}
+
+// some writes what has gathered. It is false if the write was interrupted.
+func (g *gather) some() bool {
+	b := g.out
+	g.out, g.spare = g.spare[:0], nil
+	g.mu.Unlock()
+	n, err := g.stream.Write(b)
+	g.mu.Lock()
+	g.written += uint64(n)
+	interrupted := err != nil && transport.IsTimeout(err)
+	switch {
+	case interrupted:
+		g.stream.SetWriteDeadline(time.Time{})
+		g.out = slices.Concat(b[n:], g.out)
+	case err != nil:
+		g.err = err
+	case cap(b) <= 2*gathered:
+		g.spare = b[:0]
+	}
+	g.wakes()
+	return !interrupted
+}
+
+// wakes wakes who waits in await or finish.
+func (g *gather) wakes() {
+	if g.room != nil {
+		close(g.room)
+		g.room = nil
+	}
+}
+
+// waits waits for the next wakes, or the end of ctx. The caller holds mu.
+func (g *gather) waits(ctx context.Context) {
+	if g.room == nil {
+		g.room = make(chan struct{})
+	}
+	room := g.room
+	g.mu.Unlock()
+	defer g.mu.Lock()
+	select {
+	case <-room:
+	case <-ctx.Done():
+	}
+}
+
+// finish writes what is left, and lets nobody write any more. The caller holds mu.
+func (g *gather) finish() {
+	for g.busy && g.err == nil {
+		g.waits(context.Background())
+	}
+	g.busy = true
+	for len(g.out) > 0 && g.err == nil {
+		g.some()
+	}
+}
+
+// all writes until nothing is left. A task calls it that [gather.rest] has asked for.
+func (g *gather) all() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.out) > 0 && g.err == nil {
+		g.some()
+	}
+	g.busy = false
+	g.wakes()
+	return g.err
+}
+
+// await waits until few bytes wait. The caller holds mu.
+func (g *gather) await(ctx context.Context) error {
+	for len(g.out) > gathered && g.err == nil {
+		g.waits(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return g.err
+}
+
+// memory is what a call holds of the credit of its peer. The session's mu guards it.
+type memory struct {
+	of     *inboundCredit
+	held   []int // for whole messages
+	window []int // for items that may wait
+}
+
+// tryTake takes n bytes for a message, unless it would have to wait.
+func (m *memory) tryTake(n int) bool {
+	ok := m.of.TryTake(n)
+	if ok {
+		m.held = append(m.held, n)
+	}
+	return ok
+}
+
+// tryWindow takes n bytes for items, unless it would have to wait.
+func (m *memory) tryWindow(n int) bool {
+	ok := m.of.windows.TryTake(n)
+	if ok {
+		m.window = append(m.window, n)
+	}
+	return ok
+}
+
+// took says that n bytes were taken for a message.
+func (m *memory) took(n int) { m.held = append(m.held, n) }
+
+// giveBack gives n bytes back that were taken for a message.
+func (m *memory) giveBack(n int) {
+	if i := slices.Index(m.held, n); i >= 0 {
+		m.held = slices.Delete(m.held, i, i+1)
+		m.of.Return(n)
+	}
+}
+
+// release gives all back.
+func (m *memory) release() {
+	for _, n := range m.held {
+		m.of.Return(n)
+	}
+	for _, n := range m.window {
+		m.of.windows.Return(n)
+	}
+	m.held, m.window = nil, nil
+}
+
+// arrived is a message that has come whole.
+type arrived struct {
+	body   []byte
+	frame  heldFrame // body is a part of it; or body has a slice of its own
+	serial int
+	cost   int
+	charge int // bytes that memory has for it
+}
+
+// assembly puts the parts of a message together.
+type assembly struct {
+	body   []byte
+	length int
+}
+
+// add adds a part, whose frame the reader holds. It returns the whole message when it is complete.
+func (a *assembly) add(r *frameReader, e calls.Event, part []byte) (m arrived, whole bool) {
+	if e.Whole && e.Length >= 0 { // it came in one part
+		return arrived{body: part, frame: r.detach(), cost: e.Cost}, true
+	}
+	if e.Length >= 0 {
+		a.length = e.Length
+		a.body = make([]byte, 0, min(e.Length, 4*calls.MaxPart))
+	}
+	if need := len(a.body) + len(part); need > cap(a.body) { // memory is allocated as the bytes arrive
+		a.body = slices.Grow(a.body, min(a.length, max(need, 2*cap(a.body)))-len(a.body))
+	}
+	a.body = append(a.body, part...)
+	r.free()
+	if !e.Whole {
+		return arrived{}, false
+	}
+	m = arrived{body: a.body, cost: e.Cost}
+	*a = assembly{}
+	return m, true
+}
+
+// milliseconds converts a time limit to the form of requests: at least one.
+func milliseconds(d time.Duration) uint64 {
+	return uint64(max((d+time.Millisecond-1)/time.Millisecond, 1))
+}
+
+// full is the text of an error about a limit that is reached.
+func full(what string, n int, setting string) string {
+	return fmt.Sprintf("%d %s, as many as there may be (%s)", n, what, setting)
+}

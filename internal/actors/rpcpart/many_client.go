@@ -1,0 +1,599 @@
+package rpcpart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// manyCalls is the client's side of a session that carries many calls. Callers do the work on their own goroutines: of
+// those that wait, one reads, for all. While nobody waits, nobody reads.
+type manyCalls struct {
+	s     *Session
+	token chan struct{} // who has it reads; in is its
+
+	mu       sync.Mutex
+	machine  *calls.Session
+	gather   gather
+	callers  int // that have acquired the session
+	most     int
+	begun    uint64
+	freed    time.Time
+	over     bool  // no caller is let in any more
+	err      error // why the session has ended
+	pings    map[uint64]*manyCall
+	pinged   uint64
+	released bool // in has no buffers any more
+	reader   *manyCall
+	writer   *manyCall // it writes, or is about to
+}
+
+// manyCall is one call. The session's mu guards all fields but wake.
+type manyCall struct {
+	c    *calls.Call
+	wake chan struct{} // something has happened
+	at   uint64        // the first byte of its first frame, as gather counts
+	sent bool          // its request has gone whole
+
+	limit    time.Duration
+	until    time.Time // when the next message must have come; zero: the caller's ctx decides
+	hasten   bool      // its ctx has ended, or until has passed
+	method   uint32
+	stream   bool
+	began    time.Time
+	deadline time.Time
+
+	memory   memory
+	window   int // bytes that memory has for messages that are not taken
+	charge   int // bytes that a message needs more, and its serial
+	serial   int
+	charged  int // bytes that memory has for the message that comes
+	assembly assembly
+	queue    []arrived
+	done     bool // the server has ended the call
+	err      error
+	refused  bool // the server does not run it
+}
+
+// Memory for items that wait at the client.
+const (
+	firstWindow = 256 << 10 // or a quarter, or
+	leastWindow = 16 << 10
+	mostWindow  = 1 << 20
+)
+
+func newManyCalls(s *Session) *manyCalls {
+	m := &manyCalls{s: s, token: make(chan struct{}, 1), pings: make(map[uint64]*manyCall), machine: calls.NewClient(rpc.MaxFrame), freed: s.shared.trunk.Now(), most: calls.MaxCalls}
+	m.gather = gather{mu: &m.mu, stream: s.stream, rest: func() { s.shared.trunk.System().Root.Send(s.pid, restOfFrames{}) }}
+	s.in.uncharged = true
+	m.token <- struct{}{}
+	return m
+}
+
+// acquire lets a caller in.
+func (m *manyCalls) acquire() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over || m.callers >= m.most || m.machine.Left() || m.s.conn.Retired() {
+		return false
+	}
+	m.callers++
+	return true
+}
+
+// release lets a caller out.
+func (m *manyCalls) release() (closes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.callers--; m.callers > 0 {
+		return false
+	}
+	m.freed = m.s.shared.trunk.Now()
+	closes = !m.over && (m.machine.Left() || m.s.conn.Retired() || m.s.closesWhenIdle() && m.s.pool.waiting.Load() == 0)
+	m.over = m.over || closes
+	return closes
+}
+
+// closeIdle ends the session for callers if it has none.
+func (m *manyCalls) closeIdle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.callers > 0 || m.over {
+		return false
+	}
+	m.over = true
+	return true
+}
+
+// invoke makes a call: see [Session.Invoke].
+func (m *manyCalls) invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again rpc.Repeat, err error) {
+	buf, err := encode(getBuffer())
+	defer func() { putBuffer(buf) }()
+	if err == nil && len(buf) > rpc.DefaultSend-rpc.Room {
+		err = ErrRequestTooLarge
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return rpc.RepeatNever, err
+	}
+	limit := m.s.limit(ctx)
+	k := &manyCall{wake: make(chan struct{}, 1), limit: limit, method: method, stream: stream, memory: memory{of: m.s.credit}}
+	for n := firstWindow; stream && k.window == 0 && n >= leastWindow; n /= 4 {
+		if k.memory.tryWindow(n) {
+			k.window = n
+		}
+	}
+	live := m.s.conn.Link().Live
+	live.CallBegins(m.s.key.Protocol)
+	defer live.CallEnds()
+	defer m.ends(k) // also when got ends the goroutine
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()
+	}
+	if again, err := m.send(ctx, k, buf); err != nil {
+		return again, err
+	}
+	return m.receive(ctx, k, stream, got)
+}
+
+// send sends the request.
+func (m *manyCalls) send(ctx context.Context, k *manyCall, body []byte) (again rpc.Repeat, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return m.failed(ctx, k)
+	}
+	if m.s.conn.Ended() {
+		m.fail(mux.ErrSessionEnded)
+		return m.failed(ctx, k)
+	}
+	if k.c = m.machine.Begin(k.window, k); k.c == nil {
+		return rpc.RepeatAnyTime, fmt.Errorf("%w: the server ends the session", rpc.ErrSessionLost)
+	}
+	m.begun++
+	k.at = m.gather.added
+	k.began = m.s.shared.trunk.Now()
+	k.deadline = k.began.Add(k.limit)
+	m.extend(ctx, k)
+	f := calls.Frame{Call: k.c.ID, Kind: calls.Open, Number: uint64(k.method), Deadline: milliseconds(k.limit), Window: uint64(k.window)}
+	for rest := body; ; {
+		if n, shared, ok := m.machine.Part(k.c, len(body), len(rest)); ok {
+			if f.Shared, f.Payload = uint64(shared), rest[:n]; n < len(rest) && f.Kind == calls.Open {
+				f.Length = uint64(len(body))
+			}
+			rest = rest[n:]
+			f.Last = len(rest) == 0
+			m.gather.add(&f)
+			m.flush(k)
+			if f.Last {
+				k.sent = true
+				return 0, nil
+			}
+			f = calls.Frame{Call: k.c.ID, Kind: calls.Message}
+			if m.gather.await(ctx) == nil && !k.over() && !k.hasten {
+				continue
+			}
+		} else {
+			m.mu.Unlock()
+			m.wait(k)
+			m.mu.Lock()
+		}
+		if k.over() || k.hasten { // receive says why
+			return 0, nil
+		}
+	}
+}
+
+// over reports whether nothing more comes for the call.
+func (k *manyCall) over() bool { return k.done || k.err != nil || k.refused }
+
+// flush writes what has gathered. The caller holds mu.
+func (m *manyCalls) flush(k *manyCall) {
+	switch {
+	case k.hasten:
+		m.gather.later()
+	case !m.gather.busy:
+		m.writer = k
+		m.gather.flush(m.machine.Calls() > 1)
+		m.writer = nil
+	}
+	if m.gather.err != nil {
+		m.fail(m.gather.err)
+	}
+}
+
+// receive takes the answers.
+func (m *manyCalls) receive(ctx context.Context, k *manyCall, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for {
+		switch {
+		case len(k.queue) > 0:
+			a := k.queue[0]
+			k.queue[0] = arrived{}
+			k.queue = k.queue[1:]
+			m.extend(ctx, k)
+			m.paid(k, a)
+			if err := m.give(a, got); err != nil || !stream {
+				return rpc.RepeatNever, err
+			}
+			m.taken(k, a)
+		case k.done && k.err == nil:
+			return rpc.RepeatNever, nil
+		case k.err != nil, k.refused:
+			return m.failed(ctx, k)
+		case k.hasten:
+			if ctx.Err() != nil {
+				return rpc.RepeatNever, callEnded(ctx)
+			}
+			return rpc.RepeatNever, errNoResponse
+		case k.charge > 0:
+			if err := m.pay(ctx, k); err != nil {
+				return rpc.RepeatNever, callEnded(ctx)
+			}
+		default:
+			m.mu.Unlock()
+			m.wait(k)
+			m.mu.Lock()
+		}
+	}
+}
+
+// give hands a message to the caller, without the session's lock, which the caller holds.
+func (m *manyCalls) give(a arrived, got func([]byte) error) error {
+	m.mu.Unlock()
+	defer m.mu.Lock() // also when got panics
+	defer a.frame.giveBack()
+	return got(a.body)
+}
+
+// paid gives back the memory of a message that is about to be taken: got may make another call to the same peer.
+func (m *manyCalls) paid(k *manyCall, a arrived) {
+	if a.charge > 0 {
+		k.memory.giveBack(a.charge)
+	} else if k.charge > 0 && k.serial == a.serial { // it needs no memory any more
+		k.charge = 0
+		m.machine.Charged(k.c, a.serial)
+	}
+}
+
+// taken says that an item was taken, so that more can come.
+func (m *manyCalls) taken(k *manyCall, a arrived) {
+	if k.over() {
+		return
+	}
+	add := 0
+	if window, out := k.c.Window(); out && len(k.queue) == 0 && 2*window <= mostWindow && k.memory.tryWindow(window) {
+		add = window
+	}
+	m.machine.Taken(k.c, a.cost, add)
+	m.gather.control(m.machine)
+	m.flush(k)
+}
+
+// pay takes the memory that a message needs.
+func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
+	n, serial := k.charge, k.serial
+	m.mu.Unlock()
+	err := m.s.credit.Take(ctx, n)
+	m.mu.Lock()
+	if err != nil {
+		return err
+	}
+	k.memory.took(n)
+	k.charge = 0
+	if i := slices.IndexFunc(k.queue, func(a arrived) bool { return a.serial == serial }); i >= 0 {
+		k.queue[i].charge = n
+	} else {
+		k.charged = n
+	}
+	m.machine.Charged(k.c, serial)
+	m.gather.control(m.machine)
+	m.flush(k)
+	return nil
+}
+
+// failed returns the error of a call that the server has ended, or refused, or whose session has ended.
+func (m *manyCalls) failed(ctx context.Context, k *manyCall) (again rpc.Repeat, err error) {
+	switch {
+	case k.refused:
+		return rpc.RepeatAnyTime, fmt.Errorf("%w: the server has ended the session", rpc.ErrSessionLost)
+	case k.done:
+		return rpc.RepeatNever, k.err
+	case errors.Is(m.err, calls.ErrProtocol):
+		return rpc.RepeatNever, fmt.Errorf("%w: %w", rpc.ErrProtocol, m.err)
+	case errors.Is(m.err, frame.ErrTooLong), k.err != nil && k.err != m.err:
+		return rpc.RepeatNever, k.err
+	case ctx.Err() != nil:
+		return rpc.RepeatNever, callEnded(ctx)
+	case k.c == nil, m.gather.written <= k.at && !m.interruptedWrite():
+		again = rpc.RepeatAnyTime
+	}
+	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
+}
+
+// interruptedWrite reports whether the last write may have sent more than it said.
+func (m *manyCalls) interruptedWrite() bool {
+	return m.gather.err != nil && !errors.Is(m.gather.err, protocol.ErrUnsent)
+}
+
+// ends forgets a call, and tells the server if that still runs it.
+func (m *manyCalls) ends(k *manyCall) {
+	m.mu.Lock()
+	if k.c != nil && !k.c.Over() {
+		m.machine.End(k.c)
+		if m.err == nil {
+			m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Cancel})
+			m.gather.control(m.machine)
+			m.gather.later()
+		}
+	}
+	queue := k.queue
+	k.queue = nil
+	k.memory.release()
+	m.mu.Unlock()
+	for _, a := range queue {
+		a.frame.giveBack()
+	}
+	m.s.release()
+}
+
+// extend sets the time limit for the next message of a call whose ctx has no deadline.
+func (m *manyCalls) extend(ctx context.Context, k *manyCall) {
+	if _, ok := ctx.Deadline(); !ok {
+		k.until = m.s.shared.trunk.Now().Add(k.limit + rpc.Grace)
+	}
+}
+
+// late interrupts the calls whose next message is late.
+func (m *manyCalls) late(now time.Time) {
+	m.mu.Lock()
+	var late []*manyCall
+	for _, k := range m.all() {
+		if !k.until.IsZero() && !now.Before(k.until) {
+			late = append(late, k)
+		}
+	}
+	m.mu.Unlock()
+	for _, k := range late {
+		m.interrupt(k)
+	}
+}
+
+// all returns the calls and pings.
+func (m *manyCalls) all() []*manyCall {
+	list := slices.Collect(maps.Values(m.pings))
+	for _, c := range m.machine.All() {
+		list = append(list, c.User.(*manyCall))
+	}
+	return list
+}
+
+// interrupt ends the waiting of a call, and the reading and writing that it does.
+func (m *manyCalls) interrupt(k *manyCall) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k.hasten = true
+	if m.reader == k {
+		m.s.stream.SetReadDeadline(park.Expired)
+	}
+	if m.writer == k {
+		m.s.stream.SetWriteDeadline(park.Expired)
+	}
+	k.call()
+}
+
+// call wakes the caller.
+func (k *manyCall) call() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when something may have happened for the call. Meanwhile it reads for all, if nobody does.
+func (m *manyCalls) wait(k *manyCall) {
+	select {
+	case <-k.wake:
+	case <-m.token:
+		m.lead(k)
+		m.token <- struct{}{}
+		m.mu.Lock()
+		m.flush(k)
+		m.mu.Unlock()
+	}
+}
+
+// lead reads frames until there is something for the call, or something to write. It never writes: the server may wait
+// until somebody reads.
+func (m *manyCalls) lead(k *manyCall) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for m.err == nil {
+		if k.ready() || k.hasten || len(m.gather.out) > 0 && !m.gather.busy {
+			if !m.s.in.frames.Ready() { // what is there for others costs less now than another reader
+				break
+			}
+		}
+		m.reader = k
+		m.mu.Unlock()
+		body, _, err := m.s.in.next(context.Background(), calls.MaxFrame)
+		m.mu.Lock()
+		m.reader = nil
+		switch {
+		case err == nil:
+			m.s.bytesIn.Add(uint64(m.s.in.n + frame.HeaderLen))
+			err = m.frame(body)
+		case transport.IsTimeout(err): // of this caller, or of one that has read before
+			m.s.stream.SetReadDeadline(time.Time{})
+			m.s.in.frames.Resume()
+			continue
+		}
+		if err != nil {
+			m.fail(err)
+		}
+	}
+	if m.err != nil {
+		if !m.released {
+			m.released = true
+			m.s.in.release()
+		}
+	} else if m.machine.Calls() == 0 {
+		m.s.in.rest()
+	}
+}
+
+// ready reports whether there is something for the caller to do.
+func (k *manyCall) ready() bool {
+	return len(k.queue) > 0 || k.over() || k.charge > 0 || len(k.wake) > 0
+}
+
+// frame handles a frame of the server's.
+func (m *manyCalls) frame(body []byte) error {
+	f, err := calls.Decode(body)
+	if err != nil {
+		return err
+	}
+	e, err := m.machine.Received(&f)
+	if err != nil {
+		return err
+	}
+	m.gather.control(m.machine)
+	for _, c := range e.Refused {
+		k := c.User.(*manyCall)
+		k.refused = true
+		k.call()
+	}
+	if e.All() {
+		for _, c := range m.machine.All() {
+			if k := c.User.(*manyCall); !k.sent {
+				k.call()
+			}
+		}
+		return nil
+	}
+	if k := m.pings[e.Pong]; k != nil {
+		k.done = true
+		k.call()
+	}
+	if e.Call == nil {
+		return nil
+	}
+	k := e.Call.User.(*manyCall)
+	switch f.Kind {
+	case calls.Message:
+		if e.TooLong {
+			k.err = fmt.Errorf("%w: an answer of %d bytes", frame.ErrTooLong, e.Length)
+			break
+		}
+		if e.Length >= 0 && f.Last && k.stream || e.Whole && f.Last && k.stream {
+			k.err = rpc.ErrOneAnswer
+			break
+		}
+		if e.Charge > 0 {
+			k.charge, k.serial = e.Charge, e.Serial
+		}
+		a, whole := k.assembly.add(&m.s.in, e, f.Payload)
+		if whole {
+			a.serial, a.charge, k.charged = e.Serial, k.charged, 0
+			k.queue = append(k.queue, a)
+		}
+		if k.done = f.Last; k.done {
+			m.machine.End(e.Call)
+		}
+		if !whole && k.charge == 0 {
+			return nil
+		}
+	case calls.Done:
+		m.machine.End(e.Call)
+		k.done = true
+		if rpc.Status(f.Number) != rpc.OK {
+			k.err = rpc.ErrorOf(rpc.Status(f.Number), f.Payload)
+		}
+	}
+	k.call()
+	return nil
+}
+
+// fail ends the session for all its calls. The caller holds mu.
+func (m *manyCalls) fail(err error) {
+	if m.err != nil {
+		return
+	}
+	m.err, m.over = err, true
+	m.s.state.Store(sessionOver)
+	for _, k := range m.all() {
+		k.err = err
+		k.call()
+	}
+	m.s.shared.trunk.System().Root.Send(m.s.pid, sessionBroken{err})
+}
+
+// idleSince returns since when nobody has used the session; zero: somebody does.
+func (m *manyCalls) idleSince() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.callers > 0 {
+		return time.Time{}
+	}
+	return m.freed
+}
+
+// lost ends the session because a task could not write.
+func (m *manyCalls) lost(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail(err)
+}
+
+// ping measures how long the service takes to answer.
+func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
+	began := m.s.shared.trunk.Now()
+	k := &manyCall{wake: make(chan struct{}, 1), limit: m.s.limit(ctx), memory: memory{of: m.s.credit}}
+	defer m.ends(k)
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()
+	}
+	m.mu.Lock()
+	m.pinged++
+	number := m.pinged
+	m.pings[number] = k
+	k.at = m.gather.added
+	m.extend(ctx, k)
+	m.gather.add(&calls.Frame{Kind: calls.Ping, Number: number})
+	m.flush(k)
+	k.err = m.err
+	m.mu.Unlock()
+	again, err = m.receive(ctx, k, false, func([]byte) error { return nil })
+	m.mu.Lock()
+	delete(m.pings, number)
+	m.mu.Unlock()
+	return m.s.shared.trunk.Now().Sub(began), again, err
+}
+
+// stats adds what the session does.
+func (m *manyCalls) stats(st *SessionStats) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st.Calls, st.Running, st.Most = m.begun, m.machine.Calls(), m.most
+	st.BytesOut = m.gather.written
+	for _, c := range m.machine.All() {
+		if k := c.User.(*manyCall); st.Began.IsZero() || k.began.Before(st.Began) {
+			st.Method, st.Began, st.Deadline = k.method, k.began, k.deadline
+		}
+	}
+}

@@ -1,0 +1,702 @@
+package rpcpart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// servedCalls is the server's side of a session that carries many calls. One task reads. It runs methods that have been
+// quick so far itself, and another task takes over the reading if one is not. Other methods have tasks of their own.
+type servedCalls struct {
+	s *servedSession
+
+	mu      sync.Mutex
+	machine *calls.Session
+	gather  gather
+	running map[*servedCall]struct{} // whose methods have not returned
+	begun   uint64
+	since   time.Time // when the last call ended
+	over    bool      // nothing more is accepted or answered
+	inlined bool      // the reading task has run methods whose answers may wait for it to write them
+	inline  uint64    // the call that the reading task runs; 0: none
+	seen    uint64    // value of inline at the monitor's last check
+	split   bool      // another task has taken over the reading
+	idle    int       // tasks that wait for a call
+	wakeAt  time.Time // when the actor looks at the time limits next
+
+	work chan *servedCall // for the tasks that wait; nil ends one
+}
+
+// servedCall is one call. The session's mu guards its fields, but those that only its method uses.
+type servedCall struct {
+	c      *calls.Call
+	serial uint64
+	number uint32
+	limit  time.Duration
+	until  time.Time // for the answer, or for the next item
+	opened time.Time
+
+	memory   memory
+	assembly assembly
+	begins   bool // its request is whole
+	request  arrived
+	enter    func() // gives the place back that the call has among those of all peers; nil: it has none
+
+	wake   chan struct{} // there is more credit
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// Messages of the tasks to their actor.
+type (
+	// callRuns asks for a task that runs a call.
+	callRuns struct{ call *servedCall }
+	// callWants asks for a task that takes memory for a request.
+	callWants struct {
+		call      *servedCall
+		n, serial int
+	}
+)
+
+// idleTasks is how many tasks of a session may wait for a call.
+const idleTasks = 4
+
+func newServedCalls(s *servedSession, now time.Time, rest func()) *servedCalls {
+	m := &servedCalls{s: s, machine: calls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: make(chan *servedCall)}
+	m.gather = gather{mu: &m.mu, stream: s.stream, rest: rest}
+	return m
+}
+
+// read performs the reading role, as servedSession.read does.
+func (m *servedCalls) read(ctx context.Context) error {
+	s := m.s
+	for {
+		if err := s.await(); err != nil {
+			m.dismiss()
+			return err
+		}
+		body, _, err := s.in.next(ctx, calls.MaxFrame)
+		if err == nil {
+			s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
+			err = m.frame(ctx, body)
+		}
+		switch {
+		case errors.Is(err, errHandedOver):
+			return nil
+		case errors.Is(err, io.EOF):
+			s.in.release()
+			s.clientLeft()
+			return nil
+		case err != nil:
+			s.in.release()
+			s.end()
+			return err
+		}
+	}
+}
+
+// dismiss ends the tasks that wait for a call.
+func (m *servedCalls) dismiss() {
+	m.mu.Lock()
+	n := m.idle
+	m.idle = 0
+	m.mu.Unlock()
+	for range n {
+		m.work <- nil
+	}
+}
+
+// frame handles a frame of the client's.
+func (m *servedCalls) frame(ctx context.Context, body []byte) error {
+	f, err := calls.Decode(body)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over {
+		return nil
+	}
+	e, err := m.machine.Received(&f)
+	if err != nil {
+		return err
+	}
+	m.gather.control(m.machine)
+	if e.All() {
+		for _, c := range m.machine.All() {
+			c.User.(*servedCall).more()
+		}
+	} else if e.Call != nil {
+		if err := m.event(ctx, &f, e); err != nil {
+			return err
+		}
+	}
+	switch {
+	case m.s.in.frames.Ready(): // what answers the next frame leaves with this
+	case m.inlined:
+		m.inlined = false
+		m.flush()
+	default:
+		m.gather.later()
+	}
+	return nil
+}
+
+// event handles a frame of a call.
+func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) error {
+	k, _ := e.Call.User.(*servedCall)
+	if f.Kind == calls.Open {
+		now := m.s.shared.trunk.Now()
+		m.begun++
+		k = &servedCall{
+			c: e.Call, serial: m.begun, number: uint32(f.Number), limit: min(time.Duration(min(f.Deadline, uint64(rpc.MaxDeadline/time.Millisecond)))*time.Millisecond, rpc.MaxDeadline),
+			opened: now, memory: memory{of: m.s.account}, wake: make(chan struct{}, 1),
+		}
+		if own := m.s.service.own; own != nil && own.Deadline > 0 {
+			k.limit = min(k.limit, own.Deadline)
+		}
+		k.until = now.Add(k.limit)
+		k.ctx, k.cancel = context.WithCancelCause(context.Background())
+		e.Call.User = k
+		if k.until.Before(m.wakeAt) || m.wakeAt.IsZero() {
+			m.wakeAt = k.until
+			supervisor.Tell(ctx, machineDue{})
+		}
+	}
+	switch f.Kind {
+	case calls.Open, calls.Message:
+		switch {
+		case k.begins:
+			m.refuse(k, rpc.BadRequest, "the method takes one request")
+			return nil
+		case e.TooLong:
+			m.refuse(k, rpc.BadRequest, fmt.Sprintf("a request of %d bytes; at most %d are taken", e.Length, rpc.MaxRequest))
+			return nil
+		}
+		if e.Charge > 0 {
+			if k.memory.tryTake(e.Charge) {
+				m.machine.Charged(k.c, e.Serial)
+				m.gather.control(m.machine)
+			} else {
+				supervisor.Tell(ctx, callWants{k, e.Charge, e.Serial})
+			}
+		}
+		if request, whole := k.assembly.add(&m.s.in, e, f.Payload); whole {
+			k.request, k.begins = request, true
+			return m.begin(ctx, k)
+		}
+	case calls.Cancel:
+		m.machine.End(k.c)
+		m.gather.control(m.machine)
+		k.cancel(errGivenUp)
+		m.forget(k)
+	case calls.Credit:
+		k.more()
+	}
+	return nil
+}
+
+// more wakes the method, which may wait for credit.
+func (k *servedCall) more() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wants takes memory for a request. A task calls it.
+func (m *servedCalls) wants(w callWants) {
+	k := w.call
+	if m.s.account.Take(k.ctx, w.n) != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, runs := m.running[k]; k.c.Over() && !runs {
+		m.s.account.Return(w.n)
+		return
+	}
+	k.memory.took(w.n)
+	m.machine.Charged(k.c, w.serial)
+	m.gather.control(m.machine)
+	m.gather.later()
+}
+
+// refuse answers a call whose method has not begun.
+func (m *servedCalls) refuse(k *servedCall, status rpc.Status, details string) {
+	m.done(k, status, details, true)
+	k.cancel(nil)
+	m.forget(k)
+}
+
+// done answers a call with a status, if the client still waits.
+func (m *servedCalls) done(k *servedCall, status rpc.Status, details string, unrun bool) {
+	if k.c.Over() {
+		return
+	}
+	m.machine.End(k.c)
+	m.gather.control(m.machine)
+	m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Done, Number: uint64(status), Last: unrun, Payload: []byte(details)})
+}
+
+// forget gives back what a call holds, unless its method runs.
+func (m *servedCalls) forget(k *servedCall) {
+	if _, runs := m.running[k]; runs {
+		return
+	}
+	k.request.frame.giveBack()
+	k.memory.release()
+	m.since = m.s.shared.trunk.Now()
+}
+
+// begin runs the method of a call: at once, or on a task of its own. The caller holds mu, which begin unlocks meanwhile.
+func (m *servedCalls) begin(ctx context.Context, k *servedCall) error {
+	method, ok := m.s.service.methods[k.number]
+	switch {
+	case !ok:
+		m.refuse(k, rpc.UnsupportedMethod, fmt.Sprintf("method %d is not supported", k.number))
+		return nil
+	case k.limit <= 0:
+		m.refuse(k, rpc.BadRequest, "a deadline of nothing")
+		return nil
+	}
+	leave, err := m.s.shared.limit.enter(m.s.holder, m.s.service.own != nil)
+	if err != nil {
+		m.refuse(k, rpc.Exhausted, err.Error())
+		return nil
+	}
+	k.enter = leave
+	m.running[k] = struct{}{}
+	if method.Streams() || m.s.service.slow[k.number].Load() > 0 {
+		return m.dispatch(ctx, k)
+	}
+	m.inline, m.inlined = k.serial, true
+	m.mu.Unlock()
+	m.s.shared.monitor.wake(m.s.shared)
+	returned := false
+	defer func() {
+		if !returned { // the method has ended its goroutine
+			m.s.end()
+			m.mu.Lock()
+		}
+	}()
+	m.run(ctx, k)
+	returned = true
+	m.mu.Lock()
+	m.inline = 0
+	if m.split {
+		m.split = false
+		m.flush()
+		return errHandedOver
+	}
+	return nil
+}
+
+// dispatch has a task run the call.
+func (m *servedCalls) dispatch(ctx context.Context, k *servedCall) error {
+	if m.idle == 0 {
+		supervisor.Tell(ctx, callRuns{k})
+		return nil
+	}
+	m.idle--
+	m.mu.Unlock()
+	m.work <- k
+	m.mu.Lock()
+	return nil
+}
+
+// runs is a task that runs calls.
+func (m *servedCalls) runs(ctx context.Context, k *servedCall) error {
+	for k != nil {
+		m.run(ctx, k)
+		m.mu.Lock()
+		waits := m.idle < idleTasks && !m.over && !m.machine.Left()
+		if waits {
+			m.idle++
+		}
+		m.mu.Unlock()
+		if !waits {
+			return nil
+		}
+		k = <-m.work
+	}
+	return nil
+}
+
+// run runs the method of a call and answers it.
+func (m *servedCalls) run(ctx context.Context, k *servedCall) {
+	s := m.s
+	returned := false
+	defer func() {
+		if !returned { // also when the method ends its goroutine
+			m.mu.Lock()
+			m.done(k, rpc.General, "the service failed", false)
+			m.mu.Unlock()
+		}
+		m.ended(ctx, k)
+	}()
+	method := s.service.methods[k.number]
+	caller := s.caller
+	if !method.Streams() {
+		caller.Deadline = k.until
+	}
+	s.conn.Link().Live.CallBegins(s.service.Protocol)
+	defer s.conn.Link().Live.CallEnds()
+	w := callWriter{m: m, k: k, stream: method.Streams()}
+	err := serveMethod(rpc.WithCaller(k.ctx, &caller), method, k.request.body, w.send)
+	returned = true
+	m.finish(ctx, k, &w, err)
+	pace := s.service.slow[k.number]
+	if s.shared.trunk.Now().Sub(k.opened) > slowCall {
+		pace.Store(slowTurns)
+	} else if n := pace.Load(); n > 0 {
+		pace.CompareAndSwap(n, n-1)
+	}
+}
+
+const (
+	// slowCall is how long a method may take that the reading task runs. slowTurns is how many calls must be quicker
+	// until it does so again.
+	slowCall  = time.Millisecond
+	slowTurns = 16
+)
+
+// finish answers a call whose method has returned err.
+func (m *servedCalls) finish(ctx context.Context, k *servedCall, w *callWriter, err error) {
+	status, details := rpc.OK, ""
+	var after any
+	panicked, isPanic := err.(*methodPanicked)
+	switch {
+	case isPanic:
+		status, details, after = rpc.General, "the service failed", *panicked
+	case err == nil && !w.stream && !w.sent:
+		err = errNoAnswerMade
+		fallthrough
+	case err != nil:
+		if errors.Is(err, errNobodyWants) || k.ctx.Err() != nil && errors.Is(err, k.ctx.Err()) {
+			status = rpc.Timeout // done sends nothing, unless the session is about to end: the answer has ended already
+			break
+		}
+		var private bool
+		if status, details, private = rpc.StatusOf(err); private {
+			after = methodFailed{method: k.number, err: err}
+		}
+	}
+	m.mu.Lock()
+	m.done(k, status, details, false)
+	m.flushAfter(k)
+	m.mu.Unlock()
+	if after != nil { // after the answer: the policy may end the session
+		supervisor.Tell(ctx, after)
+	}
+}
+
+// flush writes what has gathered. The caller holds mu.
+func (m *servedCalls) flush() {
+	m.gather.flush(len(m.running) > 1)
+	if m.gather.err != nil && !m.over {
+		m.cut()
+	}
+}
+
+// flushAfter is flush, unless the reading task runs the call: then it writes soon.
+func (m *servedCalls) flushAfter(k *servedCall) {
+	if m.inline != k.serial || m.split {
+		m.flush()
+	}
+}
+
+// ended forgets a call whose method has returned.
+func (m *servedCalls) ended(ctx context.Context, k *servedCall) {
+	k.cancel(nil)
+	k.enter()
+	m.mu.Lock()
+	delete(m.running, k)
+	m.forget(k)
+	left := m.left()
+	m.mu.Unlock()
+	if left {
+		supervisor.Tell(ctx, callsOver{})
+	}
+}
+
+// answerHead is what a response may have beside its payload in a session that carries one call.
+const answerHead = 20
+
+// callWriter sends the answers of a method.
+type callWriter struct {
+	m      *servedCalls
+	k      *servedCall
+	stream bool
+	sent   bool
+}
+
+func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
+	m, k := w.m, w.k
+	if !w.stream && w.sent {
+		return errTwoAnswers
+	}
+	body, err := encode(getBuffer())
+	defer func() { putBuffer(body) }()
+	if err != nil {
+		return err
+	}
+	if most := m.s.service.limit - answerHead; len(body) > most {
+		return rpc.Errorf(rpc.MalformedResponse, "response of %d bytes; at most %d are sent", len(body), most)
+	}
+	w.sent = true
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k.until = m.s.shared.trunk.Now().Add(k.limit)
+	for rest := body; ; {
+		if k.c.Over() || m.over {
+			return errNobodyWants
+		}
+		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
+		if !ok {
+			m.mu.Unlock()
+			select {
+			case <-k.wake:
+			case <-k.ctx.Done():
+			}
+			m.mu.Lock()
+			continue
+		}
+		f := calls.Frame{Call: k.c.ID, Kind: calls.Message, Shared: uint64(shared), Payload: rest[:n]}
+		if len(rest) == len(body) && n < len(rest) {
+			f.Length = uint64(len(body))
+		}
+		rest = rest[n:]
+		f.Last = len(rest) == 0 && !w.stream
+		m.gather.add(&f)
+		if f.Last {
+			m.machine.End(k.c)
+			m.gather.control(m.machine)
+		}
+		if len(rest) == 0 {
+			m.flushAfter(k)
+			return nil
+		}
+		m.flush()
+		if m.gather.await(k.ctx) != nil {
+			return errNobodyWants
+		}
+	}
+}
+
+// due ends the calls whose time is over. It returns when it is to be called next, and whether the session can end.
+func (m *servedCalls) due(now time.Time, idle time.Duration) (next time.Time, left bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over {
+		return time.Time{}, false
+	}
+	for _, c := range m.machine.All() {
+		k := c.User.(*servedCall)
+		if now.Before(k.until) {
+			if next.IsZero() || k.until.Before(next) {
+				next = k.until
+			}
+			continue
+		}
+		m.done(k, rpc.Timeout, "", false)
+		k.cancel(errExpired)
+		m.forget(k)
+	}
+	if m.nothing() {
+		if next = m.since.Add(idle); !now.Before(next) {
+			m.shut()
+			left = m.left()
+		}
+	} else if next.IsZero() {
+		next = now.Add(idle)
+	}
+	m.gather.later()
+	if !now.Before(m.wakeAt) || next.Before(m.wakeAt) { // otherwise the actor looks at wakeAt all the same
+		m.wakeAt = next
+	}
+	return next, left
+}
+
+// nothing reports whether no call is under way.
+func (m *servedCalls) nothing() bool { return m.machine.Calls() == 0 && len(m.running) == 0 }
+
+// shut makes the session take no further call. The caller holds mu.
+func (m *servedCalls) shut() {
+	m.machine.Leave()
+	m.gather.control(m.machine)
+	m.gather.later()
+}
+
+// close is [servedSession.close].
+func (m *servedCalls) close() (left bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shut()
+	return m.left()
+}
+
+// left reports whether the session can end in order. From then on it ignores everything. The caller holds mu.
+func (m *servedCalls) left() bool {
+	if m.over || !m.machine.Left() || !m.nothing() {
+		return false
+	}
+	m.over = true
+	return true
+}
+
+// doing is [servedSession.doing].
+func (m *servedCalls) doing() (doing, time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.over && !m.machine.Left() && m.nothing() {
+		return idle, m.since
+	}
+	return busy, time.Time{}
+}
+
+// makeWay is [servedSession.makeWay].
+func (m *servedCalls) makeWay() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over || m.machine.Left() || !m.nothing() {
+		return false
+	}
+	m.shut()
+	return m.left()
+}
+
+// runsAny reports whether a method runs.
+func (m *servedCalls) runsAny() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.nothing()
+}
+
+// leave writes what is left, and then nothing more.
+func (m *servedCalls) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.over = true
+	m.gather.finish()
+	m.mu.Unlock()
+	m.dismiss()
+	m.mu.Lock()
+}
+
+// cut cancels all methods. The caller holds mu.
+func (m *servedCalls) cut() {
+	m.over = true
+	for k := range m.running {
+		k.cancel(errSessionOver)
+	}
+	for _, c := range m.machine.All() {
+		k := c.User.(*servedCall)
+		k.cancel(errSessionOver)
+		m.machine.End(c)
+		m.forget(k)
+	}
+	m.gather.err = errors.Join(m.gather.err, errSessionOver)
+	m.gather.wakes()
+}
+
+// end cuts the session.
+func (m *servedCalls) end() {
+	m.mu.Lock()
+	m.cut()
+	m.mu.Unlock()
+	m.dismiss()
+}
+
+// look is [servedSession.look].
+func (m *servedCalls) look() (call uint64, running, slow bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	running = m.inline != 0 && !m.split
+	slow = running && m.inline == m.seen
+	m.seen = m.inline
+	return m.inline, running, slow
+}
+
+// takeOver is [servedSession.takeOver].
+func (m *servedCalls) takeOver(call uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.split || m.over || m.inline != call || call == 0 {
+		return false
+	}
+	m.split = true
+	for k := range m.running {
+		if k.serial == call {
+			m.s.service.slow[k.number].Store(slowTurns)
+		}
+	}
+	m.gather.later()
+	return true
+}
+
+// stats adds what the session does.
+func (m *servedCalls) stats(st *SessionStats) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st.Calls, st.Running, st.Most = m.begun, len(m.running), calls.MaxCalls
+	st.BytesOut = m.gather.written
+	for k := range m.running {
+		if st.Began.IsZero() || k.opened.Before(st.Began) {
+			st.Method, st.Began, st.Deadline = k.number, k.opened, k.until
+		}
+	}
+}
+
+// callLimit bounds the calls of all peers that run at once. A source may have at most half of what the others leave,
+// so that there is always room for another.
+type callLimit struct {
+	most, perPeer int
+	mu            sync.Mutex
+	all           int
+	of            map[holder]int // by source, and by source and key
+}
+
+// enter takes a place. The caller gives it back once.
+func (l *callLimit) enter(h holder, own bool) (leave func(), err error) {
+	if own {
+		return func() {}, nil
+	}
+	source := holder{Source: h.Source}
+	key := holder{Key: h.Key}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.of[key] >= l.perPeer:
+		return nil, errors.New(full("calls of one peer run", l.perPeer, "[rpc] max_peer_calls"))
+	case l.of[source] > 0 && 2*l.of[source] >= l.most-l.all+l.of[source], l.all >= l.most:
+		return nil, fmt.Errorf("%d calls run, %d of them from one source, which leaves room for others (at most %d: [rpc] max_calls)", l.all, l.of[source], l.most)
+	}
+	l.all++
+	l.of[source]++
+	l.of[key]++
+	var once atomic.Bool
+	return func() {
+		if once.Swap(true) {
+			return
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.all--
+		for _, h := range []holder{source, key} {
+			if l.of[h]--; l.of[h] == 0 {
+				delete(l.of, h)
+			}
+		}
+	}, nil
+}
