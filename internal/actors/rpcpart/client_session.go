@@ -75,6 +75,8 @@ type (
 	}
 	// restOfFrames asks the actor to have a task write what is left: see gather.
 	restOfFrames struct{}
+	// restOfAnswers asks the actor to have a task read what is left: see [manyCalls.drain].
+	restOfAnswers struct{}
 	// sessionRests asks the actor to make the session idle after a pause.
 	sessionRests struct{ pause time.Duration }
 )
@@ -486,6 +488,8 @@ func (a *clientSession) Receive(c actor.Context) {
 		c.Send(s.shared.Client, sessionReady{a.token, s, m.Err})
 	case restOfFrames:
 		supervisor.Go(c, "write", nil, func(context.Context) error { return s.many.gather.all() })
+	case restOfAnswers:
+		supervisor.Go(c, "drain", nil, func(ctx context.Context) error { s.many.drain(ctx); return nil })
 	case supervisor.TaskDone:
 		if m.Err != nil {
 			s.many.lost(m.Err)

@@ -41,6 +41,21 @@ func (g *gather) add(f *calls.Frame) {
 	g.added += uint64(len(g.out) - n)
 }
 
+// addWhole adds a frame whose payload stands in buf behind [calls.Room] bytes. It reports whether buf is the gather's from then on.
+func (g *gather) addWhole(buf []byte, f *calls.Frame) (taken bool) {
+	b := calls.AppendInPlace(buf, f)
+	g.added += uint64(len(b))
+	if taken = len(g.out) == 0 && !g.busy && len(b) > keptCopy; taken {
+		g.out = b
+	} else {
+		g.out = append(g.out, b...)
+	}
+	return taken
+}
+
+// keptCopy is the length up to which a frame is copied.
+const keptCopy = 4 << 10
+
 // control adds the frames that the session itself has to send.
 func (g *gather) control(s *calls.Session) {
 	if s.HasControl() {

@@ -24,20 +24,21 @@ type manyCalls struct {
 	s     *Session
 	token chan struct{} // who has it reads; in is its
 
-	mu       sync.Mutex
-	machine  *calls.Session
-	gather   gather
-	callers  int // that have acquired the session
-	most     int
-	begun    uint64
-	freed    time.Time
-	over     bool  // no caller is let in any more
-	err      error // why the session has ended
-	pings    map[uint64]*manyCall
-	pinged   uint64
-	released bool // in has no buffers any more
-	reader   *manyCall
-	writer   *manyCall // it writes, or is about to
+	mu           sync.Mutex
+	machine      *calls.Session
+	gather       gather
+	callers      int // that have acquired the session
+	most         int
+	begun        uint64
+	freed        time.Time
+	over         bool  // no caller is let in any more
+	err          error // why the session has ended
+	pings        map[uint64]*manyCall
+	pinged       uint64
+	rest, drains bool // calls were left, and a task reads what the server had sent for them
+	released     bool // in has no buffers any more
+	reader       *manyCall
+	writer       *manyCall // it writes, or is about to
 }
 
 // manyCall is one call. The session's mu guards all fields but wake.
@@ -56,6 +57,7 @@ type manyCall struct {
 	deadline time.Time
 
 	memory   memory
+	got      int // cost of the items since window has grown
 	window   int // bytes that memory has for messages that are not taken
 	charge   int // bytes that a message needs more, and its serial
 	serial   int
@@ -277,8 +279,11 @@ func (m *manyCalls) taken(k *manyCall, a arrived) {
 		return
 	}
 	add := 0
-	if window, out := k.c.Window(); out && len(k.queue) == 0 && 2*window <= mostWindow && k.memory.tryWindow(window) {
-		add = window
+	k.got += a.cost
+	if window := k.c.Window(); len(k.queue) == 0 && k.got >= window { // the window may be what it waits for
+		if k.got = 0; 2*window <= mostWindow && k.memory.tryWindow(window) {
+			add = window
+		}
 	}
 	m.machine.Taken(k.c, a.cost, add)
 	m.gather.control(m.machine)
@@ -340,6 +345,11 @@ func (m *manyCalls) ends(k *manyCall) {
 			m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Cancel})
 			m.gather.control(m.machine)
 			m.gather.later()
+			if m.rest = true; !m.drains {
+				m.drains = true
+				m.callers++ // the task
+				m.s.shared.trunk.System().Root.Send(m.s.pid, restOfAnswers{})
+			}
 		}
 	}
 	queue := k.queue
@@ -583,6 +593,25 @@ func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again rpc.Rep
 	delete(m.pings, number)
 	m.mu.Unlock()
 	return m.s.shared.trunk.Now().Sub(began), again, err
+}
+
+// drain reads what the server had sent for calls that were left, so that their methods do not wait: nobody else may read. A task
+// calls it.
+func (m *manyCalls) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tellLimit)
+	defer cancel()
+	for again := true; again; {
+		m.mu.Lock()
+		m.rest = false
+		m.callers++ // ping lets one go
+		m.mu.Unlock()
+		_, _, err := m.ping(ctx)
+		m.mu.Lock()
+		again = m.rest && err == nil
+		m.drains = again
+		m.mu.Unlock()
+	}
+	m.s.release()
 }
 
 // stats adds what the session does.

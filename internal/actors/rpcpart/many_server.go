@@ -353,6 +353,7 @@ func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 	s.conn.Link().Live.CallBegins(s.service.Protocol)
 	defer s.conn.Link().Live.CallEnds()
 	w := callWriter{m: m, k: k, stream: method.Streams()}
+	defer func() { putBuffer(w.buf) }()
 	err := serveMethod(rpc.WithCaller(k.ctx, &caller), method, k.request.body, w.send)
 	returned = true
 	m.finish(ctx, k, &w, err)
@@ -439,6 +440,7 @@ type callWriter struct {
 	k      *servedCall
 	stream bool
 	sent   bool
+	buf    []byte
 }
 
 func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
@@ -446,11 +448,16 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 	if !w.stream && w.sent {
 		return errTwoAnswers
 	}
-	body, err := encode(getBuffer())
-	defer func() { putBuffer(body) }()
+	var room [calls.Room]byte
+	if w.buf == nil {
+		w.buf = getBuffer()
+	}
+	buf, err := encode(append(w.buf[:0], room[:]...))
 	if err != nil {
 		return err
 	}
+	w.buf = buf
+	body := buf[calls.Room:]
 	if most := m.s.service.limit - answerHead; len(body) > most {
 		return rpc.Errorf(rpc.MalformedResponse, "response of %d bytes; at most %d are sent", len(body), most)
 	}
@@ -472,19 +479,27 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 			m.mu.Lock()
 			continue
 		}
-		f := calls.Frame{Call: k.c.ID, Kind: calls.Message, Shared: uint64(shared), Payload: rest[:n]}
-		if len(rest) == len(body) && n < len(rest) {
-			f.Length = uint64(len(body))
+		f := calls.Frame{Call: k.c.ID, Kind: calls.Message, Shared: uint64(shared), Last: n == len(rest) && !w.stream}
+		if n == len(body) {
+			if m.gather.addWhole(buf, &f) {
+				w.buf = nil
+			}
+		} else {
+			if f.Payload = rest[:n]; len(rest) == len(body) {
+				f.Length = uint64(len(body))
+			}
+			m.gather.add(&f)
 		}
 		rest = rest[n:]
-		f.Last = len(rest) == 0 && !w.stream
-		m.gather.add(&f)
 		if f.Last {
 			m.machine.End(k.c)
 			m.gather.control(m.machine)
 		}
 		if len(rest) == 0 {
 			m.flushAfter(k)
+			if w.buf == nil && !m.gather.busy { // gather had it
+				w.buf, m.gather.spare = m.gather.spare, nil
+			}
 			return nil
 		}
 		m.flush()
@@ -612,9 +627,11 @@ func (m *servedCalls) cut() {
 
 // end cuts the session.
 func (m *servedCalls) end() {
-	m.mu.Lock()
-	m.cut()
-	m.mu.Unlock()
+	func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.cut()
+	}()
 	m.dismiss()
 }
 

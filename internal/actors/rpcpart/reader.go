@@ -51,11 +51,30 @@ const (
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, firstBuffer); return &b }}
 
+// largeBuffers has the buffers of more than smallBuffer bytes.
+var largeBuffers sync.Pool
+
+const smallBuffer = 16 << 10
+
 func getBuffer() []byte { return *buffers.Get().(*[]byte) }
 
+// getBufferOf returns a buffer for n bytes that are about to come.
+func getBufferOf(n int) []byte {
+	if n <= smallBuffer {
+		return getBuffer()
+	}
+	if b, ok := largeBuffers.Get().(*[]byte); ok && cap(*b) >= n {
+		return *b
+	}
+	return make([]byte, 0, n)
+}
+
 func putBuffer(b []byte) {
-	if cap(b) >= firstBuffer && cap(b) <= keepBuffer {
-		b = b[:0]
+	switch b = b[:0]; {
+	case cap(b) < firstBuffer, cap(b) > keepBuffer:
+	case cap(b) > smallBuffer:
+		largeBuffers.Put(&b)
+	default:
 		buffers.Put(&b)
 	}
 }
@@ -90,7 +109,9 @@ func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool,
 			return body, false, r.frames.Part(body) // frames.Next skips the rest
 		}
 		r.frame = true
-		if r.buf == nil {
+		if r.buf == nil && r.uncharged {
+			r.buf = getBufferOf(r.n)
+		} else if r.buf == nil {
 			r.buf = getBuffer()
 		}
 		r.buf = r.buf[:0]

@@ -121,6 +121,24 @@ func Append(dst []byte, f *Frame) []byte {
 	return dst
 }
 
+// Room is the greatest number of bytes before the payload of a frame without metadata.
+const Room = 96
+
+// AppendInPlace makes a whole frame in place and returns it as a part of buf. buf begins with [Room] bytes of any content; the rest
+// is the payload. f has neither payload nor metadata.
+func AppendInPlace(buf []byte, f *Frame) []byte {
+	var room [Room]byte
+	n := len(buf) - Room
+	head := Append(room[:0], f)
+	if n > 0 {
+		head = protowire.AppendVarint(protowire.AppendTag(head, fieldPayload, protowire.BytesType), uint64(n))
+	}
+	binary.BigEndian.PutUint32(head, uint32(len(head)-4+n))
+	at := Room - len(head)
+	copy(buf[at:], head)
+	return buf[at:]
+}
+
 func number(b []byte, num protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b

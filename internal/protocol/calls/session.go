@@ -278,7 +278,11 @@ func (s *Session) opened(f *Frame) (Event, error) {
 	if len(s.calls) >= MaxCalls {
 		return Event{}, ErrTooMany
 	}
-	return s.part(s.open(f.Call, 0, int64(f.Window), nil), f)
+	e, err := s.part(s.open(f.Call, 0, int64(f.Window), nil), f)
+	if err != nil {
+		delete(s.calls, f.Call)
+	}
+	return e, err
 }
 
 func (s *Session) credited(f *Frame) (Event, error) {
@@ -392,12 +396,11 @@ func (s *Session) Taken(c *Call, cost, add int) {
 	}
 	in.window += int64(add)
 	in.queued -= int64(cost)
-	if grant := in.window - in.credit - in.queued; grant >= in.window/2 {
+	if grant := in.window - in.credit - in.queued; grant >= in.window/4 {
 		in.credit += grant
 		s.credit(c.ID, grant)
 	}
 }
 
-// Window returns the credit of a call's sender when all its messages are taken, and whether it has too little now for another
-// message like the last.
-func (c *Call) Window() (n int, out bool) { return int(c.in.window), c.in.credit < c.in.cost }
+// Window returns the credit of a call's sender when all its messages are taken.
+func (c *Call) Window() int { return int(c.in.window) }

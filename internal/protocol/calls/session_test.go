@@ -317,6 +317,21 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+// TestInPlace: a frame in place is the same frame.
+func TestInPlace(t *testing.T) {
+	for _, n := range []int{0, 1, 127, 128, calls.MaxPart} {
+		f := calls.Frame{Call: 1 << 62, Kind: calls.Open, Number: 1 << 62, Deadline: 1 << 62, Last: true, Length: 1 << 62, Window: 1 << 62}
+		if n > 127 {
+			f = calls.Frame{Call: 1, Kind: calls.Message}
+		}
+		got := calls.AppendInPlace(make([]byte, calls.Room+n), &f)
+		f.Payload = make([]byte, n)
+		if want := calls.Append(nil, &f); !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: got %x, want %x", n, got[:min(len(got), 100)], want[:min(len(want), 100)])
+		}
+	}
+}
+
 // FuzzDecode: what decodes is encoded to what decodes to the same.
 func FuzzDecode(f *testing.F) {
 	f.Add(calls.Append(nil, &calls.Frame{Call: 1, Kind: calls.Open, Number: 7, Deadline: 100, Last: true, Length: 9, Shared: 1, Window: 5, Metadata: []calls.Pair{{"a", "b"}}, Payload: []byte("xyz")})[4:])
