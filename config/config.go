@@ -291,7 +291,7 @@ var sections = []settings.Section{
 	{Name: "limits", Doc: "Limits of the memory that peers can use."},
 	{Name: "liveness", Doc: "An echo without a handshake, by which others check whether the node can be reached."},
 	{Name: "reach", Doc: "Whether others can connect to the node. Connected nodes of gamelan try it, and status says so."},
-	{Name: "rpc", Doc: "Remote calls: a session is a substream that carries one call at a time."},
+	{Name: "rpc", Doc: "Remote calls: a session is a substream. It carries many calls at once between nodes of this library, otherwise one."},
 	{Name: "dht", Doc: "Messages that are routed over several nodes."},
 	{Name: "discovery", Doc: "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},
 	{Name: "saf", Doc: "Stored messages: those that this node keeps for others that are away, and its requests for its own."},

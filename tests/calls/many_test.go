@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
@@ -312,4 +313,48 @@ func TestManyBadClients(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSessionsWithOthers: towards a peer of another make there are at most 16 sessions for all its services, and an idle one ends for
+// a service that has none.
+//
+// conforms: V 37
+func TestSessionsWithOthers(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		services := make([]*kit.Service, 6)
+		var opts []gamelan.Option
+		for i := range services {
+			services[i] = new(kit.Service)
+			s := services[i].Service()
+			s.Protocol = protocol.ID(fmt.Sprintf("test/rpc/%d", i))
+			opts = append(opts, gamelan.WithService(s))
+		}
+		server, client := net.Start(gamelan.Config{RPC: gamelan.RPCConfig{MaxPeerSessions: 100}}, opts...), net.Start(gamelan.Config{})
+		net.Connect(client, server)
+		kit.TakeFor(t, client, server, "tari/test")
+		var wg sync.WaitGroup
+		call := func(i int) {
+			c := client.RPC().Client(server.ID(), protocol.ID(fmt.Sprintf("test/rpc/%d", i)))
+			if _, err := rpc.Call[kit.Number, kit.Text](t.Context(), c, kit.Wait, wrapperspb.UInt64(10_000)); err != nil {
+				t.Error(err)
+			}
+		}
+		for i := range 24 {
+			wg.Go(func() { call(i % 6) })
+		}
+		time.Sleep(5 * time.Second)
+		if n := kit.Sessions(server); n != 16 {
+			t.Errorf("got %d sessions, want 16", n)
+		}
+		began := time.Now()
+		wg.Wait()
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("the calls that had to wait took %v", took)
+		}
+		for i := range 4 { // the sessions are idle, and belong to whom they belong
+			wg.Go(func() { call(i % 6) })
+		}
+		wg.Wait()
+	})
 }

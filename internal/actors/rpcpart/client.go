@@ -62,16 +62,17 @@ type sessionGone struct{ who *actor.PID }
 // DialPeer, CancelDial, OpenSubstream. A restart loses the sessions; waiting callers get
 // an error.
 type client struct {
-	calls    *Calls
-	pools    map[Key]*sessionPool
-	opening  map[uint64]*openingSession // by token
-	sessions map[string]*Session        // by path
-	byConn   map[uint64]map[string]*Session
-	pending  map[identity.NodeID]int      // openings under way by peer
-	queued   map[identity.NodeID][]uint64 // tokens of openings that wait for others to end
-	credits  map[identity.NodeID]*peerSessions
-	serial   uint64
-	ticking  bool
+	calls       *Calls
+	pools       map[Key]*sessionPool
+	opening     map[uint64]*openingSession // by token
+	sessions    map[string]*Session        // by path
+	byConn      map[uint64]map[string]*Session
+	pending     map[identity.NodeID]int      // openings under way by peer
+	established map[identity.NodeID]int      // sessions by peer
+	queued      map[identity.NodeID][]uint64 // tokens of openings that wait for others to end
+	credits     map[identity.NodeID]*peerSessions
+	serial      uint64
+	ticking     bool
 }
 
 // sessionPool has the sessions with one service of one peer. The callers' goroutines use
@@ -131,6 +132,7 @@ const (
 	openTries       = 8                     // tries of one opening; each connection ended before there was a session
 	openPause       = 20 * time.Millisecond // pause before the third try, doubling
 	maxOpening      = 3                     // sessions being opened with one peer (V 18)
+	mostOfPeer      = 16                    // sessions with one peer, for all its services together (V 37)
 )
 
 func newClient(calls *Calls) actor.Actor {
@@ -138,7 +140,7 @@ func newClient(calls *Calls) actor.Actor {
 		calls: calls, pools: make(map[Key]*sessionPool),
 		opening: make(map[uint64]*openingSession), sessions: make(map[string]*Session),
 		byConn:  make(map[uint64]map[string]*Session),
-		pending: make(map[identity.NodeID]int), queued: make(map[identity.NodeID][]uint64),
+		pending: make(map[identity.NodeID]int), established: make(map[identity.NodeID]int), queued: make(map[identity.NodeID][]uint64),
 		credits: make(map[identity.NodeID]*peerSessions),
 	}
 }
@@ -314,15 +316,48 @@ func (a *client) do(c actor.Context, p *sessionPool, f rpc.PoolEffects) {
 		token := a.calls.trunk.NewID()
 		a.opening[token] = &openingSession{pool: p}
 		p.opening[token] = struct{}{}
-		if a.pending[p.key.Peer] >= maxOpening {
-			a.queued[p.key.Peer] = append(a.queued[p.key.Peer], token)
-			continue
-		}
-		a.pending[p.key.Peer]++
-		a.open(c, token)
+		a.queued[p.key.Peer] = append(a.queued[p.key.Peer], token)
 	}
+	a.openNext(c, p.key.Peer)
 	if !f.Wake.IsZero() && p.wake == nil {
 		p.wake = supervisor.At(c, f.Wake, poolDue{p.key})
+	}
+}
+
+// openNext begins openings that wait with a peer, as far as there may be more sessions. If there may not, a session that is idle
+// ends for them.
+func (a *client) openNext(c actor.Context, peer identity.NodeID) {
+	for a.pending[peer] < maxOpening && len(a.queued[peer]) > 0 {
+		if a.pending[peer]+a.established[peer] >= mostOfPeer {
+			a.endIdle(c, peer)
+			return
+		}
+		token := a.queued[peer][0]
+		if a.queued[peer] = a.queued[peer][1:]; len(a.queued[peer]) == 0 {
+			delete(a.queued, peer)
+		}
+		a.pending[peer]++
+		a.open(c, token)
+	}
+}
+
+// endIdle ends the session with a peer that has been idle longest, if there is one.
+func (a *client) endIdle(c actor.Context, peer identity.NodeID) {
+	var oldest *Session
+	var since time.Time
+	for _, s := range a.sessions {
+		if s.key.Peer != peer || s.many != nil || s.state.Load() != sessionIdle {
+			continue
+		}
+		s.mu.Lock()
+		freed := s.freed
+		s.mu.Unlock()
+		if oldest == nil || freed.Before(since) {
+			oldest, since = s, freed
+		}
+	}
+	if oldest != nil && oldest.closeIdle() {
+		c.Send(oldest.pid, closeSession{})
 	}
 }
 
@@ -339,16 +374,10 @@ func (a *client) openingEnded(c actor.Context, token uint64) {
 		}
 		return
 	}
-	if waiting := a.queued[peer]; len(waiting) > 0 {
-		if a.queued[peer] = waiting[1:]; len(waiting) == 1 {
-			delete(a.queued, peer)
-		}
-		a.open(c, waiting[0])
-		return
-	}
 	if a.pending[peer]--; a.pending[peer] == 0 {
 		delete(a.pending, peer)
 	}
+	a.openNext(c, peer)
 }
 
 // open begins a try of an opening: first it gets a connection.
@@ -486,6 +515,7 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 		a.failed(c, m.token, m.err)
 		return
 	}
+	a.established[o.pool.key.Peer]++
 	a.openingEnded(c, m.token)
 	p, s := o.pool, m.session
 	p.sessions = append(p.sessions, s)
@@ -568,6 +598,10 @@ func (a *client) gone(c actor.Context, who *actor.PID) {
 		return
 	}
 	p.sessions = slices.Delete(p.sessions, at, at+1)
+	if a.established[s.key.Peer]--; a.established[s.key.Peer] == 0 {
+		delete(a.established, s.key.Peer)
+	}
+	a.openNext(c, s.key.Peer)
 	a.publish(p)
 	a.rests(p)
 	a.do(c, p, p.machine.Ended(supervisor.Now(c)))
@@ -626,6 +660,9 @@ func (a *client) tick(c actor.Context) {
 		case s.many != nil:
 			s.many.late(now)
 		}
+	}
+	for peer := range a.queued {
+		a.openNext(c, peer)
 	}
 	supervisor.After(c, clientTickEvery, clientTick{})
 }
