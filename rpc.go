@@ -3,6 +3,8 @@ package gamelan
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -67,9 +69,10 @@ func (c *RPCClient) Encoding() rpc.Encoding { return c.settings.Encoding }
 // Invoke makes one call, as [rpc.Invoker] describes. [rpc.Call] and [rpc.Items] are the
 // typed forms.
 //
-// Invoke waits for a session while all of this node's sessions are in use. If the peer has
+// Invoke waits for a place while as many calls run as there may be: 1,024 with a service of a node of this library, and as many as
+// RPCConfig.ClientSessions with one of another make. If the peer has
 // no session left, Invoke tries again for a while and then returns an
-// [*rpc.RejectedError]; a later call may succeed.
+// [*rpc.RejectedError]; a later call may succeed: see [rpc.Retryable] and [rpc.Retry]. A node may call itself.
 //
 // When ctx ends, a dial that was made for this call alone ends too. The peer is told to
 // stop a stream. A peer that runs this library is also told to stop a unary call; other
@@ -79,6 +82,10 @@ func (c *RPCClient) Encoding() rpc.Encoding { return c.settings.Encoding }
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	call := rpc.Invocation{Peer: c.key.Peer, Protocol: c.key.Protocol, Method: method, Stream: stream}
 	return c.settings.Through(ctx, call, func(ctx context.Context) error {
+		if c.key.Peer == c.n.ID() {
+			caller := rpc.Caller{Peer: c.n.ID(), Key: c.n.PublicKey()}
+			return c.failed(ctx, c.n.e.Calls.Own(ctx, caller, c.key.Protocol, method, stream, encode, got))
+		}
 		return c.on(ctx, func(s *rpcpart.Session) (rpc.Repeat, error) { return s.Invoke(ctx, method, stream, encode, got) })
 	})
 }
@@ -99,7 +106,7 @@ func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again r
 	for repeated := 0; ; repeated++ {
 		s, err := c.session(ctx)
 		if err != nil {
-			return c.failed(ctx, err)
+			return c.failed(ctx, c.notRun(ctx, err))
 		}
 		again, err := call(s)
 		if err == nil {
@@ -126,8 +133,24 @@ func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
 	return r.Session, cmp.Or(err, r.Err)
 }
 
+// notRun returns the error of a call for which there was no session. It is for good if the peer cannot be called at all.
+func (c *RPCClient) notRun(ctx context.Context, err error) error {
+	for _, forGood := range []error{ErrUnknownPeer, ErrBanned, ErrUnsupported, ErrClosed} {
+		if errors.Is(err, forGood) {
+			return err
+		}
+	}
+	if why := c.n.e.Calls.Busy(c.key); ctx.Err() != nil && why != "" {
+		err = fmt.Errorf("%w: %s", err, why)
+	}
+	return rpc.NotRun(err)
+}
+
 // failed returns the error for the caller.
 func (c *RPCClient) failed(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	if c.n.e.Stopping() {
 		return ErrClosed
 	}

@@ -221,6 +221,7 @@ func request[Req any](c codec, payload []byte) (*Req, error) {
 type Caller struct {
 	Peer     identity.NodeID
 	Key      identity.PublicKey
+	Metadata Metadata  // that came with the call; nil: none did
 	Deadline time.Time // for the answer; zero for a stream, whose items each have the whole time
 }
 

@@ -149,7 +149,7 @@ func TestCallLimits(t *testing.T) {
 		runs   int
 		want   string
 	}{
-		"of a peer":   {gamelan.RPCConfig{MaxPeerCalls: 3}, 3, "3 calls of one peer run, as many as there may be ([rpc] max_peer_calls)"},
+		"of a peer":   {gamelan.RPCConfig{MaxPeerCalls: 3}, 3, "calls of one peer: 3 at once, as many as there may be ([rpc] max_peer_calls)"},
 		"of a source": {gamelan.RPCConfig{MaxCalls: 6}, 3, "3 calls run, 3 of them from one source, which leaves room for others (at most 6: [rpc] max_calls)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,8 @@ type Calls struct {
 	Server, Client *actor.PID
 
 	trunk    Trunk
-	services []*registered             // the server reads and writes it
+	services []*registered // the server reads and writes it
+	offered  view.Map[protocol.ID, *registered]
 	sessions view.Map[Key, []*Session] // ours; written by the client, callers take the idle ones
 	monitor  callMonitor
 	limit    callLimit
@@ -93,6 +94,7 @@ func (k *Calls) preregister(s rpc.Service, own *Own) error {
 	}
 	service.own = own
 	k.services = append(k.services, service)
+	k.offered.Set(service.Protocol, service)
 	return nil
 }
 
@@ -104,6 +106,18 @@ func (k *Calls) service(id protocol.ID) *registered {
 		}
 	}
 	return nil
+}
+
+// Busy returns why a caller waits for a session, with the limit and its setting; "" if it is not for want of one.
+func (k *Calls) Busy(key Key) string {
+	list, _ := k.sessions.Get(key)
+	if len(list) == 0 {
+		return ""
+	}
+	if list[0].many != nil {
+		return full("calls with the service", list[0].many.most, "of one session")
+	}
+	return full("calls with the service", len(list), "[rpc] client_sessions")
 }
 
 // IdleSession takes an idle session with a service of a peer, if there is one.

@@ -266,5 +266,5 @@ func milliseconds(d time.Duration) uint64 {
 
 // full is the text of an error about a limit that is reached.
 func full(what string, n int, setting string) string {
-	return fmt.Sprintf("%d %s, as many as there may be (%s)", n, what, setting)
+	return fmt.Sprintf("%s: %d at once, as many as there may be (%s)", what, n, setting)
 }

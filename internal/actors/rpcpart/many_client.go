@@ -1,6 +1,7 @@
 package rpcpart
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ type manyCall struct {
 	until    time.Time // when the next message must have come; zero: the caller's ctx decides
 	hasten   bool      // its ctx has ended, or until has passed
 	method   uint32
+	metadata rpc.Metadata
 	stream   bool
 	began    time.Time
 	deadline time.Time
@@ -126,14 +128,12 @@ func (m *manyCalls) invoke(ctx context.Context, method uint32, stream bool, enco
 	if err == nil && len(buf) > rpc.DefaultSend-rpc.Room {
 		err = ErrRequestTooLarge
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
+	metadata := rpc.MetadataOf(ctx)
+	if err = cmp.Or(err, metadata.Validate(), ctx.Err()); err != nil {
 		return rpc.RepeatNever, err
 	}
 	limit := m.s.limit(ctx)
-	k := &manyCall{wake: make(chan struct{}, 1), limit: limit, method: method, stream: stream, memory: memory{of: m.s.credit}}
+	k := &manyCall{metadata: metadata, wake: make(chan struct{}, 1), limit: limit, method: method, stream: stream, memory: memory{of: m.s.credit}}
 	for n := firstWindow; stream && k.window == 0 && n >= leastWindow; n /= 4 {
 		if k.memory.tryWindow(n) {
 			k.window = n
@@ -172,6 +172,9 @@ func (m *manyCalls) send(ctx context.Context, k *manyCall, body []byte) (again r
 	k.deadline = k.began.Add(k.limit)
 	m.extend(ctx, k)
 	f := calls.Frame{Call: k.c.ID, Kind: calls.Open, Number: uint64(k.method), Deadline: milliseconds(k.limit), Window: uint64(k.window)}
+	for _, name := range slices.Sorted(maps.Keys(k.metadata)) {
+		f.Metadata = append(f.Metadata, calls.Pair{Name: name, Value: k.metadata[name]})
+	}
 	for rest := body; ; {
 		if n, shared, ok := m.machine.Part(k.c, len(body), len(rest)); ok {
 			if f.Shared, f.Payload = uint64(shared), rest[:n]; n < len(rest) && f.Kind == calls.Open {
@@ -533,6 +536,9 @@ func (m *manyCalls) frame(body []byte) error {
 		k.done = true
 		if rpc.Status(f.Number) != rpc.OK {
 			k.err = rpc.ErrorOf(rpc.Status(f.Number), f.Payload)
+			if f.Last {
+				k.err = rpc.NotRun(k.err)
+			}
 		}
 	}
 	k.call()

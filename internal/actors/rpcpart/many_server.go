@@ -39,12 +39,13 @@ type servedCalls struct {
 
 // servedCall is one call. The session's mu guards its fields, but those that only its method uses.
 type servedCall struct {
-	c      *calls.Call
-	serial uint64
-	number uint32
-	limit  time.Duration
-	until  time.Time // for the answer, or for the next item
-	opened time.Time
+	c        *calls.Call
+	serial   uint64
+	number   uint32
+	metadata rpc.Metadata
+	limit    time.Duration
+	until    time.Time // for the answer, or for the next item
+	opened   time.Time
 
 	memory   memory
 	assembly assembly
@@ -168,6 +169,12 @@ func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) 
 		k.until = now.Add(k.limit)
 		k.ctx, k.cancel = context.WithCancelCause(context.Background())
 		e.Call.User = k
+		if len(f.Metadata) > 0 {
+			k.metadata = make(rpc.Metadata, len(f.Metadata))
+		}
+		for _, p := range f.Metadata {
+			k.metadata[p.Name] = p.Value
+		}
 		if k.until.Before(m.wakeAt) || m.wakeAt.IsZero() {
 			m.wakeAt = k.until
 			supervisor.Tell(ctx, machineDue{})
@@ -340,13 +347,14 @@ func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 	defer func() {
 		if !returned { // also when the method ends its goroutine
 			m.mu.Lock()
-			m.done(k, rpc.General, "the service failed", false)
+			m.done(k, rpc.General, serviceFailed, false)
 			m.mu.Unlock()
 		}
 		m.ended(ctx, k)
 	}()
 	method := s.service.methods[k.number]
 	caller := s.caller
+	caller.Metadata = k.metadata
 	if !method.Streams() {
 		caller.Deadline = k.until
 	}
@@ -379,7 +387,7 @@ func (m *servedCalls) finish(ctx context.Context, k *servedCall, w *callWriter, 
 	panicked, isPanic := err.(*methodPanicked)
 	switch {
 	case isPanic:
-		status, details, after = rpc.General, "the service failed", *panicked
+		status, details, after = rpc.General, serviceFailed, *panicked
 	case err == nil && !w.stream && !w.sent:
 		err = errNoAnswerMade
 		fallthrough
@@ -695,7 +703,7 @@ func (l *callLimit) enter(h holder, own bool) (leave func(), err error) {
 	defer l.mu.Unlock()
 	switch {
 	case l.of[key] >= l.perPeer:
-		return nil, errors.New(full("calls of one peer run", l.perPeer, "[rpc] max_peer_calls"))
+		return nil, errors.New(full("calls of one peer", l.perPeer, "[rpc] max_peer_calls"))
 	case l.of[source] > 0 && 2*l.of[source] >= l.most-l.all+l.of[source], l.all >= l.most:
 		return nil, fmt.Errorf("%d calls run, %d of them from one source, which leaves room for others (at most %d: [rpc] max_calls)", l.all, l.of[source], l.most)
 	}

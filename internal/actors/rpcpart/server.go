@@ -46,7 +46,7 @@ var ErrNoService = errors.New("actors: no such service is registered")
 // opens to a service. When all places are taken, places says which session makes way, and
 // otherwise the new one is refused. While calls run, it checks regularly which of them are slow.
 //
-// In: AddService, RemoveService, AwaitServices, SubstreamOpened, accepted, sessionGone,
+// In: AddService, RemoveService, ownCall, AwaitServices, SubstreamOpened, accepted, sessionGone,
 // methodFailed, stopService, monitorWake. Out: the replies, AddProtocol, RemoveProtocol,
 // serviceStopped, splitCall, makesWay. A restart loses the sessions; the services outlive it.
 type server struct {
@@ -154,7 +154,9 @@ func (a *server) Receive(c actor.Context) {
 		supervisor.After(c, monitorEvery, monitorTick{})
 	case monitorTick:
 		a.look(c)
-	case supervisor.TaskDone: // the task of a refusal has ended
+	case ownCall:
+		supervisor.Go(c, "own call", nil, m.run)
+	case supervisor.TaskDone: // the task of a refusal, or of a call of the node's own, has ended
 	case supervisor.Drain:
 		a.drain(c, m)
 	case supervisor.Drained:
@@ -325,6 +327,7 @@ func (a *server) add(c actor.Context, m AddService) {
 		return
 	}
 	a.calls.services = append(a.calls.services, service)
+	a.calls.offered.Set(service.Protocol, service)
 	a.joining[service] = c.Sender()
 	a.offer(c, service)
 }
@@ -357,6 +360,7 @@ func (a *server) added(c actor.Context, m users.ProtocolAdded) {
 
 func (a *server) forget(s *registered) {
 	a.calls.services = slices.DeleteFunc(a.calls.services, func(o *registered) bool { return o == s })
+	a.calls.offered.Delete(s.Protocol)
 	a.calls.trunk.ServiceEnded(s.Protocol)
 }
 
@@ -367,6 +371,7 @@ func (a *server) stop(c actor.Context, s *registered) {
 		return
 	}
 	s.stopped = true
+	a.calls.offered.Delete(s.Protocol)
 	a.calls.trunk.ServiceStopped(s.Protocol)
 	c.Request(a.calls.trunk.Services(), users.RemoveProtocol{ID: s.Protocol, PID: c.Self()})
 	for _, p := range a.sessions {

@@ -9,7 +9,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
 	"github.com/gamelan-p2p/gamelan/internal/share"
@@ -107,7 +106,8 @@ func (a *serverSession) Receive(c actor.Context) {
 		supervisor.Log(c).Debug("method failed", "peer", m.peer, "proto", m.id, "method", m.method, "err", m.err)
 		c.Send(a.serving.shared.Server, m)
 	case methodPanicked:
-		a.panicked(c, m)
+		s := a.serving
+		s.shared.panicked(s.service, s.caller.Peer, s.origin.Conn, m)
 	case serviceStopped:
 		a.close(c)
 	case supervisor.Drain:
@@ -282,22 +282,6 @@ func (a *serverSession) leave(c actor.Context) {
 	a.tasks++
 	supervisor.Go(c, "leave", nil, func(context.Context) error { s.leave(); return nil })
 	supervisor.After(c, connections.FinishLimit, leaveOver{})
-}
-
-// panicked records the panic of a method. The method's caller has been answered already.
-func (a *serverSession) panicked(c actor.Context, m methodPanicked) {
-	s := a.serving
-	then, stops := "its caller hears status 6", s.service.OnPanic == protocol.PanicStop
-	if stops {
-		then = "the service has stopped for good"
-	}
-	s.shared.trunk.ServicePanicked(base.Panicking{
-		Service: s.service.Protocol, Peer: s.caller.Peer,
-		Message: fmt.Sprintf("method %d", m.method), Value: base.Beginning(m.value),
-	}, s.origin.Conn, m.stack, stops, then)
-	if stops {
-		c.Send(s.shared.Server, stopService{s.service})
-	}
 }
 
 // taskEnded handles the end of a task. The actor ends with its last task, unless that has parked

@@ -91,6 +91,9 @@ func (m *methodPanicked) Error() string {
 	return fmt.Sprintf("rpc: method %d panicked: %v", m.method, m.value)
 }
 
+// serviceFailed is what the caller of a method hears of its panic.
+const serviceFailed = "the service failed"
+
 // Causes of the end of a method's context, and errors of a method's answers.
 var (
 	errGivenUp      = fmt.Errorf("rpc: the client has given up: %w", context.Canceled)
@@ -402,7 +405,7 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 	err := serveMethod(rpc.WithCaller(inner, &caller), method, payload, a.send)
 	if panicked, ok := err.(*methodPanicked); ok {
 		if err = a.broken; err == nil {
-			err = s.finish(rpc.General, "the service failed")
+			err = s.finish(rpc.General, serviceFailed)
 		}
 		supervisor.Tell(ctx, *panicked) // after the answer: the policy may end the session
 		return err
