@@ -39,6 +39,11 @@ func docsCall(ctx context.Context, node *gamelan.Node, peer identity.NodeID) (*R
 	return receipt, err
 }
 
+func docsRetry(node *gamelan.Node, peer identity.NodeID) *gamelan.RPCClient {
+	shop := node.RPC().Client(peer, "/example/shop/1", rpc.JSON, rpc.Retry(rpc.RetryPolicy{}))
+	return shop
+}
+
 func docsServeGreeter(ctx context.Context, myGreeter greeterpb.GreeterServer) (*gamelan.Node, error) {
 	server, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithService(greeterpb.NewGreeterService(myGreeter)))
 	return server, err

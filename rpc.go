@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -82,12 +83,38 @@ func (c *RPCClient) Encoding() rpc.Encoding { return c.settings.Encoding }
 func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	call := rpc.Invocation{Peer: c.key.Peer, Protocol: c.key.Protocol, Method: method, Stream: stream}
 	return c.settings.Through(ctx, call, func(ctx context.Context) error {
-		if c.key.Peer == c.n.ID() {
-			caller := rpc.Caller{Peer: c.n.ID(), Key: c.n.PublicKey()}
-			return c.failed(ctx, c.n.e.Calls.Own(ctx, caller, c.key.Protocol, method, stream, encode, got))
-		}
-		return c.on(ctx, func(s *rpcpart.Session) (rpc.Repeat, error) { return s.Invoke(ctx, method, stream, encode, got) })
+		return c.retried(ctx, stream, func() error { return c.once(ctx, method, stream, encode, got) })
 	})
+}
+
+// retried makes a call, and makes it again as the client's policy says.
+func (c *RPCClient) retried(ctx context.Context, stream bool, call func() error) error {
+	for n := 1; ; n++ {
+		err := call()
+		if err == nil || stream || c.settings.Retry == nil {
+			return err
+		}
+		pause, again := c.settings.Retry.Again(n, err, rand.Float64())
+		if end, ok := ctx.Deadline(); !again || ok && end.Sub(c.n.e.Trunk.Now()) <= pause {
+			return err
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		}
+	}
+}
+
+// once makes a call.
+func (c *RPCClient) once(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+	if c.key.Peer == c.n.ID() {
+		caller := rpc.Caller{Peer: c.n.ID(), Key: c.n.PublicKey()}
+		return c.failed(ctx, c.n.e.Calls.Own(ctx, caller, c.key.Protocol, method, stream, encode, got))
+	}
+	return c.on(ctx, func(s *rpcpart.Session) (rpc.Repeat, error) { return s.Invoke(ctx, method, stream, encode, got) })
 }
 
 // Ping measures how long the peer takes to answer on a session with the service.

@@ -13,6 +13,7 @@ type ClientOption interface{ set(*ClientSettings) }
 type ClientSettings struct {
 	Encoding     Encoding
 	Interceptors []Interceptor // the first is outermost
+	Retry        *RetryPolicy  // nil: calls are made once
 }
 
 // Settings returns the settings that the options make.

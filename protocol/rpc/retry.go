@@ -1,9 +1,9 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
@@ -33,7 +33,7 @@ func Retryable(err error) bool {
 	return errors.Is(err, ErrNotRun) || errors.Is(err, Unavailable) || errors.Is(err, Exhausted)
 }
 
-// RetryPolicy says how [Retry] makes calls again. A zero field stands for its default.
+// RetryPolicy says how a client makes calls again: see [Retry]. A zero field stands for its default.
 type RetryPolicy struct {
 	Attempts int           // at most, with the first; default 4
 	First    time.Duration // pause before the second; it doubles; default 100 ms
@@ -42,40 +42,19 @@ type RetryPolicy struct {
 	Idempotent bool
 }
 
-// Retry returns an [Interceptor] for clients, which makes a unary call again while it is [Retryable]. It pauses for half to all of the
-// time that the policy says, and returns the last error when the next pause would reach the deadline of ctx. Streams pass unchanged.
-func Retry(p RetryPolicy) Interceptor {
-	if p.Attempts <= 0 {
-		p.Attempts = 4
-	}
-	if p.First <= 0 {
-		p.First = 100 * time.Millisecond
-	}
-	if p.Most <= 0 {
-		p.Most = 5 * time.Second
-	}
-	return func(ctx context.Context, call Invocation, next func(context.Context) error) error {
-		for n := 1; ; n++ {
-			err := next(ctx)
-			if call.Stream || n >= p.Attempts || !p.again(err) {
-				return err
-			}
-			pause := backoff.Doubled(n, p.First, p.Most)
-			pause = pause/2 + rand.N(pause/2+1)
-			if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
-				return err
-			}
-			t := time.NewTimer(pause)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-				return err
-			}
-		}
-	}
-}
+// Retry returns an option of a client, which makes a unary call again while it is [Retryable], within all interceptors. It pauses for
+// half to all of the time that the policy says, and returns the last error when the next pause would reach the deadline of ctx. Streams are made once.
+func Retry(p RetryPolicy) ClientOption { return retry(p) }
 
-func (p RetryPolicy) again(err error) bool {
-	return Retryable(err) || p.Idempotent && errors.Is(err, ErrSessionLost) && !errors.Is(err, context.DeadlineExceeded)
+type retry RetryPolicy
+
+func (r retry) set(s *ClientSettings) { s.Retry = (*RetryPolicy)(&r) }
+
+// Again reports whether a call is made again whose n-th attempt has ended with err, and after which pause. jitter is a number from 0 to 1.
+func (p RetryPolicy) Again(n int, err error, jitter float64) (pause time.Duration, again bool) {
+	if !Retryable(err) && (!p.Idempotent || !errors.Is(err, ErrSessionLost) || errors.Is(err, context.DeadlineExceeded)) || n >= cmp.Or(max(p.Attempts, 0), 4) {
+		return 0, false
+	}
+	pause = backoff.Doubled(n, cmp.Or(max(p.First, 0), 100*time.Millisecond), cmp.Or(max(p.Most, 0), 5*time.Second))
+	return pause/2 + time.Duration(jitter*float64(pause/2)), true
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -22,11 +21,9 @@ type ownCall struct{ run func(context.Context) error }
 type own struct {
 	service *registered
 	method  rpc.Method
-	got     chan []byte // an answer; its receiver is done when it has sent to next
-	next    chan error
+	talk    *turns.Talk[[]byte]
 	sent    bool
-	over    chan struct{}
-	err     error // of the call, before over is closed
+	err     error // of the call
 }
 
 // Own makes a call of the node to a service of its own. The service sees what it would see of a peer: see [rpc.Invoker].
@@ -59,43 +56,44 @@ func (k *Calls) Own(ctx context.Context, caller rpc.Caller, id protocol.ID, numb
 	if !method.Streams() {
 		caller.Deadline = k.trunk.Now().Add(limit)
 	}
-	c := &own{service: service, method: method, got: make(chan []byte), next: make(chan error), over: make(chan struct{})}
+	c := &own{service: service, method: method, talk: turns.NewTalk[[]byte]()}
 	inner, cancel := context.WithCancelCause(context.Background())
 	defer cancel(errGivenUp)
-	if !bounded { // for the answer, or for all items
-		t := time.AfterFunc(limit, func() { cancel(errExpired) })
-		defer t.Stop()
+	late := context.Background() // for the answer, or for all items
+	if !bounded {
+		var stop func()
+		late, stop = context.WithTimeoutCause(late, limit, errExpired)
+		defer stop()
+		defer context.AfterFunc(late, func() { cancel(errExpired) })()
 	}
 	k.trunk.System().Root.Send(k.Server, ownCall{func(task context.Context) error {
 		defer context.AfterFunc(task, func() { cancel(errSessionOver) })()
 		return c.run(inner, k, caller, payload)
 	}})
 	for {
-		select {
-		case answer := <-c.got:
-			if stream && !method.Streams() {
-				return rpc.ErrOneAnswer
-			}
-			if err := got(answer); err != nil || !stream {
-				return err
-			}
-			c.next <- nil
-		case <-c.over:
-			return c.err
-		case <-ctx.Done():
+		answer, ok, err := c.talk.Next(ctx, inner)
+		switch {
+		case ctx.Err() != nil && !ok:
 			return callEnded(ctx)
-		case <-inner.Done():
-			if errors.Is(context.Cause(inner), errExpired) {
-				return fmt.Errorf("%w: %w", rpc.Timeout, context.DeadlineExceeded)
-			}
+		case errors.Is(err, errExpired):
+			return fmt.Errorf("%w: %w", rpc.Timeout, context.DeadlineExceeded)
+		case errors.Is(err, errSessionOver):
 			return actors.ErrClosing
+		case !ok:
+			return err
+		case stream && !method.Streams():
+			return rpc.ErrOneAnswer
 		}
+		if err := got(answer); err != nil || !stream {
+			return err
+		}
+		c.talk.More()
 	}
 }
 
 // run runs the method. A task calls it.
 func (c *own) run(ctx context.Context, k *Calls, caller rpc.Caller, payload []byte) error {
-	defer close(c.over)
+	defer func() { c.talk.End(c.err) }()
 	c.err = rpc.ErrorOf(rpc.General, []byte(serviceFailed)) // also if the method ends its goroutine
 	err := serveMethod(rpc.WithCaller(ctx, &caller), c.method, payload, func(encode func([]byte) ([]byte, error)) error { return c.send(ctx, encode) })
 	if err == nil && !c.method.Streams() && !c.sent {
@@ -132,20 +130,10 @@ func (c *own) send(ctx context.Context, encode func([]byte) ([]byte, error)) err
 		return rpc.Errorf(rpc.MalformedResponse, "response of %d bytes; at most %d are sent", len(answer), most)
 	}
 	c.sent = true
-	select {
-	case c.got <- slices.Clip(answer):
-	case <-ctx.Done():
+	if !c.talk.Answer(ctx, answer) {
 		return errNobodyWants
 	}
-	if !c.method.Streams() {
-		return nil
-	}
-	select {
-	case err := <-c.next:
-		return err
-	case <-ctx.Done():
-		return errNobodyWants
-	}
+	return nil
 }
 
 // panicked records the panic of a method, whose caller was answered, and does what the service's policy says.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -21,10 +22,10 @@ type gather struct {
 	rest   func() // has a task of the session's actor call [gather.all]
 
 	out, spare     []byte
-	busy           bool   // somebody writes, or rest was called
-	added, written uint64 // bytes
-	err            error  // nothing can be written any more
-	room           chan struct{}
+	busy           bool       // somebody writes, or rest was called
+	added, written uint64     // bytes
+	err            error      // nothing can be written any more
+	news           turns.News // bytes were written
 }
 
 const (
@@ -86,7 +87,7 @@ func (g *gather) flush(others bool) {
 		g.rest()
 		return
 	}
-	g.wakes()
+	g.news.Tell()
 }
 
 // later has a task write what has gathered, unless somebody writes. The caller holds mu.
@@ -115,36 +116,14 @@ func (g *gather) some() bool {
 	case cap(b) <= 2*gathered:
 		g.spare = b[:0]
 	}
-	g.wakes()
+	g.news.Tell()
 	return !interrupted
-}
-
-// wakes wakes who waits in await or finish.
-func (g *gather) wakes() {
-	if g.room != nil {
-		close(g.room)
-		g.room = nil
-	}
-}
-
-// waits waits for the next wakes, or the end of ctx. The caller holds mu.
-func (g *gather) waits(ctx context.Context) {
-	if g.room == nil {
-		g.room = make(chan struct{})
-	}
-	room := g.room
-	g.mu.Unlock()
-	defer g.mu.Lock()
-	select {
-	case <-room:
-	case <-ctx.Done():
-	}
 }
 
 // finish writes what is left, and lets nobody write any more. The caller holds mu.
 func (g *gather) finish() {
 	for g.busy && g.err == nil {
-		g.waits(context.Background())
+		g.news.Await(context.Background())
 	}
 	g.busy = true
 	for len(g.out) > 0 && g.err == nil {
@@ -160,14 +139,14 @@ func (g *gather) all() error {
 		g.some()
 	}
 	g.busy = false
-	g.wakes()
+	g.news.Tell()
 	return g.err
 }
 
 // await waits until few bytes wait. The caller holds mu.
 func (g *gather) await(ctx context.Context) error {
 	for len(g.out) > gathered && g.err == nil {
-		g.waits(ctx)
+		g.news.Await(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

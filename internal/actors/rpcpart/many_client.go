@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -22,8 +23,8 @@ import (
 // manyCalls is the client's side of a session that carries many calls. Callers do the work on their own goroutines: of
 // those that wait, one reads, for all. While nobody waits, nobody reads.
 type manyCalls struct {
-	s     *Session
-	token chan struct{} // who has it reads; in is its
+	s       *Session
+	reading turns.Baton // who has it reads; in is its
 
 	mu           sync.Mutex
 	machine      *calls.Session
@@ -45,9 +46,9 @@ type manyCalls struct {
 // manyCall is one call. The session's mu guards all fields but wake.
 type manyCall struct {
 	c    *calls.Call
-	wake chan struct{} // something has happened
-	at   uint64        // the first byte of its first frame, as gather counts
-	sent bool          // its request has gone whole
+	wake turns.Bell // something has happened
+	at   uint64     // the first byte of its first frame, as gather counts
+	sent bool       // its request has gone whole
 
 	limit    time.Duration
 	until    time.Time // when the next message must have come; zero: the caller's ctx decides
@@ -79,10 +80,9 @@ const (
 )
 
 func newManyCalls(s *Session) *manyCalls {
-	m := &manyCalls{s: s, token: make(chan struct{}, 1), pings: make(map[uint64]*manyCall), machine: calls.NewClient(rpc.MaxFrame), freed: s.shared.trunk.Now(), most: calls.MaxCalls}
-	m.gather = gather{mu: &m.mu, stream: s.stream, rest: func() { s.shared.trunk.System().Root.Send(s.pid, restOfFrames{}) }}
+	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: calls.NewClient(rpc.MaxFrame), freed: s.shared.trunk.Now(), most: calls.MaxCalls}
+	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: func() { s.shared.trunk.System().Root.Send(s.pid, restOfFrames{}) }}
 	s.in.uncharged = true
-	m.token <- struct{}{}
 	return m
 }
 
@@ -133,7 +133,7 @@ func (m *manyCalls) invoke(ctx context.Context, method uint32, stream bool, enco
 		return rpc.RepeatNever, err
 	}
 	limit := m.s.limit(ctx)
-	k := &manyCall{metadata: metadata, wake: make(chan struct{}, 1), limit: limit, method: method, stream: stream, memory: memory{of: m.s.credit}}
+	k := &manyCall{metadata: metadata, wake: turns.NewBell(), limit: limit, method: method, stream: stream, memory: memory{of: m.s.credit}}
 	for n := firstWindow; stream && k.window == 0 && n >= leastWindow; n /= 4 {
 		if k.memory.tryWindow(n) {
 			k.window = n
@@ -407,24 +407,14 @@ func (m *manyCalls) interrupt(k *manyCall) {
 	if m.writer == k {
 		m.s.stream.SetWriteDeadline(park.Expired)
 	}
-	k.call()
-}
-
-// call wakes the caller.
-func (k *manyCall) call() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
+	k.wake.Ring()
 }
 
 // wait returns when something may have happened for the call. Meanwhile it reads for all, if nobody does.
 func (m *manyCalls) wait(k *manyCall) {
-	select {
-	case <-k.wake:
-	case <-m.token:
+	if m.reading.AwaitOr(k.wake) {
 		m.lead(k)
-		m.token <- struct{}{}
+		m.reading.Pass()
 		m.mu.Lock()
 		m.flush(k)
 		m.mu.Unlock()
@@ -472,7 +462,7 @@ func (m *manyCalls) lead(k *manyCall) {
 
 // ready reports whether there is something for the caller to do.
 func (k *manyCall) ready() bool {
-	return len(k.queue) > 0 || k.over() || k.charge > 0 || len(k.wake) > 0
+	return len(k.queue) > 0 || k.over() || k.charge > 0 || k.wake.Rang()
 }
 
 // frame handles a frame of the server's.
@@ -489,19 +479,19 @@ func (m *manyCalls) frame(body []byte) error {
 	for _, c := range e.Refused {
 		k := c.User.(*manyCall)
 		k.refused = true
-		k.call()
+		k.wake.Ring()
 	}
 	if e.All() {
 		for _, c := range m.machine.All() {
 			if k := c.User.(*manyCall); !k.sent {
-				k.call()
+				k.wake.Ring()
 			}
 		}
 		return nil
 	}
 	if k := m.pings[e.Pong]; k != nil {
 		k.done = true
-		k.call()
+		k.wake.Ring()
 	}
 	if e.Call == nil {
 		return nil
@@ -541,7 +531,7 @@ func (m *manyCalls) frame(body []byte) error {
 			}
 		}
 	}
-	k.call()
+	k.wake.Ring()
 	return nil
 }
 
@@ -554,7 +544,7 @@ func (m *manyCalls) fail(err error) {
 	m.s.state.Store(sessionOver)
 	for _, k := range m.all() {
 		k.err = err
-		k.call()
+		k.wake.Ring()
 	}
 	m.s.shared.trunk.System().Root.Send(m.s.pid, sessionBroken{err})
 }
@@ -579,7 +569,7 @@ func (m *manyCalls) lost(err error) {
 // ping measures how long the service takes to answer.
 func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
 	began := m.s.shared.trunk.Now()
-	k := &manyCall{wake: make(chan struct{}, 1), limit: m.s.limit(ctx), memory: memory{of: m.s.credit}}
+	k := &manyCall{wake: turns.NewBell(), limit: m.s.limit(ctx), memory: memory{of: m.s.credit}}
 	defer m.ends(k)
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -34,7 +35,7 @@ type servedCalls struct {
 	idle    int       // tasks that wait for a call
 	wakeAt  time.Time // when the actor looks at the time limits next
 
-	work chan *servedCall // for the tasks that wait; nil ends one
+	work turns.Hand[*servedCall] // for the tasks that wait; nil ends one
 }
 
 // servedCall is one call. The session's mu guards its fields, but those that only its method uses.
@@ -53,7 +54,7 @@ type servedCall struct {
 	request  arrived
 	enter    func() // gives the place back that the call has among those of all peers; nil: it has none
 
-	wake   chan struct{} // there is more credit
+	wake   turns.Bell // there is more credit
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
@@ -73,8 +74,8 @@ type (
 const idleTasks = 4
 
 func newServedCalls(s *servedSession, now time.Time, rest func()) *servedCalls {
-	m := &servedCalls{s: s, machine: calls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: make(chan *servedCall)}
-	m.gather = gather{mu: &m.mu, stream: s.stream, rest: rest}
+	m := &servedCalls{s: s, machine: calls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall]()}
+	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: rest}
 	return m
 }
 
@@ -113,7 +114,7 @@ func (m *servedCalls) dismiss() {
 	m.idle = 0
 	m.mu.Unlock()
 	for range n {
-		m.work <- nil
+		m.work.Give(nil)
 	}
 }
 
@@ -135,7 +136,7 @@ func (m *servedCalls) frame(ctx context.Context, body []byte) error {
 	m.gather.control(m.machine)
 	if e.All() {
 		for _, c := range m.machine.All() {
-			c.User.(*servedCall).more()
+			c.User.(*servedCall).wake.Ring()
 		}
 	} else if e.Call != nil {
 		if err := m.event(ctx, &f, e); err != nil {
@@ -161,7 +162,7 @@ func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) 
 		m.begun++
 		k = &servedCall{
 			c: e.Call, serial: m.begun, number: uint32(f.Number), limit: min(time.Duration(min(f.Deadline, uint64(rpc.MaxDeadline/time.Millisecond)))*time.Millisecond, rpc.MaxDeadline),
-			opened: now, memory: memory{of: m.s.account}, wake: make(chan struct{}, 1),
+			opened: now, memory: memory{of: m.s.account}, wake: turns.NewBell(),
 		}
 		if own := m.s.service.own; own != nil && own.Deadline > 0 {
 			k.limit = min(k.limit, own.Deadline)
@@ -208,17 +209,9 @@ func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) 
 		k.cancel(errGivenUp)
 		m.forget(k)
 	case calls.Credit:
-		k.more()
+		k.wake.Ring()
 	}
 	return nil
-}
-
-// more wakes the method, which may wait for credit.
-func (k *servedCall) more() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
 }
 
 // wants takes memory for a request. A task calls it.
@@ -317,7 +310,7 @@ func (m *servedCalls) dispatch(ctx context.Context, k *servedCall) error {
 	}
 	m.idle--
 	m.mu.Unlock()
-	m.work <- k
+	m.work.Give(k)
 	m.mu.Lock()
 	return nil
 }
@@ -335,7 +328,7 @@ func (m *servedCalls) runs(ctx context.Context, k *servedCall) error {
 		if !waits {
 			return nil
 		}
-		k = <-m.work
+		k = m.work.Take()
 	}
 	return nil
 }
@@ -480,10 +473,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
 		if !ok {
 			m.mu.Unlock()
-			select {
-			case <-k.wake:
-			case <-k.ctx.Done():
-			}
+			k.wake.Await(k.ctx)
 			m.mu.Lock()
 			continue
 		}
@@ -630,7 +620,7 @@ func (m *servedCalls) cut() {
 		m.forget(k)
 	}
 	m.gather.err = errors.Join(m.gather.err, errSessionOver)
-	m.gather.wakes()
+	m.gather.news.Tell()
 }
 
 // end cuts the session.

@@ -245,8 +245,10 @@ func TestSessionRules(t *testing.T) {
 		"more than the credit":          {true, []calls.Frame{open(1, calls.First+1)}, calls.ErrCredit},
 		"more than the shared credit": {true, []calls.Frame{
 			{Call: 1, Kind: calls.Open, Length: 1 << 20, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)}, {Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)}, {Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
 		}, calls.ErrCredit},
 		"shared credit for the second message": {true, []calls.Frame{open(1, 1), {Call: 1, Kind: calls.Message, Shared: 1, Payload: make([]byte, 1)}}, calls.ErrCredit},
 		"a huge window":                        {true, []calls.Frame{{Call: 1, Kind: calls.Open, Window: 1 << 60}}, calls.ErrCredit},
