@@ -114,8 +114,8 @@ func (k *Calls) Busy(key Key) string {
 	if len(list) == 0 {
 		return ""
 	}
-	if list[0].many != nil {
-		return full("calls with the service", list[0].many.most, "of one session")
+	if list[0].many.Load() != nil {
+		return full("calls with the service", list[0].many.Load().most, "of one session")
 	}
 	return full("calls with the service", len(list), "[rpc] client_sessions")
 }

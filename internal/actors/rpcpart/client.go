@@ -218,6 +218,7 @@ func (a *client) acquire(c actor.Context, m AcquireSession) {
 			}
 		}
 	}
+	a.dismiss(c, p)
 	p.waiters = append(p.waiters, waiter{c.Sender(), m.Gone})
 	p.waiting.Add(1) // from here on release sends sessionFree
 	a.rests(p)
@@ -346,7 +347,7 @@ func (a *client) endIdle(c actor.Context, peer identity.NodeID) {
 	var oldest *Session
 	var since time.Time
 	for _, s := range a.sessions {
-		if s.key.Peer != peer || s.many != nil || s.state.Load() != sessionIdle {
+		if s.key.Peer != peer || s.many.Load() != nil || s.state.Load() != sessionIdle {
 			continue
 		}
 		s.mu.Lock()
@@ -520,7 +521,7 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 	p, s := o.pool, m.session
 	p.sessions = append(p.sessions, s)
 	a.rests(p)
-	if s.many != nil {
+	if s.many.Load() != nil {
 		a.carriesMany(c, p, s)
 		return
 	}
@@ -553,14 +554,42 @@ func (a *client) carriesMany(c actor.Context, p *sessionPool, s *Session) {
 	now := supervisor.Now(c)
 	w, ok := p.first()
 	f := p.machine.Opened(now) // the machine counts one caller as served
-	if ok && s.acquire() {
+	switch {
+	case !ok:
+	case s.acquire():
 		p.waiters = p.waiters[1:]
 		p.waiting.Add(-1)
 		c.Send(w.to, SessionGiven{Session: s})
+	default: // it takes no callers already
+		f = p.machine.Wanted(now)
 	}
 	a.serve(c, p)
+	s.release() // of this actor
+	a.dismiss(c, p)
 	a.do(c, p, f)
 	a.ticks(c)
+}
+
+// dismiss takes sessions out of the pool that take no further callers, so that it may open others in their place.
+func (a *client) dismiss(c actor.Context, p *sessionPool) {
+	for _, s := range slices.Clone(p.sessions) {
+		if m := s.many.Load(); m != nil && m.leaving() {
+			a.lose(c, p, s)
+		}
+	}
+}
+
+// lose takes a session out of its pool.
+func (a *client) lose(c actor.Context, p *sessionPool, s *Session) {
+	at := slices.Index(p.sessions, s)
+	p.sessions = slices.Delete(p.sessions, at, at+1)
+	if a.established[s.key.Peer]--; a.established[s.key.Peer] == 0 {
+		delete(a.established, s.key.Peer)
+	}
+	a.publish(p)
+	a.rests(p)
+	a.do(c, p, p.machine.Ended(supervisor.Now(c)))
+	a.openNext(c, s.key.Peer)
 }
 
 func handshakeLost(err error) bool {
@@ -587,8 +616,7 @@ func (a *client) gone(c actor.Context, who *actor.PID) {
 	} else {
 		r.sessions--
 	}
-	at := slices.Index(p.sessions, s)
-	if at < 0 { // the session was never ready
+	if !slices.Contains(p.sessions, s) { // the session was never ready
 		for token := range p.opening {
 			if o := a.opening[token]; o.pid != nil && o.pid.Equal(who) { // its actor has failed
 				a.failed(c, token, actors.ErrConnectionClosed)
@@ -597,14 +625,7 @@ func (a *client) gone(c actor.Context, who *actor.PID) {
 		}
 		return
 	}
-	p.sessions = slices.Delete(p.sessions, at, at+1)
-	if a.established[s.key.Peer]--; a.established[s.key.Peer] == 0 {
-		delete(a.established, s.key.Peer)
-	}
-	a.openNext(c, s.key.Peer)
-	a.publish(p)
-	a.rests(p)
-	a.do(c, p, p.machine.Ended(supervisor.Now(c)))
+	a.lose(c, p, s)
 	a.forget(p)
 }
 
@@ -628,7 +649,7 @@ func (a *client) forget(p *sessionPool) {
 func (a *client) disconnected(c actor.Context, conn *actors.ConnRef) {
 	for path, s := range a.byConn[conn.ID] {
 		if s.closeIdle() {
-			if s.many == nil {
+			if s.many.Load() == nil {
 				s.in.release()
 			}
 			c.Stop(a.calls.trunk.System().NewLocalPID(path))
@@ -646,8 +667,8 @@ func (a *client) tick(c actor.Context) {
 	now := supervisor.Now(c)
 	for _, s := range a.sessions {
 		s.mu.Lock()
-		if s.many != nil {
-			s.freed = s.many.idleSince()
+		if s.many.Load() != nil {
+			s.freed = s.many.Load().idleSince()
 		}
 		serial, late := s.serial, !s.until.IsZero() && !now.Before(s.until)
 		unused := s.conn.Retired() || s.closesWhenIdle() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
@@ -657,8 +678,8 @@ func (a *client) tick(c actor.Context) {
 			s.interrupt(serial)
 		case unused && s.closeIdle():
 			c.Send(s.pid, closeSession{})
-		case s.many != nil:
-			s.many.late(now)
+		case s.many.Load() != nil:
+			s.many.Load().late(now)
 		}
 	}
 	for peer := range a.queued {

@@ -39,7 +39,7 @@ type Session struct {
 	since  time.Time
 
 	state atomic.Int32
-	many  *manyCalls // the session carries many calls at once; nil: one
+	many  atomic.Pointer[manyCalls] // the session carries many calls at once; nil: one
 
 	// Used by the owner of the session: a caller, or the actor.
 	machine rpc.Client
@@ -83,8 +83,8 @@ type (
 
 // acquire takes the session if it is idle, and reports whether it was.
 func (s *Session) acquire() bool {
-	if s.many != nil {
-		return s.many.acquire()
+	if s.many.Load() != nil {
+		return s.many.Load().acquire()
 	}
 	return s.state.CompareAndSwap(sessionIdle, sessionBusy)
 }
@@ -92,8 +92,8 @@ func (s *Session) acquire() bool {
 // release makes the session idle, and tells rpc-client so if a caller waits. On a retired
 // connection, and if the session closes when idle and no caller waits, it ends the session instead.
 func (s *Session) release() {
-	if s.many != nil {
-		switch closes := s.many.release(); {
+	if s.many.Load() != nil {
+		switch closes := s.many.Load().release(); {
 		case closes:
 			s.shared.trunk.System().Root.Send(s.pid, closeSession{})
 		case s.pool.waiting.Load() > 0:
@@ -112,8 +112,8 @@ func (s *Session) release() {
 
 // closeIdle ends the session for callers if nobody uses it.
 func (s *Session) closeIdle() bool {
-	if s.many != nil {
-		return s.many.closeIdle()
+	if s.many.Load() != nil {
+		return s.many.Load().closeIdle()
 	}
 	return s.state.CompareAndSwap(sessionIdle, sessionOver)
 }
@@ -135,8 +135,8 @@ var (
 // Invoke makes a call: see [rpc.Invoker]. again says whether the call may be made
 // again on another session, because this one had ended before the server took the request.
 func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again rpc.Repeat, err error) {
-	if s.many != nil {
-		return s.many.invoke(ctx, method, stream, encode, got)
+	if s.many.Load() != nil {
+		return s.many.Load().invoke(ctx, method, stream, encode, got)
 	}
 	var room [rpc.Room]byte
 	began := false
@@ -164,8 +164,8 @@ func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode
 
 // Ping measures how long the service takes to answer an empty request.
 func (s *Session) Ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
-	if s.many != nil {
-		return s.many.ping(ctx)
+	if s.many.Load() != nil {
+		return s.many.Load().ping(ctx)
 	}
 	limit := s.limit(ctx)
 	began := s.shared.trunk.Now()
@@ -487,12 +487,12 @@ func (a *clientSession) Receive(c actor.Context) {
 		a.ready = m.Err == nil
 		c.Send(s.shared.Client, sessionReady{a.token, s, m.Err})
 	case restOfFrames:
-		supervisor.Go(c, "write", nil, func(context.Context) error { return s.many.gather.all() })
+		supervisor.Go(c, "write", nil, func(context.Context) error { return s.many.Load().gather.all() })
 	case restOfAnswers:
-		supervisor.Go(c, "drain", nil, func(ctx context.Context) error { s.many.drain(ctx); return nil })
+		supervisor.Go(c, "drain", nil, func(ctx context.Context) error { s.many.Load().drain(ctx); return nil })
 	case supervisor.TaskDone:
 		if m.Err != nil {
-			s.many.lost(m.Err)
+			s.many.Load().lost(m.Err)
 		}
 	case callLeft:
 		supervisor.Do(c, "leave call", func(ctx context.Context) (sessionLeft, error) { return sessionLeft{}, s.tell(ctx, m) })
@@ -560,7 +560,7 @@ func (s *Session) handshake(ctx context.Context) error {
 	s.stream.SetWriteDeadline(time.Time{})
 	s.in.frames.SetLimit(rpc.MaxFrame)
 	if version == calls.Version {
-		s.many = newManyCalls(s)
+		s.many.Store(newManyCalls(s))
 	}
 	return nil
 }
@@ -619,6 +619,11 @@ func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 // [connections.FinishLimit].
 func (s *Session) bye(ctx context.Context) error {
 	defer s.in.release()
+	if m := s.many.Load(); m != nil {
+		m.mu.Lock()
+		m.gather.finish()
+		m.mu.Unlock()
+	}
 	if err := s.stream.CloseWrite(); err != nil {
 		return err
 	}
@@ -671,8 +676,8 @@ func (s *Session) stats() SessionStats {
 		Method: s.call.Method, Began: s.call.Began, Deadline: s.call.Deadline,
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 	}
-	if s.many != nil {
-		s.many.stats(&st)
+	if s.many.Load() != nil {
+		s.many.Load().stats(&st)
 	}
 	return st
 }

@@ -2,6 +2,7 @@ package rpcpart
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -21,11 +23,12 @@ type gather struct {
 	stream protocol.Stream
 	rest   func() // has a task of the session's actor call [gather.all]
 
-	out, spare     []byte
-	busy           bool       // somebody writes, or rest was called
-	added, written uint64     // bytes
-	err            error      // nothing can be written any more
-	news           turns.News // bytes were written
+	out, spare   []byte
+	busy         bool   // somebody writes, or rest was called
+	added, given uint64 // bytes; given to the stream
+	written      uint64
+	err          error      // nothing can be written any more
+	news         turns.News // bytes were written
 }
 
 const (
@@ -102,6 +105,7 @@ func (g *gather) later() {
 func (g *gather) some() bool {
 	b := g.out
 	g.out, g.spare = g.spare[:0], nil
+	g.given += uint64(len(b)) // a call of which the stream has a byte may run
 	g.mu.Unlock()
 	n, err := g.stream.Write(b)
 	g.mu.Lock()
@@ -111,6 +115,10 @@ func (g *gather) some() bool {
 	case interrupted:
 		g.stream.SetWriteDeadline(time.Time{})
 		g.out = slices.Concat(b[n:], g.out)
+		g.given -= uint64(len(b) - n)
+	case errors.Is(err, protocol.ErrUnsent):
+		g.err = err
+		g.given -= uint64(len(b))
 	case err != nil:
 		g.err = err
 	case cap(b) <= 2*gathered:
@@ -143,9 +151,9 @@ func (g *gather) all() error {
 	return g.err
 }
 
-// await waits until few bytes wait. The caller holds mu.
-func (g *gather) await(ctx context.Context) error {
-	for len(g.out) > gathered && g.err == nil {
+// await waits until at most most bytes wait, or stop says true at some news. The caller holds mu.
+func (g *gather) await(ctx context.Context, most int, stop func() bool) error {
+	for len(g.out) > most && g.err == nil && !stop() {
 		g.news.Await(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -223,10 +231,10 @@ func (a *assembly) add(r *frameReader, e calls.Event, part []byte) (m arrived, w
 	}
 	if e.Length >= 0 {
 		a.length = e.Length
-		a.body = make([]byte, 0, min(e.Length, 4*calls.MaxPart))
+		a.body = make([]byte, 0, min(e.Length, max(len(part), calls.First)))
 	}
 	if need := len(a.body) + len(part); need > cap(a.body) { // memory is allocated as the bytes arrive
-		a.body = slices.Grow(a.body, min(a.length, max(need, 2*cap(a.body)))-len(a.body))
+		a.body = slices.Grow(a.body, max(min(a.length, max(need, 2*cap(a.body)))-len(a.body), 0))
 	}
 	a.body = append(a.body, part...)
 	r.free()
@@ -240,6 +248,7 @@ func (a *assembly) add(r *frameReader, e calls.Event, part []byte) (m arrived, w
 
 // milliseconds converts a time limit to the form of requests: at least one.
 func milliseconds(d time.Duration) uint64 {
+	d = min(d, rpc.MaxDeadline)
 	return uint64(max((d+time.Millisecond-1)/time.Millisecond, 1))
 }
 

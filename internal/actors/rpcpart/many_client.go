@@ -15,7 +15,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
-	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -56,6 +55,7 @@ type manyCall struct {
 	method   uint32
 	metadata rpc.Metadata
 	stream   bool
+	ping     bool
 	began    time.Time
 	deadline time.Time
 
@@ -64,7 +64,8 @@ type manyCall struct {
 	window   int // bytes that memory has for messages that are not taken
 	charge   int // bytes that a message needs more, and its serial
 	serial   int
-	charged  int // bytes that memory has for the message that comes
+	unpay    func() // ends the waiting for them
+	charged  int    // bytes that memory has for the message that comes
 	assembly assembly
 	queue    []arrived
 	done     bool // the server has ended the call
@@ -79,8 +80,9 @@ const (
 	mostWindow  = 1 << 20
 )
 
+// newManyCalls returns the calls of a session, with one caller: the actor that gives it to others.
 func newManyCalls(s *Session) *manyCalls {
-	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: calls.NewClient(rpc.MaxFrame), freed: s.shared.trunk.Now(), most: calls.MaxCalls}
+	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: calls.NewClient(rpc.MaxFrame), callers: 1, freed: s.shared.trunk.Now(), most: calls.MaxCalls}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: func() { s.shared.trunk.System().Root.Send(s.pid, restOfFrames{}) }}
 	s.in.uncharged = true
 	return m
@@ -110,6 +112,13 @@ func (m *manyCalls) release() (closes bool) {
 	return closes
 }
 
+// leaving reports whether the session takes no further callers.
+func (m *manyCalls) leaving() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.over || m.machine.Left() || m.s.conn.Retired()
+}
+
 // closeIdle ends the session for callers if it has none.
 func (m *manyCalls) closeIdle() bool {
 	m.mu.Lock()
@@ -123,6 +132,12 @@ func (m *manyCalls) closeIdle() bool {
 
 // invoke makes a call: see [Session.Invoke].
 func (m *manyCalls) invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again rpc.Repeat, err error) {
+	began := false
+	defer func() {
+		if !began { // also when encode ends the goroutine
+			m.s.release()
+		}
+	}()
 	buf, err := encode(getBuffer())
 	defer func() { putBuffer(buf) }()
 	if err == nil && len(buf) > rpc.DefaultSend-rpc.Room {
@@ -142,6 +157,7 @@ func (m *manyCalls) invoke(ctx context.Context, method uint32, stream bool, enco
 	live := m.s.conn.Link().Live
 	live.CallBegins(m.s.key.Protocol)
 	defer live.CallEnds()
+	began = true
 	defer m.ends(k) // also when got ends the goroutine
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()
@@ -189,7 +205,7 @@ func (m *manyCalls) send(ctx context.Context, k *manyCall, body []byte) (again r
 				return 0, nil
 			}
 			f = calls.Frame{Call: k.c.ID, Kind: calls.Message}
-			if m.gather.await(ctx) == nil && !k.over() && !k.hasten {
+			if m.gather.await(ctx, gathered, func() bool { return k.hasten || k.over() }) == nil && !k.over() && !k.hasten {
 				continue
 			}
 		} else {
@@ -231,12 +247,15 @@ func (m *manyCalls) receive(ctx context.Context, k *manyCall, stream bool, got f
 			a := k.queue[0]
 			k.queue[0] = arrived{}
 			k.queue = k.queue[1:]
-			m.extend(ctx, k)
+			k.until = time.Time{} // the caller may take its time
 			m.paid(k, a)
 			if err := m.give(a, got); err != nil || !stream {
 				return rpc.RepeatNever, err
 			}
+			m.extend(ctx, k)
 			m.taken(k, a)
+		case k.done && k.err == nil && !stream && !k.ping:
+			return rpc.RepeatNever, fmt.Errorf("%w: the server has ended a call with one answer without an answer", rpc.ErrProtocol)
 		case k.done && k.err == nil:
 			return rpc.RepeatNever, nil
 		case k.err != nil, k.refused:
@@ -247,7 +266,7 @@ func (m *manyCalls) receive(ctx context.Context, k *manyCall, stream bool, got f
 			}
 			return rpc.RepeatNever, errNoResponse
 		case k.charge > 0:
-			if err := m.pay(ctx, k); err != nil {
+			if err := m.pay(ctx, k); err != nil && !k.hasten {
 				return rpc.RepeatNever, callEnded(ctx)
 			}
 		default:
@@ -296,9 +315,12 @@ func (m *manyCalls) taken(k *manyCall, a arrived) {
 // pay takes the memory that a message needs.
 func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
 	n, serial := k.charge, k.serial
+	ctx, k.unpay = context.WithCancel(ctx)
+	defer k.unpay()
 	m.mu.Unlock()
 	err := m.s.credit.Take(ctx, n)
 	m.mu.Lock()
+	k.unpay = nil
 	if err != nil {
 		return err
 	}
@@ -318,6 +340,8 @@ func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
 // failed returns the error of a call that the server has ended, or refused, or whose session has ended.
 func (m *manyCalls) failed(ctx context.Context, k *manyCall) (again rpc.Repeat, err error) {
 	switch {
+	case k.c == nil && k.at == 0:
+		return rpc.RepeatAnyTime, fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
 	case k.refused:
 		return rpc.RepeatAnyTime, fmt.Errorf("%w: the server has ended the session", rpc.ErrSessionLost)
 	case k.done:
@@ -328,15 +352,10 @@ func (m *manyCalls) failed(ctx context.Context, k *manyCall) (again rpc.Repeat, 
 		return rpc.RepeatNever, k.err
 	case ctx.Err() != nil:
 		return rpc.RepeatNever, callEnded(ctx)
-	case k.c == nil, m.gather.written <= k.at && !m.interruptedWrite():
+	case m.gather.given <= k.at:
 		again = rpc.RepeatAnyTime
 	}
 	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
-}
-
-// interruptedWrite reports whether the last write may have sent more than it said.
-func (m *manyCalls) interruptedWrite() bool {
-	return m.gather.err != nil && !errors.Is(m.gather.err, protocol.ErrUnsent)
 }
 
 // ends forgets a call, and tells the server if that still runs it.
@@ -407,6 +426,10 @@ func (m *manyCalls) interrupt(k *manyCall) {
 	if m.writer == k {
 		m.s.stream.SetWriteDeadline(park.Expired)
 	}
+	if k.unpay != nil {
+		k.unpay()
+	}
+	m.gather.news.Tell()
 	k.wake.Ring()
 }
 
@@ -475,7 +498,7 @@ func (m *manyCalls) frame(body []byte) error {
 	if err != nil {
 		return err
 	}
-	m.gather.control(m.machine)
+	defer m.gather.control(m.machine)
 	for _, c := range e.Refused {
 		k := c.User.(*manyCall)
 		k.refused = true
@@ -500,11 +523,11 @@ func (m *manyCalls) frame(body []byte) error {
 	switch f.Kind {
 	case calls.Message:
 		if e.TooLong {
-			k.err = fmt.Errorf("%w: an answer of %d bytes", frame.ErrTooLong, e.Length)
+			m.leaves(k, fmt.Errorf("%w: an answer of %d bytes", frame.ErrTooLong, e.Length))
 			break
 		}
 		if e.Length >= 0 && f.Last && k.stream || e.Whole && f.Last && k.stream {
-			k.err = rpc.ErrOneAnswer
+			m.leaves(k, rpc.ErrOneAnswer)
 			break
 		}
 		if e.Charge > 0 {
@@ -535,12 +558,21 @@ func (m *manyCalls) frame(body []byte) error {
 	return nil
 }
 
+// leaves ends a call because of its answer, which is no fault of the session. The caller holds mu.
+func (m *manyCalls) leaves(k *manyCall, err error) {
+	k.err = err
+	m.machine.End(k.c)
+	m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Cancel})
+}
+
 // fail ends the session for all its calls. The caller holds mu.
 func (m *manyCalls) fail(err error) {
 	if m.err != nil {
 		return
 	}
 	m.err, m.over = err, true
+	m.gather.err = cmp.Or(m.gather.err, err)
+	m.gather.news.Tell()
 	m.s.state.Store(sessionOver)
 	for _, k := range m.all() {
 		k.err = err
@@ -569,7 +601,7 @@ func (m *manyCalls) lost(err error) {
 // ping measures how long the service takes to answer.
 func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
 	began := m.s.shared.trunk.Now()
-	k := &manyCall{wake: turns.NewBell(), limit: m.s.limit(ctx), memory: memory{of: m.s.credit}}
+	k := &manyCall{wake: turns.NewBell(), ping: true, limit: m.s.limit(ctx), memory: memory{of: m.s.credit}}
 	defer m.ends(k)
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()

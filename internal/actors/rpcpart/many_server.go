@@ -33,6 +33,7 @@ type servedCalls struct {
 	seen    uint64    // value of inline at the monitor's last check
 	split   bool      // another task has taken over the reading
 	idle    int       // tasks that wait for a call
+	asked   bool      // the actor is about to look at the time limits
 	wakeAt  time.Time // when the actor looks at the time limits next
 
 	work turns.Hand[*servedCall] // for the tasks that wait; nil ends one
@@ -52,6 +53,7 @@ type servedCall struct {
 	assembly assembly
 	begins   bool // its request is whole
 	request  arrived
+	begun    bool   // its method runs
 	enter    func() // gives the place back that the call has among those of all peers; nil: it has none
 
 	wake   turns.Bell // there is more credit
@@ -70,6 +72,9 @@ type (
 	}
 )
 
+// unreadMost is how many bytes may wait for a client that reads nothing before its requests wait as well. Credit allows less.
+const unreadMost = 4 << 20
+
 // idleTasks is how many tasks of a session may wait for a call.
 const idleTasks = 4
 
@@ -87,7 +92,13 @@ func (m *servedCalls) read(ctx context.Context) error {
 			m.dismiss()
 			return err
 		}
-		body, _, err := s.in.next(ctx, calls.MaxFrame)
+		m.mu.Lock()
+		err := m.gather.await(ctx, unreadMost, func() bool { return m.over })
+		m.mu.Unlock()
+		var body []byte
+		if err == nil {
+			body, _, err = s.in.next(ctx, calls.MaxFrame)
+		}
 		if err == nil {
 			s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
 			err = m.frame(ctx, body)
@@ -145,9 +156,16 @@ func (m *servedCalls) frame(ctx context.Context, body []byte) error {
 	}
 	switch {
 	case m.s.in.frames.Ready(): // what answers the next frame leaves with this
-	case m.inlined:
+	case m.inlined && m.split: // another task reads, and runs calls
 		m.inlined = false
 		m.flush()
+	case m.inlined: // as a call that runs here, so that another task reads if this one must wait
+		m.inlined, m.inline = false, m.begun
+		m.flush()
+		if m.inline = 0; m.split {
+			m.split = false
+			return errHandedOver
+		}
 	default:
 		m.gather.later()
 	}
@@ -176,8 +194,8 @@ func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) 
 		for _, p := range f.Metadata {
 			k.metadata[p.Name] = p.Value
 		}
-		if k.until.Before(m.wakeAt) || m.wakeAt.IsZero() {
-			m.wakeAt = k.until
+		if (k.until.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
+			m.asked = true
 			supervisor.Tell(ctx, machineDue{})
 		}
 	}
@@ -208,6 +226,7 @@ func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) 
 		m.gather.control(m.machine)
 		k.cancel(errGivenUp)
 		m.forget(k)
+		m.tellLeft(ctx)
 	case calls.Credit:
 		k.wake.Ring()
 	}
@@ -234,9 +253,15 @@ func (m *servedCalls) wants(w callWants) {
 
 // refuse answers a call whose method has not begun.
 func (m *servedCalls) refuse(k *servedCall, status rpc.Status, details string) {
-	m.done(k, status, details, true)
+	m.done(k, status, details, m.unrun(k))
 	k.cancel(nil)
 	m.forget(k)
+}
+
+// unrun reports whether the method of a call has not begun, nor will.
+func (m *servedCalls) unrun(k *servedCall) bool {
+	_, runs := m.running[k]
+	return !runs
 }
 
 // done answers a call with a status, if the client still waits.
@@ -247,6 +272,13 @@ func (m *servedCalls) done(k *servedCall, status rpc.Status, details string, unr
 	m.machine.End(k.c)
 	m.gather.control(m.machine)
 	m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Done, Number: uint64(status), Last: unrun, Payload: []byte(details)})
+}
+
+// tellLeft tells the actor if the session can end. The caller holds mu.
+func (m *servedCalls) tellLeft(ctx context.Context) {
+	if m.left() {
+		supervisor.Tell(ctx, callsOver{})
+	}
 }
 
 // forget gives back what a call holds, unless its method runs.
@@ -277,7 +309,7 @@ func (m *servedCalls) begin(ctx context.Context, k *servedCall) error {
 	}
 	k.enter = leave
 	m.running[k] = struct{}{}
-	if method.Streams() || m.s.service.slow[k.number].Load() > 0 {
+	if method.Streams() || m.split || m.inline != 0 || m.s.service.slow[k.number].Load() > 0 {
 		return m.dispatch(ctx, k)
 	}
 	m.inline, m.inlined = k.serial, true
@@ -336,11 +368,19 @@ func (m *servedCalls) runs(ctx context.Context, k *servedCall) error {
 // run runs the method of a call and answers it.
 func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 	s := m.s
+	m.mu.Lock()
+	_, waits := m.running[k]
+	k.begun = true
+	m.mu.Unlock()
+	if !waits { // cut meanwhile
+		return
+	}
 	returned := false
 	defer func() {
 		if !returned { // also when the method ends its goroutine
 			m.mu.Lock()
 			m.done(k, rpc.General, serviceFailed, false)
+			m.gather.later()
 			m.mu.Unlock()
 		}
 		m.ended(ctx, k)
@@ -408,6 +448,7 @@ func (m *servedCalls) flush() {
 	m.gather.flush(len(m.running) > 1)
 	if m.gather.err != nil && !m.over {
 		m.cut()
+		_ = m.s.stream.Close() // the reading task sees it, and ends the session
 	}
 }
 
@@ -472,9 +513,11 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 		}
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
 		if !ok {
+			k.until = m.s.shared.trunk.Now().Add(rpc.MaxDeadline) // the client takes its time, which is not the method's
 			m.mu.Unlock()
 			k.wake.Await(k.ctx)
 			m.mu.Lock()
+			k.until = m.s.shared.trunk.Now().Add(k.limit)
 			continue
 		}
 		f := calls.Frame{Call: k.c.ID, Kind: calls.Message, Shared: uint64(shared), Last: n == len(rest) && !w.stream}
@@ -501,7 +544,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 			return nil
 		}
 		m.flush()
-		if m.gather.await(k.ctx) != nil {
+		if m.gather.await(k.ctx, gathered, k.c.Over) != nil {
 			return errNobodyWants
 		}
 	}
@@ -511,6 +554,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 func (m *servedCalls) due(now time.Time, idle time.Duration) (next time.Time, left bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.asked = false
 	if m.over {
 		return time.Time{}, false
 	}
@@ -529,11 +573,11 @@ func (m *servedCalls) due(now time.Time, idle time.Duration) (next time.Time, le
 	if m.nothing() {
 		if next = m.since.Add(idle); !now.Before(next) {
 			m.shut()
-			left = m.left()
 		}
 	} else if next.IsZero() {
 		next = now.Add(idle)
 	}
+	left = m.left()
 	m.gather.later()
 	if !now.Before(m.wakeAt) || next.Before(m.wakeAt) { // otherwise the actor looks at wakeAt all the same
 		m.wakeAt = next
@@ -612,6 +656,11 @@ func (m *servedCalls) cut() {
 	m.over = true
 	for k := range m.running {
 		k.cancel(errSessionOver)
+		if !k.begun { // nobody will run it
+			delete(m.running, k)
+			k.enter()
+			m.forget(k)
+		}
 	}
 	for _, c := range m.machine.All() {
 		k := c.User.(*servedCall)

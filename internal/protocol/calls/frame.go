@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -195,6 +196,8 @@ func Decode(b []byte) (f Frame, err error) {
 	case err != nil:
 	case f.Kind == 0:
 		err = errors.New("no kind")
+	case f.Number > math.MaxUint32 && (f.Kind == Open || f.Kind == Done):
+		err = fmt.Errorf("a method or status %d", f.Number)
 	case len(f.Payload) > MaxPart:
 		err = fmt.Errorf("a part of %d bytes", len(f.Payload))
 	case f.Shared > uint64(len(f.Payload)):

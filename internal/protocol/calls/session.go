@@ -290,9 +290,9 @@ func (s *Session) credited(f *Frame) (Event, error) {
 		if f.Number > uint64(Shared-s.mine) {
 			return Event{}, fmt.Errorf("%w: %d bytes more for all calls, which have %d", ErrCredit, f.Number, s.mine)
 		}
-		waited := s.mine == 0
+		waited := s.mine < First // few bytes wake nobody
 		s.mine += int64(f.Number)
-		if waited { // any call may wait for it
+		if waited && s.mine >= First { // any call may wait for it
 			return Event{Call: anyCall}, nil
 		}
 		return Event{}, nil

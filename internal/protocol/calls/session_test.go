@@ -322,7 +322,7 @@ func TestLeave(t *testing.T) {
 // TestInPlace: a frame in place is the same frame.
 func TestInPlace(t *testing.T) {
 	for _, n := range []int{0, 1, 127, 128, calls.MaxPart} {
-		f := calls.Frame{Call: 1 << 62, Kind: calls.Open, Number: 1 << 62, Deadline: 1 << 62, Last: true, Length: 1 << 62, Window: 1 << 62}
+		f := calls.Frame{Call: 1 << 62, Kind: calls.Open, Number: 1 << 31, Deadline: 1 << 62, Last: true, Length: 1 << 62, Window: 1 << 62}
 		if n > 127 {
 			f = calls.Frame{Call: 1, Kind: calls.Message}
 		}

@@ -55,7 +55,7 @@ func (w RawSession) Expect(text string) {
 // Response reads one response.
 func (w RawSession) Response() rpc.Response {
 	w.T.Helper()
-	r, err := rpc.DecodeResponse(w.frame())
+	r, err := rpc.DecodeResponse(w.Frame())
 	if err != nil {
 		w.T.Errorf("response: %v", err)
 	}
@@ -65,21 +65,22 @@ func (w RawSession) Response() rpc.Response {
 // ExpectHello wants the hello of a client, which offers the version of every peer, and maybe another one.
 func (w RawSession) ExpectHello() {
 	w.T.Helper()
-	if got := fmt.Sprintf("%x", w.frame()); got != "0a0100" && got != "0a020001" {
+	if got := fmt.Sprintf("%x", w.Frame()); got != "0a0100" && got != "0a020001" {
 		w.T.Errorf("got the hello %s", got)
 	}
 }
 
 func (w RawSession) Request() rpc.Request {
 	w.T.Helper()
-	r, err := rpc.DecodeRequest(w.frame())
+	r, err := rpc.DecodeRequest(w.Frame())
 	if err != nil {
 		w.T.Errorf("request: %v", err)
 	}
 	return r
 }
 
-func (w RawSession) frame() []byte {
+// Frame reads the payload of a frame.
+func (w RawSession) Frame() []byte {
 	w.T.Helper()
 	var head [4]byte
 	if _, err := io.ReadFull(w, head[:]); err != nil {

@@ -1,0 +1,302 @@
+package calls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
+)
+
+// TestCallsThatDoNotBegin: a call that fails before it begins takes no place.
+func TestCallsThatDoNotBegin(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := kit.NewPair(t, gamelan.Config{}, gamelan.Config{})
+		p.MustGreet(t)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 2 * calls.MaxCalls {
+			if _, err := p.Greet(ended, "x"); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		if _, err := rpc.CallBytes(t.Context(), p.Calls, kit.Echo, make([]byte, 4<<20)); err == nil {
+			t.Error("a request of 4 MiB was sent")
+		}
+		far, cancel := context.WithDeadline(t.Context(), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+		defer cancel()
+		if _, err := p.Greet(far, "far"); err != nil {
+			t.Errorf("got %v with a deadline far away", err)
+		}
+		p.MustGreet(t)
+		p.Idle(t)
+	})
+}
+
+// TestSlowBesideQuick: a method that is slow for the first time holds up those that are quick for a moment, and no longer.
+func TestSlowBesideQuick(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		var slow bool
+		net := gamelantest.NewNetwork(t)
+		server := net.Start(gamelan.Config{}, gamelan.WithService(rpc.Service{Protocol: kit.TestService, Methods: []rpc.Method{
+			rpc.UnaryBytes(1, func(_ context.Context, b []byte) ([]byte, error) {
+				if len(b) > 0 && slow {
+					time.Sleep(30 * time.Second)
+				}
+				return b, nil
+			}),
+		}}))
+		client := net.Start(gamelan.Config{})
+		net.Connect(client, server)
+		c := client.RPC().Client(server.ID(), kit.TestService)
+		call := func(b string) {
+			if _, err := rpc.CallBytes(t.Context(), c, 1, []byte(b)); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 30 { // it is quick
+			call("x")
+		}
+		slow = true
+		var wg sync.WaitGroup
+		wg.Go(func() { call("x") })
+		time.Sleep(time.Millisecond)
+		began := time.Now()
+		for range 20 {
+			call("")
+		}
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("20 quick calls beside a slow one took %v", took)
+		}
+		wg.Wait()
+	})
+}
+
+// manyServer plays a server of a session that carries many calls.
+func manyServer(t *testing.T, play func(w kit.RawSession)) *kit.Pair {
+	p, streams := serveByHand(t, gamelan.Config{})
+	go func() {
+		w := kit.RawSession{T: t, Stream: <-streams}
+		w.ExpectHello()
+		w.Send("00000002 0801")
+		play(w)
+	}()
+	return p
+}
+
+// TestManyBadServers: a server that breaks the rules loses the session, or the call alone, and the caller gets an error.
+//
+// conforms: V 37
+func TestManyBadServers(t *testing.T) {
+	message := func(call uint64, length uint64, n int) calls.Frame {
+		return calls.Frame{Call: call, Kind: calls.Message, Length: length, Payload: make([]byte, n)}
+	}
+	for name, x := range map[string]struct {
+		send []calls.Frame
+		want error
+	}{
+		"an answer of a GiB, and parts of it":  {[]calls.Frame{message(1, 1<<30, 10), message(1, 0, 10), message(1, 0, 10)}, frame.ErrTooLong},
+		"an answer to no call":                 {[]calls.Frame{message(9, 0, 10)}, rpc.ErrProtocol},
+		"an end without an answer":             {[]calls.Frame{{Call: 1, Kind: calls.Done}}, rpc.ErrProtocol},
+		"a status that is too large":           {[]calls.Frame{{Call: 1, Kind: calls.Done, Number: 1 << 32}}, rpc.ErrProtocol},
+		"more than the credit":                 {[]calls.Frame{message(1, 0, 10_000)}, rpc.ErrProtocol},
+		"a call of the server's":               {[]calls.Frame{{Call: 2, Kind: calls.Open}}, rpc.ErrProtocol},
+		"an error":                             {[]calls.Frame{{Call: 1, Kind: calls.Done, Number: 7, Payload: []byte("no gong")}}, rpc.NotFound},
+		"an error of a call that was not run":  {[]calls.Frame{{Call: 1, Kind: calls.Done, Number: 65, Last: true}}, rpc.ErrNotRun},
+		"two answers":                          {[]calls.Frame{message(1, 0, 10), message(1, 0, 10)}, nil},
+		"a leave of a call that it runs":       {[]calls.Frame{{Kind: calls.Leave, Number: 1}, {Call: 1, Kind: calls.Done, Number: 7}}, rpc.NotFound},
+		"credit without end":                   {[]calls.Frame{{Call: 1, Kind: calls.Credit, Number: 1 << 40}}, rpc.ErrProtocol},
+		"an answer in parts that do not end":   {[]calls.Frame{message(1, 1000, 10)}, rpc.Timeout},
+		"nothing but credit for all that is 0": {[]calls.Frame{{Kind: calls.Credit}, {Kind: calls.Credit}}, rpc.Timeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				over := make(chan struct{})
+				p := manyServer(t, func(w kit.RawSession) {
+					w.Request() // an Open
+					sendFrames(w, x.send...)
+					<-over
+					w.Close()
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if _, err := rpc.CallBytes(ctx, p.Calls, 1, []byte("x")); !errors.Is(err, x.want) {
+					t.Errorf("got %v, want %v", err, x.want)
+				}
+				close(over)
+				time.Sleep(time.Second)
+				p.Idle(t)
+			})
+		})
+	}
+}
+
+// TestNotMadeTwice: calls that a server may have run are not made again when their session ends, whenever it does.
+func TestNotMadeTwice(t *testing.T) {
+	for pause := range 12 {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			p, streams := serveByHand(t, gamelan.Config{})
+			seen := make(map[string]int)
+			over, done := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(done)
+				for {
+					select {
+					case s := <-streams:
+						w := kit.RawSession{T: t, Stream: s}
+						w.ExpectHello()
+						w.Send("00000002 0801")
+						r := frame.NewReader(s, calls.MaxFrame)
+						for range 10 + 3*pause {
+							n, err := r.Next()
+							if err != nil {
+								break
+							}
+							body := make([]byte, n)
+							if err := r.Body(body); err != nil {
+								break
+							}
+							f, err := calls.Decode(body)
+							if err != nil {
+								t.Error(err)
+							}
+							seen[string(f.Payload)]++
+						}
+						w.Close()
+					case <-over:
+						return
+					}
+				}
+			}()
+			var wg sync.WaitGroup
+			for i := range 100 {
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					defer cancel()
+					rpc.CallBytes(ctx, p.Calls, 1, fmt.Append(nil, i))
+				})
+			}
+			wg.Wait()
+			close(over)
+			<-done
+			for call, n := range seen {
+				if n > 1 && call != "" {
+					t.Errorf("call %s was made %d times", call, n)
+				}
+			}
+		})
+	}
+}
+
+// TestPlacesAreGivenBack: a service that is withdrawn in the middle of calls leaves none of their places taken.
+func TestPlacesAreGivenBack(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		p := kit.NewPair(t, gamelan.Config{RPC: gamelan.RPCConfig{MaxPeerCalls: 30}}, gamelan.Config{})
+		for range 20 {
+			var wg sync.WaitGroup
+			for range 10 {
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					rpc.Call[kit.Number, kit.Text](ctx, p.Calls, kit.Wait, wrapperspb.UInt64(60_000))
+				})
+			}
+			runtime.Gosched()
+			if err := p.Server.RPC().Unregister(t.Context(), kit.TestService); err != nil {
+				t.Fatal(err)
+			}
+			wg.Wait()
+			if err := p.Server.RPC().Register(t.Context(), p.Service.Service()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() {
+				if _, err := rpc.Call[kit.Number, kit.Text](t.Context(), p.Calls, kit.Wait, wrapperspb.UInt64(100)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		p.Idle(t)
+	})
+}
+
+// TestHalfRequestAtTheEnd: a request that is not complete does not hold up the end of a node beyond its deadline.
+func TestHalfRequestAtTheEnd(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		h := newByHand(t, gamelan.Config{})
+		w := h.many()
+		sendFrames(w, calls.Frame{Call: 1, Kind: calls.Open, Number: kit.Echo, Deadline: 2000, Length: 100})
+		time.Sleep(time.Second)
+		began := time.Now()
+		h.Server.Close(t.Context())
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("the node took %v to close", took)
+		}
+		w.Close()
+	})
+}
+
+// TestMemoryOfBadClients: neither requests that are announced and do not come, nor answers and pongs that nobody reads, take memory.
+//
+// conforms: V 37, 39
+func TestMemoryOfBadClients(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for name, f := range map[string]func(w kit.RawSession){
+		"announced": func(w kit.RawSession) {
+			for id := range uint64(1000) {
+				sendFrames(w, calls.Frame{Call: id + 1, Kind: calls.Open, Number: kit.Echo, Deadline: 600_000, Length: 266_240})
+			}
+		},
+		"not read": func(w kit.RawSession) {
+			for id := range uint64(100_000) {
+				w.SetWriteDeadline(time.Now().Add(time.Second))
+				b := calls.Append(nil, &calls.Frame{Kind: calls.Ping, Number: id + 1})
+				b = calls.Append(b, &calls.Frame{Call: id + 1, Kind: calls.Open, Number: kit.Sized, Deadline: 1000, Last: true, Payload: []byte{8, 0xa0, 0x1f}})
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				h := newByHand(t, gamelan.Config{})
+				h.MustGreet(t)
+				w := h.many()
+				before := heap()
+				f(w)
+				if after := heap(); after > before+32<<20 {
+					t.Errorf("got %d MB more", (after-before)>>20)
+				}
+				h.MustGreet(t)
+				time.Sleep(5 * time.Minute)
+				if text := treeText(t, h.Server); strings.Contains(text, "2 sessions") && name == "not read" {
+					t.Errorf("got\n%s\nwant no session that nobody reads", text)
+				}
+				w.Close()
+			})
+		})
+	}
+}
+
