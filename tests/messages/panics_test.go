@@ -382,8 +382,8 @@ func TestBubblePanicPolicies(t *testing.T) {
 					if c := nodetest.Trunk(to).Closed(); len(c) != 0 {
 						t.Errorf("got %v closed, want no connection ended", c[0].Reason)
 					}
-					kit.WantNoCredit(t, from, to)
 					l.end()
+					kit.WantNoCredit(t, from, to)
 					time.Sleep(base.PanicQuiet)
 					if got := to.Inspection().Degraded(t.Context()).Texts(); len(got) != 0 {
 						t.Errorf("ten minutes later: got %q, want nothing", got)

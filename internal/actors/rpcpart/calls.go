@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -36,12 +38,14 @@ type Calls struct {
 	// rpc-client, which has our sessions with services of peers.
 	Server, Client *actor.PID
 
-	trunk    Trunk
-	services []*registered // the server reads and writes it
-	offered  view.Map[protocol.ID, *registered]
-	sessions view.Map[Key, []*Session] // ours; written by the client, callers take the idle ones
-	monitor  callMonitor
-	limit    callLimit
+	trunk       Trunk
+	services    []*registered // the server reads and writes it
+	offered     view.Map[protocol.ID, *registered]
+	sessions    view.Map[Key, []*Session] // ours; written by the client, callers take the idle ones
+	monitor     callMonitor
+	windows     *credit.Budget // for items of streams that may wait, of all peers
+	windowsOnce sync.Once
+	limit       callLimit
 }
 
 // New returns the Calls of a node.

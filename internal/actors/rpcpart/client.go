@@ -455,7 +455,7 @@ func (a *client) opened(c actor.Context, m actors.SubstreamOpened) {
 func (a *client) credit(peer identity.NodeID) *inboundCredit {
 	r := a.credits[peer]
 	if r == nil {
-		r = &peerSessions{credit: newInboundCredit(a.calls.trunk)}
+		r = &peerSessions{credit: newInboundCredit(a.calls)}
 		a.credits[peer] = r
 	}
 	r.sessions++

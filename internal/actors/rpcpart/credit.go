@@ -20,10 +20,11 @@ type inboundCredit struct {
 	arriving int // large frames that are arriving
 }
 
-func newInboundCredit(t Trunk) *inboundCredit {
-	budgets := t.Budgets()
+func newInboundCredit(k *Calls) *inboundCredit {
+	t, budgets := k.trunk, k.trunk.Budgets()
+	k.windowsOnce.Do(func() { k.windows = budgets.Calls.Part(budgets.Calls.Limit() / 2) }) // so that large messages find room
 	return &inboundCredit{
-		Account: budgets.Inbound.Account(t.PeerCredit()), windows: budgets.Inbound.Account(t.PeerCredit()), budgets: budgets,
+		Account: budgets.Inbound.Account(t.PeerCredit()), windows: k.windows.Account(t.PeerCredit()), budgets: budgets,
 	}
 }
 

@@ -24,6 +24,7 @@ type gather struct {
 	rest   func() // has a task of the session's actor call [gather.all]
 
 	out, spare   []byte
+	finished     bool   // nobody writes any more
 	busy         bool   // somebody writes, or rest was called
 	added, given uint64 // bytes; given to the stream
 	written      uint64
@@ -130,10 +131,10 @@ func (g *gather) some() bool {
 
 // finish writes what is left, and lets nobody write any more. The caller holds mu.
 func (g *gather) finish() {
-	for g.busy && g.err == nil {
+	for g.busy && !g.finished && g.err == nil {
 		g.news.Await(context.Background())
 	}
-	g.busy = true
+	g.busy, g.finished = true, true
 	for len(g.out) > 0 && g.err == nil {
 		g.some()
 	}
