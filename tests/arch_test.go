@@ -103,7 +103,7 @@ var confined = map[string][]string{
 	"github.com/hashicorp/yamux":                    {"internal/transport/mux"},
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
-	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/calls", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
+	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/manycalls", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "internal/transport/noise", "dht/wire", "kad/overlay", "internal/kad/keep"},
 	"golang.org/x/net":                              {},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},

@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the version of the protocol that every peer knows. Nodes of this library know another one, for each other:
-// see [OfferOf] and package internal/protocol/calls.
+// see [OfferOf] and package internal/protocol/manycalls.
 const Version = 0
 
 // maxVersions bounds the list of versions in a handshake; its frame has 1,024

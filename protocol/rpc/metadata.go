@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 )
 
 // Metadata is what a call carries beside its request: a trace, a token, a key by which a service knows a call again. It has at most
@@ -28,8 +28,8 @@ func (m Metadata) Validate() error {
 			return fmt.Errorf("%w: the name %q; use printable ASCII", ErrMetadata, name)
 		}
 	}
-	if size > calls.MaxMetadata || len(m) > calls.MaxPairs {
-		return fmt.Errorf("%w: %d names and %d bytes; at most %d and %d", ErrMetadata, len(m), size, calls.MaxPairs, calls.MaxMetadata)
+	if size > manycalls.MaxMetadata || len(m) > manycalls.MaxPairs {
+		return fmt.Errorf("%w: %d names and %d bytes; at most %d and %d", ErrMetadata, len(m), size, manycalls.MaxPairs, manycalls.MaxMetadata)
 	}
 	return nil
 }

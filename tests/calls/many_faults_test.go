@@ -14,8 +14,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
@@ -27,7 +27,7 @@ func TestCallsThatDoNotBegin(t *testing.T) {
 		p.MustGreet(t)
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		for range 2 * calls.MaxCalls {
+		for range 2 * manycalls.MaxCalls {
 			if _, err := p.Greet(ended, "x"); !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
@@ -100,26 +100,26 @@ func manyServer(t *testing.T, play func(w kit.RawSession)) *kit.Pair {
 //
 // conforms: V 37
 func TestManyBadServers(t *testing.T) {
-	message := func(call uint64, length uint64, n int) calls.Frame {
-		return calls.Frame{Call: call, Kind: calls.Message, Length: length, Payload: make([]byte, n)}
+	message := func(call uint64, length uint64, n int) manycalls.Frame {
+		return manycalls.Frame{Call: call, Kind: manycalls.Message, Length: length, Payload: make([]byte, n)}
 	}
 	for name, x := range map[string]struct {
-		send []calls.Frame
+		send []manycalls.Frame
 		want error
 	}{
-		"an answer of a GiB, and parts of it":  {[]calls.Frame{message(1, 1<<30, 10), message(1, 0, 10), message(1, 0, 10)}, frame.ErrTooLong},
-		"an answer to no call":                 {[]calls.Frame{message(9, 0, 10)}, rpc.ErrProtocol},
-		"an end without an answer":             {[]calls.Frame{{Call: 1, Kind: calls.Done}}, rpc.ErrProtocol},
-		"a status that is too large":           {[]calls.Frame{{Call: 1, Kind: calls.Done, Number: 1 << 32}}, rpc.ErrProtocol},
-		"more than the credit":                 {[]calls.Frame{message(1, 0, 10_000)}, rpc.ErrProtocol},
-		"a call of the server's":               {[]calls.Frame{{Call: 2, Kind: calls.Open}}, rpc.ErrProtocol},
-		"an error":                             {[]calls.Frame{{Call: 1, Kind: calls.Done, Number: 7, Payload: []byte("no gong")}}, rpc.NotFound},
-		"an error of a call that was not run":  {[]calls.Frame{{Call: 1, Kind: calls.Done, Number: 65, Last: true}}, rpc.ErrNotRun},
-		"two answers":                          {[]calls.Frame{message(1, 0, 10), message(1, 0, 10)}, nil},
-		"a leave of a call that it runs":       {[]calls.Frame{{Kind: calls.Leave, Number: 1}, {Call: 1, Kind: calls.Done, Number: 7}}, rpc.NotFound},
-		"credit without end":                   {[]calls.Frame{{Call: 1, Kind: calls.Credit, Number: 1 << 40}}, rpc.ErrProtocol},
-		"an answer in parts that do not end":   {[]calls.Frame{message(1, 1000, 10)}, rpc.Timeout},
-		"nothing but credit for all that is 0": {[]calls.Frame{{Kind: calls.Credit}, {Kind: calls.Credit}}, rpc.Timeout},
+		"an answer of a GiB, and parts of it":  {[]manycalls.Frame{message(1, 1<<30, 10), message(1, 0, 10), message(1, 0, 10)}, frame.ErrTooLong},
+		"an answer to no call":                 {[]manycalls.Frame{message(9, 0, 10)}, rpc.ErrProtocol},
+		"an end without an answer":             {[]manycalls.Frame{{Call: 1, Kind: manycalls.Done}}, rpc.ErrProtocol},
+		"a status that is too large":           {[]manycalls.Frame{{Call: 1, Kind: manycalls.Done, Number: 1 << 32}}, rpc.ErrProtocol},
+		"more than the credit":                 {[]manycalls.Frame{message(1, 0, 10_000)}, rpc.ErrProtocol},
+		"a call of the server's":               {[]manycalls.Frame{{Call: 2, Kind: manycalls.Open}}, rpc.ErrProtocol},
+		"an error":                             {[]manycalls.Frame{{Call: 1, Kind: manycalls.Done, Number: 7, Payload: []byte("no gong")}}, rpc.NotFound},
+		"an error of a call that was not run":  {[]manycalls.Frame{{Call: 1, Kind: manycalls.Done, Number: 65, Last: true}}, rpc.ErrNotRun},
+		"two answers":                          {[]manycalls.Frame{message(1, 0, 10), message(1, 0, 10)}, nil},
+		"a leave of a call that it runs":       {[]manycalls.Frame{{Kind: manycalls.Leave, Number: 1}, {Call: 1, Kind: manycalls.Done, Number: 7}}, rpc.NotFound},
+		"credit without end":                   {[]manycalls.Frame{{Call: 1, Kind: manycalls.Credit, Number: 1 << 40}}, rpc.ErrProtocol},
+		"an answer in parts that do not end":   {[]manycalls.Frame{message(1, 1000, 10)}, rpc.Timeout},
+		"nothing but credit for all that is 0": {[]manycalls.Frame{{Kind: manycalls.Credit}, {Kind: manycalls.Credit}}, rpc.Timeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestNotMadeTwice(t *testing.T) {
 						w := kit.RawSession{T: t, Stream: s}
 						w.ExpectHello()
 						w.Send("00000002 0801")
-						r := frame.NewReader(s, calls.MaxFrame)
+						r := frame.NewReader(s, manycalls.MaxFrame)
 						for range 10 + 3*pause {
 							n, err := r.Next()
 							if err != nil {
@@ -168,7 +168,7 @@ func TestNotMadeTwice(t *testing.T) {
 							if err := r.Body(body); err != nil {
 								break
 							}
-							f, err := calls.Decode(body)
+							f, err := manycalls.Decode(body)
 							if err != nil {
 								t.Error(err)
 							}
@@ -241,7 +241,7 @@ func TestHalfRequestAtTheEnd(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		h := newByHand(t, gamelan.Config{})
 		w := h.many()
-		sendFrames(w, calls.Frame{Call: 1, Kind: calls.Open, Number: kit.Echo, Deadline: 2000, Length: 100})
+		sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Open, Number: kit.Echo, Deadline: 2000, Length: 100})
 		time.Sleep(time.Second)
 		began := time.Now()
 		h.Server.Close(t.Context())
@@ -265,14 +265,14 @@ func TestMemoryOfBadClients(t *testing.T) {
 	for name, f := range map[string]func(w kit.RawSession){
 		"announced": func(w kit.RawSession) {
 			for id := range uint64(1000) {
-				sendFrames(w, calls.Frame{Call: id + 1, Kind: calls.Open, Number: kit.Echo, Deadline: 600_000, Length: 266_240})
+				sendFrames(w, manycalls.Frame{Call: id + 1, Kind: manycalls.Open, Number: kit.Echo, Deadline: 600_000, Length: 266_240})
 			}
 		},
 		"not read": func(w kit.RawSession) {
 			for id := range uint64(100_000) {
 				w.SetWriteDeadline(time.Now().Add(time.Second))
-				b := calls.Append(nil, &calls.Frame{Kind: calls.Ping, Number: id + 1})
-				b = calls.Append(b, &calls.Frame{Call: id + 1, Kind: calls.Open, Number: kit.Sized, Deadline: 1000, Last: true, Payload: []byte{8, 0xa0, 0x1f}})
+				b := manycalls.Append(nil, &manycalls.Frame{Kind: manycalls.Ping, Number: id + 1})
+				b = manycalls.Append(b, &manycalls.Frame{Call: id + 1, Kind: manycalls.Open, Number: kit.Sized, Deadline: 1000, Last: true, Payload: []byte{8, 0xa0, 0x1f}})
 				if _, err := w.Write(b); err != nil {
 					return
 				}
@@ -299,4 +299,3 @@ func TestMemoryOfBadClients(t *testing.T) {
 		})
 	}
 }
-

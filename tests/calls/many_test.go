@@ -14,7 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
@@ -210,11 +210,11 @@ func (h *byHand) many() kit.RawSession {
 	return w
 }
 
-func sendFrames(w kit.RawSession, list ...calls.Frame) {
+func sendFrames(w kit.RawSession, list ...manycalls.Frame) {
 	w.T.Helper()
 	var b []byte
 	for _, f := range list {
-		b = calls.Append(b, &f)
+		b = manycalls.Append(b, &f)
 	}
 	if _, err := w.Write(b); err != nil {
 		w.T.Logf("send: %v", err)
@@ -225,8 +225,8 @@ func sendFrames(w kit.RawSession, list ...calls.Frame) {
 //
 // conforms: V 37
 func TestManyBadClients(t *testing.T) {
-	open := func(id uint64) calls.Frame {
-		return calls.Frame{Call: id, Kind: calls.Open, Number: kit.Wait, Deadline: 600_000, Last: true, Payload: []byte{8, 0xff, 0x7f}}
+	open := func(id uint64) manycalls.Frame {
+		return manycalls.Frame{Call: id, Kind: manycalls.Open, Number: kit.Wait, Deadline: 600_000, Last: true, Payload: []byte{8, 0xff, 0x7f}}
 	}
 	ends := func(w kit.RawSession) {
 		w.T.Helper()
@@ -253,21 +253,21 @@ func TestManyBadClients(t *testing.T) {
 		"a frame too long": func(h *byHand) { w := h.many(); w.Last("00100000 0801"); ends(w) },
 		"undecodable":      func(h *byHand) { w := h.many(); w.Last("00000002 0a05"); ends(w) },
 		"a call twice":     func(h *byHand) { w := h.many(); sendFrames(w, open(1), open(1)); ends(w) },
-		"an answer":        func(h *byHand) { w := h.many(); sendFrames(w, calls.Frame{Call: 1, Kind: calls.Done}); ends(w) },
+		"an answer":        func(h *byHand) { w := h.many(); sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Done}); ends(w) },
 		"more than the credit": func(h *byHand) {
 			w := h.many()
-			sendFrames(w, calls.Frame{Call: 1, Kind: calls.Open, Payload: make([]byte, 5000)})
+			sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Open, Payload: make([]byte, 5000)})
 			ends(w)
 		},
 		"half a request": func(h *byHand) {
 			w := h.many()
-			sendFrames(w, calls.Frame{Call: 1, Kind: calls.Open, Number: kit.Echo, Deadline: 1000, Length: 100})
+			sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Open, Number: kit.Echo, Deadline: 1000, Length: 100})
 			time.Sleep(2 * time.Second)
 			w.Close()
 		},
 		"a huge request": func(h *byHand) {
 			w := h.many()
-			sendFrames(w, calls.Frame{Call: 1, Kind: calls.Open, Number: kit.Echo, Deadline: 1000, Length: 1 << 30})
+			sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Open, Number: kit.Echo, Deadline: 1000, Length: 1 << 30})
 			time.Sleep(time.Second)
 			h.MustGreet(h.t)
 			w.Close()
@@ -275,14 +275,14 @@ func TestManyBadClients(t *testing.T) {
 		"cancelled": func(h *byHand) {
 			w := h.many()
 			for id := range uint64(500) {
-				sendFrames(w, open(id+1), calls.Frame{Call: id + 1, Kind: calls.Cancel})
+				sendFrames(w, open(id+1), manycalls.Frame{Call: id + 1, Kind: manycalls.Cancel})
 			}
 			time.Sleep(time.Second)
 			w.Close()
 		},
 		"many calls": func(h *byHand) {
 			w := h.many()
-			for id := range uint64(calls.MaxCalls + 1) {
+			for id := range uint64(manycalls.MaxCalls + 1) {
 				sendFrames(w, open(id+1))
 			}
 			ends(w)
@@ -290,7 +290,7 @@ func TestManyBadClients(t *testing.T) {
 		"reads nothing": func(h *byHand) {
 			w := h.many()
 			for id := range uint64(50) {
-				sendFrames(w, calls.Frame{Call: id + 1, Kind: calls.Open, Number: kit.Endless, Deadline: 5000, Last: true, Payload: []byte{8, 0xff, 0x7f}})
+				sendFrames(w, manycalls.Frame{Call: id + 1, Kind: manycalls.Open, Number: kit.Endless, Deadline: 5000, Last: true, Payload: []byte{8, 0xff, 0x7f}})
 			}
 			time.Sleep(time.Minute)
 			h.MustGreet(h.t)

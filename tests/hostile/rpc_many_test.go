@@ -9,7 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -62,7 +62,7 @@ func TestCallsWithoutEnd(t *testing.T) {
 		served, took := honest(n, first)
 		tr.place("/ip4/6.6.6.6")
 		open := func(id uint64) string {
-			return string(calls.Append(nil, &calls.Frame{Call: id, Kind: calls.Open, Number: waitMethod, Deadline: 600_000, Last: true, Payload: []byte("x")}))
+			return string(manycalls.Append(nil, &manycalls.Frame{Call: id, Kind: manycalls.Open, Number: waitMethod, Deadline: 600_000, Last: true, Payload: []byte("x")}))
 		}
 		for i := range 8 {
 			p := connect(t, n.net.Transport(), n.Addr, secretOf(i))
@@ -71,12 +71,12 @@ func TestCallsWithoutEnd(t *testing.T) {
 				p.many(id)
 				synctest.Wait()
 				text := ""
-				for call := range uint64(calls.MaxCalls) {
+				for call := range uint64(manycalls.MaxCalls) {
 					text += open(call + 1)
 				}
 				switch k % 4 {
 				case 1: // an answer to nothing
-					text += string(calls.Append(nil, &calls.Frame{Call: 1, Kind: calls.Done}))
+					text += string(manycalls.Append(nil, &manycalls.Frame{Call: 1, Kind: manycalls.Done}))
 				case 2: // half a frame, and the end
 					text = text[:len(text)-3]
 				}

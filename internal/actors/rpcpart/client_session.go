@@ -15,8 +15,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -542,7 +542,7 @@ func (s *Session) handshake(ctx context.Context) error {
 	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
 	var further []byte
 	if s.ours() {
-		further = []byte{calls.Version}
+		further = []byte{manycalls.Version}
 	}
 	_, unsent := s.stream.Write(frame.Append(nil, rpc.AppendHello(nil, further...)))
 	body, _, err := s.in.next(ctx, rpc.MaxHandshake)
@@ -559,7 +559,7 @@ func (s *Session) handshake(ctx context.Context) error {
 	s.stream.SetReadDeadline(time.Time{})
 	s.stream.SetWriteDeadline(time.Time{})
 	s.in.frames.SetLimit(rpc.MaxFrame)
-	if version == calls.Version {
+	if version == manycalls.Version {
 		s.many.Store(newManyCalls(s))
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -40,15 +40,15 @@ const (
 )
 
 // add adds a frame. The caller holds mu, and calls flush next.
-func (g *gather) add(f *calls.Frame) {
+func (g *gather) add(f *manycalls.Frame) {
 	n := len(g.out)
-	g.out = calls.Append(g.out, f)
+	g.out = manycalls.Append(g.out, f)
 	g.added += uint64(len(g.out) - n)
 }
 
-// addWhole adds a frame whose payload stands in buf behind [calls.Room] bytes. It reports whether buf is the gather's from then on.
-func (g *gather) addWhole(buf []byte, f *calls.Frame) (taken bool) {
-	b := calls.AppendInPlace(buf, f)
+// addWhole adds a frame whose payload stands in buf behind [manycalls.Room] bytes. It reports whether buf is the gather's from then on.
+func (g *gather) addWhole(buf []byte, f *manycalls.Frame) (taken bool) {
+	b := manycalls.AppendInPlace(buf, f)
 	g.added += uint64(len(b))
 	if taken = len(g.out) == 0 && !g.busy && len(b) > keptCopy; taken {
 		g.out = b
@@ -62,7 +62,7 @@ func (g *gather) addWhole(buf []byte, f *calls.Frame) (taken bool) {
 const keptCopy = 4 << 10
 
 // control adds the frames that the session itself has to send.
-func (g *gather) control(s *calls.Session) {
+func (g *gather) control(s *manycalls.Session) {
 	if s.HasControl() {
 		n := len(g.out)
 		g.out = s.Control(g.out)
@@ -226,13 +226,13 @@ type assembly struct {
 }
 
 // add adds a part, whose frame the reader holds. It returns the whole message when it is complete.
-func (a *assembly) add(r *frameReader, e calls.Event, part []byte) (m arrived, whole bool) {
+func (a *assembly) add(r *frameReader, e manycalls.Event, part []byte) (m arrived, whole bool) {
 	if e.Whole && e.Length >= 0 { // it came in one part
 		return arrived{body: part, frame: r.detach(), cost: e.Cost}, true
 	}
 	if e.Length >= 0 {
 		a.length = e.Length
-		a.body = make([]byte, 0, min(e.Length, max(len(part), calls.First)))
+		a.body = make([]byte, 0, min(e.Length, max(len(part), manycalls.First)))
 	}
 	if need := len(a.body) + len(part); need > cap(a.body) { // memory is allocated as the bytes arrive
 		a.body = slices.Grow(a.body, max(min(a.length, max(need, 2*cap(a.body)))-len(a.body), 0))

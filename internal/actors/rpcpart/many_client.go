@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -26,7 +26,7 @@ type manyCalls struct {
 	reading turns.Baton // who has it reads; in is its
 
 	mu           sync.Mutex
-	machine      *calls.Session
+	machine      *manycalls.Session
 	gather       gather
 	callers      int // that have acquired the session
 	most         int
@@ -44,7 +44,7 @@ type manyCalls struct {
 
 // manyCall is one call. The session's mu guards all fields but wake.
 type manyCall struct {
-	c    *calls.Call
+	c    *manycalls.Call
 	wake turns.Bell // something has happened
 	at   uint64     // the first byte of its first frame, as gather counts
 	sent bool       // its request has gone whole
@@ -82,7 +82,7 @@ const (
 
 // newManyCalls returns the calls of a session, with one caller: the actor that gives it to others.
 func newManyCalls(s *Session) *manyCalls {
-	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: calls.NewClient(rpc.MaxFrame), callers: 1, freed: s.shared.trunk.Now(), most: calls.MaxCalls}
+	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: manycalls.NewClient(rpc.MaxFrame), callers: 1, freed: s.shared.trunk.Now(), most: manycalls.MaxCalls}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: func() { s.shared.trunk.System().Root.Send(s.pid, restOfFrames{}) }}
 	s.in.uncharged = true
 	return m
@@ -187,13 +187,13 @@ func (m *manyCalls) send(ctx context.Context, k *manyCall, body []byte) (again r
 	k.began = m.s.shared.trunk.Now()
 	k.deadline = k.began.Add(k.limit)
 	m.extend(ctx, k)
-	f := calls.Frame{Call: k.c.ID, Kind: calls.Open, Number: uint64(k.method), Deadline: milliseconds(k.limit), Window: uint64(k.window)}
+	f := manycalls.Frame{Call: k.c.ID, Kind: manycalls.Open, Number: uint64(k.method), Deadline: milliseconds(k.limit), Window: uint64(k.window)}
 	for _, name := range slices.Sorted(maps.Keys(k.metadata)) {
-		f.Metadata = append(f.Metadata, calls.Pair{Name: name, Value: k.metadata[name]})
+		f.Metadata = append(f.Metadata, manycalls.Pair{Name: name, Value: k.metadata[name]})
 	}
 	for rest := body; ; {
 		if n, shared, ok := m.machine.Part(k.c, len(body), len(rest)); ok {
-			if f.Shared, f.Payload = uint64(shared), rest[:n]; n < len(rest) && f.Kind == calls.Open {
+			if f.Shared, f.Payload = uint64(shared), rest[:n]; n < len(rest) && f.Kind == manycalls.Open {
 				f.Length = uint64(len(body))
 			}
 			rest = rest[n:]
@@ -204,7 +204,7 @@ func (m *manyCalls) send(ctx context.Context, k *manyCall, body []byte) (again r
 				k.sent = true
 				return 0, nil
 			}
-			f = calls.Frame{Call: k.c.ID, Kind: calls.Message}
+			f = manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message}
 			if m.gather.await(ctx, gathered, func() bool { return k.hasten || k.over() }) == nil && !k.over() && !k.hasten {
 				continue
 			}
@@ -346,7 +346,7 @@ func (m *manyCalls) failed(ctx context.Context, k *manyCall) (again rpc.Repeat, 
 		return rpc.RepeatAnyTime, fmt.Errorf("%w: the server has ended the session", rpc.ErrSessionLost)
 	case k.done:
 		return rpc.RepeatNever, k.err
-	case errors.Is(m.err, calls.ErrProtocol):
+	case errors.Is(m.err, manycalls.ErrProtocol):
 		return rpc.RepeatNever, fmt.Errorf("%w: %w", rpc.ErrProtocol, m.err)
 	case errors.Is(m.err, frame.ErrTooLong), k.err != nil && k.err != m.err:
 		return rpc.RepeatNever, k.err
@@ -364,7 +364,7 @@ func (m *manyCalls) ends(k *manyCall) {
 	if k.c != nil && !k.c.Over() {
 		m.machine.End(k.c)
 		if m.err == nil {
-			m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Cancel})
+			m.gather.add(&manycalls.Frame{Call: k.c.ID, Kind: manycalls.Cancel})
 			m.gather.control(m.machine)
 			m.gather.later()
 			if m.rest = true; !m.drains {
@@ -457,7 +457,7 @@ func (m *manyCalls) lead(k *manyCall) {
 		}
 		m.reader = k
 		m.mu.Unlock()
-		body, _, err := m.s.in.next(context.Background(), calls.MaxFrame)
+		body, _, err := m.s.in.next(context.Background(), manycalls.MaxFrame)
 		m.mu.Lock()
 		m.reader = nil
 		switch {
@@ -490,7 +490,7 @@ func (k *manyCall) ready() bool {
 
 // frame handles a frame of the server's.
 func (m *manyCalls) frame(body []byte) error {
-	f, err := calls.Decode(body)
+	f, err := manycalls.Decode(body)
 	if err != nil {
 		return err
 	}
@@ -521,7 +521,7 @@ func (m *manyCalls) frame(body []byte) error {
 	}
 	k := e.Call.User.(*manyCall)
 	switch f.Kind {
-	case calls.Message:
+	case manycalls.Message:
 		if e.TooLong {
 			m.leaves(k, fmt.Errorf("%w: an answer of %d bytes", frame.ErrTooLong, e.Length))
 			break
@@ -544,7 +544,7 @@ func (m *manyCalls) frame(body []byte) error {
 		if !whole && k.charge == 0 {
 			return nil
 		}
-	case calls.Done:
+	case manycalls.Done:
 		m.machine.End(e.Call)
 		k.done = true
 		if rpc.Status(f.Number) != rpc.OK {
@@ -562,7 +562,7 @@ func (m *manyCalls) frame(body []byte) error {
 func (m *manyCalls) leaves(k *manyCall, err error) {
 	k.err = err
 	m.machine.End(k.c)
-	m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Cancel})
+	m.gather.add(&manycalls.Frame{Call: k.c.ID, Kind: manycalls.Cancel})
 }
 
 // fail ends the session for all its calls. The caller holds mu.
@@ -612,7 +612,7 @@ func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again rpc.Rep
 	m.pings[number] = k
 	k.at = m.gather.added
 	m.extend(ctx, k)
-	m.gather.add(&calls.Frame{Kind: calls.Ping, Number: number})
+	m.gather.add(&manycalls.Frame{Kind: manycalls.Ping, Number: number})
 	m.flush(k)
 	k.err = m.err
 	m.mu.Unlock()

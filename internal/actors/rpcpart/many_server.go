@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -22,7 +22,7 @@ type servedCalls struct {
 	s *servedSession
 
 	mu      sync.Mutex
-	machine *calls.Session
+	machine *manycalls.Session
 	gather  gather
 	running map[*servedCall]struct{} // whose methods have not returned
 	begun   uint64
@@ -41,7 +41,7 @@ type servedCalls struct {
 
 // servedCall is one call. The session's mu guards its fields, but those that only its method uses.
 type servedCall struct {
-	c        *calls.Call
+	c        *manycalls.Call
 	serial   uint64
 	number   uint32
 	metadata rpc.Metadata
@@ -79,7 +79,7 @@ const unreadMost = 4 << 20
 const idleTasks = 4
 
 func newServedCalls(s *servedSession, now time.Time, rest func()) *servedCalls {
-	m := &servedCalls{s: s, machine: calls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall]()}
+	m := &servedCalls{s: s, machine: manycalls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall]()}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: rest}
 	return m
 }
@@ -97,7 +97,7 @@ func (m *servedCalls) read(ctx context.Context) error {
 		m.mu.Unlock()
 		var body []byte
 		if err == nil {
-			body, _, err = s.in.next(ctx, calls.MaxFrame)
+			body, _, err = s.in.next(ctx, manycalls.MaxFrame)
 		}
 		if err == nil {
 			s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
@@ -131,7 +131,7 @@ func (m *servedCalls) dismiss() {
 
 // frame handles a frame of the client's.
 func (m *servedCalls) frame(ctx context.Context, body []byte) error {
-	f, err := calls.Decode(body)
+	f, err := manycalls.Decode(body)
 	if err != nil {
 		return err
 	}
@@ -173,9 +173,9 @@ func (m *servedCalls) frame(ctx context.Context, body []byte) error {
 }
 
 // event handles a frame of a call.
-func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) error {
+func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls.Event) error {
 	k, _ := e.Call.User.(*servedCall)
-	if f.Kind == calls.Open {
+	if f.Kind == manycalls.Open {
 		now := m.s.shared.trunk.Now()
 		m.begun++
 		k = &servedCall{
@@ -200,7 +200,7 @@ func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) 
 		}
 	}
 	switch f.Kind {
-	case calls.Open, calls.Message:
+	case manycalls.Open, manycalls.Message:
 		switch {
 		case k.begins:
 			m.refuse(k, rpc.BadRequest, "the method takes one request")
@@ -221,13 +221,13 @@ func (m *servedCalls) event(ctx context.Context, f *calls.Frame, e calls.Event) 
 			k.request, k.begins = request, true
 			return m.begin(ctx, k)
 		}
-	case calls.Cancel:
+	case manycalls.Cancel:
 		m.machine.End(k.c)
 		m.gather.control(m.machine)
 		k.cancel(errGivenUp)
 		m.forget(k)
 		m.tellLeft(ctx)
-	case calls.Credit:
+	case manycalls.Credit:
 		k.wake.Ring()
 	}
 	return nil
@@ -271,7 +271,7 @@ func (m *servedCalls) done(k *servedCall, status rpc.Status, details string, unr
 	}
 	m.machine.End(k.c)
 	m.gather.control(m.machine)
-	m.gather.add(&calls.Frame{Call: k.c.ID, Kind: calls.Done, Number: uint64(status), Last: unrun, Payload: []byte(details)})
+	m.gather.add(&manycalls.Frame{Call: k.c.ID, Kind: manycalls.Done, Number: uint64(status), Last: unrun, Payload: []byte(details)})
 }
 
 // tellLeft tells the actor if the session can end. The caller holds mu.
@@ -490,7 +490,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 	if !w.stream && w.sent {
 		return errTwoAnswers
 	}
-	var room [calls.Room]byte
+	var room [manycalls.Room]byte
 	if w.buf == nil {
 		w.buf = getBuffer()
 	}
@@ -499,7 +499,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 		return err
 	}
 	w.buf = buf
-	body := buf[calls.Room:]
+	body := buf[manycalls.Room:]
 	if most := m.s.service.limit - answerHead; len(body) > most {
 		return rpc.Errorf(rpc.MalformedResponse, "response of %d bytes; at most %d are sent", len(body), most)
 	}
@@ -520,7 +520,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 			k.until = m.s.shared.trunk.Now().Add(k.limit)
 			continue
 		}
-		f := calls.Frame{Call: k.c.ID, Kind: calls.Message, Shared: uint64(shared), Last: n == len(rest) && !w.stream}
+		f := manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message, Shared: uint64(shared), Last: n == len(rest) && !w.stream}
 		if n == len(body) {
 			if m.gather.addWhole(buf, &f) {
 				w.buf = nil
@@ -713,7 +713,7 @@ func (m *servedCalls) takeOver(call uint64) bool {
 func (m *servedCalls) stats(st *SessionStats) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	st.Calls, st.Running, st.Most = m.begun, len(m.running), calls.MaxCalls
+	st.Calls, st.Running, st.Most = m.begun, len(m.running), manycalls.MaxCalls
 	st.BytesOut = m.gather.written
 	for k := range m.running {
 		if st.Began.IsZero() || k.opened.Before(st.Began) {

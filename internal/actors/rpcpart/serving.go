@@ -14,8 +14,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -124,7 +124,7 @@ func (s *servedSession) handshake(ctx context.Context) error {
 		return fmt.Errorf("rpc: handshake: %w", err)
 	}
 	supported, err := rpc.DecodeHello(hello)
-	many, _ := rpc.OfferOf(hello, calls.Version)
+	many, _ := rpc.OfferOf(hello, manycalls.Version)
 	many = many && s.service.own == nil // those are called rarely, and peers of every release know version 0
 	s.in.free()
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *servedSession) handshake(ctx context.Context) error {
 	}
 	accepted := rpc.AppendAccepted(nil)
 	if many {
-		accepted = rpc.AppendChosen(nil, calls.Version)
+		accepted = rpc.AppendChosen(nil, manycalls.Version)
 		s.in.uncharged = true
 		s.many = newServedCalls(s, now, func() { s.tell(restOfFrames{}) })
 	} else {

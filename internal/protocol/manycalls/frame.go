@@ -1,4 +1,4 @@
-package calls
+package manycalls
 
 import (
 	"encoding/binary"
@@ -83,7 +83,7 @@ const (
 // Errors of a session. All match [ErrProtocol].
 var (
 	// ErrProtocol reports a peer that breaks the protocol.
-	ErrProtocol = errors.New("calls: protocol error")
+	ErrProtocol = errors.New("rpc: protocol error")
 	// ErrUndecodable reports a frame that is none.
 	ErrUndecodable = fmt.Errorf("%w: undecodable frame", ErrProtocol)
 	// ErrMisplaced reports a frame that its sender may not send, or not now.

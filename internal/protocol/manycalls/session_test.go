@@ -1,4 +1,4 @@
-package calls_test
+package manycalls_test
 
 import (
 	"bytes"
@@ -8,13 +8,13 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/internal/protocol/calls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 )
 
 // end is one end of a session under test, with what it has sent and not delivered.
 type end struct {
 	t     *testing.T
-	s     *calls.Session
+	s     *manycalls.Session
 	wire  []byte // frames for the other end
 	calls map[uint64]*call
 
@@ -23,14 +23,14 @@ type end struct {
 }
 
 type charge struct {
-	c      *calls.Call
+	c      *manycalls.Call
 	serial int
 	n      int
 }
 
 // call is what the test knows of a call, at one end.
 type call struct {
-	c        *calls.Call
+	c        *manycalls.Call
 	sending  [][]byte // messages that wait; the first may have gone in part
 	sent     int      // of the first
 	lastSent bool
@@ -46,7 +46,7 @@ type message struct {
 	cost int
 }
 
-func (e *end) send(f *calls.Frame) { e.wire = calls.Append(e.wire, f) }
+func (e *end) send(f *manycalls.Frame) { e.wire = manycalls.Append(e.wire, f) }
 
 // write sends what may go of a call's messages.
 func (e *end) write(k *call, client bool) {
@@ -56,12 +56,12 @@ func (e *end) write(k *call, client bool) {
 		if !ok {
 			return
 		}
-		f := calls.Frame{Call: k.c.ID, Kind: calls.Message, Shared: uint64(shared), Payload: m[k.sent : k.sent+n]}
+		f := manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message, Shared: uint64(shared), Payload: m[k.sent : k.sent+n]}
 		if k.sent == 0 && n < len(m) {
 			f.Length = uint64(len(m))
 		}
 		if client && !k.lastSent {
-			f.Kind, k.lastSent = calls.Open, true
+			f.Kind, k.lastSent = manycalls.Open, true
 			f.Window = uint64(window)
 		}
 		e.send(&f)
@@ -80,7 +80,7 @@ func (e *end) deliver(to *end, client bool) bool {
 		return false
 	}
 	n := int(binary.BigEndian.Uint32(e.wire))
-	f, err := calls.Decode(e.wire[4 : 4+n])
+	f, err := manycalls.Decode(e.wire[4 : 4+n])
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (e *end) deliver(to *end, client bool) bool {
 		k = &call{c: ev.Call}
 		to.calls[ev.Call.ID] = k
 	}
-	if f.Kind != calls.Open && f.Kind != calls.Message {
+	if f.Kind != manycalls.Open && f.Kind != manycalls.Message {
 		return true
 	}
 	k.in = append(k.in, f.Payload...)
@@ -117,8 +117,8 @@ func (e *end) deliver(to *end, client bool) bool {
 func TestSession(t *testing.T) {
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		client := &end{t: t, s: calls.NewClient(1 << 20), calls: make(map[uint64]*call)}
-		server := &end{t: t, s: calls.NewServer(1 << 20), calls: make(map[uint64]*call)}
+		client := &end{t: t, s: manycalls.NewClient(1 << 20), calls: make(map[uint64]*call)}
+		server := &end{t: t, s: manycalls.NewServer(1 << 20), calls: make(map[uint64]*call)}
 		content := func() []byte {
 			b := make([]byte, []int{0, 10, 1000, 5000, 70_000, 300_000, 600_000}[r.IntN(7)])
 			for i := 0; i < len(b); i += 997 {
@@ -211,54 +211,54 @@ func TestSession(t *testing.T) {
 		// All shared credit is back: a first message of its size goes at once.
 		c := client.s.Begin(0, nil)
 		sum := 0
-		for n, ok := 0, true; ok && sum < calls.First+calls.Shared; sum += n {
+		for n, ok := 0, true; ok && sum < manycalls.First+manycalls.Shared; sum += n {
 			n, _, ok = client.s.Part(c, 1<<20, 1<<20-sum)
 		}
-		if sum != calls.First+calls.Shared {
-			t.Fatalf("seed %d: %d bytes of credit, want %d", seed, sum, calls.First+calls.Shared)
+		if sum != manycalls.First+manycalls.Shared {
+			t.Fatalf("seed %d: %d bytes of credit, want %d", seed, sum, manycalls.First+manycalls.Shared)
 		}
 	}
 }
 
 // TestSessionRules: a frame that breaks the protocol is an error that says which.
 func TestSessionRules(t *testing.T) {
-	open := func(id uint64, n int) calls.Frame {
-		return calls.Frame{Call: id, Kind: calls.Open, Payload: make([]byte, n)}
+	open := func(id uint64, n int) manycalls.Frame {
+		return manycalls.Frame{Call: id, Kind: manycalls.Open, Payload: make([]byte, n)}
 	}
 	for name, x := range map[string]struct {
 		server bool
-		frames []calls.Frame
+		frames []manycalls.Frame
 		want   error
 	}{
-		"a server opens":                {false, []calls.Frame{open(1, 0)}, calls.ErrMisplaced},
-		"a client answers":              {true, []calls.Frame{{Call: 1, Kind: calls.Done}}, calls.ErrMisplaced},
-		"an answer to no call":          {false, []calls.Frame{{Call: 1, Kind: calls.Message}}, calls.ErrMisplaced},
-		"a call twice":                  {true, []calls.Frame{open(2, 0), open(2, 0)}, calls.ErrMisplaced},
-		"a call that is older":          {true, []calls.Frame{open(2, 0), open(1, 0)}, calls.ErrMisplaced},
-		"a message of an unopened call": {true, []calls.Frame{{Call: 1, Kind: calls.Message}}, calls.ErrMisplaced},
-		"a message after the last":      {true, []calls.Frame{{Call: 1, Kind: calls.Open, Last: true}, {Call: 1, Kind: calls.Message}}, calls.ErrMisplaced},
-		"an end after the last":         {true, []calls.Frame{{Call: 1, Kind: calls.Open, Last: true}, {Call: 1, Kind: calls.End}}, calls.ErrMisplaced},
-		"an end within a message":       {true, []calls.Frame{{Call: 1, Kind: calls.Open, Length: 10}, {Call: 1, Kind: calls.End}}, calls.ErrMisplaced},
-		"more than the message":         {true, []calls.Frame{{Call: 1, Kind: calls.Open, Length: 10}, {Call: 1, Kind: calls.Message, Payload: make([]byte, 11)}}, calls.ErrMisplaced},
-		"a length that is too short":    {true, []calls.Frame{{Call: 1, Kind: calls.Open, Length: 10, Payload: make([]byte, 11)}}, calls.ErrMisplaced},
-		"an absurd length":              {true, []calls.Frame{{Call: 1, Kind: calls.Open, Length: 1 << 63}}, calls.ErrMisplaced},
-		"more than the credit":          {true, []calls.Frame{open(1, calls.First+1)}, calls.ErrCredit},
-		"more than the shared credit": {true, []calls.Frame{
-			{Call: 1, Kind: calls.Open, Length: 1 << 20, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: calls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-		}, calls.ErrCredit},
-		"shared credit for the second message": {true, []calls.Frame{open(1, 1), {Call: 1, Kind: calls.Message, Shared: 1, Payload: make([]byte, 1)}}, calls.ErrCredit},
-		"a huge window":                        {true, []calls.Frame{{Call: 1, Kind: calls.Open, Window: 1 << 60}}, calls.ErrCredit},
-		"credit without end":                   {true, []calls.Frame{open(1, 0), {Call: 1, Kind: calls.Credit, Number: calls.MaxCredit}}, calls.ErrCredit},
-		"credit that nobody used":              {true, []calls.Frame{{Kind: calls.Credit, Number: 1}}, calls.ErrCredit},
-		"a leave of calls that are not there":  {false, []calls.Frame{{Kind: calls.Leave, Number: 1}}, calls.ErrMisplaced},
+		"a server opens":                {false, []manycalls.Frame{open(1, 0)}, manycalls.ErrMisplaced},
+		"a client answers":              {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Done}}, manycalls.ErrMisplaced},
+		"an answer to no call":          {false, []manycalls.Frame{{Call: 1, Kind: manycalls.Message}}, manycalls.ErrMisplaced},
+		"a call twice":                  {true, []manycalls.Frame{open(2, 0), open(2, 0)}, manycalls.ErrMisplaced},
+		"a call that is older":          {true, []manycalls.Frame{open(2, 0), open(1, 0)}, manycalls.ErrMisplaced},
+		"a message of an unopened call": {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Message}}, manycalls.ErrMisplaced},
+		"a message after the last":      {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Last: true}, {Call: 1, Kind: manycalls.Message}}, manycalls.ErrMisplaced},
+		"an end after the last":         {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Last: true}, {Call: 1, Kind: manycalls.End}}, manycalls.ErrMisplaced},
+		"an end within a message":       {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Length: 10}, {Call: 1, Kind: manycalls.End}}, manycalls.ErrMisplaced},
+		"more than the message":         {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Length: 10}, {Call: 1, Kind: manycalls.Message, Payload: make([]byte, 11)}}, manycalls.ErrMisplaced},
+		"a length that is too short":    {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Length: 10, Payload: make([]byte, 11)}}, manycalls.ErrMisplaced},
+		"an absurd length":              {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Length: 1 << 63}}, manycalls.ErrMisplaced},
+		"more than the credit":          {true, []manycalls.Frame{open(1, manycalls.First+1)}, manycalls.ErrCredit},
+		"more than the shared credit": {true, []manycalls.Frame{
+			{Call: 1, Kind: manycalls.Open, Length: 1 << 20, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
+		}, manycalls.ErrCredit},
+		"shared credit for the second message": {true, []manycalls.Frame{open(1, 1), {Call: 1, Kind: manycalls.Message, Shared: 1, Payload: make([]byte, 1)}}, manycalls.ErrCredit},
+		"a huge window":                        {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Window: 1 << 60}}, manycalls.ErrCredit},
+		"credit without end":                   {true, []manycalls.Frame{open(1, 0), {Call: 1, Kind: manycalls.Credit, Number: manycalls.MaxCredit}}, manycalls.ErrCredit},
+		"credit that nobody used":              {true, []manycalls.Frame{{Kind: manycalls.Credit, Number: 1}}, manycalls.ErrCredit},
+		"a leave of calls that are not there":  {false, []manycalls.Frame{{Kind: manycalls.Leave, Number: 1}}, manycalls.ErrMisplaced},
 	} {
-		s := calls.NewClient(1 << 20)
+		s := manycalls.NewClient(1 << 20)
 		if x.server {
-			s = calls.NewServer(1 << 20)
+			s = manycalls.NewServer(1 << 20)
 		}
 		var err error
 		for i, f := range x.frames {
@@ -267,42 +267,42 @@ func TestSessionRules(t *testing.T) {
 			}
 			_, err = s.Received(&f)
 		}
-		if !errors.Is(err, x.want) || !errors.Is(err, calls.ErrProtocol) {
+		if !errors.Is(err, x.want) || !errors.Is(err, manycalls.ErrProtocol) {
 			t.Errorf("%s: got %v, want %v", name, err, x.want)
 		}
 	}
-	s := calls.NewServer(1)
-	for i := range calls.MaxCalls {
-		if _, err := s.Received(&calls.Frame{Call: uint64(i + 1), Kind: calls.Open}); err != nil {
+	s := manycalls.NewServer(1)
+	for i := range manycalls.MaxCalls {
+		if _, err := s.Received(&manycalls.Frame{Call: uint64(i + 1), Kind: manycalls.Open}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Received(&calls.Frame{Call: calls.MaxCalls + 1, Kind: calls.Open}); !errors.Is(err, calls.ErrTooMany) {
+	if _, err := s.Received(&manycalls.Frame{Call: manycalls.MaxCalls + 1, Kind: manycalls.Open}); !errors.Is(err, manycalls.ErrTooMany) {
 		t.Errorf("got %v of one call too many", err)
 	}
 }
 
 // TestLeave: calls behind a server's Leave are refused, once, and those before it go on.
 func TestLeave(t *testing.T) {
-	client, server := calls.NewClient(1<<20), calls.NewServer(1<<20)
+	client, server := manycalls.NewClient(1<<20), manycalls.NewServer(1<<20)
 	first, second := client.Begin(0, "first"), client.Begin(0, "second")
-	if _, err := server.Received(&calls.Frame{Call: first.ID, Kind: calls.Open}); err != nil {
+	if _, err := server.Received(&manycalls.Frame{Call: first.ID, Kind: manycalls.Open}); err != nil {
 		t.Fatal(err)
 	}
 	server.Leave()
-	if e, err := server.Received(&calls.Frame{Call: second.ID, Kind: calls.Open, Shared: 5, Payload: make([]byte, 5)}); err != nil || e.Call != nil {
+	if e, err := server.Received(&manycalls.Frame{Call: second.ID, Kind: manycalls.Open, Shared: 5, Payload: make([]byte, 5)}); err != nil || e.Call != nil {
 		t.Errorf("got %v, %v of a call after Leave", e, err)
 	}
 	frames := server.Control(nil)
-	var refused []*calls.Call
+	var refused []*manycalls.Call
 	for len(frames) > 0 {
 		n := int(binary.BigEndian.Uint32(frames))
-		f, err := calls.Decode(frames[4 : 4+n])
+		f, err := manycalls.Decode(frames[4 : 4+n])
 		if err != nil {
 			t.Fatal(err)
 		}
 		frames = frames[4+n:]
-		if f.Kind == calls.Credit { // of bytes that this client has not sent
+		if f.Kind == manycalls.Credit { // of bytes that this client has not sent
 			continue
 		}
 		e, err := client.Received(&f)
@@ -311,7 +311,7 @@ func TestLeave(t *testing.T) {
 		}
 		refused = append(refused, e.Refused...)
 	}
-	if fmt.Sprint(refused) != fmt.Sprint([]*calls.Call{second}) || !second.Over() || first.Over() {
+	if fmt.Sprint(refused) != fmt.Sprint([]*manycalls.Call{second}) || !second.Over() || first.Over() {
 		t.Errorf("refused %v", refused)
 	}
 	if client.Begin(0, nil) != nil {
@@ -321,14 +321,14 @@ func TestLeave(t *testing.T) {
 
 // TestInPlace: a frame in place is the same frame.
 func TestInPlace(t *testing.T) {
-	for _, n := range []int{0, 1, 127, 128, calls.MaxPart} {
-		f := calls.Frame{Call: 1 << 62, Kind: calls.Open, Number: 1 << 31, Deadline: 1 << 62, Last: true, Length: 1 << 62, Window: 1 << 62}
+	for _, n := range []int{0, 1, 127, 128, manycalls.MaxPart} {
+		f := manycalls.Frame{Call: 1 << 62, Kind: manycalls.Open, Number: 1 << 31, Deadline: 1 << 62, Last: true, Length: 1 << 62, Window: 1 << 62}
 		if n > 127 {
-			f = calls.Frame{Call: 1, Kind: calls.Message}
+			f = manycalls.Frame{Call: 1, Kind: manycalls.Message}
 		}
-		got := calls.AppendInPlace(make([]byte, calls.Room+n), &f)
+		got := manycalls.AppendInPlace(make([]byte, manycalls.Room+n), &f)
 		f.Payload = make([]byte, n)
-		if want := calls.Append(nil, &f); !bytes.Equal(got, want) {
+		if want := manycalls.Append(nil, &f); !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: got %x, want %x", n, got[:min(len(got), 100)], want[:min(len(want), 100)])
 		}
 	}
@@ -336,17 +336,17 @@ func TestInPlace(t *testing.T) {
 
 // FuzzDecode: what decodes is encoded to what decodes to the same.
 func FuzzDecode(f *testing.F) {
-	f.Add(calls.Append(nil, &calls.Frame{Call: 1, Kind: calls.Open, Number: 7, Deadline: 100, Last: true, Length: 9, Shared: 1, Window: 5, Metadata: []calls.Pair{{"a", "b"}}, Payload: []byte("xyz")})[4:])
-	f.Add(calls.Append(nil, &calls.Frame{Kind: calls.Leave, Number: 3})[4:])
+	f.Add(manycalls.Append(nil, &manycalls.Frame{Call: 1, Kind: manycalls.Open, Number: 7, Deadline: 100, Last: true, Length: 9, Shared: 1, Window: 5, Metadata: []manycalls.Pair{{"a", "b"}}, Payload: []byte("xyz")})[4:])
+	f.Add(manycalls.Append(nil, &manycalls.Frame{Kind: manycalls.Leave, Number: 3})[4:])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		x, err := calls.Decode(b)
+		x, err := manycalls.Decode(b)
 		if err != nil {
-			if !errors.Is(err, calls.ErrUndecodable) {
+			if !errors.Is(err, manycalls.ErrUndecodable) {
 				t.Fatal(err)
 			}
 			return
 		}
-		y, err := calls.Decode(calls.Append(nil, &x)[4:])
+		y, err := manycalls.Decode(manycalls.Append(nil, &x)[4:])
 		if err != nil || fmt.Sprintf("%+v", x) != fmt.Sprintf("%+v", y) {
 			t.Fatalf("%+v became %+v, %v", x, y, err)
 		}
@@ -355,15 +355,15 @@ func FuzzDecode(f *testing.F) {
 
 // FuzzSession: no bytes of a peer make a session hold more than its limits, or panic.
 func FuzzSession(f *testing.F) {
-	f.Add(calls.Append(nil, &calls.Frame{Call: 1, Kind: calls.Open, Length: 5000, Payload: make([]byte, 4096)}))
+	f.Add(manycalls.Append(nil, &manycalls.Frame{Call: 1, Kind: manycalls.Open, Length: 5000, Payload: make([]byte, 4096)}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := calls.NewServer(1 << 20)
+		s := manycalls.NewServer(1 << 20)
 		for len(b) >= 4 {
 			n := int(binary.BigEndian.Uint32(b))
 			if n > len(b)-4 {
 				return
 			}
-			x, err := calls.Decode(b[4 : 4+n])
+			x, err := manycalls.Decode(b[4 : 4+n])
 			b = b[4+n:]
 			if err != nil {
 				return
@@ -372,7 +372,7 @@ func FuzzSession(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if s.Calls() > calls.MaxCalls || e.Charge < 0 || e.Charge > 2<<20 {
+			if s.Calls() > manycalls.MaxCalls || e.Charge < 0 || e.Charge > 2<<20 {
 				t.Fatalf("%d calls, a charge of %d", s.Calls(), e.Charge)
 			}
 			if e.Call != nil && !e.All() && e.TooLong {

@@ -1,4 +1,4 @@
-// Package calls is the protocol of a session that carries many calls at once: version 1 of the sessions of
+// Package manycalls is the protocol of a session that carries many calls at once: version 1 of the sessions of
 // package rpc. Nodes of this library offer it beside version 0, to each other only.
 //
 // A frame belongs to one call, or to the session. A message goes in parts of at most [MaxPart] bytes, so that
@@ -10,4 +10,4 @@
 // and goroutines.
 //
 // spec: V37
-package calls
+package manycalls
