@@ -11,12 +11,16 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// MaxUnwritten is how many bytes may wait to be written on one [Substream].
-const MaxUnwritten = 256 << 10
+// Limits of one [Substream].
+const (
+	MaxUnwritten = 256 << 10 // bytes that may wait to be written
+	MaxUnhandled = 16        // frames that wait for the actor
+)
 
 // Frame is one frame of a peer, as the actor that called [ReadFrames] receives it. It holds credit of
 // the peer until Receive returns, or longer if Keep was called. A panic on it counts against the peer.
@@ -24,6 +28,8 @@ type Frame struct {
 	*Substream // that it came on: Write answers
 	Body       []byte
 	Credit     Credit // nil: it holds nothing
+
+	place *credit.Permit // among the frames of the substream that wait
 }
 
 // FramesEnded follows the last frame of a substream. Without Err the peer has sent all its frames:
@@ -36,6 +42,7 @@ type FramesEnded struct {
 
 // Finish gives the credit back; the mailbox calls it when Receive has returned.
 func (m Frame) Finish() {
+	m.place.Finish()
 	if m.Credit != nil {
 		m.Credit.Finish()
 	}
@@ -43,6 +50,7 @@ func (m Frame) Finish() {
 
 // Discard gives the credit back if no actor has handled the frame.
 func (m Frame) Discard() {
+	m.place.Discard()
 	if m.Credit != nil {
 		m.Credit.Discard()
 	}
@@ -92,8 +100,9 @@ func (s *Substream) Close() error {
 // the frames in the bytes of the peer. The actor receives each as a [Frame], and then [FramesEnded].
 // The other task writes what the actor gives to [Substream.Write].
 //
-// Credits bound the frames that wait for the actor. While the peer does not read the answers, and half
-// of [MaxUnwritten] waits, nothing more is read from it. When read returns nil or [io.EOF], the frames
+// Credits bound the frames that wait for the actor, and so does [MaxUnhandled]. While the peer does not
+// read the answers, and half of [MaxUnwritten] waits, no frame goes to the actor: one that writes at most
+// 8 KiB for each frame, in its turn, never gets an UnreadError. When read returns nil or [io.EOF], the frames
 // have ended; any other error closes the substream. The content of a frame is decoded by the actor: a
 // panic of read counts against nobody. ReadFrames returns nil if the stream was taken before.
 func ReadFrames(c actor.Context, m SubstreamOpened, credits *Credits, read func(context.Context, *FrameReader) error) *Substream {
@@ -103,11 +112,12 @@ func ReadFrames(c actor.Context, m SubstreamOpened, credits *Credits, read func(
 	}
 	var open atomic.Int32
 	open.Store(2)
+	places := credit.NewBudget(MaxUnhandled * credit.Cost(0))
 	in, out := &half{Stream: stream, open: &open}, &half{Stream: stream, open: &open}
 	s := &Substream{Origin{m.Peer, m.Conn.ID}, m.Key, m.Protocol, stream, supervisor.NewWriter(out, MaxUnwritten)}
 	supervisor.GoReport(c, fmt.Sprint("write to ", m.Peer), s.writer, s.writer.Run, func(error) any { return nil })
 	supervisor.GoReport(c, fmt.Sprint("read from ", m.Peer), in, func(ctx context.Context) error {
-		err := read(ctx, &FrameReader{ctx, s, credits})
+		err := read(ctx, &FrameReader{ctx, s, credits, places.Account(places.Limit())})
 		if err == nil || err == io.EOF {
 			in.over.Store(true)
 			return nil
@@ -149,6 +159,7 @@ type FrameReader struct {
 	ctx     context.Context
 	on      *Substream
 	credits *Credits
+	places  *credit.Account // of frames that wait
 }
 
 // Read reads bytes of the peer; [io.EOF] says that it has ended its half.
@@ -162,9 +173,10 @@ func (r *FrameReader) SetReadDeadline(t time.Time) error { return r.on.stream.Se
 // with a mark, such as lines: the function bounds their length itself, as [bufio.Scanner] does. The
 // function returns the error.
 func (r *FrameReader) Deliver(body []byte) error {
-	held, err := r.take(len(body))
+	m, err := r.take(len(body))
 	if err == nil {
-		r.tell(append([]byte(nil), body...), held)
+		copy(m.Body, body)
+		supervisor.Tell(r.ctx, m)
 	}
 	return err
 }
@@ -173,29 +185,35 @@ func (r *FrameReader) Deliver(body []byte) error {
 // when it has credit. It is for frames that begin with their length: b is a buffer of this
 // FrameReader, from which the function has read n. The function returns the error.
 func (r *FrameReader) DeliverFrom(b io.Reader, n int) error {
-	held, err := r.take(n)
+	m, err := r.take(n)
 	if err != nil {
 		return err
 	}
-	body := make([]byte, n)
-	if _, err := io.ReadFull(b, body); err != nil {
-		held.Discard()
+	if _, err := io.ReadFull(b, m.Body); err != nil {
+		m.Discard()
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		return err
 	}
-	r.tell(body, held)
+	supervisor.Tell(r.ctx, m)
 	return nil
 }
 
-func (r *FrameReader) take(n int) (Credit, error) {
-	if err := r.on.writer.Room(r.ctx); err != nil && !errors.Is(err, supervisor.ErrWriterClosed) {
-		return nil, err
+// take waits until a frame of n bytes may come.
+func (r *FrameReader) take(n int) (m Frame, err error) {
+	if err := r.places.Take(r.ctx, 0); err != nil {
+		return m, err
 	}
-	return r.credits.Take(r.ctx, r.on.Peer, n)
-}
-
-func (r *FrameReader) tell(body []byte, held Credit) {
-	supervisor.Tell(r.ctx, Frame{r.on, body, held})
+	m.place = new(credit.Permit)
+	m.place.Init(r.places, 0)
+	if err = r.on.writer.Room(r.ctx); err == nil || errors.Is(err, supervisor.ErrWriterClosed) {
+		m.Credit, err = r.credits.Take(r.ctx, r.on.Peer, n)
+	}
+	if err != nil {
+		m.place.Discard()
+		return m, err
+	}
+	m.Substream, m.Body = r.on, make([]byte, n)
+	return m, nil
 }
