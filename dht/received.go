@@ -44,7 +44,7 @@ type Credit interface {
 	Discard()                        // gives the credit back: no actor handles the message
 	Keep() (release func())          // keeps the credit beyond Finish, until release
 	Refuse()                         // gives the credit back, kept or not: the handler has no room for the message
-	Source() interface{ Outsider() } // the peer whose credit it is
+	Source() interface{ Outsider() } // the peer whose credit it is, a supervisor.Source
 }
 
 // HeardCredit is the credit of a message that is for a part of the node.
