@@ -25,7 +25,8 @@
 //
 // Your actors run in the node's tree ([WithActor], [Node.Spawn]). [Node.Tell] and [Ask] reach
 // them by name. The actor of [WithHandler] receives messages as [Received]. To speak your own
-// protocol, register an actor that receives [SubstreamOpened] (see [Node.Register]).
+// protocol, register an actor that receives [SubstreamOpened] (see [Node.Register]) and calls
+// [actors.ReadFrames].
 //
 // Every send ends in exactly one [Outcome]: [Confirmed], [InDoubt] or [Failed]. Confirmed means
 // that the other node's multiplexer has read the message. It does not mean that the application

@@ -54,7 +54,7 @@ func (m Received) Discard() {
 }
 
 // Source makes a panic on this message count against the peer.
-func (m Received) Source() any { return Origin{m.Peer, m.Conn} }
+func (m Received) Source() supervisor.Source { return Origin{m.Peer, m.Conn} }
 
 // Keep holds the credit after Receive has returned, until release is called. It is for
 // handlers that pass the body on to slow work. release may be called from any goroutine,
@@ -122,7 +122,7 @@ func (m SubstreamOpened) Discard() { m.Stream.Discard() }
 
 // Source returns the peer and the connection that a panic on this message is charged
 // to; nil if this node opened the substream.
-func (m SubstreamOpened) Source() any {
+func (m SubstreamOpened) Source() supervisor.Source {
 	if m.Direction == protocol.Outbound {
 		return nil
 	}
@@ -130,8 +130,20 @@ func (m SubstreamOpened) Source() any {
 }
 
 // Origin names the peer that chose the content of a message, and the connection on
-// which the message came. A contained panic counts against this peer and connection.
+// which the message came. A contained panic counts against this peer and connection. A message of your
+// own that embeds the Origin of what a peer has sent needs no method Source.
 type Origin struct {
 	Peer identity.NodeID
 	Conn uint64 // 0: none
 }
+
+// Source returns the origin, or nil if it names nobody.
+func (o Origin) Source() supervisor.Source {
+	if o == (Origin{}) {
+		return nil
+	}
+	return o
+}
+
+// Outsider marks an Origin as a [supervisor.Source].
+func (Origin) Outsider() {}

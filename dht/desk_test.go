@@ -159,11 +159,11 @@ func (d *desk) relayed(name string, e *wire.Envelope, to dht.Strategy) dht.Relay
 // leaf is credit that counts how often it is given back.
 type leaf struct{ back int }
 
-func (l *leaf) Finish()      {}
-func (l *leaf) Discard()     { l.back++ }
-func (l *leaf) Keep() func() { return l.Discard }
-func (l *leaf) Refuse()      { l.Discard() }
-func (l *leaf) Source() any  { return nil }
+func (l *leaf) Finish()                         {}
+func (l *leaf) Discard()                        { l.back++ }
+func (l *leaf) Keep() func()                    { return l.Discard }
+func (l *leaf) Refuse()                         { l.Discard() }
+func (l *leaf) Source() interface{ Outsider() } { return nil }
 
 // held returns how much credit is out.
 func (d *desk) held() (n int) {

@@ -40,11 +40,11 @@ type Received struct {
 // back. All its methods may be called more than once and from any goroutine. A message
 // that holds none has a nil Credit.
 type Credit interface {
-	Finish()                // gives the credit back, unless it is kept: Receive has returned
-	Discard()               // gives the credit back: no actor handles the message
-	Keep() (release func()) // keeps the credit beyond Finish, until release
-	Refuse()                // gives the credit back, kept or not: the handler has no room for the message
-	Source() any            // the peer whose credit it is
+	Finish()                         // gives the credit back, unless it is kept: Receive has returned
+	Discard()                        // gives the credit back: no actor handles the message
+	Keep() (release func())          // keeps the credit beyond Finish, until release
+	Refuse()                         // gives the credit back, kept or not: the handler has no room for the message
+	Source() interface{ Outsider() } // the peer whose credit it is, a supervisor.Source
 }
 
 // HeardCredit is the credit of a message that is for a part of the node.
@@ -74,7 +74,7 @@ func (m Received) Discard() {
 }
 
 // Source returns the peer that a panic on the message counts against.
-func (m Received) Source() any {
+func (m Received) Source() interface{ Outsider() } {
 	if m.Credit != nil {
 		return m.Credit.Source()
 	}
@@ -117,7 +117,7 @@ func (m Heard) Finish() { m.Credit.Finish() }
 func (m Heard) Discard() { m.Credit.Discard() }
 
 // Source returns the peer that a panic on the message counts against.
-func (m Heard) Source() any { return m.Credit.Source() }
+func (m Heard) Source() interface{ Outsider() } { return m.Credit.Source() }
 
 // Keep keeps the credit after Receive has returned, until release is called.
 func (m Heard) Keep() (release func()) { return m.Credit.Keep() }

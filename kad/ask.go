@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // ask asks a gateway to send a request. Reply to the actor reply: answer, exactly once; with
@@ -52,8 +53,8 @@ type answer struct {
 	size   int
 	took   time.Duration
 	why    string
-	err    error // of a request that could not be sent
-	source any   // of an answer
+	err    error             // of a request that could not be sent
+	source supervisor.Source // of an answer
 	sys    *actor.ActorSystem
 	to     *actor.PID
 }
@@ -68,7 +69,7 @@ const (
 )
 
 // Source makes a panic on what the peer sent the peer's.
-func (a *answer) Source() any { return a.source }
+func (a *answer) Source() supervisor.Source { return a.source }
 
 // IgnoreDeadLetterLogging: an asker that has ended misses nothing.
 func (a *answer) IgnoreDeadLetterLogging() {}

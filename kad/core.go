@@ -190,7 +190,7 @@ func (x *core) listed() []Contact {
 // or to the gateway, which then ignores the peer.
 //
 // spec: kad B10.4
-func (x *core) violated(peer *Contact, source any, err error) {
+func (x *core) violated(peer *Contact, source supervisor.Source, err error) {
 	g, at := x.route(peer)
 	from := gateway.Request{Packet: overlay.Packet{Address: at, PublicKey: peer.PublicKey}}
 	if in, ok := source.(*sender); ok {

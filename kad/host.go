@@ -115,7 +115,7 @@ func NewStandalone(o StandaloneOptions) (*Standalone, error) {
 }
 
 // contained logs a panic on a message of a peer.
-func (s *Standalone) contained(source any, path string, err *supervisor.PanicError) {
+func (s *Standalone) contained(source supervisor.Source, path string, err *supervisor.PanicError) {
 	s.o.Logger.Warn("panic on a message of a peer; the message is dropped and the actor goes on", "actor", path,
 		"peer", source, "message", err.Msg, "panic", err.Value, "at", err.Where(), "stack_id", err.StackID(), "stack", string(err.Stack))
 }

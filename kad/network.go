@@ -2,6 +2,8 @@ package kad
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Network is one kind of network that a client uses through a gateway: datagrams,
@@ -53,7 +55,7 @@ type (
 	// may call it; it never waits. On a Network without it the gateway ignores the peer for
 	// ten minutes.
 	Violations interface {
-		Violated(peer Contact, source any, err error)
+		Violated(peer Contact, source supervisor.Source, err error)
 	}
 )
 
@@ -98,7 +100,7 @@ type Incoming struct {
 	From Contact
 	// Source names the sender in records of panics ([supervisor.Attributed]). Nil stands for
 	// the address of the packet.
-	Source any
+	Source supervisor.Source
 	// Group is the group of the sender's IP address that limits are counted for; "" for
 	// none.
 	Group string

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/kad/gateway"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Admission: how many packets of peers may wait or be in work (spec: kad B13).
@@ -111,7 +112,7 @@ type arrived struct {
 }
 
 // Source names the sender.
-func (a *arrived) Source() any { return a.in.source() }
+func (a *arrived) Source() supervisor.Source { return a.in.source() }
 
 // Finish returns the token.
 func (a *arrived) Finish() { a.token.release() }
@@ -126,7 +127,7 @@ func (a *arrived) pass() *token {
 	return t
 }
 
-func (in *Incoming) source() any {
+func (in *Incoming) source() supervisor.Source {
 	if in.Source != nil {
 		return in.Source
 	}
@@ -139,6 +140,9 @@ type sender Incoming
 
 // String returns the address.
 func (s *sender) String() string { return string(s.Address) }
+
+// Outsider marks a sender as a source.
+func (*sender) Outsider() {}
 
 // Panicked counts a panic on a packet of the sender.
 func (s *sender) Panicked() {

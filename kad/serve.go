@@ -19,7 +19,7 @@ type serving struct {
 }
 
 // Source names the peer.
-func (s *serving) Source() any { return s.in.source() }
+func (s *serving) Source() supervisor.Source { return s.in.source() }
 
 // Discard returns the token.
 func (s *serving) Discard() { s.token.release() }

@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 type (
@@ -86,7 +87,7 @@ type verifying struct{ m *serving }
 func (verifying) String() string { return "verify" }
 
 // Source and Discard are those of the request.
-func (k verifying) Source() any { return k.m.Source() }
+func (k verifying) Source() supervisor.Source { return k.m.Source() }
 
 // Discard returns the token.
 func (k verifying) Discard() { k.m.Discard() }

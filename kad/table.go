@@ -37,7 +37,7 @@ type (
 		contact                     Contact
 		took                        time.Duration
 		measured, echoed, candidate bool
-		source                      any
+		source                      supervisor.Source
 	}
 	// contactFailed: a contact has not answered. at is where it was asked; "" stands for
 	// where the table has it.
@@ -48,7 +48,7 @@ type (
 	// contactAsked: a node that the table does not have has asked something.
 	contactAsked struct {
 		contact Contact
-		source  any
+		source  supervisor.Source
 	}
 	// contactBlamed: a contact has misled a lookup.
 	contactBlamed struct {
@@ -67,8 +67,8 @@ type (
 	tableShow struct{}
 )
 
-func (m *contactAnswered) Source() any { return m.source }
-func (m *contactAsked) Source() any    { return m.source }
+func (m *contactAnswered) Source() supervisor.Source { return m.source }
+func (m *contactAsked) Source() supervisor.Source    { return m.source }
 
 // showEvery is how late the view may be about answers of contacts that it has.
 //

@@ -61,7 +61,7 @@ type (
 	// counts until the client is ready.
 	nodeAsked struct {
 		contact Contact
-		source  any
+		source  supervisor.Source
 	}
 	// lookedUp: a lookup has ended.
 	lookedUp struct {
@@ -88,7 +88,7 @@ type (
 	tableSaved struct{}
 )
 
-func (m *nodeAsked) Source() any { return m.source }
+func (m *nodeAsked) Source() supervisor.Source { return m.source }
 
 // saveEvery is how often the contacts are written to the disk (spec: kad B12).
 const saveEvery = 30 * time.Second

@@ -90,7 +90,7 @@ func (c *cell) crashed(b *batch, value any) (again bool) {
 	failure := newPanicError(c.path(), typeName(unwrap(msg)), value)
 	body := unwrap(msg)
 	hopeless := inSystem || c.current.over
-	source := any(nil)
+	var source Source
 	if !hopeless {
 		source = sourceOf(body)
 	}
@@ -117,7 +117,7 @@ func (c *cell) crashed(b *batch, value any) (again bool) {
 
 // contain counts and reports a panic that an outsider triggered; the incarnation
 // goes on.
-func (c *cell) contain(source any, failure *PanicError) {
+func (c *cell) contain(source Source, failure *PanicError) {
 	c.contained.Add(1)
 	c.note(failure)
 	if o, ok := source.(Offender); ok {

@@ -12,7 +12,7 @@ type Handover[T io.Closer] struct{ *box[T] }
 
 // Hand returns a Handover of v. Its Source method returns source: nil when no
 // outsider chose the content of v.
-func Hand[T io.Closer](v T, source any) *Handover[T] {
+func Hand[T io.Closer](v T, source Source) *Handover[T] {
 	return &Handover[T]{&box[T]{value: v, from: source}}
 }
 
@@ -32,7 +32,7 @@ func (h *Handover[T]) Discard() { h.get().discard() }
 func (h *Handover[T]) Close() error { h.Discard(); return nil }
 
 // Source returns the source that was given to Hand.
-func (h *Handover[T]) Source() any { return h.get().source() }
+func (h *Handover[T]) Source() Source { return h.get().source() }
 
 // IgnoreDeadLetterLogging keeps protoactor from printing the value while another
 // goroutine may take it.
@@ -48,7 +48,7 @@ func (h *Handover[T]) get() *box[T] {
 type box[T io.Closer] struct {
 	empty atomic.Bool
 	value T
-	from  any
+	from  Source
 }
 
 func (b *box[T]) take() (v T, ok bool) {
@@ -66,7 +66,7 @@ func (b *box[T]) discard() {
 	}
 }
 
-func (b *box[T]) source() any {
+func (b *box[T]) source() Source {
 	if b == nil {
 		return nil
 	}

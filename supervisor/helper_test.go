@@ -206,3 +206,8 @@ func (l *logSink) count(msg string) (n int) {
 	}
 	return n
 }
+
+// outsider is a Source.
+type outsider string
+
+func (outsider) Outsider() {}

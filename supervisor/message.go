@@ -35,7 +35,7 @@ func (d Done[T]) Discard() {
 }
 
 // Source is the source of the value or of the key, or nil.
-func (d Done[T]) Source() any {
+func (d Done[T]) Source() Source {
 	for _, x := range []any{d.Value, d.Key} {
 		if v, ok := x.(Attributed); ok {
 			return v.Source()
@@ -55,11 +55,15 @@ type Discarder interface{ Discard() }
 // must not block.
 type Finisher interface{ Finish() }
 
+// Source names an outsider who chose the content of a message, such as a peer. Outsider does
+// nothing: it marks the types that are meant, so that no other value compiles as a Source.
+type Source = interface{ Outsider() }
+
 // Attributed is a message whose content an outsider chose; Source names the
 // outsider. A panic on it is contained: it is counted, its stack is kept,
 // Options.Contained is called, the message is discarded, no budget is charged, and
 // the actor goes on. A message whose Source is nil is not attributed.
-type Attributed interface{ Source() any }
+type Attributed interface{ Source() Source }
 
 // Offender is a Source that wants to know of the panics that are contained because of its
 // messages. Panicked is called in the turn of the actor that panicked; it must not block.
@@ -154,10 +158,14 @@ func closeSafely(c io.Closer) {
 	safely(func() { _ = c.Close() })
 }
 
-// sourceOf returns the source of an attributed message, or nil.
-func sourceOf(msg any) (source any) {
-	if a, ok := msg.(Attributed); ok {
+// sourceOf returns the source of an attributed message, or nil. It also takes that of a message
+// whose method Source has the result any.
+func sourceOf(msg any) (source Source) {
+	switch a := msg.(type) {
+	case Attributed:
 		safely(func() { source = a.Source() })
+	case interface{ Source() any }:
+		safely(func() { source, _ = a.Source().(Source) })
 	}
 	return source
 }

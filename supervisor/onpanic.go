@@ -66,7 +66,7 @@ const (
 // Panic is one panic of an actor whose Spec.OnPanic is not Supervised.
 type Panic struct {
 	Path   string
-	Source any // of the message in hand; nil: no outsider chose it
+	Source Source // of the message in hand; nil: no outsider chose it
 	Err    *PanicError
 	Fate   Fate
 	After  time.Duration
@@ -77,13 +77,13 @@ var renewals = Policy{Max: PanicRestarts, Within: PanicWindow}
 
 // crash is a failure on its way to the parent.
 type crash struct {
-	source any
+	source Source
 	renew  bool // restart at once, without charging the parent's budget
 }
 
 // react applies the actor's own OnPanic policy to a panic. It reports whether the
 // panic is contained; otherwise it leaves a crash for the parent, which decides.
-func (c *cell) react(source any, hopeless bool, failure *PanicError) (contained bool) {
+func (c *cell) react(source Source, hopeless bool, failure *PanicError) (contained bool) {
 	if hopeless { // no incarnation to go on with
 		c.leaveCrash(crash{source: source})
 		return false
@@ -127,7 +127,7 @@ func (c *cell) note(failure *PanicError) {
 }
 
 // decided reports the decision about a child that has failed.
-func (c *cell) decided(source any, cause *PanicError, f Fate, after time.Duration) {
+func (c *cell) decided(source Source, cause *PanicError, f Fate, after time.Duration) {
 	if c.onPanic != Supervised {
 		c.host.panicked(Panic{Path: c.path(), Source: source, Err: cause, Fate: f, After: after})
 	}

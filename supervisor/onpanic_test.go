@@ -18,7 +18,7 @@ type outside struct {
 	*parcel
 }
 
-func (outside) Source() any { return "peer" }
+func (outside) Source() Source { return outsider("peer") }
 
 // panicLog collects the panics that Options.Panicked receives.
 type panicLog struct{ all []Panic }

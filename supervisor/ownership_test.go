@@ -17,8 +17,8 @@ import (
 // delivery is a message with a session, as an upgrade task sends it.
 type delivery struct{ session *Handover[*closer] }
 
-func (d delivery) Discard()    { d.session.Discard() }
-func (d delivery) Source() any { return d.session.Source() }
+func (d delivery) Discard()       { d.session.Discard() }
+func (d delivery) Source() Source { return d.session.Source() }
 
 // Every session that was ever handed out is closed exactly once, whether it
 // was queued, in flight, in hand or late, and however its receiver ends.
@@ -114,7 +114,7 @@ func TestHandoversAreClosedExactlyOnce(t *testing.T) {
 func TestHandoverHasOneOwner(t *testing.T) {
 	for range 200 {
 		s := &closer{name: "s"}
-		h := Hand(s, "peer")
+		h := Hand(s, outsider("peer"))
 		var taken atomic.Int32
 		var wg sync.WaitGroup
 		for i := range 4 {
@@ -135,7 +135,7 @@ func TestHandoverHasOneOwner(t *testing.T) {
 		if got := taken.Load() + s.n.Load(); got != 1 {
 			t.Fatalf("%d took it, %d closed it; want one in all", taken.Load(), s.n.Load())
 		}
-		if h.Source() != "peer" {
+		if h.Source() != outsider("peer") {
 			t.Errorf("source: got %v, want peer", h.Source())
 		}
 	}
@@ -219,9 +219,9 @@ func (f frame) give() {
 		f.lent.out.Add(-1)
 	}
 }
-func (f frame) Finish()     { f.give() }
-func (f frame) Discard()    { f.give() }
-func (f frame) Source() any { return f.peer }
+func (f frame) Finish()        { f.give() }
+func (f frame) Discard()       { f.give() }
+func (f frame) Source() Source { return outsider(f.peer) }
 
 func TestPanicsOnAttributedMessagesAreContained(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestPanicsOnAttributedMessagesAreContained(t *testing.T) {
 				}
 				handled++
 			}
-		})})}, Options{Contained: func(source any, path string, err *PanicError) {
+		})})}, Options{Contained: func(source Source, path string, err *PanicError) {
 			if path != "t/tree/x" || !errors.Is(err, errBoom) || len(err.Stack) == 0 {
 				t.Errorf("told of %s, %v", path, err)
 			}
@@ -256,7 +256,7 @@ func TestPanicsOnAttributedMessagesAreContained(t *testing.T) {
 		if i.Contained != 900 || i.Restarts != 0 || i.RestartsWindow != 0 || i.Incarnation != 1 || handled != 100 {
 			t.Errorf("got %d contained, %d restarts, %d charged, %d handled; want 900, 0, 0, 100", i.Contained, i.Restarts, i.RestartsWindow, handled)
 		}
-		if told["peer 0"] != 450 || told["peer 1"] != 450 {
+		if told[outsider("peer 0")] != 450 || told[outsider("peer 1")] != 450 {
 			t.Errorf("told: got %v, want 450 each", told)
 		}
 		if got := lent.out.Load(); got != 0 {
@@ -274,7 +274,7 @@ func TestSourceDecides(t *testing.T) {
 				panic(errBoom)
 			case string:
 				s := &closer{name: m}
-				Do(c, nil, func(context.Context) (delivery, error) { return delivery{Hand(s, "peer")}, nil })
+				Do(c, nil, func(context.Context) (delivery, error) { return delivery{Hand(s, outsider("peer"))}, nil })
 			case Done[delivery]:
 				panic(errBoom)
 			}
@@ -282,7 +282,7 @@ func TestSourceDecides(t *testing.T) {
 		synctest.Wait()
 		x := child(sys, r, "x")
 		peers, ours := &closer{name: "peer's"}, &closer{name: "ours"}
-		sys.Root.Send(x, delivery{Hand(peers, "peer")})
+		sys.Root.Send(x, delivery{Hand(peers, outsider("peer"))})
 		sys.Root.Send(x, "do")
 		synctest.Wait()
 		if i := info(t, r, x.Id); i.Contained != 2 || i.Restarts != 0 {

@@ -23,7 +23,7 @@ type Options struct {
 
 	// Contained is called for every contained panic, in the turn of the actor at
 	// path. It must not block.
-	Contained func(source any, path string, err *PanicError)
+	Contained func(source Source, path string, err *PanicError)
 	// Panicked is called once for every panic of an actor whose Spec.OnPanic is
 	// not Supervised, in that actor's turn or in its parent's; Contained is not
 	// called for those. Panicked does the logging, too. It must not block.

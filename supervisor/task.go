@@ -23,6 +23,12 @@ func Go(c actor.Context, name string, closer io.Closer, fn func(context.Context)
 	return of(c).task(name, closer, medium, fn, func(err error) any { return TaskDone{name, err} })
 }
 
+// GoReport is [Go] with a message of yours in place of TaskDone: the result of report, which is
+// called on the task's goroutine with what fn has returned. When report returns nil, no message is sent.
+func GoReport(c actor.Context, name string, closer io.Closer, fn func(context.Context) error, report func(error) any) (cancel func()) {
+	return of(c).task(name, closer, medium, fn, report)
+}
+
 // GoLong is [Go] for a task that lasts about as long as the incarnation and mostly waits, such
 // as one that accepts connections. It has a new goroutine, whose stack is small, where Go prefers
 // one that has worked before.
@@ -213,7 +219,9 @@ func (t *task) deliver(msg any) {
 		c.tasks = nil
 	}
 	c.mu.Unlock()
-	c.post(t.gen, msg)
+	if msg != nil {
+		c.post(t.gen, msg)
+	}
 	c.host.taskEnded(c)
 }
 

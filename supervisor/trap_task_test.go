@@ -189,10 +189,10 @@ func TestTrap40SubscribersCannotHurtPublishers(t *testing.T) {
 // faulty panics wherever it can.
 type faulty struct{ n *atomic.Int32 }
 
-func (f faulty) Discard()     { f.n.Add(1); panic("discard") }
-func (f faulty) Finish()      { f.n.Add(1); panic("finish") }
-func (f faulty) Source() any  { panic("source") }
-func (f faulty) Close() error { f.n.Add(1); panic("close") }
+func (f faulty) Discard()       { f.n.Add(1); panic("discard") }
+func (f faulty) Finish()        { f.n.Add(1); panic("finish") }
+func (f faulty) Source() Source { panic("source") }
+func (f faulty) Close() error   { f.n.Add(1); panic("close") }
 
 func TestTrap41FaultyDiscardAndCloseAreContained(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestTrap41FaultyDiscardAndCloseAreContained(t *testing.T) {
 			case string:
 				panic(errBoom)
 			}
-		})})}, Options{Contained: func(any, string, *PanicError) { panic("contained") }})
+		})})}, Options{Contained: func(Source, string, *PanicError) { panic("contained") }})
 		x := child(sys, r, "x")
 		synctest.Wait()
 		sys.Root.Send(x, f) // Finish

@@ -121,7 +121,7 @@ func (noCredit) Finish()                     {}
 func (noCredit) Discard()                    {}
 func (noCredit) Keep() func()                { return func() {} }
 func (noCredit) Refuse()                     {}
-func (noCredit) Source() any                 { return nil }
+func (noCredit) Source() supervisor.Source   { return nil }
 func (c noCredit) HandOver() dht.HeardCredit { return c }
 
 func (c noCredit) Split(lengths ...int) []dht.HeardCredit {

@@ -17,6 +17,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -28,41 +29,39 @@ const (
 	shout2 protocol.ID = "/example/shout/2" // the answer also ends with an exclamation mark
 )
 
-// shouter is the actor of both versions. It receives a message for every substream that a
-// peer opens, and gives each substream to a task, because an actor itself never waits.
-type shouter struct{ served int }
+// credits bounds what lines of peers hold in memory until the actor has handled them.
+var credits = actors.NewCredits(0, 0) // 1 MiB for each peer, 64 MiB for all
 
-func (a *shouter) Receive(c actor.Context) {
+// shouter is the actor of both versions. Tasks read and write, because an actor never waits. A panic
+// on a line is logged with the peer that sent it.
+type shouter struct{}
+
+func (shouter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case gamelan.SubstreamOpened:
-		stream, ok := m.Stream.Take() // from here on the actor owns the stream
-		if !ok {
-			return
+		actors.ReadFrames(c, m, credits, readLines)
+	case actors.Frame: // one line
+		answer := strings.ToUpper(string(m.Body))
+		if m.Protocol == shout2 {
+			answer += "!"
 		}
-		a.served++
-		name := fmt.Sprintf("substream-%d", a.served)
-		// The task owns the stream: it is closed when the task or the actor ends.
-		supervisor.Go(c, name, stream, func(context.Context) error { return shout(stream, m.Protocol) })
+		fmt.Fprintln(m, answer) // never waits; a peer that reads no answers is read no more
+	case actors.FramesEnded:
+		m.CloseWrite() // after all answers
 	default:
 		supervisor.Unhandled(c)
 	}
 }
 
-// shout answers lines until the other side sends no more. It closes its half of the stream
-// before it returns: without CloseWrite the stream would be reset, and the answer lost.
-func shout(s protocol.Stream, version protocol.ID) error {
-	for lines := bufio.NewScanner(s); ; {
-		if !lines.Scan() {
-			return s.CloseWrite()
-		}
-		line := strings.ToUpper(lines.Text())
-		if version == shout2 {
-			line += "!"
-		}
-		if _, err := fmt.Fprintln(s, line); err != nil {
+// readLines gives the actor each line of a peer, of at most 64 KiB.
+func readLines(_ context.Context, in *actors.FrameReader) error {
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		if err := in.Deliver(lines.Bytes()); err != nil {
 			return err
 		}
 	}
+	return lines.Err()
 }
 
 func main() {
@@ -75,7 +74,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	newShouter := func(*gamelan.Node) actor.Actor { return new(shouter) }
+	newShouter := func(*gamelan.Node) actor.Actor { return shouter{} }
 	server, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithProtocol(shout1, newShouter))
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ type (
 	// policy decides.
 	crashed struct {
 		err    *supervisor.PanicError
-		source any
+		source supervisor.Source
 	}
 	// carryOn follows crashed. It reaches the caller only if the panic was contained.
 	carryOn struct{ resume func() }
@@ -85,7 +85,7 @@ type (
 )
 
 // Source attributes the panic to the peer whose message it was.
-func (m crashed) Source() any { return m.source }
+func (m crashed) Source() supervisor.Source { return m.source }
 
 const (
 	// quietAfter is the least time between two warnings about errors of f.

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Message is a message from a peer. Its fields are those of the root package's.
@@ -51,7 +52,7 @@ func (m *Message) release(handled bool) {
 }
 
 // source names the peer to which a panic on the message is attributed.
-func (m *Message) source() any { return actors.Origin{Peer: m.Peer, Conn: m.conn} }
+func (m *Message) source() supervisor.Source { return actors.Origin{Peer: m.Peer, Conn: m.conn} }
 
 // EachKept calls f with one message of an inbox after the other, those with the topic or those without one, until listen ends or f
 // returns false for goOn. A message for which f returns true for handled is acknowledged, together with

@@ -105,8 +105,8 @@ func (t *tally) sum(minute int64) (sum uint64) {
 
 // Contained records that an actor of the node's own has panicked on a message that an
 // outsider chose. It logs the first such panic and reports each one to connectivity.
-func (b *Base) Contained(source any, path string, err *supervisor.PanicError) {
-	origin, _ := source.(actors.Origin)
+func (b *Base) Contained(source supervisor.Source, path string, err *supervisor.PanicError) {
+	origin := originOf(source)
 	now := b.Now()
 	n := Panicking{Path: b.below(path), Last: now, Peer: origin.Peer, Message: err.Msg, Value: Beginning(err.Value), Where: err.Where(), StackID: err.StackID()}
 	if b.Panics.add(n) {
@@ -114,6 +114,15 @@ func (b *Base) Contained(source any, path string, err *supervisor.PanicError) {
 			"peer", origin.Peer, "conn", origin.Conn, "message", err.Msg, "panic", err.Value, "at", n.Where, "stack_id", n.StackID, "stack", string(err.Stack))
 	}
 	b.System.Root.Send(b.Connectivity, PeerPanicked{Peer: origin.Peer, Conn: origin.Conn, Path: n.Path})
+}
+
+// originOf returns the origin that a source is or names, such as a message that embeds one.
+func originOf(source supervisor.Source) actors.Origin {
+	if a, ok := source.(supervisor.Attributed); ok {
+		source = a.Source()
+	}
+	origin, _ := source.(actors.Origin)
+	return origin
 }
 
 // below returns path without the path of the node in front.
@@ -125,7 +134,7 @@ func (b *Base) full(below string) string { return b.Root + "/node/" + below }
 // Panicked records that an actor of the user's has panicked. The log names the peer
 // whose message it was, but the panic does not count against that peer.
 func (b *Base) Panicked(p supervisor.Panic) {
-	origin, _ := p.Source.(actors.Origin)
+	origin := originOf(p.Source)
 	b.UserPanicked(Panicking{Path: b.below(p.Path), Peer: origin.Peer, Message: p.Err.Msg, Value: Beginning(p.Err.Value)},
 		origin.Conn, p.Err.Stack, p.Fate == supervisor.Stops, p.Then())
 }

@@ -116,9 +116,9 @@ func (nudgeKey) String() string    { return "nudge" }
 func (k acceptKey) String() string { return fmt.Sprintf("negotiate-%d", k.stream.ID()) }
 func (k openKey) String() string   { return fmt.Sprintf("open-%d", k.m.Token) }
 
-func (m acceptedStream) Discard()    { m.stream.Discard() }
-func (m acceptedStream) Source() any { return m.source }
-func (m negotiated) Discard()        { m.stream.Discard() }
+func (m acceptedStream) Discard()                  { m.stream.Discard() }
+func (m acceptedStream) Source() supervisor.Source { return m.source }
+func (m negotiated) Discard()                      { m.stream.Discard() }
 
 // NewConn makes the actor of one connection. The actor takes the session when it
 // starts.

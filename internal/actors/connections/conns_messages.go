@@ -41,7 +41,7 @@ type Upgraded struct {
 func (m Upgraded) Discard() { m.Session.Discard() }
 
 // Source returns the peer that a panic on this message is charged to.
-func (m Upgraded) Source() any { return actors.Origin{Peer: m.Peer} }
+func (m Upgraded) Source() supervisor.Source { return actors.Origin{Peer: m.Peer} }
 
 // PeerListed is published when a connected node of this library has told which protocols it accepts:
 // see [actors.ConnRef.Listed].

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Frame is one message from a peer on the DHT's messaging protocol: an encoded envelope
@@ -42,7 +43,7 @@ func (m Frame) Discard() {
 
 // Source returns the peer and its connection: a panic on the frame counts against that
 // peer.
-func (m Frame) Source() any { return actors.Origin{Peer: m.Peer, Conn: m.Conn} }
+func (m Frame) Source() supervisor.Source { return actors.Origin{Peer: m.Peer, Conn: m.Conn} }
 
 // pass passes the frame's credit on to another message. From now on that message
 // decides when the credit is returned, and the end of Receive does not return it. If
@@ -59,11 +60,11 @@ type passedCredit struct {
 	origin peerstore.Origin // where the connection came from
 }
 
-func (p passedCredit) Finish()             { p.permit.FinishPassed() }
-func (p passedCredit) Discard()            { p.permit.Discard() }
-func (p passedCredit) Keep() (done func()) { return p.permit.KeepPassed() }
-func (p passedCredit) Refuse()             { p.permit.Discard() }
-func (p passedCredit) Source() any         { return p.source }
+func (p passedCredit) Finish()                   { p.permit.FinishPassed() }
+func (p passedCredit) Discard()                  { p.permit.Discard() }
+func (p passedCredit) Keep() (done func())       { return p.permit.KeepPassed() }
+func (p passedCredit) Refuse()                   { p.permit.Discard() }
+func (p passedCredit) Source() supervisor.Source { return p.source }
 
 // HandOver returns the credit for a new owner.
 func (p passedCredit) HandOver() dht.HeardCredit { return p.with(p.permit.HandOver()) }

@@ -4,6 +4,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/dht/wire"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // SendMessage asks the outbound actor to send a message over the DHT, on behalf of an
@@ -46,7 +47,7 @@ func (m relayMessage) Discard() {
 
 // Source returns the peer that the message came from, and the connection: a panic on the
 // message counts against that peer.
-func (m relayMessage) Source() any { return m.Origin }
+func (m relayMessage) Source() supervisor.Source { return m.Origin }
 
 // sendQuietly asks outbound to send a message of the node's own, without an entry in the
 // ledger and without the application's credit. The actor that sends it must bound how
@@ -68,4 +69,4 @@ func (m notTaken) Discard() { m.release() }
 
 // Source returns the peer and its connection: a panic on the message counts against that
 // peer.
-func (m notTaken) Source() any { return m.origin }
+func (m notTaken) Source() supervisor.Source { return m.origin }

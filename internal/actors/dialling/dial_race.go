@@ -140,7 +140,7 @@ func (r dialResult) Discard() {
 
 // Source makes a panic on this message count against the peer, if lost is there to tell
 // the dialer.
-func (r dialResult) Source() any {
+func (r dialResult) Source() supervisor.Source {
 	if r.lost == nil {
 		return nil
 	}

@@ -28,11 +28,11 @@ import (
 // the message was dropped.
 type testCredit struct{ back, dropped *atomic.Int32 }
 
-func (l testCredit) Finish()      {}
-func (l testCredit) Refuse()      { l.Discard() }
-func (l testCredit) Discard()     { l.dropped.Add(1); l.back.Add(1) }
-func (l testCredit) Keep() func() { return func() { l.back.Add(1) } }
-func (l testCredit) Source() any  { return nil }
+func (l testCredit) Finish()                   {}
+func (l testCredit) Refuse()                   { l.Discard() }
+func (l testCredit) Discard()                  { l.dropped.Add(1); l.back.Add(1) }
+func (l testCredit) Keep() func()              { return func() { l.back.Add(1) } }
+func (l testCredit) Source() supervisor.Source { return nil }
 func (l testCredit) message() (m dht.Received) {
 	m.Type, m.Credit = 1225, l
 	return m

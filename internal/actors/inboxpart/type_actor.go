@@ -53,7 +53,7 @@ func (a *typeActor) String() string {
 // handedCredit is the credit of a message that the type actor hands to the keeper. The type actor has
 // kept the credit, so that the end of its own Receive does not return it.
 type handedCredit struct {
-	source  any
+	source  supervisor.Source
 	release func()
 	discard func()
 	refuse  func()
@@ -79,4 +79,4 @@ func (l *handedCredit) Keep() func() {
 	return l.release
 }
 
-func (l *handedCredit) Source() any { return l.source }
+func (l *handedCredit) Source() supervisor.Source { return l.source }

@@ -71,7 +71,7 @@ type (
 )
 
 // Source names the peer to which a panic is charged.
-func (k hearKey) Source() any { return actors.Origin{Peer: k.with.Peer, Conn: k.with.ID} }
+func (k hearKey) Source() supervisor.Source { return actors.Origin{Peer: k.with.Peer, Conn: k.with.ID} }
 
 func (x *exchange) Receive(c actor.Context) {
 	switch m := c.Message().(type) {

@@ -470,7 +470,7 @@ type heard struct {
 }
 
 // Source makes a panic on this message count against the peer.
-func (m heard) Source() any { return actors.Origin{Peer: m.on.Peer, Conn: m.on.ID} }
+func (m heard) Source() supervisor.Source { return actors.Origin{Peer: m.on.Peer, Conn: m.on.ID} }
 
 func (a *sender) heard(c actor.Context, m heard) {
 	p := a.peers[m.on.Peer]

@@ -7,6 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // AddPeer asks peers to add or merge a peer. Reply: PeerAdded; if Durable is set, only
@@ -21,7 +22,7 @@ type AddPeer struct {
 }
 
 // Source makes a panic on a peer's own claim count against that peer.
-func (m AddPeer) Source() any {
+func (m AddPeer) Source() supervisor.Source {
 	if m.Origin.Peer.IsZero() {
 		return nil
 	}

@@ -59,7 +59,7 @@ func (a askRead) Discard() {
 }
 
 // Source names the peer to which a panic is charged.
-func (k readKey) Source() any { return actors.Origin{Peer: k.with.Peer, Conn: k.with.ID} }
+func (k readKey) Source() supervisor.Source { return actors.Origin{Peer: k.with.Peer, Conn: k.with.ID} }
 
 func (s *server) Receive(c actor.Context) {
 	switch m := c.Message().(type) {

@@ -126,9 +126,9 @@ func (l *lent) Discard() {
 	}
 }
 
-func (l *lent) Keep() func() { return l.Discard }
-func (l *lent) Refuse()      { l.Discard() }
-func (l *lent) Source() any  { return nil }
+func (l *lent) Keep() func()              { return l.Discard }
+func (l *lent) Refuse()                   { l.Discard() }
+func (l *lent) Source() supervisor.Source { return nil }
 
 func (l *lent) HandOver() dht.HeardCredit {
 	next := l.of.take()

@@ -41,7 +41,7 @@ func (n Node) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Mess
 
 // Contained records that an actor of the node's own has panicked on a message that
 // an outsider chose. See [supervisor.Options].
-func (n Node) Contained(source any, path string, err *supervisor.PanicError) {
+func (n Node) Contained(source supervisor.Source, path string, err *supervisor.PanicError) {
 	n.rooms.Contained(source, path, err)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Network is the connections of a node as a network of one client.
@@ -125,7 +126,7 @@ func (n *Network) self() (kad.Contact, bool) {
 
 // Violated reports an offence of a peer to connectivity, which alone decides what follows.
 // source is that of the packet.
-func (n *Network) Violated(peer kad.Contact, source any, err error) {
+func (n *Network) Violated(peer kad.Contact, source supervisor.Source, err error) {
 	key := peer.PublicKey
 	m := base.PeerViolated{Peer: key.NodeID(), Key: key, Err: protocol.Violated("key-value DHT", protocol.BanShort, err)}
 	if o, ok := source.(actors.Origin); ok {

@@ -46,7 +46,7 @@ type refused struct {
 }
 
 // Source names the peer.
-func (r *refused) Source() any { return r.source }
+func (r *refused) Source() supervisor.Source { return r.source }
 
 // Finish makes room for another one.
 func (r *refused) Finish() {
@@ -66,7 +66,7 @@ type hinted struct {
 }
 
 // Source names the peer.
-func (h hinted) Source() any { return h.source }
+func (h hinted) Source() supervisor.Source { return h.source }
 
 // accept takes a substream that a peer has opened. It replaces an earlier one of the peer.
 func (l *link) accept(c actor.Context, m actors.SubstreamOpened) {
