@@ -85,4 +85,4 @@ func docsDraw(claimed []string) []int {
 	return drawn
 }
 
-var _ = []any{docsServe, docsCall, docsServeGreeter, docsGreet, docsIntercept, docsPolicies, docsDraw}
+var _ = []any{docsServe, docsCall, docsServeGreeter, docsGreet, docsRetry, docsIntercept, docsPolicies, docsDraw}

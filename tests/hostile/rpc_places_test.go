@@ -254,32 +254,22 @@ func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}
-		first, second := n.client(tr, 1), n.client(tr, 2)
+		// A session carries many calls, so it takes many nodes.
+		var clients []*gamelantest.Node
+		for i := range 3 * places {
+			clients = append(clients, n.client(tr, i+1))
+		}
 		var wg sync.WaitGroup
-		done := make(chan struct{})
-		for range places {
-			wg.Go(func() {
-				for {
-					call(first)
-					select {
-					case <-done:
-						return
-					case <-time.After(rand.N(100 * time.Millisecond)):
+		for _, c := range clients {
+			for range 2 {
+				wg.Go(func() {
+					for range 20 {
+						call(c)
+						time.Sleep(rand.N(time.Minute))
 					}
-				}
-			})
+				})
+			}
 		}
-		time.Sleep(time.Second)
-		var others sync.WaitGroup
-		for range 2 {
-			others.Go(func() {
-				for range 20 {
-					call(second)
-				}
-			})
-		}
-		others.Wait()
-		close(done)
 		wg.Wait()
 		if ran.Load() != answered.Load() {
 			t.Errorf("got %d methods run for %d calls answered", ran.Load(), answered.Load())

@@ -56,7 +56,6 @@ type sending struct {
 	credit int64
 	more   bool // the first message is over
 	begun  bool // a part of a message has gone
-	last   bool
 }
 
 // NewClient returns the client's end. It receives messages of at most most bytes.
