@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"math/bits"
 	"strings"
 	"sync"
 	"testing"
@@ -223,8 +225,8 @@ func TestFramesThatEndBadly(t *testing.T) {
 		want  error
 	}{
 		"inside a frame": {part(make([]byte, 100))[:50], io.ErrUnexpectedEOF},
-		"too long":       {binary.AppendUvarint(nil, 1<<40), &actors.FrameTooLongError{Len: 1 << 40, Limit: 1000}},
-		"negative":       {binary.AppendUvarint(nil, 1<<63), &actors.FrameTooLongError{Len: -1 << 63, Limit: 1000}},
+		"too long":       {binary.AppendUvarint(nil, math.MaxInt32), &actors.FrameTooLongError{Len: math.MaxInt32, Limit: 1000}},
+		"negative":       {binary.AppendUvarint(nil, 1<<(bits.UintSize-1)), &actors.FrameTooLongError{Len: math.MinInt, Limit: 1000}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
