@@ -207,6 +207,7 @@ func (h *byHand) many() kit.RawSession {
 	w := h.open()
 	w.Send("00000004 0a020001")
 	w.Expect("00000002 0801")
+	w.Expect("00000006 1006 18808004") // 64 KiB for all calls
 	return w
 }
 

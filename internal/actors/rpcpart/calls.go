@@ -38,14 +38,15 @@ type Calls struct {
 	// rpc-client, which has our sessions with services of peers.
 	Server, Client *actor.PID
 
-	trunk       Trunk
-	services    []*registered // the server reads and writes it
-	offered     view.Map[protocol.ID, *registered]
-	sessions    view.Map[Key, []*Session] // ours; written by the client, callers take the idle ones
-	monitor     callMonitor
-	windows     *credit.Budget // for items of streams that may wait, of all peers
-	windowsOnce sync.Once
-	limit       callLimit
+	trunk    Trunk
+	services []*registered // the server reads and writes it
+	offered  view.Map[protocol.ID, *registered]
+	sessions view.Map[Key, []*Session] // ours; written by the client, callers take the idle ones
+	monitor  callMonitor
+	shared   [2]*credit.Budget // for what the calls of a session share: of ours, and of peers
+	windows  *credit.Budget    // for items of streams that may wait, of all peers
+	once     sync.Once
+	limit    callLimit
 }
 
 // New returns the Calls of a node.

@@ -455,7 +455,7 @@ func (a *client) opened(c actor.Context, m actors.SubstreamOpened) {
 func (a *client) credit(peer identity.NodeID) *inboundCredit {
 	r := a.credits[peer]
 	if r == nil {
-		r = &peerSessions{credit: newInboundCredit(a.calls)}
+		r = &peerSessions{credit: newInboundCredit(a.calls, false)}
 		a.credits[peer] = r
 	}
 	r.sessions++
@@ -606,6 +606,9 @@ func (a *client) gone(c actor.Context, who *actor.PID) {
 	delete(a.sessions, who.Id)
 	if delete(a.byConn[s.conn.ID], who.Id); len(a.byConn[s.conn.ID]) == 0 {
 		delete(a.byConn, s.conn.ID)
+	}
+	if m := s.many.Load(); m != nil {
+		m.gone()
 	}
 	p := s.pool
 	if s.state.Swap(sessionOver) == sessionResting { // its actor has failed

@@ -35,6 +35,7 @@ type manyCalls struct {
 	over         bool  // no caller is let in any more
 	err          error // why the session has ended
 	pings        map[uint64]*manyCall
+	shared       sharedCredit
 	pinged       uint64
 	rest, drains bool // calls were left, and a task reads what the server had sent for them
 	released     bool // in has no buffers any more
@@ -85,7 +86,18 @@ func newManyCalls(s *Session) *manyCalls {
 	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: manycalls.NewClient(rpc.MaxFrame), callers: 1, freed: s.shared.trunk.Now(), most: manycalls.MaxCalls}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: func() { s.shared.trunk.System().Root.Send(s.pid, restOfFrames{}) }}
 	s.in.uncharged = true
+	if m.shared.take(s.credit) {
+		m.machine.Share(manycalls.Shared)
+		m.gather.control(m.machine) // goes with the first call
+	}
 	return m
+}
+
+// gone gives the memory of the session back.
+func (m *manyCalls) gone() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shared.giveBack()
 }
 
 // acquire lets a caller in.

@@ -25,6 +25,7 @@ type servedCalls struct {
 	machine *manycalls.Session
 	gather  gather
 	running map[*servedCall]struct{} // whose methods have not returned
+	shared  sharedCredit
 	begun   uint64
 	since   time.Time // when the last call ended
 	over    bool      // nothing more is accepted or answered
@@ -54,7 +55,7 @@ type servedCall struct {
 	begins   bool // its request is whole
 	request  arrived
 	begun    bool   // its method runs
-	enter    func() // gives the place back that the call has among those of all peers; nil: it has none
+	enter    func() // gives the place back that the call has among those of all peers, once; nil: it has none
 
 	wake   turns.Bell // there is more credit
 	ctx    context.Context
@@ -82,6 +83,17 @@ func newServedCalls(s *servedSession, now time.Time, rest func()) *servedCalls {
 	m := &servedCalls{s: s, machine: manycalls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall]()}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: rest}
 	return m
+}
+
+// start gives the client what its calls share, if there is memory.
+func (m *servedCalls) start() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shared.take(m.s.account) {
+		m.machine.Share(manycalls.Shared)
+		m.gather.control(m.machine)
+		m.gather.later()
+	}
 }
 
 // read performs the reading role, as servedSession.read does.
@@ -194,6 +206,12 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 		for _, p := range f.Metadata {
 			k.metadata[p.Name] = p.Value
 		}
+		leave, err := m.s.shared.limit.enter(m.s.holder, m.s.service.own != nil)
+		if err != nil {
+			m.refuse(k, rpc.Exhausted, err.Error())
+			return nil
+		}
+		k.enter = leave
 		if (k.until.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
 			m.asked = true
 			supervisor.Tell(ctx, machineDue{})
@@ -286,6 +304,9 @@ func (m *servedCalls) forget(k *servedCall) {
 	if _, runs := m.running[k]; runs {
 		return
 	}
+	if k.enter != nil {
+		k.enter()
+	}
 	k.request.frame.giveBack()
 	k.memory.release()
 	m.since = m.s.shared.trunk.Now()
@@ -302,12 +323,6 @@ func (m *servedCalls) begin(ctx context.Context, k *servedCall) error {
 		m.refuse(k, rpc.BadRequest, "a deadline of nothing")
 		return nil
 	}
-	leave, err := m.s.shared.limit.enter(m.s.holder, m.s.service.own != nil)
-	if err != nil {
-		m.refuse(k, rpc.Exhausted, err.Error())
-		return nil
-	}
-	k.enter = leave
 	m.running[k] = struct{}{}
 	if method.Streams() || m.split || m.inline != 0 || m.s.service.slow[k.number].Load() > 0 {
 		return m.dispatch(ctx, k)
@@ -462,7 +477,6 @@ func (m *servedCalls) flushAfter(k *servedCall) {
 // ended forgets a call whose method has returned.
 func (m *servedCalls) ended(ctx context.Context, k *servedCall) {
 	k.cancel(nil)
-	k.enter()
 	m.mu.Lock()
 	delete(m.running, k)
 	m.forget(k)
@@ -658,7 +672,6 @@ func (m *servedCalls) cut() {
 		k.cancel(errSessionOver)
 		if !k.begun { // nobody will run it
 			delete(m.running, k)
-			k.enter()
 			m.forget(k)
 		}
 	}
@@ -678,6 +691,7 @@ func (m *servedCalls) end() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.cut()
+		m.shared.giveBack()
 	}()
 	m.dismiss()
 }

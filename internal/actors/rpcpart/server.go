@@ -171,7 +171,7 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	service := a.calls.service(m.Protocol)
 	of := a.perPeer[m.Peer]
 	if of == nil {
-		of = &peerLimits{credit: newInboundCredit(a.calls)}
+		of = &peerLimits{credit: newInboundCredit(a.calls, true)}
 	}
 	kind, mostOfPeer := usersKind, a.calls.SessionsPerPeer
 	if service != nil && service.own != nil {

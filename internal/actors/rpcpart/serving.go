@@ -155,6 +155,9 @@ func (s *servedSession) handshake(ctx context.Context) error {
 	}
 	s.stream.SetReadDeadline(time.Time{})
 	s.stream.SetWriteDeadline(time.Time{})
+	if s.many != nil {
+		s.many.start()
+	}
 	s.in.frames.SetLimit(rpc.MaxFrame)
 	s.in.bounded = s.stream.SetReadDeadline // until now one deadline bounded the whole handshake
 	return nil

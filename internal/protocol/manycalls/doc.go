@@ -3,7 +3,7 @@
 //
 // A frame belongs to one call, or to the session. A message goes in parts of at most [MaxPart] bytes, so that
 // a long one holds up nobody. The receiver of messages gives credit: each call begins with [First] bytes, and
-// all calls share [Shared] bytes for the first message of each. So a frame can always be read at once, and a
+// all calls share up to [Shared] bytes for the first message of each, when the receiver has memory for them. So a frame can always be read at once, and a
 // call whose messages nobody takes stops its own sender and no other.
 //
 // [Session] is a pure state machine of both ends. Its caller provides the lock, the memory accounts, sockets

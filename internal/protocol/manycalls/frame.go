@@ -24,9 +24,10 @@ const (
 	// MaxMetadata bounds the metadata of a call: names, values and 8 bytes for each pair. MaxPairs bounds their number.
 	MaxMetadata = 8 << 10
 	MaxPairs    = 64
-	// First is the credit with which each direction of a call begins, Shared that of all calls of a session for their first messages.
+	// First is the credit with which each direction of a call begins, Shared the most that all calls of a session have together for
+	// their first messages.
 	First  = 4 << 10
-	Shared = 256 << 10
+	Shared = 64 << 10
 	// MaxCredit is the most credit that a call's sender may hold.
 	MaxCredit = 16 << 20
 	// MaxCalls is the most calls that a session may have at once.

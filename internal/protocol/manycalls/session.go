@@ -65,7 +65,13 @@ func NewClient(most int) *Session { return newSession(false, most) }
 func NewServer(most int) *Session { return newSession(true, most) }
 
 func newSession(server bool, most int) *Session {
-	return &Session{server: server, most: most, calls: make(map[uint64]*Call), mine: Shared, theirs: Shared}
+	return &Session{server: server, most: most, calls: make(map[uint64]*Call)}
+}
+
+// Share gives the peer n bytes of shared credit, at most [Shared] in all.
+func (s *Session) Share(n int) {
+	s.theirs += int64(n)
+	s.credit(0, int64(n))
 }
 
 // Calls returns how many calls there are.

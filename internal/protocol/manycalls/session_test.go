@@ -117,6 +117,8 @@ func TestSession(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		client := &end{t: t, s: manycalls.NewClient(1 << 20), calls: make(map[uint64]*call)}
 		server := &end{t: t, s: manycalls.NewServer(1 << 20), calls: make(map[uint64]*call)}
+		client.s.Share(manycalls.Shared)
+		server.s.Share(manycalls.Shared)
 		content := func() []byte {
 			b := make([]byte, []int{0, 10, 1000, 5000, 70_000, 300_000, 600_000}[r.IntN(7)])
 			for i := 0; i < len(b); i += 997 {
@@ -246,20 +248,18 @@ func TestSessionRules(t *testing.T) {
 		"more than the shared credit": {true, []manycalls.Frame{
 			{Call: 1, Kind: manycalls.Open, Length: 1 << 20, Shared: 60_000, Payload: make([]byte, 60_000)},
 			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
-			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
 		}, manycalls.ErrCredit},
-		"shared credit for the second message": {true, []manycalls.Frame{open(1, 1), {Call: 1, Kind: manycalls.Message, Shared: 1, Payload: make([]byte, 1)}}, manycalls.ErrCredit},
-		"a huge window":                        {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Window: 1 << 60}}, manycalls.ErrCredit},
-		"credit without end":                   {true, []manycalls.Frame{open(1, 0), {Call: 1, Kind: manycalls.Credit, Number: manycalls.MaxCredit}}, manycalls.ErrCredit},
-		"credit that nobody used":              {true, []manycalls.Frame{{Kind: manycalls.Credit, Number: 1}}, manycalls.ErrCredit},
-		"a leave of calls that are not there":  {false, []manycalls.Frame{{Kind: manycalls.Leave, Number: 1}}, manycalls.ErrMisplaced},
+		"shared credit for the second message":  {true, []manycalls.Frame{open(1, 1), {Call: 1, Kind: manycalls.Message, Shared: 1, Payload: make([]byte, 1)}}, manycalls.ErrCredit},
+		"a huge window":                         {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Window: 1 << 60}}, manycalls.ErrCredit},
+		"credit without end":                    {true, []manycalls.Frame{open(1, 0), {Call: 1, Kind: manycalls.Credit, Number: manycalls.MaxCredit}}, manycalls.ErrCredit},
+		"more credit for all than there may be": {true, []manycalls.Frame{{Kind: manycalls.Credit, Number: manycalls.Shared + 1}}, manycalls.ErrCredit},
+		"a leave of calls that are not there":   {false, []manycalls.Frame{{Kind: manycalls.Leave, Number: 1}}, manycalls.ErrMisplaced},
 	} {
 		s := manycalls.NewClient(1 << 20)
 		if x.server {
 			s = manycalls.NewServer(1 << 20)
 		}
+		s.Share(manycalls.Shared)
 		var err error
 		for i, f := range x.frames {
 			if err != nil {
@@ -285,6 +285,7 @@ func TestSessionRules(t *testing.T) {
 // TestLeave: calls behind a server's Leave are refused, once, and those before it go on.
 func TestLeave(t *testing.T) {
 	client, server := manycalls.NewClient(1<<20), manycalls.NewServer(1<<20)
+	server.Share(manycalls.Shared)
 	first, second := client.Begin(0, "first"), client.Begin(0, "second")
 	if _, err := server.Received(&manycalls.Frame{Call: first.ID, Kind: manycalls.Open}); err != nil {
 		t.Fatal(err)
@@ -358,6 +359,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(manycalls.Append(nil, &manycalls.Frame{Call: 1, Kind: manycalls.Open, Length: 5000, Payload: make([]byte, 4096)}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := manycalls.NewServer(1 << 20)
+		s.Share(manycalls.Shared)
 		for len(b) >= 4 {
 			n := int(binary.BigEndian.Uint32(b))
 			if n > len(b)-4 {
