@@ -79,6 +79,8 @@ func (m *Messaging) refusal(to *actors.ConnRef) error {
 func (m *Messaging) declined(to *actors.ConnRef, err error) error {
 	shared := m.room.Profile.MessagingID
 	switch {
+	case m.ours && to.Accepts(m.ID): // its list came after the refusal: it was starting
+		return refused(err, "it did not take %s a moment ago, and takes it now", m.ID)
 	case m.ours && to.Accepts(m.room.Plain.ID):
 		return &refusedError{fmt.Sprintf("its release is older and does not know %s", m.ID), errors.Join(err, ErrForeign), nil}
 	case m.frames() || !to.Ours() && (m.ID == shared || !to.Accepts(shared)):

@@ -1,6 +1,7 @@
 package messengers
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -21,6 +22,21 @@ func TestAdviceForANodeWithoutDHT(t *testing.T) {
 		to := &actors.ConnRef{Protocols: []protocol.ID{m.room.Profile.MessagingID}}
 		if got := m.declined(to, nil).Error(); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+}
+
+// TestRefusedWhileStarting has a node refuse messages with ids, and list them a moment later: it is no older release, and
+// messages that wait for it are sent again. One that lists plain messages alone is older.
+func TestRefusedWhileStarting(t *testing.T) {
+	const id = "gamelan/outcome/1"
+	room := &Room{Base: new(base.Base), Plain: &Messaging{ID: protocol.PlainID}}
+	room.Profile = protocol.Tari(protocol.LocalNet)
+	m := &Messaging{ID: id, ours: true, room: room}
+	for older, list := range map[bool][]protocol.ID{false: {protocol.PlainID, id}, true: {protocol.PlainID}} {
+		to := &actors.ConnRef{Protocols: list}
+		if err := m.declined(to, errors.New("terminated")); errors.Is(err, ErrForeign) != older || !errors.Is(err, actors.ErrNotTaken) {
+			t.Errorf("%q: got %v", list, err)
 		}
 	}
 }
