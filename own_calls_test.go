@@ -160,7 +160,7 @@ func TestRetry(t *testing.T) {
 		}
 		cancel()
 
-		// What cannot be reached was not run; what is not known is for good.
+		// A call to a peer that is away was not run, and may be made again. One to an unknown peer may not.
 		gone := net.Start(gamelan.Config{})
 		net.Connect(b, gone)
 		gone.Close(context.Background())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -120,7 +121,7 @@ func (k *Calls) Busy(key Key) string {
 		return ""
 	}
 	if list[0].many.Load() != nil {
-		return full("calls with the service", list[0].many.Load().most, "of one session")
+		return full("calls with the service", manycalls.MaxCalls, "of one session")
 	}
 	return full("calls with the service", len(list), "[rpc] client_sessions")
 }

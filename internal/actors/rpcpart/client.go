@@ -521,10 +521,6 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 	p, s := o.pool, m.session
 	p.sessions = append(p.sessions, s)
 	a.rests(p)
-	if s.many.Load() != nil {
-		a.carriesMany(c, p, s)
-		return
-	}
 	w, ok := p.first()
 	f := p.machine.Opened(supervisor.Now(c)) // the machine counts one caller as served
 	if ok {
@@ -537,37 +533,15 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 		s.release()
 	}
 	a.do(c, p, f)
-	a.do(c, p, p.machine.SetMax(supervisor.Now(c), a.calls.Clients))
-	a.ticks(c)
-}
-
-func (a *client) ticks(c actor.Context) {
+	if s.many.Load() != nil {
+		a.serve(c, p) // all that wait
+	} else {
+		a.do(c, p, p.machine.SetMax(supervisor.Now(c), a.calls.Clients))
+	}
 	if !a.ticking {
 		a.ticking = true
 		supervisor.After(c, clientTickEvery, clientTick{})
 	}
-}
-
-// carriesMany gives a session that carries many calls to all callers that wait.
-func (a *client) carriesMany(c actor.Context, p *sessionPool, s *Session) {
-	a.calls.sessions.Set(p.key, slices.Clone(p.sessions))
-	now := supervisor.Now(c)
-	w, ok := p.first()
-	f := p.machine.Opened(now) // the machine counts one caller as served
-	switch {
-	case !ok:
-	case s.acquire():
-		p.waiters = p.waiters[1:]
-		p.waiting.Add(-1)
-		c.Send(w.to, SessionGiven{Session: s})
-	default: // it takes no callers already
-		f = p.machine.Wanted(now)
-	}
-	a.serve(c, p)
-	s.release() // of this actor
-	a.dismiss(c, p)
-	a.do(c, p, f)
-	a.ticks(c)
 }
 
 // dismiss takes sessions out of the pool that take no further callers, so that it may open others in their place.
@@ -588,8 +562,7 @@ func (a *client) lose(c actor.Context, p *sessionPool, s *Session) {
 	}
 	a.publish(p)
 	a.rests(p)
-	a.do(c, p, p.machine.Ended(supervisor.Now(c)))
-	a.openNext(c, s.key.Peer)
+	a.do(c, p, p.machine.Ended(supervisor.Now(c))) // which also opens what has waited for the place
 }
 
 func handshakeLost(err error) bool {
@@ -669,20 +642,21 @@ func (a *client) tick(c actor.Context) {
 	}
 	now := supervisor.Now(c)
 	for _, s := range a.sessions {
+		many := s.many.Load()
 		s.mu.Lock()
-		if s.many.Load() != nil {
-			s.freed = s.many.Load().idleSince()
-		}
-		serial, late := s.serial, !s.until.IsZero() && !now.Before(s.until)
-		unused := s.conn.Retired() || s.closesWhenIdle() || !s.freed.IsZero() && now.Sub(s.freed) >= clientIdle
+		serial, freed, late := s.serial, s.freed, !s.until.IsZero() && !now.Before(s.until)
 		s.mu.Unlock()
+		if many != nil {
+			freed = many.idleSince()
+		}
+		unused := s.conn.Retired() || s.closesWhenIdle() || !freed.IsZero() && now.Sub(freed) >= clientIdle
 		switch {
 		case late:
 			s.interrupt(serial)
 		case unused && s.closeIdle():
 			c.Send(s.pid, closeSession{})
-		case s.many.Load() != nil:
-			s.many.Load().late(now)
+		case many != nil:
+			many.late(now)
 		}
 	}
 	for peer := range a.queued {

@@ -34,7 +34,7 @@ func (k *Calls) Own(ctx context.Context, caller rpc.Caller, id protocol.ID, numb
 	}
 	method, ok := service.methods[number]
 	if !ok {
-		return rpc.ErrorOf(rpc.UnsupportedMethod, fmt.Appendf(nil, "method %d is not supported", number))
+		return rpc.ErrorOf(rpc.UnsupportedMethod, []byte(unsupported(number)))
 	}
 	payload, err := encode(nil)
 	switch {
@@ -50,8 +50,9 @@ func (k *Calls) Own(ctx context.Context, caller rpc.Caller, id protocol.ID, numb
 	if bounded {
 		limit = end.Sub(k.trunk.Now())
 	}
-	if caller.Metadata = rpc.MetadataOf(ctx); caller.Metadata.Validate() != nil {
-		return caller.Metadata.Validate()
+	caller.Metadata = rpc.MetadataOf(ctx)
+	if err := caller.Metadata.Validate(); err != nil {
+		return err
 	}
 	if !method.Streams() {
 		caller.Deadline = k.trunk.Now().Add(limit)
@@ -59,10 +60,8 @@ func (k *Calls) Own(ctx context.Context, caller rpc.Caller, id protocol.ID, numb
 	c := &own{service: service, method: method, talk: turns.NewTalk[[]byte]()}
 	inner, cancel := context.WithCancelCause(context.Background())
 	defer cancel(errGivenUp)
-	late := context.Background() // for the answer, or for all items
-	if !bounded {
-		var stop func()
-		late, stop = context.WithTimeoutCause(late, limit, errExpired)
+	if !bounded { // for the answer, or for all items
+		late, stop := context.WithTimeout(context.Background(), limit)
 		defer stop()
 		defer context.AfterFunc(late, func() { cancel(errExpired) })()
 	}
@@ -126,8 +125,8 @@ func (c *own) send(ctx context.Context, encode func([]byte) ([]byte, error)) err
 	if err != nil {
 		return err
 	}
-	if most := c.service.limit - answerHead; len(answer) > most {
-		return rpc.Errorf(rpc.MalformedResponse, "response of %d bytes; at most %d are sent", len(answer), most)
+	if err := c.service.fits(answer); err != nil {
+		return err
 	}
 	c.sent = true
 	if !c.talk.Answer(ctx, answer) {

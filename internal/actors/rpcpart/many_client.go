@@ -29,7 +29,6 @@ type manyCalls struct {
 	machine      *manycalls.Session
 	gather       gather
 	callers      int // that have acquired the session
-	most         int
 	begun        uint64
 	freed        time.Time
 	over         bool  // no caller is let in any more
@@ -81,9 +80,9 @@ const (
 	mostWindow  = 1 << 20
 )
 
-// newManyCalls returns the calls of a session, with one caller: the actor that gives it to others.
+// newManyCalls returns the calls of a session with one caller, to whom rpc-client gives it.
 func newManyCalls(s *Session) *manyCalls {
-	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: manycalls.NewClient(rpc.MaxFrame), callers: 1, freed: s.shared.trunk.Now(), most: manycalls.MaxCalls}
+	m := &manyCalls{s: s, reading: turns.NewBaton(), pings: make(map[uint64]*manyCall), machine: manycalls.NewClient(rpc.MaxFrame), callers: 1, freed: s.shared.trunk.Now()}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: func() { s.shared.trunk.System().Root.Send(s.pid, restOfFrames{}) }}
 	s.in.uncharged = true
 	if m.shared.take(s.credit) {
@@ -104,7 +103,7 @@ func (m *manyCalls) gone() {
 func (m *manyCalls) acquire() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.over || m.callers >= m.most || m.machine.Left() || m.s.conn.Retired() {
+	if m.over || m.callers >= manycalls.MaxCalls || m.machine.Left() || m.s.conn.Retired() {
 		return false
 	}
 	m.callers++
@@ -406,15 +405,11 @@ func (m *manyCalls) extend(ctx context.Context, k *manyCall) {
 // late interrupts the calls whose next message is late.
 func (m *manyCalls) late(now time.Time) {
 	m.mu.Lock()
-	var late []*manyCall
+	defer m.mu.Unlock()
 	for _, k := range m.all() {
 		if !k.until.IsZero() && !now.Before(k.until) {
-			late = append(late, k)
+			m.end(k)
 		}
-	}
-	m.mu.Unlock()
-	for _, k := range late {
-		m.interrupt(k)
 	}
 }
 
@@ -431,6 +426,11 @@ func (m *manyCalls) all() []*manyCall {
 func (m *manyCalls) interrupt(k *manyCall) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.end(k)
+}
+
+// end is interrupt for who holds mu.
+func (m *manyCalls) end(k *manyCall) {
 	k.hasten = true
 	if m.reader == k {
 		m.s.stream.SetReadDeadline(park.Expired)
@@ -538,7 +538,7 @@ func (m *manyCalls) frame(body []byte) error {
 			m.leaves(k, fmt.Errorf("%w: an answer of %d bytes", frame.ErrTooLong, e.Length))
 			break
 		}
-		if e.Length >= 0 && f.Last && k.stream || e.Whole && f.Last && k.stream {
+		if f.Last && k.stream {
 			m.leaves(k, rpc.ErrOneAnswer)
 			break
 		}
@@ -658,7 +658,7 @@ func (m *manyCalls) drain(ctx context.Context) {
 func (m *manyCalls) stats(st *SessionStats) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	st.Calls, st.Running, st.Most = m.begun, m.machine.Calls(), m.most
+	st.Calls, st.Running, st.Most = m.begun, m.machine.Calls(), manycalls.MaxCalls
 	st.BytesOut = m.gather.written
 	for _, c := range m.machine.All() {
 		if k := c.User.(*manyCall); st.Began.IsZero() || k.began.Before(st.Began) {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
@@ -115,17 +113,8 @@ func (m *servedCalls) read(ctx context.Context) error {
 			s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
 			err = m.frame(ctx, body)
 		}
-		switch {
-		case errors.Is(err, errHandedOver):
-			return nil
-		case errors.Is(err, io.EOF):
-			s.in.release()
-			s.clientLeft()
-			return nil
-		case err != nil:
-			s.in.release()
-			s.end()
-			return err
+		if err != nil {
+			return s.readEnds(err)
 		}
 	}
 }
@@ -194,9 +183,6 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 			c: e.Call, serial: m.begun, number: uint32(f.Number), limit: min(time.Duration(min(f.Deadline, uint64(rpc.MaxDeadline/time.Millisecond)))*time.Millisecond, rpc.MaxDeadline),
 			opened: now, memory: memory{of: m.s.account}, wake: turns.NewBell(),
 		}
-		if own := m.s.service.own; own != nil && own.Deadline > 0 {
-			k.limit = min(k.limit, own.Deadline)
-		}
 		k.until = now.Add(k.limit)
 		k.ctx, k.cancel = context.WithCancelCause(context.Background())
 		e.Call.User = k
@@ -206,7 +192,7 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 		for _, p := range f.Metadata {
 			k.metadata[p.Name] = p.Value
 		}
-		leave, err := m.s.shared.limit.enter(m.s.holder, m.s.service.own != nil)
+		leave, err := m.s.shared.limit.enter(m.s.holder)
 		if err != nil {
 			m.refuse(k, rpc.Exhausted, err.Error())
 			return nil
@@ -271,15 +257,10 @@ func (m *servedCalls) wants(w callWants) {
 
 // refuse answers a call whose method has not begun.
 func (m *servedCalls) refuse(k *servedCall, status rpc.Status, details string) {
-	m.done(k, status, details, m.unrun(k))
+	_, runs := m.running[k] // it has sent more than its request
+	m.done(k, status, details, !runs)
 	k.cancel(nil)
 	m.forget(k)
-}
-
-// unrun reports whether the method of a call has not begun, nor will.
-func (m *servedCalls) unrun(k *servedCall) bool {
-	_, runs := m.running[k]
-	return !runs
 }
 
 // done answers a call with a status, if the client still waits.
@@ -317,7 +298,7 @@ func (m *servedCalls) begin(ctx context.Context, k *servedCall) error {
 	method, ok := m.s.service.methods[k.number]
 	switch {
 	case !ok:
-		m.refuse(k, rpc.UnsupportedMethod, fmt.Sprintf("method %d is not supported", k.number))
+		m.refuse(k, rpc.UnsupportedMethod, unsupported(k.number))
 		return nil
 	case k.limit <= 0:
 		m.refuse(k, rpc.BadRequest, "a deadline of nothing")
@@ -480,15 +461,9 @@ func (m *servedCalls) ended(ctx context.Context, k *servedCall) {
 	m.mu.Lock()
 	delete(m.running, k)
 	m.forget(k)
-	left := m.left()
+	m.tellLeft(ctx)
 	m.mu.Unlock()
-	if left {
-		supervisor.Tell(ctx, callsOver{})
-	}
 }
-
-// answerHead is what a response may have beside its payload in a session that carries one call.
-const answerHead = 20
 
 // callWriter sends the answers of a method.
 type callWriter struct {
@@ -514,8 +489,8 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 	}
 	w.buf = buf
 	body := buf[manycalls.Room:]
-	if most := m.s.service.limit - answerHead; len(body) > most {
-		return rpc.Errorf(rpc.MalformedResponse, "response of %d bytes; at most %d are sent", len(body), most)
+	if err := m.s.service.fits(body); err != nil {
+		return err
 	}
 	w.sent = true
 	m.mu.Lock()
@@ -734,47 +709,4 @@ func (m *servedCalls) stats(st *SessionStats) {
 			st.Method, st.Began, st.Deadline = k.number, k.opened, k.until
 		}
 	}
-}
-
-// callLimit bounds the calls of all peers that run at once. A source may have at most half of what the others leave,
-// so that there is always room for another.
-type callLimit struct {
-	most, perPeer int
-	mu            sync.Mutex
-	all           int
-	of            map[holder]int // by source, and by source and key
-}
-
-// enter takes a place. The caller gives it back once.
-func (l *callLimit) enter(h holder, own bool) (leave func(), err error) {
-	if own {
-		return func() {}, nil
-	}
-	source := holder{Source: h.Source}
-	key := holder{Key: h.Key}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.of[key] >= l.perPeer:
-		return nil, errors.New(full("calls of one peer", l.perPeer, "[rpc] max_peer_calls"))
-	case l.of[source] > 0 && 2*l.of[source] >= l.most-l.all+l.of[source], l.all >= l.most:
-		return nil, fmt.Errorf("%d calls run, %d of them from one source, which leaves room for others (at most %d: [rpc] max_calls)", l.all, l.of[source], l.most)
-	}
-	l.all++
-	l.of[source]++
-	l.of[key]++
-	var once atomic.Bool
-	return func() {
-		if once.Swap(true) {
-			return
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.all--
-		for _, h := range []holder{source, key} {
-			if l.of[h]--; l.of[h] == 0 {
-				delete(l.of, h)
-			}
-		}
-	}, nil
 }

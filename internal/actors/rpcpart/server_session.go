@@ -195,7 +195,7 @@ func (a *serverSession) due(c actor.Context) {
 	s := a.serving
 	now := supervisor.Now(c)
 	if many := s.carries(); many != nil {
-		next, left := many.due(now, s.service.options(s.shared.Idle).Idle)
+		next, left := many.due(now, s.shared.Idle) // a service of the node itself has one call a session
 		if left {
 			a.leave(c)
 			return

@@ -1,6 +1,7 @@
 package rpcpart
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -52,3 +53,17 @@ func (s *registered) options(idle time.Duration) rpc.ServerOptions {
 	}
 	return rpc.ServerOptions{Idle: idle}
 }
+
+// answerHead is what a response may have beside its payload in a session that carries one call.
+const answerHead = 20
+
+// fits returns the error of an answer that is longer than the service sends.
+func (s *registered) fits(answer []byte) error {
+	if most := s.limit - answerHead; len(answer) > most {
+		return rpc.Errorf(rpc.MalformedResponse, "response of %d bytes; at most %d are sent", len(answer), most)
+	}
+	return nil
+}
+
+// unsupported is what the caller of a method hears that is not there.
+func unsupported(number uint32) string { return fmt.Sprintf("method %d is not supported", number) }

@@ -192,19 +192,25 @@ func (s *servedSession) read(ctx context.Context) error {
 			s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
 			err = s.frame(ctx, body, ok)
 		}
-		switch {
-		case errors.Is(err, errHandedOver):
-			return nil
-		case errors.Is(err, io.EOF):
-			s.in.release()
-			s.clientLeft()
-			return nil
-		case err != nil:
-			s.in.release()
-			s.end()
-			return err
+		if err != nil {
+			return s.readEnds(err)
 		}
 	}
+}
+
+// readEnds ends the reading role because of err, and with it the session unless another task reads.
+func (s *servedSession) readEnds(err error) error {
+	switch {
+	case errors.Is(err, errHandedOver):
+		return nil
+	case errors.Is(err, io.EOF):
+		s.in.release()
+		s.clientLeft()
+		return nil
+	}
+	s.in.release()
+	s.end()
+	return err
 }
 
 // await waits for a frame. If the actor interrupts it before anything has come, it returns
@@ -380,7 +386,7 @@ func (s *servedSession) run(ctx context.Context, call rpc.CallInfo, payload []by
 func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []byte) error {
 	method, ok := s.service.methods[call.Method]
 	if !ok {
-		return s.finish(rpc.UnsupportedMethod, fmt.Sprintf("method %d is not supported", call.Method))
+		return s.finish(rpc.UnsupportedMethod, unsupported(call.Method))
 	}
 	inner, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

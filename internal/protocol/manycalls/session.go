@@ -361,7 +361,7 @@ func (s *Session) part(c *Call, f *Frame) (Event, error) {
 	case in.paid:
 		s.giveBack(in)
 	case !in.asked && (in.shared > 0 || rest > in.credit):
-		// What the rest lacks, and what is shared, takes memory of the peer's account. Parts that come before that is paid may be shared as well.
+		// The caller takes memory for two things: the bytes to come that have no credit, and those that came on shared credit.
 		in.asked = true
 		e.Charge = int(in.shared + max(rest-in.credit, 0))
 	}
