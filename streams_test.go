@@ -17,6 +17,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
 // pair starts two nodes on this machine, of which a knows b.
@@ -259,10 +260,12 @@ func TestWithdrawnProtocol(t *testing.T) {
 			t.Fatal(err)
 		}
 		net.Connect(a, b)
+		net.SetLinkBetween(a, b, memory.Link{Latency: 50 * time.Millisecond})
+		time.Sleep(time.Second) // a has heard what b takes
 		if err := b.Unregister(t.Context(), "/t/once/1"); err != nil {
 			t.Fatal(err)
 		}
-		s, err := a.OpenStream(t.Context(), b.ID(), "/t/once/1")
+		s, err := a.OpenStream(t.Context(), b.ID(), "/t/once/1") // what b takes now is on its way
 		if err == nil {
 			_, err = s.Read(make([]byte, 1))
 			s.Close()
