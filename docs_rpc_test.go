@@ -39,7 +39,7 @@ func docsCall(ctx context.Context, node *gamelan.Node, peer identity.NodeID) (*R
 	return receipt, err
 }
 
-func docsRetry(node *gamelan.Node, peer identity.NodeID) *gamelan.RPCClient {
+func docsRetry(node *gamelan.Node, peer identity.NodeID) *rpc.Client {
 	shop := node.RPC().Client(peer, "/example/shop/1", rpc.JSON, rpc.Retry(rpc.RetryPolicy{}))
 	return shop
 }

@@ -133,7 +133,7 @@ func TestRetry(t *testing.T) {
 		net.Connect(a, b)
 		plain := b.RPC().Client(a.ID(), "/test/shop/1", rpc.JSON)
 		c := b.RPC().Client(a.ID(), "/test/shop/1", rpc.JSON, rpc.Retry(rpc.RetryPolicy{}))
-		ask := func(c *gamelan.RPCClient, ctx context.Context, text string) error {
+		ask := func(c *rpc.Client, ctx context.Context, text string) error {
 			_, err := rpc.Call[askedOf, askedOf](ctx, c, 3, &askedOf{text})
 			return err
 		}

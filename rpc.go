@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -40,96 +41,81 @@ func (r *RPC) Unregister(ctx context.Context, id protocol.ID) error {
 	return registerError("unregister service", what(id, "", nil), cmp.Or(err, removed.Err))
 }
 
-// Client returns a client for a service of a peer. Nothing is sent before the first call.
-// An option is the service's encoding, for example [rpc.JSON], or an [rpc.Interceptor].
-func (r *RPC) Client(peer identity.NodeID, service protocol.ID, opts ...rpc.ClientOption) *RPCClient {
-	return &RPCClient{r.n, rpcpart.Key{Peer: peer, Protocol: service}, rpc.Settings(opts...)}
-}
-
-// RPCClient makes calls to one service of one peer, through [rpc.Call] and [rpc.Items]. It
-// owns no resources and need not be closed. The node owns the sessions: it opens them, and
-// dials the peer, when they are needed, and all calls to that service share them. An
-// RPCClient may be used by any number of goroutines.
-type RPCClient struct {
-	n        *Node
-	key      rpcpart.Key
-	settings rpc.ClientSettings
-}
-
-var _ rpc.Encoder = (*RPCClient)(nil)
-
-// Peer returns the peer that the client calls.
-func (c *RPCClient) Peer() identity.NodeID { return c.key.Peer }
-
-// Service returns the service that the client calls.
-func (c *RPCClient) Service() protocol.ID { return c.key.Protocol }
-
-// Encoding returns the encoding of requests and answers.
-func (c *RPCClient) Encoding() rpc.Encoding { return c.settings.Encoding }
-
-// Invoke makes one call, as [rpc.Invoker] describes. [rpc.Call] and [rpc.Items] are the
-// typed forms.
+// Client returns a client for a service of a peer. The node owns the sessions: it opens them, and dials the peer, when calls need
+// them, and all calls to that service share them. Nothing is sent before the first call.
+// An option is the service's encoding, for example [rpc.JSON], an [rpc.Interceptor], or [rpc.Retry].
 //
-// Invoke waits for a place while as many calls run as there may be: 1,024 with a service of a node of this library, and as many as
+// A call waits for a place while as many run as there may be: 1,024 with a service of a node of this library, and as many as
 // RPCConfig.ClientSessions with one of another make. If the peer has
-// no session left, Invoke tries again for a while and then returns an
+// no session left, the node tries again for a while, and the call ends with an
 // [*rpc.RejectedError]; a later call may succeed: see [rpc.Retryable] and [rpc.Retry]. A node may call itself.
 //
-// When ctx ends, a dial that was made for this call alone ends too. The peer is told to
-// stop a stream. A peer that runs this library is also told to stop a unary call; other
-// peers go on with a unary call until the deadline that was sent with it, because some of
+// When the ctx of a call ends, a dial that was made for this call alone ends too. The peer is told to
+// stop a stream. A peer that runs this library is also told to stop a call with one answer; other
+// peers go on with it until the deadline that was sent with it, because some of
 // them would block the session. After ctx's deadline, the error of a call that the service
 // has not answered matches both [rpc.Timeout] and [context.DeadlineExceeded].
-func (c *RPCClient) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
-	call := rpc.Invocation{Peer: c.key.Peer, Protocol: c.key.Protocol, Method: method, Stream: stream}
-	return c.settings.Through(ctx, call, func(ctx context.Context) error {
-		return c.retried(ctx, stream, func() error { return c.once(ctx, method, stream, encode, got) })
-	})
+func (r *RPC) Client(peer identity.NodeID, service protocol.ID, opts ...rpc.ClientOption) *rpc.Client {
+	return rpc.NewClient(peer, service, &calling{r.n, rpcpart.Key{Peer: peer, Protocol: service}}, opts...)
 }
 
-// retried makes a call, and makes it again as the client's policy says.
-func (c *RPCClient) retried(ctx context.Context, stream bool, call func() error) error {
-	for n := 1; ; n++ {
-		err := call()
-		if err == nil || stream || c.settings.Retry == nil {
-			return err
-		}
-		pause, again := c.settings.Retry.Again(n, err, rand.Float64())
-		if end, ok := ctx.Deadline(); !again || ok && end.Sub(c.n.e.Trunk.Now()) <= pause {
-			return err
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return err
-		}
-	}
+// calling makes the calls of clients of one service of one peer.
+type calling struct {
+	n   *Node
+	key rpcpart.Key
 }
 
-// once makes a call.
-func (c *RPCClient) once(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+// Invoke makes a call with one request.
+func (c *calling) Invoke(ctx context.Context, call rpc.Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	if c.key.Peer == c.n.ID() {
-		caller := rpc.Caller{Peer: c.n.ID(), Key: c.n.PublicKey()}
-		return c.failed(ctx, c.n.e.Calls.Own(ctx, caller, c.key.Protocol, method, stream, encode, got))
+		return c.failed(ctx, c.n.e.Calls.Own(ctx, c.self(), call, encode, got))
 	}
-	return c.on(ctx, func(s *rpcpart.Session) (rpc.Repeat, error) { return s.Invoke(ctx, method, stream, encode, got) })
+	return c.on(ctx, func(s *rpcpart.Session) (onecall.Repeat, error) { return s.Invoke(ctx, call.Method, call.Stream, encode, got) })
 }
 
-// Ping measures how long the peer takes to answer on a session with the service.
-func (c *RPCClient) Ping(ctx context.Context) (took time.Duration, err error) {
-	err = c.on(ctx, func(s *rpcpart.Session) (again rpc.Repeat, err error) {
+// Exchange makes a call with a stream of requests.
+func (c *calling) Exchange(ctx context.Context, call rpc.Invocation, f func(rpc.Channel) error) error {
+	if c.key.Peer == c.n.ID() {
+		return c.failed(ctx, c.n.e.Calls.OwnExchange(ctx, c.self(), call, f))
+	}
+	return c.on(ctx, func(s *rpcpart.Session) (onecall.Repeat, error) { return s.Exchange(ctx, call.Method, call.Stream, f) })
+}
+
+// Ping measures how long the service takes to answer. That of the node itself takes no time.
+func (c *calling) Ping(ctx context.Context) (took time.Duration, err error) {
+	if c.key.Peer == c.n.ID() {
+		return 0, c.failed(ctx, c.n.e.Calls.Offers(c.key.Protocol))
+	}
+	err = c.on(ctx, func(s *rpcpart.Session) (again onecall.Repeat, err error) {
 		took, again, err = s.Ping(ctx)
 		return again, err
 	})
 	return took, err
 }
 
+// self is the node as a caller of its own services.
+func (c *calling) self() rpc.Caller { return rpc.Caller{Peer: c.n.ID(), Key: c.n.PublicKey()} }
+
+// Pause waits before a call is made again.
+func (c *calling) Pause(ctx context.Context, most time.Duration) bool {
+	pause := most/2 + rand.N(most/2+1)
+	if end, ok := ctx.Deadline(); ok && end.Sub(c.n.e.Trunk.Now()) <= pause {
+		return false
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // on makes a call on a session. If the session had ended unnoticed, on makes the call
 // again on another session, because all idle sessions may have ended. A call that may have
 // run is made at most once more.
-func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again rpc.Repeat, err error)) error {
+func (c *calling) on(ctx context.Context, call func(*rpcpart.Session) (again onecall.Repeat, err error)) error {
 	for repeated := 0; ; repeated++ {
 		s, err := c.session(ctx)
 		if err != nil {
@@ -139,13 +125,13 @@ func (c *RPCClient) on(ctx context.Context, call func(*rpcpart.Session) (again r
 		if err == nil {
 			return nil
 		}
-		if again == rpc.RepeatNever || again == rpc.RepeatOnce && repeated > 0 || repeated > c.n.e.Calls.Clients {
+		if again == onecall.RepeatNever || again == onecall.RepeatOnce && repeated > 0 || repeated > c.n.e.Calls.Clients {
 			return c.failed(ctx, err)
 		}
 	}
 }
 
-func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
+func (c *calling) session(ctx context.Context) (*rpcpart.Session, error) {
 	if s, ok := c.n.e.Calls.IdleSession(c.key); ok {
 		return s, nil
 	}
@@ -161,7 +147,7 @@ func (c *RPCClient) session(ctx context.Context) (*rpcpart.Session, error) {
 }
 
 // notRun returns the error of a call for which there was no session. It is for good if the peer cannot be called at all.
-func (c *RPCClient) notRun(ctx context.Context, err error) error {
+func (c *calling) notRun(ctx context.Context, err error) error {
 	for _, forGood := range []error{ErrUnknownPeer, ErrBanned, ErrUnsupported, ErrClosed} {
 		if errors.Is(err, forGood) {
 			return err
@@ -174,7 +160,7 @@ func (c *RPCClient) notRun(ctx context.Context, err error) error {
 }
 
 // failed returns the error for the caller.
-func (c *RPCClient) failed(ctx context.Context, err error) error {
+func (c *calling) failed(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}

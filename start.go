@@ -61,7 +61,7 @@ func (n *Node) options(o *options) *assemble.Options {
 	}
 	all.Hooks = assemble.Hooks{
 		Version: Version, Host: n.host(), Publish: n.publish, AddSeed: n.Peers().Add, Ended: n.loops.Finish,
-		Client: func(peer identity.NodeID, service protocol.ID) rpc.Invoker { return n.RPC().Client(peer, service) },
+		Client: func(peer identity.NodeID, service protocol.ID) *rpc.Client { return n.RPC().Client(peer, service) },
 		Export: func(w io.Writer) (int, error) { return n.Peers().Export(w) },
 		Waiting: func(of map[identity.NodeID]messengers.Loss) {
 			for _, s := range n.called {

@@ -3,8 +3,8 @@ package config
 import (
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
-	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // RPCConfig bounds remote calls. A session is a substream. Between nodes of this library it carries up to
@@ -39,6 +39,6 @@ func rpcRows() []*settings.Row {
 		settings.Number("rpc.max_calls", func(c *RPCConfig) *int { return &c.MaxCalls }, 4096, 1, 1_000_000, `512`),
 		settings.Number("rpc.max_peer_calls", func(c *RPCConfig) *int { return &c.MaxPeerCalls }, 1024, 1, 1_000_000, `64`),
 		settings.Number("rpc.client_sessions", func(c *RPCConfig) *int { return &c.ClientSessions }, 4, 1, 255, `8`),
-		settings.Number("rpc.idle", func(c *RPCConfig) *time.Duration { return &c.Idle }, rpc.DefaultIdle, time.Second, 24*time.Hour, `"1m"`),
+		settings.Number("rpc.idle", func(c *RPCConfig) *time.Duration { return &c.Idle }, onecall.DefaultIdle, time.Second, 24*time.Hour, `"1m"`),
 	}
 }

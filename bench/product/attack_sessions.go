@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -54,7 +55,7 @@ func idleSessions() attack {
 			var begun, count atomic.Uint64
 			failed := make(chan error, 1)
 			go func() {
-				failed <- sessionsOn(ctx, sessions, each, []protocol.ID{benchProtocol}, frame.Append(nil, rpc.AppendHello(nil)), &begun)
+				failed <- sessionsOn(ctx, sessions, each, []protocol.ID{benchProtocol}, frame.Append(nil, onecall.AppendHello(nil)), &begun)
 			}()
 			if err := wait(ctx, func() bool { return begun.Load() >= identities*each }); err != nil {
 				return nil, err

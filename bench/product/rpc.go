@@ -38,7 +38,7 @@ var rpcService = rpc.Service{Protocol: benchProtocol, Methods: []rpc.Method{
 }}
 
 // calling is a node that serves and one that is connected to it and calls.
-func calling(s *nodes, sessions int) (*gamelan.RPCClient, error) {
+func calling(s *nodes, sessions int) (*rpc.Client, error) {
 	limits := gamelan.Config{RPC: gamelan.RPCConfig{MaxPeerSessions: sessions, ClientSessions: sessions}}
 	to, err := s.start(limits, gamelan.WithService(rpcService))
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -70,17 +69,21 @@ func (s service) constant(m method) string { return s.GoName + "Method" + m.GoNa
 func (s service) writeServer(g *protogen.GeneratedFile) {
 	name := s.GoName
 	g.P()
-	g.P("// ", name, "Server has the methods of the service ", name, ": see [rpc.Unary] and [rpc.Stream].")
+	g.P("// ", name, "Server has the methods of the service ", name, ": see [rpc.Unary], [rpc.Stream], [rpc.ClientStream] and [rpc.BidiStream].")
 	documented(g, s.Comments, "//")
 	g.P("type ", name, "Server interface {")
 	for _, m := range s.methods {
 		documented(g, m.Comments, "")
 		in, out := g.QualifiedGoIdent(m.Input.GoIdent), g.QualifiedGoIdent(m.Output.GoIdent)
-		if m.Desc.IsStreamingServer() {
-			g.P(m.GoName, "(ctx ", contextPackage.Ident("Context"), ", in *", in, ") ", iterPackage.Ident("Seq2"), "[*", out, ", error]")
-		} else {
-			g.P(m.GoName, "(ctx ", contextPackage.Ident("Context"), ", in *", in, ") (*", out, ", error)")
+		seq := g.QualifiedGoIdent(iterPackage.Ident("Seq2"))
+		takes, gives := "*"+in, "(*"+out+", error)"
+		if m.Desc.IsStreamingClient() {
+			takes = seq + "[*" + in + ", error]"
 		}
+		if m.Desc.IsStreamingServer() {
+			gives = seq + "[*" + out + ", error]"
+		}
+		g.P(m.GoName, "(ctx ", contextPackage.Ident("Context"), ", in ", takes, ") ", gives)
 	}
 	g.P("}")
 	g.P()
@@ -89,7 +92,12 @@ func (s service) writeServer(g *protogen.GeneratedFile) {
 	g.P("return ", rpcPackage.Ident("Service"), "{Protocol: ", name, "Protocol, Methods: []", rpcPackage.Ident("Method"), "{")
 	for _, m := range s.methods {
 		kind := "Unary"
-		if m.Desc.IsStreamingServer() {
+		switch {
+		case m.Desc.IsStreamingClient() && m.Desc.IsStreamingServer():
+			kind = "BidiStream"
+		case m.Desc.IsStreamingClient():
+			kind = "ClientStream"
+		case m.Desc.IsStreamingServer():
 			kind = "Stream"
 		}
 		g.P(rpcPackage.Ident(kind), "(", s.constant(m), ", s.", m.GoName, ").Named(", strconv.Quote(m.GoName), "),")
@@ -101,26 +109,31 @@ func (s service) writeServer(g *protogen.GeneratedFile) {
 func (s service) writeClient(g *protogen.GeneratedFile) {
 	name := s.GoName
 	g.P()
-	g.P("// ", name, "Client calls the service ", name, " of a peer: see [rpc.Call] and [rpc.Items].")
-	g.P("type ", name, "Client struct{ calls ", rpcPackage.Ident("Invoker"), " }")
+	g.P("// ", name, "Client calls the service ", name, " of a peer: see [rpc.Call], [rpc.Items], [rpc.Upload] and [rpc.Exchange].")
+	g.P("type ", name, "Client struct{ calls ", "*", rpcPackage.Ident("Client"), " }")
 	g.P()
 	g.P("// New", name, "Client returns a client that calls through node.RPC().Client(peer, ", name, "Protocol).")
-	g.P("func New", name, "Client(calls ", rpcPackage.Ident("Invoker"), ") ", name, "Client { return ", name, "Client{calls} }")
+	g.P("func New", name, "Client(calls ", "*", rpcPackage.Ident("Client"), ") ", name, "Client { return ", name, "Client{calls} }")
 	for _, m := range s.methods {
 		in, out := g.QualifiedGoIdent(m.Input.GoIdent), g.QualifiedGoIdent(m.Output.GoIdent)
 		g.P()
 		g.P("// ", m.GoName, " calls the method ", m.GoName, ".")
 		documented(g, m.Comments, "//")
-		head := fmt.Sprintf("func (c %sClient) %s(ctx %s, in *%s, opts ...%s)", name, m.GoName,
-			g.QualifiedGoIdent(contextPackage.Ident("Context")), in, g.QualifiedGoIdent(rpcPackage.Ident("CallOption")))
-		types := "[" + in + ", " + out + "](ctx, c.calls, " + s.constant(m) + ", in, opts...)"
-		if m.Desc.IsStreamingServer() {
-			g.P(head, " ", iterPackage.Ident("Seq2"), "[*", out, ", error] {")
-			g.P("return ", rpcPackage.Ident("Items"), types)
-		} else {
-			g.P(head, " (*", out, ", error) {")
-			g.P("return ", rpcPackage.Ident("Call"), types)
+		seq := g.QualifiedGoIdent(iterPackage.Ident("Seq2"))
+		takes, gives, call, last := "in *"+in, "(*"+out+", error)", "Call", "in"
+		switch {
+		case m.Desc.IsStreamingClient() && m.Desc.IsStreamingServer():
+			takes = "f func(*" + g.QualifiedGoIdent(rpcPackage.Ident("Duplex")) + "[" + in + ", " + out + "]) error"
+			gives, call, last = "error", "Exchange", "f"
+		case m.Desc.IsStreamingClient():
+			takes, call = "in "+seq+"[*"+in+", error]", "Upload"
+		case m.Desc.IsStreamingServer():
+			gives, call = seq+"[*"+out+", error]", "Items"
 		}
+		option := g.QualifiedGoIdent(rpcPackage.Ident("CallOption"))
+		g.P("func (c ", name, "Client) ", m.GoName, "(ctx ", contextPackage.Ident("Context"), ", ", takes, ", opts ...", option, ") ", gives, " {")
+		g.P("opts = append([]", option, "{", rpcPackage.Ident("Name"), "(", strconv.Quote(m.GoName), ")}, opts...)")
+		g.P("return ", rpcPackage.Ident(call), "[", in, ", ", out, "](ctx, c.calls, ", s.constant(m), ", ", last, ", opts...)")
 		g.P("}")
 	}
 }

@@ -63,9 +63,6 @@ func readService(file *protogen.File, s *protogen.Service) (service, error) {
 		}
 	}
 	for _, m := range s.Methods {
-		if m.Desc.IsStreamingClient() {
-			fault(m.Desc, "method %s has a stream of requests, which calls do not have: write one request, and a stream of answers if need be", m.Desc.Name())
-		}
 		numbers := directives(m.Comments, methodDirective)
 		if len(numbers) != 1 {
 			continue // said below, when all numbers are known

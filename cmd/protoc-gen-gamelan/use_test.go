@@ -33,9 +33,44 @@ func (p *polite) GreetAll(_ context.Context, in *greeter.Name) iter.Seq2[*greete
 	}
 }
 
+func (p *polite) GreetCrowd(_ context.Context, in iter.Seq2[*greeter.Name, error]) (*greeter.Greeting, error) {
+	var names []string
+	for name, err := range in {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name.Name)
+	}
+	return &greeter.Greeting{Text: "Hello, " + strings.Join(names, " and ")}, nil
+}
+
+func (p *polite) Meet(ctx context.Context, in iter.Seq2[*greeter.Name, error]) iter.Seq2[*greeter.Greeting, error] {
+	return func(yield func(*greeter.Greeting, error) bool) {
+		for name, err := range in {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(p.Greet(ctx, name)) {
+				return
+			}
+		}
+	}
+}
+
 func (p *polite) Forget(_ context.Context, in *greeter.Name) (*greeter.Name, error) {
 	p.forgotten = append(p.forgotten, in.Name)
 	return in, nil
+}
+
+func names(list ...string) iter.Seq2[*greeter.Name, error] {
+	return func(yield func(*greeter.Name, error) bool) {
+		for _, name := range list {
+			if !yield(&greeter.Name{Name: name}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // TestUse calls the generated service from the generated client, between two nodes.
@@ -65,6 +100,27 @@ func TestUse(t *testing.T) {
 		if strings.Join(all, "; ") != "Hello, Ann; Salut, Ann" {
 			t.Errorf("got %q, want the first two", all)
 		}
+		if got, err := client.GreetCrowd(t.Context(), names("Ann", "Ben")); err != nil || got.Text != "Hello, Ann and Ben" {
+			t.Errorf("got %v, %v", got, err)
+		}
+		err := client.Meet(t.Context(), func(d *rpc.Duplex[greeter.Name, greeter.Greeting]) error {
+			for _, name := range []string{"Ann", "Ben"} {
+				if err := d.Send(&greeter.Name{Name: name}); err != nil {
+					return err
+				}
+				if got, err := d.Receive(); err != nil || got.Text != "Hello, "+name {
+					t.Errorf("got %v, %v", got, err)
+				}
+			}
+			if err := d.Send(&greeter.Name{}); err != nil {
+				return err
+			}
+			_, err := d.Receive()
+			return err
+		})
+		if !errors.Is(err, rpc.BadRequest) {
+			t.Errorf("got %v, want a bad request", err)
+		}
 		if got, err := client.Forget(t.Context(), ann); err != nil || got.Name != "Ann" || len(server.forgotten) != 1 {
 			t.Errorf("got %v, %v, forgotten %q", got, err, server.forgotten)
 		}
@@ -73,7 +129,7 @@ func TestUse(t *testing.T) {
 	for _, m := range greeter.NewGreeterService(new(polite)).Methods {
 		numbers[m.Name()] = m.Number()
 	}
-	if numbers["Greet"] != 1 || numbers["GreetAll"] != 3 || numbers["Forget"] != 4 || len(numbers) != 3 {
+	if numbers["Greet"] != 1 || numbers["GreetAll"] != 3 || numbers["Forget"] != 4 || len(numbers) != 5 {
 		t.Errorf("got numbers %v, want those of the file", numbers)
 	}
 }

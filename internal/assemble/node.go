@@ -80,7 +80,7 @@ type Hooks struct {
 	Host    trunk.Host
 	Publish func(event any)
 	AddSeed func(ctx context.Context, seed peerstore.Peer) error
-	Client  func(peer identity.NodeID, service protocol.ID) rpc.Invoker
+	Client  func(peer identity.NodeID, service protocol.ID) *rpc.Client
 	Export  func(peers io.Writer) (int, error)
 	Ended   func() // all actors have ended
 	// Waiting adds the messages that wait for the program's function to those of each peer.

@@ -139,7 +139,7 @@ func (b *builder) discoverySettings(n *Node) discoverypart.Settings {
 		MinPeers: c.MinPeers, SyncPeers: c.SyncPeers, RoundPeers: c.PeersPerRound, IdleRounds: c.IdleAfterRounds,
 		Idle: c.Idle, FailurePause: c.FailurePause, SyncDelay: c.SyncDelay, ServeWithin: c.ServeWithin,
 		Seeds: b.SeedPeers, SeedNames: c.SeedNames, Resolver: b.resolver(),
-		Client: func(peer identity.NodeID) rpc.Invoker { return b.Options.Client(peer, discoverypart.ServiceID) },
+		Client: func(peer identity.NodeID) *rpc.Client { return b.Options.Client(peer, discoverypart.ServiceID) },
 		Host:   b.Host,
 	}
 }

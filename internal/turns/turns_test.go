@@ -2,7 +2,6 @@ package turns_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,44 +88,5 @@ func TestNews(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		n.Await(ctx)
-	})
-}
-
-// TestTalk: answers come in their order, one at a time, and then the end; either side may leave.
-func TestTalk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		talk, end := turns.NewTalk[int](), errors.New("the end")
-		go func() {
-			for i := range 3 {
-				if !talk.Answer(t.Context(), i) {
-					t.Error("nobody listens")
-				}
-			}
-			talk.End(end)
-		}()
-		for i := range 3 {
-			v, ok, err := talk.Next(t.Context(), t.Context())
-			if v != i || !ok || err != nil {
-				t.Error(v, ok, err)
-			}
-			talk.More()
-		}
-		if _, ok, err := talk.Next(t.Context(), t.Context()); ok || err != end {
-			t.Error(ok, err)
-		}
-		gone, leave := context.WithCancelCause(t.Context())
-		why := errors.New("enough")
-		leave(why)
-		if _, ok, err := turns.NewTalk[int]().Next(t.Context(), gone); ok || err != why {
-			t.Error(ok, err)
-		}
-		if turns.NewTalk[int]().Answer(gone, 1) {
-			t.Error("an answer that nobody took")
-		}
-		h := turns.NewHand[int]()
-		go h.Give(7)
-		if h.Take() != 7 {
-			t.Error("another hand")
-		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -66,7 +67,7 @@ const rpcDeadline = 10
 func (d *directory) call(method uint32, request []byte) (items [][]byte, status rpc.Status, err error) {
 	d.calls++
 	id := d.calls
-	if err := d.data(1, rpc.AppendRequest(nil, rpc.Request{ID: id, Method: method, Deadline: rpcDeadline, Payload: request})...); err != nil {
+	if err := d.data(1, onecall.AppendRequest(nil, onecall.Request{ID: id, Method: method, Deadline: rpcDeadline, Payload: request})...); err != nil {
 		return nil, 0, err
 	}
 	for {
@@ -74,7 +75,7 @@ func (d *directory) call(method uint32, request []byte) (items [][]byte, status 
 		switch {
 		case err != nil:
 			return items, 0, err
-		case r.Flags&rpc.FIN == 0:
+		case r.Flags&onecall.FIN == 0:
 			items = append(items, r.Payload)
 		default:
 			// A request that follows a stream at once may find the session closed
@@ -86,7 +87,7 @@ func (d *directory) call(method uint32, request []byte) (items [][]byte, status 
 }
 
 // response waits for the next response to the request with this id.
-func (d *directory) response(id uint32) (r rpc.Response, err error) {
+func (d *directory) response(id uint32) (r onecall.Response, err error) {
 	var frame []byte
 	arrived := func() bool {
 		st := d.Stream(1)
@@ -104,13 +105,13 @@ func (d *directory) response(id uint32) (r rpc.Response, err error) {
 	if frame == nil {
 		return r, differs("a response", "%s", how(d.Stream(1)))
 	}
-	if r, err = rpc.DecodeResponse(frame); err != nil {
+	if r, err = onecall.DecodeResponse(frame); err != nil {
 		return r, differs("a response", "%v: %s", err, around(frame, 0))
 	}
 	switch {
 	case r.ID != id:
 		return r, differs(fmt.Sprintf("a response with the id %d", id), "%d", r.ID)
-	case r.Flags > rpc.FIN:
+	case r.Flags > onecall.FIN:
 		return r, differs("a response with flags 0 or 1", "%d", r.Flags)
 	}
 	return r, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -169,21 +170,21 @@ func (m *doubleMux) directory(s *doubleStream) {
 			return
 		case !s.greeted:
 			s.greeted = true
-			reply := rpc.AppendAccepted(nil)
+			reply := onecall.AppendAccepted(nil)
 			if m.has("rejects sessions") {
-				reply = rpc.AppendRejected(nil, rpc.NoServerSessions)
+				reply = onecall.AppendRejected(nil, rpc.NoServerSessions)
 			}
 			m.write4(s, reply)
 		default:
-			r, _ := rpc.DecodeRequest(frame)
+			r, _ := onecall.DecodeRequest(frame)
 			items, status := m.call(r.Method, r.Payload)
 			for _, item := range items {
-				m.respond(s, rpc.Response{ID: r.ID, Payload: item})
+				m.respond(s, onecall.Response{ID: r.ID, Payload: item})
 			}
 			if m.has("never ends lists") {
 				continue
 			}
-			m.respond(s, rpc.Response{ID: r.ID, Status: status, Flags: rpc.FIN})
+			m.respond(s, onecall.Response{ID: r.ID, Status: status, Flags: onecall.FIN})
 		}
 	}
 }
@@ -192,8 +193,8 @@ func (m *doubleMux) write4(s *doubleStream, b []byte) {
 	m.send(rawpeer.TypeData, 0, s.id, uint32(4+len(b)), message(string(b))...)
 }
 
-func (m *doubleMux) respond(s *doubleStream, r rpc.Response) {
-	b := rpc.AppendResponse(nil, r)
+func (m *doubleMux) respond(s *doubleStream, r onecall.Response) {
+	b := onecall.AppendResponse(nil, r)
 	m.send(rawpeer.TypeData, 0, s.id, uint32(len(b)), b...)
 }
 

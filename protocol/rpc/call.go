@@ -8,38 +8,23 @@ import (
 	"strings"
 )
 
-// Invoker makes calls to one service of one peer. Invoke calls a method with the
-// payload that encode appends. It calls got with the payload of the answer, or of
-// each item; an error of got ends the call, and Invoke returns it. The payload is
-// valid until got returns.
-type Invoker interface {
-	Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error
-}
-
-// Encoder is an [Invoker] with an encoding other than [Protobuf].
-type Encoder interface {
-	Invoker
-	Encoding() Encoding // of requests and answers
-}
-
-func encodingOf(c Invoker) Encoding {
-	if e, ok := c.(Encoder); ok {
-		return e.Encoding()
-	}
-	return Protobuf
-}
-
 // ErrBadAnswer reports an answer that does not decode.
 var ErrBadAnswer = fmt.Errorf("%w: answer", ErrProtocol)
 
 // CallOption is an option of one call.
 type CallOption func(*callOptions)
 
-type callOptions struct{ elements int }
+type callOptions struct {
+	elements int
+	name     string
+}
 
 // Elements allows the answer, or each item, to hold n messages and repeated
 // elements. The default is [MaxElements].
 func Elements(n int) CallOption { return func(o *callOptions) { o.elements = n } }
+
+// Name names the method of the call, for interceptors and errors. The wire has numbers only.
+func Name(name string) CallOption { return func(o *callOptions) { o.name = name } }
 
 func options(list []CallOption) callOptions {
 	o := callOptions{elements: MaxElements}
@@ -49,6 +34,9 @@ func options(list []CallOption) callOptions {
 	return o
 }
 
+// of returns a call of a method.
+func (o callOptions) of(method uint32) Invocation { return Invocation{Method: method, Name: o.name} }
+
 // Call makes a unary call and returns the answer. Req and Resp are generated protobuf
 // messages, or plain Go types for a client whose encoding is [JSON]. ctx bounds the call;
 // without a deadline the server has [DefaultDeadline] to answer. An error of the service is
@@ -56,17 +44,17 @@ func options(list []CallOption) callOptions {
 // [Timeout] and context.DeadlineExceeded, no matter which side noticed it first. The error
 // matches [ErrType] if the service says that the request is of another type than it wants,
 // and if the answer is no Resp: see [Encoding] for what can be told apart.
-func Call[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Req, opts ...CallOption) (*Resp, error) {
-	out, in, err := codecs[Req, Resp](encodingOf(c))
+func Call[Req, Resp any](ctx context.Context, c *Client, method uint32, req *Req, opts ...CallOption) (*Resp, error) {
+	out, in, err := codecs[Req, Resp](c.settings.encoding)
 	if err != nil {
 		return nil, err
 	}
 	resp := new(Resp)
-	err = c.Invoke(ctx, method, false, encoder(out, req), func(payload []byte) error {
-		return answer(in, payload, resp, options(opts))
-	})
+	o := options(opts)
+	call := o.of(method)
+	err = c.invoke(ctx, call, req, encoder(out, req), func(w *watching, payload []byte) error { return answer(in, w, payload, resp, o) })
 	if err != nil {
-		return nil, refused(err, method, typeName[Req])
+		return nil, refused(err, call, typeName[Req])
 	}
 	return resp, nil
 }
@@ -76,27 +64,29 @@ func Call[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Req
 // tells the server to stop. An error ends the iteration. ctx bounds the whole stream;
 // without a deadline the server has [DefaultDeadline] for each item. All else is as for
 // [Call].
-func Items[Req, Resp any](ctx context.Context, c Invoker, method uint32, req *Req, opts ...CallOption) iter.Seq2[*Resp, error] {
+func Items[Req, Resp any](ctx context.Context, c *Client, method uint32, req *Req, opts ...CallOption) iter.Seq2[*Resp, error] {
 	return func(yield func(*Resp, error) bool) {
-		out, in, err := codecs[Req, Resp](encodingOf(c))
+		out, in, err := codecs[Req, Resp](c.settings.encoding)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		items(ctx, c, method, encoder(out, req), typeName[Req], func(payload []byte) (*Resp, error) {
+		o := options(opts)
+		items(ctx, c, o.of(method), req, encoder(out, req), typeName[Req], func(w *watching, payload []byte) (*Resp, error) {
 			item := new(Resp)
-			return item, answer(in, payload, item, options(opts))
+			return item, answer(in, w, payload, item, o)
 		})(yield)
 	}
 }
 
 // items makes a call whose answer is a stream, and decodes each item. sent names the type of
 // the request.
-func items[T any](ctx context.Context, c Invoker, method uint32, encode func([]byte) ([]byte, error), sent func() string, decode func([]byte) (T, error)) iter.Seq2[T, error] {
+func items[T any](ctx context.Context, c *Client, call Invocation, req any, encode func([]byte) ([]byte, error), sent func() string, decode func(*watching, []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		call.Stream = true
 		left := false
-		err := c.Invoke(ctx, method, true, encode, func(payload []byte) error {
-			item, err := decode(payload)
+		err := c.invoke(ctx, call, req, encode, func(w *watching, payload []byte) error {
+			item, err := decode(w, payload)
 			if err != nil {
 				return err
 			}
@@ -107,7 +97,7 @@ func items[T any](ctx context.Context, c Invoker, method uint32, encode func([]b
 		})
 		if err != nil && !left {
 			var none T
-			yield(none, refused(err, method, sent))
+			yield(none, refused(err, call, sent))
 		}
 	}
 }
@@ -119,20 +109,20 @@ func encoder[Req any](c codec, m *Req) func([]byte) ([]byte, error) {
 	return func(b []byte) ([]byte, error) { return c.append(b, m) }
 }
 
-func answer[Resp any](c codec, payload []byte, m *Resp, o callOptions) error {
+func answer[Resp any](c codec, w *watching, payload []byte, m *Resp, o callOptions) error {
 	if err := c.decode(payload, m, o.elements); err != nil {
 		return fmt.Errorf("%w: %w: not a %s: %s", ErrBadAnswer, ErrType, typeName[Resp](), plain(err))
 	}
-	return nil
+	return w.answer(m)
 }
 
 // refused adds the type of the request to the error of a service that wants another one.
-func refused(err error, method uint32, sent func() string) error {
+func refused(err error, call Invocation, sent func() string) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Status != BadRequest || !strings.HasPrefix(e.Details, notA) {
 		return err
 	}
-	return &typeError{err, fmt.Sprintf("%v; method %d was sent a %s", err, method, sent())}
+	return &typeError{err, fmt.Sprintf("%v; method %s was sent a %s", err, methodText(call.Method, call.Name), sent())}
 }
 
 // typeError is an error of the service that also matches [ErrType].

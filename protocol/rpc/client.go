@@ -1,234 +1,115 @@
 package rpc
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"math"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// maxRequestID is the greatest request id; the next id is 1.
-const maxRequestID = math.MaxUint16
-
-// Client is the client's side of a session after the handshake: it numbers the
-// requests and interprets the responses. It runs one call at a time: Start, then
-// Received until the call has ended, or Stop.
+// Client calls one service of one peer, through [Call], [Items], [Upload] and [Exchange]. It owns no resources and need not be closed.
+// A Client may be used by any number of goroutines. A node makes one; [NewClient] makes one for a test.
 type Client struct {
-	// Ours says that the server is a node of this library: see Repeat.
-	Ours bool
-
-	last, before uint32 // ids
-	request      Request
-	stream       bool
-	item         bool // the running stream has had an item
-	active       bool
-	answerRead   bool // a part of the answer was read
-
-	afterStream bool // the previous call was a stream
-	late        int
-	chunks      int
-	chunked     []byte
-	status      Status // of the first chunk
-	count       uint64
+	via      Transport
+	call     Invocation
+	settings settings
 }
 
-// Seconds converts a time limit to the form of requests: whole seconds, rounded up,
-// at least one.
-func Seconds(d time.Duration) uint64 {
-	return uint64(max((d+time.Second-1)/time.Second, 1))
+// Transport makes the calls of a [Client]. A payload is valid until the function returns that gets it.
+type Transport interface {
+	// Invoke makes a call with one request, which encode appends. It calls got with the payload of the answer, or of each item; an error of
+	// got ends the call, and Invoke returns it.
+	Invoke(ctx context.Context, call Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) error
+	// Exchange makes a call with a stream of requests, which lasts until f returns. It returns the error of f.
+	Exchange(ctx context.Context, call Invocation, f func(Channel) error) error
+	// Ping measures how long the service takes to answer.
+	Ping(ctx context.Context) (took time.Duration, err error)
+	// Pause waits for half to all of most before a call is made again. It is false if ctx ends before, or will have ended by then.
+	Pause(ctx context.Context, most time.Duration) bool
 }
 
-// Start begins a call and returns its request, without payload.
-func (c *Client) Start(method uint32, limit time.Duration, stream bool) Request {
-	c.afterStream = c.count > 0 && c.stream
-	c.before, c.last = c.last, c.last%maxRequestID+1
-	c.begin(Request{ID: c.last, Method: method, Deadline: Seconds(limit)}, stream)
-	return c.request
+// Channel is the two directions of a call with a stream of requests. One goroutine may send while another one receives.
+type Channel interface {
+	// Send sends the request that encode appends, as soon as the service takes it. The error is io.EOF if the call is over: Receive says why.
+	Send(encode func([]byte) ([]byte, error)) error
+	// CloseSend says that there are no more requests.
+	CloseSend() error
+	// Receive waits for the next answer. The error is that of got or of the call, or io.EOF when the call has ended without one.
+	Receive(got func([]byte) error) error
 }
 
-// Ping begins a ping and returns its request. Its answer is [Pong].
-func (c *Client) Ping(limit time.Duration) Request {
-	c.before = c.last
-	c.begin(Request{Flags: ACK, Deadline: Seconds(limit)}, false)
-	return c.request
+// ClientOption is a setting of a client: an [Encoding], an [Interceptor], or a [Retry].
+type ClientOption interface{ set(*settings) }
+
+type settings struct {
+	encoding     Encoding
+	interceptors []Interceptor // the first is outermost
+	retry        *RetryPolicy  // nil: calls are made once
 }
 
-func (c *Client) begin(r Request, stream bool) {
-	c.request, c.stream, c.item = r, stream, false
-	c.active, c.answerRead, c.late = true, false, 0
-	c.dropChunks()
-	c.count++
-}
+func (e Encoding) set(s *settings) { s.encoding = e }
 
-// Stop ends the running call early and returns the request that tells the server so.
-func (c *Client) Stop() Request {
-	c.active = false
-	c.dropChunks()
-	r := c.request
-	r.Flags = FIN
-	return r
-}
+func (i Interceptor) set(s *settings) { s.interceptors = append(s.interceptors, i) }
 
-// Meaning is the meaning of a response for the running call.
-type Meaning uint8
-
-const (
-	Nothing Meaning = iota // a late response or a chunk: read the next one
-	Item                   // an item of the stream: read the next one
-	Final                  // the answer of a unary call
-	End                    // of the stream
-	Failed                 // the call failed
-	Pong                   // the answer of a ping
-)
-
-// Event is a response as Received interprets it.
-type Event struct {
-	Meaning Meaning
-	Payload []byte // of Item and Final
-	Err     error  // of Failed: an [*Error]
-	Open    bool   // the server has not ended the call: send Stop's request
-}
-
-// Received interprets a response for the running call. An error ends the session; it
-// matches [ErrProtocol]. The event's payload is a part of r's payload, or of the buffer
-// in which chunks are joined. It is valid until the next response.
-func (c *Client) Received(r Response) (Event, error) {
-	if r.Flags&^(FIN|ACK|MORE) != 0 {
-		return Event{}, fmt.Errorf("%w: %#x in a response", ErrFlags, uint32(r.Flags))
+// NewClient returns a client whose calls via makes.
+func NewClient(peer identity.NodeID, service protocol.ID, via Transport, opts ...ClientOption) *Client {
+	c := &Client{via: via, call: Invocation{Peer: peer, Protocol: service}}
+	for _, o := range opts {
+		o.set(&c.settings)
 	}
-	if c.request.Flags&ACK != 0 {
-		return c.pong(r)
-	}
-	switch {
-	case r.ID > maxRequestID:
-		return Event{}, fmt.Errorf("%w: got %d, want at most %d", ErrRequestID, r.ID, maxRequestID)
-	case r.ID != c.last && r.ID == c.before:
-		return c.tooLate()
-	case r.ID != c.last:
-		return Event{}, fmt.Errorf("%w: got %d, want %d", ErrRequestID, r.ID, c.last)
-	case r.Flags&ACK != 0:
-		return Event{}, fmt.Errorf("%w: an unasked pong", ErrFlags)
-	}
-	c.answerRead, c.late = true, 0
-	return c.assemble(r)
+	return c
 }
 
-// pong interprets the answer of a ping, or a late response before it.
-func (c *Client) pong(r Response) (Event, error) {
-	switch {
-	case r.Flags == ACK && r.ID == c.request.ID:
-		c.active, c.answerRead = false, true
-		return Event{Meaning: Pong}, nil
-	case r.Flags&ACK == 0 && r.ID == c.last && c.last != 0:
-		return c.tooLate()
-	}
-	return Event{}, fmt.Errorf("%w: %#x in the answer of a ping", ErrFlags, uint32(r.Flags))
+// Peer returns the peer that the client calls.
+func (c *Client) Peer() identity.NodeID { return c.call.Peer }
+
+// Service returns the service that the client calls.
+func (c *Client) Service() protocol.ID { return c.call.Protocol }
+
+// Encoding returns the encoding of requests and answers.
+func (c *Client) Encoding() Encoding { return c.settings.encoding }
+
+// Ping measures how long the peer takes to answer on a session with the service.
+func (c *Client) Ping(ctx context.Context) (took time.Duration, err error) { return c.via.Ping(ctx) }
+
+// Invoke makes a call without the copies and the budget of [CallBytes] and [ItemsBytes]: see [Transport].
+func (c *Client) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+	return c.invoke(ctx, Invocation{Method: method, Stream: stream}, nil, encode, func(_ *watching, payload []byte) error { return got(payload) })
 }
 
-func (c *Client) tooLate() (Event, error) {
-	if c.late++; c.late > MaxLate {
-		return Event{}, fmt.Errorf("%w: more than %d", ErrTooManyLate, MaxLate)
-	}
-	return Event{}, nil
-}
-
-// Drain lets the running ping skip any number of late responses. Such a ping is sent
-// to find their end.
-func (c *Client) Drain() { c.late = math.MinInt32 }
-
-// assemble joins chunks (V 17).
-func (c *Client) assemble(r Response) (Event, error) {
-	if r.Flags&MORE != 0 || c.chunks > 0 {
-		if c.chunks++; c.chunks > MaxChunks {
-			return Event{}, fmt.Errorf("%w: more than %d", ErrChunks, MaxChunks)
+// invoke makes a call with one request, through the interceptors. message is the request, for those that watch.
+func (c *Client) invoke(ctx context.Context, call Invocation, message any, encode func([]byte) ([]byte, error), got func(*watching, []byte) error) error {
+	return c.through(ctx, &call, func(ctx context.Context) error {
+		if err := call.watching.request(message); err != nil {
+			return err
 		}
-		if len(c.chunked)+len(r.Payload) > MaxChunked {
-			return Event{}, fmt.Errorf("%w: more than %d bytes", ErrChunks, MaxChunked)
+		for n := 1; ; n++ {
+			err := c.via.Invoke(ctx, call, encode, func(payload []byte) error { return got(call.watching, payload) })
+			if err == nil || call.Stream || c.settings.retry == nil {
+				return err
+			}
+			if pause, again := c.settings.retry.again(n, err); !again || !c.via.Pause(ctx, pause) {
+				return err
+			}
 		}
-		if c.chunks == 1 {
-			c.status = r.Status
-		}
-		c.chunked = append(c.chunked, r.Payload...)
-		if r.Flags&MORE != 0 {
-			return Event{}, nil
-		}
-		r.Payload, r.Status = c.chunked, c.status
-		c.dropChunks()
-	}
-	return c.whole(r), nil
+	})
 }
 
-func (c *Client) dropChunks() { c.chunked, c.chunks = nil, 0 }
-
-// whole interprets a complete response.
-func (c *Client) whole(r Response) Event {
-	fin := r.Flags&FIN != 0
-	switch {
-	case r.Status != OK:
-		c.active = false
-		return Event{Meaning: Failed, Err: ErrorOf(r.Status, r.Payload), Open: !fin}
-	case !c.stream:
-		c.active = false
-		return Event{Meaning: Final, Payload: r.Payload, Open: !fin}
-	case fin && len(r.Payload) > 0 && !c.item: // a stream ends with an empty response (comms 99)
-		c.active = false
-		return Event{Meaning: Failed, Err: ErrOneAnswer}
-	case fin:
-		c.active = false
-		return Event{Meaning: End}
+// through makes a call through the interceptors. To them, a call whose caller has left the loop has ended without an error.
+func (c *Client) through(ctx context.Context, call *Invocation, f func(context.Context) error) error {
+	call.Peer, call.Protocol = c.call.Peer, c.call.Protocol
+	list := c.settings.interceptors
+	if len(list) == 0 {
+		return f(ctx)
 	}
-	c.item = true
-	return Event{Meaning: Item, Payload: r.Payload}
+	call.watching = new(watching)
+	return intercepted(ctx, list, *call, !call.Stream && !call.Requests, func(ctx context.Context) error {
+		err := f(ctx)
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		return err
+	})
 }
-
-// ErrOneAnswer reports a call for a stream of items of a method that gives one answer. A method
-// whose one answer is empty looks like a stream without items.
-var ErrOneAnswer = errors.New("rpc: the method gives one answer, not a stream of items; call it with rpc.Call, or rpc.CallBytes")
-
-// Request returns the last request that was begun.
-func (c *Client) Request() Request { return c.request }
-
-// Active reports whether a call is running.
-func (c *Client) Active() bool { return c.active }
-
-// Repeat says whether a failed call may be made again, on another session.
-type Repeat uint8
-
-const (
-	RepeatNever   Repeat = iota // the server may have run the call
-	RepeatOnce                  // the same, but it has most likely dropped the request
-	RepeatAnyTime               // the server has not run the call
-)
-
-// SessionEnd is the way in which a session ended, as the client sees it.
-type SessionEnd uint8
-
-const (
-	EndLost    SessionEnd = iota // the connection broke, or the session was given up
-	EndInOrder                   // the server sent its end
-	EndReset                     // the server reset the session
-)
-
-// Repeat says whether the running call may be made again after the session has ended.
-// It never may once a part of the answer was read, or if the connection broke.
-//
-// A server that ends a session in order has dropped the request. One of this library
-// does so in every case; another one if it has served a call of the session before.
-// Other servers reset a session, or end it, when a request comes too soon after a
-// stream. A server of this library never does that; its reset cuts the running call
-// (spec: comms 9.4, 149, V 19).
-func (c *Client) Repeat(end SessionEnd) Repeat {
-	switch {
-	case !c.active || c.answerRead:
-	case end == EndInOrder && (c.Ours || c.count > 1):
-		return RepeatAnyTime
-	case end == EndReset && c.afterStream && !c.Ours:
-		return RepeatOnce
-	}
-	return RepeatNever
-}
-
-// ErrSessionLost reports that a session ended before the answer of its call: the
-// server, its node or the connection has ended. The server may or may not have run the
-// call.
-var ErrSessionLost = errors.New("rpc: session lost before the answer")

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // Encoding says how the messages of a service become bytes. Service and client must use
@@ -127,5 +129,5 @@ func plain(err error) string {
 	for _, prefix := range []string{"rpc: ", "json: ", "payload does not decode: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	return details([]byte(text))
+	return words.Details([]byte(text), mostDetails)
 }

@@ -76,21 +76,21 @@ func TestRequestOfAnotherType(t *testing.T) {
 	}{
 		"bytes for a number": {
 			func() error {
-				_, err := Call[text, num](t.Context(), wants[num, num](Protobuf), 1, wrapperspb.String("7"))
+				_, err := Call[text, num](t.Context(), wants[num, num](Protobuf).to(), 1, wrapperspb.String("7"))
 				return err
 			},
 			"google.protobuf.StringValue", "google.protobuf.UInt32Value: field 1, value, has wire type 2",
 		},
 		"a number for bytes": {
 			func() error {
-				_, err := Call[num, num](t.Context(), wants[text, num](Protobuf), 1, number)
+				_, err := Call[num, num](t.Context(), wants[text, num](Protobuf).to(), 1, number)
 				return err
 			},
 			"google.protobuf.UInt32Value", "google.protobuf.StringValue: field 1, value, has wire type 0",
 		},
 		"no field that is known": {
 			func() error {
-				_, err := Call[durationpb.Duration, num](t.Context(), wants[text, num](Protobuf), 1, &durationpb.Duration{Nanos: 7})
+				_, err := Call[durationpb.Duration, num](t.Context(), wants[text, num](Protobuf).to(), 1, &durationpb.Duration{Nanos: 7})
 				return err
 			},
 			"google.protobuf.Duration", "google.protobuf.StringValue: none of its fields is in the payload, which has field 2",
@@ -98,21 +98,21 @@ func TestRequestOfAnotherType(t *testing.T) {
 		"strict": {
 			func() error {
 				d := durationpb.New(5_000_000_001)
-				_, err := Call[durationpb.Duration, num](t.Context(), wants[wrapperspb.Int64Value, num](StrictProtobuf), 1, d)
+				_, err := Call[durationpb.Duration, num](t.Context(), wants[wrapperspb.Int64Value, num](StrictProtobuf).to(), 1, d)
 				return err
 			},
 			"google.protobuf.Duration", "google.protobuf.Int64Value: it has no field 2",
 		},
 		"JSON": {
 			func() error {
-				_, err := Call[hello, receipt](t.Context(), wants[order, receipt](JSON), 1, &hello{"Anna"})
+				_, err := Call[hello, receipt](t.Context(), wants[order, receipt](JSON).to(), 1, &hello{"Anna"})
 				return err
 			},
 			"rpc.hello", `rpc.order: it has no field "name"`,
 		},
 		"strict JSON, fewer fields": {
 			func() error {
-				_, err := Call[struct{}, receipt](t.Context(), wants[order, receipt](StrictJSON), 1, &struct{}{})
+				_, err := Call[struct{}, receipt](t.Context(), wants[order, receipt](StrictJSON).to(), 1, &struct{}{})
 				return err
 			},
 			"struct {}", `rpc.order: the field "item" is missing`,
@@ -121,7 +121,7 @@ func TestRequestOfAnotherType(t *testing.T) {
 			func() error {
 				d := wants[order, receipt](JSON)
 				d.client = Protobuf
-				_, err := Call[text, text](t.Context(), d, 1, wrapperspb.String("7"))
+				_, err := Call[text, text](t.Context(), d.to(), 1, wrapperspb.String("7"))
 				return err
 			},
 			"google.protobuf.StringValue", "rpc.order: it is not JSON",
@@ -130,21 +130,21 @@ func TestRequestOfAnotherType(t *testing.T) {
 			func() error {
 				d := wants[text, text](Protobuf)
 				d.client = JSON
-				_, err := Call[order, receipt](t.Context(), d, 1, &order{})
+				_, err := Call[order, receipt](t.Context(), d.to(), 1, &order{})
 				return err
 			},
 			"rpc.order", "google.protobuf.StringValue: ",
 		},
 		"bytes for JSON": {
 			func() error {
-				_, err := CallBytes(t.Context(), wants[order, receipt](JSON), 1, []byte("{"))
+				_, err := CallBytes(t.Context(), wants[order, receipt](JSON).to(), 1, []byte("{"))
 				return err
 			},
 			"[]byte", "rpc.order: it is not JSON",
 		},
 		"stream of bytes for JSON": {
 			func() (err error) {
-				for _, err = range ItemsBytes(t.Context(), wants[order, receipt](JSON), 1, nil) {
+				for _, err = range ItemsBytes(t.Context(), wants[order, receipt](JSON).to(), 1, nil) {
 				}
 				return err
 			},
@@ -152,7 +152,7 @@ func TestRequestOfAnotherType(t *testing.T) {
 		},
 		"stream": {
 			func() (err error) {
-				for _, err = range Items[hello, receipt](t.Context(), wants[order, receipt](JSON), 1, &hello{}) {
+				for _, err = range Items[hello, receipt](t.Context(), wants[order, receipt](JSON).to(), 1, &hello{}) {
 				}
 				return err
 			},
@@ -174,16 +174,16 @@ func TestRequestOfAnotherType(t *testing.T) {
 
 // An answer of another type is an error that names the wanted one.
 func TestAnswerOfAnotherType(t *testing.T) {
-	_, err := Call[num, num](t.Context(), gives(Protobuf, wrapperspb.String("7")), 1, &num{})
+	_, err := Call[num, num](t.Context(), gives(Protobuf, wrapperspb.String("7")).to(), 1, &num{})
 	if !errors.Is(err, ErrType) || !errors.Is(err, ErrBadAnswer) || !strings.Contains(err.Error(), "not a google.protobuf.UInt32Value: field 1, value, has wire type 2") {
 		t.Errorf("got %v, want a wrong type", err)
 	}
-	_, err = Call[order, receipt](t.Context(), gives(JSON, &hello{"Anna"}), 1, &order{})
+	_, err = Call[order, receipt](t.Context(), gives(JSON, &hello{"Anna"}).to(), 1, &order{})
 	if !errors.Is(err, ErrType) || !strings.Contains(err.Error(), `not a rpc.receipt: it has no field "name"`) {
 		t.Errorf("got %v, want a wrong type", err)
 	}
 	items := 0
-	for item, err := range Items[order, receipt](t.Context(), gives(JSON, &hello{"Anna"}), 2, &order{}) {
+	for item, err := range Items[order, receipt](t.Context(), gives(JSON, &hello{"Anna"}).to(), 2, &order{}) {
 		if items++; item != nil || !errors.Is(err, ErrType) {
 			t.Errorf("got %v, %v, want a wrong type", item, err)
 		}
@@ -191,10 +191,10 @@ func TestAnswerOfAnotherType(t *testing.T) {
 	if items != 1 {
 		t.Errorf("got %d items, want an error", items)
 	}
-	if got, err := Call[order, receipt](t.Context(), gives(JSON, &receipt{9}), 1, &order{}); err != nil || got.Total != 9 {
+	if got, err := Call[order, receipt](t.Context(), gives(JSON, &receipt{9}).to(), 1, &order{}); err != nil || got.Total != 9 {
 		t.Errorf("got %v, %v, want the answer", got, err)
 	}
-	if _, err = Call[order, receipt](t.Context(), gives[receipt](JSON, nil), 1, &order{}); !errors.Is(err, ErrType) {
+	if _, err = Call[order, receipt](t.Context(), gives[receipt](JSON, nil).to(), 1, &order{}); !errors.Is(err, ErrType) {
 		t.Errorf("got %v for a nil answer, want an error", err)
 	}
 }
@@ -276,10 +276,10 @@ func TestTypesOfEncodings(t *testing.T) {
 		}
 	}
 	d := &direct{Service: greeter}
-	if _, err := Call[order, text](t.Context(), d, 1, &order{}); !errors.Is(err, ErrType) || !strings.Contains(err.Error(), "rpc.order") {
+	if _, err := Call[order, text](t.Context(), d.to(), 1, &order{}); !errors.Is(err, ErrType) || !strings.Contains(err.Error(), "rpc.order") {
 		t.Errorf("got %v, want that the type does not fit", err)
 	}
-	for _, err := range Items[text, order](t.Context(), d, 2, &text{}) {
+	for _, err := range Items[text, order](t.Context(), d.to(), 2, &text{}) {
 		if !errors.Is(err, ErrType) || !strings.Contains(err.Error(), "rpc.order") {
 			t.Errorf("got %v, want that the type does not fit", err)
 		}
@@ -309,14 +309,14 @@ func TestBytes(t *testing.T) {
 				}
 			}),
 		}}}
-		if got, err := CallBytes(t.Context(), d, 1, []byte("ab")); err != nil || string(got) != "got ab" {
+		if got, err := CallBytes(t.Context(), d.to(), 1, []byte("ab")); err != nil || string(got) != "got ab" {
 			t.Errorf("%s: got %q, %v", e, got, err)
 		}
-		if _, err := CallBytes(t.Context(), d, 1, nil); !errors.Is(err, NotFound) || errors.Is(err, ErrType) {
+		if _, err := CallBytes(t.Context(), d.to(), 1, nil); !errors.Is(err, NotFound) || errors.Is(err, ErrType) {
 			t.Errorf("%s: got %v, want not found", e, err)
 		}
 		var got []string
-		for item, err := range ItemsBytes(t.Context(), d, 2, []byte("abc")) {
+		for item, err := range ItemsBytes(t.Context(), d.to(), 2, []byte("abc")) {
 			if err != nil {
 				t.Fatal(err)
 			}

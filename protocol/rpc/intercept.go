@@ -18,8 +18,11 @@ type Invocation struct {
 	Peer     identity.NodeID
 	Protocol protocol.ID
 	Method   uint32
-	Name     string // of the method; "" if it has none, and at a client
+	Name     string // of the method, as [Method.Named] or [Name] has it; "" if it has none
 	Stream   bool   // the answer is a stream
+	Requests bool   // there is a stream of requests
+
+	watching *watching
 }
 
 // Interceptor stands around a call, at the service or at the client. It calls next for the
@@ -27,7 +30,7 @@ type Invocation struct {
 // To refuse a call it returns an error without calling next, at a service one made with
 // [Errorf]; nil for a call that was not made, or has failed, is an error. It may call next
 // more than once only for a unary call at a client. For a stream, next returns when the
-// stream has ended.
+// stream has ended. [Invocation.Watch] shows the messages.
 //
 // When an Interceptor returns while next runs on another goroutine, the context of the call
 // ends, and the call is waited for. A later next makes no call. A panic of the method on
@@ -168,9 +171,12 @@ func (s Service) guarded(m Method) serve {
 		return inner
 	}
 	list := append([]Interceptor(nil), s.Interceptors...)
-	about := Invocation{Protocol: s.Protocol, Method: m.number, Name: m.name, Stream: m.stream}
-	return func(ctx context.Context, payload []byte, send Send) error {
+	about := Invocation{Protocol: s.Protocol, Method: m.number, Name: m.name, Stream: m.stream, Requests: m.requests}
+	return func(ctx context.Context, w *watching, payload []byte, next Receive, send Send) error {
 		call := about
+		if call.watching = w; w == nil && len(list) > 0 {
+			call.watching = new(watching)
+		}
 		if caller, ok := CallerOf(ctx); ok {
 			call.Peer = caller.Peer
 		}
@@ -178,7 +184,7 @@ func (s Service) guarded(m Method) serve {
 			if err := allowed(ctx, allow, call); err != nil {
 				return err
 			}
-			return inner(ctx, payload, send)
+			return inner(ctx, call.watching, payload, next, send)
 		})
 	}
 }
@@ -211,4 +217,8 @@ type policyError struct {
 func (e *policyError) Error() string {
 	return fmt.Sprintf("%v: its policy failed: %v", e.answer, e.err)
 }
+
+// Answer returns what the caller gets.
+func (e *policyError) Answer() *Error { return e.answer }
+
 func (e *policyError) Unwrap() []error { return []error{e.answer, e.err} }

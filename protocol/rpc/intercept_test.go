@@ -122,8 +122,9 @@ func TestPolicies(t *testing.T) {
 			t.Errorf("method %d for %v: got %v, %d calls, want %v", tt.method, tt.peer[0], err, calls, tt.want)
 		}
 		own := tt.method == 4 // its policy's own error stays here, and is not lost
-		if _, text, private := StatusOf(err); err != nil && (private != own || errors.Is(err, secret) != own || strings.Contains(text, "disk")) {
-			t.Errorf("method %d: the caller gets %q, private %v, of %v", tt.method, text, private, err)
+		var failed *policyError
+		if private := errors.As(err, &failed); private != own || errors.Is(err, secret) != own || own && strings.Contains(failed.Answer().Details, "disk") {
+			t.Errorf("method %d: private %v of %v", tt.method, private, err)
 		}
 	}
 	// A request is not decoded for a peer that may not make it.
@@ -148,7 +149,7 @@ func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		err := Deadline(3*time.Second)(t.Context(), Invocation{}, waits)
-		if s, _, private := StatusOf(err); s != Timeout || private || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
+		if !errors.Is(err, Timeout) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
 			t.Errorf("got %v after %v, want a timeout after 3s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -166,23 +167,10 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// clientThrough is a client of a service without a wire, with interceptors.
-type clientThrough struct {
-	*direct
-	ClientSettings
-}
-
-func (c clientThrough) Encoding() Encoding { return c.ClientSettings.Encoding }
-
-func (c clientThrough) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
-	return c.Through(ctx, Invocation{Protocol: c.Protocol, Method: method, Stream: stream}, func(ctx context.Context) error {
-		return c.direct.Invoke(ctx, method, stream, encode, got)
-	})
-}
-
 func TestClientInterceptors(t *testing.T) {
 	var notes []string
-	c := clientThrough{&direct{Service: greeter}, Settings(noting(&notes, "outer"), noting(&notes, "inner"))}
+	d := &direct{Service: greeter}
+	c := d.to(noting(&notes, "outer"), noting(&notes, "inner"))
 	if reply, err := Call[text, text](t.Context(), c, 1, wrapperspb.String("Anna")); err != nil || reply.Value != "Hello, Anna" {
 		t.Errorf("got %v, %v", reply, err)
 	}
@@ -201,7 +189,7 @@ func TestClientInterceptors(t *testing.T) {
 	late := Interceptor(func(ctx context.Context, _ Invocation, next func(context.Context) error) error {
 		return errors.Join(next(ctx), errUnwanted)
 	})
-	c.ClientSettings = Settings(late)
+	c = d.to(late)
 	for _, err := range Items[num, num](t.Context(), c, 2, wrapperspb.UInt32(10)) {
 		if err != nil {
 			t.Errorf("got %v, want an item", err)
@@ -221,10 +209,10 @@ func TestClientInterceptors(t *testing.T) {
 	})
 	notesOf := []order{{Item: "a", Note: "first"}, {Item: "b"}}
 	n := 0
-	c = clientThrough{&direct{Service: Service{Protocol: "test/again/1", Encoding: JSON, Methods: []Method{
+	c = (&direct{Service: Service{Protocol: "test/again/1", Encoding: JSON, Methods: []Method{
 		Unary(1, func(context.Context, *order) (*order, error) { n++; return &notesOf[n-1], nil }),
 		Stream(2, func(context.Context, *order) iter.Seq2[*order, error] { return func(func(*order, error) bool) {} }),
-	}}}, Settings(JSON, twice)}
+	}}}).to(JSON, twice)
 	if got, err := Call[order, order](t.Context(), c, 1, &order{}); err != nil || *got != notesOf[1] {
 		t.Errorf("got %+v, %v, want the second answer", got, err)
 	}

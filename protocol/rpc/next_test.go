@@ -41,7 +41,7 @@ func TestInterceptorReturnsEarly(t *testing.T) {
 		}
 
 		over = false
-		err = Settings(elsewhere(result)).Through(t.Context(), Invocation{}, func(ctx context.Context) error {
+		err = new(direct).to(elsewhere(result)).through(t.Context(), new(Invocation), func(ctx context.Context) error {
 			err := waits(ctx)
 			over = true
 			return err
@@ -70,7 +70,7 @@ func TestNextTooLate(t *testing.T) {
 		t.Errorf("service: next returned %v after the call", err)
 	}
 	made := false
-	err := Settings(keeps).Through(t.Context(), Invocation{}, func(context.Context) error { made = true; return nil })
+	err := new(direct).to(keeps).through(t.Context(), new(Invocation), func(context.Context) error { made = true; return nil })
 	if !errors.Is(err, NotFound) {
 		t.Errorf("client: got %v", err)
 	}
@@ -96,7 +96,7 @@ func TestInterceptorSaysNil(t *testing.T) {
 		interceptor Interceptor
 		want        error
 	}{"skips": {skips, errNextNever}, "swallows": {swallows, NotFound}} {
-		client := clientThrough{&direct{Service: failing}, Settings(tt.interceptor)}
+		client := (&direct{Service: failing}).to(tt.interceptor)
 		got, err := Call[text, text](t.Context(), client, 1, wrapperspb.String("a"))
 		if !errors.Is(err, tt.want) || got != nil {
 			t.Errorf("%s, call: got %v, %v, want %v", name, got, err, tt.want)

@@ -48,13 +48,12 @@ func Retry(p RetryPolicy) ClientOption { return retry(p) }
 
 type retry RetryPolicy
 
-func (r retry) set(s *ClientSettings) { s.Retry = (*RetryPolicy)(&r) }
+func (r retry) set(s *settings) { s.retry = (*RetryPolicy)(&r) }
 
-// Again reports whether a call is made again whose n-th attempt has ended with err, and after which pause. jitter is a number from 0 to 1.
-func (p RetryPolicy) Again(n int, err error, jitter float64) (pause time.Duration, again bool) {
+// again reports whether a call is made again whose n-th attempt has ended with err, and the longest pause before.
+func (p RetryPolicy) again(n int, err error) (pause time.Duration, again bool) {
 	if !Retryable(err) && (!p.Idempotent || !errors.Is(err, ErrSessionLost) || errors.Is(err, context.DeadlineExceeded)) || n >= cmp.Or(max(p.Attempts, 0), 4) {
 		return 0, false
 	}
-	pause = backoff.Doubled(n, cmp.Or(max(p.First, 0), 100*time.Millisecond), cmp.Or(max(p.Most, 0), 5*time.Second))
-	return pause/2 + time.Duration(jitter*float64(pause/2)), true
+	return backoff.Doubled(n, cmp.Or(max(p.First, 0), 100*time.Millisecond), cmp.Or(max(p.Most, 0), 5*time.Second)), true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"time"
@@ -97,27 +98,57 @@ func (s Service) Bind() ([]Method, error) {
 	return bound, nil
 }
 
+// Join returns a service that has the methods of several services under one protocol id, of which a node may have at most 100. Each
+// method keeps the encoding, interceptors and policies of its own service. All numbers must differ. MaxResponse is the greatest of
+// theirs; OnPanic is the default, and can be set on the result, as can further Interceptors around all methods.
+func Join(id protocol.ID, services ...Service) Service {
+	joined := Service{Protocol: id}
+	for _, s := range services {
+		s.Protocol = id
+		methods, err := s.Bind()
+		if err != nil {
+			methods = []Method{{bind: func(Encoding) (serve, error) { return nil, err }}}
+		}
+		for _, m := range methods {
+			if bound := m.serve; bound != nil {
+				m.bind = func(Encoding) (serve, error) { return bound, nil }
+			}
+			joined.Methods = append(joined.Methods, m)
+		}
+		joined.MaxResponse = max(joined.MaxResponse, s.MaxResponse)
+	}
+	return joined
+}
+
 // Send sends one message of an answer: the bytes that encode appends. After an error
 // the method must return.
 type Send func(encode func([]byte) ([]byte, error)) error
 
-// Method is one method of a service: see [Unary], [Stream] and their forms for bytes.
+// Receive waits for the next request of a call and hands its payload to got, which keeps no part of it. The error is that of got, or
+// io.EOF when the caller sends no more requests.
+type Receive func(got func(payload []byte) error) error
+
+// Method is one method of a service: see [Unary], [Stream], [ClientStream], [BidiStream] and the forms for bytes.
 type Method struct {
-	number uint32
-	name   string
-	stream bool
-	bind   func(Encoding) (serve, error)
-	serve  serve // nil before [Service.Bind]
+	number   uint32
+	name     string
+	stream   bool
+	requests bool
+	bind     func(Encoding) (serve, error)
+	serve    serve // nil before [Service.Bind]
 }
 
-// serve runs a method.
-type serve func(ctx context.Context, payload []byte, send Send) error
+// serve runs a method on its first request, or on a stream of requests if next is not nil.
+type serve func(ctx context.Context, w *watching, payload []byte, next Receive, send Send) error
 
 // Number is the method's number in requests.
 func (m Method) Number() uint32 { return m.number }
 
 // Streams reports whether the answer is a stream.
 func (m Method) Streams() bool { return m.stream }
+
+// TakesStream reports whether the method takes a stream of requests.
+func (m Method) TakesStream() bool { return m.requests }
 
 // Named returns the method with a name, for logs and errors. The wire has numbers only.
 func (m Method) Named(name string) Method {
@@ -129,17 +160,28 @@ func (m Method) Named(name string) Method {
 func (m Method) Name() string { return m.name }
 
 // String returns the number, and the name if there is one.
-func (m Method) String() string {
-	if m.name == "" {
-		return fmt.Sprint(m.number)
+func (m Method) String() string { return methodText(m.number, m.name) }
+
+func methodText(number uint32, name string) string {
+	if name == "" {
+		return fmt.Sprint(number)
 	}
-	return fmt.Sprintf("%d (%s)", m.number, m.name)
+	return fmt.Sprintf("%d (%s)", number, name)
 }
 
-// Serve runs the method on the payload of a request and sends its answer. It keeps no
-// part of payload. A unary method sends exactly once unless it fails. A method that does
+// Serve runs the method on the payload of its one request and sends its answer. It keeps no
+// part of payload. A method with one answer sends exactly once unless it fails. A method that does
 // not come from [Service.Bind] has the encoding [Protobuf].
 func (m Method) Serve(ctx context.Context, payload []byte, send Send) error {
+	return m.run(ctx, payload, nil, send)
+}
+
+// ServeStream is Serve for a method that takes a stream of requests.
+func (m Method) ServeStream(ctx context.Context, next Receive, send Send) error {
+	return m.run(ctx, nil, next, send)
+}
+
+func (m Method) run(ctx context.Context, payload []byte, next Receive, send Send) error {
 	if m.serve == nil {
 		serve, err := m.bind(Protobuf)
 		if err != nil {
@@ -147,7 +189,7 @@ func (m Method) Serve(ctx context.Context, payload []byte, send Send) error {
 		}
 		m.serve = serve
 	}
-	return m.serve(ctx, payload, send)
+	return m.serve(ctx, nil, payload, next, send)
 }
 
 // Unary returns a method with one answer. Req and Resp are generated protobuf messages, or
@@ -159,8 +201,8 @@ func (m Method) Serve(ctx context.Context, payload []byte, send Send) error {
 func Unary[Req, Resp any](number uint32, fn func(context.Context, *Req) (*Resp, error)) Method {
 	return Method{number: number, bind: func(e Encoding) (serve, error) {
 		in, out, err := codecs[Req, Resp](e)
-		return func(ctx context.Context, payload []byte, send Send) error {
-			req, err := request[Req](in, payload)
+		return func(ctx context.Context, w *watching, payload []byte, _ Receive, send Send) error {
+			req, err := request[Req](in, w, payload)
 			if err != nil {
 				return err
 			}
@@ -168,7 +210,7 @@ func Unary[Req, Resp any](number uint32, fn func(context.Context, *Req) (*Resp, 
 			if err != nil {
 				return err
 			}
-			return send(func(b []byte) ([]byte, error) { return out.append(b, resp) })
+			return sendOne(out, w, resp, send)
 		}, err
 	}}
 }
@@ -180,22 +222,90 @@ func Unary[Req, Resp any](number uint32, fn func(context.Context, *Req) (*Resp, 
 func Stream[Req, Resp any](number uint32, fn func(context.Context, *Req) iter.Seq2[*Resp, error]) Method {
 	return Method{number: number, stream: true, bind: func(e Encoding) (serve, error) {
 		in, out, err := codecs[Req, Resp](e)
-		return func(ctx context.Context, payload []byte, send Send) error {
-			req, err := request[Req](in, payload)
+		return func(ctx context.Context, w *watching, payload []byte, _ Receive, send Send) error {
+			req, err := request[Req](in, w, payload)
 			if err != nil {
 				return err
 			}
-			for item, err := range fn(ctx, req) {
-				if err == nil {
-					err = send(func(b []byte) ([]byte, error) { return out.append(b, item) })
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
+			return sendAll(out, w, fn(ctx, req), send)
 		}, err
 	}}
+}
+
+// ClientStream returns a method that takes a stream of requests and gives one answer, before or after the last of them. fn reads the
+// requests, which wait at the caller while it reads none. The iteration ends behind the last request, or with an error: a request
+// that is not a Req, or a call that has ended. A caller that uses [Call], or whose release knows no streams of requests, sends one.
+// The answer has the deadline of the call from the request that fn took last. All else is as for [Unary].
+func ClientStream[Req, Resp any](number uint32, fn func(context.Context, iter.Seq2[*Req, error]) (*Resp, error)) Method {
+	return Method{number: number, requests: true, bind: func(e Encoding) (serve, error) {
+		in, out, err := codecs[Req, Resp](e)
+		return func(ctx context.Context, w *watching, payload []byte, next Receive, send Send) error {
+			resp, err := fn(ctx, requests[Req](in, w, payload, next))
+			if err != nil {
+				return err
+			}
+			return sendOne(out, w, resp, send)
+		}, err
+	}}
+}
+
+// BidiStream returns a method that takes a stream of requests, as [ClientStream] has it, and answers with a stream of items, as
+// [Stream] does. Both go at once: fn may give items before it has read a request.
+func BidiStream[Req, Resp any](number uint32, fn func(context.Context, iter.Seq2[*Req, error]) iter.Seq2[*Resp, error]) Method {
+	return Method{number: number, requests: true, stream: true, bind: func(e Encoding) (serve, error) {
+		in, out, err := codecs[Req, Resp](e)
+		return func(ctx context.Context, w *watching, payload []byte, next Receive, send Send) error {
+			return sendAll(out, w, fn(ctx, requests[Req](in, w, payload, next)), send)
+		}, err
+	}}
+}
+
+// requests returns the requests of a call. Without next there is one, payload.
+func requests[Req any](in codec, w *watching, payload []byte, next Receive) iter.Seq2[*Req, error] {
+	if next == nil {
+		rest := true
+		next = func(got func([]byte) error) error {
+			if !rest {
+				return io.EOF
+			}
+			rest = false
+			return got(payload)
+		}
+	}
+	return func(yield func(*Req, error) bool) {
+		for {
+			var req *Req
+			err := next(func(payload []byte) (err error) {
+				req, err = request[Req](in, w, payload)
+				return err
+			})
+			if err == io.EOF {
+				return
+			}
+			if !yield(req, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func sendOne[Resp any](out codec, w *watching, resp *Resp, send Send) error {
+	if err := w.answer(resp); err != nil {
+		return err
+	}
+	return send(func(b []byte) ([]byte, error) { return out.append(b, resp) })
+}
+
+func sendAll[Resp any](out codec, w *watching, items iter.Seq2[*Resp, error], send Send) error {
+	for item, err := range items {
+		if err == nil {
+			err = sendOne(out, w, item, send)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // codecs returns the codecs of a method's types.
@@ -209,10 +319,13 @@ func codecs[Req, Resp any](e Encoding) (in, out codec, err error) {
 // notA begins the text of the answer to a request that is not of the method's type.
 const notA = "the request is not a "
 
-func request[Req any](c codec, payload []byte) (*Req, error) {
+func request[Req any](c codec, w *watching, payload []byte) (*Req, error) {
 	req := new(Req)
 	if err := c.decode(payload, req, MaxElements); err != nil {
 		return nil, &Error{BadRequest, notA + typeName[Req]() + ": " + plain(err)}
+	}
+	if err := w.request(req); err != nil {
+		return nil, err
 	}
 	return req, nil
 }

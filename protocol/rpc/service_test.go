@@ -7,12 +7,15 @@ import (
 	"iter"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gamelan-p2p/gamelan/identity"
 )
 
 type (
@@ -45,14 +48,18 @@ var greeter = Service{Protocol: "test/greet/1", Methods: []Method{
 
 // direct calls a service without a wire.
 type direct struct {
+	Transport
 	Service
 	client Encoding
 	sent   int // items, in all calls
 }
 
-func (d *direct) Encoding() Encoding { return d.client }
+// to returns a client of the service.
+func (d *direct) to(opts ...ClientOption) *Client {
+	return NewClient(identity.NodeID{}, d.Protocol, d, append([]ClientOption{d.client}, opts...)...)
+}
 
-func (d *direct) Invoke(ctx context.Context, method uint32, _ bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+func (d *direct) Invoke(ctx context.Context, call Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	payload, err := encode(nil)
 	if err != nil {
 		return err
@@ -62,7 +69,7 @@ func (d *direct) Invoke(ctx context.Context, method uint32, _ bool, encode func(
 		return err
 	}
 	for _, m := range methods {
-		if m.Number() == method {
+		if m.Number() == call.Method {
 			return m.Serve(ctx, payload, func(encode func([]byte) ([]byte, error)) error {
 				item, err := encode(nil)
 				if err != nil {
@@ -81,18 +88,18 @@ func TestTypedCalls(t *testing.T) {
 	if err := d.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	reply, err := Call[text, text](t.Context(), d, 1, wrapperspb.String("Anna"))
+	reply, err := Call[text, text](t.Context(), d.to(), 1, wrapperspb.String("Anna"))
 	if err != nil || reply.Value != "Hello, Anna" {
 		t.Errorf("got %v, %v", reply, err)
 	}
-	if _, err = Call[text, text](t.Context(), d, 1, wrapperspb.String("")); !errors.Is(err, NotFound) {
+	if _, err = Call[text, text](t.Context(), d.to(), 1, wrapperspb.String("")); !errors.Is(err, NotFound) {
 		t.Errorf("got %v, want not found", err)
 	}
-	if _, err = Call[text, text](t.Context(), d, 9, wrapperspb.String("")); !errors.Is(err, UnsupportedMethod) {
+	if _, err = Call[text, text](t.Context(), d.to(), 9, wrapperspb.String("")); !errors.Is(err, UnsupportedMethod) {
 		t.Errorf("got %v, want an unsupported method", err)
 	}
 	var got []uint32
-	for n, err := range Items[num, num](t.Context(), d, 2, wrapperspb.UInt32(15)) {
+	for n, err := range Items[num, num](t.Context(), d.to(), 2, wrapperspb.UInt32(15)) {
 		if err != nil {
 			if !errors.Is(err, Forbidden) {
 				t.Errorf("got %v, want forbidden", err)
@@ -105,7 +112,7 @@ func TestTypedCalls(t *testing.T) {
 		t.Errorf("got %v, want 15 and 14", got)
 	}
 	d.sent = 0
-	for range Items[num, num](t.Context(), d, 2, wrapperspb.UInt32(10)) {
+	for range Items[num, num](t.Context(), d.to(), 2, wrapperspb.UInt32(10)) {
 		break
 	}
 	if d.sent != 1 {
@@ -142,7 +149,7 @@ func TestStreamOfBytes(t *testing.T) {
 	call := func(request []byte, most int) (got []byte, err error) {
 		enough := errors.New("enough")
 		left = false
-		err = d.Invoke(t.Context(), 3, true, func(b []byte) ([]byte, error) { return append(b, request...), nil }, func(item []byte) error {
+		err = d.Invoke(t.Context(), Invocation{Method: 3, Stream: true}, func(b []byte) ([]byte, error) { return append(b, request...), nil }, func(item []byte) error {
 			if got = append(got, item...); len(got) == most {
 				return enough
 			}
@@ -167,13 +174,13 @@ func TestStreamOfBytes(t *testing.T) {
 func TestUndecodable(t *testing.T) {
 	refused := func(context.Context, *text) (*text, error) { t.Error("called"); return nil, nil }
 	err := Unary(1, refused).Serve(t.Context(), []byte{0x0a, 0x7f}, nil)
-	if s, _, _ := StatusOf(err); s != BadRequest {
+	if !errors.Is(err, BadRequest) {
 		t.Errorf("got %v, want a bad request", err)
 	}
 	bad := &direct{Service: Service{Protocol: "test/bad/1", Methods: []Method{UnaryBytes(1, func(context.Context, []byte) ([]byte, error) {
 		return []byte{0x0a, 0x7f}, nil
 	})}}}
-	if _, err := Call[text, text](t.Context(), bad, 1, &text{}); !errors.Is(err, ErrBadAnswer) || !errors.Is(err, ErrProtocol) {
+	if _, err := Call[text, text](t.Context(), bad.to(), 1, &text{}); !errors.Is(err, ErrBadAnswer) || !errors.Is(err, ErrProtocol) {
 		t.Errorf("got %v, want a bad answer", err)
 	}
 }
@@ -198,6 +205,7 @@ func TestBadServices(t *testing.T) {
 }
 
 func TestCallerOf(t *testing.T) {
+	begin := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	ctx := WithCaller(t.Context(), &Caller{Deadline: begin})
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()

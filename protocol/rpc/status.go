@@ -1,11 +1,7 @@
 package rpc
 
 import (
-	"errors"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Status is the result code of a call. It is also an error that an [Error] matches:
@@ -82,50 +78,3 @@ func (e *Error) Error() string {
 
 // Unwrap returns the status.
 func (e *Error) Unwrap() error { return e.Status }
-
-// failedText is the text that the peer receives in place of a private error.
-const failedText = "the service failed"
-
-// StatusOf returns the status and the text that the peer receives for an error of a
-// method. private reports that the error's own text is not sent.
-func StatusOf(err error) (s Status, details string, private bool) {
-	var e *Error
-	var plain Status
-	var failed *policyError
-	switch {
-	case errors.As(err, &failed):
-		return failed.answer.Status, failed.answer.Details, true
-	case errors.As(err, &e) && e.Status != OK:
-		return e.Status, cut(e.Details), false
-	case errors.As(err, &plain) && plain != OK:
-		return plain, "", false
-	}
-	return General, failedText, true
-}
-
-// ErrorOf returns the error of a call that a server has answered with a status and a text.
-func ErrorOf(s Status, text []byte) *Error { return &Error{s, details(text)} }
-
-// details returns a text that the peer chose in a form that is safe to keep and to
-// show: at most [MaxDetails] bytes of UTF-8 without control and format characters.
-func details(payload []byte) string {
-	text := strings.ToValidUTF8(string(payload[:min(len(payload), MaxDetails)]), "\uFFFD")
-	return cut(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return ' '
-		}
-		return r
-	}, text))
-}
-
-// cut shortens text to at most MaxDetails bytes of whole characters.
-func cut(text string) string {
-	if len(text) <= MaxDetails {
-		return text
-	}
-	n := MaxDetails
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
-}

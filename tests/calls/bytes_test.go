@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -132,11 +133,11 @@ func TestBubbleRPCServerBytes(t *testing.T) {
 					case m.From == "go":
 						w.Send(m.Hex)
 					case strings.Contains(m.Hex, "..."):
-						if r := w.Response(); r.ID != 1 || r.Flags != rpc.FIN || len(r.Payload) != 700_004 {
+						if r := w.Response(); r.ID != 1 || r.Flags != onecall.FIN || len(r.Payload) != 700_004 {
 							t.Errorf("got id %d, flags %v, %d bytes", r.ID, r.Flags, len(r.Payload))
 						}
 					case own[c.Case] && i > 1:
-						want, err := rpc.DecodeResponse(kit.Raw(t, m.Hex)[4:])
+						want, err := onecall.DecodeResponse(kit.Raw(t, m.Hex)[4:])
 						r := w.Response()
 						if err != nil || r.ID != want.ID || r.Status != want.Status || r.Flags != want.Flags || len(r.Payload) == 0 {
 							t.Errorf("got %v %q, want %v and a text", r, r.Payload, want.Status)
@@ -263,7 +264,7 @@ func TestBubbleRPCClientBytes(t *testing.T) {
 func TestBubbleRPCBadClients(t *testing.T) {
 	badRequest := func(w kit.RawSession, id uint32) {
 		w.T.Helper()
-		if r := w.Response(); r.Status != rpc.BadRequest || r.Flags != rpc.FIN || r.ID != id || len(r.Payload) == 0 {
+		if r := w.Response(); r.Status != rpc.BadRequest || r.Flags != onecall.FIN || r.ID != id || len(r.Payload) == 0 {
 			w.T.Errorf("got %+v, want a bad request", r)
 		}
 	}
@@ -356,7 +357,7 @@ func TestBubbleRPCBadClients(t *testing.T) {
 			w := h.session()
 			w.Send("0000000f 0801 1003 2080e7840f 5204 08ffff7f")
 			began := time.Now()
-			if r := w.Response(); r.Status != rpc.Timeout || r.Flags != rpc.FIN || time.Since(began) < 9*time.Minute || time.Since(began) > 11*time.Minute {
+			if r := w.Response(); r.Status != rpc.Timeout || r.Flags != onecall.FIN || time.Since(began) < 9*time.Minute || time.Since(began) > 11*time.Minute {
 				w.T.Errorf("got %+v after %v, want a timeout after 10m", r, time.Since(began))
 			}
 			goesOn(w)
@@ -567,7 +568,7 @@ func TestBubbleRPCLateAnswers(t *testing.T) {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
-		if r := w.Request(); r.ID != 1 || r.Flags != rpc.FIN || time.Since(began) < 180*time.Second {
+		if r := w.Request(); r.ID != 1 || r.Flags != onecall.FIN || time.Since(began) < 180*time.Second {
 			t.Errorf("got %+v after %v, want the first call stopped", r, time.Since(began))
 		}
 		if r := w.Request(); r.ID != 2 || r.Flags != 0 {
@@ -605,11 +606,11 @@ func TestBubbleRPCStreamLeft(t *testing.T) {
 		w := accept(kit.RawSession{T: t, Stream: <-streams})
 		w.Request()
 		w.Send(strings.Repeat("00000006 0801 5202 0801", 500))
-		if r := w.Request(); r.ID != 1 || r.Flags != rpc.FIN || time.Since(<-left) > 2*time.Second {
+		if r := w.Request(); r.ID != 1 || r.Flags != onecall.FIN || time.Since(<-left) > 2*time.Second {
 			t.Errorf("got %+v, want the stream stopped", r)
 		}
 		w.Send(strings.Repeat("00000006 0801 5202 0801", 500))
-		if r := w.Request(); r.Flags != rpc.ACK {
+		if r := w.Request(); r.Flags != onecall.ACK {
 			t.Errorf("got %+v, want a ping", r)
 		}
 		w.Send(kit.Pong)

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
@@ -135,7 +136,7 @@ func TestBubbleRPCHalfAnswer(t *testing.T) {
 			if err := <-done; err == nil {
 				t.Error("got an answer")
 			}
-			if r := w.Request(); r.Flags != rpc.FIN {
+			if r := w.Request(); r.Flags != onecall.FIN {
 				t.Errorf("got %+v, want the call stopped", r)
 			}
 			p.Idle(t)
@@ -164,8 +165,8 @@ func TestBubbleRPCQueued(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		h := newByHand(t, gamelan.Config{RPC: gamelan.RPCConfig{Idle: 10 * time.Minute}})
 		h.Service.Stubborn.Store(true)
-		request := func(id, method uint32, flags rpc.Flags, payload []byte) []byte {
-			return rpc.FrameRequest(append(make([]byte, rpc.Room), payload...), rpc.Request{ID: id, Method: method, Deadline: 60, Flags: flags})
+		request := func(id, method uint32, flags onecall.Flags, payload []byte) []byte {
+			return onecall.FrameRequest(append(make([]byte, onecall.Room), payload...), onecall.Request{ID: id, Method: method, Deadline: 60, Flags: flags})
 		}
 		w := h.session()
 		w.Write(request(1, kit.Wait, 0, kit.Raw(t, "08a09c01"))) // 20 s
@@ -173,11 +174,11 @@ func TestBubbleRPCQueued(t *testing.T) {
 		if !held(h.Server, h.Client) {
 			t.Error("the connection counts as idle while a call runs")
 		}
-		w.Write(request(1, kit.Wait, rpc.FIN, nil))
+		w.Write(request(1, kit.Wait, onecall.FIN, nil))
 		time.Sleep(time.Second)
 		w.Write(request(2, kit.Echo, 0, make([]byte, 100_000)))
 		gamelantest.Eventually(t, time.Second, "credit in use", func() bool { return inbound(h.Server) > 100_000 })
-		w.Write(request(2, kit.Echo, rpc.FIN, nil))
+		w.Write(request(2, kit.Echo, onecall.FIN, nil))
 		gamelantest.Eventually(t, time.Second, "no credit in use", func() bool { return inbound(h.Server) == 0 })
 		time.Sleep(20 * time.Second)
 		h.Idle(t)

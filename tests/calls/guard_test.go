@@ -56,7 +56,7 @@ func TestBubbleRPCGuarded(t *testing.T) {
 		server := net.Start(gamelan.Config{}, gamelan.WithService(guarded))
 		net.Connect(friend, server)
 		net.Connect(stranger, server)
-		calls := func(n *gamelantest.Node, opts ...rpc.ClientOption) *gamelan.RPCClient {
+		calls := func(n *gamelantest.Node, opts ...rpc.ClientOption) *rpc.Client {
 			return n.RPC().Client(server.ID(), kit.TestService, opts...)
 		}
 		expect := func(log *callLog, peer *gamelantest.Node, parts ...string) {

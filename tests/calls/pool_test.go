@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
@@ -50,8 +51,8 @@ func TestBubbleRPCClientHandshakeLimit(t *testing.T) {
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					_, err := p.Greet(kit.Bounded(t), "first")
-					if took := time.Since(began); !errors.Is(err, rpc.ErrSessionLost) || took != rpc.ClientHandshake {
-						t.Errorf("got %v after %v, want a lost session after %v", err, took, rpc.ClientHandshake)
+					if took := time.Since(began); !errors.Is(err, rpc.ErrSessionLost) || took != onecall.ClientHandshake {
+						t.Errorf("got %v after %v, want a lost session after %v", err, took, onecall.ClientHandshake)
 					}
 				})
 				w := come(t, streams)
@@ -65,7 +66,7 @@ func TestBubbleRPCClientHandshakeLimit(t *testing.T) {
 				})
 				w = come(t, streams)
 				w.ExpectHello()
-				time.Sleep(rpc.ClientHandshake - time.Second)
+				time.Sleep(onecall.ClientHandshake - time.Second)
 				w.Send(kit.Accepted)
 				w.Request()
 				time.Sleep(100 * time.Second) // the handshake's limit has passed
@@ -91,8 +92,8 @@ func TestBubbleRPCServerHandshakeLimit(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { w.Dribble(kit.Hello, 3*time.Second) })
 		w.Ends()
-		if took := time.Since(began); took != rpc.ServerHandshake {
-			t.Errorf("got the end after %v, want %v", took, rpc.ServerHandshake)
+		if took := time.Since(began); took != onecall.ServerHandshake {
+			t.Errorf("got the end after %v, want %v", took, onecall.ServerHandshake)
 		}
 		wg.Wait()
 		w.Close()
@@ -448,7 +449,7 @@ func TestBubbleRPCUnaryGivenUp(t *testing.T) {
 		wants    func(t *testing.T, w kit.RawSession)
 	}{
 		"by us": {"", 5 * time.Second, func(t *testing.T, w kit.RawSession) {
-			if r := w.Request(); r.ID != 1 || r.Flags != rpc.FIN {
+			if r := w.Request(); r.ID != 1 || r.Flags != onecall.FIN {
 				t.Errorf("got %+v, want the call stopped", r)
 			}
 			if r := w.Request(); r.ID != 2 || r.Flags != 0 {

@@ -16,9 +16,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // replays sends the same valid joins and discoveries of others over one connection after
@@ -169,14 +169,14 @@ func answerList(ctx context.Context, st *mux.Stream, kind int) error {
 	if _, err := readFrame(st); err != nil {
 		return err
 	}
-	if _, err := st.Write(framed(rpc.AppendAccepted(nil))); err != nil {
+	if _, err := st.Write(framed(onecall.AppendAccepted(nil))); err != nil {
 		return err
 	}
 	body, err := readFrame(st)
 	if err != nil {
 		return err
 	}
-	request, err := rpc.DecodeRequest(body)
+	request, err := onecall.DecodeRequest(body)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func answerList(ctx context.Context, st *mux.Stream, kind int) error {
 				return err
 			}
 		}
-		if _, err := st.Write(rpc.AppendResponse(nil, rpc.Response{ID: request.ID, Payload: item})); err != nil {
+		if _, err := st.Write(onecall.AppendResponse(nil, onecall.Response{ID: request.ID, Payload: item})); err != nil {
 			return err
 		}
 		if kind == 1 {

@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -36,15 +37,15 @@ type listAnswer struct {
 }
 
 // item sends an item. It fails when the client has gone.
-func (a *listAnswer) item(b []byte) error { return a.respond(rpc.Response{ID: a.id, Payload: b}) }
+func (a *listAnswer) item(b []byte) error { return a.respond(onecall.Response{ID: a.id, Payload: b}) }
 
 // end ends the answer with a status; 0 is a success.
 func (a *listAnswer) end(status rpc.Status) {
-	a.respond(rpc.Response{ID: a.id, Status: status, Flags: rpc.FIN})
+	a.respond(onecall.Response{ID: a.id, Status: status, Flags: onecall.FIN})
 }
 
-func (a *listAnswer) respond(r rpc.Response) error {
-	_, err := a.stream.Write(rpc.AppendResponse(nil, r)) // with the header of a frame
+func (a *listAnswer) respond(r onecall.Response) error {
+	_, err := a.stream.Write(onecall.AppendResponse(nil, r)) // with the header of a frame
 	return err
 }
 
@@ -76,14 +77,14 @@ func (s listServer) Receive(c actor.Context) {
 		if _, err := readFrame(stream); err != nil {
 			return err
 		}
-		if err := writeFrame(stream, rpc.AppendAccepted(nil)); err != nil {
+		if err := writeFrame(stream, onecall.AppendAccepted(nil)); err != nil {
 			return err
 		}
 		body, err := readFrame(stream)
 		if err != nil {
 			return err
 		}
-		request, err := rpc.DecodeRequest(body)
+		request, err := onecall.DecodeRequest(body)
 		if err != nil {
 			return err
 		}

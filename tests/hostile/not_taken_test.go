@@ -13,10 +13,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -190,7 +190,7 @@ func TestConnectionsLostUnderCalls(t *testing.T) {
 			}
 			p := accept(t, l, secretOf(1), custom)
 			synctest.Wait()
-			p.must(p.Data(rawpeer.ACK, p.Opened()[0], framed(string(rpc.AppendAccepted(nil)))))
+			p.must(p.Data(rawpeer.ACK, p.Opened()[0], framed(string(onecall.AppendAccepted(nil)))))
 			synctest.Wait()
 			select {
 			case err := <-called:

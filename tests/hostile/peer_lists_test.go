@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -31,7 +32,7 @@ func (p *peer) hello(id uint32) (answer string) { return p.session(id, protocol.
 // session opens a session with a service and returns the node's answer.
 func (p *peer) session(id uint32, service protocol.ID) (answer string) {
 	p.t.Helper()
-	p.open(id, optimistic(string(service))+framed(string(rpc.AppendHello(nil))))
+	p.open(id, optimistic(string(service))+framed(string(onecall.AppendHello(nil))))
 	synctest.Wait()
 	if all := replies(p.Stream(id).Data); len(all) > 0 {
 		return all[0]
@@ -53,7 +54,7 @@ func replies(data string) (frames []string) {
 // few, and not for long.
 func TestIdleListSessions(t *testing.T) {
 	lists(t, func(n *target, p *peer) {
-		accepted, refused := string(rpc.AppendAccepted(nil)), string(rpc.AppendRejected(nil, rpc.NoServerSessions))
+		accepted, refused := string(onecall.AppendAccepted(nil)), string(onecall.AppendRejected(nil, rpc.NoServerSessions))
 		for i, want := range []string{accepted, accepted, accepted, refused, refused} {
 			if got := p.hello(uint32(2*i + 1)); got != want {
 				t.Errorf("session %d: got %x, want %x", i, got, want)
@@ -79,17 +80,17 @@ func TestListFlood(t *testing.T) {
 		p.hello(1)
 		request := wire.GetPeers{MaxClaims: 5, MaxAddressesPerClaim: 5}.Append(nil)
 		for i := range 1000 {
-			p.must(p.Data(0, 1, framed(string(rpc.AppendRequest(nil, rpc.Request{ID: uint32(i + 1), Method: netsync.MethodGetPeers, Deadline: 60, Payload: request})[4:]))))
+			p.must(p.Data(0, 1, framed(string(onecall.AppendRequest(nil, onecall.Request{ID: uint32(i + 1), Method: netsync.MethodGetPeers, Deadline: 60, Payload: request})[4:]))))
 			synctest.Wait()
 		}
 		frames := replies(p.Stream(1).Data)
 		items, ends := 0, 0
 		for _, f := range frames[1:] {
-			r, err := rpc.DecodeResponse([]byte(f))
+			r, err := onecall.DecodeResponse([]byte(f))
 			if err != nil || r.Status != rpc.OK {
 				t.Fatalf("got response %+v, %v", r, err)
 			}
-			if r.Flags&rpc.FIN != 0 {
+			if r.Flags&onecall.FIN != 0 {
 				ends++
 			} else {
 				items++

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -172,7 +173,7 @@ func TestIdleSessionsRest(t *testing.T) {
 			if got := runtime.NumGoroutine() - before; got > each {
 				t.Errorf("round %d: got %d more goroutines for %d idle sessions", round, got, peers*each)
 			}
-			request := string(rpc.AppendRequest(nil, rpc.Request{ID: uint32(round), Method: 1, Deadline: 10, Payload: []byte("hello")}))
+			request := string(onecall.AppendRequest(nil, onecall.Request{ID: uint32(round), Method: 1, Deadline: 10, Payload: []byte("hello")}))
 			for _, p := range held {
 				for k := range uint32(each) {
 					p.must(p.Data(0, 2*k+1, request[:3]))

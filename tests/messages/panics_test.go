@@ -26,6 +26,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -565,7 +566,7 @@ func TestBubblePanickingMethod(t *testing.T) {
 					w.Send(fmt.Sprintf("0000000f 08%02x 1004 200a 52070a0570616e6963", id))
 				}
 				request(1)
-				if r := w.Response(); r.ID != 1 || r.Status != rpc.General || r.Flags != rpc.FIN || string(r.Payload) != "the service failed" {
+				if r := w.Response(); r.ID != 1 || r.Status != rpc.General || r.Flags != onecall.FIN || string(r.Payload) != "the service failed" {
 					t.Errorf("got %+v %q, want status 6", r, r.Payload)
 				}
 				if policy == gamelan.PanicStop {

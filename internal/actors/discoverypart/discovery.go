@@ -59,7 +59,7 @@ type Settings struct {
 	Resolver  Resolver
 
 	// Client returns the client of a peer's service [ServiceID].
-	Client func(peer identity.NodeID) rpc.Invoker
+	Client func(peer identity.NodeID) *rpc.Client
 	// Host is used by the verbs, and by the methods that wait for an actor.
 	Host trunk.Host
 }

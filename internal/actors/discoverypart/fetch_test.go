@@ -40,13 +40,14 @@ func (n *node) Connection(identity.NodeID) (*actors.ConnRef, bool) {
 
 // server answers a call of a fetch.
 type server struct {
+	rpc.Transport
 	opens  time.Duration // until the session is open
 	answer func(ctx context.Context, send func(item []byte) error) error
 	asked  []byte
 }
 
-func (s *server) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
-	if method != 10 || !stream {
+func (s *server) Invoke(ctx context.Context, call rpc.Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+	if call.Method != 10 || !call.Stream {
 		return rpc.UnsupportedMethod
 	}
 	if err := pause(ctx, s.opens); err != nil {
@@ -104,7 +105,7 @@ func newFetcher(t *testing.T, s *server) *Discovery {
 	}
 	return &Discovery{
 		trunk:    &node{secret: secretOf(t, 0), store: store},
-		Settings: Settings{Client: func(identity.NodeID) rpc.Invoker { return s }},
+		Settings: Settings{Client: func(identity.NodeID) *rpc.Client { return rpc.NewClient(identity.NodeID{}, "", s) }},
 	}
 }
 

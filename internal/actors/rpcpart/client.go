@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -55,7 +56,7 @@ func (m SessionGiven) Discard() {
 type sessionGone struct{ who *actor.PID }
 
 // client opens and ends our sessions with services of peers, and gives them to callers
-// that find no idle session. The machine rpc.Pool decides when to open another one.
+// that find no idle session. The machine onecall.Pool decides when to open another one.
 //
 // In: AcquireSession, CallerGone, sessionReady, sessionFree, SubstreamOpened,
 // SubstreamFailed, PeerDialed, sessionGone, event PeerDisconnected. Out: SessionGiven,
@@ -79,7 +80,7 @@ type client struct {
 // the two counts as well.
 type sessionPool struct {
 	key      Key
-	machine  *rpc.Pool
+	machine  *onecall.Pool
 	waiters  []waiter
 	sessions []*Session
 	opening  map[uint64]struct{} // tokens
@@ -207,7 +208,7 @@ func (a *client) acquire(c actor.Context, m AcquireSession) {
 			supervisor.Reply(c, SessionGiven{Err: err})
 			return
 		}
-		p = &sessionPool{key: m.Key, opening: make(map[uint64]struct{}), machine: rpc.NewPool(rpc.PoolOptions{Max: 1})} // see opened
+		p = &sessionPool{key: m.Key, opening: make(map[uint64]struct{}), machine: onecall.NewPool(onecall.PoolOptions{Max: 1})} // see opened
 		a.pools[m.Key] = p
 	}
 	if len(p.waiters) == 0 {
@@ -305,7 +306,7 @@ func (p *sessionPool) pop() {
 }
 
 // do carries out the effects of the machine.
-func (a *client) do(c actor.Context, p *sessionPool, f rpc.PoolEffects) {
+func (a *client) do(c actor.Context, p *sessionPool, f onecall.PoolEffects) {
 	if f.Fail != nil {
 		for len(p.waiters) > 0 {
 			w := p.waiters[0]

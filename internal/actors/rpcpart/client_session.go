@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -42,12 +43,12 @@ type Session struct {
 	many  atomic.Pointer[manyCalls] // the session carries many calls at once; nil: one
 
 	// Used by the owner of the session: a caller, or the actor.
-	machine rpc.Client
+	machine onecall.Client
 	in      frameReader
 
 	mu     sync.Mutex
-	call   rpc.CallInfo // the running one; Began is zero if none runs
-	serial uint64       // of the call
+	call   onecall.CallInfo // the running one; Began is zero if none runs
+	serial uint64           // of the call
 	calls  uint64
 	hasten bool      // reading and writing of the call were interrupted
 	until  time.Time // when the next frame must have arrived; zero: the caller's ctx decides
@@ -70,7 +71,7 @@ type (
 	sessionBroken struct{ err error }
 	// callLeft asks the actor to tell the server that a call is no longer wanted.
 	callLeft struct {
-		stop   rpc.Request
+		stop   onecall.Request
 		stream bool
 	}
 	// restOfFrames asks the actor to have a task write what is left: see gather.
@@ -132,45 +133,41 @@ var (
 	errNoResponse = &rpc.Error{Status: rpc.Timeout, Details: "the peer does not answer"}
 )
 
-// Invoke makes a call: see [rpc.Invoker]. again says whether the call may be made
+// Invoke makes a call: see [rpc.Transport]. again says whether the call may be made
 // again on another session, because this one had ended before the server took the request.
-func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again rpc.Repeat, err error) {
+func (s *Session) Invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again onecall.Repeat, err error) {
 	if s.many.Load() != nil {
 		return s.many.Load().invoke(ctx, method, stream, encode, got)
 	}
-	var room [rpc.Room]byte
 	began := false
 	defer func() {
 		if !began { // also when encode ends the goroutine
 			s.release()
 		}
 	}()
-	buf, err := encode(append(getBuffer(), room[:]...))
+	buf, err := encodeRequest(encode, onecall.Room)
 	defer func() { putBuffer(buf) }()
-	if err == nil && len(buf)-rpc.Room > rpc.DefaultSend-rpc.Room {
-		err = ErrRequestTooLarge
-	}
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return rpc.RepeatNever, err
+		return onecall.RepeatNever, err
 	}
 	began = true
 	limit := s.limit(ctx)
 	request := s.machine.Start(method, limit, stream)
-	return s.exchange(ctx, limit, rpc.FrameRequest(buf, request), stream, got)
+	return s.exchange(ctx, limit, onecall.FrameRequest(buf, request), stream, got)
 }
 
 // Ping measures how long the service takes to answer an empty request.
-func (s *Session) Ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
+func (s *Session) Ping(ctx context.Context) (took time.Duration, again onecall.Repeat, err error) {
 	if s.many.Load() != nil {
 		return s.many.Load().ping(ctx)
 	}
 	limit := s.limit(ctx)
 	began := s.shared.trunk.Now()
 	request := s.machine.Ping(limit)
-	again, err = s.exchange(ctx, limit, rpc.AppendRequest(nil, request), false, nil)
+	again, err = s.exchange(ctx, limit, onecall.AppendRequest(nil, request), false, nil)
 	return s.shared.trunk.Now().Sub(began), again, err
 }
 
@@ -187,7 +184,7 @@ var errCallerEnded = errors.New("rpc: the caller's goroutine ended in the call")
 
 // exchange sends a request and reads its answer. The payload holds no credit any more when
 // got is called, so got may make another call to the same peer.
-func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
+func (s *Session) exchange(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again onecall.Repeat, err error) {
 	over := false
 	s.conn.Link().Live.CallBegins(s.key.Protocol)
 	defer func() {
@@ -201,7 +198,7 @@ func (s *Session) exchange(ctx context.Context, limit time.Duration, request []b
 	return again, err
 }
 
-func (s *Session) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
+func (s *Session) converse(ctx context.Context, limit time.Duration, request []byte, stream bool, got func([]byte) error) (again onecall.Repeat, err error) {
 	serial := s.begin(ctx, limit)
 	if s.conn.Ended() { // before the call, so that nothing of it is sent
 		return s.broke(ctx, mux.ErrSessionEnded, true)
@@ -224,7 +221,7 @@ func (s *Session) converse(ctx context.Context, limit time.Duration, request []b
 			return s.unread(ctx, stream, err, unsent)
 		}
 		s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
-		response, err := rpc.DecodeResponse(body)
+		response, err := onecall.DecodeResponse(body)
 		if err != nil {
 			return s.broke(ctx, err, false)
 		}
@@ -233,24 +230,24 @@ func (s *Session) converse(ctx context.Context, limit time.Duration, request []b
 			return s.broke(ctx, err, false)
 		}
 		switch event.Meaning {
-		case rpc.Item:
+		case onecall.Item:
 			s.extend(ctx, limit)
 			s.in.free()
 			err := got(event.Payload)
 			if err != nil {
 				s.left(true)
-				return rpc.RepeatNever, err
+				return onecall.RepeatNever, err
 			}
-		case rpc.Nothing:
+		case onecall.Nothing:
 			s.in.free()
 		default: // the call has ended
 			s.in.free()
 			err := event.Err
-			if event.Meaning == rpc.Final {
+			if event.Meaning == onecall.Final {
 				err = got(event.Payload)
 			}
 			s.finished(event.Open, stream)
-			return rpc.RepeatNever, err
+			return onecall.RepeatNever, err
 		}
 	}
 }
@@ -262,7 +259,7 @@ func (s *Session) begin(ctx context.Context, limit time.Duration) (serial uint64
 	s.serial++
 	s.calls++
 	r := s.machine.Request()
-	s.call = rpc.CallInfo{ID: r.ID, Method: r.Method, Limit: limit, Began: now, Deadline: now.Add(limit)}
+	s.call = onecall.CallInfo{ID: r.ID, Method: r.Method, Limit: limit, Began: now, Deadline: now.Add(limit)}
 	s.setUntil(ctx, now, limit)
 	return s.serial
 }
@@ -271,7 +268,7 @@ func (s *Session) begin(ctx context.Context, limit time.Duration) (serial uint64
 func (s *Session) setUntil(ctx context.Context, now time.Time, limit time.Duration) {
 	s.until = time.Time{}
 	if _, ok := ctx.Deadline(); !ok {
-		s.until = now.Add(limit + rpc.Grace)
+		s.until = now.Add(limit + onecall.Grace)
 	}
 }
 
@@ -311,7 +308,7 @@ func (s *Session) over() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serial++
-	s.call, s.until, s.freed = rpc.CallInfo{}, time.Time{}, now
+	s.call, s.until, s.freed = onecall.CallInfo{}, time.Time{}, now
 	if s.hasten {
 		s.hasten = false
 		s.stream.SetReadDeadline(time.Time{})
@@ -330,7 +327,7 @@ func (s *Session) finished(open, stream bool) {
 		// Other implementations may still watch the stream for a moment. They
 		// would treat the next request as an offence (spec: comms 9.4).
 		s.over()
-		s.rest(sessionRests{rpc.StreamRest})
+		s.rest(sessionRests{onecall.StreamRest})
 	default:
 		s.over()
 		s.release()
@@ -373,7 +370,7 @@ func (s *Session) rest(m any) {
 }
 
 // unread handles a failed read: an interruption, or the end of the session.
-func (s *Session) unread(ctx context.Context, stream bool, err error, unsent bool) (again rpc.Repeat, _ error) {
+func (s *Session) unread(ctx context.Context, stream bool, err error, unsent bool) (again onecall.Repeat, _ error) {
 	waited := ctx.Err() != nil && errors.Is(err, ctx.Err()) // ctx ended while next waited for credit
 	if !s.interrupted() && !waited {
 		return s.broke(ctx, err, unsent)
@@ -382,9 +379,9 @@ func (s *Session) unread(ctx context.Context, stream bool, err error, unsent boo
 	s.in.drop()
 	s.left(stream)
 	if ctx.Err() != nil {
-		return rpc.RepeatNever, callEnded(ctx)
+		return onecall.RepeatNever, callEnded(ctx)
 	}
-	return rpc.RepeatNever, errNoResponse
+	return onecall.RepeatNever, errNoResponse
 }
 
 // callEnded returns the error of a call whose context has ended. It matches the
@@ -424,8 +421,8 @@ func CallFailed(ctx context.Context, now time.Time, err error) error {
 
 // broke ends the session because of err, and returns the error of the call. unsent says
 // that nothing of the request was sent.
-func (s *Session) broke(ctx context.Context, err error, unsent bool) (again rpc.Repeat, _ error) {
-	again = rpc.RepeatAnyTime
+func (s *Session) broke(ctx context.Context, err error, unsent bool) (again onecall.Repeat, _ error) {
+	again = onecall.RepeatAnyTime
 	if !unsent {
 		again = s.machine.Repeat(endOf(err))
 	}
@@ -436,24 +433,24 @@ func (s *Session) broke(ctx context.Context, err error, unsent bool) (again rpc.
 	s.shared.trunk.System().Root.Send(s.pid, sessionBroken{err})
 	switch {
 	case interrupted && ctx.Err() != nil:
-		return rpc.RepeatNever, callEnded(ctx)
+		return onecall.RepeatNever, callEnded(ctx)
 	case interrupted:
-		return rpc.RepeatNever, errNoResponse
+		return onecall.RepeatNever, errNoResponse
 	case errors.Is(err, rpc.ErrProtocol), errors.Is(err, frame.ErrTooLong):
-		return rpc.RepeatNever, err
+		return onecall.RepeatNever, err
 	}
 	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, err)
 }
 
 // endOf returns how a session ended whose read or write has failed with err.
-func endOf(err error) rpc.SessionEnd {
+func endOf(err error) onecall.SessionEnd {
 	switch {
 	case errors.Is(err, io.EOF):
-		return rpc.EndInOrder
+		return onecall.EndInOrder
 	case errors.Is(err, mux.ErrReset):
-		return rpc.EndReset
+		return onecall.EndReset
 	}
-	return rpc.EndLost
+	return onecall.EndLost
 }
 
 // clientSession is the actor of a Session: it owns the substream, makes the handshake, and
@@ -538,19 +535,19 @@ func (a *clientSession) start(c actor.Context) {
 // handshake begins the session. A server may have refused the session before this node has
 // sent anything (spec: comms 9.3).
 func (s *Session) handshake(ctx context.Context) error {
-	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
-	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.ClientHandshake))
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(onecall.ClientHandshake))
+	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(onecall.ClientHandshake))
 	var further []byte
 	if s.ours() {
 		further = []byte{manycalls.Version}
 	}
-	_, unsent := s.stream.Write(frame.Append(nil, rpc.AppendHello(nil, further...)))
-	body, _, err := s.in.next(ctx, rpc.MaxHandshake)
+	_, unsent := s.stream.Write(frame.Append(nil, onecall.AppendHello(nil, further...)))
+	body, _, err := s.in.next(ctx, onecall.MaxHandshake)
 	if err != nil {
 		s.in.release()
 		return fmt.Errorf("rpc: handshake: %w", errors.Join(err, unsent))
 	}
-	version, err := rpc.DecodeChoice(body, uint32(len(further)))
+	version, err := onecall.DecodeChoice(body, uint32(len(further)))
 	s.in.free()
 	if err != nil {
 		s.in.release()
@@ -577,10 +574,10 @@ func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 			s.in.release()
 		}
 	}()
-	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.CancelLimit))
-	frames := rpc.AppendRequest(nil, m.stop)
+	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(onecall.CancelLimit))
+	frames := onecall.AppendRequest(nil, m.stop)
 	if m.stream {
-		frames = rpc.AppendRequest(frames, s.machine.Ping(rpc.DefaultDeadline))
+		frames = onecall.AppendRequest(frames, s.machine.Ping(rpc.DefaultDeadline))
 		s.machine.Drain()
 	}
 	n, err := s.stream.Write(frames)
@@ -599,7 +596,7 @@ func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 			return err
 		}
 		s.bytesIn.Add(uint64(s.in.n + frame.HeaderLen))
-		response, err := rpc.DecodeResponse(body)
+		response, err := onecall.DecodeResponse(body)
 		if err != nil {
 			return err
 		}
@@ -608,7 +605,7 @@ func (s *Session) tell(ctx context.Context, m callLeft) (err error) {
 		switch {
 		case err != nil:
 			return err
-		case event.Meaning == rpc.Pong:
+		case event.Meaning == onecall.Pong:
 			s.stream.SetReadDeadline(time.Time{})
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -13,9 +14,9 @@ import (
 // and the start of its method: the call counts as one that runs.
 func TestDrainWaitsForCallsThatArrived(t *testing.T) {
 	now := time.Unix(1000, 0)
-	s := &servedSession{machine: rpc.NewServer(now, rpc.ServerOptions{})}
-	verdict, _, err := s.machine.Received(now, rpc.Request{ID: 1, Method: 1, Deadline: 10})
-	if verdict != rpc.Run || err != nil {
+	s := &servedSession{machine: onecall.NewServer(now, onecall.ServerOptions{})}
+	verdict, _, err := s.machine.Received(now, onecall.Request{ID: 1, Method: 1, Deadline: 10})
+	if verdict != onecall.Run || err != nil {
 		t.Fatalf("got %v, %v, want that the call runs", verdict, err)
 	}
 	if s.close() || s.over {
@@ -38,8 +39,8 @@ func TestCutBeforeTheMethodBegins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &servedSession{service: service, machine: rpc.NewServer(now, rpc.ServerOptions{})}
-	s.machine.Received(now, rpc.Request{ID: 1, Method: 1, Deadline: 10})
+	s := &servedSession{service: service, machine: onecall.NewServer(now, onecall.ServerOptions{})}
+	s.machine.Received(now, onecall.Request{ID: 1, Method: 1, Deadline: 10})
 	s.end()
 	call, _, _ := s.machine.Running()
 	if err := s.call(t.Context(), call, nil); !errors.Is(err, errSessionOver) || ran {

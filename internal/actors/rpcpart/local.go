@@ -1,14 +1,22 @@
 package rpcpart
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -19,87 +27,208 @@ type ownCall struct{ run func(context.Context) error }
 
 // own is a call of the node to a service of its own.
 type own struct {
+	k       *Calls
 	service *registered
 	method  rpc.Method
-	talk    *turns.Talk[[]byte]
-	sent    bool
-	err     error // of the call
+	caller  rpc.Caller
+	limit   time.Duration
+	ctx     context.Context // of the caller
+	inner   context.Context // of the method
+	cancel  context.CancelCauseFunc
+	bounded bool
+
+	requests *pipe // nil: there is one
+	answers  *pipe
+	sent     bool
+	err      error // of the call
 }
 
-// Own makes a call of the node to a service of its own. The service sees what it would see of a peer: see [rpc.Invoker].
-func (k *Calls) Own(ctx context.Context, caller rpc.Caller, id protocol.ID, number uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) error {
-	service, ok := k.offered.Get(id)
-	if !ok {
+// Own makes a call of the node to a service of its own. The service sees what it would see of a peer: see [rpc.Transport].
+func (k *Calls) Own(ctx context.Context, caller rpc.Caller, call rpc.Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+	payload, err := encodeRequest(encode, 0)
+	if err != nil {
+		return err
+	}
+	c, err := k.newOwn(ctx, caller, call)
+	if err != nil {
+		return err
+	}
+	defer c.begin(func(inner context.Context) error { return c.method.Serve(inner, payload, c.send) })()
+	for {
+		err := c.receive(call.Stream, got)
+		if err == io.EOF && (call.Stream || c.sent) {
+			return nil
+		}
+		if err != nil || !call.Stream {
+			return err
+		}
+	}
+}
+
+// OwnExchange makes a call with a stream of requests of the node to a service of its own.
+func (k *Calls) OwnExchange(ctx context.Context, caller rpc.Caller, call rpc.Invocation, f func(rpc.Channel) error) error {
+	c, err := k.newOwn(ctx, caller, call)
+	if err != nil {
+		return err
+	}
+	c.requests = newPipe()
+	x := &ownExchange{own: c, stream: call.Stream}
+	defer x.CloseSend() //nolint:errcheck // the call is over
+	defer c.begin(func(inner context.Context) error {
+		if c.method.TakesStream() {
+			return c.method.ServeStream(inner, c.next, c.send)
+		}
+		var request []byte
+		if err := c.next(func(payload []byte) error { request = slices.Clone(payload); return nil }); err == io.EOF {
+			return rpc.Errorf(rpc.BadRequest, "%s", noRequest)
+		} else if err != nil {
+			return err
+		}
+		return c.method.Serve(inner, request, c.send)
+	})()
+	return f(x)
+}
+
+// Offers returns an error unless the node offers a service.
+func (k *Calls) Offers(id protocol.ID) error {
+	if _, ok := k.offered.Get(id); !ok {
 		return fmt.Errorf("%w: this node offers no service %q", negotiate.ErrUnsupported, string(id))
 	}
-	method, ok := service.methods[number]
+	return nil
+}
+
+// newOwn returns a call that has not begun.
+func (k *Calls) newOwn(ctx context.Context, caller rpc.Caller, call rpc.Invocation) (*own, error) {
+	if err := k.Offers(call.Protocol); err != nil {
+		return nil, err
+	}
+	service, _ := k.offered.Get(call.Protocol)
+	method, ok := service.methods[call.Method]
 	if !ok {
-		return rpc.ErrorOf(rpc.UnsupportedMethod, []byte(unsupported(number)))
+		return nil, onecall.ErrorOf(rpc.UnsupportedMethod, []byte(unsupported(call.Method)))
 	}
-	payload, err := encode(nil)
-	switch {
-	case err != nil:
-		return err
-	case len(payload) > rpc.DefaultSend-rpc.Room:
-		return ErrRequestTooLarge
-	case ctx.Err() != nil:
-		return callEnded(ctx)
+	if ctx.Err() != nil {
+		return nil, callEnded(ctx)
 	}
-	limit := rpc.DefaultDeadline
+	c := &own{k: k, service: service, method: method, caller: caller, limit: rpc.DefaultDeadline, ctx: ctx, answers: newPipe()}
 	end, bounded := ctx.Deadline()
-	if bounded {
-		limit = end.Sub(k.trunk.Now())
+	if c.bounded = bounded; bounded {
+		c.limit = end.Sub(k.trunk.Now())
 	}
-	caller.Metadata = rpc.MetadataOf(ctx)
-	if err := caller.Metadata.Validate(); err != nil {
-		return err
+	c.caller.Metadata = rpc.MetadataOf(ctx)
+	if err := c.caller.Metadata.Validate(); err != nil {
+		return nil, err
 	}
-	if !method.Streams() {
-		caller.Deadline = k.trunk.Now().Add(limit)
+	if !method.Streams() && !method.TakesStream() {
+		c.caller.Deadline = k.trunk.Now().Add(c.limit)
 	}
-	c := &own{service: service, method: method, talk: turns.NewTalk[[]byte]()}
-	inner, cancel := context.WithCancelCause(context.Background())
-	defer cancel(errGivenUp)
-	if !bounded { // for the answer, or for all items
-		late, stop := context.WithTimeout(context.Background(), limit)
-		defer stop()
-		defer context.AfterFunc(late, func() { cancel(errExpired) })()
+	c.inner, c.cancel = context.WithCancelCause(context.Background())
+	return c, nil
+}
+
+// begin has a task run the method. The function that it returns ends the call.
+func (c *own) begin(serve func(context.Context) error) (ends func()) {
+	stop := func() {}
+	if !c.bounded && c.requests == nil { // for the answer, or for all items
+		late, done := context.WithTimeout(context.Background(), c.limit)
+		after := context.AfterFunc(late, func() { c.cancel(errExpired) })
+		stop = func() { after(); done() }
 	}
-	k.trunk.System().Root.Send(k.Server, ownCall{func(task context.Context) error {
-		defer context.AfterFunc(task, func() { cancel(errSessionOver) })()
-		return c.run(inner, k, caller, payload)
+	c.k.trunk.System().Root.Send(c.k.Server, ownCall{func(task context.Context) error {
+		defer context.AfterFunc(task, func() { c.cancel(errSessionOver) })()
+		return c.run(serve)
 	}})
-	for {
-		answer, ok, err := c.talk.Next(ctx, inner)
-		switch {
-		case ctx.Err() != nil && !ok:
-			return callEnded(ctx)
-		case errors.Is(err, errExpired):
-			return fmt.Errorf("%w: %w", rpc.Timeout, context.DeadlineExceeded)
-		case errors.Is(err, errSessionOver):
-			return actors.ErrClosing
-		case !ok:
-			return err
-		case stream && !method.Streams():
-			return rpc.ErrOneAnswer
-		}
-		if err := got(answer); err != nil || !stream {
-			return err
-		}
-		c.talk.More()
+	over := context.AfterFunc(c.inner, func() { c.ends(context.Cause(c.inner)) })
+	return func() {
+		stop()
+		over()
+		c.cancel(errGivenUp)
+		c.ends(errGivenUp)
 	}
 }
 
+// ends ends what the two sides say to each other.
+func (c *own) ends(err error) {
+	c.answers.end(err)
+	if c.requests != nil {
+		c.requests.end(errNobodyWants)
+	}
+}
+
+// receive waits for the next answer. The error is io.EOF at the end.
+func (c *own) receive(stream bool, got func([]byte) error) error {
+	answer, err := c.answers.next(c.ctx)
+	switch {
+	case err != nil && c.ctx.Err() != nil:
+		return callEnded(c.ctx)
+	case errors.Is(err, errExpired):
+		return fmt.Errorf("%w: %w", rpc.Timeout, context.DeadlineExceeded)
+	case errors.Is(err, errSessionOver):
+		return actors.ErrClosing
+	case err != nil:
+		return err
+	case stream && !c.method.Streams():
+		return rpc.ErrOneAnswer
+	}
+	return got(answer)
+}
+
+// next hands the next request of a stream to the method.
+func (c *own) next(got func([]byte) error) error {
+	request, err := c.requests.next(c.inner)
+	if err != nil {
+		return err
+	}
+	return got(request)
+}
+
+// ownExchange is a call of the node itself with a stream of requests, for its caller.
+type ownExchange struct {
+	*own
+	stream bool
+	closed atomic.Bool
+}
+
+// Send sends a request. It waits while the method has not taken those before.
+func (x *ownExchange) Send(encode func([]byte) ([]byte, error)) error {
+	if x.closed.Load() {
+		return io.EOF
+	}
+	request, err := encodeRequest(encode, 0)
+	if err != nil {
+		return err
+	}
+	if !x.requests.put(x.ctx, request) {
+		return io.EOF
+	}
+	return nil
+}
+
+// CloseSend says that there are no more requests.
+func (x *ownExchange) CloseSend() error {
+	if x.closed.Swap(true) {
+		return io.EOF
+	}
+	x.requests.end(io.EOF)
+	return nil
+}
+
+// Receive waits for the next answer.
+func (x *ownExchange) Receive(got func([]byte) error) error { return x.receive(x.stream, got) }
+
 // run runs the method. A task calls it.
-func (c *own) run(ctx context.Context, k *Calls, caller rpc.Caller, payload []byte) error {
-	defer func() { c.talk.End(c.err) }()
-	c.err = rpc.ErrorOf(rpc.General, []byte(serviceFailed)) // also if the method ends its goroutine
-	err := serveMethod(rpc.WithCaller(ctx, &caller), c.method, payload, func(encode func([]byte) ([]byte, error)) error { return c.send(ctx, encode) })
+func (c *own) run(serve func(context.Context) error) error {
+	defer func() {
+		c.ends(cmp.Or(c.err, io.EOF))
+	}()
+	c.err = onecall.ErrorOf(rpc.General, []byte(serviceFailed)) // also if the method ends its goroutine
+	ctx := c.inner
+	err := serveMethod(c.method, func() error { return serve(rpc.WithCaller(ctx, &c.caller)) })
 	if err == nil && !c.method.Streams() && !c.sent {
 		err = errNoAnswerMade
 	}
 	if panicked, ok := err.(*methodPanicked); ok {
-		k.panicked(c.service, caller.Peer, 0, *panicked)
+		c.k.panicked(c.service, c.caller.Peer, 0, *panicked)
 		return nil
 	}
 	switch {
@@ -107,17 +236,17 @@ func (c *own) run(ctx context.Context, k *Calls, caller rpc.Caller, payload []by
 		c.err = nil
 	case ctx.Err() != nil: // nobody hears it
 	default:
-		status, details, private := rpc.StatusOf(err)
-		c.err = rpc.ErrorOf(status, []byte(details))
+		status, details, private := onecall.StatusOf(err)
+		c.err = onecall.ErrorOf(status, []byte(details))
 		if private {
-			k.trunk.System().Root.Send(k.Server, methodFailed{method: c.method.Number(), err: err, peer: caller.Peer, id: c.service.Protocol})
+			c.k.trunk.System().Root.Send(c.k.Server, methodFailed{method: c.method, err: err, peer: c.caller.Peer, id: c.service.Protocol})
 		}
 	}
 	return nil
 }
 
-// send hands an answer to the caller, and waits until that is done with it.
-func (c *own) send(ctx context.Context, encode func([]byte) ([]byte, error)) error {
+// send hands an answer to the caller. It waits while that has not taken those before.
+func (c *own) send(encode func([]byte) ([]byte, error)) error {
 	if !c.method.Streams() && c.sent {
 		return errTwoAnswers
 	}
@@ -129,10 +258,66 @@ func (c *own) send(ctx context.Context, encode func([]byte) ([]byte, error)) err
 		return err
 	}
 	c.sent = true
-	if !c.talk.Answer(ctx, answer) {
+	if !c.answers.put(c.inner, answer) {
 		return errNobodyWants
 	}
 	return nil
+}
+
+// pipe has messages that one side says to the other.
+type pipe struct {
+	mu    sync.Mutex
+	news  turns.News
+	queue [][]byte
+	bytes int
+	err   error // no more come; io.EOF: in order
+}
+
+func newPipe() *pipe {
+	p := new(pipe)
+	p.news.L = &p.mu
+	return p
+}
+
+// put adds a message. It waits while many wait, and is false at the end, or at that of ctx.
+func (p *pipe) put(ctx context.Context, b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.queue) > 0 && p.bytes+len(b)+manycalls.Overhead > firstWindow && p.err == nil && ctx.Err() == nil {
+		p.news.Await(ctx)
+	}
+	if p.err != nil || ctx.Err() != nil {
+		return false
+	}
+	p.queue = append(p.queue, b)
+	p.bytes += len(b) + manycalls.Overhead
+	p.news.Tell()
+	return true
+}
+
+// next waits for a message.
+func (p *pipe) next(ctx context.Context) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.queue) == 0 {
+		if err := cmp.Or(p.err, ctx.Err()); err != nil {
+			return nil, err
+		}
+		p.news.Await(ctx)
+	}
+	b := p.queue[0]
+	p.queue[0], p.queue = nil, p.queue[1:]
+	p.bytes -= len(b) + manycalls.Overhead
+	p.news.Tell()
+	return b, nil
+}
+
+// end says that no more messages come, if that was not said before.
+func (p *pipe) end(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = cmp.Or(p.err, err)
+	p.news.Tell()
 }
 
 // panicked records the panic of a method, whose caller was answered, and does what the service's policy says.
@@ -142,7 +327,7 @@ func (k *Calls) panicked(s *registered, caller identity.NodeID, conn uint64, m m
 		then = "the service has stopped for good"
 	}
 	k.trunk.ServicePanicked(base.Panicking{
-		Service: s.Protocol, Peer: caller, Message: fmt.Sprintf("method %d", m.method), Value: base.Beginning(m.value),
+		Service: s.Protocol, Peer: caller, Message: fmt.Sprintf("method %s", m.method), Value: base.Beginning(m.value),
 	}, conn, m.stack, stops, then)
 	if stops {
 		k.trunk.System().Root.Send(k.Server, stopService{s})

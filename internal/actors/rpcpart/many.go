@@ -188,6 +188,35 @@ func (m *memory) tryWindow(n int) bool {
 	return ok
 }
 
+// Memory for messages that wait to be taken, in each call.
+const (
+	firstWindow = 256 << 10 // or a quarter, or
+	leastWindow = 16 << 10
+	mostWindow  = 1 << 20
+)
+
+// firstWindow takes memory for messages that may wait, and returns how much: 0 if there is none.
+func (m *memory) firstWindow() int {
+	for n := firstWindow; n >= leastWindow; n /= 4 {
+		if m.tryWindow(n) {
+			return n
+		}
+	}
+	return 0
+}
+
+// growth returns by how much a window is to grow when of messages that cost got some were taken, and waiting ones are there: the window may be
+// what the sender waits for.
+func (m *memory) growth(got *int, window, waiting int) int {
+	if waiting > 0 || *got < window {
+		return 0
+	}
+	if *got = 0; 2*window > mostWindow || !m.tryWindow(window) {
+		return 0
+	}
+	return window
+}
+
 // took says that n bytes were taken for a message.
 func (m *memory) took(n int) { m.held = append(m.held, n) }
 
@@ -225,10 +254,16 @@ type assembly struct {
 	length int
 }
 
-// add adds a part, whose frame the reader holds. It returns the whole message when it is complete.
-func (a *assembly) add(r *frameReader, e manycalls.Event, part []byte) (m arrived, whole bool) {
+// add adds a part, whose frame the reader holds. It returns the whole message when it is complete. Only one that is taken soon may
+// have a buffer that is much larger.
+func (a *assembly) add(r *frameReader, e manycalls.Event, part []byte, soon bool) (m arrived, whole bool) {
 	if e.Whole && e.Length >= 0 { // it came in one part
-		return arrived{body: part, frame: r.detach(), cost: e.Cost}, true
+		if !soon && cap(r.buf) > 2*len(part) {
+			m = arrived{body: slices.Clone(part), cost: e.Cost, serial: e.Serial}
+			r.free()
+			return m, true
+		}
+		return arrived{body: part, frame: r.detach(), cost: e.Cost, serial: e.Serial}, true
 	}
 	if e.Length >= 0 {
 		a.length = e.Length
@@ -242,7 +277,7 @@ func (a *assembly) add(r *frameReader, e manycalls.Event, part []byte) (m arrive
 	if !e.Whole {
 		return arrived{}, false
 	}
-	m = arrived{body: a.body, cost: e.Cost}
+	m = arrived{body: a.body, cost: e.Cost, serial: e.Serial}
 	*a = assembly{}
 	return m, true
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
@@ -42,10 +43,11 @@ type manyCalls struct {
 	writer       *manyCall // it writes, or is about to
 }
 
-// manyCall is one call. The session's mu guards all fields but wake.
+// manyCall is one call. The session's mu guards all fields but the bells.
 type manyCall struct {
 	c    *manycalls.Call
-	wake turns.Bell // something has happened
+	wake turns.Bell // something has happened for who receives, or sends the one request
+	more turns.Bell // there is more credit, for who sends one of many requests; it is wake if there is one
 	at   uint64     // the first byte of its first frame, as gather counts
 	sent bool       // its request has gone whole
 
@@ -68,17 +70,11 @@ type manyCall struct {
 	charged  int    // bytes that memory has for the message that comes
 	assembly assembly
 	queue    []arrived
+	given    bool // the one answer was taken
 	done     bool // the server has ended the call
 	err      error
 	refused  bool // the server does not run it
 }
-
-// Memory for items that wait at the client.
-const (
-	firstWindow = 256 << 10 // or a quarter, or
-	leastWindow = 16 << 10
-	mostWindow  = 1 << 20
-)
 
 // newManyCalls returns the calls of a session with one caller, to whom rpc-client gives it.
 func newManyCalls(s *Session) *manyCalls {
@@ -142,90 +138,122 @@ func (m *manyCalls) closeIdle() bool {
 }
 
 // invoke makes a call: see [Session.Invoke].
-func (m *manyCalls) invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again rpc.Repeat, err error) {
+func (m *manyCalls) invoke(ctx context.Context, method uint32, stream bool, encode func([]byte) ([]byte, error), got func([]byte) error) (again onecall.Repeat, err error) {
 	began := false
 	defer func() {
 		if !began { // also when encode ends the goroutine
 			m.s.release()
 		}
 	}()
-	buf, err := encode(getBuffer())
+	buf, err := encodeRequest(encode, 0)
 	defer func() { putBuffer(buf) }()
-	if err == nil && len(buf) > rpc.DefaultSend-rpc.Room {
-		err = ErrRequestTooLarge
+	if err != nil {
+		return onecall.RepeatNever, err
 	}
-	metadata := rpc.MetadataOf(ctx)
-	if err = cmp.Or(err, metadata.Validate(), ctx.Err()); err != nil {
-		return rpc.RepeatNever, err
+	k, err := m.prepare(ctx, method, stream)
+	if err != nil {
+		return onecall.RepeatNever, err
 	}
-	limit := m.s.limit(ctx)
-	k := &manyCall{metadata: metadata, wake: turns.NewBell(), limit: limit, method: method, stream: stream, memory: memory{of: m.s.credit}}
-	for n := firstWindow; stream && k.window == 0 && n >= leastWindow; n /= 4 {
-		if k.memory.tryWindow(n) {
-			k.window = n
-		}
-	}
-	live := m.s.conn.Link().Live
-	live.CallBegins(m.s.key.Protocol)
-	defer live.CallEnds()
+	k.more = k.wake
 	began = true
-	defer m.ends(k) // also when got ends the goroutine
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()
-	}
-	if again, err := m.send(ctx, k, buf); err != nil {
-		return again, err
-	}
-	return m.receive(ctx, k, stream, got)
-}
-
-// send sends the request.
-func (m *manyCalls) send(ctx context.Context, k *manyCall, body []byte) (again rpc.Repeat, err error) {
+	defer m.conduct(ctx, k)() // also when got ends the goroutine
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.err != nil {
-		return m.failed(ctx, k)
+	f, again, err := m.begin(ctx, k)
+	if err != nil {
+		return again, err
 	}
-	if m.s.conn.Ended() {
+	m.send(ctx, k, f, buf, true)
+	return m.receive(ctx, k, got)
+}
+
+var emptyRoom [onecall.Room]byte
+
+// encodeRequest returns a request behind room bytes, and its buffer also with an error.
+func encodeRequest(encode func([]byte) ([]byte, error), room int) (buf []byte, err error) {
+	buf, err = encode(append(getBuffer(), emptyRoom[:room]...))
+	if err == nil && len(buf)-room > rpc.DefaultSend-onecall.Room {
+		err = ErrRequestTooLarge
+	}
+	return buf, err
+}
+
+// prepare returns a call that has not begun.
+func (m *manyCalls) prepare(ctx context.Context, method uint32, stream bool) (*manyCall, error) {
+	metadata := rpc.MetadataOf(ctx)
+	if err := cmp.Or(metadata.Validate(), ctx.Err()); err != nil {
+		return nil, err
+	}
+	k := &manyCall{metadata: metadata, wake: turns.NewBell(), limit: m.s.limit(ctx), method: method, stream: stream, memory: memory{of: m.s.credit}}
+	if stream {
+		k.window = k.memory.firstWindow()
+	}
+	return k, nil
+}
+
+// conduct makes the end of ctx end a call that is about to begin. The function that it returns ends the call.
+func (m *manyCalls) conduct(ctx context.Context, k *manyCall) (ends func()) {
+	live := m.s.conn.Link().Live
+	live.CallBegins(m.s.key.Protocol)
+	stop := func() bool { return false }
+	if ctx.Done() != nil {
+		stop = context.AfterFunc(ctx, func() { m.interrupt(k) })
+	}
+	return func() {
+		stop()
+		m.ends(k)
+		live.CallEnds()
+	}
+}
+
+// begin begins a call. The caller holds mu, and sends the frame with or without a part of a message.
+func (m *manyCalls) begin(ctx context.Context, k *manyCall) (f manycalls.Frame, again onecall.Repeat, err error) {
+	if m.err == nil && m.s.conn.Ended() {
 		m.fail(mux.ErrSessionEnded)
-		return m.failed(ctx, k)
+	}
+	if m.err != nil {
+		again, err = m.failed(ctx, k)
+		return f, again, err
 	}
 	if k.c = m.machine.Begin(k.window, k); k.c == nil {
-		return rpc.RepeatAnyTime, fmt.Errorf("%w: the server ends the session", rpc.ErrSessionLost)
+		return f, onecall.RepeatAnyTime, fmt.Errorf("%w: the server ends the session", rpc.ErrSessionLost)
 	}
 	m.begun++
 	k.at = m.gather.added
 	k.began = m.s.shared.trunk.Now()
 	k.deadline = k.began.Add(k.limit)
 	m.extend(ctx, k)
-	f := manycalls.Frame{Call: k.c.ID, Kind: manycalls.Open, Number: uint64(k.method), Deadline: milliseconds(k.limit), Window: uint64(k.window)}
+	f = manycalls.Frame{Call: k.c.ID, Kind: manycalls.Open, Number: uint64(k.method), Deadline: milliseconds(k.limit), Window: uint64(k.window)}
 	for _, name := range slices.Sorted(maps.Keys(k.metadata)) {
 		f.Metadata = append(f.Metadata, manycalls.Pair{Name: name, Value: k.metadata[name]})
 	}
-	for rest := body; ; {
-		if n, shared, ok := m.machine.Part(k.c, len(body), len(rest)); ok {
-			if f.Shared, f.Payload = uint64(shared), rest[:n]; n < len(rest) && f.Kind == manycalls.Open {
-				f.Length = uint64(len(body))
-			}
-			rest = rest[n:]
-			f.Last = len(rest) == 0
-			m.gather.add(&f)
-			m.flush(k)
-			if f.Last {
-				k.sent = true
-				return 0, nil
-			}
-			f = manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message}
-			if m.gather.await(ctx, gathered, func() bool { return k.hasten || k.over() }) == nil && !k.over() && !k.hasten {
-				continue
-			}
-		} else {
+	return f, 0, nil
+}
+
+// send sends a request, whose first part goes with f, unless the call is over before: then receive says why. The caller holds mu.
+func (m *manyCalls) send(ctx context.Context, k *manyCall, f manycalls.Frame, body []byte, last bool) {
+	for rest, first := body, true; !k.over() && !k.hasten; {
+		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
+		if !ok {
 			m.mu.Unlock()
-			m.wait(k)
+			m.wait(k, k.more, false)
 			m.mu.Lock()
+			continue
 		}
-		if k.over() || k.hasten { // receive says why
-			return 0, nil
+		if f.Shared, f.Payload = uint64(shared), rest[:n]; n < len(rest) && first {
+			f.Length = uint64(len(body))
+		}
+		rest, first = rest[n:], false
+		f.Last = len(rest) == 0 && last
+		m.gather.add(&f)
+		m.flush(k)
+		if len(rest) == 0 {
+			k.sent = last
+			return
+		}
+		f = manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message}
+		if m.gather.await(ctx, gathered, func() bool { return k.hasten || k.over() }) != nil {
+			return
 		}
 	}
 }
@@ -248,10 +276,18 @@ func (m *manyCalls) flush(k *manyCall) {
 	}
 }
 
-// receive takes the answers.
-func (m *manyCalls) receive(ctx context.Context, k *manyCall, stream bool, got func([]byte) error) (again rpc.Repeat, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// receive takes the answer, or all items. The caller holds mu.
+func (m *manyCalls) receive(ctx context.Context, k *manyCall, got func([]byte) error) (again onecall.Repeat, err error) {
+	for {
+		given, again, err := m.next(ctx, k, got)
+		if !given || err != nil || !k.stream {
+			return again, err
+		}
+	}
+}
+
+// next takes the next answer. given is false at the end of the call. The caller holds mu.
+func (m *manyCalls) next(ctx context.Context, k *manyCall, got func([]byte) error) (given bool, again onecall.Repeat, err error) {
 	for {
 		switch {
 		case len(k.queue) > 0:
@@ -260,29 +296,32 @@ func (m *manyCalls) receive(ctx context.Context, k *manyCall, stream bool, got f
 			k.queue = k.queue[1:]
 			k.until = time.Time{} // the caller may take its time
 			m.paid(k, a)
-			if err := m.give(a, got); err != nil || !stream {
-				return rpc.RepeatNever, err
+			if err := m.give(a, got); err != nil || !k.stream {
+				k.given = true
+				return true, onecall.RepeatNever, err
 			}
 			m.extend(ctx, k)
 			m.taken(k, a)
-		case k.done && k.err == nil && !stream && !k.ping:
-			return rpc.RepeatNever, fmt.Errorf("%w: the server has ended a call with one answer without an answer", rpc.ErrProtocol)
+			return true, onecall.RepeatNever, nil
+		case k.done && k.err == nil && !k.stream && !k.ping && !k.given:
+			return false, onecall.RepeatNever, fmt.Errorf("%w: the server has ended a call with one answer without an answer", rpc.ErrProtocol)
 		case k.done && k.err == nil:
-			return rpc.RepeatNever, nil
+			return false, onecall.RepeatNever, nil
 		case k.err != nil, k.refused:
-			return m.failed(ctx, k)
+			again, err = m.failed(ctx, k)
+			return false, again, err
 		case k.hasten:
 			if ctx.Err() != nil {
-				return rpc.RepeatNever, callEnded(ctx)
+				return false, onecall.RepeatNever, callEnded(ctx)
 			}
-			return rpc.RepeatNever, errNoResponse
+			return false, onecall.RepeatNever, errNoResponse
 		case k.charge > 0:
 			if err := m.pay(ctx, k); err != nil && !k.hasten {
-				return rpc.RepeatNever, callEnded(ctx)
+				return false, onecall.RepeatNever, callEnded(ctx)
 			}
 		default:
 			m.mu.Unlock()
-			m.wait(k)
+			m.wait(k, k.wake, true)
 			m.mu.Lock()
 		}
 	}
@@ -311,13 +350,8 @@ func (m *manyCalls) taken(k *manyCall, a arrived) {
 	if k.over() {
 		return
 	}
-	add := 0
 	k.got += a.cost
-	if window := k.c.Window(); len(k.queue) == 0 && k.got >= window { // the window may be what it waits for
-		if k.got = 0; 2*window <= mostWindow && k.memory.tryWindow(window) {
-			add = window
-		}
-	}
+	add := k.memory.growth(&k.got, k.c.Window(), len(k.queue))
 	m.machine.Taken(k.c, a.cost, add)
 	m.gather.control(m.machine)
 	m.flush(k)
@@ -349,22 +383,22 @@ func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
 }
 
 // failed returns the error of a call that the server has ended, or refused, or whose session has ended.
-func (m *manyCalls) failed(ctx context.Context, k *manyCall) (again rpc.Repeat, err error) {
+func (m *manyCalls) failed(ctx context.Context, k *manyCall) (again onecall.Repeat, err error) {
 	switch {
 	case k.c == nil && k.at == 0:
-		return rpc.RepeatAnyTime, fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
+		return onecall.RepeatAnyTime, fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
 	case k.refused:
-		return rpc.RepeatAnyTime, fmt.Errorf("%w: the server has ended the session", rpc.ErrSessionLost)
+		return onecall.RepeatAnyTime, fmt.Errorf("%w: the server has ended the session", rpc.ErrSessionLost)
 	case k.done:
-		return rpc.RepeatNever, k.err
+		return onecall.RepeatNever, k.err
 	case errors.Is(m.err, manycalls.ErrProtocol):
-		return rpc.RepeatNever, fmt.Errorf("%w: %w", rpc.ErrProtocol, m.err)
+		return onecall.RepeatNever, fmt.Errorf("%w: %w", rpc.ErrProtocol, m.err)
 	case errors.Is(m.err, frame.ErrTooLong), k.err != nil && k.err != m.err:
-		return rpc.RepeatNever, k.err
+		return onecall.RepeatNever, k.err
 	case ctx.Err() != nil:
-		return rpc.RepeatNever, callEnded(ctx)
+		return onecall.RepeatNever, callEnded(ctx)
 	case m.gather.given <= k.at:
-		again = rpc.RepeatAnyTime
+		again = onecall.RepeatAnyTime
 	}
 	return again, fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
 }
@@ -398,7 +432,7 @@ func (m *manyCalls) ends(k *manyCall) {
 // extend sets the time limit for the next message of a call whose ctx has no deadline.
 func (m *manyCalls) extend(ctx context.Context, k *manyCall) {
 	if _, ok := ctx.Deadline(); !ok {
-		k.until = m.s.shared.trunk.Now().Add(k.limit + rpc.Grace)
+		k.until = m.s.shared.trunk.Now().Add(k.limit + onecall.Grace)
 	}
 }
 
@@ -442,13 +476,20 @@ func (m *manyCalls) end(k *manyCall) {
 		k.unpay()
 	}
 	m.gather.news.Tell()
-	k.wake.Ring()
+	k.ring()
 }
 
-// wait returns when something may have happened for the call. Meanwhile it reads for all, if nobody does.
-func (m *manyCalls) wait(k *manyCall) {
-	if m.reading.AwaitOr(k.wake) {
-		m.lead(k)
+// ring wakes both who receives and who sends.
+func (k *manyCall) ring() {
+	k.wake.Ring()
+	k.more.Ring()
+}
+
+// wait returns when something may have happened for who waits for the bell, which is one of the call. Meanwhile it reads for all, if
+// nobody does.
+func (m *manyCalls) wait(k *manyCall, bell turns.Bell, receives bool) {
+	if m.reading.AwaitOr(bell) {
+		m.lead(k, bell, receives)
 		m.reading.Pass()
 		m.mu.Lock()
 		m.flush(k)
@@ -456,13 +497,13 @@ func (m *manyCalls) wait(k *manyCall) {
 	}
 }
 
-// lead reads frames until there is something for the call, or something to write. It never writes: the server may wait
+// lead reads frames until there is something for who waits for the bell, or something to write. It never writes: the server may wait
 // until somebody reads.
-func (m *manyCalls) lead(k *manyCall) {
+func (m *manyCalls) lead(k *manyCall, bell turns.Bell, receives bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for m.err == nil {
-		if k.ready() || k.hasten || len(m.gather.out) > 0 && !m.gather.busy {
+		if bell.Rang() || k.over() || k.hasten || receives && (len(k.queue) > 0 || k.charge > 0) || len(m.gather.out) > 0 && !m.gather.busy {
 			if !m.s.in.frames.Ready() { // what is there for others costs less now than another reader
 				break
 			}
@@ -495,11 +536,6 @@ func (m *manyCalls) lead(k *manyCall) {
 	}
 }
 
-// ready reports whether there is something for the caller to do.
-func (k *manyCall) ready() bool {
-	return len(k.queue) > 0 || k.over() || k.charge > 0 || k.wake.Rang()
-}
-
 // frame handles a frame of the server's.
 func (m *manyCalls) frame(body []byte) error {
 	f, err := manycalls.Decode(body)
@@ -514,12 +550,12 @@ func (m *manyCalls) frame(body []byte) error {
 	for _, c := range e.Refused {
 		k := c.User.(*manyCall)
 		k.refused = true
-		k.wake.Ring()
+		k.ring()
 	}
 	if e.All() {
 		for _, c := range m.machine.All() {
 			if k := c.User.(*manyCall); !k.sent {
-				k.wake.Ring()
+				k.more.Ring()
 			}
 		}
 		return nil
@@ -533,6 +569,9 @@ func (m *manyCalls) frame(body []byte) error {
 	}
 	k := e.Call.User.(*manyCall)
 	switch f.Kind {
+	case manycalls.Credit:
+		k.more.Ring()
+		return nil
 	case manycalls.Message:
 		if e.TooLong {
 			m.leaves(k, fmt.Errorf("%w: an answer of %d bytes", frame.ErrTooLong, e.Length))
@@ -545,9 +584,9 @@ func (m *manyCalls) frame(body []byte) error {
 		if e.Charge > 0 {
 			k.charge, k.serial = e.Charge, e.Serial
 		}
-		a, whole := k.assembly.add(&m.s.in, e, f.Payload)
+		a, whole := k.assembly.add(&m.s.in, e, f.Payload, len(k.queue) == 0)
 		if whole {
-			a.serial, a.charge, k.charged = e.Serial, k.charged, 0
+			a.charge, k.charged = k.charged, 0
 			k.queue = append(k.queue, a)
 		}
 		if k.done = f.Last; k.done {
@@ -560,13 +599,15 @@ func (m *manyCalls) frame(body []byte) error {
 		m.machine.End(e.Call)
 		k.done = true
 		if rpc.Status(f.Number) != rpc.OK {
-			k.err = rpc.ErrorOf(rpc.Status(f.Number), f.Payload)
+			k.err = onecall.ErrorOf(rpc.Status(f.Number), f.Payload)
 			if f.Last {
 				k.err = rpc.NotRun(k.err)
 			}
 		}
 	}
-	k.wake.Ring()
+	if k.wake.Ring(); k.over() {
+		k.more.Ring()
+	}
 	return nil
 }
 
@@ -588,7 +629,7 @@ func (m *manyCalls) fail(err error) {
 	m.s.state.Store(sessionOver)
 	for _, k := range m.all() {
 		k.err = err
-		k.wake.Ring()
+		k.ring()
 	}
 	m.s.shared.trunk.System().Root.Send(m.s.pid, sessionBroken{err})
 }
@@ -611,14 +652,16 @@ func (m *manyCalls) lost(err error) {
 }
 
 // ping measures how long the service takes to answer.
-func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again rpc.Repeat, err error) {
+func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again onecall.Repeat, err error) {
 	began := m.s.shared.trunk.Now()
 	k := &manyCall{wake: turns.NewBell(), ping: true, limit: m.s.limit(ctx), memory: memory{of: m.s.credit}}
+	k.more = k.wake
 	defer m.ends(k)
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.pinged++
 	number := m.pinged
 	m.pings[number] = k
@@ -627,11 +670,8 @@ func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again rpc.Rep
 	m.gather.add(&manycalls.Frame{Kind: manycalls.Ping, Number: number})
 	m.flush(k)
 	k.err = m.err
-	m.mu.Unlock()
-	again, err = m.receive(ctx, k, false, func([]byte) error { return nil })
-	m.mu.Lock()
+	again, err = m.receive(ctx, k, func([]byte) error { return nil })
 	delete(m.pings, number)
-	m.mu.Unlock()
 	return m.s.shared.trunk.Now().Sub(began), again, err
 }
 

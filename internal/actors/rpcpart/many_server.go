@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/turns"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -50,12 +53,19 @@ type servedCall struct {
 
 	memory   memory
 	assembly assembly
-	begins   bool // its request is whole
+	begins   bool // its method runs or is about to
+	requests bool // the method takes a stream of requests
 	request  arrived
-	begun    bool   // its method runs
-	enter    func() // gives the place back that the call has among those of all peers, once; nil: it has none
+	queue    []arrived // requests of a stream that wait
+	got      int       // cost of those that were taken since the window has grown
+	wanted   int       // serial of the request for which memory is to be taken; 0: none
+	charged  int       // bytes that memory has for the request that comes
+	awaits   bool      // the method waits for a request
+	begun    bool      // its method runs
+	enter    func()    // gives the place back that the call has among those of all peers, once; nil: it has none
 
 	wake   turns.Bell // there is more credit
+	came   turns.Bell // a request of a stream, or their end
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
@@ -205,26 +215,13 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 	}
 	switch f.Kind {
 	case manycalls.Open, manycalls.Message:
-		switch {
-		case k.begins:
-			m.refuse(k, rpc.BadRequest, "the method takes one request")
-			return nil
-		case e.TooLong:
-			m.refuse(k, rpc.BadRequest, fmt.Sprintf("a request of %d bytes; at most %d are taken", e.Length, rpc.MaxRequest))
+		return m.request(ctx, k, f, e)
+	case manycalls.End:
+		if !k.begins {
+			m.refuse(k, rpc.BadRequest, noRequest)
 			return nil
 		}
-		if e.Charge > 0 {
-			if k.memory.tryTake(e.Charge) {
-				m.machine.Charged(k.c, e.Serial)
-				m.gather.control(m.machine)
-			} else {
-				supervisor.Tell(ctx, callWants{k, e.Charge, e.Serial})
-			}
-		}
-		if request, whole := k.assembly.add(&m.s.in, e, f.Payload); whole {
-			k.request, k.begins = request, true
-			return m.begin(ctx, k)
-		}
+		k.came.Ring()
 	case manycalls.Cancel:
 		m.machine.End(k.c)
 		m.gather.control(m.machine)
@@ -237,6 +234,109 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 	return nil
 }
 
+// request handles a part of a request, or a call that begins without one.
+func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.Frame, e manycalls.Event) error {
+	switch {
+	case k.begins && !k.requests:
+		m.refuse(k, rpc.BadRequest, "the method takes one request")
+		return nil
+	case e.TooLong:
+		m.refuse(k, rpc.BadRequest, fmt.Sprintf("a request of %d bytes; at most %d are taken", e.Length, rpc.MaxRequest))
+		return nil
+	}
+	if method := m.s.service.methods[k.number]; f.Kind == manycalls.Open && method.TakesStream() && k.limit > 0 {
+		k.begins, k.requests, k.came = true, true, turns.NewBell()
+		if n := k.memory.firstWindow(); n > 0 {
+			m.machine.Grow(k.c, n)
+			m.gather.control(m.machine)
+		}
+		defer func() {
+			m.running[k] = struct{}{}
+			_ = m.dispatch(ctx, k)
+		}()
+	}
+	if f.Bare {
+		return nil
+	}
+	if e.Charge > 0 {
+		if k.memory.tryTake(e.Charge) {
+			k.charged = e.Charge
+			m.machine.Charged(k.c, e.Serial)
+			m.gather.control(m.machine)
+		} else {
+			k.wanted = e.Serial
+			supervisor.Tell(ctx, callWants{k, e.Charge, e.Serial})
+		}
+	}
+	request, whole := k.assembly.add(&m.s.in, e, f.Payload, len(k.queue) == 0)
+	switch {
+	case !whole:
+	case k.requests:
+		request.charge, k.charged = k.charged, 0
+		k.queue = append(k.queue, request)
+		k.came.Ring()
+	default:
+		k.request, k.begins = request, true
+		return m.begin(ctx, k)
+	}
+	return nil
+}
+
+// receive hands the next request of a stream to the method.
+func (m *servedCalls) receive(k *servedCall, got func([]byte) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(k.queue) == 0 {
+		switch {
+		case k.c.Over() || m.over || k.ctx.Err() != nil:
+			return errNobodyWants
+		case k.c.Ended():
+			return io.EOF
+		}
+		k.awaits = true
+		k.goesOn(m.s.shared.trunk.Now())
+		m.mu.Unlock()
+		k.came.Await(k.ctx)
+		m.mu.Lock()
+		k.awaits = false
+		k.goesOn(m.s.shared.trunk.Now())
+	}
+	a := k.queue[0]
+	k.queue[0] = arrived{}
+	k.queue = k.queue[1:]
+	if a.charge > 0 {
+		k.memory.giveBack(a.charge)
+	} else if k.wanted == a.serial { // it needs no memory any more
+		k.wanted = 0
+		m.machine.Charged(k.c, a.serial)
+	}
+	k.goesOn(m.s.shared.trunk.Now())
+	err := m.give(a, got)
+	if err == nil && !k.c.Over() && !m.over {
+		k.got += a.cost
+		m.machine.Taken(k.c, a.cost, k.memory.growth(&k.got, k.c.Window(), len(k.queue)))
+		m.gather.control(m.machine)
+		m.flushAfter(k)
+	}
+	return err
+}
+
+// give hands a request to the method, without the session's lock, which the caller holds.
+func (m *servedCalls) give(a arrived, got func([]byte) error) error {
+	m.mu.Unlock()
+	defer m.mu.Lock() // also when got panics
+	defer a.frame.giveBack()
+	return got(a.body)
+}
+
+// goesOn gives the method its time again, for the answer or the next item. While it waits for a request, that is the client's.
+func (k *servedCall) goesOn(now time.Time) {
+	k.until = now.Add(k.limit)
+	if k.awaits {
+		k.until = now.Add(rpc.MaxDeadline)
+	}
+}
+
 // wants takes memory for a request. A task calls it.
 func (m *servedCalls) wants(w callWants) {
 	k := w.call
@@ -245,11 +345,17 @@ func (m *servedCalls) wants(w callWants) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, runs := m.running[k]; k.c.Over() && !runs {
+	if _, runs := m.running[k]; k.c.Over() && !runs || k.wanted != w.serial {
 		m.s.account.Return(w.n)
 		return
 	}
+	k.wanted = 0
 	k.memory.took(w.n)
+	if i := slices.IndexFunc(k.queue, func(a arrived) bool { return a.serial == w.serial }); i >= 0 {
+		k.queue[i].charge = w.n
+	} else {
+		k.charged = w.n
+	}
 	m.machine.Charged(k.c, w.serial)
 	m.gather.control(m.machine)
 	m.gather.later()
@@ -289,6 +395,10 @@ func (m *servedCalls) forget(k *servedCall) {
 		k.enter()
 	}
 	k.request.frame.giveBack()
+	for _, a := range k.queue {
+		a.frame.giveBack()
+	}
+	k.queue = nil
 	k.memory.release()
 	m.since = m.s.shared.trunk.Now()
 }
@@ -384,14 +494,20 @@ func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 	method := s.service.methods[k.number]
 	caller := s.caller
 	caller.Metadata = k.metadata
-	if !method.Streams() {
+	if !method.Streams() && !k.requests {
 		caller.Deadline = k.until
 	}
 	s.conn.Link().Live.CallBegins(s.service.Protocol)
 	defer s.conn.Link().Live.CallEnds()
 	w := callWriter{m: m, k: k, stream: method.Streams()}
 	defer func() { putBuffer(w.buf) }()
-	err := serveMethod(rpc.WithCaller(k.ctx, &caller), method, k.request.body, w.send)
+	err := serveMethod(method, func() error {
+		if ctx := rpc.WithCaller(k.ctx, &caller); !k.requests {
+			return method.Serve(ctx, k.request.body, w.send)
+		} else {
+			return method.ServeStream(ctx, func(got func([]byte) error) error { return m.receive(k, got) }, w.send)
+		}
+	})
 	returned = true
 	m.finish(ctx, k, &w, err)
 	pace := s.service.slow[k.number]
@@ -426,8 +542,8 @@ func (m *servedCalls) finish(ctx context.Context, k *servedCall, w *callWriter, 
 			break
 		}
 		var private bool
-		if status, details, private = rpc.StatusOf(err); private {
-			after = methodFailed{method: k.number, err: err}
+		if status, details, private = onecall.StatusOf(err); private {
+			after = methodFailed{method: m.s.service.methods[k.number], err: err}
 		}
 	}
 	m.mu.Lock()
@@ -495,7 +611,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 	w.sent = true
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k.until = m.s.shared.trunk.Now().Add(k.limit)
+	k.goesOn(m.s.shared.trunk.Now())
 	for rest := body; ; {
 		if k.c.Over() || m.over {
 			return errNobodyWants
@@ -506,7 +622,7 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 			m.mu.Unlock()
 			k.wake.Await(k.ctx)
 			m.mu.Lock()
-			k.until = m.s.shared.trunk.Now().Add(k.limit)
+			k.goesOn(m.s.shared.trunk.Now())
 			continue
 		}
 		f := manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message, Shared: uint64(shared), Last: n == len(rest) && !w.stream}

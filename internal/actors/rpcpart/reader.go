@@ -7,8 +7,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -83,7 +83,7 @@ func putBuffer(b []byte) {
 // share the account.
 func newFrameReader(k *Calls, account *inboundCredit, s protocol.Stream) frameReader {
 	return frameReader{
-		frames:   frame.NewReader(s, rpc.MaxHandshake),
+		frames:   frame.NewReader(s, onecall.MaxHandshake),
 		account:  account,
 		now:      k.trunk.Now,
 		credited: -1,
@@ -105,7 +105,7 @@ func (r *frameReader) next(ctx context.Context, most int) (body []byte, ok bool,
 			if r.skips = r.bounded != nil; r.skips {
 				r.bounded(r.end())
 			}
-			body = make([]byte, min(r.n, rpc.Room))
+			body = make([]byte, min(r.n, onecall.Room))
 			return body, false, r.frames.Part(body) // frames.Next skips the rest
 		}
 		r.frame = true

@@ -138,7 +138,7 @@ func (a *server) Receive(c actor.Context) {
 	case RemoveService:
 		a.remove(c, m)
 	case methodFailed:
-		a.failed.Say(c, m.peer, m.err, "proto", m.id, "method", m.method)
+		a.failed.Say(c, m.peer, m.err, "proto", m.id, "method", m.method.String())
 	case base.SummaryDue:
 		m.Tell(c)
 	case stopService:

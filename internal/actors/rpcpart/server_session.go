@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -103,7 +104,7 @@ func (a *serverSession) Receive(c actor.Context) {
 		a.serving.end()
 	case methodFailed:
 		m.peer, m.id = a.serving.caller.Peer, a.serving.service.Protocol
-		supervisor.Log(c).Debug("method failed", "peer", m.peer, "proto", m.id, "method", m.method, "err", m.err)
+		supervisor.Log(c).Debug("method failed", "peer", m.peer, "proto", m.id, "method", m.method.String(), "err", m.err)
 		c.Send(a.serving.shared.Server, m)
 	case methodPanicked:
 		s := a.serving
@@ -224,7 +225,7 @@ func (a *serverSession) due(c actor.Context) {
 		s.end()
 		return
 	case send:
-		frame := rpc.AppendResponse(nil, answer)
+		frame := onecall.AppendResponse(nil, answer)
 		a.tasks++
 		supervisor.Do(c, "answer", func(context.Context) (lateAnswer, error) { return lateAnswer{}, s.write(frame) })
 	}

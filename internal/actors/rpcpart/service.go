@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -47,11 +48,11 @@ func newRegistered(s rpc.Service) (*registered, error) {
 }
 
 // options returns the limits of a session; idle is the limit of users' services.
-func (s *registered) options(idle time.Duration) rpc.ServerOptions {
+func (s *registered) options(idle time.Duration) onecall.ServerOptions {
 	if s.own != nil {
-		return rpc.ServerOptions{Idle: s.own.Idle, MaxDeadline: s.own.Deadline}
+		return onecall.ServerOptions{Idle: s.own.Idle, MaxDeadline: s.own.Deadline}
 	}
-	return rpc.ServerOptions{Idle: idle}
+	return onecall.ServerOptions{Idle: idle}
 }
 
 // answerHead is what a response may have beside its payload in a session that carries one call.
@@ -67,3 +68,6 @@ func (s *registered) fits(answer []byte) error {
 
 // unsupported is what the caller of a method hears that is not there.
 func unsupported(number uint32) string { return fmt.Sprintf("method %d is not supported", number) }
+
+// noRequest is what the caller of a method hears that wants one request and got none.
+const noRequest = "the method takes one request, and got none"

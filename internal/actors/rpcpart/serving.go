@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/manycalls"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -42,8 +43,8 @@ type servedSession struct {
 	in frameReader // used by the task that reads
 
 	mu      sync.Mutex
-	machine *rpc.Server  // nil until the handshake is over, and with many
-	many    *servedCalls // the session carries many calls at once; nil: one, or the handshake is not over
+	machine *onecall.Server // nil until the handshake is over, and with many
+	many    *servedCalls    // the session carries many calls at once; nil: one, or the handshake is not over
 	calls   uint64
 	cancel  context.CancelCauseFunc // cancels the running call; nil: none runs
 	queued  heldFrame               // frame of the request that waits in the machine
@@ -68,14 +69,14 @@ type (
 	// methodPanicked reports the panic of a method; the service's policy decides what
 	// follows. The method's caller has been answered already.
 	methodPanicked struct {
-		method uint32
+		method rpc.Method
 		value  any
 		stack  []byte
 	}
 	// methodFailed reports an error whose text is not sent to the peer. The session's
 	// actor adds peer and id, and passes the message on to rpc.
 	methodFailed struct {
-		method uint32
+		method rpc.Method
 		err    error
 		peer   identity.NodeID
 		id     protocol.ID
@@ -88,7 +89,7 @@ type (
 // Error makes methodPanicked an error, which stands for the panic until the caller has
 // been answered.
 func (m *methodPanicked) Error() string {
-	return fmt.Sprintf("rpc: method %d panicked: %v", m.method, m.value)
+	return fmt.Sprintf("rpc: method %s panicked: %v", m.method, m.value)
 }
 
 // serviceFailed is what the caller of a method hears of its panic.
@@ -117,14 +118,14 @@ func (s *servedSession) serve(ctx context.Context) error {
 }
 
 func (s *servedSession) handshake(ctx context.Context) error {
-	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(rpc.ServerHandshake))
-	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(rpc.ServerHandshake))
-	hello, _, err := s.in.next(ctx, rpc.MaxHandshake)
+	s.stream.SetReadDeadline(s.shared.trunk.Now().Add(onecall.ServerHandshake))
+	s.stream.SetWriteDeadline(s.shared.trunk.Now().Add(onecall.ServerHandshake))
+	hello, _, err := s.in.next(ctx, onecall.MaxHandshake)
 	if err != nil {
 		return fmt.Errorf("rpc: handshake: %w", err)
 	}
-	supported, err := rpc.DecodeHello(hello)
-	many, _ := rpc.OfferOf(hello, manycalls.Version)
+	supported, err := onecall.DecodeHello(hello)
+	many, _ := onecall.OfferOf(hello, manycalls.Version)
 	many = many && s.service.own == nil // those are called rarely, and peers of every release know version 0
 	s.in.free()
 	if err != nil {
@@ -137,16 +138,16 @@ func (s *servedSession) handshake(ctx context.Context) error {
 	s.mu.Lock()
 	if s.over {
 		s.mu.Unlock()
-		io.Copy(io.Discard, io.LimitReader(s.stream, 2*rpc.MaxHandshake)) // until the client has read why
+		io.Copy(io.Discard, io.LimitReader(s.stream, 2*onecall.MaxHandshake)) // until the client has read why
 		return errRefused
 	}
-	accepted := rpc.AppendAccepted(nil)
+	accepted := onecall.AppendAccepted(nil)
 	if many {
-		accepted = rpc.AppendChosen(nil, manycalls.Version)
+		accepted = onecall.AppendChosen(nil, manycalls.Version)
 		s.in.uncharged = true
 		s.many = newServedCalls(s, now, func() { s.tell(restOfFrames{}) })
 	} else {
-		s.machine = rpc.NewServer(now, s.service.options(s.shared.Idle))
+		s.machine = onecall.NewServer(now, s.service.options(s.shared.Idle))
 	}
 	s.mu.Unlock()
 	supervisor.Tell(ctx, handshakeOver{})
@@ -168,15 +169,15 @@ var errRefused = errors.New("rpc: session refused")
 // refuse tells a client that it gets no session, and waits until the client has read that.
 // A reset at once could overtake the answer.
 func refuse(e *Calls, s protocol.Stream, why rpc.Reason) error {
-	s.SetWriteDeadline(e.trunk.Now().Add(rpc.ServerHandshake))
-	s.SetReadDeadline(e.trunk.Now().Add(rpc.ServerHandshake))
-	if _, err := s.Write(frame.Append(nil, rpc.AppendRejected(nil, why))); err != nil {
+	s.SetWriteDeadline(e.trunk.Now().Add(onecall.ServerHandshake))
+	s.SetReadDeadline(e.trunk.Now().Add(onecall.ServerHandshake))
+	if _, err := s.Write(frame.Append(nil, onecall.AppendRejected(nil, why))); err != nil {
 		return err
 	}
 	if err := s.CloseWrite(); err != nil {
 		return err
 	}
-	io.Copy(io.Discard, io.LimitReader(s, 2*rpc.MaxHandshake))
+	io.Copy(io.Discard, io.LimitReader(s, 2*onecall.MaxHandshake))
 	return fmt.Errorf("%w: %v", errRefused, why)
 }
 
@@ -245,10 +246,10 @@ var errHandedOver = errors.New("rpc: handed over")
 // frame handles one frame of the client.
 func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) error {
 	now := s.shared.trunk.Now()
-	var request rpc.Request
+	var request onecall.Request
 	if whole {
 		var err error
-		if request, err = rpc.DecodeRequest(body); err != nil {
+		if request, err = onecall.DecodeRequest(body); err != nil {
 			s.in.free()
 			return err
 		}
@@ -259,26 +260,26 @@ func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) erro
 		s.in.free()
 		return nil
 	}
-	var verdict rpc.Verdict
-	var answer rpc.Response
+	var verdict onecall.Verdict
+	var answer onecall.Response
 	var err error
 	if whole {
 		verdict, answer, err = s.machine.Received(now, request)
 	} else {
-		verdict, answer, err = s.machine.TooLarge(now, rpc.RequestID(body))
+		verdict, answer, err = s.machine.TooLarge(now, onecall.RequestID(body))
 	}
 	s.dropQueued()
-	var call rpc.CallInfo
+	var call onecall.CallInfo
 	switch {
 	case err != nil:
-	case verdict == rpc.Cancel:
+	case verdict == onecall.Cancel:
 		if s.cancel != nil { // otherwise the call is about to begin, and asks the machine first
 			s.cancel(errGivenUp)
 		}
-	case verdict == rpc.Run:
+	case verdict == onecall.Run:
 		s.calls++
 		call, _, _ = s.machine.Running()
-	case verdict == rpc.Queue:
+	case verdict == onecall.Queue:
 		s.queued = s.in.detach()
 	}
 	s.mu.Unlock()
@@ -286,11 +287,11 @@ func (s *servedSession) frame(ctx context.Context, body []byte, whole bool) erro
 	case err != nil:
 		s.in.free()
 		return err
-	case verdict == rpc.Run:
+	case verdict == onecall.Run:
 		return s.run(ctx, call, request.Payload)
 	}
 	s.in.free()
-	if verdict == rpc.Answer {
+	if verdict == onecall.Answer {
 		if err = s.answer(answer); err == nil {
 			s.tellLeft(ctx)
 		}
@@ -309,8 +310,8 @@ func (s *servedSession) dropQueued() {
 // answer sends a response other than the data of a method, and reports the end of the
 // write to the machine. A write that fails has no end there, so that the session is not
 // taken for one that has answered everything.
-func (s *servedSession) answer(r rpc.Response) error {
-	err := s.write(rpc.AppendResponse(nil, r))
+func (s *servedSession) answer(r onecall.Response) error {
+	err := s.write(onecall.AppendResponse(nil, r))
 	if err == nil {
 		s.wrote()
 	}
@@ -335,7 +336,7 @@ func (s *servedSession) wrote() {
 // run performs the role of running methods: for one call, and for a call that is queued
 // meanwhile. After that the task goes on reading, unless another task reads: then run
 // returns errHandedOver.
-func (s *servedSession) run(ctx context.Context, call rpc.CallInfo, payload []byte) error {
+func (s *servedSession) run(ctx context.Context, call onecall.CallInfo, payload []byte) error {
 	body := s.in.detach()
 	ended := false
 	defer func() {
@@ -383,7 +384,7 @@ func (s *servedSession) run(ctx context.Context, call rpc.CallInfo, payload []by
 }
 
 // call runs one method and sends its answer. An error ends the session.
-func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []byte) error {
+func (s *servedSession) call(ctx context.Context, call onecall.CallInfo, payload []byte) error {
 	method, ok := s.service.methods[call.Method]
 	if !ok {
 		return s.finish(rpc.UnsupportedMethod, unsupported(call.Method))
@@ -411,7 +412,7 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 		caller.Deadline = call.Deadline
 	}
 	a := responseWriter{s: s, stream: method.Streams()}
-	err := serveMethod(rpc.WithCaller(inner, &caller), method, payload, a.send)
+	err := serveMethod(method, func() error { return method.Serve(rpc.WithCaller(inner, &caller), payload, a.send) })
 	if panicked, ok := err.(*methodPanicked); ok {
 		if err = a.broken; err == nil {
 			err = s.finish(rpc.General, serviceFailed)
@@ -432,15 +433,15 @@ func (s *servedSession) call(ctx context.Context, call rpc.CallInfo, payload []b
 	if errors.Is(err, errNobodyWants) || inner.Err() != nil && errors.Is(err, inner.Err()) {
 		return s.finish(rpc.Timeout, "") // finish sends nothing: the answer has ended already
 	}
-	status, details, private := rpc.StatusOf(err)
+	status, details, private := onecall.StatusOf(err)
 	if private {
-		supervisor.Tell(ctx, methodFailed{method: call.Method, err: err})
+		supervisor.Tell(ctx, methodFailed{method: method, err: err})
 	}
 	return s.finish(status, details)
 }
 
 // serveMethod runs the user's function. A panic in it becomes an error.
-func serveMethod(ctx context.Context, m rpc.Method, payload []byte, send rpc.Send) (err error) {
+func serveMethod(m rpc.Method, serve func() error) (err error) {
 	done := false
 	defer func() {
 		if done {
@@ -450,9 +451,9 @@ func serveMethod(ctx context.Context, m rpc.Method, payload []byte, send rpc.Sen
 		if value == nil {
 			return // runtime.Goexit ends the task
 		}
-		err = &methodPanicked{m.Number(), value, debug.Stack()}
+		err = &methodPanicked{m, value, debug.Stack()}
 	}()
-	err = m.Serve(ctx, payload, send)
+	err = serve()
 	done = true
 	return err
 }
@@ -470,7 +471,7 @@ func (a *responseWriter) send(encode func([]byte) ([]byte, error)) error {
 	if !a.stream && a.sent {
 		return errTwoAnswers
 	}
-	var room [rpc.Room]byte
+	var room [onecall.Room]byte
 	if s.out == nil {
 		s.out = getBuffer()
 	}
@@ -481,7 +482,7 @@ func (a *responseWriter) send(encode func([]byte) ([]byte, error)) error {
 	s.out = buf[:0]
 	now := s.shared.trunk.Now()
 	s.mu.Lock()
-	var r rpc.Response
+	var r onecall.Response
 	var wanted bool
 	if a.stream {
 		r, wanted = s.machine.Item(now)
@@ -494,7 +495,7 @@ func (a *responseWriter) send(encode func([]byte) ([]byte, error)) error {
 		return errNobodyWants
 	}
 	a.sent = true
-	framed := rpc.FrameResponse(buf, r)
+	framed := onecall.FrameResponse(buf, r)
 	if n := len(framed) - frame.HeaderLen; n > s.service.limit {
 		return a.tooLarge(now, r, n)
 	}
@@ -507,7 +508,7 @@ func (a *responseWriter) send(encode func([]byte) ([]byte, error)) error {
 
 // tooLarge answers with an error in place of a response above the service's limit. The
 // session goes on (spec: comms 9.4, V 16).
-func (a *responseWriter) tooLarge(now time.Time, r rpc.Response, n int) error {
+func (a *responseWriter) tooLarge(now time.Time, r onecall.Response, n int) error {
 	text := fmt.Sprintf("response of %d bytes; at most %d are sent", n, a.s.service.limit)
 	if a.stream {
 		a.s.wrote()
@@ -653,7 +654,7 @@ func (s *servedSession) leave() {
 	}
 	s.writing.Lock()
 	if rejects {
-		_, _ = s.stream.Write(frame.Append(nil, rpc.AppendRejected(nil, rpc.NoServerSessions))) // a client that is gone needs no refusal
+		_, _ = s.stream.Write(frame.Append(nil, onecall.AppendRejected(nil, rpc.NoServerSessions))) // a client that is gone needs no refusal
 	}
 	s.stream.CloseWrite()
 	s.writing.Unlock()

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/dht/discovery"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
@@ -259,10 +260,10 @@ func TestEnds(t *testing.T) {
 		"no session left, at once":   {err: &rpc.RejectedError{Reason: rpc.NoServerSessions}, unborn: true},
 		"no such service":            {err: &rpc.RejectedError{Reason: rpc.ProtocolUnsupported}, unborn: true},
 		"session lost":               {err: rpc.ErrSessionLost},
-		"bad handshake":              {err: rpc.ErrUndecodable, unborn: true},
-		"undecodable response":       {err: rpc.ErrUndecodable, want: protocol.BanLong},
-		"too many chunks":            {err: fmt.Errorf("read: %w", rpc.ErrChunks), want: protocol.BanLong},
-		"response to something else": {err: rpc.ErrRequestID, want: protocol.BanLong},
+		"bad handshake":              {err: onecall.ErrUndecodable, unborn: true},
+		"undecodable response":       {err: onecall.ErrUndecodable, want: protocol.BanLong},
+		"too many chunks":            {err: fmt.Errorf("read: %w", onecall.ErrChunks), want: protocol.BanLong},
+		"response to something else": {err: onecall.ErrRequestID, want: protocol.BanLong},
 		"frame too long":             {err: frame.ErrTooLong, want: protocol.BanLong},
 		"no connection":              {err: errors.New("unreachable"), unborn: true},
 	} {

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht/wire"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
@@ -30,7 +31,7 @@ type recording struct {
 		Time   int64 `json:"unix_time"`
 	}
 
-	request rpc.Request
+	request onecall.Request
 	items   [][]byte
 	end     []byte
 }
@@ -50,15 +51,15 @@ func recordings(t *testing.T, kind string) (list []*recording) {
 		if err := json.Unmarshal(text, v); err != nil {
 			t.Fatal(err)
 		}
-		if v.request, err = rpc.DecodeRequest(unhex(t, v.Bytes.Request)); err != nil {
+		if v.request, err = onecall.DecodeRequest(unhex(t, v.Bytes.Request)); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range v.Bytes.Responses {
-			r, err := rpc.DecodeResponse(unhex(t, s))
+			r, err := onecall.DecodeResponse(unhex(t, s))
 			if err != nil || r.Status != rpc.OK || r.ID != v.request.ID {
 				t.Fatalf("%s: got response %+v, %v", v.name, r, err)
 			}
-			if r.Flags == rpc.FIN {
+			if r.Flags == onecall.FIN {
 				v.end = r.Payload
 				continue
 			}

@@ -63,6 +63,7 @@ type Frame struct {
 	Length   uint64 // of the whole message, in its first part, if there are more
 	Shared   uint64 // bytes of the payload that were sent on the credit of all calls
 	Window   uint64 // Open: credit that the client adds for answers
+	Bare     bool   // Open: no part of a message comes with it
 	Metadata []Pair // Open, Done
 	Payload  []byte
 }
@@ -79,6 +80,7 @@ const (
 	fieldWindow   protowire.Number = 8
 	fieldMetadata protowire.Number = 9
 	fieldPayload  protowire.Number = 10
+	fieldBare     protowire.Number = 11
 )
 
 // Errors of a session. All match [ErrProtocol].
@@ -109,6 +111,9 @@ func Append(dst []byte, f *Frame) []byte {
 	dst = number(dst, fieldLength, f.Length)
 	dst = number(dst, fieldShared, f.Shared)
 	dst = number(dst, fieldWindow, f.Window)
+	if f.Bare {
+		dst = number(dst, fieldBare, 1)
+	}
 	for _, p := range f.Metadata {
 		dst = protowire.AppendTag(dst, fieldMetadata, protowire.BytesType)
 		dst = protowire.AppendVarint(dst, uint64(protowire.SizeTag(1)+protowire.SizeBytes(len(p.Name))+protowire.SizeTag(2)+protowire.SizeBytes(len(p.Value))))
@@ -156,7 +161,7 @@ func Decode(b []byte) (f Frame, err error) {
 		if x.Number == fieldMetadata || x.Number == fieldPayload {
 			wants = protowire.BytesType
 		}
-		if x.Number <= fieldPayload && x.Type != wants {
+		if x.Number <= fieldBare && x.Type != wants {
 			return fmt.Errorf("field %d has wire type %d", x.Number, x.Type)
 		}
 		switch x.Number {
@@ -190,6 +195,8 @@ func Decode(b []byte) (f Frame, err error) {
 			}
 		case fieldPayload:
 			f.Payload = x.Bytes
+		case fieldBare:
+			f.Bare = x.Varint != 0
 		}
 		return nil
 	})
@@ -201,6 +208,8 @@ func Decode(b []byte) (f Frame, err error) {
 		err = fmt.Errorf("a method or status %d", f.Number)
 	case len(f.Payload) > MaxPart:
 		err = fmt.Errorf("a part of %d bytes", len(f.Payload))
+	case f.Bare && (f.Kind != Open || f.Last || f.Length > 0 || len(f.Payload) > 0):
+		err = errors.New("a message where none may be")
 	case f.Shared > uint64(len(f.Payload)):
 		err = fmt.Errorf("%d shared bytes of %d", f.Shared, len(f.Payload))
 	}

@@ -139,6 +139,9 @@ func (s *Session) Part(c *Call, length, rest int) (n, shared int, ok bool) {
 	return n, shared, true
 }
 
+// Ended reports whether the peer sends no further message for the call.
+func (c *Call) Ended() bool { return c.in.last }
+
 // End forgets a call: it was answered, cancelled, or refused.
 func (s *Session) End(c *Call) {
 	if c.over {
@@ -283,7 +286,11 @@ func (s *Session) opened(f *Frame) (Event, error) {
 	if len(s.calls) >= MaxCalls {
 		return Event{}, ErrTooMany
 	}
-	e, err := s.part(s.open(f.Call, 0, int64(f.Window), nil), f)
+	c := s.open(f.Call, 0, int64(f.Window), nil)
+	if f.Bare {
+		return Event{Call: c, Length: -1}, nil
+	}
+	e, err := s.part(c, f)
 	if err != nil {
 		delete(s.calls, f.Call)
 	}
@@ -406,6 +413,9 @@ func (s *Session) Taken(c *Call, cost, add int) {
 		s.credit(c.ID, grant)
 	}
 }
+
+// Grow gives the sender of messages n bytes more credit, from now on.
+func (s *Session) Grow(c *Call, n int) { s.Taken(c, 0, n) }
 
 // Window returns the credit of a call's sender when all its messages are taken.
 func (c *Call) Window() int { return int(c.in.window) }

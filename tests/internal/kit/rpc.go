@@ -14,12 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // RawSession is one end of an RPC session, by hand.
@@ -53,9 +55,9 @@ func (w RawSession) Expect(text string) {
 }
 
 // Response reads one response.
-func (w RawSession) Response() rpc.Response {
+func (w RawSession) Response() onecall.Response {
 	w.T.Helper()
-	r, err := rpc.DecodeResponse(w.Frame())
+	r, err := onecall.DecodeResponse(w.Frame())
 	if err != nil {
 		w.T.Errorf("response: %v", err)
 	}
@@ -70,9 +72,9 @@ func (w RawSession) ExpectHello() {
 	}
 }
 
-func (w RawSession) Request() rpc.Request {
+func (w RawSession) Request() onecall.Request {
 	w.T.Helper()
-	r, err := rpc.DecodeRequest(w.Frame())
+	r, err := onecall.DecodeRequest(w.Frame())
 	if err != nil {
 		w.T.Errorf("request: %v", err)
 	}
@@ -255,7 +257,7 @@ type Pair struct {
 	Net            *gamelantest.Network
 	Server, Client *gamelantest.Node
 	Service        *Service
-	Calls          *gamelan.RPCClient
+	Calls          *rpc.Client
 }
 
 func (p *Pair) Greet(ctx context.Context, name string) (string, error) {

@@ -117,11 +117,14 @@ const file_greeter_proto_rawDesc = "" +
 	"\x04Name\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x1e\n" +
 	"\bGreeting\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text2\xda\x01\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text2\xee\x02\n" +
 	"\aGreeter\x12H\n" +
 	"\bGreetAll\x12\x1a.gamelan.test.greeter.Name\x1a\x1e.gamelan.test.greeter.Greeting0\x01\x12C\n" +
 	"\x05Greet\x12\x1a.gamelan.test.greeter.Name\x1a\x1e.gamelan.test.greeter.Greeting\x12@\n" +
-	"\x06Forget\x12\x1a.gamelan.test.greeter.Name\x1a\x1a.gamelan.test.greeter.NameBHZFgithub.com/gamelan-p2p/gamelan/cmd/protoc-gen-gamelan/testdata/greeterb\x06proto3"
+	"\x06Forget\x12\x1a.gamelan.test.greeter.Name\x1a\x1a.gamelan.test.greeter.Name\x12J\n" +
+	"\n" +
+	"GreetCrowd\x12\x1a.gamelan.test.greeter.Name\x1a\x1e.gamelan.test.greeter.Greeting(\x01\x12F\n" +
+	"\x04Meet\x12\x1a.gamelan.test.greeter.Name\x1a\x1e.gamelan.test.greeter.Greeting(\x010\x01BHZFgithub.com/gamelan-p2p/gamelan/cmd/protoc-gen-gamelan/testdata/greeterb\x06proto3"
 
 var (
 	file_greeter_proto_rawDescOnce sync.Once
@@ -144,11 +147,15 @@ var file_greeter_proto_depIdxs = []int32{
 	0, // 0: gamelan.test.greeter.Greeter.GreetAll:input_type -> gamelan.test.greeter.Name
 	0, // 1: gamelan.test.greeter.Greeter.Greet:input_type -> gamelan.test.greeter.Name
 	0, // 2: gamelan.test.greeter.Greeter.Forget:input_type -> gamelan.test.greeter.Name
-	1, // 3: gamelan.test.greeter.Greeter.GreetAll:output_type -> gamelan.test.greeter.Greeting
-	1, // 4: gamelan.test.greeter.Greeter.Greet:output_type -> gamelan.test.greeter.Greeting
-	0, // 5: gamelan.test.greeter.Greeter.Forget:output_type -> gamelan.test.greeter.Name
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
+	0, // 3: gamelan.test.greeter.Greeter.GreetCrowd:input_type -> gamelan.test.greeter.Name
+	0, // 4: gamelan.test.greeter.Greeter.Meet:input_type -> gamelan.test.greeter.Name
+	1, // 5: gamelan.test.greeter.Greeter.GreetAll:output_type -> gamelan.test.greeter.Greeting
+	1, // 6: gamelan.test.greeter.Greeter.Greet:output_type -> gamelan.test.greeter.Greeting
+	0, // 7: gamelan.test.greeter.Greeter.Forget:output_type -> gamelan.test.greeter.Name
+	1, // 8: gamelan.test.greeter.Greeter.GreetCrowd:output_type -> gamelan.test.greeter.Greeting
+	1, // 9: gamelan.test.greeter.Greeter.Meet:output_type -> gamelan.test.greeter.Greeting
+	5, // [5:10] is the sub-list for method output_type
+	0, // [0:5] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name

@@ -15,12 +15,14 @@ const GreeterProtocol protocol.ID = "/test/greeter/1"
 
 // The numbers of the methods of Greeter.
 const (
-	GreeterMethodGreet    uint32 = 1
-	GreeterMethodGreetAll uint32 = 3
-	GreeterMethodForget   uint32 = 4
+	GreeterMethodGreet      uint32 = 1
+	GreeterMethodGreetAll   uint32 = 3
+	GreeterMethodForget     uint32 = 4
+	GreeterMethodGreetCrowd uint32 = 5
+	GreeterMethodMeet       uint32 = 6
 )
 
-// GreeterServer has the methods of the service Greeter: see [rpc.Unary] and [rpc.Stream].
+// GreeterServer has the methods of the service Greeter: see [rpc.Unary], [rpc.Stream], [rpc.ClientStream] and [rpc.BidiStream].
 //
 // Greetings for everybody.
 type GreeterServer interface {
@@ -29,6 +31,10 @@ type GreeterServer interface {
 	// It answers with a greeting in each of the languages.
 	GreetAll(ctx context.Context, in *Name) iter.Seq2[*Greeting, error]
 	Forget(ctx context.Context, in *Name) (*Name, error)
+	// It answers with one greeting of all.
+	GreetCrowd(ctx context.Context, in iter.Seq2[*Name, error]) (*Greeting, error)
+	// It greets whom it meets.
+	Meet(ctx context.Context, in iter.Seq2[*Name, error]) iter.Seq2[*Greeting, error]
 }
 
 // NewGreeterService returns the service whose methods s has, for gamelan.WithService.
@@ -37,19 +43,22 @@ func NewGreeterService(s GreeterServer) rpc.Service {
 		rpc.Unary(GreeterMethodGreet, s.Greet).Named("Greet"),
 		rpc.Stream(GreeterMethodGreetAll, s.GreetAll).Named("GreetAll"),
 		rpc.Unary(GreeterMethodForget, s.Forget).Named("Forget"),
+		rpc.ClientStream(GreeterMethodGreetCrowd, s.GreetCrowd).Named("GreetCrowd"),
+		rpc.BidiStream(GreeterMethodMeet, s.Meet).Named("Meet"),
 	}}
 }
 
-// GreeterClient calls the service Greeter of a peer: see [rpc.Call] and [rpc.Items].
-type GreeterClient struct{ calls rpc.Invoker }
+// GreeterClient calls the service Greeter of a peer: see [rpc.Call], [rpc.Items], [rpc.Upload] and [rpc.Exchange].
+type GreeterClient struct{ calls *rpc.Client }
 
 // NewGreeterClient returns a client that calls through node.RPC().Client(peer, GreeterProtocol).
-func NewGreeterClient(calls rpc.Invoker) GreeterClient { return GreeterClient{calls} }
+func NewGreeterClient(calls *rpc.Client) GreeterClient { return GreeterClient{calls} }
 
 // Greet calls the method Greet.
 //
 // It answers with one greeting.
 func (c GreeterClient) Greet(ctx context.Context, in *Name, opts ...rpc.CallOption) (*Greeting, error) {
+	opts = append([]rpc.CallOption{rpc.Name("Greet")}, opts...)
 	return rpc.Call[Name, Greeting](ctx, c.calls, GreeterMethodGreet, in, opts...)
 }
 
@@ -57,10 +66,28 @@ func (c GreeterClient) Greet(ctx context.Context, in *Name, opts ...rpc.CallOpti
 //
 // It answers with a greeting in each of the languages.
 func (c GreeterClient) GreetAll(ctx context.Context, in *Name, opts ...rpc.CallOption) iter.Seq2[*Greeting, error] {
+	opts = append([]rpc.CallOption{rpc.Name("GreetAll")}, opts...)
 	return rpc.Items[Name, Greeting](ctx, c.calls, GreeterMethodGreetAll, in, opts...)
 }
 
 // Forget calls the method Forget.
 func (c GreeterClient) Forget(ctx context.Context, in *Name, opts ...rpc.CallOption) (*Name, error) {
+	opts = append([]rpc.CallOption{rpc.Name("Forget")}, opts...)
 	return rpc.Call[Name, Name](ctx, c.calls, GreeterMethodForget, in, opts...)
+}
+
+// GreetCrowd calls the method GreetCrowd.
+//
+// It answers with one greeting of all.
+func (c GreeterClient) GreetCrowd(ctx context.Context, in iter.Seq2[*Name, error], opts ...rpc.CallOption) (*Greeting, error) {
+	opts = append([]rpc.CallOption{rpc.Name("GreetCrowd")}, opts...)
+	return rpc.Upload[Name, Greeting](ctx, c.calls, GreeterMethodGreetCrowd, in, opts...)
+}
+
+// Meet calls the method Meet.
+//
+// It greets whom it meets.
+func (c GreeterClient) Meet(ctx context.Context, f func(*rpc.Duplex[Name, Greeting]) error, opts ...rpc.CallOption) error {
+	opts = append([]rpc.CallOption{rpc.Name("Meet")}, opts...)
+	return rpc.Exchange[Name, Greeting](ctx, c.calls, GreeterMethodMeet, f, opts...)
 }

@@ -1,15 +1,18 @@
-package rpc
+package onecall
 
 import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // ServerOptions bound a session at the server. A zero field stands for its default.
 type ServerOptions struct {
-	MinDeadline time.Duration // default [MinDeadline]
-	MaxDeadline time.Duration // default [MaxDeadline]
+	MinDeadline time.Duration // default [rpc.MinDeadline]
+	MaxDeadline time.Duration // default [rpc.MaxDeadline]
 	Idle        time.Duration // default [DefaultIdle]
 }
 
@@ -17,7 +20,7 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&o.MinDeadline, MinDeadline}, {&o.MaxDeadline, MaxDeadline}, {&o.Idle, DefaultIdle}} {
+	}{{&o.MinDeadline, rpc.MinDeadline}, {&o.MaxDeadline, rpc.MaxDeadline}, {&o.Idle, DefaultIdle}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
@@ -113,7 +116,7 @@ func (s *Server) Received(now time.Time, r Request) (Verdict, Response, error) {
 	limit := s.limit(r.Deadline)
 	switch {
 	case limit < s.opts.MinDeadline:
-		return s.answer(now, s.opts.MinDeadline, errorResponse(r.ID, BadRequest,
+		return s.answer(now, s.opts.MinDeadline, errorResponse(r.ID, rpc.BadRequest,
 			fmt.Sprintf("deadline of %ds; it must be at least %v", r.Deadline, s.opts.MinDeadline)))
 	case r.Flags&^(FIN|ACK) != 0:
 		return Ignore, Response{}, fmt.Errorf("%w: %#x in a request", ErrFlags, uint32(r.Flags))
@@ -132,7 +135,7 @@ func (s *Server) Received(now time.Time, r Request) (Verdict, Response, error) {
 	return Run, Response{}, nil
 }
 
-// TooLarge decides, as Received does, about a request above [MaxRequest], of which only the
+// TooLarge decides, as Received does, about a request above [rpc.MaxRequest], of which only the
 // id is known.
 func (s *Server) TooLarge(now time.Time, id uint32) (Verdict, Response, error) {
 	if s.running && !s.answered || s.next != nil {
@@ -141,8 +144,8 @@ func (s *Server) TooLarge(now time.Time, id uint32) (Verdict, Response, error) {
 	if s.leaving {
 		return Ignore, Response{}, nil
 	}
-	return s.answer(now, s.opts.MinDeadline, errorResponse(id, BadRequest,
-		fmt.Sprintf("request too large; at most %d bytes", MaxRequest)))
+	return s.answer(now, s.opts.MinDeadline, errorResponse(id, rpc.BadRequest,
+		fmt.Sprintf("request too large; at most %d bytes", rpc.MaxRequest)))
 }
 
 // Leave makes the server ignore all further requests. The calls that it has accepted go on.
@@ -165,8 +168,8 @@ func (s *Server) answer(now time.Time, limit time.Duration, r Response) (Verdict
 	return Answer, r, nil
 }
 
-func errorResponse(id uint32, status Status, text string) Response {
-	return Response{ID: id, Status: status, Flags: FIN, Payload: []byte(cut(text))}
+func errorResponse(id uint32, status rpc.Status, text string) Response {
+	return Response{ID: id, Status: status, Flags: FIN, Payload: []byte(words.Cut(text, MaxDetails))}
 }
 
 func (s *Server) begin(call CallInfo) {
@@ -193,7 +196,7 @@ func (s *Server) Item(now time.Time) (r Response, wanted bool) {
 // answer, the end of the stream or an error. wanted is false when the answer has ended
 // before. After Finish the server accepts the next request. Call Wrote after the
 // write.
-func (s *Server) Finish(now time.Time, status Status) (r Response, wanted bool) {
+func (s *Server) Finish(now time.Time, status rpc.Status) (r Response, wanted bool) {
 	if !s.running || s.answered {
 		return Response{}, false
 	}
@@ -261,7 +264,7 @@ func (s *Server) Due(now time.Time) (r Response, answer bool, next time.Time, er
 
 func (s *Server) expired(now time.Time, id uint32) (Response, bool, time.Time, error) {
 	s.write(now, s.opts.MinDeadline)
-	return errorResponse(id, Timeout, "deadline passed"), true, s.writeEnd, nil
+	return errorResponse(id, rpc.Timeout, "deadline passed"), true, s.writeEnd, nil
 }
 
 // Running returns the running call, if there is one. wanted is false when its answer

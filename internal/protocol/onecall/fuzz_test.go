@@ -1,4 +1,4 @@
-package rpc
+package onecall
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // oracle is the protocol's messages for the protobuf library.
@@ -122,8 +124,8 @@ func FuzzDecodeReply(f *testing.F) {
 	f.Add([]byte("\x08\x00"))
 	f.Add([]byte("\x10\x01\x18\x02"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var rejected *RejectedError
-		if err := DecodeReply(b); err != nil && !errors.Is(err, ErrProtocol) && !errors.As(err, &rejected) {
+		var rejected *rpc.RejectedError
+		if err := DecodeReply(b); err != nil && !errors.Is(err, rpc.ErrProtocol) && !errors.As(err, &rejected) {
 			t.Fatalf("got %v, want a protocol error or a rejection", err)
 		}
 	})
@@ -153,7 +155,7 @@ func FuzzSessions(f *testing.F) {
 				s.Wrote(now)
 			}
 			if open > 0 && script[0]%3 == 0 {
-				s.Finish(now, OK)
+				s.Finish(now, rpc.OK)
 				if s.Done(now) == nil {
 					open = 0
 				}

@@ -1,9 +1,11 @@
-package rpc
+package onecall
 
 import (
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // Version is the version of the protocol that every peer knows. Nodes of this library know another one, for each other:
@@ -13,50 +15,6 @@ const Version = 0
 // maxVersions bounds the list of versions in a handshake; its frame has 1,024
 // bytes anyway.
 const maxVersions = MaxHandshake
-
-// Reason says why a server rejects a session.
-type Reason uint32
-
-// The reasons of spec: comms 9.3. In 1.0.0-rc.5, 3 meant that the protocol is
-// not supported; it is treated the same (V 18).
-const (
-	ReasonUnknown       Reason = 0
-	UnsupportedVersion  Reason = 1
-	NoServerSessions    Reason = 2
-	NoClientSessions    Reason = 3
-	ProtocolUnsupported Reason = 4
-)
-
-// String returns the reason in words.
-func (r Reason) String() string {
-	switch r {
-	case UnsupportedVersion:
-		return "no version in common"
-	case NoServerSessions:
-		return "no session left"
-	case NoClientSessions:
-		return "refused"
-	case ProtocolUnsupported:
-		return "no such service"
-	}
-	return "no reason given"
-}
-
-// RejectedError is a server's refusal of a session. It is never an offence: a busy
-// server has no session left for some clients.
-type RejectedError struct{ Reason Reason }
-
-// Error returns the reason.
-func (e *RejectedError) Error() string {
-	s := "rpc: session rejected: " + e.Reason.String()
-	if e.Busy() {
-		s += "; try again later"
-	}
-	return s
-}
-
-// Busy reports whether the server had no session left: a later attempt may succeed.
-func (e *RejectedError) Busy() bool { return e.Reason == NoServerSessions }
 
 // AppendHello appends the first message of a session, from the client. It offers [Version] and further versions below 128.
 func AppendHello(dst []byte, further ...byte) []byte {
@@ -70,7 +28,7 @@ func AppendAccepted(dst []byte) []byte { return AppendChosen(dst, Version) }
 func AppendChosen(dst []byte, version byte) []byte { return append(dst, 0x08, version) }
 
 // AppendRejected appends a server's refusal.
-func AppendRejected(dst []byte, r Reason) []byte {
+func AppendRejected(dst []byte, r rpc.Reason) []byte {
 	return protowire.AppendVarint(append(dst, 0x10, 0x01, 0x18), uint64(r))
 }
 
@@ -149,8 +107,8 @@ func DecodeChoice(b []byte, most uint32) (version uint32, err error) {
 		return 0, fmt.Errorf("%w: %d was not offered", ErrVersion, version)
 	case accepted:
 		return version, nil
-	case !rejected || reason > uint32(ProtocolUnsupported):
-		return 0, &RejectedError{ReasonUnknown}
+	case !rejected || reason > uint32(rpc.ProtocolUnsupported):
+		return 0, &rpc.RejectedError{Reason: rpc.ReasonUnknown}
 	}
-	return 0, &RejectedError{Reason(reason)}
+	return 0, &rpc.RejectedError{Reason: rpc.Reason(reason)}
 }

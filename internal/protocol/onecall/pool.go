@@ -1,10 +1,11 @@
-package rpc
+package onecall
 
 import (
 	"errors"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // PoolOptions bound the sessions of a client with one service of one peer. A zero
@@ -97,8 +98,8 @@ func (p *Pool) Ended(now time.Time) PoolEffects {
 // wait for the sessions that are open. jitter is a number from 0 to 1 (V 18).
 func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 	p.opening--
-	var rejected *RejectedError
-	if !errors.As(err, &rejected) || !rejected.Busy() && rejected.Reason != NoClientSessions {
+	var rejected *rpc.RejectedError
+	if !errors.As(err, &rejected) || !rejected.Busy() && rejected.Reason != rpc.NoClientSessions {
 		if p.sessions > 0 { // waiting callers get one of these
 			return PoolEffects{}
 		}
@@ -107,7 +108,7 @@ func (p *Pool) NotOpened(now time.Time, err error, jitter float64) PoolEffects {
 	p.refusals++
 	wait := backoff.Doubled(p.refusals, poolFirst, poolCeiling)
 	p.after = now.Add(wait/2 + time.Duration(jitter*float64(wait/2)))
-	if rejected.Reason == NoClientSessions { // "refused" in 1.0.0-rc.5: no new attempt soon
+	if rejected.Reason == rpc.NoClientSessions { // "refused" in 1.0.0-rc.5: no new attempt soon
 		p.refusals, p.after, p.closed = poolRefusals, now.Add(poolCeiling), err
 	}
 	if p.sessions == 0 && p.opening == 0 && p.refusals >= poolRefusals {

@@ -1,4 +1,4 @@
-package rpc
+package onecall
 
 import (
 	"encoding/binary"
@@ -8,29 +8,28 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/gamelan-p2p/gamelan/internal/protofield"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // Errors that end a session because the other side broke the protocol. None of them
-// causes a ban by itself; all match [ErrProtocol].
+// causes a ban by itself; all match [rpc.ErrProtocol].
 var (
-	// ErrProtocol reports any violation of the protocol.
-	ErrProtocol = errors.New("rpc: protocol error")
 	// ErrUndecodable reports a frame that is no message of the protocol.
-	ErrUndecodable = fmt.Errorf("%w: undecodable message", ErrProtocol)
+	ErrUndecodable = fmt.Errorf("%w: undecodable message", rpc.ErrProtocol)
 	// ErrVersion reports a server that chose a version which the client did not offer.
-	ErrVersion = fmt.Errorf("%w: unknown version", ErrProtocol)
+	ErrVersion = fmt.Errorf("%w: unknown version", rpc.ErrProtocol)
 	// ErrFlags reports flag bits that do not exist, or are not allowed in this
 	// message.
-	ErrFlags = fmt.Errorf("%w: unexpected flags", ErrProtocol)
+	ErrFlags = fmt.Errorf("%w: unexpected flags", rpc.ErrProtocol)
 	// ErrRequestID reports a response to a request that was not made.
-	ErrRequestID = fmt.Errorf("%w: unexpected request id", ErrProtocol)
+	ErrRequestID = fmt.Errorf("%w: unexpected request id", rpc.ErrProtocol)
 	// ErrTooManyLate reports more than [MaxLate] late responses in a row.
-	ErrTooManyLate = fmt.Errorf("%w: too many late responses", ErrProtocol)
+	ErrTooManyLate = fmt.Errorf("%w: too many late responses", rpc.ErrProtocol)
 	// ErrChunks reports a response in more or larger chunks than the limit.
-	ErrChunks = fmt.Errorf("%w: response in too many chunks", ErrProtocol)
+	ErrChunks = fmt.Errorf("%w: response in too many chunks", rpc.ErrProtocol)
 	// ErrInterrupted reports a client that sent something other than the end of its
 	// call while the call was running.
-	ErrInterrupted = fmt.Errorf("%w: request while a call runs", ErrProtocol)
+	ErrInterrupted = fmt.Errorf("%w: request while a call runs", rpc.ErrProtocol)
 )
 
 var errWireType = errors.New("wrong wire type")
@@ -56,7 +55,7 @@ type Request struct {
 // Response is a message from the server.
 type Response struct {
 	ID      uint32
-	Status  Status
+	Status  rpc.Status
 	Flags   Flags
 	Payload []byte
 }
@@ -163,7 +162,7 @@ func DecodeResponse(b []byte) (Response, error) {
 		case fieldID:
 			r.ID = uint32(v)
 		case fieldSecond:
-			r.Status = Status(uint32(v))
+			r.Status = rpc.Status(uint32(v))
 		case fieldFlags:
 			r.Flags = Flags(uint32(v))
 		case fieldPayload:

@@ -1,4 +1,4 @@
-package rpc
+package onecall
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 func unhex(t testing.TB, text string) []byte {
@@ -58,7 +61,7 @@ func TestBytesOfResponses(t *testing.T) {
 		{"unary", Response{ID: 1, Flags: FIN, Payload: []byte{0xcc}}, "00000007 0801 1801 5201cc"},
 		{"item", Response{ID: 1, Payload: []byte{0xcc}}, "00000005 0801 5201cc"},
 		{"end", Response{ID: 1, Flags: FIN}, "00000004 0801 1801"},
-		{"error", Response{ID: 1, Status: NotFound, Flags: FIN, Payload: []byte("x")}, "00000009 0801 1007 1801 520178"},
+		{"error", Response{ID: 1, Status: rpc.NotFound, Flags: FIN, Payload: []byte("x")}, "00000009 0801 1007 1801 520178"},
 		{"pong", Response{Flags: ACK}, "00000002 1802"},
 		{"greatest id", Response{ID: 65535, Flags: FIN}, "00000006 08ffff03 1801"},
 	} {
@@ -109,7 +112,7 @@ func TestDecodeRequest(t *testing.T) {
 			switch {
 			case tt.want == "" && (err != nil || r.ID != 1):
 				t.Errorf("got %+v, %v, want id 1", r, err)
-			case tt.want != "" && (!errors.Is(err, ErrUndecodable) || !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tt.want)):
+			case tt.want != "" && (!errors.Is(err, ErrUndecodable) || !errors.Is(err, rpc.ErrProtocol) || !strings.Contains(err.Error(), tt.want)):
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
@@ -132,9 +135,9 @@ func TestHandshakeBytes(t *testing.T) {
 	}{
 		{"hello", "0a0100", AppendHello(nil)},
 		{"accepted", "0800", AppendAccepted(nil)},
-		{"no sessions", "10011802", AppendRejected(nil, NoServerSessions)},
-		{"no version", "10011801", AppendRejected(nil, UnsupportedVersion)},
-		{"no service", "10011804", AppendRejected(nil, ProtocolUnsupported)},
+		{"no sessions", "10011802", AppendRejected(nil, rpc.NoServerSessions)},
+		{"no version", "10011801", AppendRejected(nil, rpc.UnsupportedVersion)},
+		{"no service", "10011804", AppendRejected(nil, rpc.ProtocolUnsupported)},
 	} {
 		if want := unhex(t, tt.want); !bytes.Equal(tt.got, want) {
 			t.Errorf("%s: got %x, want %x", tt.name, tt.got, want)
@@ -169,22 +172,22 @@ func TestDecodeHello(t *testing.T) {
 
 // conforms: V 18
 func TestDecodeReply(t *testing.T) {
-	reason := func(r Reason) error { return &RejectedError{r} }
+	reason := func(r rpc.Reason) error { return &rpc.RejectedError{Reason: r} }
 	for _, tt := range []struct {
 		name, in string
 		want     error
 	}{
 		{"accepted", "0800", nil},
 		{"another version", "0801", ErrVersion},
-		{"no sessions", "10011802", reason(NoServerSessions)},
-		{"reason 3", "10011803", reason(NoClientSessions)},
-		{"reason 4", "10011804", reason(ProtocolUnsupported)},
-		{"reason 1", "10011801", reason(UnsupportedVersion)},
-		{"reason 5", "10011805", reason(ReasonUnknown)},
-		{"no reason", "1001", reason(ReasonUnknown)},
-		{"nothing", "", reason(ReasonUnknown)},
-		{"reason alone", "1802", reason(ReasonUnknown)},
-		{"rejected after accepted", "0800 10011802", reason(NoServerSessions)},
+		{"no sessions", "10011802", reason(rpc.NoServerSessions)},
+		{"reason 3", "10011803", reason(rpc.NoClientSessions)},
+		{"reason 4", "10011804", reason(rpc.ProtocolUnsupported)},
+		{"reason 1", "10011801", reason(rpc.UnsupportedVersion)},
+		{"reason 5", "10011805", reason(rpc.ReasonUnknown)},
+		{"no reason", "1001", reason(rpc.ReasonUnknown)},
+		{"nothing", "", reason(rpc.ReasonUnknown)},
+		{"reason alone", "1802", reason(rpc.ReasonUnknown)},
+		{"rejected after accepted", "0800 10011802", reason(rpc.NoServerSessions)},
 		{"accepted after rejected", "10011802 0800", nil},
 		{"bytes", "0a00", ErrUndecodable},
 		{"truncated", "10", ErrUndecodable},
@@ -193,8 +196,8 @@ func TestDecodeReply(t *testing.T) {
 		if tt.want == nil && err != nil || tt.want != nil && !errors.Is(err, tt.want) && !reflect.DeepEqual(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
-		var r *RejectedError
-		if errors.As(err, &r) && r.Busy() != (r.Reason == NoServerSessions) {
+		var r *rpc.RejectedError
+		if errors.As(err, &r) && r.Busy() != (r.Reason == rpc.NoServerSessions) {
 			t.Errorf("%s: got busy %v", tt.name, r.Busy())
 		}
 	}
@@ -204,25 +207,25 @@ func TestStatusOf(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		err     error
-		status  Status
+		status  rpc.Status
 		details string
 		private bool
 	}{
-		{"with a text", Errorf(NotFound, "no %s", "cat"), NotFound, "no cat", false},
-		{"status alone", Forbidden, Forbidden, "", false},
-		{"any other", errors.New("/secret/path"), General, "the service failed", true},
-		{"ok is no error", Errorf(OK, "what"), General, "the service failed", true},
-		{"long", Errorf(Conflict, "%s", strings.Repeat("ä", 300)), Conflict, strings.Repeat("ä", 256), false},
+		{"with a text", rpc.Errorf(rpc.NotFound, "no %s", "cat"), rpc.NotFound, "no cat", false},
+		{"status alone", rpc.Forbidden, rpc.Forbidden, "", false},
+		{"any other", errors.New("/secret/path"), rpc.General, "the service failed", true},
+		{"ok is no error", rpc.Errorf(rpc.OK, "what"), rpc.General, "the service failed", true},
+		{"long", rpc.Errorf(rpc.Conflict, "%s", strings.Repeat("ä", 300)), rpc.Conflict, strings.Repeat("ä", 256), false},
 	} {
 		s, d, private := StatusOf(tt.err)
 		if s != tt.status || d != tt.details || private != tt.private {
 			t.Errorf("%s: got %v %q %v, want %v %q %v", tt.name, s, d, private, tt.status, tt.details, tt.private)
 		}
 	}
-	if err := Errorf(NotFound, "x"); !errors.Is(err, NotFound) || errors.Is(err, Conflict) {
+	if err := rpc.Errorf(rpc.NotFound, "x"); !errors.Is(err, rpc.NotFound) || errors.Is(err, rpc.Conflict) {
 		t.Errorf("got %v, want it to match its status alone", err)
 	}
-	if got := Status(11).Error(); got != "rpc: status 11" {
+	if got := rpc.Status(11).Error(); got != "rpc: status 11" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -235,7 +238,7 @@ func TestDetails(t *testing.T) {
 		"bad \xff utf8":            "bad \uFFFD utf8",
 		strings.Repeat("x", 600):   strings.Repeat("x", 512),
 	} {
-		if got := details([]byte(in)); got != want {
+		if got := words.Details([]byte(in), MaxDetails); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}

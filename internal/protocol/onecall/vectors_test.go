@@ -1,4 +1,4 @@
-package rpc
+package onecall
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 // recording is what a live node of a release and a program of ours said.
@@ -26,7 +28,7 @@ type recording struct {
 //
 // conforms: comms 92, 96
 func TestRecordedFrames(t *testing.T) {
-	files, err := filepath.Glob("../../tests/vectors/comms/rpc-*.json")
+	files, err := filepath.Glob("../../../tests/vectors/comms/rpc-*.json")
 	if err != nil || len(files) != 6 {
 		t.Fatalf("got %d files, %v, want 6", len(files), err)
 	}
@@ -63,7 +65,7 @@ func TestRecordedFrames(t *testing.T) {
 					err := DecodeReply(frame[4:])
 					again = AppendAccepted(make([]byte, 4))
 					if err != nil {
-						again = AppendRejected(make([]byte, 4), UnsupportedVersion)
+						again = AppendRejected(make([]byte, 4), rpc.UnsupportedVersion)
 					}
 					again[3] = byte(len(again) - 4)
 				case m.From == client:

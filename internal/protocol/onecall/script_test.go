@@ -1,4 +1,4 @@
-package rpc
+package onecall
 
 import (
 	"errors"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+
+	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
 var begin = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
@@ -69,7 +71,7 @@ func TestServerScripts(t *testing.T) {
 					r, wanted := s.Item(now)
 					return sent(r, wanted)
 				case "finish":
-					r, wanted := s.Finish(now, Status(number(t, d, "status", 0)))
+					r, wanted := s.Finish(now, rpc.Status(number(t, d, "status", 0)))
 					return sent(r, wanted)
 				case "wrote":
 					s.Wrote(now)
@@ -138,7 +140,7 @@ func sent(r Response, wanted bool) string {
 
 func response(r Response) string {
 	s := fmt.Sprintf("id %d", r.ID)
-	if r.Status != OK {
+	if r.Status != rpc.OK {
 		s += " " + r.Status.String()
 	}
 	if r.Flags != 0 {
@@ -213,12 +215,12 @@ func TestClientScripts(t *testing.T) {
 					var err error
 					for range number(t, d, "times", 1) {
 						e, err = c.Received(Response{
-							ID: number(t, d, "id", c.last), Status: Status(number(t, d, "status", 0)), Flags: Flags(number(t, d, "flags", 0)),
+							ID: number(t, d, "id", c.last), Status: rpc.Status(number(t, d, "status", 0)), Flags: Flags(number(t, d, "flags", 0)),
 							Payload: []byte(strings.Repeat("x", int(number(t, d, "pay", 0)))),
 						})
 					}
 					if err != nil {
-						if !errors.Is(err, ErrProtocol) {
+						if !errors.Is(err, rpc.ErrProtocol) {
 							t.Fatalf("got %v, want a protocol error", err)
 						}
 						return "end: " + err.Error()
@@ -276,7 +278,7 @@ func TestPoolScripts(t *testing.T) {
 		case "ended":
 			f = p.Ended(now)
 		case "refused":
-			f = p.NotOpened(now, &RejectedError{Reason(number(t, d, "reason", 2))}, 1)
+			f = p.NotOpened(now, &rpc.RejectedError{Reason: rpc.Reason(number(t, d, "reason", 2))}, 1)
 		case "failed":
 			f = p.NotOpened(now, errors.New("no way there"), 1)
 		case "at":
