@@ -2,6 +2,8 @@ package gamelan_test
 
 import (
 	"context"
+	"fmt"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -37,6 +39,45 @@ func docsCall(ctx context.Context, node *gamelan.Node, peer identity.NodeID) (*R
 	shop := node.RPC().Client(peer, "/example/shop/1", rpc.JSON) // the first call connects
 	receipt, err := rpc.Call[Order, Receipt](ctx, shop, 1, &Order{Item: "gong", Number: 4})
 	return receipt, err
+}
+
+func docsExchange(ctx context.Context, shop *rpc.Client, orders, accounts rpc.Service) (rpc.Service, error) {
+	sum := rpc.ClientStream(2, func(_ context.Context, orders iter.Seq2[*Order, error]) (*Receipt, error) {
+		total := 0
+		for o, err := range orders {
+			if err != nil {
+				return nil, err
+			}
+			total += o.Number * 3
+		}
+		return &Receipt{Total: total}, nil
+	})
+	orders.Methods = append(orders.Methods, sum)
+	err := rpc.Exchange(ctx, shop, 3, func(d *rpc.Duplex[Order, Receipt]) error {
+		if err := d.Send(&Order{Item: "gong", Number: 4}); err != nil {
+			return err
+		}
+		receipt, err := d.Receive()
+		if err == nil {
+			fmt.Println(receipt.Total)
+		}
+		return err
+	})
+	all := rpc.Join("/example/office/1", orders, accounts)
+	return all, err
+}
+
+func docsWatch() rpc.Interceptor {
+	checked := rpc.Interceptor(func(ctx context.Context, call rpc.Invocation, next func(context.Context) error) error {
+		call.Watch(rpc.Watcher{Request: func(message any) error {
+			if o, ok := message.(*Order); ok && o.Number > 1000 {
+				return rpc.Errorf(rpc.BadRequest, "at most 1,000 of a kind")
+			}
+			return nil
+		}})
+		return next(ctx)
+	})
+	return checked
 }
 
 func docsRetry(node *gamelan.Node, peer identity.NodeID) *rpc.Client {
@@ -85,4 +126,4 @@ func docsDraw(claimed []string) []int {
 	return drawn
 }
 
-var _ = []any{docsServe, docsCall, docsServeGreeter, docsGreet, docsRetry, docsIntercept, docsPolicies, docsDraw}
+var _ = []any{docsServe, docsCall, docsServeGreeter, docsGreet, docsRetry, docsExchange, docsWatch, docsIntercept, docsPolicies, docsDraw}

@@ -103,7 +103,7 @@ var confined = map[string][]string{
 	"github.com/hashicorp/yamux":                    {"internal/transport/mux"},
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
-	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/manycalls", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
+	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/manycalls", "internal/protocol/onecall", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "internal/transport/noise", "dht/wire", "kad/overlay", "internal/kad/keep"},
 	"golang.org/x/net":                              {},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},
@@ -143,7 +143,7 @@ var partNamesIn = map[string]map[string]string{
 // pure folders hold values, codecs and machines: no goroutine, clock, socket,
 // disk or actor. They import of ours only what is pure as well.
 var (
-	pure   = []string{"identity", "protocol", "internal/protocol", "dht", "internal/dht", "kad/overlay", "internal/kad/gateway", "internal/kad/limit", "internal/kad/lookup", "internal/kad/nativewire", "internal/kad/put", "internal/kad/record", "internal/kad/requests", "internal/kad/script", "internal/kad/seedwire", "internal/kad/sim", "internal/kad/table", "internal/kad/upkeep", "internal/kad/values", "internal/transport/dial", "internal/transport/connpool", "internal/transport/keepalive", "transport/tor", "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff", "internal/lru", "internal/protofield"}
+	pure   = []string{"identity", "protocol", "internal/protocol", "dht", "internal/dht", "kad/overlay", "internal/kad/gateway", "internal/kad/limit", "internal/kad/lookup", "internal/kad/nativewire", "internal/kad/put", "internal/kad/record", "internal/kad/requests", "internal/kad/script", "internal/kad/seedwire", "internal/kad/sim", "internal/kad/table", "internal/kad/upkeep", "internal/kad/values", "internal/transport/dial", "internal/transport/connpool", "internal/transport/keepalive", "transport/tor", "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/backoff", "internal/lru", "internal/protofield", "internal/words"}
 	impure = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
 )
 

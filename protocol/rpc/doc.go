@@ -1,15 +1,8 @@
-// Package rpc implements the wire format and the state machines of remote calls. One
-// substream is one session. A session carries one call at a time; the answer is one
-// message or a stream of items (spec: comms 9).
+// Package rpc has what services and their callers are made of.
 //
-// A [Service] consists of methods: [Unary] and [Stream] make a method of a typed
-// function, [UnaryBytes] and [StreamBytes] one of a function on bytes. A client calls with
-// [Call], [Items], [CallBytes] and [ItemsBytes], through an [Invoker]. Messages are
+// A [Service] consists of methods. [Unary], [Stream], [ClientStream] and [BidiStream] make a method of a typed
+// function, [UnaryBytes] and [StreamBytes] one of a function on bytes. [Join] puts several services under one id. A
+// [Client] makes calls, with [Call], [Items], [Upload], [Exchange], [CallBytes] and [ItemsBytes]. Messages are
 // protobuf messages or, as JSON, plain Go types: see [Encoding]. An error crosses the wire
-// as an [Error]: a [Status] and a text.
-//
-// [Server], [Client] and [Pool] are pure state machines. Server and Client decide
-// what a session does next, and Pool when a client opens another session. They take
-// the time as an argument; their callers provide sockets, buffers and goroutines.
-// Frames are values: [Request], [Response] and those of the handshake.
+// as an [Error]: a [Status] and a text. [Interceptor], [Retry] and [Metadata] are for what all calls have in common.
 package rpc
