@@ -268,6 +268,22 @@ func TestMemoryOfBadClients(t *testing.T) {
 				sendFrames(w, manycalls.Frame{Call: id + 1, Kind: manycalls.Open, Number: kit.Echo, Deadline: 600_000, Length: 266_240})
 			}
 		},
+		"requests that no method reads": func(w kit.RawSession) {
+			for id := range uint64(1000) {
+				frames := []manycalls.Frame{{Call: id + 1, Kind: manycalls.Open, Number: kit.Ignore, Deadline: 600_000, Bare: true}}
+				for range (manycalls.First-1)/(manycalls.Overhead+1) + 1 {
+					frames = append(frames, manycalls.Frame{Call: id + 1, Kind: manycalls.Message, Payload: []byte{0}})
+				}
+				sendFrames(w, frames...)
+			}
+		},
+		"a stream of requests that no method reads": func(w kit.RawSession) {
+			sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Open, Number: kit.Ignore, Deadline: 600_000, Bare: true})
+			time.Sleep(time.Second) // its window is there
+			for range (256<<10 + manycalls.First - 1) / (manycalls.Overhead + 1) {
+				sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Message, Payload: []byte{0}})
+			}
+		},
 		"not read": func(w kit.RawSession) {
 			for id := range uint64(100_000) {
 				w.SetWriteDeadline(time.Now().Add(time.Second))

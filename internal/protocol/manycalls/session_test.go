@@ -175,7 +175,12 @@ func TestSession(t *testing.T) {
 			c := client.s.Begin(window, nil)
 			k := &call{c: c}
 			client.calls[c.ID] = k
-			for range 1 + r.IntN(4) {
+			bare := r.IntN(2)
+			if bare == 1 {
+				k.lastSent = true
+				client.send(&manycalls.Frame{Call: c.ID, Kind: manycalls.Open, Window: window, Bare: true})
+			}
+			for range 1 - bare + r.IntN(4) {
 				k.sending = append(k.sending, content())
 			}
 			w := [2][][]byte{k.sending, nil}
@@ -186,6 +191,7 @@ func TestSession(t *testing.T) {
 			client.write(k, true) // calls are opened in the order of their ids
 			step()
 			if s := server.calls[c.ID]; s != nil {
+				server.s.Grow(s.c, r.IntN(2)*window)
 				s.sending, s.want = w[1], w[1]
 			}
 		}
@@ -249,7 +255,11 @@ func TestSessionRules(t *testing.T) {
 			{Call: 1, Kind: manycalls.Open, Length: 1 << 20, Shared: 60_000, Payload: make([]byte, 60_000)},
 			{Call: 1, Kind: manycalls.Message, Shared: 60_000, Payload: make([]byte, 60_000)},
 		}, manycalls.ErrCredit},
-		"shared credit for the second message":  {true, []manycalls.Frame{open(1, 1), {Call: 1, Kind: manycalls.Message, Shared: 1, Payload: make([]byte, 1)}}, manycalls.ErrCredit},
+		"shared credit for the second message": {true, []manycalls.Frame{open(1, 1), {Call: 1, Kind: manycalls.Message, Shared: 1, Payload: make([]byte, 1)}}, manycalls.ErrCredit},
+		"a bare call, and shared credit for its second message": {true, []manycalls.Frame{
+			{Call: 1, Kind: manycalls.Open, Bare: true}, {Call: 1, Kind: manycalls.Message, Shared: 1, Payload: make([]byte, 1)}, {Call: 1, Kind: manycalls.Message, Shared: 1, Payload: make([]byte, 1)},
+		}, manycalls.ErrCredit},
+		"a bare call that has ended":            {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Bare: true}, {Call: 1, Kind: manycalls.End}, {Call: 1, Kind: manycalls.Message}}, manycalls.ErrMisplaced},
 		"a huge window":                         {true, []manycalls.Frame{{Call: 1, Kind: manycalls.Open, Window: 1 << 60}}, manycalls.ErrCredit},
 		"credit without end":                    {true, []manycalls.Frame{open(1, 0), {Call: 1, Kind: manycalls.Credit, Number: manycalls.MaxCredit}}, manycalls.ErrCredit},
 		"more credit for all than there may be": {true, []manycalls.Frame{{Kind: manycalls.Credit, Number: manycalls.Shared + 1}}, manycalls.ErrCredit},
@@ -337,6 +347,7 @@ func TestInPlace(t *testing.T) {
 
 // FuzzDecode: what decodes is encoded to what decodes to the same.
 func FuzzDecode(f *testing.F) {
+	f.Add(manycalls.Append(nil, &manycalls.Frame{Call: 1, Kind: manycalls.Open, Number: 7, Window: 5, Bare: true})[4:])
 	f.Add(manycalls.Append(nil, &manycalls.Frame{Call: 1, Kind: manycalls.Open, Number: 7, Deadline: 100, Last: true, Length: 9, Shared: 1, Window: 5, Metadata: []manycalls.Pair{{"a", "b"}}, Payload: []byte("xyz")})[4:])
 	f.Add(manycalls.Append(nil, &manycalls.Frame{Kind: manycalls.Leave, Number: 3})[4:])
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -71,7 +71,7 @@ func OfferOf(b []byte, version uint32) (supported bool, err error) {
 }
 
 // DecodeReply decodes a server's answer. It returns nil for an acceptance of [Version], a
-// [*RejectedError] for a refusal, and [ErrUndecodable] or [ErrVersion] for anything
+// *rpc.RejectedError for a refusal, and [ErrUndecodable] or [ErrVersion] for anything
 // else.
 func DecodeReply(b []byte) error {
 	_, err := DecodeChoice(b, Version)

@@ -179,6 +179,7 @@ const (
 	Sized   = 5 // number → blob of that size
 	Echo    = 6 // blob → blob
 	Endless = 7 // number → stream of blobs of that size, for ever
+	Ignore  = 8 // stream of blobs, of which it reads none, for ever
 )
 
 // Service is the test service and what it saw.
@@ -248,6 +249,12 @@ func (s *Service) Service() rpc.Service {
 				}
 				s.Cancelled.Add(1)
 			}
+		}),
+		rpc.ClientStream(Ignore, func(ctx context.Context, _ iter.Seq2[*Blob, error]) (*Text, error) {
+			s.Running.Add(1)
+			defer s.Running.Add(-1)
+			<-ctx.Done()
+			return nil, ctx.Err()
 		}),
 	}}
 }
