@@ -70,6 +70,25 @@ func TestHandled(t *testing.T) {
 	}
 }
 
+// TestHandledOneByOne: the answer to a message does not wait until the one before is proven to be read.
+func TestHandledOneByOne(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		b := net.Start(gamelan.Config{}, gamelan.WithMessages(func(context.Context, gamelan.Message) error { return nil }))
+		a := net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		began := time.Now()
+		for range 40 {
+			if out, err := a.Send(t.Context(), b.ID(), []byte("x"), gamelan.Handled()); err != nil || out.Kind != protocol.Confirmed {
+				t.Fatalf("got %v, %v", out, err)
+			}
+		}
+		if took := time.Since(began); took > 2*time.Millisecond {
+			t.Errorf("40 messages, one at a time, took %v: an answer has waited for the proof of the one before", took)
+		}
+	})
+}
+
 // TestHandledInALoop: a message of a loop is handled when the loop asks for the next one; the one at
 // which the loop ends is not.
 func TestHandledInALoop(t *testing.T) {

@@ -38,10 +38,8 @@ type result struct {
 const (
 	// maxOwed bounds the results that are owed to a peer that reads no answers. It asks for what is left out.
 	maxOwed = 1 << 14
-	// A further answer is written before the one before it is proven, if it has answerMany results, and
-	// at most answersAhead of them are under way.
-	answerMany   = 64
-	answersAhead = 4
+	// answersAhead is how many answers may be under way. What is to be answered meanwhile goes in the next.
+	answersAhead = 8
 	// answerGrace is how long answers wait for the connection of their peer.
 	answerGrace = 5 * time.Second
 )
@@ -97,7 +95,7 @@ func (a *sender) answer(c actor.Context, id identity.NodeID, w *owed) {
 		a.awaitPeer(c, id, w)
 		return
 	}
-	for w.any() && (w.underWay == 0 || w.underWay < answersAhead && len(w.results) >= answerMany) {
+	for w.any() && w.underWay < answersAhead {
 		frame := w.frame()
 		serial := a.o.trunk.NewID()
 		a.answers[serial] = id
