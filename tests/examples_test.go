@@ -130,6 +130,7 @@ var exampleOutput = map[string][]string{
 		`^A bad request: rpc: bad request: whom shall I greet\? \(true\)\.$`,
 		`^Hello, Ben$`,
 		`^Ciao, Ben$`,
+		`^Hello, Dan! You called as [0-9a-f]{8}\.$`,
 	},
 	"http": {`\AThe client is [0-9a-f]{8}\.\n200 OK: Hello, [0-9a-f]{8}, here is /index\.html\.\n\z`},
 	"customprotocol": {

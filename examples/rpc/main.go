@@ -1,6 +1,6 @@
 // Rpc runs a node with a service that greets, and a node that calls the service. The
-// second node asks for one greeting, and then for a stream of greetings, which it leaves
-// early.
+// second node asks for one greeting, for a stream of greetings, which it leaves
+// early, and has a conversation. It makes calls again that were not run.
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/rpc
 package main
@@ -29,6 +29,7 @@ const (
 	greeter  = protocol.ID("/example/greeter/1")
 	greet    = 1
 	greetAll = 2
+	meet     = 3
 )
 
 // hello returns a greeting for a name.
@@ -52,6 +53,17 @@ func helloAll(_ context.Context, name *Text) iter.Seq2[*Text, error] {
 	}
 }
 
+// meeting greets each of a stream of names as it comes.
+func meeting(ctx context.Context, names iter.Seq2[*Text, error]) iter.Seq2[*Text, error] {
+	return func(yield func(*Text, error) bool) {
+		for name, err := range names {
+			if err != nil || !yield(hello(ctx, name)) {
+				return
+			}
+		}
+	}
+}
+
 func main() {
 	log.SetFlags(0)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -64,7 +76,7 @@ func main() {
 func run(ctx context.Context) error {
 	server, err := gamelan.Start(ctx, gamelan.Config{}, gamelan.WithService(rpc.Service{
 		Protocol: greeter,
-		Methods:  []rpc.Method{rpc.Unary(greet, hello), rpc.Stream(greetAll, helloAll)},
+		Methods:  []rpc.Method{rpc.Unary(greet, hello), rpc.Stream(greetAll, helloAll), rpc.BidiStream(meet, meeting)},
 	}))
 	if err != nil {
 		return err
@@ -80,7 +92,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	calls := client.RPC().Client(peer, greeter) // the first call connects
+	calls := client.RPC().Client(peer, greeter, rpc.Retry(rpc.RetryPolicy{})) // the first call connects
 	reply, err := rpc.Call[Text, Text](ctx, calls, greet, wrapperspb.String("Anna"))
 	if err != nil {
 		return err
@@ -99,5 +111,18 @@ func run(ctx context.Context) error {
 			break // leaving the loop tells the server to stop
 		}
 	}
-	return nil
+
+	return rpc.Exchange(ctx, calls, meet, func(d *rpc.Duplex[Text, Text]) error {
+		for _, name := range []string{"Cleo", "Dan"} {
+			if err := d.Send(wrapperspb.String(name)); err != nil {
+				return err
+			}
+			reply, err := d.Receive()
+			if err != nil {
+				return err
+			}
+			fmt.Println(reply.Value)
+		}
+		return nil
+	})
 }
