@@ -28,7 +28,7 @@ func TestThousandClients(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		service := new(kit.Service)
-		server := net.Start(gamelan.Config{MaxPeers: clients + 10}, gamelan.WithService(service.Service()))
+		server := net.Start(gamelan.Config{MaxInbound: clients + 10}, gamelan.WithService(service.Service()))
 		start := func() *rpc.Client {
 			n := net.Start(gamelan.Config{})
 			net.Connect(n, server)
