@@ -70,7 +70,9 @@ func (c *calling) Invoke(ctx context.Context, call rpc.Invocation, encode func([
 	if c.key.Peer == c.n.ID() {
 		return c.failed(ctx, c.n.e.Calls.Own(ctx, c.self(), call, encode, got))
 	}
-	return c.on(ctx, func(s *rpcpart.Session) (onecall.Repeat, error) { return s.Invoke(ctx, call.Method, call.Stream, encode, got) })
+	return c.on(ctx, func(s *rpcpart.Session) (onecall.Repeat, error) {
+		return s.Invoke(ctx, call.Method, call.Stream, encode, got)
+	})
 }
 
 // Exchange makes a call with a stream of requests.

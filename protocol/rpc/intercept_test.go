@@ -123,6 +123,9 @@ func TestPolicies(t *testing.T) {
 		}
 		own := tt.method == 4 // its policy's own error stays here, and is not lost
 		var failed *policyError
+		if tt.want != nil && StatusOf(err) != tt.want {
+			t.Errorf("method %d: got status %v", tt.method, StatusOf(err))
+		}
 		if private := errors.As(err, &failed); private != own || errors.Is(err, secret) != own || own && strings.Contains(failed.Answer().Details, "disk") {
 			t.Errorf("method %d: private %v of %v", tt.method, private, err)
 		}
@@ -149,7 +152,7 @@ func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		err := Deadline(3*time.Second)(t.Context(), Invocation{}, waits)
-		if !errors.Is(err, Timeout) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
+		if StatusOf(err) != Timeout || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
 			t.Errorf("got %v after %v, want a timeout after 3s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())

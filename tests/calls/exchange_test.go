@@ -376,12 +376,18 @@ func TestExchangeWithOthers(t *testing.T) {
 // TestExchangeEnds: what ends the connection, the service or the time ends a call with a stream of requests, on both sides.
 func TestExchangeEnds(t *testing.T) {
 	for name, end := range map[string]func(net *gamelantest.Network, server, client *gamelantest.Node){
-		"connection":   func(net *gamelantest.Network, server, client *gamelantest.Node) { net.Cut(client, server) },
-		"service":      func(_ *gamelantest.Network, server, _ *gamelantest.Node) { server.RPC().Unregister(context.Background(), streamsID) },
-		"server":       func(_ *gamelantest.Network, server, _ *gamelantest.Node) { server.Close(context.Background()) },
-		"client":       func(_ *gamelantest.Network, _, client *gamelantest.Node) { client.Close(context.Background()) },
-		"ten minutes":  func(*gamelantest.Network, *gamelantest.Node, *gamelantest.Node) { time.Sleep(10*time.Minute + time.Second) },
-		"node ignores": func(_ *gamelantest.Network, server, client *gamelantest.Node) { client.Disconnect(context.Background(), server.ID()) },
+		"connection": func(net *gamelantest.Network, server, client *gamelantest.Node) { net.Cut(client, server) },
+		"service": func(_ *gamelantest.Network, server, _ *gamelantest.Node) {
+			server.RPC().Unregister(context.Background(), streamsID)
+		},
+		"server": func(_ *gamelantest.Network, server, _ *gamelantest.Node) { server.Close(context.Background()) },
+		"client": func(_ *gamelantest.Network, _, client *gamelantest.Node) { client.Close(context.Background()) },
+		"ten minutes": func(*gamelantest.Network, *gamelantest.Node, *gamelantest.Node) {
+			time.Sleep(10*time.Minute + time.Second)
+		},
+		"node ignores": func(_ *gamelantest.Network, server, client *gamelantest.Node) {
+			client.Disconnect(context.Background(), server.ID())
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {

@@ -116,11 +116,7 @@ func attributes(call rpc.Invocation) []attribute.KeyValue {
 
 // record gives a span the status of its call. At a service, what the caller has caused is no error of the span.
 func record(span trace.Span, err error, client bool) {
-	status := rpc.OK
-	if err != nil {
-		status, _, _ = rpc.StatusOf(err)
-	}
-	span.SetAttributes(attribute.Int("rpc.gamelan.status", int(status)))
+	span.SetAttributes(attribute.Int("rpc.gamelan.status", int(rpc.StatusOf(err))))
 	if err == nil {
 		return
 	}
