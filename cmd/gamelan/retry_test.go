@@ -290,10 +290,10 @@ func TestWaitingPlain(t *testing.T) {
 func TestWaitingGiven(t *testing.T) {
 	const addr = "/ip4/192.0.2.1/tcp/9"
 	for _, x := range []struct{ got, want string }{
-		{new(render.Output).WaitingGiven(2, fakeKey+"::"+addr, 0), "Message 2 waits for e2f2ae0a6abc4e71: being dialled at " + addr + ", without an answer so far; Ctrl-C gives it up."},
-		{new(render.Output).WaitingGiven(1, fakeKey+"::"+addr+"::"+addr, time.Minute), "Message 1 waits for e2f2ae0a6abc4e71: being dialled at " + addr + " and others, without an answer so far; it is given up after 1m0s."},
-		{new(render.Output).Dialling(fakeKey+"::"+addr, &models.Peer{}), "e2f2ae0a6abc4e71 is being dialled at " + addr + ", without an answer so far; Ctrl-C ends the wait."},
-		{new(render.Output).Dialling("0011", &fakePeers()[0]), "e2f2ae0a6abc4e71 is being dialled, without an answer so far; Ctrl-C ends the wait."},
+		{new(render.Output).WaitingGiven(2, fakeKey+"::"+addr, 0), "Message 2 waits for e2f2ae0a6abc4e71: being dialled at " + addr + ", without an answer so far: it is away, it hangs, or a firewall drops it; Ctrl-C gives it up."},
+		{new(render.Output).WaitingGiven(1, fakeKey+"::"+addr+"::"+addr, time.Minute), "Message 1 waits for e2f2ae0a6abc4e71: being dialled at " + addr + " and others, without an answer so far: it is away, it hangs, or a firewall drops it; it is given up after 1m0s."},
+		{new(render.Output).Dialling(fakeKey+"::"+addr, &models.Peer{}), "e2f2ae0a6abc4e71 is being dialled at " + addr + ", without an answer so far: it is away, it hangs, or a firewall drops it; Ctrl-C ends the wait."},
+		{new(render.Output).Dialling("0011", &fakePeers()[0]), "e2f2ae0a6abc4e71 is being dialled, without an answer so far: it is away, it hangs, or a firewall drops it; Ctrl-C ends the wait."},
 	} {
 		if x.got != x.want {
 			t.Errorf("got %q, want %q", x.got, x.want)

@@ -126,22 +126,24 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, before control) (t
 	if to.port == 0 {
 		return nil, &transport.DialError{Addr: a, Stage: transport.StageAddress, Err: fmt.Errorf("%w: port 0 cannot be dialled", transport.ErrUnsupported)}
 	}
+	var messages icmp
 	d := net.Dialer{
 		Timeout:   t.options.DialTimeout,
 		Resolver:  t.options.Resolver,
 		KeepAlive: -1, // the connection's owner sends its own pings
 
-		ControlContext: before,
+		ControlContext: messages.watch(before),
 	}
 	c, err := d.DialContext(ctx, to.network, to.hostPort())
+	refused := messages.end()
 	if err != nil {
-		return nil, dialError(ctx, a, err)
+		return nil, dialError(ctx, a, err, refused)
 	}
 	return newConn(c.(*net.TCPConn)), nil
 }
 
 // dialError returns the DialError of a failed dial, with its stage and cause.
-func dialError(ctx context.Context, a ma.Multiaddr, err error) error {
+func dialError(ctx context.Context, a ma.Multiaddr, err error, refused *transport.Refusal) error {
 	e := &transport.DialError{Addr: a, Stage: transport.StageConnect, Err: err}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		e.Stage = transport.StageResolve
@@ -159,6 +161,8 @@ func dialError(ctx context.Context, a ma.Multiaddr, err error) error {
 		e.Err = transport.Known(transport.ErrTimeout, err)
 	case e.Stage == transport.StageResolve:
 		e.Err = fmt.Errorf("%w: %w", transport.ErrResolve, err)
+	case refused != nil:
+		e.Err = transport.Known(refused, err)
 	default:
 		if e.Err = transport.Classify(err); errors.Is(e.Err, transport.ErrAddressNotAvailable) {
 			e.Err = transport.Known(transport.ErrNoLocalPort, err)

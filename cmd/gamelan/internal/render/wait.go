@@ -34,7 +34,7 @@ func (o *Output) WaitingPlain(n uint64, p *models.Peer, limit time.Duration, now
 // does not know yet.
 func (o *Output) WaitingGiven(n uint64, peer string, limit time.Duration) string {
 	who, at := o.given(peer)
-	return fmt.Sprintf("Message %s waits for %s: being dialled%s, without an answer so far; %s.", inspect.Number(n), who, at, until(limit))
+	return fmt.Sprintf("Message %s waits for %s: being dialled%s, "+noAnswer+"; %s.", inspect.Number(n), who, at, until(limit))
 }
 
 // Dialling returns a sentence about a dial that takes long. p is what the node knows of the
@@ -44,8 +44,11 @@ func (o *Output) Dialling(peer string, p *models.Peer) string {
 	if p.NodeID != "" {
 		who = o.whoIs(p)
 	}
-	return fmt.Sprintf("%s is being dialled%s, without an answer so far; Ctrl-C ends the wait.", who, at)
+	return fmt.Sprintf("%s is being dialled%s, "+noAnswer+"; Ctrl-C ends the wait.", who, at)
 }
+
+// noAnswer is what a dial looks like that somebody on the way drops.
+const noAnswer = "without an answer so far: it is away, it hangs, or a firewall drops it"
 
 // given returns who a peer is that a person has given, and the words for its address if one
 // was given.

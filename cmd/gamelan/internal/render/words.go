@@ -33,7 +33,7 @@ func Plain(text string) string {
 }
 
 // notListening is the advice on an address at which no program listens.
-const notListening = "; check that the peer is running and listens on this address"
+const notListening = "; check that the peer is running and listens on this address, and that no firewall refuses it"
 
 // dialWords are the errors of dials and what the user reads in their place, in order.
 var dialWords = []struct {
