@@ -68,6 +68,9 @@ type calling struct {
 // Invoke makes a call with one request.
 func (c *calling) Invoke(ctx context.Context, call rpc.Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) error {
 	if c.key.Peer == c.n.ID() {
+		if c.n.e.Stopping() {
+			return ErrClosed
+		}
 		return c.failed(ctx, c.n.e.Calls.Own(ctx, c.self(), call, encode, got))
 	}
 	return c.on(ctx, func(s *rpcpart.Session) (onecall.Repeat, error) {
@@ -78,6 +81,9 @@ func (c *calling) Invoke(ctx context.Context, call rpc.Invocation, encode func([
 // Exchange makes a call with a stream of requests.
 func (c *calling) Exchange(ctx context.Context, call rpc.Invocation, f func(rpc.Channel) error) error {
 	if c.key.Peer == c.n.ID() {
+		if c.n.e.Stopping() {
+			return ErrClosed
+		}
 		return c.failed(ctx, c.n.e.Calls.OwnExchange(ctx, c.self(), call, f))
 	}
 	return c.on(ctx, func(s *rpcpart.Session) (onecall.Repeat, error) { return s.Exchange(ctx, call.Method, call.Stream, f) })

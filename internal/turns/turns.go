@@ -44,6 +44,16 @@ func NewBaton() Baton {
 // Pass gives the baton to one of those that wait for it, or to who asks next.
 func (b Baton) Pass() { b.c <- struct{}{} }
 
+// Try takes the baton if nobody has it.
+func (b Baton) Try() bool {
+	select {
+	case <-b.c:
+		return true
+	default:
+		return false
+	}
+}
+
 // AwaitOr waits for the baton, or for the bell. It reports whether the caller has the baton.
 func (b Baton) AwaitOr(bell Bell) bool {
 	select {

@@ -124,9 +124,9 @@ func Join(id protocol.ID, services ...Service) Service {
 // the method must return.
 type Send func(encode func([]byte) ([]byte, error)) error
 
-// Receive waits for the next request of a call and hands its payload to got, which keeps no part of it. The error is that of got, or
-// io.EOF when the caller sends no more requests.
-type Receive func(got func(payload []byte) error) error
+// Receive waits for the next request of a call and hands its payload to got, which keeps no part of it. The error is that of got or of
+// ctx, which is that of the call or ends before, or io.EOF when the caller sends no more requests.
+type Receive func(ctx context.Context, got func(payload []byte) error) error
 
 // Method is one method of a service: see [Unary], [Stream], [ClientStream], [BidiStream] and the forms for bytes.
 type Method struct {
@@ -234,13 +234,13 @@ func Stream[Req, Resp any](number uint32, fn func(context.Context, *Req) iter.Se
 
 // ClientStream returns a method that takes a stream of requests and gives one answer, before or after the last of them. fn reads the
 // requests, which wait at the caller while it reads none. The iteration ends behind the last request, or with an error: a request
-// that is not a Req, or a call that has ended. A caller that uses [Call], or whose release knows no streams of requests, sends one.
+// that is not a Req, or the end of ctx. A caller that uses [Call], or whose release knows no streams of requests, sends one.
 // The answer has the deadline of the call from the request that fn took last. All else is as for [Unary].
 func ClientStream[Req, Resp any](number uint32, fn func(context.Context, iter.Seq2[*Req, error]) (*Resp, error)) Method {
 	return Method{number: number, requests: true, bind: func(e Encoding) (serve, error) {
 		in, out, err := codecs[Req, Resp](e)
 		return func(ctx context.Context, w *watching, payload []byte, next Receive, send Send) error {
-			resp, err := fn(ctx, requests[Req](in, w, payload, next))
+			resp, err := fn(ctx, requests[Req](ctx, in, w, payload, next))
 			if err != nil {
 				return err
 			}
@@ -255,16 +255,16 @@ func BidiStream[Req, Resp any](number uint32, fn func(context.Context, iter.Seq2
 	return Method{number: number, requests: true, stream: true, bind: func(e Encoding) (serve, error) {
 		in, out, err := codecs[Req, Resp](e)
 		return func(ctx context.Context, w *watching, payload []byte, next Receive, send Send) error {
-			return sendAll(out, w, fn(ctx, requests[Req](in, w, payload, next)), send)
+			return sendAll(out, w, fn(ctx, requests[Req](ctx, in, w, payload, next)), send)
 		}, err
 	}}
 }
 
 // requests returns the requests of a call. Without next there is one, payload.
-func requests[Req any](in codec, w *watching, payload []byte, next Receive) iter.Seq2[*Req, error] {
+func requests[Req any](ctx context.Context, in codec, w *watching, payload []byte, next Receive) iter.Seq2[*Req, error] {
 	if next == nil {
 		rest := true
-		next = func(got func([]byte) error) error {
+		next = func(_ context.Context, got func([]byte) error) error {
 			if !rest {
 				return io.EOF
 			}
@@ -275,7 +275,7 @@ func requests[Req any](in codec, w *watching, payload []byte, next Receive) iter
 	return func(yield func(*Req, error) bool) {
 		for {
 			var req *Req
-			err := next(func(payload []byte) (err error) {
+			err := next(ctx, func(payload []byte) (err error) {
 				req, err = request[Req](in, w, payload)
 				return err
 			})

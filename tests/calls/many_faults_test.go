@@ -284,6 +284,14 @@ func TestMemoryOfBadClients(t *testing.T) {
 				sendFrames(w, manycalls.Frame{Call: 1, Kind: manycalls.Message, Payload: []byte{0}})
 			}
 		},
+		"small requests in buffers of large ones": func(w kit.RawSession) {
+			for id := range uint64(1000) {
+				sendFrames(w,
+					manycalls.Frame{Call: 2*id + 1, Kind: manycalls.Open, Number: 99, Deadline: 600_000, Last: true, Shared: 56 << 10, Payload: make([]byte, 60<<10)},
+					manycalls.Frame{Call: 2*id + 2, Kind: manycalls.Open, Number: kit.Wait, Deadline: 600_000, Last: true, Payload: []byte{8, 0xff, 0xff, 0x7f}})
+				time.Sleep(time.Millisecond)
+			}
+		},
 		"not read": func(w kit.RawSession) {
 			for id := range uint64(100_000) {
 				w.SetWriteDeadline(time.Now().Add(time.Second))

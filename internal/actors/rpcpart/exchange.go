@@ -25,14 +25,17 @@ func (s *Session) Exchange(ctx context.Context, method uint32, stream bool, f fu
 		s.release()
 		return onecall.RepeatNever, err
 	}
-	k.more = turns.NewBell()
+	k.more, k.patience = turns.NewBell(), rpc.MaxDeadline+onecall.Grace
 	defer m.conduct(ctx, k)() // also when f ends the goroutine
+	m.look()
 	m.mu.Lock()
 	open, again, err := m.begin(ctx, k)
 	if err == nil {
 		open.Bare = true
 		m.gather.add(&open)
-		m.flush(k)
+		if m.flush(k); k.err != nil || k.refused {
+			again, err = m.failed(ctx, k)
+		}
 	}
 	m.mu.Unlock()
 	if err != nil {
@@ -65,19 +68,25 @@ func (x *exchange) Send(encode func([]byte) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
-	return x.send(func() { x.m.send(x.ctx, x.k, manycalls.Frame{Call: x.k.c.ID, Kind: manycalls.Message}, buf, false) })
+	return x.send(func() (whole bool) {
+		whole = x.m.send(x.ctx, x.k, manycalls.Frame{Call: x.k.c.ID, Kind: manycalls.Message}, buf, false)
+		x.m.extend(x.ctx, x.k)
+		return whole
+	})
 }
 
 // CloseSend says that there are no more requests.
 func (x *exchange) CloseSend() error {
-	return x.send(func() {
+	return x.send(func() (whole bool) {
 		x.k.sent = true
 		x.m.gather.add(&manycalls.Frame{Call: x.k.c.ID, Kind: manycalls.End})
 		x.m.flush(x.k)
+		return true
 	})
 }
 
-func (x *exchange) send(f func()) error {
+// send sends what f does. Behind a request that has not gone whole nothing may go.
+func (x *exchange) send(f func() (whole bool)) error {
 	x.sending.Lock()
 	defer x.sending.Unlock()
 	x.m.mu.Lock()
@@ -85,7 +94,10 @@ func (x *exchange) send(f func()) error {
 	if x.k.sent || x.k.over() || x.k.hasten {
 		return io.EOF
 	}
-	f()
+	if whole := f(); !whole {
+		x.k.sent = true
+		return io.EOF
+	}
 	if x.k.over() || x.k.hasten {
 		return io.EOF
 	}
@@ -96,10 +108,12 @@ func (x *exchange) send(f func()) error {
 func (x *exchange) Receive(got func([]byte) error) error {
 	x.m.mu.Lock()
 	defer x.m.mu.Unlock()
-	x.m.extend(x.ctx, x.k)
-	given, _, err := x.m.next(x.ctx, x.k, got)
-	if err == nil && !given {
+	given, again, err := x.m.next(x.ctx, x.k, got)
+	switch {
+	case err == nil && !given:
 		return io.EOF
+	case again == onecall.RepeatAnyTime:
+		return rpc.NotRun(err)
 	}
 	return err
 }

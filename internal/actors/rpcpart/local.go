@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -23,7 +21,13 @@ import (
 )
 
 // ownCall asks rpc for a task that runs a method for the node itself.
-type ownCall struct{ run func(context.Context) error }
+type ownCall struct {
+	run  func(context.Context) error
+	drop func() // ends the call
+}
+
+// Discard ends the call: rpc is not there any more.
+func (m ownCall) Discard() { m.drop() }
 
 // own is a call of the node to a service of its own.
 type own struct {
@@ -41,6 +45,11 @@ type own struct {
 	answers  *pipe
 	sent     bool
 	err      error // of the call
+
+	mu      sync.Mutex
+	waits   int       // for the caller: of the method for a request, and of its answers to be taken
+	until   time.Time // when the method must have answered, or given the next item
+	unwatch func()    // ends the watching of until; nil: nobody watches
 }
 
 // Own makes a call of the node to a service of its own. The service sees what it would see of a peer: see [rpc.Transport].
@@ -56,10 +65,10 @@ func (k *Calls) Own(ctx context.Context, caller rpc.Caller, call rpc.Invocation,
 	defer c.begin(func(inner context.Context) error { return c.method.Serve(inner, payload, c.send) })()
 	for {
 		err := c.receive(call.Stream, got)
-		if err == io.EOF && (call.Stream || c.sent) {
+		switch {
+		case err == io.EOF && call.Stream:
 			return nil
-		}
-		if err != nil || !call.Stream {
+		case err != nil, !call.Stream:
 			return err
 		}
 	}
@@ -79,7 +88,7 @@ func (k *Calls) OwnExchange(ctx context.Context, caller rpc.Caller, call rpc.Inv
 			return c.method.ServeStream(inner, c.next, c.send)
 		}
 		var request []byte
-		if err := c.next(func(payload []byte) error { request = slices.Clone(payload); return nil }); err == io.EOF {
+		if err := c.next(inner, func(payload []byte) error { request = payload; return nil }); err == io.EOF {
 			return rpc.Errorf(rpc.BadRequest, "%s", noRequest)
 		} else if err != nil {
 			return err
@@ -128,22 +137,71 @@ func (k *Calls) newOwn(ctx context.Context, caller rpc.Caller, call rpc.Invocati
 
 // begin has a task run the method. The function that it returns ends the call.
 func (c *own) begin(serve func(context.Context) error) (ends func()) {
-	stop := func() {}
-	if !c.bounded && c.requests == nil { // for the answer, or for all items
-		late, done := context.WithTimeout(context.Background(), c.limit)
-		after := context.AfterFunc(late, func() { c.cancel(errExpired) })
-		stop = func() { after(); done() }
+	if !c.bounded {
+		c.goesOn(0)
+		c.watch(c.limit)
 	}
-	c.k.trunk.System().Root.Send(c.k.Server, ownCall{func(task context.Context) error {
-		defer context.AfterFunc(task, func() { c.cancel(errSessionOver) })()
-		return c.run(serve)
-	}})
+	c.k.trunk.System().Root.Send(c.k.Server, ownCall{
+		run: func(task context.Context) error {
+			defer context.AfterFunc(task, func() { c.cancel(errSessionOver) })()
+			return c.run(serve)
+		},
+		drop: func() { c.cancel(errSessionOver) },
+	})
 	over := context.AfterFunc(c.inner, func() { c.ends(context.Cause(c.inner)) })
 	return func() {
-		stop()
+		c.unwatched()
 		over()
 		c.cancel(errGivenUp)
 		c.ends(errGivenUp)
+	}
+}
+
+// goesOn gives the method its time again, for the answer or the next item. While it waits for its caller, whose waiting begins or ends
+// with waits of 1 and -1, that is the caller's.
+func (c *own) goesOn(waits int) {
+	if c.bounded {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waits += waits
+	limit := c.limit
+	if c.waits > 0 {
+		limit = rpc.MaxDeadline
+	}
+	c.until = c.k.trunk.Now().Add(limit)
+}
+
+// watch looks after d whether the time of the method is over.
+func (c *own) watch(d time.Duration) {
+	late, done := context.WithTimeout(context.Background(), d)
+	stop := context.AfterFunc(late, c.look)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unwatch = func() { stop(); done() }
+}
+
+func (c *own) look() {
+	c.mu.Lock()
+	left, watched := c.until.Sub(c.k.trunk.Now()), c.unwatch != nil
+	c.mu.Unlock()
+	switch {
+	case !watched, c.inner.Err() != nil:
+	case left <= 0:
+		c.cancel(errExpired)
+	default:
+		c.unwatched()
+		c.watch(min(left, c.limit)) // it may have less time by then
+	}
+}
+
+func (c *own) unwatched() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unwatch != nil {
+		c.unwatch()
+		c.unwatch = nil
 	}
 }
 
@@ -165,6 +223,8 @@ func (c *own) receive(stream bool, got func([]byte) error) error {
 		return fmt.Errorf("%w: %w", rpc.Timeout, context.DeadlineExceeded)
 	case errors.Is(err, errSessionOver):
 		return actors.ErrClosing
+	case err == io.EOF && !stream && !c.sent:
+		return errNoneGiven
 	case err != nil:
 		return err
 	case stream && !c.method.Streams():
@@ -174,8 +234,10 @@ func (c *own) receive(stream bool, got func([]byte) error) error {
 }
 
 // next hands the next request of a stream to the method.
-func (c *own) next(got func([]byte) error) error {
-	request, err := c.requests.next(c.inner)
+func (c *own) next(ctx context.Context, got func([]byte) error) error {
+	c.goesOn(1)
+	request, err := c.requests.next(ctx)
+	c.goesOn(-1)
 	if err != nil {
 		return err
 	}
@@ -186,14 +248,10 @@ func (c *own) next(got func([]byte) error) error {
 type ownExchange struct {
 	*own
 	stream bool
-	closed atomic.Bool
 }
 
 // Send sends a request. It waits while the method has not taken those before.
 func (x *ownExchange) Send(encode func([]byte) ([]byte, error)) error {
-	if x.closed.Load() {
-		return io.EOF
-	}
 	request, err := encodeRequest(encode, 0)
 	if err != nil {
 		return err
@@ -206,10 +264,9 @@ func (x *ownExchange) Send(encode func([]byte) ([]byte, error)) error {
 
 // CloseSend says that there are no more requests.
 func (x *ownExchange) CloseSend() error {
-	if x.closed.Swap(true) {
+	if !x.requests.end(io.EOF) {
 		return io.EOF
 	}
-	x.requests.end(io.EOF)
 	return nil
 }
 
@@ -258,6 +315,8 @@ func (c *own) send(encode func([]byte) ([]byte, error)) error {
 		return err
 	}
 	c.sent = true
+	c.goesOn(1)
+	defer c.goesOn(-1)
 	if !c.answers.put(c.inner, answer) {
 		return errNobodyWants
 	}
@@ -312,12 +371,16 @@ func (p *pipe) next(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
-// end says that no more messages come, if that was not said before.
-func (p *pipe) end(err error) {
+// end says that no more messages come. It is false if that was said before.
+func (p *pipe) end(err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.err = cmp.Or(p.err, err)
+	if p.err != nil {
+		return false
+	}
+	p.err = err
 	p.news.Tell()
+	return true
 }
 
 // panicked records the panic of a method, whose caller was answered, and does what the service's policy says.

@@ -255,10 +255,10 @@ type assembly struct {
 }
 
 // add adds a part, whose frame the reader holds. It returns the whole message when it is complete. Only one that is taken soon may
-// have a buffer that is much larger.
+// have a buffer that is much larger, of at most smallBuffer bytes.
 func (a *assembly) add(r *frameReader, e manycalls.Event, part []byte, soon bool) (m arrived, whole bool) {
 	if e.Whole && e.Length >= 0 { // it came in one part
-		if !soon && cap(r.buf) > 2*len(part) {
+		if cap(r.buf) > 2*len(part) && (!soon || cap(r.buf) > smallBuffer) {
 			m = arrived{body: slices.Clone(part), cost: e.Cost, serial: e.Serial}
 			r.free()
 			return m, true

@@ -52,8 +52,9 @@ type manyCall struct {
 	sent bool       // its request has gone whole
 
 	limit    time.Duration
-	until    time.Time // when the next message must have come; zero: the caller's ctx decides
-	hasten   bool      // its ctx has ended, or until has passed
+	patience time.Duration // for the next message, of a call whose ctx has no deadline
+	until    time.Time     // when the next message must have come; zero: the caller's ctx decides
+	hasten   bool          // its ctx has ended, or until has passed
 	method   uint32
 	metadata rpc.Metadata
 	stream   bool
@@ -185,6 +186,7 @@ func (m *manyCalls) prepare(ctx context.Context, method uint32, stream bool) (*m
 		return nil, err
 	}
 	k := &manyCall{metadata: metadata, wake: turns.NewBell(), limit: m.s.limit(ctx), method: method, stream: stream, memory: memory{of: m.s.credit}}
+	k.patience = k.limit + onecall.Grace
 	if stream {
 		k.window = k.memory.firstWindow()
 	}
@@ -230,8 +232,8 @@ func (m *manyCalls) begin(ctx context.Context, k *manyCall) (f manycalls.Frame, 
 	return f, 0, nil
 }
 
-// send sends a request, whose first part goes with f, unless the call is over before: then receive says why. The caller holds mu.
-func (m *manyCalls) send(ctx context.Context, k *manyCall, f manycalls.Frame, body []byte, last bool) {
+// send sends a request, whose first part goes with f. It is false if the call is over before: then receive says why. The caller holds mu.
+func (m *manyCalls) send(ctx context.Context, k *manyCall, f manycalls.Frame, body []byte, last bool) (whole bool) {
 	for rest, first := body, true; !k.over() && !k.hasten; {
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
 		if !ok {
@@ -249,13 +251,14 @@ func (m *manyCalls) send(ctx context.Context, k *manyCall, f manycalls.Frame, bo
 		m.flush(k)
 		if len(rest) == 0 {
 			k.sent = last
-			return
+			return true
 		}
 		f = manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message}
 		if m.gather.await(ctx, gathered, func() bool { return k.hasten || k.over() }) != nil {
-			return
+			return false
 		}
 	}
+	return false
 }
 
 // over reports whether nothing more comes for the call.
@@ -304,7 +307,7 @@ func (m *manyCalls) next(ctx context.Context, k *manyCall, got func([]byte) erro
 			m.taken(k, a)
 			return true, onecall.RepeatNever, nil
 		case k.done && k.err == nil && !k.stream && !k.ping && !k.given:
-			return false, onecall.RepeatNever, fmt.Errorf("%w: the server has ended a call with one answer without an answer", rpc.ErrProtocol)
+			return false, onecall.RepeatNever, errNoneGiven
 		case k.done && k.err == nil:
 			return false, onecall.RepeatNever, nil
 		case k.err != nil, k.refused:
@@ -316,7 +319,7 @@ func (m *manyCalls) next(ctx context.Context, k *manyCall, got func([]byte) erro
 			}
 			return false, onecall.RepeatNever, errNoResponse
 		case k.charge > 0:
-			if err := m.pay(ctx, k); err != nil && !k.hasten {
+			if err := m.pay(ctx, k); err != nil && !k.over() && !k.hasten {
 				return false, onecall.RepeatNever, callEnded(ctx)
 			}
 		default:
@@ -326,6 +329,9 @@ func (m *manyCalls) next(ctx context.Context, k *manyCall, got func([]byte) erro
 		}
 	}
 }
+
+// errNoneGiven reports a call for one answer that has none.
+var errNoneGiven = fmt.Errorf("%w: the server has ended a call with one answer without an answer", rpc.ErrProtocol)
 
 // give hands a message to the caller, without the session's lock, which the caller holds.
 func (m *manyCalls) give(a arrived, got func([]byte) error) error {
@@ -357,7 +363,7 @@ func (m *manyCalls) taken(k *manyCall, a arrived) {
 	m.flush(k)
 }
 
-// pay takes the memory that a message needs.
+// pay takes the memory that a message needs, unless the call ends before.
 func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
 	n, serial := k.charge, k.serial
 	ctx, k.unpay = context.WithCancel(ctx)
@@ -366,11 +372,17 @@ func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
 	err := m.s.credit.Take(ctx, n)
 	m.mu.Lock()
 	k.unpay = nil
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case k.over() && len(k.queue) == 0:
+		m.s.credit.Return(n)
+		return nil
 	}
 	k.memory.took(n)
-	k.charge = 0
+	if k.serial == serial { // otherwise the next message needs memory as well
+		k.charge = 0
+	}
 	if i := slices.IndexFunc(k.queue, func(a arrived) bool { return a.serial == serial }); i >= 0 {
 		k.queue[i].charge = n
 	} else {
@@ -432,7 +444,7 @@ func (m *manyCalls) ends(k *manyCall) {
 // extend sets the time limit for the next message of a call whose ctx has no deadline.
 func (m *manyCalls) extend(ctx context.Context, k *manyCall) {
 	if _, ok := ctx.Deadline(); !ok {
-		k.until = m.s.shared.trunk.Now().Add(k.limit + onecall.Grace)
+		k.until = m.s.shared.trunk.Now().Add(k.patience)
 	}
 }
 
@@ -472,15 +484,15 @@ func (m *manyCalls) end(k *manyCall) {
 	if m.writer == k {
 		m.s.stream.SetWriteDeadline(park.Expired)
 	}
-	if k.unpay != nil {
-		k.unpay()
-	}
 	m.gather.news.Tell()
 	k.ring()
 }
 
-// ring wakes both who receives and who sends.
+// ring wakes both who receives and who sends, because the call ends.
 func (k *manyCall) ring() {
+	if k.unpay != nil {
+		k.unpay()
+	}
 	k.wake.Ring()
 	k.more.Ring()
 }
@@ -504,28 +516,54 @@ func (m *manyCalls) lead(k *manyCall, bell turns.Bell, receives bool) {
 	defer m.mu.Unlock()
 	for m.err == nil {
 		if bell.Rang() || k.over() || k.hasten || receives && (len(k.queue) > 0 || k.charge > 0) || len(m.gather.out) > 0 && !m.gather.busy {
-			if !m.s.in.frames.Ready() { // what is there for others costs less now than another reader
+			if k.hasten || !m.s.in.frames.Ready() { // what is there for others costs less now than another reader
 				break
 			}
 		}
 		m.reader = k
-		m.mu.Unlock()
-		body, _, err := m.s.in.next(context.Background(), manycalls.MaxFrame)
-		m.mu.Lock()
+		m.read()
 		m.reader = nil
-		switch {
-		case err == nil:
-			m.s.bytesIn.Add(uint64(m.s.in.n + frame.HeaderLen))
-			err = m.frame(body)
-		case transport.IsTimeout(err): // of this caller, or of one that has read before
-			m.s.stream.SetReadDeadline(time.Time{})
-			m.s.in.frames.Resume()
-			continue
-		}
-		if err != nil {
-			m.fail(err)
-		}
 	}
+	m.rested()
+}
+
+// look reads what has come while nobody read, without waiting for more: the server may have ended the session.
+func (m *manyCalls) look() {
+	if !m.reading.Try() {
+		return
+	}
+	defer m.reading.Pass()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for there := true; there && m.err == nil; {
+		m.s.stream.SetReadDeadline(park.Expired)
+		there = m.read()
+	}
+	m.rested()
+}
+
+// read reads a frame. It is false if that was interrupted. The caller holds mu, which read unlocks meanwhile, and has the reading.
+func (m *manyCalls) read() bool {
+	m.mu.Unlock()
+	body, _, err := m.s.in.next(context.Background(), manycalls.MaxFrame)
+	m.mu.Lock()
+	switch {
+	case err == nil:
+		m.s.bytesIn.Add(uint64(m.s.in.n + frame.HeaderLen))
+		err = m.frame(body)
+	case transport.IsTimeout(err): // of this caller, or of one that has read before
+		m.s.stream.SetReadDeadline(time.Time{})
+		m.s.in.frames.Resume()
+		return false
+	}
+	if err != nil {
+		m.fail(err)
+	}
+	return true
+}
+
+// rested gives buffers back that reading does not need now. The caller holds mu, and has the reading.
+func (m *manyCalls) rested() {
 	if m.err != nil {
 		if !m.released {
 			m.released = true
@@ -606,7 +644,7 @@ func (m *manyCalls) frame(body []byte) error {
 		}
 	}
 	if k.wake.Ring(); k.over() {
-		k.more.Ring()
+		k.ring()
 	}
 	return nil
 }
@@ -655,7 +693,7 @@ func (m *manyCalls) lost(err error) {
 func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again onecall.Repeat, err error) {
 	began := m.s.shared.trunk.Now()
 	k := &manyCall{wake: turns.NewBell(), ping: true, limit: m.s.limit(ctx), memory: memory{of: m.s.credit}}
-	k.more = k.wake
+	k.more, k.patience = k.wake, k.limit+onecall.Grace
 	defer m.ends(k)
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { m.interrupt(k) })()

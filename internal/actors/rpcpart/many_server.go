@@ -58,9 +58,10 @@ type servedCall struct {
 	request  arrived
 	queue    []arrived // requests of a stream that wait
 	got      int       // cost of those that were taken since the window has grown
-	wanted   int       // serial of the request for which memory is to be taken; 0: none
+	wanted   callWants // memory that is to be taken for a request; a serial of 0: none
+	asks     bool      // a task takes it, or is about to
 	charged  int       // bytes that memory has for the request that comes
-	awaits   bool      // the method waits for a request
+	waits    int       // for the client: of the method for a request, and of its answers for credit
 	begun    bool      // its method runs
 	enter    func()    // gives the place back that the call has among those of all peers, once; nil: it has none
 
@@ -74,12 +75,12 @@ type servedCall struct {
 type (
 	// callRuns asks for a task that runs a call.
 	callRuns struct{ call *servedCall }
-	// callWants asks for a task that takes memory for a request.
-	callWants struct {
-		call      *servedCall
-		n, serial int
-	}
+	// callAsks asks for a task that takes the memory that a call wants.
+	callAsks struct{ call *servedCall }
 )
+
+// callWants is memory that a call wants for a request.
+type callWants struct{ n, serial int }
 
 // unreadMost is how many bytes may wait for a client that reads nothing before its requests wait as well. Credit allows less.
 const unreadMost = 4 << 20
@@ -208,10 +209,7 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 			return nil
 		}
 		k.enter = leave
-		if (k.until.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
-			m.asked = true
-			supervisor.Tell(ctx, machineDue{})
-		}
+		m.looksAt(k)
 	}
 	switch f.Kind {
 	case manycalls.Open, manycalls.Message:
@@ -244,7 +242,11 @@ func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.F
 		m.refuse(k, rpc.BadRequest, fmt.Sprintf("a request of %d bytes; at most %d are taken", e.Length, rpc.MaxRequest))
 		return nil
 	}
-	if method := m.s.service.methods[k.number]; f.Kind == manycalls.Open && method.TakesStream() && k.limit > 0 {
+	method, ok := m.s.service.methods[k.number]
+	switch {
+	case f.Bare && !m.runnable(k, ok):
+		return nil
+	case f.Kind == manycalls.Open && method.TakesStream() && k.limit > 0:
 		k.begins, k.requests, k.came = true, true, turns.NewBell()
 		if n := k.memory.firstWindow(); n > 0 {
 			m.machine.Grow(k.c, n)
@@ -263,12 +265,12 @@ func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.F
 			k.charged = e.Charge
 			m.machine.Charged(k.c, e.Serial)
 			m.gather.control(m.machine)
-		} else {
-			k.wanted = e.Serial
-			supervisor.Tell(ctx, callWants{k, e.Charge, e.Serial})
+		} else if k.wanted = (callWants{e.Charge, e.Serial}); !k.asks {
+			k.asks = true
+			supervisor.Tell(ctx, callAsks{k})
 		}
 	}
-	request, whole := k.assembly.add(&m.s.in, e, f.Payload, len(k.queue) == 0)
+	request, whole := k.assembly.add(&m.s.in, e, f.Payload, !k.requests || k.waits > 0 && len(k.queue) == 0)
 	switch {
 	case !whole:
 	case k.requests:
@@ -282,8 +284,8 @@ func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.F
 	return nil
 }
 
-// receive hands the next request of a stream to the method.
-func (m *servedCalls) receive(k *servedCall, got func([]byte) error) error {
+// receive hands the next request of a stream to the method. ctx is that of the method's call, or ends before.
+func (m *servedCalls) receive(ctx context.Context, k *servedCall, got func([]byte) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(k.queue) == 0 {
@@ -292,25 +294,21 @@ func (m *servedCalls) receive(k *servedCall, got func([]byte) error) error {
 			return errNobodyWants
 		case k.c.Ended():
 			return io.EOF
+		case ctx.Err() != nil:
+			return ctx.Err()
 		}
-		k.awaits = true
-		k.goesOn(m.s.shared.trunk.Now())
-		m.mu.Unlock()
-		k.came.Await(k.ctx)
-		m.mu.Lock()
-		k.awaits = false
-		k.goesOn(m.s.shared.trunk.Now())
+		m.await(ctx, k, k.came)
 	}
 	a := k.queue[0]
 	k.queue[0] = arrived{}
 	k.queue = k.queue[1:]
 	if a.charge > 0 {
 		k.memory.giveBack(a.charge)
-	} else if k.wanted == a.serial { // it needs no memory any more
-		k.wanted = 0
+	} else if k.wanted.serial == a.serial { // it needs no memory any more
+		k.wanted = callWants{}
 		m.machine.Charged(k.c, a.serial)
 	}
-	k.goesOn(m.s.shared.trunk.Now())
+	m.goesOn(k)
 	err := m.give(a, got)
 	if err == nil && !k.c.Over() && !m.over {
 		k.got += a.cost
@@ -329,27 +327,59 @@ func (m *servedCalls) give(a arrived, got func([]byte) error) error {
 	return got(a.body)
 }
 
-// goesOn gives the method its time again, for the answer or the next item. While it waits for a request, that is the client's.
-func (k *servedCall) goesOn(now time.Time) {
-	k.until = now.Add(k.limit)
-	if k.awaits {
-		k.until = now.Add(rpc.MaxDeadline)
+// await waits for the client, for the bell that says what it waits for. The caller holds mu, which await unlocks meanwhile.
+func (m *servedCalls) await(ctx context.Context, k *servedCall, bell turns.Bell) {
+	k.waits++
+	m.goesOn(k)
+	m.mu.Unlock()
+	bell.Await(ctx)
+	m.mu.Lock()
+	k.waits--
+	m.goesOn(k)
+}
+
+// goesOn gives the method its time again, for the answer or the next item. While it waits for its client, that is the client's.
+func (m *servedCalls) goesOn(k *servedCall) {
+	limit := k.limit
+	if k.waits > 0 {
+		limit = rpc.MaxDeadline
+	}
+	k.until = m.s.shared.trunk.Now().Add(limit)
+	m.looksAt(k)
+}
+
+// looksAt has the actor look at the time limits early enough for a call.
+func (m *servedCalls) looksAt(k *servedCall) {
+	if (k.until.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
+		m.asked = true
+		m.s.tell(machineDue{})
 	}
 }
 
-// wants takes memory for a request. A task calls it.
-func (m *servedCalls) wants(w callWants) {
-	k := w.call
-	if m.s.account.Take(k.ctx, w.n) != nil {
-		return
-	}
+// wants takes the memory that a call wants, until it wants no more. A task calls it.
+func (m *servedCalls) wants(k *servedCall) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, runs := m.running[k]; k.c.Over() && !runs || k.wanted != w.serial {
-		m.s.account.Return(w.n)
-		return
+	for k.wanted.serial != 0 {
+		w := k.wanted
+		m.mu.Unlock()
+		err := m.s.account.Take(k.ctx, w.n)
+		m.mu.Lock()
+		if err != nil {
+			break
+		}
+		if k.wanted == w {
+			m.has(k, w)
+		} else { // the call has ended, or wants something else
+			m.s.account.Return(w.n)
+		}
 	}
-	k.wanted = 0
+	k.asks = false
+}
+
+// has is told that the memory was taken that a call wanted.
+func (m *servedCalls) has(k *servedCall, w callWants) {
+	k.wanted = callWants{}
 	k.memory.took(w.n)
 	if i := slices.IndexFunc(k.queue, func(a arrived) bool { return a.serial == w.serial }); i >= 0 {
 		k.queue[i].charge = w.n
@@ -398,7 +428,7 @@ func (m *servedCalls) forget(k *servedCall) {
 	for _, a := range k.queue {
 		a.frame.giveBack()
 	}
-	k.queue = nil
+	k.queue, k.wanted = nil, callWants{}
 	k.memory.release()
 	m.since = m.s.shared.trunk.Now()
 }
@@ -406,12 +436,7 @@ func (m *servedCalls) forget(k *servedCall) {
 // begin runs the method of a call: at once, or on a task of its own. The caller holds mu, which begin unlocks meanwhile.
 func (m *servedCalls) begin(ctx context.Context, k *servedCall) error {
 	method, ok := m.s.service.methods[k.number]
-	switch {
-	case !ok:
-		m.refuse(k, rpc.UnsupportedMethod, unsupported(k.number))
-		return nil
-	case k.limit <= 0:
-		m.refuse(k, rpc.BadRequest, "a deadline of nothing")
+	if !m.runnable(k, ok) {
 		return nil
 	}
 	m.running[k] = struct{}{}
@@ -438,6 +463,19 @@ func (m *servedCalls) begin(ctx context.Context, k *servedCall) error {
 		return errHandedOver
 	}
 	return nil
+}
+
+// runnable refuses a call whose method is not there, or has no time.
+func (m *servedCalls) runnable(k *servedCall, there bool) bool {
+	switch {
+	case !there:
+		m.refuse(k, rpc.UnsupportedMethod, unsupported(k.number))
+	case k.limit <= 0:
+		m.refuse(k, rpc.BadRequest, "a deadline of nothing")
+	default:
+		return true
+	}
+	return false
 }
 
 // dispatch has a task run the call.
@@ -505,7 +543,8 @@ func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 		if ctx := rpc.WithCaller(k.ctx, &caller); !k.requests {
 			return method.Serve(ctx, k.request.body, w.send)
 		} else {
-			return method.ServeStream(ctx, func(got func([]byte) error) error { return m.receive(k, got) }, w.send)
+			defer context.AfterFunc(k.ctx, k.came.Ring)() // an interceptor may have made another ctx
+			return method.ServeStream(ctx, func(ctx context.Context, got func([]byte) error) error { return m.receive(ctx, k, got) }, w.send)
 		}
 	})
 	returned = true
@@ -611,18 +650,14 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 	w.sent = true
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k.goesOn(m.s.shared.trunk.Now())
+	m.goesOn(k)
 	for rest := body; ; {
 		if k.c.Over() || m.over {
 			return errNobodyWants
 		}
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
 		if !ok {
-			k.until = m.s.shared.trunk.Now().Add(rpc.MaxDeadline) // the client takes its time, which is not the method's
-			m.mu.Unlock()
-			k.wake.Await(k.ctx)
-			m.mu.Lock()
-			k.goesOn(m.s.shared.trunk.Now())
+			m.await(k.ctx, k, k.wake) // the client takes its time, which is not the method's
 			continue
 		}
 		f := manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message, Shared: uint64(shared), Last: n == len(rest) && !w.stream}

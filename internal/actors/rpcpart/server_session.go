@@ -91,13 +91,16 @@ func (a *serverSession) Receive(c actor.Context) {
 		a.split(c, m.call)
 	case splitCall:
 		a.split(c, m.call)
-	case machineDue:
-		a.timer = nil
+	case machineDue: // of the timer, or of a call whose time is over before
+		if a.timer != nil {
+			a.timer.Stop()
+			a.timer = nil
+		}
 		a.due(c)
 	case callRuns:
 		a.task(c, "call", func(ctx context.Context) error { return a.serving.many.runs(ctx, m.call) })
-	case callWants:
-		a.task(c, "memory", func(context.Context) error { a.serving.many.wants(m); return nil })
+	case callAsks:
+		a.task(c, "memory", func(context.Context) error { a.serving.many.wants(m.call); return nil })
 	case restOfFrames:
 		a.task(c, "write", func(context.Context) error { return a.serving.many.gather.all() })
 	case leaveOver:
