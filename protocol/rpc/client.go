@@ -34,7 +34,7 @@ type Transport interface {
 type Channel interface {
 	// Send sends the request that encode appends, as soon as the service takes it. The error is io.EOF if the call is over: Receive says why.
 	Send(encode func([]byte) ([]byte, error)) error
-	// CloseSend says that there are no more requests.
+	// CloseSend says that there are no more requests. The error is io.EOF if the call is over, or that was said before.
 	CloseSend() error
 	// Receive waits for the next answer. The error is that of got or of the call, or io.EOF when the call has ended without one.
 	Receive(got func([]byte) error) error

@@ -27,7 +27,7 @@ func (d *Duplex[Req, Resp]) Send(m *Req) error {
 	return d.via.Send(encoder(d.out, m))
 }
 
-// CloseSend says that there are no more requests.
+// CloseSend says that there are no more requests. The error is io.EOF when the call is over, or when that was said before.
 func (d *Duplex[Req, Resp]) CloseSend() error { return d.via.CloseSend() }
 
 // Receive waits for the next item of the answer. The error is io.EOF behind the last one.
@@ -42,6 +42,7 @@ func (d *Duplex[Req, Resp]) Receive() (*Resp, error) {
 
 // Exchange calls a method with a stream of requests, usually a [BidiStream]. The call lasts until f returns, whose error Exchange
 // returns; it is stopped if the service has not ended it by then. Only nodes of this library take such a call: see [ErrOneRequest].
+// An error of Receive that matches [ErrNotRun] says that the service has not run the call; f is not called again.
 // f must not let other goroutines use the Duplex after it has returned. ctx bounds the whole call; without a deadline the service has
 // [DefaultDeadline] for each item. A call on which no message moves for [MaxDeadline] ends. All else is as for [Items].
 func Exchange[Req, Resp any](ctx context.Context, c *Client, method uint32, f func(*Duplex[Req, Resp]) error, opts ...CallOption) error {

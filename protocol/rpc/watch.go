@@ -9,7 +9,7 @@ type Watcher struct {
 }
 
 // Watch lets an [Interceptor] see the messages of the call, from next on: protobuf messages, pointers to Go types, or bytes. An
-// error ends the call; at a service one made with [Errorf] reaches the caller. A Watcher must not change or keep a message. The
+// error ends the call, and is that of Send or Receive in an [Exchange]; at a service one made with [Errorf] reaches the caller. A Watcher must not change or keep a message. The
 // requests and the answers of one call may come at the same time.
 func (i Invocation) Watch(w Watcher) {
 	if i.watching != nil {
