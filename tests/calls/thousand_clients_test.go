@@ -95,7 +95,7 @@ func TestThousandClients(t *testing.T) {
 		if want := 2 * clients * seconds; calls != want || longest > 100*time.Millisecond {
 			t.Errorf("got %d calls of %d, the longest two took %v", calls, want, longest)
 		}
-		if last > first*1.1+8 {
+		if last > first*1.3+16 { // timers that were stopped go later
 			t.Errorf("heap grows from %.1f to %.1f MB", first, last)
 		}
 	})
