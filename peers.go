@@ -14,6 +14,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
@@ -225,6 +226,30 @@ func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
 	_, err := assemble.Ask[connectivity.PeerAllowed](ctx, p.n.e, p.n.e.Trunk.Connectivity(), connectivity.AllowPeer{Peer: peer, Off: true})
 	return peerError("take off the allow list", peer, err)
 }
+
+// Admit lists a peer, so that a node with [AdmitListed] has connections with it. It counts at once,
+// and DataDir keeps the list. It is durable when Admit returns; with [ErrNotDurable] it may be forgotten
+// when the node stops.
+func (p *Peers) Admit(ctx context.Context, key identity.PublicKey) error {
+	return p.admit(ctx, "admit", admitpart.Change{Key: key})
+}
+
+// Unadmit takes a peer off the list. With [AdmitListed] its connection is closed, unless it is a seed of the
+// settings. The error matches [ErrNotListed] if it was not on the list, and is else as for Admit.
+func (p *Peers) Unadmit(ctx context.Context, key identity.PublicKey) error {
+	return p.admit(ctx, "take off the list of admitted peers the", admitpart.Change{Key: key, Off: true})
+}
+
+// AdmitSeed lists a peer until the node stops, as the seeds of the settings are.
+func (p *Peers) AdmitSeed(key identity.PublicKey) { p.n.e.Admission.AddSeed(key) }
+
+func (p *Peers) admit(ctx context.Context, what string, m admitpart.Change) error {
+	r, err := assemble.Ask[admitpart.Changed](ctx, p.n.e, p.n.e.Admission.PID(), m)
+	return peerError(what, m.Key.NodeID(), cmp.Or(err, r.Err))
+}
+
+// Admitted returns the keys on the list, in order, without the seeds of the settings.
+func (p *Peers) Admitted() []identity.PublicKey { return p.n.e.Admission.Keys() }
 
 // Blame counts an offence of a peer against the rules of your protocol. The third offence
 // within a minute closes the connection with the peer, and reason is recorded as its
