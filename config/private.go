@@ -77,10 +77,15 @@ const maxNetworkSeeds = 1000
 var networkTable = sync.OnceValue(func() *settings.Table {
 	type opt = settings.Options
 	secret := opt{Hidden: true, Form: "64 hexadecimal digits in quotes", Valid: func(text string) error {
-		if _, err := protocol.ParseNetworkSecret(text); err != nil {
-			return errors.New(strings.Replace(strings.TrimPrefix(err.Error(), "protocol: "), "the secret of a private network", "it", 1))
+		switch _, err := protocol.ParseNetworkSecret(text); {
+		case err == nil:
+			return nil
+		case strings.Trim(text, "0123456789abcdefABCDEF") != "":
+			return errors.New("it has another character")
+		case len(text) != 2*protocol.SecretSize:
+			return fmt.Errorf("it has %d digits", len(text))
 		}
-		return nil
+		return errors.New("it is not random")
 	}}
 	return &settings.Table{
 		Program: "gamelan", Verb: "network create", Example: "name", Fault: fault,

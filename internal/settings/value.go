@@ -340,7 +340,11 @@ func (r *Row) Range() string {
 	case Duration:
 		return "from " + formatDuration(time.Duration(r.Least)) + " to " + formatDuration(time.Duration(r.Most))
 	case Choice:
-		return strings.Join(r.Choices, ", ")
+		text := strings.Join(r.Choices, ", ")
+		if r.IsFile != nil {
+			text += ", or the path of a file"
+		}
+		return text
 	case Text:
 		return fmt.Sprintf("at most %d bytes of printable ASCII", r.Most)
 	case Path, Switch:

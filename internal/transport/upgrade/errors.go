@@ -79,7 +79,7 @@ func (r *refusal) Error() string {
 		return fmt.Sprintf("the connection ended before the handshake, after %v: perhaps the peer has not heard us", r.waited)
 	}
 	if r.private != "" {
-		return "the peer closed the connection before the handshake and gave no reason: its secret differs from this node's of " + r.private + ", or it is busy or refuses this node"
+		return "the peer closed the connection before the handshake and gave no reason: its secret of " + r.private + " differs from this node's, or it is busy or refuses this node"
 	}
 	return fmt.Sprintf("the peer closed the connection before the handshake and gave no reason: it is of another network (this node: %v, wire byte 0x%02x), refuses this node, is busy, or has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address)", r.network, r.wire)
 }
