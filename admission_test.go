@@ -71,7 +71,7 @@ func TestAdmission(t *testing.T) {
 		if err == nil {
 			err = out.AsError()
 		}
-		if !errors.Is(err, gamelan.ErrNotAdmitted) {
+		if !errors.Is(err, gamelan.ErrNotAdmitted) || out.Reason != gamelan.NotAdmitted {
 			t.Errorf("a message to it: got %v, want ErrNotAdmitted", err)
 		}
 		if p, ok := a.Peers().Get(c.ID()); !ok || p.Addresses[0].Attempts != 0 {

@@ -248,6 +248,10 @@ func (p *Peers) admit(ctx context.Context, what string, m admitpart.Change) erro
 	return peerError(what, m.Key.NodeID(), cmp.Or(err, r.Err))
 }
 
+// Admits returns a [*actors.NotAdmittedError] if the node has connections with listed peers alone, and the
+// owner of the key is not listed. It does not ask Config.Admit.
+func (p *Peers) Admits(key identity.PublicKey) error { return p.n.e.Admission.Listed(key) }
+
 // Admitted returns the keys on the list, in order, without the seeds of the settings.
 func (p *Peers) Admitted() []identity.PublicKey { return p.n.e.Admission.Keys() }
 

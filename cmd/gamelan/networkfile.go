@@ -40,7 +40,7 @@ func (c *networkCreateCmd) Run(a *app) error {
 	}
 	switch {
 	case errors.Is(err, protocol.ErrBadNetworkName):
-		what, hint, _ := strings.Cut(failure.Text(err), "; ")
+		what, hint, _ := strings.Cut(strings.TrimPrefix(err.Error(), "protocol: "), "; ")
 		return failure.Usage(hint, "%s", what)
 	case errors.Is(err, fs.ErrExist):
 		return failure.New("config", fmt.Sprintf("join it with %q, or choose another file with --file", "gamelan node --network "+nodedir.Quote(path)), "there is a file %s already", path)
@@ -57,7 +57,8 @@ func networkFileError(path string, err error) error {
 	}
 	switch {
 	case errors.Is(err, config.ErrNetworkOpen):
-		return failure.New("config", "make it private with \"chmod 600 "+nodedir.Quote(path)+"\", and change the secret if somebody may have read it", "%s", failure.Text(err)).Because(err)
+		_, which, _ := strings.Cut(err.Error(), config.ErrNetworkOpen.Error()+": ")
+		return failure.New("config", "make it private with \"chmod 600 "+nodedir.Quote(path)+"\", and change the secret if somebody may have read it", "others can read or change %s", which).Because(err)
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.New("config", "make one with \"gamelan network create NAME\", or copy it from another machine", "there is no file %s", path).Because(err)
 	}

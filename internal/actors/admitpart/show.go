@@ -53,12 +53,12 @@ func (a *Admission) Section() models.Admission {
 }
 
 func (a *Admission) summary(v *models.Admission) string {
-	s := "the node has connections with anyone in its network"
+	s := "The node has connections with anyone in its network"
 	if v.Private != nil {
-		s = "the node has connections with anyone who has the secret of " + v.Private.Name
+		s = "The node has connections with anyone who has the secret of " + v.Private.Name
 	}
 	if a.Only {
-		s = "the node has connections with " + inspect.Count(uint64(len(v.Listed)), "listed peer") + " alone"
+		s = "The node has connections with " + inspect.Count(uint64(len(v.Listed)), "listed peer") + " alone"
 	}
 	if v.Program {
 		s += ", and asks its program about each"

@@ -303,8 +303,8 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 	l.refuse++
 	rejected := actors.InboundRejected{Addr: m.addr, Err: err}
 	if up, ok := errors.AsType[*upgrade.Error](err); ok {
-		if errors.Is(err, actors.ErrNotAdmitted) {
-			l.knocked(c, &unlisted, m.addr, up.Peer, up.Err)
+		if refused, ok := errors.AsType[*actors.NotAdmittedError](err); ok {
+			l.knocked(c, &unlisted, m.addr, up.Peer, refused)
 		}
 		rejected.Stage = string(up.Stage)
 		if !up.Peer.IsZero() {

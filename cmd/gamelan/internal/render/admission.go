@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -20,7 +19,7 @@ func Admitted(o *Output, done string, r *models.Admitted) error {
 
 // Admission writes with whom the node has connections, and who was refused lately.
 func Admission(o *Output, v *models.Admission, now time.Time) error {
-	if err := o.Say(inspect.Escape(strings.ToUpper(v.Summary[:1])+v.Summary[1:]+".")); err != nil {
+	if err := o.Say(inspect.Escape(v.Summary)+"."); err != nil {
 		return err
 	}
 	if p := v.Private; p != nil {
