@@ -186,10 +186,10 @@ func serveHostile(t *testing.T, dir string) {
 		inspect.Actions{
 			Sender: hostileSender{}, DHT: hostileDHT{},
 			Verbs: map[string]map[string]inspect.Verb{
-				"network": {"join": {Do: refuse}, "discover": {Params: []string{"key", "for"}, Do: refuse}, "sync": {Do: refuse}},
+				"network":   {"join": {Do: refuse}, "discover": {Params: []string{"key", "for"}, Do: refuse}, "sync": {Do: refuse}},
 				"admission": {"admit": {Params: []string{"key"}, Do: refuse}, "unadmit": give(hostileOf[models.Admitted]())},
-				"inbox":   {"retry": {Params: []string{"seqs", "all"}, Do: refuse}, "drop": {Params: []string{"seqs", "all"}, Do: refuse}},
-				"saf":     {"fetch": {Params: []string{"peers"}, Do: refuse}, "purge": {Params: []string{"to", "all"}, Do: refuse}},
+				"inbox":     {"retry": {Params: []string{"seqs", "all"}, Do: refuse}, "drop": {Params: []string{"seqs", "all"}, Do: refuse}},
+				"saf":       {"fetch": {Params: []string{"peers"}, Do: refuse}, "purge": {Params: []string{"to", "all"}, Do: refuse}},
 				"kad": {
 					"connect": give(hostileOf[models.KadConnected]()), "get": give(hostileOf[models.KadRecord]()), "forget": give(hostileOf[models.KadForgotten]()),
 					"put": give(hostileOf[models.KadReport]()),

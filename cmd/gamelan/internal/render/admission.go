@@ -19,7 +19,7 @@ func Admitted(o *Output, done string, r *models.Admitted) error {
 
 // Admission writes with whom the node has connections, and who was refused lately.
 func Admission(o *Output, v *models.Admission, now time.Time) error {
-	if err := o.Say(inspect.Escape(v.Summary)+"."); err != nil {
+	if err := o.Say(inspect.Escape(v.Summary) + "."); err != nil {
 		return err
 	}
 	if p := v.Private; p != nil {
