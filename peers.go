@@ -14,7 +14,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
@@ -231,21 +230,27 @@ func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
 // and DataDir keeps the list. It is durable when Admit returns; with [ErrNotDurable] it may be forgotten
 // when the node stops.
 func (p *Peers) Admit(ctx context.Context, key identity.PublicKey) error {
-	return p.admit(ctx, "admit", admitpart.Change{Key: key})
+	return p.admit(ctx, "admit", key, false)
 }
 
 // Unadmit takes a peer off the list. With [AdmitListed] its connection is closed, unless it is a seed of the
 // settings. The error matches [ErrNotListed] if it was not on the list, and is else as for Admit.
 func (p *Peers) Unadmit(ctx context.Context, key identity.PublicKey) error {
-	return p.admit(ctx, "take off the list of admitted peers the", admitpart.Change{Key: key, Off: true})
+	return p.admit(ctx, "take off the list of admitted peers the", key, true)
 }
 
 // AdmitSeed lists a peer until the node stops, as the seeds of the settings are.
 func (p *Peers) AdmitSeed(key identity.PublicKey) { p.n.e.Admission.AddSeed(key) }
 
-func (p *Peers) admit(ctx context.Context, what string, m admitpart.Change) error {
-	r, err := assemble.Ask[admitpart.Changed](ctx, p.n.e, p.n.e.Admission.PID(), m)
-	return peerError(what, m.Key.NodeID(), cmp.Or(err, r.Err))
+func (p *Peers) admit(ctx context.Context, what string, key identity.PublicKey, off bool) error {
+	if p.n.e.Stopping() {
+		return ErrClosed
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = p.n.e.Admission.Change(key, off)
+	}
+	return peerError(what, key.NodeID(), err)
 }
 
 // Admits returns a [*actors.NotAdmittedError] if the node has connections with listed peers alone, and the

@@ -71,7 +71,7 @@ func (b *builder) connected(id identity.NodeID) bool {
 
 // openAdmission reads the list of admitted peers.
 func (b *builder) openAdmission(n *Node) (err error) {
-	s := admitpart.Settings{Only: b.Admission == config.AdmitListed, Ask: b.Admit, DB: b.db, Logger: b.Logger, Host: b.Host}
+	s := admitpart.Settings{Only: b.Admission == config.AdmitListed, Ask: b.Admit, DB: b.db, Logger: b.Logger}
 	for _, seed := range b.SeedPeers {
 		s.Seeds = append(s.Seeds, seed.Key)
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -22,7 +23,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
-	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Trunk names what the part needs of a node. [trunk.Trunk] implements and documents it.
@@ -32,7 +32,6 @@ type Trunk interface {
 	Wall() time.Time
 	OnWall(t time.Time) time.Time
 	PID(path string) *actor.PID
-	Self() identity.NodeID
 	Key() identity.PublicKey
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	NoSecret(since time.Time) connections.Knocks
@@ -50,18 +49,18 @@ type Settings struct {
 	Ask    func(identity.PublicKey) error // the program's decision beside the list; nil: it has none
 	DB     kv.DB                          // keeps the list
 	Logger *slog.Logger
-	Host   trunk.Host // for the verbs alone
 }
 
-// Admission is the part. It outlives the incarnations of its actor. It exists before the trunk, which
-// asks it about every peer.
+// Admission is the part. It has no actor: its views are read by everybody, and who changes the list writes it.
+// It exists before the trunk, which asks it about every peer.
 type Admission struct {
 	Settings
 	disk   kv.Client
-	seeds  view.Map[identity.PublicKey, struct{}]
-	listed view.Map[identity.PublicKey, time.Time] // since when, on the system's clock; written by the actor
 	trunk  Trunk
-	pid    *actor.PID
+	seeds  view.Map[identity.PublicKey, struct{}]
+	listed view.Map[identity.PublicKey, time.Time] // since when, on the system's clock
+
+	mu sync.Mutex // for changes of listed, in memory and on the disk
 }
 
 const (
@@ -144,21 +143,12 @@ func (a *Admission) ask(key identity.PublicKey) (err error) {
 }
 
 // Bind gives the part the node. It is called before the tree starts.
-func (a *Admission) Bind(t Trunk) {
-	a.trunk, a.pid = t, t.PID(name+"/list")
-}
-
-// PID returns the actor that receives Change.
-func (a *Admission) PID() *actor.PID { return a.pid }
+func (a *Admission) Bind(t Trunk) { a.trunk = t }
 
 // AddSeed lists a seed that the settings have got while the node runs.
 func (a *Admission) AddSeed(key identity.PublicKey) { a.seeds.Set(key, struct{}{}) }
 
 // Part returns the part.
 func (a *Admission) Part() actors.Part {
-	return actors.Part{
-		Name:     name,
-		Actors:   []supervisor.Spec{{Name: "list", Kind: "admission", New: func() actor.Actor { return &list{a: a} }}},
-		Sections: a.sections(), Verbs: a.verbs(), Warnings: a.warnings,
-	}
+	return actors.Part{Name: name, Sections: a.sections(), Verbs: a.verbs(), Warnings: a.warnings}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
-	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
@@ -130,13 +129,12 @@ const HintKey = "give the public key of the other node, 64 hexadecimal digits"
 
 func (a *Admission) verbs() map[string]map[string]inspect.Verb {
 	verb := func(off bool) inspect.Verb {
-		return inspect.Verb{Params: []string{"key"}, Do: func(ctx context.Context, v url.Values, _ []byte) (any, error) {
+		return inspect.Verb{Params: []string{"key"}, Do: func(_ context.Context, v url.Values, _ []byte) (any, error) {
 			key, err := identity.ParsePublicKey(v.Get("key"))
 			if err != nil {
 				return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: fmt.Sprintf("%q is no public key", inspect.Escape(v.Get("key"))), Hint: HintKey}
 			}
-			r, err := trunk.AskAgain[Changed](ctx, &a.Host, a.trunk.System(), a.pid, Change{Key: key, Off: off})
-			if err = cmp.Or(err, r.Err); err != nil {
+			if err := a.Change(key, off); err != nil {
 				return nil, &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err)}
 			}
 			return models.Admitted{PublicKey: key.String(), NodeID: key.NodeID().String(), Admit: a.mode()}, nil
