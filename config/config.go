@@ -29,11 +29,10 @@ type Config struct {
 	// 0 means none: only the user of the program and root may do so.
 	DataDirGroup int
 
-	// Network that the node belongs to: the name of a known one, or the path of the file of a private
-	// network. A public network is never assumed, and an identity stays on the network that it was made
-	// for. On a reload, a changed file is read again: its secrets and new seeds count from then on.
+	// Network that the node belongs to: a name, or the file of a private network. None that is public is
+	// ever assumed. An identity stays on the network that it was made for.
 	//
-	// A known one is localnet, mainnet, stagenet, nextnet, igor or esmeralda; see [ReadNetwork] for the
+	// A name is localnet, mainnet, stagenet, nextnet, igor or esmeralda; see [ReadNetwork] for the
 	// file. Default: that of the identity in DataDir, else localnet.
 	Network string
 
@@ -195,13 +194,13 @@ type Config struct {
 	// earlier ban is lifted. Node ids are possible, too.
 	Allow []string
 
-	// Whom the node has connections with: anyone of its network, or only those that are listed. Listed are
-	// peers that were admitted by their keys, and seeds. Others are refused when they have proved their
-	// key, and not dialled; nothing of them is stored.
+	// With whom the node has connections: with anyone in its network, or with listed peers and seeds
+	// alone.
 	//
 	// It is [AdmitAnyone], which is the default, or [AdmitListed]. Node.Peers().Admit lists a peer, and
-	// DataDir keeps the list. It counts for connections: messages of authors that are not listed still
-	// come over the DHT when those that are listed relay them.
+	// DataDir keeps the list. Others are refused when they have proved their key, and not dialled;
+	// nothing of them is stored. It counts for connections: messages of authors that are not listed
+	// still come over the DHT when those that are listed relay them.
 	Admission string
 
 	// Admit decides, beside Admission, whether the node has connections with the owner of a key. An

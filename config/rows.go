@@ -100,7 +100,7 @@ func nodeRows() []*settings.Row {
 		settings.OneOf("node.network", func(c *Config) *string { return &c.Network }, protocol.LocalNet.String(), networks, `"localnet"`).
 			With(opt{
 				Flag: "network", Dynamic: "that of the identity in the data directory, else localnet", Parse: parseNetwork, IsFile: IsNetworkFile, Open: openNetwork,
-				Form: "one of " + strings.Join(networks, ", ") + ", or the path of the file of a private network, absolute in a file",
+				Form: "one of " + strings.Join(networks, ", ") + ", or the path of the file of a private network",
 			}),
 		settings.OneOf("node.release", func(c *Config) *string { return &c.Release }, releases[0], releases, `"6.2"`).
 			With(opt{Flag: "release", Parse: parseRelease}),

@@ -94,7 +94,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:5: connections.max_inbound cannot be 100001: it is too large; expected a whole number from 1 to 100000, for example max_inbound = 200 under [connections]`,
 		}},
 		"choice, spelt almost like one": {"[node]\nnetwork = \"esmerelda\"", []string{
-			`f.toml:2: node.network cannot be "esmerelda": there is no such choice, did you mean "esmeralda"?; expected one of localnet, mainnet, stagenet, nextnet, igor, esmeralda, or the path of the file of a private network, absolute in a file, for example network = "localnet" under [node]`,
+			`f.toml:2: node.network cannot be "esmerelda": there is no such choice, did you mean "esmeralda"?; expected one of localnet, mainnet, stagenet, nextnet, igor, esmeralda, or the path of the file of a private network, for example network = "localnet" under [node]`,
 		}},
 		"address": {"[node]\nlisten = [\n  \"/ip4/127.0.0.1/tcp/1\",\n  \"127.0.0.1:1\",\n]", []string{
 			`f.toml:2: node.listen cannot be a list of 2: entry 2, "127.0.0.1:1", is no multiaddr, write it as /ip4/127.0.0.1/tcp/1; expected a list of multiaddrs, at most 16, for example listen = ["/ip4/0.0.0.0/tcp/18189"] under [node]`,
