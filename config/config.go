@@ -29,8 +29,8 @@ type Config struct {
 	// 0 means none: only the user of the program and root may do so.
 	DataDirGroup int
 
-	// Network that the node belongs to: a name, or the file of a private network. None that is public is
-	// ever assumed. An identity stays on the network that it was made for.
+	// Network of the node. A path names the file of a private network. A public network is never
+	// assumed, and an identity stays on the network that it was made for.
 	//
 	// A name is localnet, mainnet, stagenet, nextnet, igor or esmeralda; see [ReadNetwork] for the
 	// file. Default: that of the identity in DataDir, else localnet.
