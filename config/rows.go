@@ -99,7 +99,7 @@ func nodeRows() []*settings.Row {
 			With(opt{Dynamic: "none"}),
 		settings.OneOf("node.network", func(c *Config) *string { return &c.Network }, protocol.LocalNet.String(), networks, `"localnet"`).
 			With(opt{
-				Flag: "network", Dynamic: "that of the identity in the data directory, else localnet", Parse: parseNetwork, IsFile: IsNetworkFile, Open: openNetwork,
+				Flag: "network", Dynamic: "that of the identity, else localnet", Parse: parseNetwork, IsFile: IsNetworkFile, Open: openNetwork,
 				Form: "one of " + strings.Join(networks, ", ") + ", or the path of the file of a private network",
 			}),
 		settings.OneOf("node.release", func(c *Config) *string { return &c.Release }, releases[0], releases, `"6.2"`).

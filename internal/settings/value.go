@@ -342,7 +342,7 @@ func (r *Row) Range() string {
 	case Choice:
 		text := strings.Join(r.Choices, ", ")
 		if r.IsFile != nil {
-			text += ", or the path of a file"
+			text += ", or a path"
 		}
 		return text
 	case Text:
