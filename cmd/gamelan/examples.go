@@ -24,7 +24,6 @@ var examples = map[string][]example{
 	"gamelan node": {
 		{"Run a node that only programs on this machine can reach", "gamelan node --data-dir bob"},
 		{"Run one that other machines can reach, and that knows a first peer", "gamelan node --listen /ip4/0.0.0.0/tcp/18189 --peer KEY::ADDRESS"},
-		{"Run one in a private network", "gamelan node --network acme.network"},
 		{"Run one through Tor alone", "gamelan node --tor"},
 	},
 	"gamelan seed": {
@@ -64,7 +63,7 @@ var examples = map[string][]example{
 	},
 	"gamelan network": {
 		{"Has the node found its network?", "gamelan network"},
-		{"Make a private network, and run its first node", "gamelan network create acme && gamelan node --network acme.network"},
+		{"Make a private network; the command says what to do next", "gamelan network create acme"},
 		{"Ask other nodes now for the peers that they know", "gamelan network sync"},
 	},
 	"gamelan network status": {
@@ -72,7 +71,7 @@ var examples = map[string][]example{
 		{"The same for a program", "gamelan network status --json"},
 	},
 	"gamelan network create": {
-		{"Make a private network, and run its first node", "gamelan network create acme && gamelan node --network acme.network"},
+		{"Make a private network, in the file acme.network", "gamelan network create acme"},
 		{"Write its file where a service finds it", "gamelan network create acme --file /etc/gamelan/acme.network"},
 	},
 	"gamelan network add": {

@@ -122,8 +122,8 @@ type networkRotateCmd struct {
 
 // Help returns the text of gamelan network rotate --help below the flags.
 func (*networkRotateCmd) Help() string {
-	return "Each step changes the file. Copy it to every machine and send each node HUP (gamelan node takes it over without a break), before you take the next step: " +
-		"all nodes have to accept the new secret before the first one dials with it. \"gamelan peers admitted\" says who still dials with the old one."
+	return "Each step changes the file. Copy it to every machine and send each node HUP before you take the next step: the nodes take it over without a break. " +
+		"All have to accept the new secret before the first one dials with it. \"gamelan peers admitted\" says who still dials with the old one."
 }
 
 func (c *networkRotateCmd) Run(a *app) error {
