@@ -13,6 +13,7 @@ type (
 	DiscoveryConfig    = config.DiscoveryConfig
 	InboxConfig        = config.InboxConfig
 	MuxConfig          = config.MuxConfig
+	PrivateConfig      = config.PrivateConfig
 	RPCConfig          = config.RPCConfig
 	ReachConfig        = config.ReachConfig
 	SOCKSConfig        = config.SOCKSConfig
@@ -28,6 +29,18 @@ const (
 	TransportTCPWithTor = config.TransportTCPWithTor
 	TransportSOCKS      = config.TransportSOCKS
 )
+
+// Values of [Config].Admission.
+const (
+	AdmitAnyone = config.AdmitAnyone
+	AdmitListed = config.AdmitListed
+)
+
+// ReadNetwork reads the file of a private network, for Config.Private: see [config.ReadNetwork].
+func ReadNetwork(path string) (PrivateConfig, error) { return config.ReadNetwork(path) }
+
+// NewNetwork returns a private network with a new secret: see [config.NewNetwork].
+func NewNetwork(name string) (PrivateConfig, error) { return config.NewNetwork(name) }
 
 // ListenNowhere as the only entry of Config.Listen makes a node that accepts no
 // connections.

@@ -54,6 +54,9 @@ func (i *Inspection) Look(ctx context.Context) inspect.Tree {
 	return tree
 }
 
+// Admission returns the section "admission": with whom the node has connections, and who was refused.
+func (i *Inspection) Admission(context.Context) models.Admission { return i.n.e.Admission.Section() }
+
 // Node returns the section "node": the node's identity and state.
 func (i *Inspection) Node(ctx context.Context) models.Node {
 	return nodeview.Section[models.Node](ctx, i.n.e.View, "node")

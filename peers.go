@@ -226,6 +226,40 @@ func (p *Peers) Disallow(ctx context.Context, peer identity.NodeID) error {
 	return peerError("take off the allow list", peer, err)
 }
 
+// Admit lists a peer, so that a node with [AdmitListed] has connections with it. It counts at once,
+// and DataDir keeps the list. It is durable when Admit returns; with [ErrNotDurable] it may be forgotten
+// when the node stops.
+func (p *Peers) Admit(ctx context.Context, key identity.PublicKey) error {
+	return p.admit(ctx, "admit", key, false)
+}
+
+// Unadmit takes a peer off the list. With [AdmitListed] its connection is closed, unless it is a seed of the
+// settings. The error matches [ErrNotListed] if it was not on the list, and is else as for Admit.
+func (p *Peers) Unadmit(ctx context.Context, key identity.PublicKey) error {
+	return p.admit(ctx, "take off the list of admitted peers the", key, true)
+}
+
+// AdmitSeed lists a peer until the node stops, as the seeds of the settings are.
+func (p *Peers) AdmitSeed(key identity.PublicKey) { p.n.e.Admission.AddSeed(key) }
+
+func (p *Peers) admit(ctx context.Context, what string, key identity.PublicKey, off bool) error {
+	if p.n.e.Stopping() {
+		return ErrClosed
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = p.n.e.Admission.Change(key, off)
+	}
+	return peerError(what, key.NodeID(), err)
+}
+
+// Admits returns a [*actors.NotAdmittedError] if the node has connections with listed peers alone, and the
+// owner of the key is not listed. It does not ask Config.Admit.
+func (p *Peers) Admits(key identity.PublicKey) error { return p.n.e.Admission.Listed(key) }
+
+// Admitted returns the keys on the list, in order, without the seeds of the settings.
+func (p *Peers) Admitted() []identity.PublicKey { return p.n.e.Admission.Keys() }
+
 // Blame counts an offence of a peer against the rules of your protocol. The third offence
 // within a minute closes the connection with the peer, and reason is recorded as its
 // cause. Blame does not ban the peer: see [Peers.Ban]. Blame does not wait, so actors and

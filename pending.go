@@ -189,6 +189,7 @@ const (
 	ReasonNone     = protocol.ReasonNone
 	NoPeer         = protocol.NoPeer         // no peer with that id is known
 	Banned         = protocol.Banned         // the peer is banned
+	NotAdmitted    = protocol.NotAdmitted    // this node has no connections with the peer, which is not listed
 	DialFailed     = protocol.DialFailed     // no address of the peer could be reached
 	Refused        = protocol.Refused        // the peer does not take this protocol, or ends each connection while it is set up
 	TooLong        = protocol.TooLong        // the message is above the limit

@@ -3,6 +3,7 @@ package gamelan
 import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
+	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
@@ -100,6 +101,7 @@ type (
 var (
 	ErrUnknownPeer      = actors.ErrUnknownPeer
 	ErrBanned           = actors.ErrBanned
+	ErrNotAdmitted      = actors.ErrNotAdmitted
 	ErrSelf             = actors.ErrSelf
 	ErrNoAddress        = actors.ErrNoAddress
 	ErrExcluded         = actors.ErrExcluded
@@ -128,6 +130,12 @@ var (
 	ErrNotKept   = outcomepart.ErrNotKept
 	ErrDropped   = outcomepart.ErrDropped
 	ErrForgotten = outcomepart.ErrForgotten
+	// ErrNoSecret is in [InboundRejected] for a dialer that has not the secret of the private network, and
+	// ErrSecretMayDiffer in a [DialError] for a node of one that closed the connection and gave no reason.
+	ErrNoSecret        = protocol.ErrNoSecret
+	ErrSecretMayDiffer = protocol.ErrSecretMayDiffer
+	// ErrNotListed reports a peer that [Peers.Unadmit] does not find on the list.
+	ErrNotListed = admitpart.ErrNotListed
 	// ErrUnsupported reports a peer that does not accept the protocol of a substream.
 	ErrUnsupported = negotiate.ErrUnsupported
 	// ErrNoPong reports a peer whose application did not answer a ping of the DHT, and

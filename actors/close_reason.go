@@ -25,6 +25,7 @@ const (
 	CloseShutdown  = "shutdown"          // the node is closing
 	CloseTieBreak  = "duplicate"         // another connection to the peer has taken its place
 	CloseBanned    = "banned"            // the peer is banned
+	CloseUnlisted  = "not admitted"      // the peer is no longer admitted
 	CloseViolation = "violation"         // the peer broke the rules
 	CloseEnded     = "ended"             // the peer closed it or the network cut it
 	CloseNoAnswer  = "no answer"         // the peer answers no pings, or acknowledges nothing

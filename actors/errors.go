@@ -18,6 +18,7 @@ const MaxProtocols = 100
 var (
 	ErrUnknownPeer      = errors.New("actors: unknown peer; add it first, with an address")
 	ErrBanned           = errors.New("actors: the peer is banned")
+	ErrNotAdmitted      = errors.New("actors: the peer is not admitted")
 	ErrSelf             = errors.New("actors: that is this node itself")
 	ErrNoAddress        = errors.New("actors: no address of the peer can be dialled; add one")
 	ErrAimed            = errors.New("actors: 4 dials of the last minute that other nodes have caused went to the address of the peer; wait a minute, or dial it yourself")
@@ -73,6 +74,26 @@ func (e *BannedError) Error() string {
 
 // Is makes every BannedError match ErrBanned.
 func (e *BannedError) Is(target error) bool { return target == ErrBanned }
+
+// NotAdmittedError reports a peer with which the node has no connections, and why.
+type NotAdmittedError struct {
+	Key identity.PublicKey
+	Err error // of the program's Config.Admit; nil: the key is not listed
+}
+
+// Error names the key, with the remedy.
+func (e *NotAdmittedError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("actors: peer %s is not admitted by the program: %v", e.Key, e.Err)
+	}
+	return fmt.Sprintf("actors: peer %s is not admitted: this node has connections only with listed peers; admit its key first", e.Key)
+}
+
+// Is makes every NotAdmittedError match ErrNotAdmitted.
+func (e *NotAdmittedError) Is(target error) bool { return target == ErrNotAdmitted }
+
+// Unwrap returns the error of the program.
+func (e *NotAdmittedError) Unwrap() error { return e.Err }
 
 // TypeTakenError is ErrTypeTaken with the message type.
 type TypeTakenError struct{ Type int32 }

@@ -29,12 +29,16 @@ type Config struct {
 	// 0 means none: only the user of the program and root may do so.
 	DataDirGroup int
 
-	// Network that the node belongs to. A public network is never assumed, and an identity stays on
-	// the network that it was made for.
+	// Network of the node. A path names the file of a private network. A public network is never
+	// assumed, and an identity stays on the network that it was made for.
 	//
-	// It is localnet, mainnet, stagenet, nextnet, igor or esmeralda. Default: that of the identity
-	// in DataDir, else localnet.
+	// A name is localnet, mainnet, stagenet, nextnet, igor or esmeralda; see [ReadNetwork] for the
+	// file. Default: that of the identity in DataDir, else localnet.
 	Network string
+
+	// Private is the private network that the node joins, instead of Network. A program may read it with
+	// [ReadNetwork]; its seeds are added to Seeds.
+	Private *PrivateConfig
 
 	// Release of the Tari reference whose wire bytes are used where releases differ.
 	//
@@ -190,6 +194,20 @@ type Config struct {
 	// earlier ban is lifted. Node ids are possible, too.
 	Allow []string
 
+	// With whom the node has connections: with anyone in its network, or with listed peers and seeds
+	// alone.
+	//
+	// It is [AdmitAnyone], which is the default, or [AdmitListed]. Node.Peers().Admit lists a peer, and
+	// DataDir keeps the list. Others are refused when they have proved their key, and not dialled;
+	// nothing of them is stored. It counts for connections: messages of authors that are not listed
+	// still come over the DHT when those that are listed relay them.
+	Admission string
+
+	// Admit decides, beside Admission, whether the node has connections with the owner of a key. An
+	// error refuses the peer, and its text is logged and shown. It is called on several goroutines, for
+	// each connection and each dial, when the key is proved or before it is dialled; it should not wait. nil refuses nobody.
+	Admit func(key identity.PublicKey) error
+
 	// Greatest number of known peers; the least useful ones are removed for new ones. Default 50,000.
 	MaxPeers int
 
@@ -239,6 +257,14 @@ type Config struct {
 // ListenNowhere as the only entry of Config.Listen makes a node that accepts no
 // connections.
 const ListenNowhere = "nowhere"
+
+// Values of Config.Admission.
+const (
+	// AdmitAnyone has connections with everybody in the network.
+	AdmitAnyone = "anyone"
+	// AdmitListed has connections only with peers that were admitted, and seeds.
+	AdmitListed = "listed"
+)
 
 // NoFloor as Config.Floor makes a node that dials only peers that it was asked to dial.
 const NoFloor = -1

@@ -6,7 +6,7 @@ package config
 var docs = map[string]string{
 	"data_dir":                              "Directory of the node's identity, store, socket and lock. It is made if it does not exist; one node runs in it at a time. In a file the path must be absolute; in the variable and the flag it may be relative to the directory in which the command runs.",
 	"data_dir_group":                        "Id of a Unix group whose members may write in the data directory, as with fsGroup of Kubernetes. They are trusted with the node's identity.",
-	"node.network":                          "Network that the node belongs to. A public network is never assumed, and an identity stays on the network that it was made for.",
+	"node.network":                          "Network of the node. A path names the file of a private network. A public network is never assumed, and an identity stays on the network that it was made for.",
 	"node.release":                          "Release of the Tari reference whose wire bytes are used where releases differ.",
 	"node.listen":                           "Addresses to listen on. \"nowhere\" alone makes a node that only dials.",
 	"node.transport":                        "How the node connects: over TCP; through Tor alone, with an onion service of its own; over TCP, and to onion services through Tor; or through a SOCKS5 proxy alone.",
@@ -45,6 +45,7 @@ var docs = map[string]string{
 	"connections.exempt_sources":            "Networks whose addresses have no limits per source and per subnet.",
 	"connections.exclude_dial":              "Addresses that the node never dials: multiaddrs, ranges of them, networks. It never dials its own either.",
 	"connections.allow":                     "Peers that are never banned: not for an offence, not on request and not by an import. An earlier ban is lifted. Node ids are possible, too.",
+	"connections.admit":                     "With whom the node has connections: with anyone in its network, or with listed peers and seeds alone.",
 	"connections.keep_closest":              "Number of connected nodes to keep, the closest to this one. Connections to others are closed, except to allowed or protected peers. Not below connections.floor.",
 	"liveness.allow":                        "Networks from which anybody may check, without a handshake, whether the node can be reached.",
 	"liveness.slots":                        "Greatest number of such checks at once.",

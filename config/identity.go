@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -19,8 +20,12 @@ import (
 // Identity is the content of the identity file in a data directory.
 type Identity struct {
 	Secret  *identity.Secret
-	Network protocol.Network
+	Network protocol.Network // the one that it was made for
+	Private string           // the name of it, if it is a private one
 }
+
+// NetworkName returns the name of the network that the identity was made for.
+func (id *Identity) NetworkName() string { return cmp.Or(id.Private, id.Network.String()) }
 
 // IdentityFile is the name of the identity file in a data directory.
 const IdentityFile = "identity.json"
@@ -42,6 +47,7 @@ const identityVersion = 1
 type identityJSON struct {
 	Version   int    `json:"version"`
 	Network   string `json:"network"`
+	Private   string `json:"private,omitempty"`
 	NodeID    string `json:"node_id"`
 	PublicKey string `json:"public_key"`
 	SecretKey string `json:"secret_key"`
@@ -61,11 +67,23 @@ func CreateIdentity(dir string, network protocol.Network) (Identity, error) {
 	return DataDir{Path: dir}.CreateIdentity(network)
 }
 
+// CreatePrivateIdentity is CreateIdentity for the private network with that name.
+func (in DataDir) CreatePrivateIdentity(name string) (Identity, error) {
+	if err := protocol.CheckNetworkName(name); err != nil {
+		return Identity{}, err
+	}
+	return in.createIdentity(protocol.PrivateNet, name)
+}
+
 // CreateIdentity creates a new identity in a data directory, and the directory if it does
 // not exist. It never replaces an identity and returns ErrIdentityExists instead. It
 // refuses a directory that any user other than this one, root and members of the group owns
 // or can change.
 func (in DataDir) CreateIdentity(network protocol.Network) (Identity, error) {
+	return in.createIdentity(network, "")
+}
+
+func (in DataDir) createIdentity(network protocol.Network, private string) (Identity, error) {
 	d, err := datadir.Make(in.Path, datadir.Group(in.Group))
 	if err != nil {
 		return Identity{}, datadir.Error(err)
@@ -76,7 +94,7 @@ func (in DataDir) CreateIdentity(network protocol.Network) (Identity, error) {
 		return Identity{}, err
 	}
 	b, err := json.MarshalIndent(identityJSON{
-		identityVersion, network.String(), secret.NodeID().String(), secret.PublicKey().String(), hex.EncodeToString(secret.Bytes()),
+		identityVersion, network.String(), private, secret.NodeID().String(), secret.PublicKey().String(), hex.EncodeToString(secret.Bytes()),
 	}, "", "  ")
 	if err != nil {
 		return Identity{}, err
@@ -88,7 +106,7 @@ func (in DataDir) CreateIdentity(network protocol.Network) (Identity, error) {
 	case err != nil:
 		return Identity{}, datadir.Error(err)
 	}
-	return Identity{secret, network}, nil
+	return Identity{secret, network, private}, nil
 }
 
 // LoadIdentity is [DataDir.LoadIdentity] of a directory without a trusted group.
@@ -144,6 +162,12 @@ func parseIdentity(b []byte) (Identity, error) {
 		return damaged(fmt.Sprintf("version %d", j.Version))
 	}
 	network, err := protocol.ParseNetwork(j.Network)
+	if j.Private != "" {
+		network, err = protocol.PrivateNet, protocol.CheckNetworkName(j.Private)
+		if j.Network != protocol.PrivateNet.String() {
+			return damaged("it is of two networks")
+		}
+	}
 	if err != nil {
 		return damaged("unknown network")
 	}
@@ -154,5 +178,5 @@ func parseIdentity(b []byte) (Identity, error) {
 	if !strings.EqualFold(j.PublicKey, secret.PublicKey().String()) || !strings.EqualFold(j.NodeID, secret.NodeID().String()) {
 		return damaged("its keys do not belong together")
 	}
-	return Identity{secret, network}, nil
+	return Identity{secret, network, j.Private}, nil
 }

@@ -71,6 +71,18 @@ func parseNetwork(text string) (string, error) {
 	return n.String(), err
 }
 
+// openNetwork checks the file of a private network.
+func openNetwork(path string) error {
+	b, _, err := readNetwork(path)
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "gamelan: "))
+	}
+	if _, problems := parsePrivate(path, b); len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
 func parseRelease(text string) (string, error) {
 	r, err := protocol.ParseRelease(text)
 	return r.String(), err
@@ -86,7 +98,10 @@ func nodeRows() []*settings.Row {
 		settings.Number("data_dir_group", func(c *Config) *int { return &c.DataDirGroup }, 0, 1, math.MaxInt32, `65532`).
 			With(opt{Dynamic: "none"}),
 		settings.OneOf("node.network", func(c *Config) *string { return &c.Network }, protocol.LocalNet.String(), networks, `"localnet"`).
-			With(opt{Flag: "network", Dynamic: "that of the identity in the data directory, else localnet", Parse: parseNetwork}),
+			With(opt{
+				Flag: "network", Dynamic: "that of the identity, else localnet", Parse: parseNetwork, IsFile: IsNetworkFile, Open: openNetwork,
+				Form: "one of " + strings.Join(networks, ", ") + ", or the path of the file of a private network",
+			}),
 		settings.OneOf("node.release", func(c *Config) *string { return &c.Release }, releases[0], releases, `"6.2"`).
 			With(opt{Flag: "release", Parse: parseRelease}),
 		settings.List("node.listen", settings.Addrs, func(c *Config) *[]string { return &c.Listen }, 16, `["/ip4/0.0.0.0/tcp/18189"]`).
@@ -125,6 +140,8 @@ func connectionRows() []*settings.Row {
 		settings.List("connections.exempt_sources", settings.Networks, func(c *Config) *[]string { return &c.ExemptSources }, 64, `["10.0.0.0/8"]`),
 		settings.List("connections.exclude_dial", settings.Ranges, func(c *Config) *[]string { return &c.ExcludeDial }, 256, `["/ip4/198.51.100.*/tcp/*"]`),
 		settings.List("connections.allow", settings.Peers, func(c *Config) *[]string { return &c.Allow }, 1000, `[`+aSeed+`"]`).With(opt{Reload: true, FileMost: true}),
+		settings.OneOf("connections.admit", func(c *Config) *string { return &c.Admission }, AdmitAnyone, []string{AdmitAnyone, AdmitListed}, `"listed"`).
+			With(opt{Flag: "admit"}),
 		settings.Number("connections.keep_closest", func(c *Config) *int { return &c.KeepClosest }, 0, 1, 10_000, `50`).With(opt{Dynamic: "all"}),
 		settings.List("liveness.allow", settings.Networks, func(c *Config) *[]string { return &c.LivenessAllow }, 64, `["127.0.0.1/32"]`),
 		settings.Number("liveness.slots", func(c *Config) *int { return &c.LivenessSlots }, 1, 1, 100, `4`),

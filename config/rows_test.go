@@ -12,6 +12,8 @@ import (
 // withoutRow are the fields that have no row, and why.
 var withoutRow = map[string]string{
 	"Profile": "only programs have profiles of their own",
+	"Private": "node.network names the file of a private network",
+	"Admit":   "a file has no functions",
 	"Secret":  "a file has no secrets",
 	"DHT":     "its fields have rows",
 }

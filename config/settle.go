@@ -52,13 +52,17 @@ func (c Config) Settle() (*Settled, error) {
 	}
 	if !none {
 		c.Secret = id.Secret
-		if c.Network == "" {
+		switch {
+		case c.Network != "" || c.Private != nil:
+		case id.Private != "":
+			return nil, badf("Network", "the identity in %s was made for the private network %s; give the file of that network, or use another directory", c.DataDir, id.Private)
+		default:
 			c.Network = id.Network.String()
 		}
 	}
 	s, err := c.settle()
 	if err == nil && none {
-		id, err = c.Dir().CreateIdentity(s.Wire.Network)
+		id, err = c.Dir().createIdentity(s.Wire.Network, s.Wire.Private)
 		if errors.Is(err, ErrIdentityExists) { // another program has created one meanwhile
 			id, err = c.Dir().LoadIdentity()
 		}
@@ -67,7 +71,7 @@ func (c Config) Settle() (*Settled, error) {
 		return nil, err
 	}
 	s.Secret = id.Secret
-	if made, used := id.Network, s.Wire.Network; made != used { // one identity on two networks would be confusing
+	if made, used := id.NetworkName(), s.Wire.NetworkName(); made != used { // one identity on two networks would be confusing
 		return nil, badf("Network", "the identity in %s was made for %s, not for %s; use its network, or another directory", c.DataDir, made, used)
 	}
 	return s, nil
@@ -103,6 +107,17 @@ func check(root any, rows []*settings.Row, in string) error {
 // chooseProfile chooses the profile. If that is wrong, the rest is checked with the one of LocalNet.
 func (s *Settled) chooseProfile() error {
 	s.Wire = protocol.Tari(protocol.LocalNet)
+	private, err := s.joinPrivate()
+	if err != nil {
+		return err
+	}
+	if s.Private = private; private != nil {
+		s.Wire = protocol.Private(private.Name, private.Secret, private.Accept)
+		if s.Release != "" {
+			return badf("Release", "a private network has no releases; leave it out")
+		}
+		return nil
+	}
 	if s.Profile != nil {
 		if err := s.Profile.Validate(); err != nil {
 			return bad("Profile", err)
@@ -162,7 +177,7 @@ func (s *Settled) parse() error {
 	case len(listen) == 0 && s.Transport == TransportTor:
 		listen = []string{"/ip4/127.0.0.1/tcp/0"}
 	case len(listen) == 0 && s.Transport == TransportSOCKS:
-	case len(listen) == 0 && s.Wire.TestAddresses:
+	case len(listen) == 0 && s.Wire.TestAddresses && s.Private == nil: // a private network is one of several machines
 		listen, s.AnyPort = []string{"/ip4/127.0.0.1/tcp/0"}, true
 	case len(listen) == 0:
 		listen = []string{"/ip4/0.0.0.0/tcp/18189"}
@@ -175,11 +190,19 @@ func (s *Settled) parse() error {
 		parseEach("ExcludeDial", s.ExcludeDial, protocol.ParseAddressRange, &s.Excluded),
 		parseEach("Allow", s.Allow, identity.ParsePeer, &s.Allowed),
 		parseEach("Seeds", s.Seeds, peerstore.ParseSeed, &s.SeedPeers),
+		parseEach("Private", s.privateSeeds(), peerstore.ParseSeed, &s.SeedPeers),
 	)
 	if err != nil {
 		return err
 	}
 	return s.checkListen()
+}
+
+func (s *Settled) privateSeeds() []string {
+	if s.Private == nil {
+		return nil
+	}
+	return s.Private.Seeds
 }
 
 // parseEach parses the entries of a list.

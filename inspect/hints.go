@@ -19,6 +19,7 @@ const (
 // Beginnings of hints that end with a peer.
 const (
 	HintDials = "see the connection attempts to the peer "
+	HintAdmit = "admit the peer "
 	HintUnban = "lift the ban of the peer "
 	HintSeed  = "check that a seed runs and can be reached from here; see the connection attempts to the peer "
 )

@@ -68,13 +68,16 @@ func (n Network) String() string {
 			return known.name
 		}
 	}
+	if n == PrivateNet {
+		return "private"
+	}
 	return fmt.Sprintf("network %#02x", uint8(n))
 }
 
 // TestAddresses reports whether addresses that cannot be dialled from outside
-// (loopback, private, memory) are advertised and kept by default: on LocalNet only
-// (V3).
-func (n Network) TestAddresses() bool { return n == LocalNet }
+// (loopback, private, memory) are advertised and kept by default: on LocalNet and in private
+// networks only (V3, V43).
+func (n Network) TestAddresses() bool { return n == LocalNet || n == PrivateNet }
 
 // Release is the generation of peers whose wire bytes a network uses. Only
 // NextNet and Esmeralda differ between releases (V1).
@@ -135,6 +138,9 @@ func NetworkOf(wire byte) (n Network, r Release, ok bool) {
 				return known.network, r, true
 			}
 		}
+	}
+	if wire == byte(PrivateNet) {
+		return PrivateNet, Release6, true
 	}
 	return 0, 0, false
 }

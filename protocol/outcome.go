@@ -55,6 +55,7 @@ const (
 	// NotTaken: the peer is connected, but it ends every substream for messages
 	// that this side opens, or does not answer on it.
 	NotTaken
+	NotAdmitted // this node has no connections with the peer, which is not listed
 )
 
 // String returns the reason in words, "" for none.
@@ -82,6 +83,8 @@ func (r Reason) String() string {
 		return "connection lost"
 	case NotTaken:
 		return "the peer takes none of our messages"
+	case NotAdmitted:
+		return "not admitted"
 	}
 	return fmt.Sprintf("reason %d", uint8(r))
 }

@@ -15,17 +15,20 @@ var ErrBadProfile = errors.New("protocol: bad profile")
 type Pattern uint8
 
 const (
-	XX Pattern = iota // three messages, both static keys encrypted
-	IX                // two messages, the dialer's static key in clear
+	XX     Pattern = iota // three messages, both static keys encrypted
+	IX                    // two messages, the dialer's static key in clear
+	XXpsk0                // XX of a private network: only who has its secret can begin one
 )
 
-// String returns "XX" or "IX".
+// String returns "XX", "IX" or "XXpsk0".
 func (p Pattern) String() string {
 	switch p {
 	case XX:
 		return "XX"
 	case IX:
 		return "IX"
+	case XXpsk0:
+		return "XXpsk0"
 	}
 	return fmt.Sprintf("pattern %d", uint8(p))
 }
@@ -106,7 +109,12 @@ type Profile struct {
 	PlainMessages bool
 	// TestAddresses accepts and advertises addresses that are not external.
 	TestAddresses bool
-	Limits        Limits
+	// Private is the name of the private network, with the pattern [XXpsk0]; else empty.
+	Private string
+	// Secret is the secret of the private network; a dialer uses it. Accept is a second one, which a
+	// listener takes as well while the secret is being changed; nil: none.
+	Secret, Accept NetworkSecret
+	Limits         Limits
 }
 
 // Limits bound the time and memory that a peer can cost a node. Every limit must be
@@ -201,8 +209,11 @@ func (p Profile) Validate() error {
 	if p.WireByte == LivenessByte {
 		return bad("wire byte %#x is the first byte of liveness checks; choose another", p.WireByte)
 	}
-	if p.Pattern != XX && p.Pattern != IX {
-		return bad("unknown Noise %v; use XX or IX", p.Pattern)
+	if p.Pattern != XX && p.Pattern != IX && p.Pattern != XXpsk0 {
+		return bad("unknown Noise %v; use XX, IX or XXpsk0", p.Pattern)
+	}
+	if err := p.validatePrivate(); err != nil {
+		return bad("%w", err)
 	}
 	onSubstream := slices.Equal(p.Steps, muxFirst)
 	if !onSubstream && !slices.Equal(p.Steps, identityFirst) {

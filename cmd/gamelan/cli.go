@@ -198,7 +198,8 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		defer a.log.Flush(time.Second)
 		a.signals = daemon.CatchSignals(a.Output, a.log)
 		defer a.signals.Stop() // and it lists all problems of the settings, and finds its directory itself
-	case *configCheckCmd, *configExplainCmd, *configInitCmd, *configShowCmd, *interopCmd, *demoCmd, *completionCmd, *manCmd, *versionCmd:
+	case *configCheckCmd, *configExplainCmd, *configInitCmd, *configShowCmd, *interopCmd, *demoCmd, *completionCmd, *manCmd, *versionCmd,
+		*networkCreateCmd, *networkAddCmd, *networkRotateCmd, *networkFileCmd:
 		// no data directory is needed, so that these work even if the configuration has errors
 	default:
 		if err := a.locate(a.load(nil)); err != nil {

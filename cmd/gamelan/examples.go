@@ -63,11 +63,29 @@ var examples = map[string][]example{
 	},
 	"gamelan network": {
 		{"Has the node found its network?", "gamelan network"},
+		{"Make a private network; the command says what to do next", "gamelan network create acme"},
 		{"Ask other nodes now for the peers that they know", "gamelan network sync"},
 	},
 	"gamelan network status": {
 		{"Has the node found its network?", "gamelan network status"},
 		{"The same for a program", "gamelan network status --json"},
+	},
+	"gamelan network create": {
+		{"Make a private network, in the file acme.network", "gamelan network create acme"},
+		{"Write its file where a service finds it", "gamelan network create acme --file /etc/gamelan/acme.network"},
+	},
+	"gamelan network add": {
+		{"Put the line of the node on this machine into the file", `gamelan network add acme.network "$(gamelan id --address)"`},
+		{"Take a seed out of it", "gamelan network add --remove acme.network KEY"},
+	},
+	"gamelan network rotate": {
+		{"Let nodes accept a new secret; then copy the file to all of them", "gamelan network rotate begin acme.network"},
+		{"When all accept it, let them use it", "gamelan network rotate switch acme.network"},
+		{"When nobody uses the old one, give it up", "gamelan network rotate end acme.network"},
+	},
+	"gamelan network file": {
+		{"Compare the files of two machines", "gamelan network file acme.network"},
+		{"The same for a program", "gamelan network file acme.network --json"},
 	},
 	"gamelan network sync": {
 		{"Ask other nodes now for the peers that they know", "gamelan network sync"},
@@ -175,6 +193,18 @@ var examples = map[string][]example{
 	"gamelan peers names": {
 		{"List the names and their keys", "gamelan peers names"},
 		{"The same for a program", "gamelan peers names --json"},
+	},
+	"gamelan peers admit": {
+		{"Let a node in that admits listed peers alone", "gamelan peers admit KEY"},
+		{"See who knocks, and let bob in", "gamelan peers admitted && gamelan peers admit bob"},
+	},
+	"gamelan peers unadmit": {
+		{"Refuse bob from now on, and close his connection", "gamelan peers unadmit bob"},
+		{"Refuse two", "gamelan peers unadmit bob carol"},
+	},
+	"gamelan peers admitted": {
+		{"List who is admitted, and who was refused lately", "gamelan peers admitted"},
+		{"The same for a program", "gamelan peers admitted --json"},
 	},
 	"gamelan peers export": {
 		{"Write all peers to a file", "gamelan peers export peers.json"},

@@ -45,10 +45,10 @@ func (c *idCmd) Run(a *app) error {
 	}
 	n, err := node.Node(a.ctx)
 	key := id.Secret.PublicKey()
-	self := render.NewIdentity(key, id.Network, nil)
+	self := render.NewIdentity(key, id.NetworkName(), nil)
 	switch f := phrases.Of(err, a.dir, a.patience); {
 	case err == nil:
-		self = render.NewIdentity(key, id.Network, &n)
+		self = render.NewIdentity(key, id.NetworkName(), &n)
 	case f.Code != failure.ExitUnreachable || f.Kind == client.CodeSilent:
 		return err
 	case c.Address && f.Kind != client.CodeNotRunning:
@@ -83,7 +83,7 @@ func (a *app) willListen(network protocol.Network) (addrs []string, err error) {
 		return nil, nil
 	case len(c.Listen) > 0:
 		listen = c.Listen
-	case profile.TestAddresses:
+	case profile.TestAddresses && network != protocol.PrivateNet:
 		listen = a.dir.KeptAddress()
 	default:
 		listen = []string{"/ip4/0.0.0.0/tcp/18189"}

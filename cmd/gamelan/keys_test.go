@@ -13,7 +13,7 @@ import (
 // has ended.
 func TestKeysOf(t *testing.T) {
 	d := nodedir.Named(t.TempDir())
-	if _, err := d.Create(protocol.LocalNet); err != nil {
+	if _, err := d.Create(protocol.LocalNet, ""); err != nil {
 		t.Fatal(err)
 	}
 	given := gamelantest.Secret(7).PublicKey()

@@ -5,6 +5,10 @@ import "github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 type networkCmd struct {
 	Status networkStatusCmd `cmd:"" default:"withargs" help:"Show how well the node has found its network: seeds, announcements, rounds, neighbours."`
 	Sync   networkSyncCmd   `cmd:"" help:"Ask connected nodes and seeds now for the peers that they know."`
+	Create networkCreateCmd `cmd:"" help:"Make a private network: write the file with which nodes join it."`
+	Add    networkAddCmd    `cmd:"" help:"Add seeds to the file of a private network, or remove some."`
+	Rotate networkRotateCmd `cmd:"" help:"Change the secret of a private network, in three steps without a gap."`
+	File   networkFileCmd   `cmd:"" help:"Show what the file of a private network has, without its secret, to compare it with others."`
 }
 
 type networkStatusCmd struct{}

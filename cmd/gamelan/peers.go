@@ -12,14 +12,17 @@ import (
 )
 
 type peersCmd struct {
-	List   peersListCmd   `cmd:"" default:"withargs" help:"List the peers that the node knows."`
-	Add    peersAddCmd    `cmd:"" help:"Add peers, so that the node knows where they are."`
-	Forget peersForgetCmd `cmd:"" help:"Forget peers, and how often they could be reached."`
-	Name   peersNameCmd   `cmd:"" help:"Give a peer a name, which all commands take in its place."`
-	Unname peersUnnameCmd `cmd:"" help:"Remove names of peers."`
-	Names  peersNamesCmd  `cmd:"" help:"List the names of peers."`
-	Export peersExportCmd `cmd:"" help:"Write the records of all peers as JSON."`
-	Import peersImportCmd `cmd:"" help:"Add the peers of an export."`
+	List     peersListCmd     `cmd:"" default:"withargs" help:"List the peers that the node knows."`
+	Add      peersAddCmd      `cmd:"" help:"Add peers, so that the node knows where they are."`
+	Forget   peersForgetCmd   `cmd:"" help:"Forget peers, and how often they could be reached."`
+	Name     peersNameCmd     `cmd:"" help:"Give a peer a name, which all commands take in its place."`
+	Unname   peersUnnameCmd   `cmd:"" help:"Remove names of peers."`
+	Names    peersNamesCmd    `cmd:"" help:"List the names of peers."`
+	Admit    peersAdmitCmd    `cmd:"" help:"List peers, so that a node with connections.admit = listed has connections with them."`
+	Unadmit  peersUnadmitCmd  `cmd:"" help:"Take peers off that list; their connections are closed."`
+	Admitted peersAdmittedCmd `cmd:"" help:"Show that list, and who was refused lately."`
+	Export   peersExportCmd   `cmd:"" help:"Write the records of all peers as JSON."`
+	Import   peersImportCmd   `cmd:"" help:"Add the peers of an export."`
 }
 
 type peersListCmd struct {

@@ -111,7 +111,11 @@ func (c *sendCmd) runPlain(a *app) error {
 			a.Note("%s", overDHTHint(a, key))
 		}
 		if show.TurnedAway() {
-			a.Note("Next: see with \"gamelan peers\" on the other node whether it has banned this one; \"gamelan unban\" there lifts a ban.")
+			a.Note("Next: see with \"gamelan peers\" on the other node whether it has banned this one, and with \"gamelan peers admitted\" there whether it admits others alone; \"gamelan unban\" and \"gamelan peers admit\" there let this one in.")
+		}
+		if show.NotAdmitted() {
+			key, _, _ := strings.Cut(*c.Peer, "::")
+			a.Note("Next: let it in with \"%s\".", a.Command("peers admit "+key))
 		}
 		if show.Unreached() {
 			a.Note("Next: %s.", a.afterDial(*c.Peer))

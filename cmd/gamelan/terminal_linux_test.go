@@ -170,7 +170,7 @@ func serveHostile(t *testing.T, dir string) {
 	node := hostileOf[models.Node]()
 	for name, value := range map[string]any{
 		"node": node, "peers": []models.Peer{peerOf(fakePeer), hostileOf[models.Peer]()}, "connections": hostileOf[[]models.Connection](),
-		"dht": hostileOf[models.DHT](), "network": hostileOf[models.Network](), "saf": hostileOf[models.StoreForward](), "inbox": hostileOf[models.InboxShelf](), "kad": hostileOf[models.Kad](),
+		"dht": hostileOf[models.DHT](), "network": hostileOf[models.Network](), "admission": hostileOf[models.Admission](), "saf": hostileOf[models.StoreForward](), "inbox": hostileOf[models.InboxShelf](), "kad": hostileOf[models.Kad](),
 		"kad-peers": hostileOf[[]models.KadContacts](), "kad-own": hostileOf[[]models.KadPublications](), "ledger": hostileOf[models.Ledger](), "tor": hostileOf[models.Tor](),
 	} {
 		s.Section(name, func(context.Context) any { return value })
@@ -186,9 +186,10 @@ func serveHostile(t *testing.T, dir string) {
 		inspect.Actions{
 			Sender: hostileSender{}, DHT: hostileDHT{},
 			Verbs: map[string]map[string]inspect.Verb{
-				"network": {"join": {Do: refuse}, "discover": {Params: []string{"key", "for"}, Do: refuse}, "sync": {Do: refuse}},
-				"inbox":   {"retry": {Params: []string{"seqs", "all"}, Do: refuse}, "drop": {Params: []string{"seqs", "all"}, Do: refuse}},
-				"saf":     {"fetch": {Params: []string{"peers"}, Do: refuse}, "purge": {Params: []string{"to", "all"}, Do: refuse}},
+				"network":   {"join": {Do: refuse}, "discover": {Params: []string{"key", "for"}, Do: refuse}, "sync": {Do: refuse}},
+				"admission": {"admit": {Params: []string{"key"}, Do: refuse}, "unadmit": give(hostileOf[models.Admitted]())},
+				"inbox":     {"retry": {Params: []string{"seqs", "all"}, Do: refuse}, "drop": {Params: []string{"seqs", "all"}, Do: refuse}},
+				"saf":       {"fetch": {Params: []string{"peers"}, Do: refuse}, "purge": {Params: []string{"to", "all"}, Do: refuse}},
 				"kad": {
 					"connect": give(hostileOf[models.KadConnected]()), "get": give(hostileOf[models.KadRecord]()), "forget": give(hostileOf[models.KadForgotten]()),
 					"put": give(hostileOf[models.KadReport]()),
@@ -233,6 +234,8 @@ func onTerminals(file string) map[string][][]string {
 		"init": nil, "id": {{}}, "node": nil, "seed": nil, "status": {{}}, "health": {{}},
 		"send": {{fakePeer, "text"}, {"--to", "broadcast", "text"}}, "listen": {{"-n", "1"}, {"-n", "1", "--raw"}, {"-n", "1", "--json"}},
 		"messages": {{}}, "message": {{hostileText}}, "dht": {{}}, "network status": {{}}, "network sync": {{}},
+		"network create": nil, "network add": {{file, fakeKey + "::/ip4/127.0.0.1/tcp/1"}}, "network rotate": {{"begin", file}}, "network file": {{file}},
+		"peers admit": {{fakeKey}}, "peers unadmit": {{fakeKey}}, "peers admitted": {{}, {"--json"}},
 		"inbox dead": {{}}, "inbox retry": {{"1"}}, "inbox drop": {{"1"}},
 		"saf status": {{}}, "saf fetch": {{}}, "saf purge": {{"--all"}},
 		"kad status": {{}, {"--own"}}, "kad peers": {{}, {"--buckets"}}, "kad connect": {{"00::/ip4/127.0.0.1/tcp/1"}}, "kad put": {{"value"}},

@@ -74,6 +74,21 @@ func (c *Client) KadTrace(ctx context.Context, name, target string, find bool, s
 	return err
 }
 
+// Admission requests with whom the node has connections.
+func (c *Client) Admission(ctx context.Context) (models.Admission, error) {
+	return get[models.Admission](ctx, c, "/v1/admission")
+}
+
+// Admit makes the node list the peer with a public key.
+func (c *Client) Admit(ctx context.Context, key string) (models.Admitted, error) {
+	return act[models.Admitted](ctx, c, "admission", "admit", url.Values{"key": {key}}, nil)
+}
+
+// Unadmit makes the node take the peer with a public key off the list.
+func (c *Client) Unadmit(ctx context.Context, key string) (models.Admitted, error) {
+	return act[models.Admitted](ctx, c, "admission", "unadmit", url.Values{"key": {key}}, nil)
+}
+
 // Network requests how well the node has found its network.
 func (c *Client) Network(ctx context.Context) (models.Network, error) {
 	return get[models.Network](ctx, c, "/v1/network")

@@ -71,6 +71,7 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		w.Addresses = len(p.Addresses)
 		if !p.Key.IsZero() {
 			w.PublicKey = p.Key.String()
+			w.NotAdmitted = n.Peers().Admits(p.Key) != nil
 		}
 	}
 	if until, reason, banned := n.Peers().Banned(id); banned {

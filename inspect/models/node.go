@@ -10,6 +10,7 @@ type Node struct {
 	NodeID    string    `json:"node_id"`
 	PublicKey string    `json:"public_key"`
 	Network   string    `json:"network"`
+	Private   bool      `json:"private,omitempty"` // it is a private network, and Network is its name
 	Profile   string    `json:"profile"`
 	Addresses []string  `json:"addresses"` // where it listens
 	Status    string    `json:"status"`    // initializing, online, degraded or offline

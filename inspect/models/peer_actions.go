@@ -36,6 +36,7 @@ type Why struct {
 	Addresses   int               `json:"addresses"` // number of known addresses
 	BannedUntil time.Time         `json:"banned_until,omitzero"`
 	BanReason   string            `json:"ban_reason,omitempty"`
+	NotAdmitted bool              `json:"not_admitted,omitempty"` // this node has connections with listed peers alone, and it is not listed
 	Connected   bool              `json:"connected"`
 	Direction   string            `json:"direction,omitempty"` // of the connection
 	Remote      string            `json:"remote,omitempty"`    // … its address

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
@@ -58,6 +59,8 @@ type builder struct {
 	bound []*connections.Bound
 	trunk trunk.Node
 
+	admission *admitpart.Admission
+
 	onion      *onion           // nil without TransportTor
 	proxyOfTor *socks.Transport // nil unless Tor says where the proxy is
 }
@@ -76,6 +79,9 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 		return err
 	}
 	if err := b.openStore(); err != nil {
+		return err
+	}
+	if err := b.openAdmission(n); err != nil {
 		return err
 	}
 	if err := b.openDHT(); err != nil {
@@ -195,8 +201,8 @@ func (b *builder) settings() trunk.Settings {
 			Setups: b.MaxSetups, SetupsPerSource: b.MaxSetupsPerSource, SetupsPerSubnet: b.MaxSetupsPerSubnet,
 			Conns: b.MaxInbound, ConnsPerSource: b.MaxInboundPerSource, ConnsPerSubnet: b.MaxInboundPerSubnet,
 			SetupRate: b.MaxSetupRatePerSource, OffencesPerSource: b.MaxOffencesPerSource,
-		}, Exempt: b.Exempt, Liveness: connections.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots}},
-		Dialling:     dialling.Settings{Transports: b.Transports, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own()},
+		}, Listed: b.admission.Listed, Admit: b.admission.Admit, Exempt: b.Exempt, Liveness: connections.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots}},
+		Dialling:     dialling.Settings{Transports: b.Transports, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own(), Listed: b.admission.Listed, Admit: b.admission.Admit},
 		Connectivity: connectivity.Settings{MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest},
 		Messages:     messengers.Settings{NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit, DHT: b.DHT != nil, PlainID: protocol.ID(b.PlainID)},
 		Users:        users.Settings{UserAgent: b.UserAgent},

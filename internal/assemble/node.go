@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
@@ -95,6 +96,7 @@ type Node struct {
 	Up        chan struct{} // closed when Root is set, while the actors start
 	Root      *supervisor.Root
 	Parts     []actors.Part
+	Admission *admitpart.Admission
 	View      *nodeview.View
 	Inbox     *inboxpart.Inbox
 	Calls     *rpcpart.Calls

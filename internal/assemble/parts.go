@@ -38,6 +38,8 @@ import (
 // addParts adds the parts of the node. The error is one of the settings, or of the store on the disk.
 func (b *builder) addParts(n *Node) error {
 	t := b.trunk.Trunk
+	n.Admission.Bind(t)
+	n.Parts = append(n.Parts, n.Admission.Part())
 	if s, ok := b.reachSettings(n); ok {
 		n.Reach = reachpart.New(t, s)
 		n.Parts = append(n.Parts, n.Reach.Part())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
@@ -66,6 +67,17 @@ func (b *builder) connected(id identity.NodeID) bool {
 	}
 	_, ok := b.trunk.Connections().Get(id)
 	return ok
+}
+
+// openAdmission reads the list of admitted peers.
+func (b *builder) openAdmission(n *Node) (err error) {
+	s := admitpart.Settings{Only: b.Admission == config.AdmitListed, Ask: b.Admit, DB: b.db, Logger: b.Logger}
+	for _, seed := range b.SeedPeers {
+		s.Seeds = append(s.Seeds, seed.Key)
+	}
+	b.admission, err = admitpart.Open(s)
+	n.Admission = b.admission
+	return err
 }
 
 // openDHT loads the records of DHT messages that the node has seen.

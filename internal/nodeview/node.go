@@ -20,7 +20,7 @@ func (v *View) node(ctx context.Context) models.Node {
 	inUsed, inLimit, outUsed, outLimit := t.Credit()
 	n := models.Node{
 		NodeID: t.Self().String(), PublicKey: t.Key().String(),
-		Network: profile.Network.String(), Profile: profile.Name,
+		Network: profile.NetworkName(), Private: profile.Private != "", Profile: profile.Name,
 		Addresses: []string{}, Warnings: models.Notices{},
 		Credit:    models.Credit{Used: inUsed + outUsed, Limit: inLimit + outLimit},
 		StartedAt: t.OnWall(v.Start), Version: v.Version, PID: os.Getpid(), Peers: t.Store().Len(),

@@ -30,7 +30,7 @@ type document map[string]entry
 func (t *Table) readDocument(b []byte) (document, *Problem) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	if len(b) > maxFile {
-		return nil, &Problem{Line: 1, Message: "the file is too large", Expected: "at most " + formatSize(maxFile), Example: "the file that " + t.Program + " config init writes", hides: true}
+		return nil, &Problem{Line: 1, Message: "the file is too large", Expected: "at most " + formatSize(maxFile), Example: "the file that " + t.writer() + " writes", hides: true}
 	}
 	if p := t.encoding(b); p != nil {
 		return nil, p
@@ -138,6 +138,9 @@ func (t *Table) syntax(b []byte, err error) *Problem {
 		Line: 1, Message: "this is not TOML: " + strings.TrimPrefix(secretLike.ReplaceAllString(err.Error(), "***"), "toml: "),
 		Expected: "KEY = VALUE under a [SECTION], with text in quotes", Example: `window = "1MiB" under [mux]`, hides: true,
 	}
+	if len(t.Sections) == 0 {
+		p.Expected, p.Example = "KEY = VALUE, with text in quotes", t.example()
+	}
 	d := (*toml.DecodeError)(nil)
 	if !errors.As(err, &d) {
 		return p
@@ -169,7 +172,7 @@ func (t *Table) syntax(b []byte, err error) *Problem {
 
 // encoding returns the problem of a file that is not in UTF-8, and nil for one that is.
 func (t *Table) encoding(b []byte) *Problem {
-	p := &Problem{Line: 1, Message: InUTF16, Expected: "UTF-8", Example: "what \"" + t.Program + " config init FILE\" writes", hides: true}
+	p := &Problem{Line: 1, Message: InUTF16, Expected: "UTF-8", Example: "what \"" + t.writer() + " FILE\" writes", hides: true}
 	if UTF16(b) {
 		return p
 	}

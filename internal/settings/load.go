@@ -118,7 +118,7 @@ func (l *Loaded[C]) readFiles(s Sources) {
 			}
 			l.Problems = append(l.Problems, &Problem{
 				File: path, Message: "the file cannot be read: " + reason.Error(), Expected: "a TOML file that this user may read",
-				Example: "one made with " + l.table.Program + " config init", hides: true,
+				Example: "one made with " + l.table.writer(), hides: true,
 			})
 			return
 		}
@@ -185,12 +185,14 @@ func (t *Table) sectionNames() (names []string) {
 func (t *Table) unknown(key string, raw any) *Problem {
 	p := &Problem{
 		Key: secretLike.ReplaceAllString(key, "***"), Message: "there is no setting " + quote(key),
-		Expected: "one that " + t.Program + " config init lists", Example: t.example(),
+		Expected: t.keys(), Example: t.example(),
 	}
 	if _, ok := raw.(map[string]any); ok {
 		p.Message = "there is no section " + quote(key)
 		names := t.sectionNames()
-		p.Expected = "one of " + strings.Join(names, ", ")
+		if len(names) > 0 {
+			p.Expected = "one of " + strings.Join(names, ", ")
+		}
 		if near := nearest(key, names); near != "" {
 			p.Message += ", did you mean [" + near + "]?"
 		}
@@ -264,6 +266,13 @@ func (l *Loaded[C]) take(s *Row, raw any, from Origin) {
 	v, err := s.parse(raw)
 	if err == nil && from.Kind == "file" {
 		err = s.checkPath(v)
+	}
+	if text, ok := v.(string); err == nil && ok && s.names(text) {
+		err = s.Open(text)
+	}
+	if inside, ok := errors.AsType[Problems](err); ok { // of the file that the value names
+		l.Problems = append(l.Problems, inside...)
+		return
 	}
 	if err != nil {
 		value := show(s.Masked(raw))

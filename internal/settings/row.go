@@ -55,6 +55,11 @@ type Options struct {
 	Names   []string                     // words that may stand in place of an Addrs
 	Hint    string                       // where the address of one of Seeds comes from
 	Secret  bool                         // what follows an equals sign is never shown
+	Hidden  bool                         // nothing of it is ever shown
+	Form    string                       // what is expected, in words; empty: what follows from the rest
+	Valid   func(string) error           // refuses a Text
+	IsFile  func(string) bool            // whether a Choice names a file instead, which Open checks
+	Open    func(path string) error      // the error may be Problems of the file
 	Reload  bool                         // a running node applies a change on HUP
 	Not     bool                         // the field of this Switch says the opposite
 	Zero    int64                        // what a Count of 0 in a file stands for
@@ -201,6 +206,9 @@ func (r *Row) Check(root any) error {
 		}
 	case Choice:
 		text := v.String()
+		if r.names(text) {
+			return nil
+		}
 		if r.Parse != nil {
 			_, err := r.Parse(text)
 			return err
@@ -215,6 +223,9 @@ func (r *Row) Check(root any) error {
 	}
 	return nil
 }
+
+// names reports whether a value of a Choice is the path of a file.
+func (r *Row) names(text string) bool { return r.IsFile != nil && r.IsFile(text) }
 
 func (r *Row) checkNumber(n int64) error {
 	switch {

@@ -1,12 +1,17 @@
 package settings
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Table are all settings of one struct, in the order of the file.
 type Table struct {
 	Rows     []*Row
 	Sections []Section
 	Program  string            // the name of the command that reads the settings
+	Verb     string            // of that command, which writes such a file; empty: config init
 	Example  string            // the key of the setting for examples in problems without a setting
 	Words    map[string]string // what stands for names in errors of the struct that are no fields
 	Fault    Fault
@@ -37,4 +42,19 @@ func (t *Table) isSection(name string) bool {
 func (t *Table) example() string {
 	r, _ := t.Find(t.Example)
 	return r.FileExample()
+}
+
+// writer returns the command that writes such a file.
+func (t *Table) writer() string { return t.Program + " " + cmp.Or(t.Verb, "config init") }
+
+// keys describes the keys that a file may have.
+func (t *Table) keys() string {
+	if len(t.Sections) > 0 {
+		return "one that " + t.writer() + " lists"
+	}
+	names := make([]string, len(t.Rows))
+	for i, r := range t.Rows {
+		names[i] = r.Key
+	}
+	return "one of " + strings.Join(names, ", ")
 }

@@ -86,6 +86,9 @@ func parseDuration(text string) (time.Duration, error) {
 }
 
 func (r *Row) parseChoice(text string) (any, error) {
+	if r.names(text) {
+		return text, nil
+	}
 	text = strings.ToLower(text)
 	if r.Parse != nil {
 		if name, err := r.Parse(text); err == nil {
@@ -111,6 +114,8 @@ func (r *Row) checkText(text string) error {
 		return errors.New("it holds a control character")
 	case r.Kind == Text && strings.IndexFunc(text, func(r rune) bool { return r > 0x7e }) >= 0:
 		return errors.New("it is not ASCII")
+	case r.Valid != nil:
+		return r.Valid(text)
 	}
 	return nil
 }
@@ -297,6 +302,9 @@ func typeName(raw any) string {
 
 // Expected describes the possible values, in words after "expected".
 func (r *Row) Expected() string {
+	if r.Form != "" {
+		return r.Form
+	}
 	switch r.Kind {
 	case Path:
 		return "a path in quotes, absolute in a file"
@@ -332,7 +340,11 @@ func (r *Row) Range() string {
 	case Duration:
 		return "from " + formatDuration(time.Duration(r.Least)) + " to " + formatDuration(time.Duration(r.Most))
 	case Choice:
-		return strings.Join(r.Choices, ", ")
+		text := strings.Join(r.Choices, ", ")
+		if r.IsFile != nil {
+			text += ", or a path"
+		}
+		return text
 	case Text:
 		return fmt.Sprintf("at most %d bytes of printable ASCII", r.Most)
 	case Path, Switch:
@@ -466,7 +478,7 @@ func quoteTOML(s string) string {
 // checkPath refuses a relative path in a file: it is not clear to which directory it would
 // be relative.
 func (r *Row) checkPath(v any) error {
-	if text, ok := v.(string); ok && r.Kind == Path && !filepath.IsAbs(text) {
+	if text, ok := v.(string); ok && (r.Kind == Path || r.names(text)) && !filepath.IsAbs(text) {
 		return errors.New("it is relative")
 	}
 	return nil
@@ -475,6 +487,9 @@ func (r *Row) checkPath(v any) error {
 // Masked returns the value of a setting as it may be shown: of a secret only its kind.
 func (r *Row) Masked(v any) any {
 	text, ok := v.(string)
+	if r.Hidden {
+		return "***"
+	}
 	if kind, _, secret := strings.Cut(text, "="); ok && r.Secret && secret {
 		return kind + "=***"
 	}

@@ -90,6 +90,29 @@ var docsBlocks = []docsPage{
 		},
 		want: []string{`(?m)^[0-9a-f]{64}::/ip4/127\.0\.0\.1/tcp/[0-9]+$`, `(?s)Running\..*Running\.`},
 	}}},
+	{"docs/private-network.md", []readmeBlock{{
+		has: "gamelan network create acme",
+		replace: func(*testing.T, *shell) [][2]string { // other nodes of this machine have the port and the directory
+			return [][2]string{
+				{"node --network acme.network", "node --data-dir heidi --listen /ip4/127.0.0.1/tcp/0 --network acme.network"},
+				{"id --address", "id --address --data-dir heidi"},
+			}
+		},
+		want: []string{`(?m)^Wrote acme\.network: the private network acme\.`, `gamelan [0-9.]+\S* on acme`, `(?m)^acme\.network has 1 seed now\.$`},
+	}, {
+		has: "gamelan node --network acme.network\n",
+		replace: func(*testing.T, *shell) [][2]string {
+			return [][2]string{{"node --network acme.network", "node --data-dir ivan --listen /ip4/127.0.0.1/tcp/0 --network acme.network &"}}
+		},
+		want: []string{`gamelan [0-9.]+\S* on acme`, `Running\.`},
+	}, {
+		has:  "gamelan network rotate begin",
+		want: []string{`(?m)^Nodes with this file dial with the old secret`, `(?m)^Nodes with this file dial with the new secret`, `(?m)^Nodes with this file dial with one secret`},
+	}, {
+		has:     "gamelan peers admit KEY",
+		replace: bobsKey,
+		want:    []string{`(?m)^The node has connections with anyone in its network\.$`, `(?m)^admitted [0-9a-f]{64}$`, `(?m)^no longer admitted: [0-9a-f]{64}$`},
+	}}},
 	{"docs/parts.md", []readmeBlock{{
 		has: "go run ./presenced -dir zoe",
 		replace: func(t *testing.T, _ *shell) [][2]string {

@@ -142,7 +142,10 @@ func (a *conns) refuse(c actor.Context, m Upgraded) error {
 	case m.Peer == a.room.Self:
 		return actors.ErrSelf
 	}
-	return a.room.needs.Banned(m.Peer)
+	if err := a.room.needs.Banned(m.Peer); err != nil {
+		return err
+	}
+	return a.room.Listed(m.Key) // it may have been taken off the list meanwhile
 }
 
 // record returns what the identity exchange says about the peer, for the store.

@@ -31,6 +31,8 @@ type inboundGate struct {
 
 	trouble InboundTrouble
 
+	noSecret, notAdmitted connpool.Knocks
+
 	offenders connpool.Offenders
 	churn     connpool.Churn
 

@@ -41,6 +41,8 @@ type listener struct {
 	full   base.Summary // connections above a limit
 	deaf   base.Summary // accepts that failed
 
+	knocks map[*knock]bool // of which there are refusals that are to be logged later
+
 	unsaid  int   // accepts that failed since the last AcceptFailed
 	lastErr error // of the last of them
 }
@@ -66,7 +68,7 @@ func (b *Bound) Where() ma.Multiaddr {
 // NewListener makes the actor of one listening address.
 func NewListener(room *Room, index int, b *Bound) actor.Actor {
 	return &listener{
-		room: room, index: index, bound: b,
+		room: room, index: index, bound: b, knocks: make(map[*knock]bool),
 		others: base.Summary{What: "refused a connection: its first byte is not that of this network"},
 		full:   base.Summary{What: "refused a connection: a limit is reached"},
 		deaf:   base.Summary{What: "a connection cannot be accepted"},
@@ -113,6 +115,8 @@ func (l *listener) Receive(c actor.Context) {
 		if m.Is(&l.deaf) && l.unsaid > 0 {
 			l.sayDeaf(c)
 		}
+	case knocksDue:
+		l.sayKnocks(c, m.of)
 	case MoveListener:
 		supervisor.Reply(c, ListenerMoved{l.move(c, m.To)})
 	case supervisor.TaskDone:
@@ -231,6 +235,9 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 		if err != nil {
 			return inbound{addr: addr}, err
 		}
+		if r.Accepted {
+			room.secrets.late.Store(&Latecomer{r.Peer.NodeID(), room.Now()})
+		}
 		up := room.Upgraded(r, conn, via, protocol.Inbound)
 		up.arrived, up.origin = arrived, gated.origin
 		return inbound{Upgraded: up, addr: addr}, nil
@@ -296,6 +303,9 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 	l.refuse++
 	rejected := actors.InboundRejected{Addr: m.addr, Err: err}
 	if up, ok := errors.AsType[*upgrade.Error](err); ok {
+		if refused, ok := errors.AsType[*actors.NotAdmittedError](err); ok {
+			l.knocked(c, &unlisted, m.addr, up.Peer, refused)
+		}
 		rejected.Stage = string(up.Stage)
 		if !up.Peer.IsZero() {
 			rejected.Peer = up.Peer.NodeID()
@@ -307,6 +317,9 @@ func (l *listener) upgraded(c actor.Context, conn transport.Conn, m inbound, err
 			}
 			c.Send(l.room.Connectivity, violated)
 		}
+	}
+	if missing, ok := errors.AsType[*protocol.NoSecretError](err); ok {
+		l.knocked(c, &noSecret, m.addr, identity.PublicKey{}, missing)
 	}
 	if wire, ok := errors.AsType[*upgrade.WireByteError](err); ok && !wire.Probe() {
 		l.room.inbound.otherNetwork()

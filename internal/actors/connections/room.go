@@ -27,6 +27,10 @@ type Settings struct {
 	Exempt    []netip.Prefix // sources without limits of their own
 	Idle      connpool.ReapLimits
 	Liveness  LivenessSettings
+	// Listed returns a *NotAdmittedError if the owner of a key is not listed, and the node has
+	// connections with listed peers alone. Admit does the same, and asks the program as well; so only
+	// tasks call it.
+	Listed, Admit func(identity.PublicKey) error
 }
 
 // Room is the room of connections: it accepts them, sets them up, adopts them, keeps
@@ -43,6 +47,7 @@ type Room struct {
 	inbound inboundGate
 	setups  view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key
 	probes  probes
+	secrets secrets // of a private network
 }
 
 // needs is what this room needs of the others.
@@ -99,8 +104,13 @@ func (r *Room) Substreams(ref *actors.ConnRef) int {
 	return max(0, n)
 }
 
-// checkKey returns an error if the peer with this key is banned. Upgrades call it.
-func (r *Room) checkKey(key identity.PublicKey) error { return r.needs.Banned(key.NodeID()) }
+// checkKey returns an error if the peer with this key is banned, or not admitted. Upgrades call it.
+func (r *Room) checkKey(key identity.PublicKey) error {
+	if err := r.needs.Banned(key.NodeID()); err != nil {
+		return err
+	}
+	return r.Admit(key)
+}
 
 // knows reports whether the peer is in the store.
 func (r *Room) knows(peer identity.NodeID) bool {

@@ -18,7 +18,7 @@ func (r *Room) UpgradeConfig(c transport.Conn) upgrade.Config {
 		limits = limits.Direct()
 	}
 	return upgrade.Config{
-		Profile: r.Profile,
+		Profile: r.Wire(),
 		Secret:  r.Secret,
 		Local:   r.Identity,
 		Check:   r.checkKey,

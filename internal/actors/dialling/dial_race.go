@@ -262,6 +262,9 @@ func (r *Room) attempt(ctx context.Context, race *dialRace, i int) (result dialR
 	if err := r.needs.Announced(connecting); err != nil {
 		return result, err
 	}
+	if err := r.Admit(race.key); err != nil { // nothing is tried, so nothing is noted of the address
+		return result, err
+	}
 	to := race.addrs[i]
 	at := &actors.DialAttempt{At: r.Now(), Addr: to.addr, Given: to.offered}
 	up, err := r.dialOne(ctx, connecting, race, i)

@@ -205,7 +205,7 @@ func classOf(err error) dial.Class {
 	switch {
 	case errors.Is(err, upgrade.ErrRefused):
 		return dial.Busy
-	case errors.As(err, &up), errors.Is(err, actors.ErrNoAddress), errors.Is(err, actors.ErrExcluded), inward(err):
+	case errors.As(err, &up), errors.Is(err, actors.ErrNotAdmitted), errors.Is(err, actors.ErrNoAddress), errors.Is(err, actors.ErrExcluded), inward(err):
 		return dial.Final
 	}
 	return dial.Transient
@@ -330,6 +330,9 @@ func (r *Room) undialable(peer identity.NodeID) error {
 	p, offered, ok := r.record(peer)
 	if !ok || p.Key.IsZero() {
 		return actors.ErrUnknownPeer
+	}
+	if err := r.Listed(p.Key); err != nil {
+		return err
 	}
 	_, err := r.dialable(p, offered)
 	return err

@@ -29,6 +29,9 @@ type Settings struct {
 	DialRate   int                     // automatic dials begun in a second
 	Excluded   []protocol.AddressRange // never dialled
 	Own        []ma.Multiaddr          // addresses that lead to this node; never dialled either
+
+	// Listed and Admit are those of [connections.Settings].
+	Listed, Admit func(identity.PublicKey) error
 }
 
 // Room is the room of dials. Its views outlive restarts of the dialer.
@@ -114,6 +117,9 @@ func (r *Room) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, er
 
 // FirstAddress returns the address of a peer that a dial would try first.
 func (r *Room) FirstAddress(p peerstore.Peer) (ma.Multiaddr, error) {
+	if err := r.Listed(p.Key); err != nil {
+		return nil, err
+	}
 	list, err := r.dialable(p, nil)
 	if err != nil {
 		return nil, err

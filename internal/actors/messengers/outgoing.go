@@ -284,6 +284,8 @@ func dialReason(err error) protocol.Reason {
 	switch {
 	case errors.Is(err, actors.ErrBanned):
 		return protocol.Banned
+	case errors.Is(err, actors.ErrNotAdmitted):
+		return protocol.NotAdmitted
 	case errors.Is(err, actors.ErrUnknownPeer), errors.Is(err, actors.ErrNoAddress), errors.Is(err, actors.ErrSelf):
 		return protocol.NoPeer
 	case errors.Is(err, actors.ErrClosing):

@@ -319,7 +319,7 @@ func (a *sender) sent(c actor.Context, m actors.Sent) {
 // final reports whether a message fails though it waits for its peer: nothing changes by waiting.
 func final(o protocol.Outcome) bool {
 	switch o.Reason {
-	case protocol.NoPeer, protocol.Banned, protocol.TooLong:
+	case protocol.NoPeer, protocol.Banned, protocol.NotAdmitted, protocol.TooLong:
 		return true
 	}
 	return errors.Is(o.Err, messengers.ErrForeign) || errors.Is(o.Err, actors.ErrClosing)

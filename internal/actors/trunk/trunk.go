@@ -254,6 +254,25 @@ func (t Trunk) PeerCredit() int64 { return t.rooms.messengers.PeerCredit }
 // Store returns the store of known peers, for reading.
 func (t Trunk) Store() peerstore.View { return t.rooms.Records() }
 
+// NoSecret returns the dialers without the secret of the private network, and NotAdmitted the peers that
+// were not admitted, since a time of Now.
+func (t Trunk) NoSecret(since time.Time) connections.Knocks {
+	return t.rooms.connections.NoSecret(since)
+}
+
+// NotAdmitted returns the peers that were not admitted: see NoSecret.
+func (t Trunk) NotAdmitted(since time.Time) connections.Knocks {
+	return t.rooms.connections.NotAdmitted(since)
+}
+
+// Latecomer returns the last peer that has connected with the second secret of the private network.
+func (t Trunk) Latecomer() (connections.Latecomer, bool) { return t.rooms.connections.Latecomer() }
+
+// SetSecrets changes the secrets of the private network, for connections that begin from now on.
+func (t Trunk) SetSecrets(secret, accept protocol.NetworkSecret) error {
+	return t.rooms.connections.SetSecrets(secret, accept)
+}
+
 // Banned returns an error that matches [actors.ErrBanned] if the peer is banned now, and nil
 // otherwise.
 func (t Trunk) Banned(peer identity.NodeID) error { return t.rooms.Banned(peer) }
@@ -299,8 +318,8 @@ func (t Trunk) Secret() *identity.Secret { return t.rooms.Secret }
 // Features returns the features that the node offers to others.
 func (t Trunk) Features() identity.Features { return t.rooms.Features }
 
-// Profile returns the wire profile that the node speaks.
-func (t Trunk) Profile() protocol.Profile { return t.rooms.Profile }
+// Profile returns the wire profile that the node speaks, with the present secrets.
+func (t Trunk) Profile() protocol.Profile { return t.rooms.connections.Wire() }
 
 // Wall returns the time of the system's clock, which may step.
 func (t Trunk) Wall() time.Time { return t.rooms.Wall() }

@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -63,6 +64,15 @@ func NotConnected(err error, peer string) error {
 	hint := inspect.HintDials + peer
 	if strings.Contains(peer, "::") {
 		hint = inspect.HintGiven
+	}
+	if refused, ok := errors.AsType[*actors.NotAdmittedError](err); ok {
+		if refused.Err != nil { // the program has its reason
+			return &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err)}
+		}
+		return &inspect.Error{Code: inspect.CodeFailed, Message: "the peer is not admitted: this node has connections only with listed peers", Hint: inspect.HintAdmit + refused.Key.String()}
+	}
+	if errors.Is(err, protocol.ErrSecretMayDiffer) { // the error says what to do
+		hint = ""
 	}
 	return &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
 }

@@ -12,7 +12,7 @@ func (o *Outbox[T]) attemptFailed(reason protocol.Reason, err error) {
 	o.state = idle
 	o.failures++
 	switch reason {
-	case protocol.NoPeer, protocol.Banned, protocol.Closed:
+	case protocol.NoPeer, protocol.Banned, protocol.NotAdmitted, protocol.Closed:
 		o.failures = o.o.Attempts
 	}
 	if o.failures < o.o.Attempts && o.q.waiting() > 0 {

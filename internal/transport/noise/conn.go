@@ -33,6 +33,7 @@ type Conn struct {
 
 	remote identity.PublicKey
 	hash   []byte
+	secret int
 
 	// Reading.
 	r       *bufio.Reader
@@ -54,6 +55,9 @@ func newConn(c net.Conn) *Conn {
 
 // RemoteKey returns the static key of the other end.
 func (c *Conn) RemoteKey() identity.PublicKey { return c.remote }
+
+// Secret returns which of [Config.Secrets] both ends have, counted from 0.
+func (c *Conn) Secret() int { return c.secret }
 
 // HandshakeHash returns the 64-byte hash of the handshake, the same on both ends
 // and different for each connection. The caller must not change it.

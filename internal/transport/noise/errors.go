@@ -19,6 +19,8 @@ var (
 	// a key that is no ristretto255 point: damaged, replayed, or of a peer
 	// that speaks another pattern or prologue.
 	ErrHandshake = errors.New("noise: handshake message does not decrypt")
+	// ErrNoSecret reports a dialer that has none of the secrets of a private network.
+	ErrNoSecret = errors.New("noise: handshake message is not of a dialer with the secret")
 	// ErrBadKey reports a key of the peer that is not a canonical point or is
 	// the identity element.
 	ErrBadKey = errors.New("noise: bad key")

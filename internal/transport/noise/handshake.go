@@ -26,6 +26,10 @@ type Config struct {
 	Prologue string           // protocol.Prologue unless set
 	Static   *identity.Secret // the node's identity key
 
+	// Secrets are the secrets of a private network, with the pattern XXpsk0 alone. [Client] uses the
+	// first; [Server] takes a dialer that has any of them, and answers nothing to others.
+	Secrets []protocol.NetworkSecret
+
 	// Random is the source of the ephemeral key: 64 bytes, read as a little-endian
 	// number modulo the order of the group. nil is crypto/rand.
 	Random io.Reader
@@ -56,6 +60,9 @@ type pattern struct {
 var patterns = map[protocol.Pattern]pattern{
 	protocol.XX: {flynn.HandshakeXX, []int{32, 96, 64}},
 	protocol.IX: {flynn.HandshakeIX, []int{64, 96}},
+	// With psk0 the first message proves the secret, with the tag of an empty payload. With psk3
+	// anybody could decrypt message 2, which has the listener's key.
+	protocol.XXpsk0: {flynn.HandshakeXX, []int{48, 96, 64}},
 }
 
 // Client does the handshake as the dialer. On an error, which is a *[HandshakeError]
@@ -70,15 +77,42 @@ func Server(c net.Conn, cfg Config) (*Conn, error) { return handshake(c, false, 
 type handshaker struct {
 	cfg     Config
 	conn    *Conn
-	state   *flynn.HandshakeState
+	pattern flynn.HandshakePattern
+	dials   bool
+	state   *flynn.HandshakeState // nil for a listener with secrets until message 1 shows which the dialer has
 	suite   *suite
 	checked bool // the peer's static key has been checked
+}
+
+// psk reports whether the handshake has a secret.
+func (c *Config) psk() bool { return c.Pattern == protocol.XXpsk0 }
+
+// checkSecrets refuses what the library would take for a handshake without a secret.
+func (c *Config) checkSecrets() error {
+	if !c.psk() {
+		if len(c.Secrets) > 0 {
+			return fmt.Errorf("noise: %v has no secrets; use %v", c.Pattern, protocol.XXpsk0)
+		}
+		return nil
+	}
+	if len(c.Secrets) == 0 {
+		return fmt.Errorf("noise: %v needs a secret; set Config.Secrets", c.Pattern)
+	}
+	for _, s := range c.Secrets {
+		if err := s.Validate(); err != nil {
+			return fmt.Errorf("noise: %w", err)
+		}
+	}
+	return nil
 }
 
 func handshake(c net.Conn, initiator bool, cfg Config) (*Conn, error) {
 	p, ok := patterns[cfg.Pattern]
 	if !ok {
-		return nil, fmt.Errorf("noise: unknown pattern %v; use XX or IX", cfg.Pattern)
+		return nil, fmt.Errorf("noise: unknown pattern %v; use XX, IX or XXpsk0", cfg.Pattern)
+	}
+	if err := cfg.checkSecrets(); err != nil {
+		return nil, err
 	}
 	if cfg.Static == nil {
 		return nil, errors.New("noise: no static key; set Config.Static")
@@ -92,21 +126,13 @@ func handshake(c net.Conn, initiator bool, cfg Config) (*Conn, error) {
 	if cfg.MessageTimeout == 0 {
 		cfg.MessageTimeout = DefaultMessageTimeout
 	}
-	primitives := &suite{CipherFunc: flynn.CipherChaChaPoly}
-	primitives.borrow()
-	state, err := flynn.NewHandshakeState(flynn.Config{
-		CipherSuite:   primitives,
-		Random:        cfg.Random,
-		Pattern:       p.flynn,
-		Initiator:     initiator,
-		Prologue:      []byte(cfg.Prologue),
-		StaticKeypair: keypair(cfg.Static),
-	})
-	primitives.giveBack()
-	if err != nil {
-		return nil, fmt.Errorf("noise: %w", err)
+	h := &handshaker{cfg: cfg, conn: newConn(c), pattern: p.flynn, dials: initiator, suite: &suite{CipherFunc: flynn.CipherChaChaPoly}}
+	var err error
+	if initiator || !cfg.psk() {
+		if h.state, err = h.begin(0); err != nil {
+			return nil, fmt.Errorf("noise: %w", err)
+		}
 	}
-	h := &handshaker{cfg: cfg, conn: newConn(c), state: state, suite: primitives}
 	var k1, k2 *flynn.CipherState
 	for i, length := range p.lengths {
 		ours := (i%2 == 0) == initiator
@@ -129,10 +155,47 @@ func handshake(c net.Conn, initiator bool, cfg Config) (*Conn, error) {
 	if !initiator {
 		k1, k2 = k2, k1
 	}
-	h.conn.hash = state.ChannelBinding()
+	h.conn.hash = h.state.ChannelBinding()
 	h.conn.out.init(k1.UnsafeKey())
 	h.conn.in.init(k2.UnsafeKey())
 	return h.conn, nil
+}
+
+// begin returns the state of a handshake with a secret, if there are any.
+func (h *handshaker) begin(secret int) (*flynn.HandshakeState, error) {
+	cfg := flynn.Config{
+		CipherSuite:   h.suite,
+		Random:        h.cfg.Random,
+		Pattern:       h.pattern,
+		Initiator:     h.dials,
+		Prologue:      []byte(h.cfg.Prologue),
+		StaticKeypair: keypair(h.cfg.Static),
+	}
+	if h.cfg.psk() {
+		cfg.PresharedKey, cfg.PresharedKeyPlacement = h.cfg.Secrets[secret], 0
+	}
+	h.suite.borrow()
+	defer h.suite.giveBack()
+	return flynn.NewHandshakeState(cfg)
+}
+
+// recognize reads message 1 with each secret in turn, each time with a fresh state. It does no
+// Diffie-Hellman. The error is [ErrNoSecret] if the dialer has none of them.
+func (h *handshaker) recognize(message []byte) error {
+	for i := range h.cfg.Secrets {
+		state, err := h.begin(i)
+		if err != nil {
+			return err
+		}
+		h.suite.borrow()
+		_, _, _, err = state.ReadMessage(nil, message)
+		h.suite.giveBack()
+		if err == nil {
+			h.state, h.conn.secret = state, i
+			return nil
+		}
+	}
+	return ErrNoSecret
 }
 
 // write sends message i, counted from 0, in one Write.
@@ -177,9 +240,13 @@ func (h *handshaker) read(length int) (k1, k2 *flynn.CipherState, err error) {
 	if err != nil {
 		return nil, nil, inside(err)
 	}
-	h.suite.borrow()
-	_, k1, k2, err = h.state.ReadMessage(nil, frame[headerLen:])
-	h.suite.giveBack()
+	if h.state == nil {
+		err = h.recognize(frame[headerLen:])
+	} else {
+		h.suite.borrow()
+		_, k1, k2, err = h.state.ReadMessage(nil, frame[headerLen:])
+		h.suite.giveBack()
+	}
 	if err != nil {
 		return nil, nil, failed(err)
 	}
@@ -210,7 +277,7 @@ func (h *handshaker) check() error {
 
 // failed adds the matching error of this package to an error of the handshake state.
 func failed(err error) error {
-	if errors.Is(err, ErrBadKey) || errors.Is(err, identity.ErrRandom) {
+	if errors.Is(err, ErrBadKey) || errors.Is(err, identity.ErrRandom) || errors.Is(err, ErrNoSecret) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrHandshake, err)

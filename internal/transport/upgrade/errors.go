@@ -68,6 +68,7 @@ func (s *silence) Unwrap() []error { return []error{ErrSilent, s.err} }
 // text: it says only that the connection has ended.
 type refusal struct {
 	network protocol.Network
+	private string // name of this node's private network; empty: it is none
 	wire    byte
 	waited  time.Duration // zero: the peer closed at once
 	err     error
@@ -77,16 +78,25 @@ func (r *refusal) Error() string {
 	if r.waited > 0 {
 		return fmt.Sprintf("the connection ended before the handshake, after %v: perhaps the peer has not heard us", r.waited)
 	}
+	if r.private != "" {
+		return "the peer closed the connection before the handshake and gave no reason: its secret of " + r.private + " differs from this node's, or it is busy or refuses this node"
+	}
 	return fmt.Sprintf("the peer closed the connection before the handshake and gave no reason: it is of another network (this node: %v, wire byte 0x%02x), refuses this node, is busy, or has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address)", r.network, r.wire)
 }
 
-func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.err} }
+func (r *refusal) Unwrap() []error {
+	if r.private != "" {
+		return []error{ErrRefused, protocol.ErrSecretMayDiffer, r.err}
+	}
+	return []error{ErrRefused, r.err}
+}
 
 // WireByteError reports an inbound connection whose first byte is not the wire byte of
 // this node's network.
 type WireByteError struct {
 	Got, Want byte
 	Network   protocol.Network // this node's
+	Private   string           // the name of it, if it is a private one
 }
 
 // Error names both bytes and, where they are known, their networks.
@@ -94,13 +104,20 @@ func (e *WireByteError) Error() string {
 	from := "of no known network"
 	if n, r, ok := protocol.NetworkOf(e.Got); ok {
 		from = n.String()
+		if n == protocol.PrivateNet {
+			from = "a private network"
+		}
 		if n.WireByte(protocol.Release6) != n.WireByte(protocol.ReleaseRC5) {
 			from += " " + r.String()
 		}
 	} else if e.Probe() {
 		from = "a liveness check"
 	}
-	return fmt.Sprintf("wire byte 0x%02x (%s), expected 0x%02x (%v)", e.Got, from, e.Want, e.Network)
+	want := e.Network.String()
+	if e.Private != "" {
+		want = "the private network " + e.Private
+	}
+	return fmt.Sprintf("wire byte 0x%02x (%s), expected 0x%02x (%s)", e.Got, from, e.Want, want)
 }
 
 // Is makes every WireByteError match [ErrWrongWireByte].
@@ -138,6 +155,10 @@ func (e *Error) hint() string {
 	switch {
 	case errors.Is(err, ErrWrongWireByte):
 		return "both nodes must be on the same network and use the same wire release"
+	case errors.Is(err, protocol.ErrNoSecret):
+		return "give that node the network's present file, or keep it out"
+	case errors.Is(err, protocol.ErrSecretMayDiffer):
+		return "compare the files of the network on both nodes, look at the log of the other one, which says whose secret differs, or try again later"
 	case errors.Is(err, ErrWrongKey):
 		return "check the peer's key, or whether another node has taken its address"
 	case errors.Is(err, ErrSelf):
@@ -147,7 +168,7 @@ func (e *Error) hint() string {
 	case errors.Is(err, ErrRefused):
 		return "compare the network and wire release of both nodes, look at the status and the log of the other one, or try again later"
 	case e.Stage == StageIdentity && errors.Is(err, ErrHungUp):
-		return "the peer may have banned this node, be full, or run another release"
+		return "the peer may have banned this node, admit only others, be full, or run another release"
 	case e.Stage == StageNoise && errors.Is(err, ErrSilent):
 		return "it may be overloaded, or be no Gamelan or Tari node"
 	}

@@ -83,7 +83,7 @@ func (u *upgrader) wireByte() error {
 		return ErrProbe
 	}
 	if got, want := b[0], u.cfg.Profile.WireByte; got != want {
-		return &WireByteError{Got: got, Want: want, Network: u.cfg.Profile.Network}
+		return &WireByteError{Got: got, Want: want, Network: u.cfg.Profile.Network, Private: u.cfg.Profile.Private}
 	}
 	return nil
 }
@@ -93,6 +93,7 @@ func (u *upgrader) noise() (err error) {
 		Pattern:        u.cfg.Profile.Pattern,
 		Prologue:       u.cfg.Profile.Prologue,
 		Static:         u.cfg.Secret,
+		Secrets:        u.cfg.Profile.Secrets(),
 		Random:         u.cfg.Random,
 		MessageTimeout: u.cfg.Profile.Limits.NoiseMessage,
 		Check:          u.check,
@@ -105,7 +106,7 @@ func (u *upgrader) noise() (err error) {
 	}
 	u.secure, err = handshake(u.raw, cfg)
 	if err == nil {
-		u.result.Peer = u.secure.RemoteKey()
+		u.result.Peer, u.result.Accepted = u.secure.RemoteKey(), u.secure.Secret() > 0
 		return nil
 	}
 	if refused, ok := errors.AsType[*noise.CheckError](err); ok {
@@ -114,12 +115,15 @@ func (u *upgrader) noise() (err error) {
 	}
 	at, ok := errors.AsType[*noise.HandshakeError](err)
 	if ok && u.direction == protocol.Outbound && at.Message <= 2 && transport.IsHangUp(err) {
-		ended := &refusal{network: u.cfg.Profile.Network, wire: u.cfg.Profile.WireByte, err: err}
+		ended := &refusal{network: u.cfg.Profile.Network, private: u.cfg.Profile.Private, wire: u.cfg.Profile.WireByte, err: err}
 		// A peer that refuses closes at once; one that received nothing waits first.
 		if waited := u.cfg.Now().Sub(begin); waited >= cfg.MessageTimeout/2 {
 			ended.waited = waited.Round(time.Second)
 		}
 		return ended
+	}
+	if errors.Is(err, noise.ErrNoSecret) {
+		return &protocol.NoSecretError{Network: u.cfg.Profile.Private}
 	}
 	if transport.IsTimeout(err) {
 		return silent(cfg.MessageTimeout, err)

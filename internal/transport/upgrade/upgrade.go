@@ -56,8 +56,11 @@ type Result struct {
 	Peer    identity.PublicKey
 	Message identify.Message // the peer's identity message, checked
 	Told    []protocol.ID    // the protocols that this node's identity message listed
-	Session *mux.Session     // owns the connection; the caller closes it
-	Timings transport.Timings
+	// Accepted says that the dialer of an inbound connection has the second secret of the private
+	// network, [protocol.Profile].Accept.
+	Accepted bool
+	Session  *mux.Session // owns the connection; the caller closes it
+	Timings  transport.Timings
 }
 
 // Outbound sets up a connection that this node has dialled to the peer with

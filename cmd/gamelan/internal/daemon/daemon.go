@@ -22,6 +22,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
@@ -75,7 +76,8 @@ type daemon struct {
 	manager  manager
 	node     *gamelan.Node
 	api      *control.Server
-	allowed  *allowList // applies changes of the allow list
+	allowed  *allowList            // applies changes of the allow list
+	network  *config.PrivateConfig // the file of the private network as it is in force; nil: none
 	stopping atomic.Bool
 	made     bool // the identity was made for this start
 
@@ -125,6 +127,13 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	}
 	opts := append(slices.Clip(buildOptions), gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger))
 	var err error
+	if d.network, err = readNetwork(d.inForce()); err != nil {
+		d.removeIdentity()
+		return failure.Start(err)
+	}
+	if d.network != nil {
+		cfg.Network, cfg.Private = "", d.network
+	}
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
 		d.removeIdentity()
 		return notStarted(d.inForce(), err)
@@ -152,7 +161,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer end()
-	self := render.NewIdentity(id.Secret.PublicKey(), id.Network, new(d.nodeSection(ctx)))
+	self := render.NewIdentity(id.Secret.PublicKey(), id.NetworkName(), new(d.nodeSection(ctx)))
 	self.Beyond = len(cfg.Listen) == 0 && id.Network == protocol.LocalNet && slices.ContainsFunc(d.node.Listening(), address.Beyond)
 	d.announce(ctx, self)
 	d.manager.ready(d.statusLine(ctx))

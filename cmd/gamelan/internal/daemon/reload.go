@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 // reload reads the settings again and applies those that can change while the node runs. A
@@ -50,6 +51,9 @@ func (d *daemon) reload(ctx context.Context) {
 		d.loaded.Take(now, c.Setting)
 		d.mu.Unlock()
 		d.say(false, "%s is now %s.", c.Setting.Key, c.New.Text())
+	}
+	if d.reloadNetwork(ctx, now) {
+		changed = true
 	}
 	if !d.allowed.settled() { // a change of an earlier reload failed; the file may have the old list again
 		if err := d.setAllowed(ctx, d.settings().Node.Allow); err != nil {
@@ -108,6 +112,9 @@ func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 	for _, s := range seeds {
 		if slices.Contains(old, s) || strings.HasPrefix(s, d.node.PublicKey().String()) {
 			continue
+		}
+		if seed, err := peerstore.ParseSeed(s); err == nil {
+			d.node.Peers().AdmitSeed(seed.Key)
 		}
 		if _, err := d.node.Peers().AddSeed(ctx, s); err != nil {
 			errs = append(errs, err)

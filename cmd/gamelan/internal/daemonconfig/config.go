@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
+	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
 	"github.com/gamelan-p2p/gamelan/kad"
@@ -62,9 +63,20 @@ func DataDir(l *Loaded) (dir string, from settings.Origin, unknown []*Problem) {
 	return l.Config.Node.DataDir, l.Origin("data_dir"), l.Uncertain("data_dir")
 }
 
-// Network returns the network that the settings name, or localnet.
-func Network(l *Loaded) (protocol.Network, error) {
-	return protocol.ParseNetwork(cmp.Or(l.Config.Node.Network, protocol.LocalNet.String()))
+// Network returns the network that the settings name, or localnet; private is the name of it if it is a
+// private one.
+func Network(l *Loaded) (n protocol.Network, private string, err error) {
+	return NetworkNamed(cmp.Or(l.Config.Node.Network, protocol.LocalNet.String()))
+}
+
+// NetworkNamed is Network for a name, or the path of the file of a private network.
+func NetworkNamed(text string) (n protocol.Network, private string, err error) {
+	if !config.IsNetworkFile(text) {
+		n, err = protocol.ParseNetwork(text)
+		return n, "", err
+	}
+	p, err := config.ReadNetwork(text)
+	return protocol.PrivateNet, p.Name, err
 }
 
 // ForNode returns the config of the node.

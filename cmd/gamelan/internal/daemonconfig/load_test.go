@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -93,7 +94,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:5: connections.max_inbound cannot be 100001: it is too large; expected a whole number from 1 to 100000, for example max_inbound = 200 under [connections]`,
 		}},
 		"choice, spelt almost like one": {"[node]\nnetwork = \"esmerelda\"", []string{
-			`f.toml:2: node.network cannot be "esmerelda": there is no such choice, did you mean "esmeralda"?; expected one of localnet, mainnet, stagenet, nextnet, igor, esmeralda, for example network = "localnet" under [node]`,
+			`f.toml:2: node.network cannot be "esmerelda": there is no such choice, did you mean "esmeralda"?; expected one of localnet, mainnet, stagenet, nextnet, igor, esmeralda, or the path of the file of a private network, for example network = "localnet" under [node]`,
 		}},
 		"address": {"[node]\nlisten = [\n  \"/ip4/127.0.0.1/tcp/1\",\n  \"127.0.0.1:1\",\n]", []string{
 			`f.toml:2: node.listen cannot be a list of 2: entry 2, "127.0.0.1:1", is no multiaddr, write it as /ip4/127.0.0.1/tcp/1; expected a list of multiaddrs, at most 16, for example listen = ["/ip4/0.0.0.0/tcp/18189"] under [node]`,
@@ -408,6 +409,68 @@ func TestSecretsAreNotShown(t *testing.T) {
 		if strings.Contains(strings.ToLower(shown), secret[:16]) {
 			t.Errorf("%s: got it shown in %s", text, shown)
 		}
+	}
+}
+
+// TestNetworkFiles: node.network may name the file of a private network. What is wrong with that file has a
+// line there, what is wrong with its path one here, and the secret is shown nowhere.
+func TestNetworkFiles(t *testing.T) {
+	digits := strings.Repeat("5ec7e7", 11)[:64]
+	path := filepath.Join(t.TempDir(), "acme.network")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setting := fmt.Sprintf("[node]\nnetwork = %q\n", path)
+	good := "name = \"acme\"\nsecret = \"" + digits + "\"\nseeds = [\"" + seed + "\"]\n"
+	write(good)
+	l := load(t, setting)
+	if got := problems(l); len(got) > 0 {
+		t.Errorf("got %q, want nothing wrong", got)
+	}
+	if n, private, err := Network(l); err != nil || n.String() != "private" || private != "acme" {
+		t.Errorf("got %v, %s, %v, want acme", n, private, err)
+	}
+	network, _ := Table.Find("node.network")
+	if got := l.Value(network).Text(); got != settings.TOML(path) {
+		t.Errorf("got %s, want the path alone", got)
+	}
+	shown := ""
+	for _, v := range l.Values() {
+		shown += v.Text()
+	}
+	shown += fmt.Sprintf("%v %+v %#v", l.Config, l.Config, l.Config.Node.Private)
+	write(strings.Replace(good, "secret", "sceret", 1))
+	if got := problems(load(t, setting)); len(got) != 1 || !strings.HasPrefix(got[0], "acme.network:2: there is no setting \"sceret\", did you mean secret?") {
+		t.Errorf("got %q, want the line of the network file", got)
+	}
+	write(strings.Replace(good, digits, digits[:60], 1) + "x = 1\n")
+	bad := load(t, setting)
+	if got := problems(bad); len(got) != 2 || !strings.HasPrefix(got[0], "acme.network:2: secret cannot be \"***\"") || !strings.HasPrefix(got[1], "acme.network:4: there is no setting \"x\"") {
+		t.Errorf("got %q, want both lines", got)
+	}
+	for _, p := range bad.Problems {
+		shown += fmt.Sprintf("%+v", *p)
+	}
+	if strings.Contains(shown, "5ec7") || strings.Contains(shown, "94 199") {
+		t.Errorf("the secret is in %s", shown)
+	}
+	for text, want := range map[string]string{
+		"[node]\nnetwork = \"/nowhere/acme.network\"": "f.toml:2: node.network cannot be \"/nowhere/acme.network\": open /nowhere/acme.network: no such file or directory; expected one of localnet, ",
+		"[node]\nnetwork = \"acme.network\"":          "f.toml:2: node.network cannot be \"acme.network\": it is relative; expected one of ",
+		"[node]\nnetwork = \"acme\"":                  "f.toml:2: node.network cannot be \"acme\": there is no such choice; expected one of ",
+	} {
+		if got := problems(load(t, text)); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%s: got %q, want %s", text, got, want)
+		}
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := problems(load(t, setting)); runtime.GOOS != "windows" && (len(got) != 1 || !strings.Contains(got[0], "the network file is open to others; make it private with chmod 600")) {
+		t.Errorf("got %q, want that others can read it", got)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestDirectoryOfAnotherUser(t *testing.T) {
 		"make":   dir.Make,
 		"hold":   func() error { _, err := dir.Hold(); return err },
 		"load":   func() error { _, err := dir.Load(); return err },
-		"create": func() error { _, err := dir.Create(0); return err },
+		"create": func() error { _, err := dir.Create(0, ""); return err },
 	} {
 		if err := use(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q in it", name, err, want)

@@ -13,12 +13,17 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// Create makes a new identity in d, which must not have one.
-func (d Dir) Create(network protocol.Network) (gamelan.Identity, error) {
+// Create makes a new identity in d, which must not have one: for a network, or for the private one with
+// that name, unless it is "".
+func (d Dir) Create(network protocol.Network, private string) (id gamelan.Identity, err error) {
 	if err := d.Make(); err != nil {
 		return gamelan.Identity{}, err
 	}
-	id, err := d.node().CreateIdentity(network)
+	if private != "" {
+		id, err = d.node().CreatePrivateIdentity(private)
+	} else {
+		id, err = d.node().CreateIdentity(network)
+	}
 	if errors.Is(err, gamelan.ErrIdentityExists) {
 		if _, err := d.Load(); isUnsafe(err) { // a link, above all
 			return id, err

@@ -50,6 +50,7 @@ var hints = map[string]string{
 var ofPeer = map[string]string{
 	inspect.HintDials: "see what the node has tried with gamelan why ",
 	inspect.HintUnban: "lift the ban with gamelan unban ",
+	inspect.HintAdmit: "let it in with gamelan peers admit ",
 	inspect.HintSeed:  "check that a seed runs and can be reached from here; see gamelan why ",
 }
 

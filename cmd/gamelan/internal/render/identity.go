@@ -12,7 +12,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -29,9 +28,9 @@ type Identity struct {
 
 // NewIdentity returns the key and the network of the key file, and the addresses of the
 // running node n, which is nil if none runs.
-func NewIdentity(key identity.PublicKey, network protocol.Network, n *models.Node) Identity {
+func NewIdentity(key identity.PublicKey, network string, n *models.Node) Identity {
 	if n == nil {
-		return Identity{key.NodeID().String(), key.String(), network.String(), false, []string{}, false}
+		return Identity{key.NodeID().String(), key.String(), network, false, []string{}, false}
 	}
 	return Identity{key.NodeID().String(), key.String(), n.Network, true, Pasteable(key, n.Addresses), false}
 }

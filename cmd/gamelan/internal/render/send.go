@@ -15,7 +15,7 @@ import (
 
 // Tally counts outcomes.
 type Tally struct {
-	confirmed, inDoubt, failed, refused, unreached, turnedAway uint64
+	confirmed, inDoubt, failed, refused, unreached, turnedAway, notAdmitted uint64
 
 	word string // in place of confirmed; empty: that one
 }
@@ -37,6 +37,9 @@ func (t *Tally) TurnedAway() bool { return t.turnedAway > 0 }
 // peer, for another reason than [Tally.TurnedAway].
 func (t *Tally) Unreached() bool { return t.unreached > 0 }
 
+// NotAdmitted reports whether a message has failed because this node does not admit the peer.
+func (t *Tally) NotAdmitted() bool { return t.notAdmitted > 0 }
+
 // Refused returns the number of messages that the peer does not accept. It leaves out those
 // of a peer that refuses the connection.
 func (t *Tally) Refused() uint64 { return t.refused }
@@ -52,6 +55,9 @@ func (t *Tally) add(o models.Outcome) {
 		switch refused := o.Reason == protocol.Refused.String(); {
 		case refused && strings.HasPrefix(o.Detail, "dial peer ") && strings.Contains(o.Detail, "failed at identity: peer hung up"):
 			t.turnedAway++
+		case o.Reason == protocol.NotAdmitted.String():
+			t.notAdmitted++
+		case refused && strings.Contains(o.Detail, "gave no reason: its secret of "): // with its own advice
 		case o.Reason == protocol.DialFailed.String(), refused && strings.HasPrefix(o.Detail, "dial peer "):
 			t.unreached++
 		case refused:

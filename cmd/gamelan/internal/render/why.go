@@ -54,6 +54,9 @@ func whyState(o *Output, w models.Why, now time.Time) []string {
 		}
 		lines = append(lines, line+fmt.Sprintf("; lift it with \"%s\".", o.Command("unban "+w.NodeID)))
 	}
+	if w.NotAdmitted {
+		lines = append(lines, o.whoLong(w.NodeID, w.PublicKey)+" is not admitted: this node has connections with listed peers alone.")
+	}
 	line := o.whoLong(w.NodeID, w.PublicKey) + " is not connected"
 	if w.Connected {
 		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", o.whoLong(w.NodeID, w.PublicKey), w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
@@ -138,6 +141,8 @@ func whyNext(o *Output, w models.Why) string {
 		return "wait for the dial to end; then this command says how."
 	case !w.BannedUntil.IsZero():
 		return fmt.Sprintf("\"%s\" lifts the ban; until then neither side can connect.", o.Command("unban "+w.NodeID))
+	case w.NotAdmitted:
+		return fmt.Sprintf("let it in with \"%s\".", o.Command("peers admit "+key))
 	case w.Addresses == 0:
 		return "no address of it is known; give one with " + elsewhere + "."
 	case failure != "":

@@ -1,0 +1,276 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// warned are the warnings of a node.
+type warned struct {
+	mu    sync.Mutex
+	lines strings.Builder
+}
+
+func (w *warned) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lines.Write(b)
+}
+
+func (w *warned) count(text string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Count(w.lines.String(), text)
+}
+
+func (w *warned) option() gamelan.Option {
+	return gamelan.WithLogger(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
+
+func acme(t *testing.T) gamelan.PrivateConfig {
+	t.Helper()
+	p, err := gamelan.NewNetwork("acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestPrivateNetworkWithAnIntruder: five nodes find each other through the seed of their file. An
+// intruder has everything but the secret: name, seeds and addresses, in a third variant even the
+// identity of a member. It gets no connection, no member learns of its key, and the log names it.
+//
+// conforms: V 43
+func TestPrivateNetworkWithAnIntruder(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		file := acme(t)
+		var nodes []*gamelantest.Node
+		var heard []*gamelantest.Collector
+		var logs []*warned
+		for i := range 5 {
+			in, log := gamelantest.NewCollector(), new(warned)
+			p := file
+			n := net.Start(gamelan.Config{Private: &p, Floor: 8}, gamelan.WithHandler(in.New), log.option())
+			if i == 0 {
+				file.Seeds = []string{n.Seed()}
+			}
+			nodes, heard, logs = append(nodes, n), append(heard, in), append(logs, log)
+		}
+		for _, n := range nodes {
+			gamelantest.Eventually(t, 10*time.Minute, "five nodes are connected with each other", func() bool { return len(n.Connections()) == 4 })
+		}
+		stolen := file
+		stolen.Secret = append(protocol.NetworkSecret{}, file.Secret...)
+		stolen.Secret[31]++
+		intruders := []*gamelantest.Node{
+			net.Start(gamelan.Config{Private: &stolen, Floor: 8}, quietly),
+			net.Start(gamelan.Config{Network: "localnet", Seeds: file.Seeds, Floor: 8}, quietly),
+		}
+		elsewhere := gamelantest.NewNetwork(t) // an actor system has one node of an identity
+		elsewhere.Network = net.Network
+		twin := elsewhere.Start(gamelan.Config{Private: &stolen, Floor: 8, Secret: gamelantest.Secret(nodes[4].Number), Listen: []string{"/memory/99"}}, quietly)
+		for _, x := range append(intruders, twin) {
+			for _, n := range nodes {
+				if n.ID() == x.ID() {
+					continue
+				}
+				out, err := x.Send(t.Context(), introduced(t, x, n), []byte("let me in"), gamelan.Until(time.Minute))
+				if err != nil || out.Kind != protocol.Failed {
+					t.Fatalf("got %v, %v, want that the intruder's message fails", out, err)
+				}
+				if x != intruders[1] && !errors.Is(out.Err, gamelan.ErrSecretMayDiffer) {
+					t.Errorf("got %v, want that the secret may differ", out.Err)
+				}
+				if _, err := n.Dial(t.Context(), introduced(t, n, x)); err == nil && x != twin {
+					t.Errorf("node %d has connected to the intruder", n.Number)
+				}
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		for i, n := range nodes {
+			for _, x := range intruders {
+				if _, ok := n.Connection(x.ID()); ok {
+					t.Errorf("node %d is connected with an intruder", n.Number)
+				}
+			}
+			if got := len(n.Connections()); got != 4 {
+				t.Errorf("node %d has %d connections, want 4", n.Number, got)
+			}
+			if heard[i].Len() != 0 {
+				t.Errorf("node %d heard %q", n.Number, heard[i].Bodies())
+			}
+			if i < 4 && logs[i].count("the dialer has not the secret of acme") == 0 {
+				t.Errorf("node %d: nothing in the log", n.Number)
+			}
+			if got := logs[i].count("has not the secret"); got > 60 {
+				t.Errorf("node %d: %d lines about it, want few", n.Number, got)
+			}
+		}
+		for _, n := range nodes {
+			for _, m := range nodes {
+				if n == m {
+					continue
+				}
+				if out, err := n.Send(t.Context(), m.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
+					t.Errorf("%d to %d: got %v, %v", n.Number, m.Number, out, err)
+				}
+			}
+		}
+		for i := range nodes {
+			gamelantest.Eventually(t, time.Minute, "messages of all", func() bool { return heard[i].Len() == 4 })
+		}
+	})
+}
+
+var quietly = gamelan.WithLogger(slog.New(slog.DiscardHandler))
+
+// introduced tells a node where another one is.
+func introduced(t *testing.T, n, to *gamelantest.Node) (id identity.NodeID) {
+	t.Helper()
+	id, err := n.Peers().AddAt(t.Context(), fmt.Sprintf("%s::%s", to.PublicKey(), to.Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// TestRotationUnderTraffic changes the secret while messages go, in three steps, each in some order of the
+// nodes. After each change of one node, each node can dial each other one.
+//
+// conforms: V 43
+func TestRotationUnderTraffic(t *testing.T) {
+	for seed := range uint64(6) {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			net, order := gamelantest.NewNetwork(t), rand.New(rand.NewPCG(seed, 1))
+			old, fresh := acme(t), acme(t)
+			var nodes []*gamelantest.Node
+			var heard []*gamelantest.Collector
+			for range 5 {
+				in := gamelantest.NewCollector()
+				nodes = append(nodes, net.Start(gamelan.Config{Private: &old}, gamelan.WithHandler(in.New), quietly))
+				heard = append(heard, in)
+			}
+			// Messages go from each node to the next one, and make the dials in that direction. The other pairs
+			// dial for the test alone.
+			everyPair := func(what string) {
+				t.Helper()
+				for i, from := range nodes {
+					next := nodes[(i+1)%len(nodes)]
+					if ref, ok := from.Connection(next.ID()); ok {
+						if err := from.Disconnect(t.Context(), next.ID()); err != nil {
+							t.Fatal(err)
+						}
+						gamelantest.Eventually(t, time.Minute, what+": the next connection for the messages", func() bool {
+							now, ok := from.Connection(next.ID())
+							return ok && now != ref
+						})
+					}
+					for j, to := range nodes {
+						if j == i || (i+1)%len(nodes) == j || (j+1)%len(nodes) == i {
+							continue
+						}
+						synctest.Wait() // the other end may have the connection a moment later
+						if _, ok := from.Connection(to.ID()); ok {
+							if err := from.Disconnect(t.Context(), to.ID()); err != nil {
+								t.Fatal(err)
+							}
+						}
+						gamelantest.Eventually(t, time.Minute, fmt.Sprintf("%s: no connection of %d and %d", what, from.Number, to.Number), func() bool {
+							_, a := from.Connection(to.ID())
+							_, b := to.Connection(from.ID())
+							return !a && !b
+						})
+						if _, err := from.Dial(t.Context(), introduced(t, from, to)); err != nil {
+							t.Fatalf("%s: %d cannot dial %d: %v", what, from.Number, to.Number, err)
+						}
+					}
+				}
+			}
+			for i, n := range nodes {
+				introduced(t, n, nodes[(i+1)%len(nodes)])
+			}
+			everyPair("at first")
+			ctx, stop := context.WithCancel(t.Context())
+			var traffic sync.WaitGroup
+			sent := make([]int, len(nodes))
+			for i, n := range nodes {
+				traffic.Go(func() {
+					for ctx.Err() == nil {
+						to := nodes[(i+1)%len(nodes)]
+						out, err := n.Send(context.Background(), to.ID(), fmt.Appendf(nil, "%d", sent[i]), gamelan.Handled(), gamelan.Until(time.Minute))
+						if err != nil || out.Kind != protocol.Confirmed {
+							t.Errorf("%d: message %d: got %v, %v", n.Number, sent[i], out, err)
+							return
+						}
+						sent[i]++
+						time.Sleep(20 * time.Millisecond)
+					}
+				})
+			}
+			for step, s := range []struct{ secret, accept protocol.NetworkSecret }{{old.Secret, fresh.Secret}, {fresh.Secret, old.Secret}, {fresh.Secret, nil}} {
+				for _, i := range order.Perm(len(nodes)) {
+					if err := nodes[i].SetSecrets(s.secret, s.accept); err != nil {
+						t.Fatal(err)
+					}
+					everyPair(fmt.Sprintf("step %d, node %d", step+1, nodes[i].Number))
+				}
+			}
+			stop()
+			traffic.Wait()
+			for i := range nodes {
+				if got := heard[(i+1)%len(nodes)].Len(); got != sent[i] || sent[i] < 10 {
+					t.Errorf("got %d of %d messages of node %d, want each once", got, sent[i], i+1)
+				}
+			}
+			left := net.Start(gamelan.Config{Private: &old}, quietly)
+			if _, err := left.Dial(t.Context(), introduced(t, left, nodes[0])); !errors.Is(err, gamelan.ErrSecretMayDiffer) {
+				t.Errorf("with the secret that was given up: got %v, want it refused", err)
+			}
+		})
+	}
+}
+
+// TestRotationInTheWrongOrder: a node that switches before the others accept the new secret cannot dial them, and
+// they can dial it.
+func TestRotationInTheWrongOrder(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		old, fresh := acme(t), acme(t)
+		a, b := net.Start(gamelan.Config{Private: &old}, quietly), net.Start(gamelan.Config{Private: &old}, quietly)
+		if err := a.SetSecrets(fresh.Secret, old.Secret); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Dial(t.Context(), introduced(t, a, b)); !errors.Is(err, gamelan.ErrSecretMayDiffer) {
+			t.Errorf("got %v, want that the secret may differ", err)
+		}
+		if _, err := b.Dial(t.Context(), introduced(t, b, a)); err != nil {
+			t.Errorf("the other way: got %v", err)
+		}
+		synctest.Wait()
+		if p := a.Inspection().Admission(t.Context()).Private; p == nil || p.Latecomer != b.ID().String() || !p.Accepts {
+			t.Errorf("got %+v, want that b has connected with the second secret", p)
+		}
+		for _, bad := range []protocol.NetworkSecret{nil, {}, fresh.Secret[:31], make(protocol.NetworkSecret, 32)} {
+			if err := a.SetSecrets(bad, nil); !errors.Is(err, protocol.ErrBadSecret) {
+				t.Errorf("%d bytes: got %v, want ErrBadSecret", len(bad), err)
+			}
+		}
+		if err := net.Start(gamelan.Config{}).SetSecrets(fresh.Secret, nil); err == nil {
+			t.Error("a node in no private network: got no error")
+		}
+	})
+}
