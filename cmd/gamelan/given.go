@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,13 +12,18 @@ import (
 // givenHelp is the part of a help about a peer that is given as KEY::ADDRESS.
 const givenHelp = "An address that is given with the key is dialled first. The node remembers it when the peer has proven its key there."
 
-// afterDial returns what to do about a peer that could not be reached. It is the hint of a
-// failed [dialCmd], too.
-func (a *app) afterDial(peer string) string {
-	if strings.Contains(peer, "::") { // the node may not know it now
-		return api.GivenHint
+// noteUnreached says what to do about a peer that could not be reached. Given with its address, it may be misaddressed.
+func (a *app) noteUnreached(peer string, misaddressed bool) {
+	key, _, given := strings.Cut(peer, "::")
+	switch {
+	case !given:
+		a.Note("Next: see what the node has tried with \"%s\".", a.Command("why "+peer))
+	case misaddressed:
+		a.Note("Next: %s.", api.GivenHint)
 	}
-	return fmt.Sprintf("see what the node has tried with \"%s\"", a.Command("why "+peer))
+	if d, err := a.client().DHT(a.ctx); err == nil && d.On {
+		a.Note("To leave it a message until it is back: %s", a.Command("send --to "+key+" --store TEXT"))
+	}
 }
 
 // tellConnected says of a peer given as KEY::ADDRESS that the peer is connected, if the

@@ -45,6 +45,7 @@ func (c *pingCmd) Run(a *app) error {
 	a.tellConnected(peer)
 	show, slow := render.NewPings(a.Output), tellDialling(a, peer)
 	defer slow.stop()
+	misaddressed := false
 	for n := 1; ; n++ {
 		pong, err := node.Ping(a.ctx, peer, c.Timeout)
 		slow.report()
@@ -57,6 +58,7 @@ func (c *pingCmd) Run(a *app) error {
 				return err
 			}
 			f = phrases.Of(err, a.dir, a.patience)
+			misaddressed = misaddressed || render.Misaddressed(f.Message)
 		}
 		if err := show.Round(pong, f); err != nil {
 			return err
@@ -76,7 +78,7 @@ func (c *pingCmd) Run(a *app) error {
 		return err
 	}
 	if show.Answered() == 0 {
-		a.Note("Next: %s.", a.afterDial(peer))
+		a.noteUnreached(peer, misaddressed)
 		return errQuiet
 	}
 	return nil

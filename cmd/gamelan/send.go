@@ -118,7 +118,7 @@ func (c *sendCmd) runPlain(a *app) error {
 			a.Note("Next: let it in with \"%s\".", a.Command("peers admit "+key))
 		}
 		if show.Unreached() {
-			a.Note("Next: %s.", a.afterDial(*c.Peer))
+			a.noteUnreached(*c.Peer, show.Misaddressed())
 		}
 		if c.outcome() != "" && show.OnlyInDoubt() {
 			return errInDoubt

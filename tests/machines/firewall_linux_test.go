@@ -2,6 +2,7 @@ package machines
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ func TestFirewallsAreNamed(t *testing.T) {
 		p := a.Try("send", line, "hello")
 		if !regexp.MustCompile(x.want).MatchString(p.Out()+p.Errs()) || p.Code() == 0 {
 			t.Errorf("%s: got exit code %d:\n%s%swant %s", x.how, p.Code(), p.Out(), p.Errs(), x.want)
+		}
+		if compares := strings.Contains(p.Errs(), "compare KEY"); compares != (x.how == "with tcp reset") {
+			t.Errorf("%s: got the advice to compare the line: %v\n%s", x.how, compares, p.Errs())
 		}
 		t.Logf("%s: %.1f s", x.how, time.Since(begin).Seconds())
 	}

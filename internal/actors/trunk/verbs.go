@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Host is what the verbs of parts may use of the whole node, beside the [Trunk].
@@ -71,8 +72,9 @@ func NotConnected(err error, peer string) error {
 		}
 		return &inspect.Error{Code: inspect.CodeFailed, Message: "the peer is not admitted: this node has connections only with listed peers", Hint: inspect.HintAdmit + refused.Key.String()}
 	}
-	if errors.Is(err, protocol.ErrSecretMayDiffer) { // the error says what to do
-		hint = ""
+	dial, isDial := errors.AsType[*transport.DialError](err)
+	if errors.Is(err, protocol.ErrSecretMayDiffer) || isDial && (errors.Is(err, transport.ErrProhibited) || dial.Stage == transport.StageProxy || dial.Timeout()) {
+		hint = "" // the error says what to do
 	}
 	return &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
 }

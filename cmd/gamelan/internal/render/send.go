@@ -15,7 +15,7 @@ import (
 
 // Tally counts outcomes.
 type Tally struct {
-	confirmed, inDoubt, failed, refused, unreached, turnedAway, notAdmitted uint64
+	confirmed, inDoubt, failed, refused, unreached, misaddressed, turnedAway, notAdmitted uint64
 
 	word string // in place of confirmed; empty: that one
 }
@@ -36,6 +36,19 @@ func (t *Tally) TurnedAway() bool { return t.turnedAway > 0 }
 // Unreached reports whether a message has failed because there was no connection to the
 // peer, for another reason than [Tally.TurnedAway].
 func (t *Tally) Unreached() bool { return t.unreached > 0 }
+
+// Misaddressed reports whether the address of the peer is a likely cause of [Tally.Unreached].
+func (t *Tally) Misaddressed() bool { return t.misaddressed > 0 }
+
+// Misaddressed reports whether the text of a failed dial says that the address may be the wrong one.
+func Misaddressed(text string) bool {
+	for _, sign := range []string{"connection refused", "another key", "another node", "another protocol", "not resolved"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
+}
 
 // NotAdmitted reports whether a message has failed because this node does not admit the peer.
 func (t *Tally) NotAdmitted() bool { return t.notAdmitted > 0 }
@@ -59,7 +72,9 @@ func (t *Tally) add(o models.Outcome) {
 			t.notAdmitted++
 		case refused && strings.Contains(o.Detail, "gave no reason: its secret of "): // with its own advice
 		case o.Reason == protocol.DialFailed.String(), refused && strings.HasPrefix(o.Detail, "dial peer "):
-			t.unreached++
+			if t.unreached++; Misaddressed(o.Detail) {
+				t.misaddressed++
+			}
 		case refused:
 			t.refused++
 		}
