@@ -13,9 +13,14 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/transport/socks"
 )
 
 // warned are the warnings of a node.
@@ -272,5 +277,104 @@ func TestRotationInTheWrongOrder(t *testing.T) {
 		if err := net.Start(gamelan.Config{}).SetSecrets(fresh.Secret, nil); err == nil {
 			t.Error("a node in no private network: got no error")
 		}
+	})
+}
+
+// TestPrivateNetworkThroughAProxy: what a node dials through a proxy, or behind Tor, has the same handshake.
+func TestPrivateNetworkThroughAProxy(t *testing.T) {
+	p := &transporttest.Proxy{}
+	tr, err := socks.New(socks.Options{Proxy: transport.FromAddrPort(p.Start(t))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, other := acme(t), acme(t)
+	start := func(private *gamelan.PrivateConfig, opts ...gamelan.Option) *gamelan.Node {
+		n, err := gamelan.Start(t.Context(), gamelan.Config{Private: private, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Floor: gamelan.NoFloor}, append(opts, quietly)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.Close(context.Background()) })
+		return n
+	}
+	heard := gamelantest.NewCollector()
+	listens := start(&file, gamelan.WithHandler(heard.New))
+	dials, stranger := start(&file, gamelan.WithTransport(tr)), start(&other, gamelan.WithTransport(tr))
+	for _, n := range []*gamelan.Node{dials, stranger} {
+		id, err := n.Peers().AddAt(t.Context(), listens.Seed())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := n.Send(t.Context(), id, []byte("through the proxy"))
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case n == dials && out.Kind != gamelan.Confirmed:
+			t.Errorf("got %v, want it confirmed", out)
+		case n == stranger && !errors.Is(out.Err, gamelan.ErrSecretMayDiffer):
+			t.Errorf("got %v, want that the secret may differ", out)
+		}
+	}
+	if len(p.Asked()) < 2 {
+		t.Errorf("got %v, want both dials through the proxy", p.Asked())
+	}
+}
+
+// TestServicesOfAPrivateNetwork: all of the node runs inside: the key-value DHT, a message that is stored
+// for somebody who is away, and a search for its address.
+func TestServicesOfAPrivateNetwork(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.Quiet = false
+		file := acme(t)
+		var nodes []*gamelantest.Node
+		var clients []*kad.Client
+		last := net.DataDir()
+		dirs := func(i int) string {
+			if i < 4 {
+				return net.DataDir()
+			}
+			return last
+		}
+		start := func(opts ...gamelan.Option) *gamelantest.Node {
+			p := file
+			n := net.Start(gamelan.Config{Private: &p, Floor: 8, DataDir: dirs(len(nodes))}, append(opts, quietly)...)
+			if len(nodes) == 0 {
+				file.Seeds = []string{n.Seed()}
+			}
+			nodes = append(nodes, n)
+			return n
+		}
+		for range 4 {
+			n := start()
+			c, err := n.KV().Open(t.Context(), kad.Config{Name: "main"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			clients = append(clients, c)
+		}
+		heard := gamelantest.NewCollector()
+		away := start(gamelan.WithType(1077, heard.New))
+		for _, n := range nodes {
+			gamelantest.Eventually(t, 10*time.Minute, "all are connected", func() bool { return len(n.Connections()) == 4 })
+		}
+		time.Sleep(5 * time.Minute) // clients of the key-value DHT find each other
+		report, err := clients[1].Put(t.Context(), []byte("a value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := clients[3].Get(t.Context(), report.Key); err != nil || string(r.Value) != "a value" {
+			t.Errorf("got %v, %v, want the value of another node", r, err)
+		}
+		key := away.PublicKey()
+		net.Kill(away)
+		time.Sleep(2 * time.Minute)
+		if _, err := nodes[1].DHT().Send(t.Context(), dht.Message{To: dht.Propagate{To: key}, Type: 1077, Body: []byte("while you were away"), Encrypt: true}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if back := start(gamelan.WithType(1077, heard.New)); back.PublicKey() != key {
+			t.Fatal("another identity")
+		}
+		gamelantest.Eventually(t, 10*time.Minute, "the stored message", func() bool { return len(heard.Delivered()) == 1 })
 	})
 }
