@@ -138,6 +138,9 @@ func (t Trunk) AddGiven(token uint64, p peerstore.Peer, reply *actor.PID) {
 	t.rooms.System.Root.RequestWithCustomSender(t.rooms.Peers, peerbook.AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
 }
 
+// Signed reports whether this node has signed a claim of its key since its start.
+func (t Trunk) Signed(of identity.Signature) bool { return t.rooms.users.Signed(of) }
+
 // Claim returns the node's own signed claim, or false while it has none.
 func (t Trunk) Claim() (identity.Claim, bool) {
 	m, ok := t.rooms.Local.Get()
@@ -341,6 +344,15 @@ func (t Trunk) Key() identity.PublicKey { return t.rooms.Key }
 // read, and Answers that of what became of them.
 func (t Trunk) Outcomes() *messengers.Messaging { return t.rooms.messengers.Outcomes }
 func (t Trunk) Answers() *messengers.Messaging  { return t.rooms.messengers.Answers }
+
+// Ended counts the outcome of a message of the program that a part sends.
+func (t Trunk) Ended(o protocol.Outcome) { t.rooms.messengers.Ended(o) }
+
+// Sent returns how messages of the program to peers have ended since the start, and SentWithin
+// how they have ended in the last hour.
+func (t Trunk) Sent() messengers.Ended { return t.rooms.messengers.Sent() }
+
+func (t Trunk) SentWithin(now time.Time) messengers.Ended { return t.rooms.messengers.SentWithin(now) }
 
 // HasTopics reports whether messages of some topic have a handler.
 func (t Trunk) HasTopics() bool { return t.rooms.messengers.Topics.Len() > 0 }
