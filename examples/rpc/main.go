@@ -1,6 +1,5 @@
-// Rpc runs a node with a service that greets, and a node that calls the service. The
-// second node asks for one greeting, for a stream of greetings, which it leaves
-// early, and has a conversation. It makes calls again that were not run.
+// Rpc runs a node with a service that greets, and a node that calls it: for one greeting, for a
+// stream, which it leaves early, and in a conversation. It makes calls again that were not run.
 //
 //	go run github.com/gamelan-p2p/gamelan/examples/rpc
 package main
@@ -20,11 +19,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// Text is the message of requests and responses. Any generated protobuf message will do.
-type Text = wrapperspb.StringValue
+type Text = wrapperspb.StringValue // any generated protobuf message will do
 
-// The service has a protocol id, and a number for each method. Client and server must
-// agree on these and on the message types, and on nothing else.
+// Client and server must agree on these numbers and on the message types, and on nothing else.
 const (
 	greeter  = protocol.ID("/example/greeter/1")
 	greet    = 1
@@ -41,8 +38,7 @@ func hello(ctx context.Context, name *Text) (*Text, error) {
 	return wrapperspb.String(fmt.Sprintf("Hello, %s! You called as %.8s.", name.Value, from.Peer)), nil
 }
 
-// helloAll returns a stream of greetings for a name. When the caller leaves the stream
-// early, yield returns false and the stream ends.
+// helloAll returns a stream of greetings for a name. Yield returns false when the caller leaves it early.
 func helloAll(_ context.Context, name *Text) iter.Seq2[*Text, error] {
 	return func(yield func(*Text, error) bool) {
 		for _, word := range []string{"Hello", "Salut", "Hallo", "Ciao", "Hej", "Apa kabar"} {
@@ -65,7 +61,6 @@ func meeting(ctx context.Context, names iter.Seq2[*Text, error]) iter.Seq2[*Text
 }
 
 func main() {
-	log.SetFlags(0)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := run(ctx); err != nil {
@@ -98,27 +93,23 @@ func run(ctx context.Context) error {
 		return err
 	}
 	fmt.Println(reply.Value)
-
-	_, err = rpc.Call[Text, Text](ctx, calls, greet, wrapperspb.String(""))
+	_, err = rpc.Call[Text, Text](ctx, calls, greet, &Text{})
 	fmt.Printf("A bad request: %v (%t).\n", err, errors.Is(err, rpc.BadRequest))
 
 	for item, err := range rpc.Items[Text, Text](ctx, calls, greetAll, wrapperspb.String("Ben")) {
 		if err != nil {
 			return err
 		}
-		fmt.Println(item.Value)
-		if item.Value[0] == 'C' {
+		if fmt.Println(item.Value); item.Value[0] == 'C' {
 			break // leaving the loop tells the server to stop
 		}
 	}
 
 	return rpc.Exchange(ctx, calls, meet, func(d *rpc.Duplex[Text, Text]) error {
 		for _, name := range []string{"Cleo", "Dan"} {
-			if err := d.Send(wrapperspb.String(name)); err != nil {
-				return err
-			}
-			reply, err := d.Receive()
-			if err != nil {
+			err := d.Send(wrapperspb.String(name))
+			reply, lost := d.Receive()
+			if err := errors.Join(err, lost); err != nil {
 				return err
 			}
 			fmt.Println(reply.Value)
