@@ -11,6 +11,7 @@ type (
 	Config             = config.Config
 	DHTConfig          = config.DHTConfig
 	DiscoveryConfig    = config.DiscoveryConfig
+	HealthConfig       = config.HealthConfig
 	InboxConfig        = config.InboxConfig
 	MuxConfig          = config.MuxConfig
 	PrivateConfig      = config.PrivateConfig

@@ -193,3 +193,8 @@ func (n *Node) connectTo(ctx context.Context, text string, keep bool) (*Connecti
 	}
 	return ref, nil
 }
+
+// Health returns the health of the node: ok, degraded or failed, and why. A degraded node works, but
+// not as it should: it is offline, for instance. Config.Health says from when on, and docs/trouble.md
+// lists the codes of the reasons. It takes at most 4 s, or until ctx ends.
+func (n *Node) Health(ctx context.Context) models.Health { return n.e.View.Whole(ctx) }

@@ -113,6 +113,11 @@ type Status struct {
 	Missing   int // protected peers that are not connected
 	Floor     int // below this number of connected nodes others are dialled; 0: no automatic dials
 	UpdatedAt time.Time
+
+	Since     time.Time // of the state
+	NotOnline time.Time // since when the state is not online; zero: it is
+	Tried     string    // offline: whom the node has tried to reach since, and why that failed; empty: nobody
+	Alone     bool      // offline, and the node knows nobody whom it could connect to
 }
 
 // NotTaken is a connected peer that accepts no messages of this node: it ends each

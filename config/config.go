@@ -184,6 +184,9 @@ type Config struct {
 	// Reach says how the node finds out whether others can connect to it.
 	Reach ReachConfig
 
+	// Health says when the node is degraded.
+	Health HealthConfig
+
 	// Number of connected nodes to keep, the closest to this one. Connections to others are closed,
 	// except to allowed or protected peers. Not below [Config.Floor].
 	//
@@ -300,7 +303,8 @@ func badf(field, format string, args ...any) error { return bad(field, fmt.Error
 var rows = sync.OnceValue(func() []*settings.Row {
 	return described("Config.", slices.Concat(
 		nodeRows(), torRows(), connectionRows(),
-		settings.In("Reach", func(c *Config) *ReachConfig { return &c.Reach }, reachRows()...), limitRows(),
+		settings.In("Reach", func(c *Config) *ReachConfig { return &c.Reach }, reachRows()...),
+		settings.In("Health", func(c *Config) *HealthConfig { return &c.Health }, healthRows()...), limitRows(),
 		settings.In("RPC", func(c *Config) *RPCConfig { return &c.RPC }, rpcRows()...), dhtSwitch(),
 		settings.In("DHT", func(c *Config) *DHTConfig { return c.DHT }, dhtRows()...),
 		settings.In("Discovery", func(c *Config) *DiscoveryConfig { return &c.Discovery }, discoveryRows()...),
@@ -317,6 +321,7 @@ var sections = []settings.Section{
 	{Name: "limits", Doc: "Limits of the memory that peers can use."},
 	{Name: "liveness", Doc: "An echo without a handshake, by which others check whether the node can be reached."},
 	{Name: "reach", Doc: "Whether others can connect to the node. Connected nodes of gamelan try it, and status says so."},
+	{Name: "health", Doc: "When the node is degraded, which health and /readyz say, and how often the log has figures. See docs/operating.md."},
 	{Name: "rpc", Doc: "Remote calls: a session is a substream. It carries many calls at once between nodes of this library, otherwise one."},
 	{Name: "dht", Doc: "Messages that are routed over several nodes."},
 	{Name: "discovery", Doc: "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},

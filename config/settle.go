@@ -89,6 +89,7 @@ func (c Config) settle() (*Settled, error) {
 	wrong = append(wrong, s.checkMux()...)
 	wrong = append(wrong, s.checkDiscovery()...)
 	wrong = append(wrong, s.checkStoreForward()...)
+	wrong = append(wrong, s.checkHealth())
 	wrong = append(wrong, s.completeAgent(), s.parseTransport(), s.parse())
 	return s, errors.Join(wrong...)
 }

@@ -36,12 +36,13 @@ type Options struct {
 	// reads.
 	ExportPeers func(ctx context.Context, w io.Writer) error
 
-	// Health and Ready return the reasons why the node is not healthy or not ready, as
-	// sentences; none means that it is. They read views only.
+	// Health and Ready return the reasons why the node does not work, for /healthz and /readyz; none
+	// means that it works. They take at most 2 s.
 	Health, Ready func(ctx context.Context) models.Notices
-	// Degraded returns the reasons why a healthy node does not work as it should, as
-	// sentences; none means that it does. It reads views only.
-	Degraded func(ctx context.Context) models.Notices
+	// Degraded returns the reasons why a node that works does not work as it should, the cause
+	// first; none means that it does. Warnings returns what else somebody should know. They take at
+	// most 2 s.
+	Degraded, Warnings func(ctx context.Context) models.Notices
 
 	// Hosts are the names that the Host header of a request over TCP may have, beside
 	// localhost and the loopback addresses. Others are refused, since a web page could

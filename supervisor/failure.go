@@ -141,6 +141,11 @@ func (c *cell) contain(source Source, failure *PanicError) {
 func (c *cell) fail(cause *PanicError) {
 	if c.onPanic == Supervised {
 		c.noteFailure(cause, "actor failed")
+		if f := c.host.options.Failed; f != nil {
+			if p := safely(func() { f(c.path(), cause) }); p != nil {
+				c.host.log.Error("Options.Failed panicked", "panic", p)
+			}
+		}
 	} else {
 		c.note(cause) // reported when the parent has decided
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	// not Supervised, in that actor's turn or in its parent's; Contained is not
 	// called for those. Panicked does the logging, too. It must not block.
 	Panicked func(Panic)
+	// Failed is called when an actor has failed, and its parent's policy decides about it, in the turn
+	// of the actor at path. It is not called for those actors of whose panics Panicked is. It must not block.
+	Failed func(path string, err *PanicError)
 	// Fault is for tests. It is called before an actor of the tree receives a
 	// message, with the type of the message, and at the beginning of each task,
 	// with "task" and its name. It may panic, as a bug of that actor would.

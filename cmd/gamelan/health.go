@@ -15,32 +15,36 @@ import (
 )
 
 type healthCmd struct {
+	Strict  bool          `help:"End with exit code 1 when the node is degraded, too: for alerts."`
 	Timeout time.Duration `help:"How long the node may take to answer." default:"${patience}" placeholder:"TIME"`
 }
 
 // Help returns the text of gamelan health --help below the flags.
 func (*healthCmd) Help() string {
-	return "A node that runs and answers is healthy, even when it is offline: a restart would not help.\n\n" +
-		"A node is degraded when its inbox, or its store of messages for others, is full. " +
-		"It is degraded, too, when the disk or the log cannot be written, Tor does not work, or connections cannot be accepted. " +
-		"The same holds when an actor or a service has panicked in the last ten minutes, or was stopped by a panic.\n\n" +
-		"The exit code of a degraded node is 0, too: a restart would not help against what causes it. In all other cases, and when no node runs, the exit code is 1."
+	return "The line begins with ok, degraded or failed, and the cause follows.\n\n" +
+		"A node is degraded when it runs and does not work as it should. It is offline for longer than health.offline_after, for instance, " +
+		"its disk or its inbox is nearly full, or an actor fails again and again. docs/trouble.md lists all causes with their codes, and the section health of the settings has the thresholds.\n\n" +
+		"The exit code of a degraded node is 0, as a restart would not help, and 1 with --strict. When the node has failed, or none runs, it is 1.\n\n" +
+		"Warnings are counted, and leave the node ok: gamelan status shows them. health.degraded_by names those with which it is degraded."
 }
 
 // healthJSON is the output of health with --json.
 type healthJSON struct {
-	OK    bool   `json:"ok"`
-	State string `json:"state"` // healthy, degraded or unhealthy; ok is true with the first two
-	Cause string `json:"cause"`
+	OK    bool               `json:"ok"`    // it has not failed
+	State models.HealthState `json:"state"` // ok, degraded or failed
+	Cause string             `json:"cause"`
 
-	Discovery string        `json:"discovery,omitempty"` // how well the node has found others, in words; not a reason to be unhealthy
-	Stored    string        `json:"saf,omitempty"`       // about stored messages, in words; not a reason to be unhealthy
-	Kad       string        `json:"kad,omitempty"`       // about the key-value DHT, in words; not a reason to be unhealthy
+	Reasons  models.Notices `json:"reasons"` // why it is not ok, the cause first
+	Warnings models.Notices `json:"warnings"`
+
+	Discovery string        `json:"discovery,omitempty"` // how well the node has found others, in words
+	Stored    string        `json:"saf,omitempty"`       // about stored messages, in words
+	Kad       string        `json:"kad,omitempty"`       // about the key-value DHT, in words
 	Inbox     *models.Inbox `json:"inbox,omitempty"`
 }
 
 // Run prints one line. The exit code is 1 when the node does not work or cannot be
-// reached.
+// reached, and with --strict when it is degraded.
 func (c *healthCmd) Run(a *app) error {
 	if c.Timeout <= 0 {
 		return failure.Usage("give a positive duration, such as 5s", "--timeout cannot be %s", c.Timeout)
@@ -54,7 +58,7 @@ func (c *healthCmd) Run(a *app) error {
 	if err := printHealth(a, v); err != nil {
 		return err
 	}
-	if !v.OK {
+	if !v.OK || c.Strict && v.State == models.HealthDegraded {
 		return errQuiet
 	}
 	return nil
@@ -64,53 +68,59 @@ func (c *healthCmd) Run(a *app) error {
 // be reached; err is then the cause.
 func askHealth(ctx context.Context, c *client.Client, a *app) (v healthJSON, err error) {
 	h, err := c.Health(ctx)
-	v.State = "unhealthy"
+	v.State, v.Reasons, v.Warnings = models.HealthFailed, models.Notices{}, models.Notices{}
 	var n models.Node
 	if err == nil && h.OK {
 		n, err = c.Node(ctx)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		v.Cause = phrases.Of(err, a.dir, "").Message
-	case !h.OK:
-		v.Cause = strings.Join(render.Notices(h.Reasons), ", ")
-	case len(h.Degraded) > 0:
-		v.OK, v.State, v.Cause = true, "degraded", strings.Join(render.Notices(h.Degraded), "; ")
+		return v, err
+	}
+	v.State, v.Warnings = models.StateOf(h.Reasons, h.Degraded), h.Warnings
+	switch v.State {
+	case models.HealthFailed:
+		v.Reasons, v.Cause = h.Reasons, strings.Join(render.Notices(h.Reasons), ", ")
+		return v, nil
+	case models.HealthDegraded:
+		v.OK, v.Reasons, v.Cause = true, h.Degraded, strings.Join(render.Notices(h.Degraded), "; ")
 	default:
-		v.OK, v.State, v.Cause = true, "healthy", render.State(n.Status, n.Cause)
+		cause, _, _ := strings.Cut(n.Cause, ";")
+		v.OK, v.Cause = true, render.State(n.Status, cause)
 	}
-	if v.State == "healthy" {
-		if network, err := c.Network(ctx); err == nil && network.On {
-			v.Discovery = network.Summary
-			v.Cause += "; " + network.Summary
-		}
-		if stored, err := c.StoreForward(ctx); err == nil && stored.On {
-			v.Stored = stored.Summary
-			v.Cause += "; " + stored.Summary
-		}
-		if kad, err := c.Kad(ctx); err == nil && len(kad.Clients) > 0 {
-			v.Kad = render.KadText(&kad)
-			v.Cause += "; " + v.Kad
-		}
+	if v.Inbox = n.Inbox; n.Inbox != nil {
+		v.Cause += inboxLevel(n.Inbox)
 	}
-	v.addInbox(n.Inbox)
-	return v, err
+	if len(v.Warnings) > 0 {
+		v.Cause += "; " + inspect.Count(uint64(len(v.Warnings)), "warning") + ", see gamelan status"
+	}
+	if network, err := c.Network(ctx); err == nil && network.On {
+		v.Discovery = network.Summary
+	}
+	if stored, err := c.StoreForward(ctx); err == nil && stored.On {
+		v.Stored = stored.Summary
+	}
+	if kad, err := c.Kad(ctx); err == nil && len(kad.Clients) > 0 {
+		v.Kad = render.KadText(&kad)
+	}
+	return v, nil
 }
 
-// addInbox adds to the cause of a healthy node how full its inbox is. A full inbox, or one
-// that cannot be written, is among the reasons of a degraded node.
-func (v *healthJSON) addInbox(in *models.Inbox) {
-	if v.Inbox = in; in == nil || !v.OK {
-		return
+// inboxLevel returns how full an inbox is, unless a reason says it, or it is empty.
+func inboxLevel(in *models.Inbox) string {
+	if in.Messages == 0 || in.Trouble != "" || in.Full {
+		return ""
 	}
-	if in.Messages > 0 && in.Trouble == "" && !in.Full {
-		v.Cause += fmt.Sprintf("; inbox %.0f%% full, %s", 100*in.Level(), inspect.Count(uint64(in.Messages), "message"))
+	messages := inspect.Count(uint64(in.Messages), "message")
+	if level := fmt.Sprintf("%.0f%%", 100*in.Level()); level != "0%" {
+		return "; inbox " + level + " full, " + messages
 	}
+	return "; " + messages + " in the inbox"
 }
 
 func printHealth(a *app, v healthJSON) error {
 	if a.JSON {
 		return a.PrintJSON(v)
 	}
-	return a.Say(v.State + ": " + inspect.Escape(a.Named(v.Cause)))
+	return a.Say(string(v.State) + ": " + inspect.Escape(a.Named(v.Cause)))
 }

@@ -4,9 +4,9 @@ import "github.com/gamelan-p2p/gamelan/inspect/models"
 
 // The node as a whole.
 var (
-	Ended              = code("ended", models.Unhealthy, "The node has ended.", "")
-	Stopping           = code("stopping", models.Unhealthy, "The node is stopping.", "")
-	ConnectivitySilent = code("connectivity_silent", models.Unhealthy, "The actor that keeps the node connected does not answer.", "look at it in the tree of actors")
+	Ended              = code("ended", models.Failed, "The node has ended.", "")
+	Stopping           = code("stopping", models.Failed, "The node is stopping.", "")
+	ConnectivitySilent = code("connectivity_silent", models.Failed, "The actor that keeps the node connected does not answer.", "look at it in the tree of actors")
 	ActorStuck         = code("actor_stuck", models.Warning, "An actor has worked on one message for long.", "", "actor")
 	ActorFailed        = code("actor_failed", models.Warning, "An actor has failed, and was not started again.", "", "actor")
 	ActorPanicked      = code("actor_panicked", models.Degraded, "An actor of the node panicked on messages of peers.", "look at what it has failed on", "actor")
@@ -15,11 +15,19 @@ var (
 	Program            = code("program", models.Degraded, "The program that runs the node says that it does not work as it should.", "")
 	FewFiles           = code("few_files", models.Warning, "The process may not have as many files open as the limits of its connections need.", "let the process open more files: ulimit -n in a shell, LimitNOFILE in a unit of systemd; or lower max_inbound")
 	KeyInClear         = code("key_in_clear", models.Warning, "The wire profile sends the node's key unencrypted when it dials.", "")
+	OwnIdentity        = code("own_identity", models.Degraded, "Another node uses the identity of this one.", "stop one of them, and give it a data directory of its own", "address")
+	Restarting         = code("restarting", models.Degraded, "An actor of the node fails again and again, and is started again: more often in ten minutes than health.restarts.", "look at what it has failed on, and report it", "actor")
+	ClockOff           = code("clock_off", models.Warning, "The clock of this machine is off, by more than health.clock_off: most connected nodes agree on another time.", "set the clock of this machine, and keep it set with NTP", "seconds")
+	DiskFull           = code("disk_full", models.Degraded, "The disk of the data directory is full, or nearly: less than health.disk_free is free.", "make room on the disk, or lower health.disk_free and the limits of what is kept", "path", "free", "need")
 	SharedIdentity     = code("shared_identity", models.Warning, "Two nodes may use one identity.", "give each node a data directory of its own", "peer")
 )
 
 // Connections and peers.
 var (
+	Offline            = code("offline", models.Degraded, "The node is connected to nobody, for longer than health.offline_after.", "", "since")
+	Alone              = code("alone", models.Warning, "The node is connected to nobody, and knows no other: it is the first of its network, or has no seed.", "give other nodes its line as a seed, or give this one a seed: node.seeds", "since")
+	FewNodes           = code("few_nodes", models.Degraded, "The node is connected to fewer nodes than connections.min_connected, for longer than health.offline_after.", "connect it to more nodes, or lower connections.min_connected", "since")
+	SeedsSilent        = code("seeds_silent", models.Warning, "No seed has answered.", "check the seeds: node.seeds, discovery.seed_names")
 	Deaf               = code("deaf", models.Degraded, "Connections could not be accepted.", "")
 	SourceRefused      = code("source_refused", models.Warning, "Connections from a source are refused because of offences from there.", "exempt it with connections.exempt_sources if they are yours", "source")
 	SourceLimited      = code("source_limited", models.Warning, "Connections from a source were refused because it has as many as it may.", "raise it, or exempt the source with connections.exempt_sources if it is yours", "source", "setting")
@@ -40,11 +48,12 @@ var (
 var (
 	InboxFull       = code("inbox_full", models.Degraded, "The inbox is full, and senders wait.", "acknowledge some")
 	InboxFailed     = code("inbox_failed", models.Degraded, "The inbox cannot be written or read.", "")
-	InboxHigh       = code("inbox_high", models.Warning, "The inbox is nearly full.", "acknowledge some before senders have to wait")
+	InboxHigh       = code("inbox_high", models.Degraded, "The inbox is nearly full: above health.inbox_level.", "acknowledge some before senders have to wait")
 	InboxDropped    = code("inbox_dropped", models.Warning, "Messages over the DHT were dropped because the inbox had no room for more of their peer or author.", "acknowledge some")
 	InboxShelf      = code("inbox_shelf", models.Warning, "Messages were handed out too often and not acknowledged.", "take them off the shelf when your code is mended")
 	InboxDamaged    = code("inbox_damaged", models.Warning, "Records of the inbox could not be read.", "")
 	InboxUnheard    = code("inbox_unheard", models.Warning, "Messages are kept on the disk, and nobody listens.", "read them")
+	InDoubt         = code("in_doubt", models.Degraded, "Of the messages sent in the last hour, more than health.in_doubt are in doubt: they may have arrived or not.", "look at the connections of those peers; messages sent with Resend, or that are to be kept or handled, are sent again", "percent", "messages")
 	Unhandled       = code("unhandled", models.Warning, "Messages over the DHT were dropped because nobody handles their type.", "handle the type")
 	StoredFailed    = code("stored_failed", models.Degraded, "Messages for other nodes cannot be stored, and are relayed only.", "")
 	StoredFull      = code("stored_full", models.Degraded, "The store of messages for other nodes is full: new ones evict those of the source with most.", "look for whom most is stored")

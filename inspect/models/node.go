@@ -23,6 +23,8 @@ type Node struct {
 	Tor       *Tor      `json:"tor,omitempty"`   // nil: the node has no onion service
 	Moved     *Moved    `json:"moved,omitempty"` // nil: the addresses that it tells others have not changed
 	Reach     []Reach   `json:"reach,omitempty"` // whether others can connect to it; none: it does not find out
+	Disk      *Disk     `json:"disk,omitempty"`  // nil: the node keeps nothing on a disk, or the system does not say how much room it has
+	Clock     *Clock    `json:"clock,omitempty"` // nil: too few connected nodes have told their time
 	StartedAt time.Time `json:"started_at"`
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
@@ -31,6 +33,19 @@ type Node struct {
 	Peers     int       `json:"peers"`    // known peers
 	Banned    int       `json:"banned"`   // banned peers, of Peers
 	Places    Places    `json:"places"`
+}
+
+// Disk is the room in the file system of the data directory.
+type Disk struct {
+	Path string `json:"path"`
+	Free int64  `json:"free" unit:"bytes"`
+	Need int64  `json:"need" unit:"bytes"` // with less the node is degraded
+}
+
+// Clock is how far the clock of the machine is from that of connected nodes.
+type Clock struct {
+	AheadMS int64 `json:"ahead_ms"` // negative: it is behind; their median, to a second
+	Sources int   `json:"sources"`  // of different networks
 }
 
 // Moved is the last change of the addresses that a node tells others.

@@ -7,10 +7,10 @@ type Severity string
 
 // The severities.
 const (
-	Warning   Severity = "warning"   // it works as it should, and somebody should know
-	Degraded  Severity = "degraded"  // it runs, and does not work as it should
-	Unhealthy Severity = "unhealthy" // it does not work
-	Failure   Severity = "failure"   // a message or a request has failed
+	Warning  Severity = "warning"  // it works as it should, and somebody should know
+	Degraded Severity = "degraded" // it runs, and does not work as it should
+	Failed   Severity = "failed"   // it does not work
+	Failure  Severity = "failure"  // a message or a request has failed
 )
 
 // Notice says what is wrong with a node, and what kind of step helps. It names no commands: a

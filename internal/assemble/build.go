@@ -107,7 +107,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 		return err
 	}
 	n.View = &nodeview.View{
-		Trunk: n.Trunk, Parts: n.Parts, Version: b.Version, Start: begun, Files: files,
+		Trunk: n.Trunk, Parts: n.Parts, Version: b.Version, Start: begun, Files: files, Health: b.Settled.Health,
 		Tree: n.Tree, Status: n.Status, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
 	}
 	if err := trunk.CheckParts(n.Parts, nodeview.Names); err != nil {
@@ -124,7 +124,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	root, err := supervisor.Start(n.Trunk.System(), n.Trunk.Root(), n.Trunk.Tree(n.Parts, b.bound), supervisor.Options{
 		Runtime: b.Runtime, Logger: b.Logger, Phases: trunk.Phases(n.Parts), StopTimeout: closeTimeout,
-		Contained: n.Trunk.Contained, Panicked: n.Trunk.Panicked, Published: b.Publish, Fault: b.Fault, DontWait: true,
+		Contained: n.Trunk.Contained, Panicked: n.Trunk.Panicked, Failed: n.Trunk.Failed, Published: b.Publish, Fault: b.Fault, DontWait: true,
 	})
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (n *Node) Inspect() inspect.Options {
 			_, err := n.hooks.Export(w)
 			return err
 		},
-		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded,
+		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded, Warnings: n.View.Warnings,
 	}
 }
 
@@ -203,7 +203,7 @@ func (b *builder) settings() trunk.Settings {
 			SetupRate: b.MaxSetupRatePerSource, OffencesPerSource: b.MaxOffencesPerSource,
 		}, Listed: b.admission.Listed, Admit: b.admission.Admit, Exempt: b.Exempt, Liveness: connections.LivenessSettings{Allow: b.MayAsk, Slots: b.LivenessSlots}},
 		Dialling:     dialling.Settings{Transports: b.Transports, MaxDials: b.MaxDials, DialRate: b.DialRate, Excluded: b.Excluded, Own: b.own(), Listed: b.admission.Listed, Admit: b.admission.Admit},
-		Connectivity: connectivity.Settings{MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest},
+		Connectivity: connectivity.Settings{MinConnected: b.MinConnected, Floor: max(b.Floor, 0), KeepClosest: b.KeepClosest, SeedNames: b.DHT != nil && len(b.Discovery.SeedNames) > 0},
 		Messages:     messengers.Settings{NodeCredit: b.NodeCredit, PeerCredit: b.PeerCredit, DHT: b.DHT != nil, PlainID: protocol.ID(b.PlainID)},
 		Users:        users.Settings{UserAgent: b.UserAgent},
 	}

@@ -10,11 +10,14 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/diskpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/morepart"
@@ -22,11 +25,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/storypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kad/comms"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -46,6 +51,7 @@ func (b *builder) addParts(n *Node) error {
 	} else {
 		n.Parts = append(n.Parts, reachpart.Off(t, s))
 	}
+	n.Parts = append(n.Parts, b.diskPart())
 	if err := b.openInbox(n); err != nil {
 		return err
 	}
@@ -66,6 +72,11 @@ func (b *builder) addParts(n *Node) error {
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, CloseWhenIdle: []protocol.ID{discoverypart.ServiceID},
 	})
 	n.Parts = append(n.Parts, n.Calls.Part())
+	n.Parts = append(n.Parts, storypart.New(t, storypart.Settings{
+		Heartbeat: b.Settled.Health.Heartbeat,
+		Node:      func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
+		Health:    func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
+	}).Part())
 	if b.onion == nil {
 		n.Parts = append(n.Parts, torpart.Off(t))
 		return nil
@@ -80,6 +91,15 @@ func (b *builder) addParts(n *Node) error {
 	}
 	n.Parts = append(n.Parts, n.Tor.Part())
 	return nil
+}
+
+// diskPart returns the part that watches the disk, which does nothing without a data directory.
+func (b *builder) diskPart() actors.Part {
+	s := diskpart.Settings{Path: b.DataDir, Need: b.Settled.Health.DiskFree}
+	if disk, ok := b.db.(kv.Space); ok && b.DataDir != "" {
+		s.Free = disk.Free
+	}
+	return diskpart.New(s).Part()
 }
 
 // addDHT adds the parts of the DHT.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
@@ -25,6 +26,7 @@ type View struct {
 	Version string         // of the library
 	Start   time.Time      // of the node's clock
 	Files   models.Notices // see [FewFiles]
+	Health  config.HealthConfig
 
 	// Tree returns the tree of actors. It waits until there is one.
 	Tree func() *supervisor.Root
@@ -84,10 +86,40 @@ func (v *View) Unhealthy(ctx context.Context) models.Notices {
 	return nil
 }
 
-// Degraded returns the reasons why a working node is degraded, as sentences. If messages of
+// Degraded returns the reasons why a working node is degraded, the cause first. If messages of
 // peers are the cause, a restart of the node would not help.
-func (v *View) Degraded(context.Context) models.Notices {
-	return append(v.storeDegraded(), v.degraded(v.Trunk.Now())...)
+func (v *View) Degraded(ctx context.Context) models.Notices {
+	return v.troubles(ctx).Of(models.Degraded)
+}
+
+// Warnings returns what else somebody should know.
+func (v *View) Warnings(ctx context.Context) models.Notices {
+	return v.troubles(ctx).Of(models.Warning)
+}
+
+// Whole returns the health of the node.
+func (v *View) Whole(ctx context.Context) models.Health {
+	h := models.Health{Reasons: v.Unhealthy(ctx), Warnings: models.Notices{}}
+	all := v.troubles(ctx)
+	degraded := all.Of(models.Degraded)
+	if h.State = models.StateOf(h.Reasons, degraded); h.State == models.HealthDegraded {
+		h.Reasons = degraded
+	}
+	h.Reasons = append(models.Notices{}, h.Reasons...)
+	h.Warnings = append(h.Warnings, all.Of(models.Warning)...)
+	return h
+}
+
+// troubles returns all that is wrong with a node that works, causes first.
+func (v *View) troubles(ctx context.Context) models.Notices {
+	now := v.Trunk.Now()
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	var list models.Notices
+	if status, err := v.Status(ctx); err == nil {
+		list = v.notOnline(&status, now)
+	}
+	return append(v.Health.Severe(append(list, v.storeDegraded()...)), v.warnings(now)...)
 }
 
 // storeDegraded returns why the peer store cannot be written, if it cannot. The cause of the
@@ -111,7 +143,12 @@ func (v *View) degraded(now time.Time) models.Notices {
 	for _, p := range v.Trunk.Panicking() {
 		reasons = append(reasons, panicking(p, now))
 	}
-	return reasons
+	for _, f := range v.Trunk.Failing() {
+		if f.Count >= v.Health.Restarts {
+			reasons = append(reasons, restarting(f, now))
+		}
+	}
+	return append(reasons, v.inDoubt()...)
 }
 
 // ofParts returns notices of all parts, in the order of the parts.

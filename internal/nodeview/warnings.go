@@ -3,6 +3,8 @@ package nodeview
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -13,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -33,8 +36,52 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.Warnings })...)
 	list = append(list, v.degraded(now)...)
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.PeerWarnings })...)
-	return append(list, trunk.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
+	list = append(list, trunk.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
 		codes.TakesNothing, "peers take none of our messages")...)
+	return v.Health.Severe(list)
+}
+
+// notOnline returns a notice if the node has not been online for longer than it may be.
+func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
+	if s.NotOnline.IsZero() || now.Sub(s.NotOnline) < v.Health.OfflineAfter {
+		return nil
+	}
+	long := words.Long(now.Sub(s.Since))
+	since := v.Trunk.OnWall(s.Since).UTC().Format(time.RFC3339)
+	switch {
+	case s.State != connpool.Offline.String() && s.Nodes+s.Clients > 0:
+		cause, _, _ := strings.Cut(s.Cause, ";")
+		return models.Notices{codes.FewNodes.Notice("not online for "+words.Long(now.Sub(s.NotOnline))+": "+cause, v.Trunk.OnWall(s.NotOnline).UTC().Format(time.RFC3339))}
+	case s.Alone && v.OnlyDials():
+		n := codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)
+		n.Step = codes.Alone.Step
+		return models.Notices{n}
+	case s.Alone:
+		return models.Notices{codes.Alone.Notice("alone for "+long+": connected to nobody, and this node knows no other that it could connect to", since)}
+	case s.Tried != "":
+		return models.Notices{codes.Offline.Notice("offline for "+long+": "+s.Tried, since)}
+	}
+	return models.Notices{codes.Offline.Notice("offline for "+long+": no dial of another node has ended since", since)}
+}
+
+// inDoubt returns a notice if too many of the messages of the last hour are in doubt.
+func (v *View) inDoubt() models.Notices {
+	o := v.Trunk.SentWithin(v.Trunk.Now())
+	all := o.Confirmed + o.InDoubt + o.Failed
+	if all < doubtLeast || o.InDoubt*100 <= all*uint64(v.Health.InDoubt) {
+		return nil
+	}
+	percent := o.InDoubt * 100 / all
+	return models.Notices{codes.InDoubt.Notice(fmt.Sprintf("%d %% of the messages of the last hour are in doubt: %s of %s", percent, inspect.Number(o.InDoubt), inspect.Number(all)),
+		strconv.FormatUint(percent, 10), strconv.FormatUint(all, 10))}
+}
+
+// doubtLeast is how many messages an hour must have for its rate to say something.
+const doubtLeast = 20
+
+// restarting returns the notice of an actor that fails again and again.
+func restarting(f base.Failing, now time.Time) models.Notice {
+	return codes.Restarting.Notice(fmt.Sprintf("actor %s has failed %s in the last 10 minutes, last %s ago: %s", f.Path, inspect.Count(uint64(f.Count), "time"), now.Sub(f.Last).Round(time.Second), f.Value), f.Path)
 }
 
 // FewFiles returns a warning if a process that may have most files open cannot have as many as

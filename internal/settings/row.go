@@ -29,6 +29,7 @@ const (
 	Peers    Kind = "list of public keys"
 	Types    Kind = "list of message types" // whole numbers of 32 bits
 	DNSNames Kind = "list of DNS names"
+	Codes    Kind = "list of codes" // of package inspect/codes
 )
 
 // Row is one setting of a struct.
@@ -65,6 +66,8 @@ type Options struct {
 	Zero    int64                        // what a Count of 0 in a file stands for
 	Parse   func(string) (string, error) // reads a Choice that may be spelt in several ways
 	Refuse  func(int64) error            // refuses one entry of Types
+	// RefuseText refuses one entry of Codes, and says why.
+	RefuseText func(string) error
 
 	// FileLeast says that Least holds for files and flags alone. A program may set less, but
 	// nothing negative. It is so for every Duration that is not Strict.

@@ -153,6 +153,9 @@ func (r *Row) parseList(raw any) (any, error) {
 			return nil, fmt.Errorf("%s stands alone or not at all; leave it out, or the other entries", quote(text))
 		}
 		if err := r.checkElement(text); err != nil {
+			if r.Kind == Codes {
+				return nil, err
+			}
 			return nil, &elementError{i + 1, len(list), quote(text), r.element(), r.advice(text)}
 		}
 		texts = append(texts, text)
@@ -212,6 +215,8 @@ func (r *Row) checkElement(text string) error {
 		err = errNoNumber
 	case DNSNames:
 		err = CheckName(text)
+	case Codes:
+		err = r.RefuseText(text)
 	default:
 		_, err = address.Parse(text)
 	}
@@ -244,6 +249,8 @@ func (r *Row) element() string {
 		return "whole number without quotes"
 	case DNSNames:
 		return "DNS name"
+	case Codes:
+		return "code"
 	}
 	return "multiaddr"
 }
@@ -327,7 +334,7 @@ func (r *Row) Expected() string {
 // lists are the entries of lists, in words.
 var lists = map[Kind]string{
 	Addrs: "multiaddrs", Seeds: "KEY::ADDRESS", Networks: "networks such as 10.0.0.0/8", Ranges: "multiaddrs, ranges and networks",
-	Peers: "public keys", Types: "whole numbers", DNSNames: "DNS names",
+	Peers: "public keys", Types: "whole numbers", DNSNames: "DNS names", Codes: "codes of warnings",
 }
 
 // Range returns the allowed values in words, or "" if the kind already tells them.

@@ -55,6 +55,8 @@ type Base struct {
 	Silent atomic.Bool
 	// Panics has the panics of the last minutes.
 	Panics Panics
+	// Failures has the actors that have failed in the last minutes.
+	Failures Failures
 
 	last atomic.Uint64 // number of NewID
 }

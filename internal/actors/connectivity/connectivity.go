@@ -30,7 +30,7 @@ import (
 // PeerPanicked, BlamePeer, events PeerConnected, PeerDisconnected and DialFailed. Out:
 // DialPeer, CancelDial, CloseConn, BanPeer, Status, event StatusChanged. A restart
 // loses the counts of failed redials, of panics and of blames. Tags of protected peers,
-// the allow list and the results of dials outlive it.
+// the allow list, the results of dials and the time of the last change of state outlive it.
 type connectivity struct {
 	room       *Room
 	status     connpool.Status
@@ -73,6 +73,8 @@ func ago(d time.Duration) string {
 // memory has the tags of protected peers and what connectivity has learned about peers.
 // It outlives connectivity, which alone reads and writes it.
 type memory struct {
+	state  connpool.State                // the last one
+	away   away                          // since when, and what was tried
 	tags   map[identity.NodeID][]string  // of protected peers
 	health *connpool.Health              // how dials ended
 	left   map[identity.NodeID]time.Time // peers that are not dialled automatically before this time
@@ -228,7 +230,9 @@ func (a *connectivity) dialFailed(c actor.Context, m actors.DialFailed) {
 	a.failed = incident{supervisor.Now(c), m.Peer, "the last dial failed", m.Err.Error()}
 	if a.status.State != connpool.Offline {
 		a.room.memory.health.Failed(supervisor.Now(c), m.Peer)
+		return
 	}
+	a.room.memory.away.failed(m)
 }
 
 // violated handles an offence: it asks the policy, which may ban the peer and close its
@@ -443,7 +447,12 @@ func (a *connectivity) live() []connpool.Live {
 func (a *connectivity) evaluate(c actor.Context) {
 	nodes, clients := a.count()
 	var changed bool
-	if a.status, changed = a.status.Next(nodes, clients, a.room.MinConnected); changed {
+	a.status, changed = a.status.Next(nodes, clients, a.room.MinConnected)
+	if m := &a.room.memory; a.status.State != m.state {
+		m.state = a.status.State
+		m.away.becomes(supervisor.Now(c), m.state)
+	}
+	if changed {
 		supervisor.Publish(c, actors.StatusChanged{Status: a.current(c)})
 	}
 }
@@ -485,6 +494,11 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	slices.SortFunc(missing, identity.NodeID.Compare)
 	s.Missing = len(missing)
 	s.Cause = a.cause(supervisor.Now(c), missing)
+	away := &a.room.memory.away
+	s.Since, s.NotOnline = away.since, away.lacks
+	if a.status.State == connpool.Offline {
+		s.Tried, s.Alone = away.text(a.kind), a.knowsNobody()
+	}
 	if trouble, ok := a.room.needs.StoreTrouble(); ok {
 		if s.State == connpool.Online.String() {
 			s.State = connpool.Degraded.String()

@@ -21,9 +21,10 @@ import (
 
 // Settings are the settings of connectivity. They never change.
 type Settings struct {
-	MinConnected int // connected nodes that the state online needs
-	Floor        int // below this number of connected nodes others are dialled; 0: no automatic dials
-	KeepClosest  int // connections to this many closest nodes are kept; 0: to all
+	MinConnected int  // connected nodes that the state online needs
+	Floor        int  // below this number of connected nodes others are dialled; 0: no automatic dials
+	KeepClosest  int  // connections to this many closest nodes are kept; 0: to all
+	SeedNames    bool // names of DNS name seeds
 }
 
 // Room is the room that decides how the node is connected: which peers stay

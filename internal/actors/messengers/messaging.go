@@ -32,6 +32,7 @@ type Enqueue struct {
 	unique  bool // no other sender uses this id, so the sender may withdraw the message by it
 	ours    bool // reply was spawned by package supervisor, so it accepts a Bundle
 	lent    bool // the sender has the credit, and keeps it
+	counts  bool // it is a message of the program
 	settled atomic.Bool
 }
 
@@ -53,6 +54,9 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 	if m.account != nil {
 		m.account.Return(len(m.body))
 	}
+	if m.counts {
+		m.room.Ended(o)
+	}
 	m.tell(o)
 }
 
@@ -64,11 +68,17 @@ const maxOutcomes = 64
 func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 	var account *outAccount
 	var cost int64
+	var counted Ended
+	var room *Room
 	for i := range all {
 		m := all[i].Tag
 		if !m.settled.CompareAndSwap(false, true) {
 			all[i].Tag = nil
 			continue
+		}
+		if m.counts {
+			room = m.room
+			counted.count(all[i].Outcome.Kind)
 		}
 		if m.account != account {
 			if cost > 0 {
@@ -82,6 +92,9 @@ func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 	}
 	if cost > 0 {
 		account.ReturnCost(cost)
+	}
+	if room != nil {
+		room.ended.add(room.Now(), counted)
 	}
 	var last *Enqueue // the message of the last outcome in bundle, if there is one
 	flush := func() {

@@ -50,6 +50,7 @@ type Room struct {
 	Budgets credit.NodeBudgets
 
 	notTaken view.Recent[notTakenKey, actors.NotTaken]
+	ended    ended
 }
 
 // needs is what this room needs of the others.

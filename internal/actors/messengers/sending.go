@@ -111,7 +111,7 @@ func (m *Messaging) frames() bool { return m == m.room.Frames }
 // Sent. In all else SendFrom works as Enqueue.
 func (m *Messaging) SendFrom(c actor.Context, b SendBody) {
 	q := m.room.newEnqueue(b, c.Self())
-	q.ours = supervisor.Spawned(c)
+	q.ours, q.counts = supervisor.Spawned(c), m == m.room.Plain
 	m.accept(q)
 }
 
@@ -126,7 +126,11 @@ func (m *Messaging) SendUnique(c actor.Context, b SendBody) {
 // Enqueue sends a message on behalf of an actor, straight to the peer's
 // session. It never waits: without credit the outcome is Failed(overloaded).
 // reply receives Sent.
-func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) { m.accept(m.room.newEnqueue(b, reply)) }
+func (m *Messaging) Enqueue(b SendBody, reply *actor.PID) {
+	q := m.room.newEnqueue(b, reply)
+	q.counts = m == m.room.Plain
+	m.accept(q)
+}
 
 // SendLent is SendUnique for a message whose credit the sender has from [Messaging.Borrow] and keeps.
 func (m *Messaging) SendLent(c actor.Context, b SendBody) {
@@ -214,7 +218,7 @@ func (m *Messaging) accountFor(q *Enqueue) (*outAccount, bool) {
 func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
 	b.ID = m.room.NewID()
 	q := m.room.newEnqueue(b, nil)
-	q.done = done
+	q.done, q.counts = done, m == m.room.Plain
 	if m.tooLong(q) {
 		return q.id, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Trunk has the methods of the node that the part needs. [trunk.Trunk] implements it.
@@ -26,6 +27,7 @@ type Trunk interface {
 	Plain() *messengers.Messaging
 	Outcomes() *messengers.Messaging
 	Answers() *messengers.Messaging
+	Ended(o protocol.Outcome)
 	Topic(topic string) *actor.PID
 	HasTopics() bool
 }

@@ -48,6 +48,12 @@ func (n Node) Contained(source supervisor.Source, path string, err *supervisor.P
 // Panicked records that an actor of the user's has panicked. See [supervisor.Options].
 func (n Node) Panicked(p supervisor.Panic) { n.rooms.Panicked(p) }
 
+// Failed records that an actor has failed. See [supervisor.Options].
+func (n Node) Failed(path string, err *supervisor.PanicError) { n.rooms.Failed(path, err) }
+
+// Failing returns the actors that have failed in the last [base.FailingWithin].
+func (n Node) Failing() []base.Failing { return n.rooms.Failing() }
+
 // Root returns the name of the tree, which is the first part of every path.
 func (n Node) Root() string { return n.rooms.Root }
 

@@ -250,8 +250,10 @@ func (d *daemon) shown() inspect.Options {
 	o := d.node.Inspection().Options
 	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
-	degraded := o.Degraded
-	o.Degraded = func(ctx context.Context) models.Notices { return append(degraded(ctx), d.logTrouble()...) }
+	degraded, warnings := o.Degraded, o.Warnings
+	own := func(ctx context.Context) models.Notices { return d.troubles(d.node.Inspection().Node(ctx).Inbox) }
+	o.Degraded = func(ctx context.Context) models.Notices { return append(degraded(ctx), own(ctx).Of(models.Degraded)...) }
+	o.Warnings = func(ctx context.Context) models.Notices { return append(warnings(ctx), own(ctx).Of(models.Warning)...) }
 	o.Messages, o.Ready, o.Health = control.Messages(d.node), d.unhealthy, d.unhealthy
 	return o
 }
@@ -266,32 +268,39 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 // nodeSection returns the node's own section, with the warnings of the daemon.
 func (d *daemon) nodeSection(ctx context.Context) models.Node {
 	v := d.node.Inspection().Node(ctx)
-	if in := v.Inbox; in != nil {
+	v.Warnings = append(v.Warnings, d.troubles(v.Inbox)...)
+	return v
+}
+
+// troubles returns what is wrong as the daemon sees it: an inbox that nobody reads, the log, the
+// settings.
+func (d *daemon) troubles(in *models.Inbox) (list models.Notices) {
+	if in != nil {
 		for _, topic := range slices.Sorted(maps.Keys(in.Untaken)) {
 			unheard := codes.InboxUnheard.Notice(inspect.Count(uint64(in.Untaken[topic]), "message") + " of the topic " + nodedir.Quote(topic) + " kept on the disk, and nobody listens")
 			unheard.Step = "read with " + d.Dir.Command("listen") + " --topic " + nodedir.Quote(topic)
-			v.Warnings = append(v.Warnings, unheard)
+			list = append(list, unheard)
 		}
 	}
-	if in := v.Inbox; in != nil && in.Plain() > 0 && in.Listeners == 0 {
+	if in != nil && in.Plain() > 0 && in.Listeners == 0 {
 		unheard := codes.InboxUnheard.Notice(inspect.Count(uint64(in.Plain()), "message") + " kept on the disk, and nobody listens")
 		unheard.Step = "read with " + d.Dir.Command("listen")
-		v.Warnings = append(v.Warnings, unheard)
+		list = append(list, unheard)
 	}
-	v.Warnings = append(v.Warnings, d.logTrouble()...)
+	list = append(list, d.logTrouble()...)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.refused != "" {
-		v.Warnings = append(v.Warnings, codes.SettingsRefused.Notice(d.refused))
+		list = append(list, codes.SettingsRefused.Notice(d.refused))
 	}
 	where := ""
 	if d.loaded.File != "" {
 		where = " in " + d.loaded.File
 	}
 	for _, key := range d.waiting {
-		v.Warnings = append(v.Warnings, codes.NeedsRestart.Notice(key+" has changed"+where+" and takes a restart", key))
+		list = append(list, codes.NeedsRestart.Notice(key+" has changed"+where+" and takes a restart", key))
 	}
-	return v
+	return d.loaded.Config.Node.Health.Severe(list)
 }
 
 // logTrouble returns what is wrong with the log, or nothing.

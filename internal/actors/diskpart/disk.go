@@ -1,0 +1,146 @@
+// Package diskpart is the part of a node that watches how much room its disk has.
+package diskpart
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/units"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Settings say what is watched.
+type Settings struct {
+	Path string                 // the directory
+	Free func() (uint64, error) // how many bytes are left there; nil: the node keeps nothing on a disk
+	Need int64                  // how many must be
+}
+
+// every is the time between two looks, and soon that while there is too little.
+const (
+	every = time.Minute
+	soon  = 10 * time.Second
+)
+
+// Disk is the part. It outlives the incarnations of its actor.
+type Disk struct {
+	Settings
+	free atomic.Pointer[uint64] // written by the actor space
+}
+
+// New returns the part.
+func New(s Settings) *Disk { return &Disk{Settings: s} }
+
+const name = "disk"
+
+// Part returns the actor.
+func (d *Disk) Part() actors.Part {
+	if d.Settings.Free == nil {
+		return actors.Part{Name: name}
+	}
+	return actors.Part{
+		Name:     name,
+		Actors:   []supervisor.Spec{{Name: "space", Kind: "space", New: func() actor.Actor { return &space{d: d} }}},
+		Degraded: d.degraded, Node: func(v *models.Node) { v.Disk = d.section() },
+	}
+}
+
+// Left returns how many bytes were left at the last look; ok is false before the first one, and where
+// the system does not say.
+func (d *Disk) Left() (n uint64, ok bool) {
+	if p := d.free.Load(); p != nil {
+		return *p, true
+	}
+	return 0, false
+}
+
+// short reports whether there is too little room.
+func (d *Disk) short() bool {
+	n, ok := d.Left()
+	return ok && n < uint64(d.Need)
+}
+
+func (d *Disk) section() *models.Disk {
+	n, ok := d.Left()
+	if !ok {
+		return nil
+	}
+	return &models.Disk{Path: d.Path, Free: int64(min(n, 1<<62)), Need: d.Need}
+}
+
+func (d *Disk) degraded() models.Notices {
+	if !d.short() {
+		return nil
+	}
+	n, _ := d.Left()
+	return models.Notices{codes.DiskFull.Notice(fmt.Sprintf("the disk of %s is nearly full: %s are free, and the node needs %s", d.Path, units.Bytes(n), units.Bytes(uint64(d.Need))),
+		d.Path, strconv.FormatUint(n, 10), strconv.FormatInt(d.Need, 10))}
+}
+
+// space looks at the disk. A restart looks at once.
+//
+// In: results of its tasks. Out: nothing.
+type space struct {
+	d        *Disk
+	troubled bool // the system does not say; logged
+}
+
+type (
+	lookTick struct{}
+	looked   struct{ free uint64 }
+)
+
+// Receive implements [actor.Actor].
+func (a *space) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started, lookTick:
+		d := a.d
+		supervisor.Do(c, "look", func(context.Context) (l looked, err error) {
+			l.free, err = d.Settings.Free()
+			return l, err
+		})
+	case supervisor.Done[looked]:
+		a.looked(c, m.Value.free, m.Err)
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *space) looked(c actor.Context, free uint64, err error) {
+	was, wait := a.d.short(), every
+	switch {
+	case err == nil:
+		a.troubled = false
+		a.d.free.Store(&free)
+	case !a.troubled:
+		a.troubled = true
+		a.d.free.Store(nil)
+		supervisor.Log(c).Debug("how much room the disk has cannot be told", "path", a.d.Path, "err", err)
+	}
+	switch is := a.d.short(); {
+	case is && !was:
+		supervisor.Log(c).Warn("the disk is nearly full", "path", a.d.Path, "free", free, "need", a.d.Need)
+	case was && !is:
+		supervisor.Log(c).Info("the disk has room again", "path", a.d.Path, "free", free)
+	}
+	if a.d.short() {
+		wait = soon
+	}
+	supervisor.After(c, wait, lookTick{})
+}
+
+// String is the actor's line in the tree.
+func (a *space) String() string {
+	if n, ok := a.d.Left(); ok {
+		return units.Bytes(n) + " free"
+	}
+	return ""
+}

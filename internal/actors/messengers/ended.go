@@ -1,0 +1,91 @@
+package messengers
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// Ended counts messages by their outcomes.
+type Ended struct{ Confirmed, InDoubt, Failed uint64 }
+
+func (e *Ended) add(o Ended) {
+	e.Confirmed += o.Confirmed
+	e.InDoubt += o.InDoubt
+	e.Failed += o.Failed
+}
+
+func (e *Ended) count(k protocol.OutcomeKind) {
+	switch k {
+	case protocol.Confirmed:
+		e.Confirmed++
+	case protocol.InDoubt:
+		e.InDoubt++
+	default:
+		e.Failed++
+	}
+}
+
+// endedIn is how long an outcome counts in [Room.SentWithin], in steps of endedStep.
+const (
+	endedIn   = time.Hour
+	endedStep = time.Minute
+)
+
+// ended counts the outcomes of the program's messages, since the start and of the last hour. Whoever
+// settles messages writes it.
+type ended struct {
+	mu     sync.Mutex
+	began  time.Time
+	total  Ended
+	minute [int(endedIn/endedStep) + 1]int64
+	of     [int(endedIn/endedStep) + 1]Ended
+}
+
+func (e *ended) add(now time.Time, o Ended) {
+	if o == (Ended{}) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.began.IsZero() {
+		e.began = now
+	}
+	e.total.add(o)
+	minute := int64(now.Sub(e.began) / endedStep)
+	i := minute % int64(len(e.of))
+	if e.minute[i] != minute {
+		e.minute[i], e.of[i] = minute, Ended{}
+	}
+	e.of[i].add(o)
+}
+
+func (e *ended) within(now time.Time) (sum Ended) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	minute := int64(now.Sub(e.began) / endedStep)
+	for i := range e.of {
+		if minute-e.minute[i] < int64(len(e.of)) {
+			sum.add(e.of[i])
+		}
+	}
+	return sum
+}
+
+// Sent returns how the messages of the program have ended since the start.
+func (r *Room) Sent() Ended {
+	r.ended.mu.Lock()
+	defer r.ended.mu.Unlock()
+	return r.ended.total
+}
+
+// SentWithin returns how they have ended in the last hour.
+func (r *Room) SentWithin(now time.Time) Ended { return r.ended.within(now) }
+
+// Ended counts the outcome of a message of the program that a part sends.
+func (r *Room) Ended(o protocol.Outcome) {
+	var e Ended
+	e.count(o.Kind)
+	r.ended.add(r.Now(), e)
+}

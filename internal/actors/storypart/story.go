@@ -1,0 +1,342 @@
+// Package storypart is the part of a node that tells the story of its network in the log, at the
+// level info: connections, the state and its cause, bans, what is wrong, and figures from time to
+// time. Package internal/story decides what is told.
+package storypart
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+	"github.com/gamelan-p2p/gamelan/internal/story"
+	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Trunk names what this part needs of the node. [trunk.Trunk] implements and documents it.
+type Trunk interface {
+	Now() time.Time
+	Connectivity() *actor.PID
+	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
+	Store() peerstore.View
+	Sent() messengers.Ended
+}
+
+var _ Trunk = trunk.Trunk{}
+
+// Settings say what the part tells.
+type Settings struct {
+	Heartbeat time.Duration // between two lines of figures
+	// Node and Health return the section "node" and the health of the node. They may wait.
+	Node   func(context.Context) models.Node
+	Health func(context.Context) models.Health
+}
+
+// Story is the part. It outlives the incarnations of its actor.
+type Story struct {
+	Settings
+	trunk Trunk
+	told  told
+}
+
+// told is what the log says last. The actor log alone uses it.
+type told struct {
+	story *story.Story
+	state string               // of the node
+	since time.Time            // of the state
+	wrong map[string]time.Time // codes of what is wrong, and since when
+
+	// At the last heartbeat, and since.
+	beatAt     time.Time
+	sent       messengers.Ended
+	made, lost uint64 // connections
+	refused    uint64
+	dials      uint64        // that have failed since
+	away       time.Duration // how long the node was not online since, until the present state began
+}
+
+// New returns the part.
+func New(t Trunk, s Settings) *Story {
+	return &Story{Settings: s, trunk: t, told: told{story: story.New(), wrong: make(map[string]time.Time)}}
+}
+
+const name = "story"
+
+// Part returns the actor.
+func (s *Story) Part() actors.Part {
+	return actors.Part{Name: name, Actors: []supervisor.Spec{{Name: "log", Kind: "storylog", New: func() actor.Actor { return &log{Story: s} }}}}
+}
+
+const (
+	// checkEvery is the time between two looks at what is wrong.
+	checkEvery = time.Minute
+	// untoldEvery is the time between two lines that count what was left out.
+	untoldEvery = 10 * time.Minute
+	// startLimit is how long a node that starts may be offline before the log says so.
+	startLimit = 30 * time.Second
+)
+
+// log writes the story. What is told is limited by source, so that strangers cannot fill the log.
+//
+// In: events of connections, of the state, of bans; Status; results of its tasks. Out: GetStatus. A
+// restart loses what its tasks have found out.
+type log struct {
+	*Story
+	starting *supervisor.Timer // until the state that the node has at its start is told
+	busy     bool              // a look is under way
+}
+
+type (
+	startTick  struct{}
+	checkTick  struct{}
+	untoldTick struct{}
+	beatTick   struct{}
+	checked    struct{ models.Health }
+	beat       struct{ models.Node }
+)
+
+// Receive implements [actor.Actor].
+func (a *log) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.started(c)
+	case actors.PeerConnected:
+		a.connected(c, m.Conn)
+	case actors.PeerDisconnected:
+		a.disconnected(c, m)
+	case actors.StatusChanged:
+		a.status(c, m.Status)
+	case actors.Status: // the answer to startTick
+		if a.told.state == "" {
+			a.tell(c, m)
+		}
+	case actors.PeerBanned:
+		if a.told.story.Banned(supervisor.Now(c)) {
+			supervisor.Log(c).Info("banned", "peer", m.Peer, "until", m.Until.UTC().Format(time.RFC3339), "why", m.Reason)
+		}
+	case actors.PeerUnbanned:
+		supervisor.Log(c).Info("ban lifted", "peer", m.Peer)
+	case actors.DialFailed:
+		a.told.dials++
+	case startTick:
+		a.starting = nil
+		c.Request(a.trunk.Connectivity(), connectivity.GetStatus{})
+	case checkTick:
+		a.check(c)
+	case supervisor.Done[checked]:
+		a.checked(c, m.Value.Health)
+	case untoldTick:
+		a.untold(c)
+	case beatTick:
+		a.beats(c)
+	case supervisor.Done[beat]:
+		if m.Err == nil {
+			a.beat(c, &m.Value.Node)
+		}
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+func (a *log) started(c actor.Context) {
+	supervisor.Subscribe[actors.PeerConnected](c)
+	supervisor.Subscribe[actors.PeerDisconnected](c)
+	supervisor.Subscribe[actors.StatusChanged](c)
+	supervisor.Subscribe[actors.PeerBanned](c)
+	supervisor.Subscribe[actors.PeerUnbanned](c)
+	supervisor.Subscribe[actors.DialFailed](c)
+	if a.told.since.IsZero() {
+		a.told.since = supervisor.Now(c)
+		a.told.beatAt = a.told.since
+	}
+	if a.told.state == "" {
+		a.starting = supervisor.After(c, startLimit, startTick{})
+	}
+	supervisor.Every(c, checkEvery, checkTick{})
+	supervisor.Every(c, untoldEvery, untoldTick{})
+	supervisor.Every(c, a.Heartbeat, beatTick{})
+	for _, ref := range a.trunk.Connections().All() {
+		a.connected(c, ref)
+	}
+}
+
+// listens reports whether somebody reads the story.
+func (a *log) listens(c actor.Context) bool {
+	return supervisor.Log(c).Enabled(context.Background(), slog.LevelInfo)
+}
+
+func (a *log) connected(c actor.Context, ref *actors.ConnRef) {
+	from := share.None
+	if ref.Direction == protocol.Inbound {
+		from = share.Source(ref.Origin())
+	}
+	if !a.told.story.Connected(supervisor.Now(c), ref.Peer, ref.ID, ref.Since, from) {
+		return
+	}
+	about := []any{"peer", ref.Peer, "addr", address.Short(ref.Addr), "direction", ref.Direction.String()}
+	if p, _ := a.trunk.Store().Get(ref.Peer); p.Flags&peerstore.FlagSeed != 0 {
+		about = append(about, "seed", true)
+	}
+	supervisor.Log(c).Info("connected", about...)
+}
+
+func (a *log) disconnected(c actor.Context, m actors.PeerDisconnected) {
+	since, tell := a.told.story.Disconnected(m.Peer)
+	if !tell {
+		return
+	}
+	why := m.Reason.Code
+	if m.Reason.Err != nil {
+		why += ": " + m.Reason.Err.Error()
+	}
+	supervisor.Log(c).Info("disconnected", "peer", m.Peer, "addr", address.Short(m.Conn.Addr), "by", m.Reason.By, "why", why,
+		"lasted", supervisor.Now(c).Sub(since).Round(time.Second))
+}
+
+// status tells a change of the node's state. That a node which has just started is offline is told
+// only if it stays so.
+func (a *log) status(c actor.Context, s actors.Status) {
+	if a.told.state == "" && s.State == connpool.Offline.String() {
+		return
+	}
+	a.tell(c, s)
+}
+
+func (a *log) tell(c actor.Context, s actors.Status) {
+	now := supervisor.Now(c)
+	if s.State == a.told.state {
+		return
+	}
+	was, lasted := a.told.state, now.Sub(a.told.since)
+	a.told.away = a.told.missed(now)
+	a.told.state, a.told.since = s.State, now
+	if a.starting != nil {
+		a.starting.Stop()
+		a.starting = nil
+	}
+	if !a.told.story.State(now) {
+		return
+	}
+	about := []any{"cause", s.Cause}
+	if was != "" {
+		about = append(about, "was", was, "for", lasted.Round(time.Second))
+	}
+	if s.Tried != "" {
+		about = append(about, "tried", s.Tried)
+	}
+	supervisor.Log(c).Info(s.State, about...)
+}
+
+// missed returns how long the node was not online since the last heartbeat.
+func (t *told) missed(now time.Time) time.Duration {
+	if t.state == connpool.Online.String() {
+		return t.away
+	}
+	return t.away + now.Sub(later(t.since, t.beatAt))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// check looks at what is wrong.
+func (a *log) check(c actor.Context) {
+	if a.busy || !a.listens(c) {
+		return
+	}
+	a.busy = true
+	health := a.Health
+	supervisor.Do(c, "check", func(ctx context.Context) (checked, error) { return checked{health(ctx)}, nil })
+}
+
+// checked tells what has become wrong, and what is right again. A code is told once, whatever and
+// however many its notices are about.
+func (a *log) checked(c actor.Context, h models.Health) {
+	a.busy = false
+	now := supervisor.Now(c)
+	is := make(map[string]bool)
+	for _, list := range []models.Notices{h.Reasons, h.Warnings} {
+		for _, n := range list {
+			if is[n.Code] {
+				continue
+			}
+			is[n.Code] = true
+			if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.State(now) {
+				a.told.wrong[n.Code] = now
+				supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
+			}
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(a.told.wrong)) {
+		if !is[code] {
+			supervisor.Log(c).Info("trouble over", "code", code, "for", now.Sub(a.told.wrong[code]).Round(time.Second))
+			delete(a.told.wrong, code)
+		}
+	}
+}
+
+// untold tells what was left out.
+func (a *log) untold(c actor.Context) {
+	u, ok := a.told.story.Untold()
+	if !ok {
+		return
+	}
+	supervisor.Log(c).Info("only counted, for there were too many", "connected", u.Connections, "disconnected", u.Ended, "sources", u.Sources,
+		"bans", u.Bans, "changes", u.States, "state", a.told.state)
+}
+
+// beats gathers the figures of the node.
+func (a *log) beats(c actor.Context) {
+	if !a.listens(c) {
+		return
+	}
+	node := a.Node
+	supervisor.Do(c, "figures", func(ctx context.Context) (beat, error) { return beat{node(ctx)}, nil })
+}
+
+// beat tells the figures: the present ones, and those of the time since the last heartbeat.
+func (a *log) beat(c actor.Context, n *models.Node) {
+	now := supervisor.Now(c)
+	t, sent := &a.told, a.trunk.Sent()
+	refused := n.Places.Refused + n.Places.TooFast
+	about := []any{
+		"state", n.Status, "for", now.Sub(t.since).Round(time.Second), "not_online", t.missed(now).Round(time.Second),
+		"inbound", n.Inbound, "outbound", n.Outbound, "peers", n.Peers,
+		"connected", t.story.Made - t.made, "disconnected", t.story.Lost - t.lost, "refused", refused - t.refused, "dials_failed", t.dials,
+		"confirmed", sent.Confirmed - t.sent.Confirmed, "in_doubt", sent.InDoubt - t.sent.InDoubt, "failed", sent.Failed - t.sent.Failed,
+	}
+	if n.Inbox != nil {
+		about = append(about, "inbox", n.Inbox.Messages)
+	}
+	if n.Disk != nil {
+		about = append(about, "disk_free", n.Disk.Free)
+	}
+	if n.Clock != nil {
+		about = append(about, "clock_ahead", (time.Duration(n.Clock.AheadMS) * time.Millisecond).Round(time.Second))
+	}
+	about = append(about, "troubles", len(t.wrong))
+	supervisor.Log(c).Info("figures", about...)
+	t.beatAt, t.away, t.sent = now, 0, sent
+	t.made, t.lost, t.refused, t.dials = t.story.Made, t.story.Lost, refused, 0
+}
+
+// String is the actor's line in the tree.
+func (a *log) String() string { return a.told.state }

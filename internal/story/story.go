@@ -1,0 +1,163 @@
+// Package story decides which events of a node's network are told in its log, so that a month of it
+// says when the node was cut off, and strangers cannot fill it.
+package story
+
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/lru"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+)
+
+// Each source may cause sourceLines lines at once, and then one in sourceEach; all that strangers
+// cause share strangerLines and strangerEach. The connections that this node makes share ownLines
+// and ownEach, and changes of its state stateLines and stateEach. A connection whose beginning is
+// told has its end told, too.
+const (
+	sourceLines   = 8
+	sourceEach    = 10 * time.Minute
+	strangerLines = 60
+	strangerEach  = time.Minute
+	ownLines      = 60
+	ownEach       = 30 * time.Second
+	stateLines    = 20
+	stateEach     = 2 * time.Minute
+	maxSources    = 1024 // that are told apart
+)
+
+// bucket permits lines.
+type bucket struct {
+	begun bool
+	at    time.Time // of left
+	left  float64
+}
+
+func (b *bucket) fill(now time.Time, most int, each time.Duration) {
+	if !b.begun {
+		b.begun, b.left = true, float64(most)
+	} else if passed := now.Sub(b.at); passed > 0 {
+		b.left = min(float64(most), b.left+float64(passed)/float64(each))
+	}
+	b.at = now
+}
+
+func (b *bucket) take(now time.Time, most int, each time.Duration) bool {
+	b.fill(now, most, each)
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// Untold counts what was left out of the log.
+type Untold struct {
+	Connections uint64 // that have begun
+	Ended       uint64 // of those whose beginning was left out
+	Sources     int    // of these, at most maxSources
+	Bans        uint64
+	States      uint64 // changes of the state
+}
+
+// Story decides. It is not safe for concurrent use.
+type Story struct {
+	sources              *lru.Map[share.Source, bucket]
+	strangers, own, bans bucket
+	state                bucket
+	peers                map[identity.NodeID]*talk
+	untold               Untold
+	from                 *lru.Map[share.Source, struct{}] // sources of Untold
+
+	Made, Lost uint64 // connections since the start: begun, and ended
+}
+
+// talk is a connection with a peer.
+type talk struct {
+	conn  uint64
+	since time.Time
+	told  bool
+}
+
+// New returns a Story without events.
+func New() *Story {
+	return &Story{
+		sources: lru.New[share.Source, bucket](maxSources), from: lru.New[share.Source, struct{}](maxSources),
+		peers: make(map[identity.NodeID]*talk),
+	}
+}
+
+// Connected notes a connection that is used from now on, and reports whether to tell it. from is where
+// it comes from, [share.None] of one that this node has made. When it takes the place of another one
+// of the peer, it goes on with that one's story.
+func (s *Story) Connected(now time.Time, peer identity.NodeID, conn uint64, since time.Time, from share.Source) (tell bool) {
+	if t := s.peers[peer]; t != nil {
+		t.conn = conn
+		return false
+	}
+	t := &talk{conn: conn, since: since}
+	s.peers[peer] = t
+	s.Made++
+	if t.told = s.permits(now, from); !t.told {
+		s.untold.Connections++
+		s.from.Use(from)
+		s.untold.Sources = s.from.Len()
+	}
+	return t.told
+}
+
+func (s *Story) permits(now time.Time, from share.Source) bool {
+	if from == share.None {
+		return s.own.take(now, ownLines, ownEach)
+	}
+	b := s.sources.Use(from)
+	b.fill(now, sourceLines, sourceEach)
+	if b.left < 1 || !s.strangers.take(now, strangerLines, strangerEach) {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// Disconnected notes that a peer has no connection any more. It returns since when it had one, and
+// whether to tell it.
+func (s *Story) Disconnected(peer identity.NodeID) (since time.Time, tell bool) {
+	t := s.peers[peer]
+	if t == nil {
+		return since, false
+	}
+	delete(s.peers, peer)
+	s.Lost++
+	if !t.told {
+		s.untold.Ended++
+	}
+	return t.since, t.told
+}
+
+// Banned reports whether to tell a ban.
+func (s *Story) Banned(now time.Time) bool {
+	if s.bans.take(now, strangerLines, strangerEach) {
+		return true
+	}
+	s.untold.Bans++
+	return false
+}
+
+// State reports whether to tell a change of the state.
+func (s *Story) State(now time.Time) bool {
+	if s.state.take(now, stateLines, stateEach) {
+		return true
+	}
+	s.untold.States++
+	return false
+}
+
+// Open returns how many connections there are.
+func (s *Story) Open() int { return len(s.peers) }
+
+// Untold returns what was left out since the last call; ok is false if that is nothing.
+func (s *Story) Untold() (u Untold, ok bool) {
+	u, s.untold = s.untold, Untold{}
+	s.from = lru.New[share.Source, struct{}](maxSources)
+	return u, u.Connections+u.Ended+u.Bans+u.States > 0
+}
