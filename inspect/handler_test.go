@@ -228,25 +228,31 @@ func TestFailuresNewestFirst(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	var reasons, degraded models.Notices
+	var reasons, degraded, warnings models.Notices
 	h := Handler(Options{
+		Warnings: func(context.Context) models.Notices { return warnings },
+		Ready:    func(context.Context) models.Notices { return nil },
 		Source: testSource(), Health: func(context.Context) models.Notices { return reasons },
 		Degraded: func(context.Context) models.Notices { return degraded },
 	})
 	a := getJSON[HealthReport](t, h, "/healthz")
-	if !a.OK || len(a.Degraded) != 0 || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0].What, "stuck in actors.Received") {
+	if !a.OK || a.State != models.HealthOK || len(a.Degraded) != 0 || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0].What, "stuck in actors.Received") {
 		t.Errorf("got %+v, want ok with a warning of the stuck actor", a)
 	}
+	warnings = models.Notices{{Code: "clock_off", Severity: models.Warning, What: "the clock is off"}}
+	if a := getJSON[HealthReport](t, h, "/readyz"); !a.OK || a.State != models.HealthOK || len(a.Warnings) != 2 || a.Warnings[0].Code != "clock_off" {
+		t.Errorf("readyz with a warning: got %+v, want ok with two warnings", a)
+	}
 	degraded = models.Notices{{Code: "own_panicked", Severity: models.Degraded, What: "your actor panics"}}
-	if a := getJSON[HealthReport](t, h, "/healthz"); !a.OK || len(a.Degraded) != 1 || a.Degraded[0].What != degraded[0].What {
+	if a := getJSON[HealthReport](t, h, "/healthz"); !a.OK || a.State != models.HealthDegraded || len(a.Degraded) != 1 || a.Degraded[0].What != degraded[0].What {
 		t.Errorf("got %+v, want ok and degraded", a)
 	}
-	reasons = models.Notices{{Code: "deaf", Severity: models.Unhealthy, What: "no listener"}}
-	if code, body := get(t, h, "/healthz"); code != 503 || !strings.Contains(body, `"reasons":[{"code":"deaf","severity":"unhealthy","what":"no listener"}]`) {
+	reasons = models.Notices{{Code: "deaf", Severity: models.Failed, What: "no listener"}}
+	if code, body := get(t, h, "/healthz"); code != 503 || !strings.Contains(body, `"reasons":[{"code":"deaf","severity":"failed","what":"no listener"}]`) {
 		t.Errorf("got %d %s, want 503 with the reason", code, body)
 	}
-	if code, _ := get(t, h, "/readyz"); code != 200 {
-		t.Errorf("readyz: got %d, want 200", code)
+	if code, body := get(t, h, "/readyz"); code != 503 || !strings.Contains(body, `"ok":false,"state":"degraded"`) {
+		t.Errorf("readyz of a degraded node: got %d %s, want 503", code, body)
 	}
 }
 

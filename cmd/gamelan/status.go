@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type statusCmd struct {
@@ -53,10 +57,23 @@ func (c *statusCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s.Healthy, s.Reasons = h.OK, h.Reasons
-	s.Warnings = append(s.Warnings, h.Warnings...)
+	s.Healthy, s.Health, s.Reasons = h.OK, h.State, h.Reasons
+	s.Warnings = append(s.Warnings, besides(slices.Concat(h.Degraded, h.Warnings), s.Warnings)...)
 	s.Warnings = append(s.Warnings, render.Unheard(s.DHT, time.Now())...)
 	return render.ShowStatus(a.Output, s, time.Now())
+}
+
+// besides returns the notices that are not among others, and that the state does not say.
+func besides(list, others models.Notices) (more models.Notices) {
+	for _, n := range list {
+		said := n.Code == codes.PeersUnwritten.Name || slices.ContainsFunc(others, func(o models.Notice) bool {
+			return o.Code == n.Code && maps.Equal(o.Args, n.Args) && (o.Code != "" || o.What == n.What)
+		})
+		if !said {
+			more = append(more, n)
+		}
+	}
+	return more
 }
 
 // ifThere returns a section, and nil for one that the program of the node does not have.

@@ -48,7 +48,7 @@ var (
 var (
 	InboxFull       = code("inbox_full", models.Degraded, "The inbox is full, and senders wait.", "acknowledge some")
 	InboxFailed     = code("inbox_failed", models.Degraded, "The inbox cannot be written or read.", "")
-	InboxHigh       = code("inbox_high", models.Degraded, "The inbox is nearly full: above health.inbox_level.", "acknowledge some before senders have to wait")
+	InboxHigh       = code("inbox_high", models.Degraded, "The inbox is nearly full: above health.inbox_level.", "acknowledge some before senders have to wait", "percent")
 	InboxDropped    = code("inbox_dropped", models.Warning, "Messages over the DHT were dropped because the inbox had no room for more of their peer or author.", "acknowledge some")
 	InboxShelf      = code("inbox_shelf", models.Warning, "Messages were handed out too often and not acknowledged.", "take them off the shelf when your code is mended")
 	InboxDamaged    = code("inbox_damaged", models.Warning, "Records of the inbox could not be read.", "")

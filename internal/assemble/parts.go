@@ -201,11 +201,13 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 	}
 	s.Interfaces = transport.Interfaces
 	s.Judge = !b.Reach.Off && !n.OnlyDials() && (!b.onlyLoopback() || b.AnyPort && b.seedElsewhere() != nil)
+	s.Clock = s.Judge || !b.Reach.Off && n.OnlyDials()
+	s.ClockOff = b.Settled.Health.ClockOff
 	s.Most = b.Wire.Limits.Addresses
 	if b.onion != nil {
 		s.Most-- // for its address
 	}
-	s.DialBack = !b.Reach.NoDialBack
+	s.DialBack = s.Judge && !b.Reach.NoDialBack
 	s.Ports = b.ports
 	s.Trusted = func(peer identity.NodeID) bool {
 		return slices.ContainsFunc(b.SeedPeers, func(p peerstore.Peer) bool { return p.ID == peer })
@@ -240,7 +242,7 @@ func (b *builder) openInbox(n *Node) error {
 	}
 	in, err := inboxpart.Open(inboxpart.Options{
 		Limits: inboxpart.Limits{Bytes: c.MaxBytes, Messages: c.MaxMessages, Attempts: max(0, c.MaxAttempts), DHT: len(c.Types) > 0},
-		Disk:   b.db.Client(), Marks: b.db.Client(), Wall: b.Runtime.Wall,
+		Disk:   b.db.Client(), Marks: b.db.Client(), Wall: b.Runtime.Wall, High: b.Settled.Health.InboxLevel,
 	})
 	if err != nil {
 		return fmt.Errorf("gamelan: %w", err)

@@ -192,7 +192,10 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Timings:   m.Timings,
 		Since:     supervisor.Now(c),
 	}
+	old, replaces := a.table.Get(m.Peer)
 	*ref.Link() = link.Link{
+		Claim:   &m.Message.Claim,
+		Other:   otherClaim(old, m.Message.Claim, supervisor.Now(c)),
 		Told:    m.Told,
 		NoDHT:   withoutDHT(m.Message.UserAgent, m.Message.Protocols),
 		Answers: answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),
@@ -210,7 +213,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		New:  func() actor.Actor { return NewConn(a.room, ref, m.Session, m.flight) },
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
-	if old, ok := a.table.Get(m.Peer); ok {
+	if replaces {
 		if m.Direction == protocol.Inbound {
 			a.replaced(c, old, ref)
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/link"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -61,6 +63,21 @@ func place(m Upgraded) string {
 		return host.String()
 	}
 	return ""
+}
+
+// otherClaim returns the last other claim of the peer whose connection old a new one with this claim
+// replaces; nil: there is none.
+func otherClaim(old *actors.ConnRef, claim identity.Claim, now time.Time) *link.Other {
+	switch {
+	case old == nil:
+		return nil
+	case old.Link().Claim != nil && old.Link().Claim.Signature != claim.Signature:
+		return &link.Other{Claim: old.Link().Claim, Since: old.Since}
+	}
+	if o := old.Link().Other; o != nil && o.Claim.Signature != claim.Signature && now.Sub(o.Since) < reach.DuplicateFor {
+		return o
+	}
+	return nil
 }
 
 // replaced checks whether the new connection ref replaces a connection from another place,

@@ -214,18 +214,19 @@ func (x *exchange) listSeeds() {
 	x.listedAt = x.Known()
 }
 
-// seedAsked notes the result of asking a peer, if it is a seed.
-func (x *exchange) seedAsked(now time.Time, peer identity.NodeID, peers int, err error) {
+// seedAsked notes the result of asking a peer, if it is a seed, and reports whether it is.
+func (x *exchange) seedAsked(now time.Time, peer identity.NodeID, peers int, err error) bool {
 	if p, ok := x.d.trunk.Store().Get(peer); !ok || p.Flags&peerstore.FlagSeed == 0 {
-		return
+		return false
 	}
 	if _, ok := x.seeds[peer]; !ok && len(x.seeds) >= maxSeeds {
-		return
+		return false
 	}
 	if at, listed := slices.BinarySearchFunc(x.seedIDs, peer, identity.NodeID.Compare); !listed { // it became a seed since
 		x.seedIDs = slices.Insert(x.seedIDs, at, peer)
 	}
 	x.seeds[peer] = dht.SeedState{Peer: peer, At: now, Answered: err == nil, Peers: peers, Err: err}
+	return true
 }
 
 func ids(peers []peerstore.Peer) (list []identity.NodeID) {

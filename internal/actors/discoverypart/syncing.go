@@ -191,7 +191,14 @@ func (a *netsyncActor) end(c actor.Context, s *syncing, err error) {
 		delete(a.running, key)
 	}
 	s.result.Err = err
-	a.seedAsked(supervisor.Now(c), s.Peer, s.result.New+s.result.Known, err)
+	before, asked := a.seeds[s.Peer]
+	switch is := a.seedAsked(supervisor.Now(c), s.Peer, s.result.New+s.result.Known, err); {
+	case !is:
+	case err == nil && !before.Answered:
+		supervisor.Log(c).Info("seed answered", "peer", s.Peer, "peers", s.result.New+s.result.Known)
+	case err != nil && (before.Answered || !asked):
+		supervisor.Log(c).Info("seed does not answer", "peer", s.Peer, "err", err)
+	}
 	if s.For == netsync.ForSearch {
 		a.listEnded(c, s)
 		return

@@ -38,6 +38,7 @@ type Options struct {
 	// Marks is another one. It writes how often messages were handed out; nil: that is forgotten at the end.
 	Marks kv.Client
 	Wall  func() time.Time // the system's clock, for the times of messages
+	High  int              // level in percent of the limits above which the node is degraded
 }
 
 // Inbox is a node's durable inbox. All methods may be called from any goroutine.

@@ -16,7 +16,7 @@ func (b *Inbox) Part() actors.Part {
 		Sections: map[string]func(ctx context.Context) any{"inbox": func(ctx context.Context) any { return b.shelfSection(ctx) }},
 		Verbs:    b.verbs(),
 		Node:     func(v *models.Node) { v.Inbox = b.section() },
-		Degraded: func() models.Notices { return degraded(b.section()) },
+		Degraded: func() models.Notices { return degraded(b.section(), b.o.High) },
 		Warnings: func() models.Notices { return warnings(b.section()) },
 	}
 }

@@ -2,32 +2,30 @@ package inboxpart
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-// high is the level of the inbox, as a fraction of its limits, from which on there is
-// a warning.
-const high = 0.75
-
-// degraded returns the reasons why the node is degraded because of its inbox.
-func degraded(v *models.Inbox) (list models.Notices) {
+// degraded returns the reasons why the node is degraded because of its inbox. high is the level, in
+// percent of its limits, above which it is nearly full.
+func degraded(v *models.Inbox, high int) (list models.Notices) {
 	if v.Trouble != "" {
 		list = append(list, codes.InboxFailed.Notice("the inbox cannot be written or read, and messages wait: "+v.Trouble))
 	}
 	if v.Full {
 		list = append(list, full(v))
 	}
+	if level := 100 * v.Level(); !v.Full && level > float64(high) {
+		list = append(list, codes.InboxHigh.Notice(fmt.Sprintf("the inbox is %.0f%% full, with %s messages", level, inspect.Number(uint64(v.Messages))), strconv.Itoa(int(level))))
+	}
 	return list
 }
 
 // warnings returns further warnings about the inbox for the operator.
 func warnings(v *models.Inbox) (list models.Notices) {
-	if level := v.Level(); !v.Full && level >= high {
-		list = append(list, codes.InboxHigh.Notice(fmt.Sprintf("the inbox is %.0f%% full, with %s messages", level*100, inspect.Number(uint64(v.Messages)))))
-	}
 	if v.Dropped > 0 {
 		were := "were"
 		if v.Dropped == 1 {

@@ -9,6 +9,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -20,10 +21,18 @@ type Link struct {
 	NoDHT   bool             // the peer is a node of this library that runs without the DHT
 	Answers bool             // the peer accepts a messaging substream when its session has taken it
 	Place   string           // where the peer seems to be
+	Claim   *identity.Claim  // the peer's, of its identity message
+	Other   *Other           // of the connection whose place this one has taken; nil: its claim was the same
 	Origin  peerstore.Origin // where an inbound connection comes from; 0 for an outbound one
 	Local   netip.Addr       // this machine's end; not valid if it has no IP address
 	Remote  ma.Multiaddr     // where the other end is, names resolved
 	Live    *Live            // nil in the history of closed connections
+}
+
+// Other is a claim of the same peer by which another connection was set up.
+type Other struct {
+	Claim *identity.Claim
+	Since time.Time // when that connection was made
 }
 
 // Live is the state of a connection that any goroutine may read without asking the actor of

@@ -1,11 +1,11 @@
 package reachpart
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
@@ -37,9 +37,12 @@ type (
 	networkChanged struct{} // the machine's addresses, or what others are told
 	provenChanged  struct{}
 	lookNow        struct{} // somebody asks that all be looked at at once
-	heard          struct{ answer reach.Answer }
-	observedKey    struct{ with *actors.ConnRef }
-	backKey        struct{ request reach.Request }
+	heard          struct {
+		answer reach.Answer
+		ahead  time.Duration // by which this machine's clock is ahead of the peer's, if the answer has that
+	}
+	observedKey struct{ with *actors.ConnRef }
+	backKey     struct{ request reach.Request }
 )
 
 func (j *judge) Receive(c actor.Context) {
@@ -108,17 +111,24 @@ func literal(addrs []ma.Multiaddr) (list []netip.AddrPort) {
 
 // meets notes a peer that can help.
 func (j *judge) meets(c actor.Context, with *actors.ConnRef) {
+	if o, _, ok := j.r.observer(with); ok {
+		j.do(c, j.machine.Met(supervisor.Now(c), o))
+	}
+}
+
+// observer returns a peer that can help, and its address; ok is false for any other one.
+func (r *Reach) observer(with *actors.ConnRef) (o reach.Observer, at netip.AddrPort, ok bool) {
 	at, direct := seen(with)
-	now, ok := j.r.trunk.Connections().Get(with.Peer)
+	now, ok := r.trunk.Connections().Get(with.Peer)
 	if !ok || now.ID != with.ID { // its end is known already, or will be
-		return
+		return o, at, false
 	}
 	if !direct || !with.Accepts(reach.ID) || with.Retired() {
-		return
+		return o, at, false
 	}
-	j.do(c, j.machine.Met(supervisor.Now(c), reach.Observer{
-		ID: with.Peer, Conn: with.ID, Network: reach.NetworkOf(at.Addr()), Dialled: with.Direction == protocol.Outbound, Trusted: j.r.Trusted(with.Peer),
-	}))
+	return reach.Observer{
+		ID: with.Peer, Conn: with.ID, Network: reach.NetworkOf(at.Addr()), Dialled: with.Direction == protocol.Outbound, Trusted: r.Trusted(with.Peer),
+	}, at, true
 }
 
 // do carries out what the machine decides.
@@ -166,7 +176,7 @@ func (j *judge) publish(c actor.Context) {
 	for _, v := range verdicts {
 		same := before != nil && slices.ContainsFunc(*before, func(b protocol.Reachability) bool { return b.Addr == v.Addr && b.Verdict == v.Verdict })
 		if v.Verdict != protocol.ReachNotKnown && !same && (v.Ours || slices.Contains(told, v.Addr)) {
-			supervisor.Log(c).Info("whether others can connect to this node", "address", v.Addr, "verdict", v.Verdict, "nodes", v.By)
+			supervisor.Log(c).Info(v.Verdict.String(), "addr", v.Addr, "nodes", v.By)
 		}
 	}
 	supervisor.Publish(c, actors.ReachChanged{Addresses: verdicts})
@@ -191,17 +201,7 @@ func (j *judge) opened(c actor.Context, m actors.SubstreamOpened) {
 		stream.Close()
 		return
 	}
-	until := supervisor.Now(c).Add(limit)
-	supervisor.DoWith(c, key, stream, func(context.Context) (heard, error) {
-		if err := stream.SetDeadline(until); err != nil {
-			return heard{}, err
-		}
-		if _, err := stream.Write(reach.AppendAsk(nil, request)); err != nil {
-			return heard{}, err
-		}
-		answer, err := reach.ReadAnswer(stream)
-		return heard{answer}, err
-	})
+	j.r.request(c, key, stream, request, limit)
 }
 
 func (j *judge) failed(c actor.Context, m connections.SubstreamFailed) {
@@ -221,6 +221,9 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 	case observedKey:
 		if errors.Is(m.Err, protocol.ErrViolation) {
 			c.Send(j.r.trunk.Connectivity(), base.Violated(k.with, m.Err))
+		}
+		if m.Err == nil {
+			c.Send(j.r.clock, said{k.with, m.Value})
 		}
 		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer, m.Err)))
 	case backKey:

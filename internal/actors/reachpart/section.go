@@ -18,6 +18,9 @@ func (r *Reach) node(v *models.Node) {
 			Since: r.trunk.Shown(j.Since), At: r.trunk.Shown(j.At),
 		})
 	}
+	if t := r.clockTold.Load(); t != nil && t.ok {
+		v.Clock = &models.Clock{AheadMS: t.ahead.Milliseconds(), Sources: t.sources}
+	}
 	m, ok := r.Moved()
 	if !ok {
 		return

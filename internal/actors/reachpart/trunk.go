@@ -20,6 +20,9 @@ import (
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
+	Wall() time.Time
+	Key() identity.PublicKey
+	Signed(of identity.Signature) bool
 	OnWall(t time.Time) time.Time
 	Shown(t time.Time) time.Time
 	NewID() uint64

@@ -16,7 +16,7 @@ import (
 
 // warnings returns why others cannot connect to the node.
 func (r *Reach) warnings() models.Notices {
-	list := append(r.listenGone(), r.notReached()...)
+	list := slices.Concat(r.listenGone(), r.notReached(), r.clockOff())
 	if r.LoopbackOnly {
 		list = append(list, codes.LoopbackOnly.Notice("only programs on this machine can connect to this node, and it knows peers on other machines"))
 	}

@@ -45,6 +45,10 @@ type Settings struct {
 	Private bool
 	// Judge has the node find out whether others can connect to it, and help others to.
 	Judge bool
+	// Clock has the node ask others for their time, and tell them its own. ClockOff is how far the
+	// time of others may be from its own.
+	Clock    bool
+	ClockOff time.Duration
 	// DialBack has this node connect to others that ask for it, to see whether they can be reached.
 	DialBack bool
 	// Home returns where the node should listen now. It is nil when that does not change.
@@ -56,6 +60,7 @@ type Reach struct {
 	Settings
 	trunk          Trunk
 	watcher, judge *actor.PID
+	clock          *actor.PID
 
 	watch     reach.Watch    // of the actor watch, as is announced
 	announced []ma.Multiaddr // what others were told last
@@ -64,11 +69,19 @@ type Reach struct {
 	moved    atomic.Pointer[Moved]                   // written by watch
 	verdicts atomic.Pointer[[]protocol.Reachability] // written by judge
 	proven   atomic.Pointer[[]netip.AddrPort]        // written by judge
+
+	duplicate     *reach.Duplicate              // of the actor clock; it outlives its incarnations
+	clockTold     atomic.Pointer[clockTold]     // written by clock
+	duplicateTold atomic.Pointer[duplicateTold] // written by clock
 }
 
 // New returns the part. It must be called before the node's actors start.
 func New(t Trunk, s Settings) *Reach {
-	return &Reach{Settings: s, trunk: t, watcher: t.PID("reach/watch"), judge: t.PID("reach/judge")}
+	r := &Reach{Settings: s, trunk: t, watcher: t.PID("reach/watch"), judge: t.PID("reach/judge"), clock: t.PID("reach/clock")}
+	if s.Clock {
+		r.duplicate = reach.NewDuplicate(t.Now(), t.Wall())
+	}
+	return r
 }
 
 // Off returns the part of a node that does not follow the machine's addresses.
@@ -144,15 +157,18 @@ func (r *Reach) own() []ma.Multiaddr {
 func (r *Reach) Part() actors.Part {
 	list := []supervisor.Spec{{Name: "watch", Kind: "watch", New: func() actor.Actor { return &watch{r: r} }}}
 	if r.Judge {
+		list = append(list, supervisor.Spec{Name: "judge", Kind: "judge", New: func() actor.Actor { return &judge{r: r} }})
+	}
+	if r.Clock {
 		list = append(list,
-			supervisor.Spec{Name: "judge", Kind: "judge", New: func() actor.Actor { return &judge{r: r} }},
+			supervisor.Spec{Name: "clock", Kind: "clock", New: func() actor.Actor { return &clock{r: r} }},
 			supervisor.Spec{Name: "server", Kind: "reachServer", New: func() actor.Actor { return &server{r: r} }})
 	}
 	return actors.Part{
 		Name:   name,
 		Actors: list,
 		Policy: supervisor.Policy{Action: supervisor.Isolate, Retry: retry},
-		Node:   r.node, Warnings: r.warnings,
+		Node:   r.node, Warnings: r.warnings, Degraded: r.ownIdentity,
 	}
 }
 
@@ -325,6 +341,6 @@ func (w *watch) set(c actor.Context, err error) {
 		w.r.moved.Store(&Moved{supervisor.Now(c), w.r.announced})
 	}
 	w.r.announced = w.setting
-	supervisor.Log(c).Info("others are told the new addresses of this node", "addrs", w.r.announced)
+	supervisor.Log(c).Info("address changed", "addrs", w.r.announced)
 	supervisor.Publish(c, actors.AddressesChanged{Addresses: w.r.announced})
 }

@@ -138,6 +138,9 @@ func (t Trunk) AddGiven(token uint64, p peerstore.Peer, reply *actor.PID) {
 	t.rooms.System.Root.RequestWithCustomSender(t.rooms.Peers, peerbook.AddPeer{Token: token, Peer: p, Given: true, Keep: true}, reply)
 }
 
+// Signed reports whether this node has signed a claim of its key since its start.
+func (t Trunk) Signed(of identity.Signature) bool { return t.rooms.users.Signed(of) }
+
 // Claim returns the node's own signed claim, or false while it has none.
 func (t Trunk) Claim() (identity.Claim, bool) {
 	m, ok := t.rooms.Local.Get()

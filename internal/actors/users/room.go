@@ -29,6 +29,7 @@ type Room struct {
 	Types TypeTable
 
 	registrations registrations
+	signed        signed
 	added         []ma.Multiaddr // advertised for parts; only services uses it
 }
 

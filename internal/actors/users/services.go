@@ -145,6 +145,7 @@ func (s *services) redate(c actor.Context) {
 	case err != nil:
 		supervisor.Log(c).Error("the date of our addresses cannot be put right; peers may refuse connections: start the node again", "err", err)
 	case claim.Signature != m.Claim.Signature:
+		s.room.signed.add(claim.Signature)
 		m.Claim = claim
 		m.Protocols = s.room.marked(m, s.order)
 		s.room.Local.Open(m)
@@ -207,6 +208,7 @@ func (r *Room) NewIdentity(addrs []ma.Multiaddr, random io.Reader) (identify.Mes
 	if err != nil {
 		return identify.Message{}, fmt.Errorf("actors: sign own addresses: %w", err)
 	}
+	r.signed.add(claim.Signature)
 	m := identify.Message{Claim: claim, UserAgent: r.UserAgent}
 	m.Protocols = r.marked(m, r.firstProtocols())
 	return m, nil

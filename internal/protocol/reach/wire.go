@@ -1,13 +1,17 @@
 package reach
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/protofield"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -19,7 +23,12 @@ import (
 //	message Ask      { oneof is { Observe observe = 1; DialBack dial_back = 2; } }
 //	message Observe  {}
 //	message DialBack { uint32 port = 1; bytes token = 2; }
-//	message Answer   { Code code = 1; bytes ip = 2; uint32 port = 3; }
+//	message Answer   { Code code = 1; bytes ip = 2; uint32 port = 3; uint64 unix = 4; Other other = 5; }
+//	message Other    { uint32 age = 1; uint32 features = 2; repeated bytes addresses = 3;
+//	                   uint32 version = 4; bytes nonce = 5; bytes s = 6; int64 updated_at = 7; }
+//
+// Fields 4 and 5 answer Observe alone, and nodes of releases without them skip them. No release
+// writes a payload above [MaxBody], which its readers ban for.
 const ID protocol.ID = "gamelan/reach/1"
 
 // MaxBody is the size of a frame's payload, in bytes.
@@ -82,8 +91,17 @@ type Ask struct {
 // Answer is the answer to an Ask. Seen is the observed address. It is not valid if there is none, as
 // on a connection through a proxy.
 type Answer struct {
-	Code Code
-	Seen netip.AddrPort
+	Code  Code
+	Seen  netip.AddrPort
+	Clock int64 // of the answering node, Unix seconds; 0: it does not tell
+	Other *Other
+}
+
+// Other is a claim of the asker's key, other than that of this connection, by which somebody has
+// connected to the answering node, or was reached by it.
+type Other struct {
+	Age   time.Duration  // since that connection was made; in whole seconds
+	Claim identity.Claim // its key is not on the wire
 }
 
 // The numbers of the fields.
@@ -91,6 +109,10 @@ const (
 	askObserve, askDialBack          = 1, 2
 	dialBackPort, dialBackToken      = 1, 2
 	answerCode, answerIP, answerPort = 1, 2, 3
+	answerClock, answerOther         = 4, 5
+
+	otherAge, otherFeatures, otherAddress               = 1, 2, 3
+	otherVersion, otherNonce, otherScalar, otherUpdated = 4, 5, 6, 7
 )
 
 // AppendAsk appends the frame of a request.
@@ -112,7 +134,7 @@ func AppendAsk(dst []byte, a Ask) []byte {
 	return frame.Append(dst, body)
 }
 
-// AppendAnswer appends the frame of an answer.
+// AppendAnswer appends the frame of an answer. It leaves out an Other for which there is no room.
 func AppendAnswer(dst []byte, a Answer) []byte {
 	var body []byte
 	if a.Code != OK {
@@ -125,7 +147,40 @@ func AppendAnswer(dst []byte, a Answer) []byte {
 		body = protowire.AppendTag(body, answerPort, protowire.VarintType)
 		body = protowire.AppendVarint(body, uint64(a.Seen.Port()))
 	}
+	if a.Clock > 0 {
+		body = protowire.AppendTag(body, answerClock, protowire.VarintType)
+		body = protowire.AppendVarint(body, uint64(a.Clock))
+	}
+	if a.Other != nil {
+		if with := appendOther(body, a.Other); len(with) <= MaxBody {
+			body = with
+		}
+	}
 	return frame.Append(dst, body)
+}
+
+func appendOther(body []byte, o *Other) []byte {
+	var inner []byte
+	number := func(field protowire.Number, n uint64) {
+		inner = protowire.AppendTag(inner, field, protowire.VarintType)
+		inner = protowire.AppendVarint(inner, n)
+	}
+	bytes := func(field protowire.Number, b []byte) {
+		inner = protowire.AppendTag(inner, field, protowire.BytesType)
+		inner = protowire.AppendBytes(inner, b)
+	}
+	s := &o.Claim.Signature
+	number(otherAge, uint64(max(0, o.Age)/time.Second))
+	number(otherFeatures, uint64(o.Claim.Features))
+	for _, a := range o.Claim.Addresses {
+		bytes(otherAddress, a)
+	}
+	number(otherVersion, uint64(s.Version))
+	bytes(otherNonce, s.Nonce[:])
+	bytes(otherScalar, s.S[:])
+	number(otherUpdated, uint64(s.UpdatedAt))
+	body = protowire.AppendTag(body, answerOther, protowire.BytesType)
+	return protowire.AppendBytes(body, inner)
 }
 
 // ReadAsk reads a request. An error of the stream is returned as it is; others are a
@@ -215,6 +270,11 @@ func DecodeAnswer(body []byte) (a Answer, err error) {
 				return fmt.Errorf("port %d", f.Varint)
 			}
 			port = uint16(f.Varint)
+		case answerClock:
+			a.Clock = int64(min(f.Varint, math.MaxInt64))
+		case answerOther:
+			a.Other, err = decodeOther(f.Bytes)
+			return err
 		}
 		return nil
 	})
@@ -225,6 +285,43 @@ func DecodeAnswer(body []byte) (a Answer, err error) {
 		a.Seen = netip.AddrPortFrom(ip.Unmap(), port)
 	}
 	return a, nil
+}
+
+// maxAddresses is how many addresses the claim of an Other has at most.
+const maxAddresses = 16
+
+func decodeOther(body []byte) (*Other, error) {
+	o := new(Other)
+	c, s := &o.Claim, &o.Claim.Signature
+	err := fields(body, func(f protofield.Field) error {
+		switch f.Number {
+		case otherAge:
+			o.Age = time.Duration(min(f.Varint, 1<<31)) * time.Second
+		case otherFeatures:
+			c.Features = identity.Features(f.Varint)
+		case otherAddress:
+			if len(c.Addresses) == maxAddresses {
+				return fmt.Errorf("more than %d addresses of a claim", maxAddresses)
+			}
+			c.Addresses = append(c.Addresses, bytes.Clone(f.Bytes))
+		case otherVersion:
+			s.Version = uint8(f.Varint)
+		case otherNonce:
+			if len(f.Bytes) != len(s.Nonce) {
+				return fmt.Errorf("nonce of %d bytes", len(f.Bytes))
+			}
+			s.Nonce = [32]byte(f.Bytes)
+		case otherScalar:
+			if len(f.Bytes) != len(s.S) {
+				return fmt.Errorf("scalar of %d bytes", len(f.Bytes))
+			}
+			s.S = [32]byte(f.Bytes)
+		case otherUpdated:
+			s.UpdatedAt = int64(f.Varint)
+		}
+		return nil
+	})
+	return o, err
 }
 
 // fields calls use for each field that is a number or bytes.
