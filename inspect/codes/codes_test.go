@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,16 +17,35 @@ var update = flag.Bool("update", false, "write the table of docs/trouble.md")
 
 const page, mark = "../../docs/trouble.md", "<!-- The table follows; go test ./inspect/codes -update writes it. -->\n"
 
-// TestPage: docs/trouble.md has a row for each code.
+// sections are the codes that have a section of docs/trouble.md: those with a threshold, and those
+// that say what is to be done first.
+var sections = []*Code{Offline, Alone, FewNodes, NotReached, SeedsSilent, DiskFull, InboxHigh, InDoubt, Restarting, ClockOff, OwnIdentity}
+
+// TestPage: docs/trouble.md has a row for each code, which leads to the section of the code, if it has one.
 func TestPage(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("\n| code | severity | what is wrong | what helps |\n|---|---|---|---|\n")
 	for c := range All() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c.Name, c.Severity, c.Meaning, Fill(c.Step, placeholders(c)))
+		name := "`" + c.Name + "`"
+		if slices.Contains(sections, c) {
+			name = "[" + name + "](#" + c.Name + ")"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, c.Severity, c.Meaning, Fill(c.Step, placeholders(c)))
 	}
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range sections {
+		if !strings.Contains(string(text), "\n### "+c.Name+"\n") {
+			t.Errorf("docs/trouble.md has no section %s", c.Name)
+		}
+	}
+	for heading := range strings.Lines(string(text)) {
+		name, ok := strings.CutPrefix(strings.TrimSpace(heading), "### ")
+		if ok && !slices.Contains(sections, Named(name)) {
+			t.Errorf("docs/trouble.md has a section %q, and no such code", name)
+		}
 	}
 	head, table, ok := strings.Cut(string(text), mark)
 	if !ok {

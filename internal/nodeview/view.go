@@ -137,6 +137,9 @@ func (v *View) storeDegraded() models.Notices {
 // that a panic has stopped.
 func (v *View) degraded(now time.Time) models.Notices {
 	reasons := v.ofParts(func(p *actors.Part) func() models.Notices { return p.Degraded })
+	for i := range reasons {
+		reasons[i].Severity = models.Degraded // as they are said to be
+	}
 	if t := v.Trunk.InboundTrouble(); t.Err != nil && now.Sub(t.FailedAt) < deafTold {
 		reasons = append(reasons, deaf(t, now))
 	}

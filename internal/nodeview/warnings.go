@@ -1,6 +1,7 @@
 package nodeview
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -38,6 +39,9 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.PeerWarnings })...)
 	list = append(list, trunk.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
 		codes.TakesNothing, "peers take none of our messages")...)
+	for i := range list {
+		list[i].Severity = cmp.Or(list[i].Severity, models.Warning)
+	}
 	return v.Health.Severe(list)
 }
 

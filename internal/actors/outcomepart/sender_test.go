@@ -8,11 +8,19 @@ import (
 
 // TestSettledOnce: a message that its actor has ended, and whose mailbox discards it after a panic, gives its credit back once.
 func TestSettledOnce(t *testing.T) {
-	credit, done := 0, 0
-	s := &send{o: new(Outcomes), giveBack: func() { credit++ }, done: func(protocol.Outcome) { done++ }}
+	credit, done, ended := 0, 0, counter{}
+	s := &send{o: &Outcomes{trunk: &ended}, giveBack: func() { credit++ }, done: func(protocol.Outcome) { done++ }}
 	s.settle(protocol.Outcome{Kind: protocol.Confirmed})
 	s.Discard()
-	if credit != 1 || done != 1 {
-		t.Errorf("got credit %d times and an outcome %d times, want both once", credit, done)
+	if credit != 1 || done != 1 || ended.n != 1 {
+		t.Errorf("got credit %d times, an outcome %d times, and %d counted, want all once", credit, done, ended.n)
 	}
 }
+
+// counter is a trunk that counts outcomes.
+type counter struct {
+	Trunk // nil: the rest is not used
+	n     int
+}
+
+func (c *counter) Ended(protocol.Outcome) { c.n++ }

@@ -1,0 +1,273 @@
+package network
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
+)
+
+// health returns the state of a node with the codes of its reasons and warnings, and the reasons.
+func health(t *testing.T, n *gamelantest.Node) (state, reasons string) {
+	t.Helper()
+	h := n.Health(t.Context())
+	state = string(h.State)
+	for _, r := range h.Reasons {
+		state += " " + r.Code
+	}
+	for _, w := range h.Warnings {
+		state += " (" + w.Code + ")"
+	}
+	return state, strings.Join(h.Reasons.Texts(), "; ")
+}
+
+func wantHealth(t *testing.T, what string, n *gamelantest.Node, want string) (reasons string) {
+	t.Helper()
+	got, reasons := health(t, n)
+	if got != want {
+		t.Errorf("%s: got %s (%s), want %s", what, got, reasons, want)
+	}
+	return reasons
+}
+
+// ready returns the statuses of /healthz and /readyz.
+func ready(t *testing.T, n *gamelantest.Node) (alive, ready int) {
+	t.Helper()
+	h := inspect.Handler(n.Inspection().Options)
+	ask := func(path string) int {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		r.Host = "localhost"
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	return ask("/healthz"), ask("/readyz")
+}
+
+func lineOf(n *gamelantest.Node) string { return n.PublicKey().String() + "::" + n.Addr.String() }
+
+// TestBubbleOffline: a node that is connected to nobody for longer than it may be is degraded, names
+// whom it has tried, and is ok again when it is connected.
+func TestBubbleOffline(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		seed := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet)
+		a := net.Start(gamelan.Config{NoDHT: true, Floor: 8, Seeds: []string{lineOf(seed)}}, kit.Quiet)
+		time.Sleep(time.Minute)
+		wantHealth(t, "connected", a, "ok")
+		net.Partition(a, seed)
+		gamelantest.Eventually(t, 5*time.Minute, "offline", func() bool { s, _ := a.Status(t.Context()); return s.State == "offline" })
+		time.Sleep(119 * time.Second)
+		wantHealth(t, "offline for less than two minutes", a, "ok")
+		time.Sleep(61 * time.Second)
+		why := wantHealth(t, "offline for three minutes", a, "degraded offline")
+		if !strings.HasPrefix(why, "offline for 3 min: no answer from "+seed.Addr.String()+" (seed), tried ") || !strings.HasSuffix(why, " times") {
+			t.Errorf("got %q, want for how long, the seed, why, and how often it was tried", why)
+		}
+		if alive, ready := ready(t, a); alive != 200 || ready != 503 {
+			t.Errorf("got /healthz %d and /readyz %d, want 200 and 503", alive, ready)
+		}
+		net.Heal(a, seed)
+		gamelantest.Eventually(t, 5*time.Minute, "online", func() bool { s, _ := a.Status(t.Context()); return s.State == "online" })
+		wantHealth(t, "connected again", a, "ok")
+		if alive, ready := ready(t, a); alive != 200 || ready != 200 {
+			t.Errorf("got /healthz %d and /readyz %d, want both 200", alive, ready)
+		}
+	})
+}
+
+// TestBubbleAloneAtFirst: the first node of a network is no degraded one, says what to do, and is degraded once
+// it has known others and is cut off from them. One that does not listen is degraded at once.
+func TestBubbleAloneAtFirst(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		first := net.Start(gamelan.Config{NoDHT: true, Floor: 8}, kit.Quiet)
+		deaf := net.Start(gamelan.Config{NoDHT: true, Floor: 8, Listen: []string{gamelan.ListenNowhere}}, kit.Quiet)
+		named := net.Start(gamelan.Config{Floor: 8, Discovery: gamelan.DiscoveryConfig{SeedNames: []string{"seeds.example.org"}}}, kit.Quiet)
+		wantHealth(t, "at the start", first, "ok")
+		time.Sleep(24 * time.Hour)
+		wantHealth(t, "alone for a day", first, "ok (alone)")
+		if w := first.Health(t.Context()).Warnings[0]; !strings.HasPrefix(w.What, "alone for 24 h: ") || !strings.Contains(w.Step, "node.seeds") {
+			t.Errorf("got %q, want for how long, and what to do", w)
+		}
+		if why := wantHealth(t, "a client alone", deaf, "degraded offline"); !strings.Contains(why, "does not listen; give") {
+			t.Errorf("got %q, want why, and what to do", why)
+		}
+		wantHealth(t, "a node whose settings name seeds that are not found", named, "degraded offline (seeds_silent)")
+
+		second := net.Start(gamelan.Config{NoDHT: true, Floor: 8, Seeds: []string{lineOf(first)}}, kit.Quiet)
+		time.Sleep(time.Minute)
+		wantHealth(t, "with another node", first, "ok")
+		net.Partition(first, second)
+		time.Sleep(10 * time.Minute)
+		wantHealth(t, "cut off from it", first, "degraded offline")
+	})
+}
+
+// TestBubbleFewNodes: a node that has less nodes than it wants is degraded, after the time that the settings say.
+func TestBubbleFewNodes(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{NoDHT: true, MinConnected: 2, Health: gamelan.HealthConfig{OfflineAfter: 10 * time.Minute}}, kit.Quiet)
+		b, client := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet), net.Start(gamelan.Config{NoDHT: true, Client: true}, kit.Quiet)
+		net.Connect(client, a)
+		time.Sleep(599 * time.Second)
+		wantHealth(t, "before", a, "ok")
+		time.Sleep(time.Second)
+		if why := wantHealth(t, "after ten minutes", a, "degraded few_nodes"); !strings.HasPrefix(why, "not online for 10 min: connected to 1 client but to no node, at least 2 are needed") {
+			t.Errorf("got %q", why)
+		}
+		net.Connect(b, a)
+		wantHealth(t, "with one node", a, "degraded few_nodes")
+		net.Connect(net.Start(gamelan.Config{NoDHT: true}, kit.Quiet), a)
+		synctest.Wait()
+		wantHealth(t, "with two", a, "ok")
+	})
+}
+
+// TestBubbleSeedsSilent: no seed answers, and a setting makes the node degraded by that.
+func TestBubbleSeedsSilent(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		gone := gamelantest.Secret(77).PublicKey().String() + "::/memory/77"
+		a := net.Start(gamelan.Config{Floor: 8, Seeds: []string{gone}}, kit.Quiet)
+		strict := net.Start(gamelan.Config{Floor: 8, Seeds: []string{gone}, Health: gamelan.HealthConfig{DegradedBy: []string{"seeds_silent"}}}, kit.Quiet)
+		other := net.Start(gamelan.Config{}, kit.Quiet)
+		net.Connect(other, a)
+		net.Connect(other, strict)
+		time.Sleep(5 * time.Minute)
+		wantHealth(t, "no seed", a, "ok (seeds_silent)")
+		why := wantHealth(t, "no seed, and strict", strict, "degraded seeds_silent")
+		if !strings.HasPrefix(why, "the seed has not answered, ") || !strings.Contains(why, "/memory/77") {
+			t.Errorf("got %q, want why", why)
+		}
+	})
+}
+
+// TestBubbleInDoubt: a node whose messages are in doubt too often is degraded for an hour.
+func TestBubbleInDoubt(t *testing.T) {
+	for _, limit := range []int{10, 60} {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			net := gamelantest.NewNetwork(t)
+			a := net.Start(gamelan.Config{NoDHT: true, Health: gamelan.HealthConfig{InDoubt: limit}}, kit.Quiet)
+			b := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet, gamelan.WithHandler(gamelantest.NewCollector().New))
+			net.Connect(a, b)
+			send := func(n int, kept ...gamelan.SendOption) (kinds []protocol.OutcomeKind) {
+				var open []*gamelan.Pending[gamelan.Outcome]
+				for i := range n {
+					open = append(open, kit.Enqueue(t, a, b, fmt.Sprint(i), kept...))
+				}
+				time.Sleep(time.Second)
+				if len(a.Connections()) > 0 {
+					net.Cut(a, b)
+				}
+				for _, p := range open {
+					kinds = append(kinds, p.Wait(t.Context()).Kind)
+				}
+				return kinds
+			}
+			for _, k := range send(15) {
+				if k != protocol.Confirmed {
+					t.Fatalf("got %v, want confirmed", k)
+				}
+			}
+			net.Connect(a, b)
+			net.Partition(a, b)
+			if kinds := send(4); !slices.Equal(kinds, slices.Repeat([]protocol.OutcomeKind{protocol.InDoubt}, 4)) {
+				t.Fatalf("got %v, want all in doubt", kinds)
+			}
+			wantHealth(t, "19 messages say nothing", a, "ok")
+			net.Heal(a, b)
+			net.Connect(a, b)
+			net.Partition(a, b)
+			send(7, gamelan.Handled()) // fail, and count, too
+			if limit == 60 {
+				wantHealth(t, "below the limit", a, "ok")
+				return
+			}
+			if why := wantHealth(t, "15 % in doubt", a, "degraded in_doubt"); !strings.HasPrefix(why, "15 % of the messages of the last hour are in doubt: 4 of 26; ") {
+				t.Errorf("got %q", why)
+			}
+			net.Heal(a, b)
+			net.Connect(a, b)
+			time.Sleep(61 * time.Minute)
+			wantHealth(t, "an hour later", a, "ok")
+		})
+	}
+}
+
+// TestBubbleRestarting: a node one of whose actors fails again and again is degraded.
+func TestBubbleRestarting(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet)
+		net.Connect(a, net.Start(gamelan.Config{NoDHT: true}, kit.Quiet))
+		for i := range 5 {
+			wantHealth(t, fmt.Sprint(i, " failures"), a, "ok")
+			if !gamelantest.Crash(a.Node, "dialer", "a bug") {
+				t.Fatal("the dialer is not there")
+			}
+			time.Sleep(100 * time.Second)
+		}
+		if why := wantHealth(t, "five failures", a, "degraded restarting"); !strings.HasPrefix(why, "actor dialer has failed 5 times in the last 10 minutes, last 1m40s ago: a bug") {
+			t.Errorf("got %q", why)
+		}
+		time.Sleep(2 * time.Minute)
+		wantHealth(t, "later", a, "ok")
+	})
+}
+
+// TestDiskFull: a node whose disk has less room than it needs is degraded, and names what is needed.
+func TestDiskFull(t *testing.T) {
+	for need, want := range map[int64]models.HealthState{1 << 20: models.HealthOK, 1 << 50: models.HealthDegraded} {
+		dir := t.TempDir()
+		n, err := gamelan.Start(t.Context(), gamelan.Config{DataDir: dir, Health: gamelan.HealthConfig{DiskFree: need}}, kit.Quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.Close(t.Context()) })
+		gamelantest.Eventually(t, 10*time.Second, "a look at the disk", func() bool { return n.Inspection().Node(t.Context()).Disk != nil })
+		h, disk := n.Health(t.Context()), n.Inspection().Node(t.Context()).Disk
+		if h.State != want || disk.Path != dir || disk.Need != need || disk.Free <= 0 {
+			t.Errorf("with a need of %d: got %+v, %+v, want %s", need, h, disk, want)
+		}
+		if want == models.HealthOK {
+			continue
+		}
+		if r := h.Reasons[0]; r.Code != "disk_full" || r.Args["path"] != dir || r.Args["need"] != fmt.Sprint(need) || !strings.HasPrefix(r.What, "the disk of "+dir+" is nearly full: ") {
+			t.Errorf("got %+v, want the path, what is free and what is needed", r)
+		}
+	}
+}
+
+// TestHealthSettings: bad thresholds are refused, each with its name.
+func TestHealthSettings(t *testing.T) {
+	for name, c := range map[string]gamelan.HealthConfig{
+		"Health.OfflineAfter": {OfflineAfter: -time.Second},
+		"Health.DiskFree":     {DiskFree: 1},
+		"Health.InboxLevel":   {InboxLevel: 101},
+		"Health.InDoubt":      {InDoubt: -1},
+		"Health.Restarts":     {Restarts: 1001},
+		"Health.ClockOff":     {ClockOff: 25 * time.Hour},
+		"Health.Heartbeat":    {Heartbeat: -time.Minute},
+		"Health.DegradedBy":   {DegradedBy: []string{"offline"}},
+	} {
+		err := gamelan.Config{Health: c}.Validate()
+		if err == nil || !strings.Contains(err.Error(), name+": ") {
+			t.Errorf("%+v: got %v, want an error of %s", c, err, name)
+		}
+	}
+	if err := (gamelan.Config{Health: gamelan.HealthConfig{DegradedBy: []string{"no_such"}}}).Validate(); err == nil || !strings.Contains(err.Error(), `no code "no_such"`) {
+		t.Errorf("got %v, want the code refused", err)
+	}
+}
