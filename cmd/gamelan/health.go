@@ -91,7 +91,7 @@ func askHealth(ctx context.Context, c *client.Client, a *app) (v healthJSON, err
 	if v.Inbox = n.Inbox; n.Inbox != nil {
 		v.Cause += inboxLevel(n.Inbox)
 	}
-	if len(v.Warnings) > 0 {
+	if len(v.Warnings) > 0 && v.State == models.HealthOK {
 		v.Cause += "; " + inspect.Count(uint64(len(v.Warnings)), "warning") + ", see gamelan status"
 	}
 	if network, err := c.Network(ctx); err == nil && network.On {

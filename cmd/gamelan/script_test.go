@@ -154,6 +154,7 @@ func runScripts(t *testing.T, files []string) {
 		"waittext":     waitText,
 		"interrupted":  interrupted,
 		"waitkept":     waitKept,
+		"waithealth":   waitHealth,
 		"waitconns":    waitConns,
 		"waitstored":   waitStored,
 		"waitdial":     waitDial,
@@ -272,6 +273,21 @@ func waitKept(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("got %d messages kept, want %d", got, want)
+		}
+	}
+}
+
+// waithealth DIR CODE waits until the health of the node in DIR has a notice with this code.
+func waitHealth(ts *testscript.TestScript, _ bool, args []string) {
+	c := client.New(ts.MkAbs(args[0]), client.Options{})
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		h, err := c.Health(context.Background())
+		ts.Check(err)
+		if slices.ContainsFunc(slices.Concat(h.Degraded, h.Warnings), func(n models.Notice) bool { return n.Code == args[1] }) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("got %+v, want %s", h, args[1])
 		}
 	}
 }

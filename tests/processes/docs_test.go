@@ -29,7 +29,7 @@ var docsBlocks = []docsPage{
 			s.paste("gamelan node &\n")
 			return nil
 		},
-		want: []string{`gamelan\.toml`, `(?m)^state  `, `(?m)^healthy: `},
+		want: []string{`gamelan\.toml`, `(?m)^state  `, `(?m)^ok: `},
 	}}},
 	{"docs/install.md", []readmeBlock{{
 		has: "go install ./cmd/gamelan",
