@@ -57,13 +57,13 @@ func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
 		cause, _, _ := strings.Cut(s.Cause, ";")
 		return models.Notices{codes.FewNodes.Notice("not online for "+words.Long(now.Sub(s.NotOnline))+": "+cause, v.Trunk.OnWall(s.NotOnline).UTC().Format(time.RFC3339))}
 	case s.Alone && v.OnlyDials():
-		n := codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)
-		n.Step = codes.Alone.Step
-		return models.Notices{n}
+		return models.Notices{codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)}
 	case s.Alone:
 		return models.Notices{codes.Alone.Notice("alone for "+long+": connected to nobody, and this node knows no other that it could connect to", since)}
 	case s.Tried != "":
-		return models.Notices{codes.Offline.Notice("offline for "+long+": "+s.Tried, since)}
+		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since)
+		n.Step = "" // the cause says what to look at
+		return models.Notices{n}
 	}
 	return models.Notices{codes.Offline.Notice("offline for "+long+": no dial of another node has ended since", since)}
 }

@@ -50,7 +50,7 @@ func (a *away) becomes(now time.Time, s connpool.State) {
 // failed notes a dial that has failed while the node is offline. One that this node has cancelled
 // says nothing.
 func (a *away) failed(m actors.DialFailed) {
-	if errors.Is(m.Err, context.Canceled) || errors.Is(m.Err, actors.ErrClosing) {
+	if errors.Is(m.Err, context.Canceled) || errors.Is(m.Err, actors.ErrDialCancelled) || errors.Is(m.Err, actors.ErrClosing) {
 		return
 	}
 	t := a.tried[m.Peer]

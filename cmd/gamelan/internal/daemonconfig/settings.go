@@ -79,7 +79,7 @@ func ownRows() []*Setting {
 		"log.format":   "How messages are logged. With --json it is json.",
 		"daemon.drain": "Time to finish accepted messages when the node stops.",
 	},
-		settings.OneOf("log.level", func(c *Config) *slog.Level { return &c.LogLevel }, slog.LevelWarn, []string{"debug", "info", "warn", "error"}, `"info"`).With(opt{Reload: true}),
+		settings.OneOf("log.level", func(c *Config) *slog.Level { return &c.LogLevel }, slog.LevelInfo, []string{"debug", "info", "warn", "error"}, `"warn"`).With(opt{Reload: true}),
 		settings.OneOf("log.format", func(c *Config) *string { return &c.LogFormat }, "text", []string{"text", "json"}, `"json"`),
 		settings.Number("daemon.drain", func(c *Config) *time.Duration { return &c.Drain }, 30*time.Second, time.Millisecond, time.Hour, `"1m"`).With(opt{Reload: true, Flag: "drain"}),
 	)
