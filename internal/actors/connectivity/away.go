@@ -105,8 +105,11 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 
 // because says in a few words why a peer could not be dialled.
 func because(err error, who string) string {
-	cause := words.Cause(err)
 	dial, _ := errors.AsType[*transport.DialError](err)
+	if dial != nil {
+		err = dial.Err
+	}
+	cause := words.Cause(err)
 	switch {
 	case errors.Is(err, transport.ErrRefused):
 		return who + " refuses connections"

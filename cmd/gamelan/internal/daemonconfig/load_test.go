@@ -60,10 +60,10 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: there is no setting "saf.enabled", did you mean saf.no_store?; expected true or false, for example no_store = true under [saf]`,
 		}},
 		"unknown key like none": {"[mux]\nfrobnication = 1", []string{
-			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "info" under [log]`,
+			`f.toml:2: there is no setting "mux.frobnication"; expected one that gamelan config init lists, for example level = "warn" under [log]`,
 		}},
 		"unknown section": {"[connection]\nwindow = \"1MiB\"", []string{
-			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of ` + strings.Join(sectionNames(), ", ") + `, for example level = "info" under [log]`,
+			`f.toml:1: there is no section "connection", did you mean [connections]?; expected one of ` + strings.Join(sectionNames(), ", ") + `, for example level = "warn" under [log]`,
 		}},
 		"section that is a value": {"mux = 3", []string{
 			`f.toml:1: "mux" is a number; expected a section, for example [mux] on a line of its own`,
@@ -78,7 +78,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:1: mux.window cannot be a section: it is a section; ` + mib,
 		}},
 		"inline and dotted": {"log = { level = \"loud\" }\nmux.window = 5\n", []string{
-			`f.toml:1: log.level cannot be "loud": there is no such choice; expected one of debug, info, warn, error, for example level = "info" under [log]`,
+			`f.toml:1: log.level cannot be "loud": there is no such choice; expected one of debug, info, warn, error, for example level = "warn" under [log]`,
 			`f.toml:2: mux.window cannot be 5: it is a number; ` + mib,
 		}},
 		"unit": {"[mux]\nwindow = \"1\"\nwrite_timeout = \"90\"", []string{
@@ -139,7 +139,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: this is not TOML: *; ` + mib,
 		}},
 		"twice": {"[log]\nlevel = \"info\"\nlevel = \"warn\"", []string{
-			`f.toml:3: this is not TOML: *; expected one of debug, info, warn, error, for example level = "info" under [log]`,
+			`f.toml:3: this is not TOML: *; expected one of debug, info, warn, error, for example level = "warn" under [log]`,
 		}},
 		"two that do not go together": {"[limits]\npeer_credit = \"1MiB\"\nnode_credit = \"2MiB\"", []string{
 			`f.toml:2: limits.peer_credit does not work with the other settings: 1048576 is above an eighth of limits.node_credit (f.toml:3) (2097152); lower it or raise limits.node_credit; expected a size from 1KiB to 1GiB with its unit B, KiB, MiB or GiB, for example peer_credit = "2MiB" under [limits]`,
@@ -321,7 +321,7 @@ func TestWhatIsWrongWithVariablesAndFlags(t *testing.T) {
 	})
 	want := []string{
 		`GAMELAN_CONNECTIONS_MAX_DIALS: connections.max_dials cannot be "many": it is a string; expected a whole number from 1 to 1000, for example GAMELAN_CONNECTIONS_MAX_DIALS=16`,
-		`GAMELAN_LOG_LEVL: there is no such variable, did you mean GAMELAN_LOG_LEVEL?; expected one of debug, info, warn, error, for example GAMELAN_LOG_LEVEL=info`,
+		`GAMELAN_LOG_LEVL: there is no such variable, did you mean GAMELAN_LOG_LEVEL?; expected one of debug, info, warn, error, for example GAMELAN_LOG_LEVEL=warn`,
 		`GAMELAN_MUX_WINDOW: mux.window cannot be "lots": it is no whole number with a unit; expected a size from 256KiB to 16MiB with its unit B, KiB, MiB or GiB, for example GAMELAN_MUX_WINDOW=512KiB`,
 		`GAMELAN_NODE_CLIENT: node.client cannot be "maybe": it is a string; expected true or false, for example GAMELAN_NODE_CLIENT=true`,
 		`--listen: node.listen cannot be "nonsense": it is no multiaddr; expected a list of multiaddrs, at most 16, for example --listen /ip4/0.0.0.0/tcp/18189`,
@@ -540,13 +540,13 @@ func TestSettingsAreWellFormed(t *testing.T) {
 }
 
 func TestChanges(t *testing.T) {
-	old := load(t, "[log]\nlevel = \"info\"\n[mux]\nwindow = \"1MiB\"\n[daemon]\ndrain = \"1m\"")
+	old := load(t, "[log]\nlevel = \"warn\"\n[mux]\nwindow = \"1MiB\"\n[daemon]\ndrain = \"1m\"")
 	now := load(t, "[mux]\nwindow = \"2MiB\"\n[daemon]\ndrain = \"60s\"\n[node]\nseeds = [\""+seed+"\"]")
 	var got []string
 	for _, c := range Changes(old, now) {
 		got = append(got, fmt.Sprintf("%s: %s to %s", c.Setting.Key, c.Old.Text(), c.New.Text()))
 	}
-	want := []string{`node.seeds: [] to ["` + seed + `"]`, `mux.window: "1MiB" to "2MiB"`, `log.level: "info" to "warn"`}
+	want := []string{`node.seeds: [] to ["` + seed + `"]`, `mux.window: "1MiB" to "2MiB"`, `log.level: "warn" to "info"`}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
