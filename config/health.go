@@ -13,14 +13,18 @@ import (
 // HealthConfig says from when on a node is degraded, and how often it writes figures to the log.
 // docs/trouble.md has what can be wrong, each with its code.
 type HealthConfig struct {
-	// How long the node may be connected to nobody before it is degraded. Default 2 min.
+	// How long the node may be connected to nobody, or to too few, before it is degraded.
+	//
+	// Too few are less than MinConnected. Default 2 min.
 	OfflineAfter time.Duration
 
 	// Bytes that must be free in the file system of the data directory. With less the node is
 	// degraded. Default 128 MiB, and below that nothing is stored for others.
 	DiskFree int64
 
-	// Percent of the inbox that may be full, of its bytes or of its messages; above that the node is degraded. Default 80.
+	// Percent of the inbox that may be full. Above that the node is degraded.
+	//
+	// It is that of its bytes or of its messages, whichever is more. Default 80.
 	InboxLevel int
 
 	// Percent of the messages sent in the last hour that may be in doubt; above that the node is
@@ -38,8 +42,9 @@ type HealthConfig struct {
 	// Time between two lines of figures in the log, at the level info. Default 1 h.
 	Heartbeat time.Duration
 
-	// Codes of warnings with which the node is degraded, such as not_reached on a server that others
-	// have to reach. docs/trouble.md lists them.
+	// Codes of warnings with which the node is degraded. docs/trouble.md lists them.
+	//
+	// Such as not_reached, on a server that others have to reach.
 	DegradedBy []string
 }
 
