@@ -278,7 +278,7 @@ func TestPanicsFindThePeer(t *testing.T) {
 		a, c := net.Start(gamelan.Config{NoDHT: true}), net.Start(gamelan.Config{NoDHT: true})
 		b := net.Start(gamelan.Config{NoDHT: true}, gamelan.WithProtocol("/frames/1", f.new),
 			gamelan.WithActor("clumsy", func(*gamelan.Node) actor.Actor { return clumsy{} }),
-			gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+			gamelan.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 		net.Connect(a, b)
 		net.Connect(c, b)
 		s := openFrames(t, a, b)

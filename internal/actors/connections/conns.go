@@ -193,9 +193,10 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Since:     supervisor.Now(c),
 	}
 	old, replaces := a.table.Get(m.Peer)
+	claim := m.Message.Claim // alone: m has the session
 	*ref.Link() = link.Link{
-		Claim:   &m.Message.Claim,
-		Other:   otherClaim(old, m.Message.Claim, supervisor.Now(c)),
+		Claim:   &claim,
+		Other:   otherClaim(old, claim, supervisor.Now(c)),
 		Told:    m.Told,
 		NoDHT:   withoutDHT(m.Message.UserAgent, m.Message.Protocols),
 		Answers: answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),

@@ -99,6 +99,7 @@ type log struct {
 	*Story
 	starting *supervisor.Timer // until the state that the node has at its start is told
 	busy     bool              // a look is under way
+	stopping bool              // the node stops
 }
 
 type (
@@ -197,6 +198,9 @@ func (a *log) connected(c actor.Context, ref *actors.ConnRef) {
 
 func (a *log) disconnected(c actor.Context, m actors.PeerDisconnected) {
 	since, tell := a.told.story.Disconnected(m.Peer)
+	if m.Reason.Code == actors.CloseShutdown && m.Reason.By == "us" {
+		a.stops(c)
+	}
 	if !tell {
 		return
 	}
@@ -208,10 +212,19 @@ func (a *log) disconnected(c actor.Context, m actors.PeerDisconnected) {
 		"lasted", supervisor.Now(c).Sub(since).Round(time.Second))
 }
 
+// stops tells once that the node stops. What follows is no change of its network.
+func (a *log) stops(c actor.Context) {
+	if a.stopping {
+		return
+	}
+	a.stopping = true
+	supervisor.Log(c).Info("stopping", "was", a.told.state, "for", supervisor.Now(c).Sub(a.told.since).Round(time.Second))
+}
+
 // status tells a change of the node's state. That a node which has just started is offline is told
 // only if it stays so.
 func (a *log) status(c actor.Context, s actors.Status) {
-	if a.told.state == "" && s.State == connpool.Offline.String() {
+	if a.told.state == "" && s.State == connpool.Offline.String() || a.stopping {
 		return
 	}
 	a.tell(c, s)
