@@ -291,7 +291,7 @@ type records struct {
 
 func newRecords() *records { return &records{Handler: slog.DiscardHandler} }
 
-func (r *records) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (r *records) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
 
 func (r *records) WithAttrs([]slog.Attr) slog.Handler { return r }
 

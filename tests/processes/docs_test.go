@@ -30,6 +30,9 @@ var docsBlocks = []docsPage{
 			return nil
 		},
 		want: []string{`gamelan\.toml`, `(?m)^state  `, `(?m)^ok: `},
+	}, {
+		has:  "gamelan health --strict",
+		want: []string{`(?m)^ok: `},
 	}}},
 	{"docs/install.md", []readmeBlock{{
 		has: "go install ./cmd/gamelan",
@@ -163,6 +166,7 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/install.md", "chgrp", "needs the package; packaging/installed.sh reads such a file"},
 	{"docs/mutation.md", "make mutation", "hours"},
 	{"docs/paths/message-out.md", "", "a diagram"},
+	{"docs/operating.md", "journalctl", "needs systemd; TestCutInTheLog of tests/machines reads such a log"},
 	{"docs/performance.md", "make bench", "an hour, and Tari's nodes"},
 	{"docs/release.md", "make snapshot", "steps of .ci/run and of a workflow"},
 	{"docs/rpc.md", "rpc: bad request", "an error as a program prints it"},
