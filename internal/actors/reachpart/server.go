@@ -136,7 +136,7 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 	from, _ := seen(with)
 	switch ask := m.Value.ask; {
 	case ask.Observe:
-		s.answer(c, stream, s.observed(c, with, from))
+		s.answer(c, stream, observed(supervisor.Now(c), supervisor.Wall(c), with, from))
 	case ask.Port == 0:
 		s.answer(c, stream, reach.Answer{Code: reach.Malformed})
 	case !s.r.DialBack || !from.IsValid() || ask.Port < reach.FirstPort || !s.r.trunk.MayDial(transport.FromAddrPort(from)):
@@ -152,14 +152,14 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 
 // observed returns what this node tells a peer: where it sees it, and, on a direct connection, its own
 // time and another claim of the peer's key, if it has seen one lately.
-func (s *server) observed(c actor.Context, with *actors.ConnRef, from netip.AddrPort) reach.Answer {
+func observed(now, wall time.Time, with *actors.ConnRef, from netip.AddrPort) reach.Answer {
 	a := reach.Answer{Seen: from}
 	if !from.IsValid() {
 		return a
 	}
-	a.Clock = supervisor.Wall(c).Unix()
+	a.Clock = wall.Unix()
 	if o := with.Link().Other; o != nil {
-		if age := supervisor.Now(c).Sub(o.Since); age < reach.DuplicateFor {
+		if age := now.Sub(o.Since); age < reach.DuplicateFor {
 			a.Other = &reach.Other{Age: age, Claim: *o.Claim}
 		}
 	}
