@@ -68,7 +68,7 @@ func (n *Node) options(o *options) *assemble.Options {
 				s.Waiting(of)
 			}
 		},
-		Closing: n.events.Close, Closed: n.waits.close,
+		Watched: n.events.Read, Closing: n.events.Close, Closed: n.waits.close,
 	}
 	return all
 }

@@ -78,6 +78,9 @@ type (
 	AddressesChanged = actors.AddressesChanged
 	// ReachChanged reports at which addresses others can connect to the node: see [Node.Reachability].
 	ReachChanged = actors.ReachChanged
+	// TroubleBegan and TroubleOver report what is wrong with the node: see [Node.Health].
+	TroubleBegan = actors.TroubleBegan
+	TroubleOver  = actors.TroubleOver
 
 	// PeersLearned and the next four report how the node finds its network: see docs/network.md.
 	PeersLearned      = dht.PeersLearned

@@ -6,6 +6,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -177,6 +178,17 @@ type AddressesChanged struct{ Addresses []ma.Multiaddr }
 // ReachChanged is published when it has become known at which addresses others can connect to this
 // node, or is known no more.
 type ReachChanged struct{ Addresses []protocol.Reachability }
+
+// TroubleBegan is published within a minute after something has become wrong with the node: the
+// first notice of its code. A notice of Degraded or Failed is a reason of Node.Health, one of
+// Warning is not. What comes and goes often is published less often.
+type TroubleBegan struct{ Notice models.Notice }
+
+// TroubleOver is published within a minute after a TroubleBegan of the code does not hold any more.
+type TroubleOver struct {
+	Code   string // of package inspect/codes, or of a part's own
+	Lasted time.Duration
+}
 
 // PeersGiven is published when the user has added peers or addresses of a peer, or has
 // imported peers.

@@ -86,6 +86,8 @@ type Hooks struct {
 	Ended   func() // all actors have ended
 	// Waiting adds the messages that wait for the program's function to those of each peer.
 	Waiting func(map[identity.NodeID]messengers.Loss)
+	// Watched reports whether somebody reads the events.
+	Watched func() bool
 	// Closing and Closed are called before and after Node.Closed is closed.
 	Closing, Closed func()
 }

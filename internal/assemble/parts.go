@@ -75,6 +75,7 @@ func (b *builder) addParts(n *Node) error {
 	n.Parts = append(n.Parts, storypart.New(t, storypart.Settings{
 		Heartbeat: b.Settled.Health.Heartbeat,
 		Node:      func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
+		Watched:   b.Watched,
 		Health:    func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
 	}).Part())
 	if b.onion == nil {

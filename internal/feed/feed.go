@@ -48,6 +48,13 @@ func (e *Feed[E]) Publish(of func(seq uint64) E) {
 	}
 }
 
+// Read reports whether there is a reader now.
+func (e *Feed[E]) Read() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.subs) > 0
+}
+
 // All iterates over what is published from the beginning of the loop until ctx ends or the feed is
 // closed.
 func (e *Feed[E]) All(ctx context.Context) iter.Seq[E] {

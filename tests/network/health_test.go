@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -63,6 +64,18 @@ func TestBubbleOffline(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		seed := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet)
 		a := net.Start(gamelan.Config{NoDHT: true, Floor: 8, Seeds: []string{lineOf(seed)}}, kit.Quiet)
+		events := make(chan string, 100)
+		go func() { // ends with the node
+			defer close(events)
+			for e := range a.Events(context.Background()) {
+				switch m := e.Value.(type) {
+				case gamelan.TroubleBegan:
+					events <- m.Notice.Code
+				case gamelan.TroubleOver:
+					events <- m.Code + " over"
+				}
+			}
+		}()
 		time.Sleep(time.Minute)
 		wantHealth(t, "connected", a, "ok")
 		net.Partition(a, seed)
@@ -80,6 +93,11 @@ func TestBubbleOffline(t *testing.T) {
 		net.Heal(a, seed)
 		gamelantest.Eventually(t, 5*time.Minute, "online", func() bool { s, _ := a.Status(t.Context()); return s.State == "online" })
 		wantHealth(t, "connected again", a, "ok")
+		for _, want := range []string{"offline", "offline over"} {
+			if got := <-events; got != want {
+				t.Errorf("got the event %q, want %q", got, want)
+			}
+		}
 		if alive, ready := ready(t, a); alive != 200 || ready != 200 {
 			t.Errorf("got /healthz %d and /readyz %d, want both 200", alive, ready)
 		}

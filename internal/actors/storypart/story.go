@@ -42,6 +42,8 @@ var _ Trunk = trunk.Trunk{}
 // Settings say what the part tells.
 type Settings struct {
 	Heartbeat time.Duration // between two lines of figures
+	// Watched reports whether somebody reads the events of the node.
+	Watched func() bool
 	// Node and Health return the section "node" and the health of the node. They may wait.
 	Node   func(context.Context) models.Node
 	Health func(context.Context) models.Health
@@ -93,8 +95,8 @@ const (
 
 // log writes the story. What is told is limited by source, so that strangers cannot fill the log.
 //
-// In: events of connections, of the state, of bans; Status; results of its tasks. Out: GetStatus. A
-// restart loses what its tasks have found out.
+// In: events of connections, of the state, of bans; Status; results of its tasks. Out: GetStatus, events
+// TroubleBegan and TroubleOver. A restart loses what its tasks have found out.
 type log struct {
 	*Story
 	starting *supervisor.Timer // until the state that the node has at its start is told
@@ -272,7 +274,7 @@ func later(a, b time.Time) time.Time {
 
 // check looks at what is wrong.
 func (a *log) check(c actor.Context) {
-	if a.busy || !a.listens(c) {
+	if a.busy || !a.listens(c) && !a.Watched() {
 		return
 	}
 	a.busy = true
@@ -294,13 +296,16 @@ func (a *log) checked(c actor.Context, h models.Health) {
 			is[n.Code] = true
 			if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.State(now) {
 				a.told.wrong[n.Code] = now
+				supervisor.Publish(c, actors.TroubleBegan{Notice: n})
 				supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
 			}
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(a.told.wrong)) {
 		if !is[code] {
-			supervisor.Log(c).Info("trouble over", "code", code, "for", now.Sub(a.told.wrong[code]).Round(time.Second))
+			lasted := now.Sub(a.told.wrong[code])
+			supervisor.Publish(c, actors.TroubleOver{Code: code, Lasted: lasted})
+			supervisor.Log(c).Info("trouble over", "code", code, "for", lasted.Round(time.Second))
 			delete(a.told.wrong, code)
 		}
 	}
