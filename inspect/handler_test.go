@@ -232,7 +232,7 @@ func TestHealth(t *testing.T) {
 	h := Handler(Options{
 		Warnings: func(context.Context) models.Notices { return warnings },
 		Ready:    func(context.Context) models.Notices { return nil },
-		Source: testSource(), Health: func(context.Context) models.Notices { return reasons },
+		Source:   testSource(), Health: func(context.Context) models.Notices { return reasons },
 		Degraded: func(context.Context) models.Notices { return degraded },
 	})
 	a := getJSON[HealthReport](t, h, "/healthz")

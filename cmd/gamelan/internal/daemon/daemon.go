@@ -252,7 +252,9 @@ func (d *daemon) shown() inspect.Options {
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
 	degraded, warnings := o.Degraded, o.Warnings
 	own := func(ctx context.Context) models.Notices { return d.troubles(d.node.Inspection().Node(ctx).Inbox) }
-	o.Degraded = func(ctx context.Context) models.Notices { return append(degraded(ctx), own(ctx).Of(models.Degraded)...) }
+	o.Degraded = func(ctx context.Context) models.Notices {
+		return append(degraded(ctx), own(ctx).Of(models.Degraded)...)
+	}
 	o.Warnings = func(ctx context.Context) models.Notices { return append(warnings(ctx), own(ctx).Of(models.Warning)...) }
 	o.Messages, o.Ready, o.Health = control.Messages(d.node), d.unhealthy, d.unhealthy
 	return o

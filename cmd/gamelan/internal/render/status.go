@@ -19,9 +19,9 @@ type Status struct {
 	Discovery *models.Network      `json:"discovery,omitempty"` // nil: the node does not show it
 	Stored    *models.StoreForward `json:"saf,omitempty"`       // nil: the node does not show it
 	Kad       *models.Kad          `json:"kad,omitempty"`       // nil: the node does not show it
-	Healthy   bool                 `json:"healthy"` // it has not failed
-	Health    models.HealthState   `json:"health"`  // ok, degraded or failed
-	Reasons   models.Notices       `json:"reasons"` // why it has failed; those of a degraded node are among the warnings
+	Healthy   bool                 `json:"healthy"`             // it has not failed
+	Health    models.HealthState   `json:"health"`              // ok, degraded or failed
+	Reasons   models.Notices       `json:"reasons"`             // why it has failed; those of a degraded node are among the warnings
 }
 
 // ShowStatus writes the state of the node. It fits on one screen.
