@@ -43,7 +43,8 @@ func TestAway(t *testing.T) {
 		"seed: no address of the peer, tried once":                             {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
 		"203.0.113.10:18189 (seed): of another network, tried 3 times": {
 			failedDial(1, seed, errors.New("of another network")), failedDial(1, seed, errors.New("of another network")),
-			failedDial(1, seed, context.Canceled), {Peer: identity.NodeID{1}, Err: actors.ErrDialCancelled}, // say nothing
+			failedDial(1, seed, context.Canceled),
+			{Peer: identity.NodeID{1}, Err: actors.ErrDialCancelled}, // say nothing
 			failedDial(1, seed, errors.New("of another network")),
 		},
 	} {

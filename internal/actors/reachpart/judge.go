@@ -176,7 +176,11 @@ func (j *judge) publish(c actor.Context) {
 	for _, v := range verdicts {
 		same := before != nil && slices.ContainsFunc(*before, func(b protocol.Reachability) bool { return b.Addr == v.Addr && b.Verdict == v.Verdict })
 		if v.Verdict != protocol.ReachNotKnown && !same && (v.Ours || slices.Contains(told, v.Addr)) {
-			supervisor.Log(c).Info(v.Verdict.String(), "addr", v.Addr, "nodes", v.By)
+			if v.Verdict == protocol.Reachable {
+				supervisor.Log(c).Info("reachable", "addr", v.Addr, "nodes", v.By)
+			} else {
+				supervisor.Log(c).Info("not reachable", "addr", v.Addr, "nodes", v.By)
+			}
 		}
 	}
 	supervisor.Publish(c, actors.ReachChanged{Addresses: verdicts})

@@ -254,7 +254,14 @@ func (a *log) tell(c actor.Context, s actors.Status) {
 	if s.Tried != "" {
 		about = append(about, "tried", s.Tried)
 	}
-	supervisor.Log(c).Info(s.State, about...)
+	switch s.State {
+	case connpool.Online.String():
+		supervisor.Log(c).Info("online", about...)
+	case connpool.Offline.String():
+		supervisor.Log(c).Info("offline", about...)
+	default:
+		supervisor.Log(c).Info("degraded", about...)
+	}
 }
 
 // missed returns how long the node was not online since the last heartbeat.

@@ -350,7 +350,8 @@ func (t Trunk) Ended(o protocol.Outcome) { t.rooms.messengers.Ended(o) }
 
 // Sent returns how messages of the program to peers have ended since the start, and SentWithin
 // how they have ended in the last hour.
-func (t Trunk) Sent() messengers.Ended                    { return t.rooms.messengers.Sent() }
+func (t Trunk) Sent() messengers.Ended { return t.rooms.messengers.Sent() }
+
 func (t Trunk) SentWithin(now time.Time) messengers.Ended { return t.rooms.messengers.SentWithin(now) }
 
 // HasTopics reports whether messages of some topic have a handler.
