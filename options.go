@@ -175,7 +175,8 @@ func WithTransport(t transport.Transport) Option {
 	}
 }
 
-// WithLogger sets where the node logs. Default: slog.Default.
+// WithLogger sets where the node logs. Default: the warnings and errors of slog.Default. WithLogger(slog.Default()) also logs at the level
+// info who comes and goes, and when the node is cut off.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error {
 		o.Logger = l

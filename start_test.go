@@ -1,10 +1,12 @@
 package gamelan_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -474,5 +476,23 @@ func TestOnlyDials(t *testing.T) {
 	}
 	if err := n.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLoggerByDefault: a program that sets no logger has no log of who comes and goes on its output.
+func TestLoggerByDefault(t *testing.T) {
+	var b bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&b, nil)))
+	defer slog.SetDefault(before)
+	n, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{gamelan.ListenNowhere}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "level=INFO") {
+		t.Errorf("got\n%s\nwant no messages below a warning", &b)
 	}
 }

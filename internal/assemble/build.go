@@ -168,7 +168,7 @@ func (b *builder) fill() (err error) {
 		return errNoDataDir
 	}
 	if b.Logger == nil {
-		b.Logger = slog.Default()
+		b.Logger = slog.New(warnings{slog.Default().Handler()})
 	}
 	if b.Runtime == nil {
 		b.Runtime = supervisor.Real()

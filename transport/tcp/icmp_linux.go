@@ -2,7 +2,9 @@ package tcp
 
 import (
 	"context"
+	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -59,7 +61,19 @@ func (m *icmp) end() (r *transport.Refusal) {
 		unix.Close(fd)
 	}
 	m.fds, m.ended = nil, true
+	if r != nil && !r.Prohibited && own(r.By) { // the system's own words say more
+		return nil
+	}
 	return r
+}
+
+// own reports whether an address is one of this machine.
+func own(a netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(all, func(n net.Addr) bool {
+		p, ok := n.(*net.IPNet)
+		return ok && p.IP.Equal(a.AsSlice())
+	})
 }
 
 // read reads the messages about a socket.
