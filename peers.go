@@ -253,7 +253,7 @@ func (p *Peers) admit(ctx context.Context, what string, key identity.PublicKey, 
 	return peerError(what, key.NodeID(), err)
 }
 
-// Admits returns a [*actors.NotAdmittedError] if the node has connections with listed peers alone, and the
+// Admits returns an error that matches [ErrNotAdmitted] if the node has connections with listed peers alone, and the
 // owner of the key is not listed. It does not ask Config.Admit.
 func (p *Peers) Admits(key identity.PublicKey) error { return p.n.e.Admission.Listed(key) }
 
