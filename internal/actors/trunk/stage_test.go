@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -75,10 +76,12 @@ func playOn(t *testing.T, db kv.DB, real map[string]func(*trunk.Rooms) actor.Act
 	discard := slog.New(slog.DiscardHandler)
 	quiet := actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return discard })
 	s := &stage{heard: make(map[string]*record)}
+	anyone := func(identity.PublicKey) error { return nil }
 	s.Rooms = trunk.NewRooms(trunk.Settings{
 		Base:         base.Settings{System: actor.NewActorSystem(quiet), Root: "stage", Profile: protocol.Tari(protocol.LocalNet), Secret: secret, Now: time.Now, Logger: discard},
 		Store:        store,
 		Connectivity: connectivity.Settings{MinConnected: 1},
+		Dialling:     dialling.Settings{Listed: anyone, Admit: anyone},
 		Messages:     messengers.Settings{NodeCredit: 1 << 20, PeerCredit: 1 << 16},
 	})
 	var specs []supervisor.Spec

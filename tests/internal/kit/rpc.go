@@ -172,14 +172,14 @@ const TestService protocol.ID = "test/rpc/1"
 
 // Methods of the test service.
 const (
-	Greet   = 1 // text → text
-	Count   = 2 // number → stream of so many numbers
-	Wait    = 3 // number of ms → text, whatever ctx says while stubborn
-	Fail    = 4 // text → an error with that text; "panic" panics
-	Sized   = 5 // number → blob of that size
-	Echo    = 6 // blob → blob
-	Endless = 7 // number → stream of blobs of that size, for ever
-	Ignore  = 8 // stream of blobs, of which it reads none, for ever
+	Greet   = 1  // text → text
+	Count   = 2  // number → stream of so many numbers
+	Wait    = 3  // number of ms → text, whatever ctx says while stubborn
+	Fail    = 4  // text → an error with that text; "panic" panics
+	Sized   = 5  // number → blob of that size
+	Echo    = 6  // blob → blob
+	Endless = 7  // number → stream of blobs of that size, for ever
+	Ignore  = 18 // stream of blobs, of which it reads none, for ever
 )
 
 // Service is the test service and what it saw.
