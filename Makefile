@@ -99,7 +99,7 @@ fuzz: ## run each fuzz target for FUZZTIME (10s), one after another
 
 # What make mutation tests.
 PKG ?= ./identity ./protocol ./internal/protocol/address ./internal/protocol/frame ./internal/protocol/identify ./internal/protocol/messaging ./internal/protocol/negotiate \
-	./protocol/rpc ./internal/transport/dial ./internal/transport/connpool ./internal/transport/mux ./internal/transport/noise ./internal/transport/upgrade ./supervisor ./peerstore
+	./protocol/rpc ./internal/protocol/onecall ./internal/transport/dial ./internal/transport/connpool ./internal/transport/mux ./internal/transport/noise ./internal/transport/upgrade ./supervisor ./peerstore
 
 mutation: ## change one operator after another in PKG and see that its tests notice; writes docs/mutation.md (hours; ARGS='-percent 10')
 	$(GO) -C tools/mutation run . $(ARGS) $(PKG)
