@@ -291,7 +291,8 @@ func (c *own) run(serve func(context.Context) error) error {
 	switch {
 	case err == nil:
 		c.err = nil
-	case ctx.Err() != nil: // nobody hears it
+	case ctx.Err() != nil: // as the caller hears it, whoever says so first
+		c.err = context.Cause(ctx)
 	default:
 		status, details, private := onecall.StatusOf(err)
 		c.err = onecall.ErrorOf(status, []byte(details))
