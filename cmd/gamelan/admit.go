@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -73,14 +72,7 @@ func (a *app) wholeKey(text string) (key identity.PublicKey, err error) {
 	if err = api.CheckKnownPeer(text); err != nil {
 		return key, err
 	}
-	p, err := a.client().Peer(a.ctx, text)
-	if err != nil {
-		return key, err
-	}
-	if key, err = identity.ParsePublicKey(p.PublicKey); err != nil {
-		return key, failure.New("unknown_key", "give the key itself", "the node does not know the public key of %s", text)
-	}
-	return key, nil
+	return a.keyOf(text)
 }
 
 type peersAdmittedCmd struct{}

@@ -70,6 +70,11 @@ func (c *peersNameCmd) key(a *app) (key identity.PublicKey, err error) {
 		}
 		text, _, _ = strings.Cut(text, "::")
 	}
+	return a.keyOf(text)
+}
+
+// keyOf returns the public key that a text is, or that of a peer that the node knows by it.
+func (a *app) keyOf(text string) (key identity.PublicKey, err error) {
 	if key, err = identity.ParsePublicKey(text); err == nil {
 		return key, nil
 	}

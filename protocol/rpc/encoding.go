@@ -129,5 +129,5 @@ func plain(err error) string {
 	for _, prefix := range []string{"rpc: ", "json: ", "payload does not decode: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	return words.Details([]byte(text), mostDetails)
+	return words.Details([]byte(text), MaxDetails)
 }

@@ -292,8 +292,8 @@ func TestTextOfHostileMessages(t *testing.T) {
 	payload := []byte(`{"a":` + strings.Repeat("1", 1<<20) + `}`)
 	_, asked := request[inner](c, nil, payload)
 	for _, err := range []error{asked, answer(c, nil, payload, new(inner), callOptions{elements: MaxElements})} {
-		if err == nil || len(err.Error()) > 2*mostDetails {
-			t.Errorf("got an error of %d bytes, want one of at most %d", len(fmt.Sprint(err)), 2*mostDetails)
+		if err == nil || len(err.Error()) > 2*MaxDetails {
+			t.Errorf("got an error of %d bytes, want one of at most %d", len(fmt.Sprint(err)), 2*MaxDetails)
 		}
 	}
 }

@@ -21,10 +21,10 @@ const (
 	// MaxScalar bounds, in bytes, a number of JSON and a string for a type that decodes
 	// itself, as [math/big.Int] does: some take time by the square of the length.
 	MaxScalar = 4096
-)
 
-// mostDetails is how many bytes of an error's text are kept.
-const mostDetails = 512
+	// MaxDetails is how many bytes of an error's text are kept.
+	MaxDetails = 512
+)
 
 // Times of a call.
 const (

@@ -82,14 +82,11 @@ func (e *Error) Unwrap() error { return e.Status }
 
 // StatusOf returns the status of the error of a call: what its caller gets, or got. It is OK for nil, and General for an error without a status.
 func StatusOf(err error) Status {
-	var failed *policyError
 	var e *Error
 	var s Status
 	switch {
 	case err == nil:
 		return OK
-	case errors.As(err, &failed):
-		return failed.answer.Status
 	case errors.As(err, &e) && e.Status != OK:
 		return e.Status
 	case errors.As(err, &s) && s != OK:

@@ -488,7 +488,7 @@ func TestWatchedCalls(t *testing.T) {
 		for range rpc.Items[kit.Number, kit.Number](t.Context(), c, list, wrapperspb.UInt64(2)) {
 		}
 		check(" true false", "request 2", "answer 0", "answer 1")
-		// What a watcher refuses is not sent, and what one of the service refuses does not reach the method.
+		// The client does not send what its watcher refuses. The method does not get what a watcher of the service refuses.
 		if _, err := rpc.Call[kit.Number, kit.Number](t.Context(), c, one, wrapperspb.UInt64(13)); !errors.Is(err, rpc.Forbidden) {
 			t.Errorf("got %v", err)
 		}

@@ -15,9 +15,6 @@ const (
 
 	// MaxLate is how many late responses in a row a client skips.
 	MaxLate = 20
-
-	// MaxDetails is how many bytes of an error's text are kept.
-	MaxDetails = 512
 )
 
 // Times of the protocol (spec: comms 9.3, 9.4; versions 5).

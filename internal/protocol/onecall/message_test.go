@@ -238,7 +238,7 @@ func TestDetails(t *testing.T) {
 		"bad \xff utf8":            "bad \uFFFD utf8",
 		strings.Repeat("x", 600):   strings.Repeat("x", 512),
 	} {
-		if got := words.Details([]byte(in), MaxDetails); got != want {
+		if got := words.Details([]byte(in), rpc.MaxDetails); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}

@@ -169,7 +169,7 @@ func (s *Server) answer(now time.Time, limit time.Duration, r Response) (Verdict
 }
 
 func errorResponse(id uint32, status rpc.Status, text string) Response {
-	return Response{ID: id, Status: status, Flags: FIN, Payload: []byte(words.Cut(text, MaxDetails))}
+	return Response{ID: id, Status: status, Flags: FIN, Payload: []byte(words.Cut(text, rpc.MaxDetails))}
 }
 
 func (s *Server) begin(call CallInfo) {

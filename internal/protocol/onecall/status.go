@@ -14,24 +14,21 @@ const failedText = "the service failed"
 // method. private reports that the error's own text is not sent.
 func StatusOf(err error) (s rpc.Status, details string, private bool) {
 	var e *rpc.Error
-	var plain rpc.Status
 	var failed interface { // a policy that failed
 		error
 		Answer() *rpc.Error
 	}
+	s = rpc.StatusOf(err)
 	switch {
-	case errors.As(err, &failed):
-		answer := failed.Answer()
-		return answer.Status, answer.Details, true
 	case errors.As(err, &e) && e.Status != rpc.OK:
-		return e.Status, words.Cut(e.Details, MaxDetails), false
-	case errors.As(err, &plain) && plain != rpc.OK:
-		return plain, "", false
+		return s, words.Cut(e.Details, rpc.MaxDetails), errors.As(err, &failed)
+	case errors.Is(err, s):
+		return s, "", false
 	}
-	return rpc.General, failedText, true
+	return s, failedText, true
 }
 
 // ErrorOf returns the error of a call that a server has answered with a status and a text.
 func ErrorOf(s rpc.Status, text []byte) *rpc.Error {
-	return &rpc.Error{Status: s, Details: words.Details(text, MaxDetails)}
+	return &rpc.Error{Status: s, Details: words.Details(text, rpc.MaxDetails)}
 }
