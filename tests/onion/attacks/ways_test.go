@@ -133,7 +133,9 @@ func TestNewCircuits(t *testing.T) {
 			want := 0
 			if permitted {
 				want = 1
-				a.until(t, "the signal", func(s gamelan.TorStatus) bool { return s.Signals == want })
+				a.until(t, "the signal", func(s gamelan.TorStatus) bool {
+					return s.Signals == want && len(a.control.Heard("SIGNAL NEWNYM")) == want // counted as it is sent
+				})
 			}
 			if got := a.control.Heard("SIGNAL NEWNYM"); len(got) != want {
 				t.Errorf("got %d signals, want %d", len(got), want)
