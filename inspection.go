@@ -62,6 +62,21 @@ func (i *Inspection) Node(ctx context.Context) models.Node {
 	return nodeview.Section[models.Node](ctx, i.n.e.View, "node")
 }
 
+// Examine finds out what is wrong: with the node, if peer is "", or with its way to a peer, given as a
+// key, the first digits of one, KEY::ADDRESS, or an address alone. It calls step, unless that is nil, with each step as it
+// ends, and ends with one cause and one next step. It takes at most 90 s, or until ctx ends, most
+// often less than 5 s. Each known address of the peer, at most 8, is tried: the node there proves
+// its key. A peer that answers and is not connected is then dialled. At most 4 examinations that try
+// addresses are under way at a time. Errors are of type [*inspect.Error].
+func (i *Inspection) Examine(ctx context.Context, peer string, step func(models.Checked)) (models.Diagnosis, error) {
+	return i.n.e.Doctor.Examine(ctx, peer, func(c models.Checked) bool {
+		if step != nil {
+			step(c)
+		}
+		return true
+	})
+}
+
 // Silence returns for how long nothing has come on a connection, if an answer has been due for 5 s;
 // else 0.
 func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {

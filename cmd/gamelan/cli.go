@@ -93,6 +93,7 @@ type cli struct {
 	Node       nodeCmd       `cmd:"" help:"Run the node until it is told to stop."`
 	Seed       seedCmd       `cmd:"" help:"Run a node through which others enter the network, and write its one line for them."`
 	Status     statusCmd     `cmd:"" help:"Show the state of the running node, and the reason for it."`
+	Doctor     doctorCmd     `cmd:"" help:"Examine the node, or its way to a peer: one cause, and one next step."`
 	Health     healthCmd     `cmd:"" help:"Check whether the node works: exit code 0 or 1, and the cause."`
 	Send       sendCmd       `cmd:"" help:"Send messages to a peer."`
 	Listen     listenCmd     `cmd:"" help:"Show the messages that arrive."`

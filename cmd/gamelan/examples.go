@@ -35,6 +35,11 @@ var examples = map[string][]example{
 		{"Is the node connected, and if not, why?", "gamelan status"},
 		{"The same for a program", "gamelan status --json"},
 	},
+	"gamelan doctor": {
+		{"What is wrong with the node?", "gamelan doctor"},
+		{"Why is bob not connected?", "gamelan doctor bob"},
+		{"Who answers at an address?", "gamelan doctor /ip4/203.0.113.7/tcp/18189"},
+	},
 	"gamelan health": {
 		{"Check the node; the exit code is 1 if it does not work", "gamelan health"},
 		{"In a script that restarts a node", "gamelan health --timeout 10s --data-dir /var/lib/gamelan"},

@@ -24,6 +24,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/doctorpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
@@ -107,6 +108,7 @@ type Node struct {
 	Discovery *discoverypart.Discovery
 	Saf       *safpart.Saf
 	Kad       *kadpart.Kad
+	Doctor    *doctorpart.Doctor
 	Reach     *reachpart.Reach
 	Tor       *torpart.Tor
 	Given     atomic.Bool   // the program has set the addresses that the node advertises

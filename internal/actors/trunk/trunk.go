@@ -222,6 +222,16 @@ func (t Trunk) MayDial(to ma.Multiaddr) bool {
 	return t.rooms.dialling.MayDial(to)
 }
 
+// Probe finds out whether a node with a key is at an address; see [dialling.Room.Probe].
+func (t Trunk) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (dialling.Probed, error) {
+	return t.rooms.dialling.Probe(ctx, to, key, limit)
+}
+
+// LastAttempts returns the remembered attempts at the addresses of a peer, the last one last.
+func (t Trunk) LastAttempts(peer identity.NodeID) []actors.DialAttempt {
+	return t.rooms.dialling.LastAttempts(peer)
+}
+
 // DialRaw connects to an address without a handshake.
 func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
 	return t.rooms.dialling.DialRaw(ctx, to)
