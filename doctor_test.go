@@ -116,6 +116,9 @@ func TestDoctorOfANode(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		seed := net.Start(gamelan.Config{})
 		n := net.Start(gamelan.Config{Seeds: []string{seed.Seed()}})
+		end, _ := examined(t, n.Node, "")
+		wantCause(t, "a node that has just begun", end, nil)
+		net.Connect(n, seed)
 		time.Sleep(10 * time.Second)
 		end, steps := examined(t, n.Node, "")
 		wantCause(t, "a node that works", end, nil)
@@ -128,7 +131,7 @@ func TestDoctorOfANode(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		end, _ = examined(t, n.Node, "")
 		wantCause(t, "a node that is cut off", end, codes.DialNoAnswer)
-		if end.Cause != nil && !strings.Contains(end.Cause.What, seed.PublicKey().String()) {
+		if end.Cause != nil && !strings.Contains(end.Cause.What, seed.ID().String()) {
 			t.Errorf("got %q, want the seed in it", end.Cause.What)
 		}
 		value, err := n.Inspection().Sections.Value(t.Context(), "doctor")
@@ -165,6 +168,21 @@ func TestDoctorsAreLimited(t *testing.T) {
 		}
 		if refused != 6 {
 			t.Errorf("got %d refused, want 6", refused)
+		}
+	})
+}
+
+// TestDoctorTriesWhatIsGiven: of a connected peer the address that a person gives is tried as well, and
+// its fault is none of the connection.
+func TestDoctorTriesWhatIsGiven(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		end, steps := examined(t, a.Node, b.PublicKey().String()+"::/memory/999")
+		wantCause(t, "a connected peer", end, nil)
+		if !slices.ContainsFunc(steps, func(s models.Checked) bool { return s.Step == "address" && s.State == models.CheckNote && s.Notice != nil }) {
+			t.Errorf("got %+v, want a note of the address", steps)
 		}
 	})
 }

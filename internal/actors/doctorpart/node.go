@@ -165,14 +165,14 @@ func (x *examination) seeds(n *models.Node) error {
 			continue
 		}
 		if _, ok := t.Connection(p.ID); ok {
-			if err := x.step(models.Checked{Step: stepSeed, On: p.Key.String(), State: models.CheckOK, What: "connected"}); err != nil {
+			if err := x.step(models.Checked{Step: stepSeed, On: p.ID.String(), State: models.CheckOK, What: "connected"}); err != nil {
 				return err
 			}
 			continue
 		}
 		for _, a := range p.Addresses {
 			if len(targets) < mostProbes {
-				targets = append(targets, target{step: stepSeed, who: p.Key.String(), addr: a.Addr, key: p.Key, soft: n.Status == "online"})
+				targets = append(targets, target{step: stepSeed, who: p.ID.String(), addr: a.Addr, key: p.Key, soft: n.Status == "online"})
 			}
 		}
 	}
@@ -210,7 +210,7 @@ var lonely = []*codes.Code{codes.Offline, codes.Alone, codes.FewNodes, codes.See
 // conclude returns the one cause: what is wrong on this machine before what is wrong beyond it, and
 // the reason of a failed connection before the fact that there is none.
 func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.Diagnosis {
-	end := models.Diagnosis{OK: true, What: "nothing is wrong", Also: models.Notices{}}
+	end := models.Diagnosis{OK: true, What: "The node works", Also: models.Notices{}}
 	var first, seed, alone *models.Notice
 	for i := range steps {
 		c := &steps[i]
@@ -244,12 +244,12 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 	}
 	switch {
 	case end.Cause != nil:
-		end.OK, end.What = false, "the node is "+n.Status
+		end.OK, end.What = false, "The node is "+n.Status
 		if len(h.Reasons) == 0 && !away {
-			end.What = "the node is online, and something is wrong"
+			end.What = "The node is online, and something is wrong"
 		}
 	case len(end.Also) > 0:
-		end.What = fmt.Sprintf("nothing is wrong; %s to know", inspect.Count(uint64(len(end.Also)), "thing"))
+		end.What = fmt.Sprintf("The node works; %s to know", inspect.Count(uint64(len(end.Also)), "thing"))
 	}
 	return end
 }

@@ -50,16 +50,12 @@ type patient struct {
 	id    identity.NodeID
 	key   identity.PublicKey // zero: it is not known
 	addrs []ma.Multiaddr     // those that were given come first
+	given int                // of addrs
 	peer  peerstore.Peer
 }
 
 // who returns the peer for people.
-func (p *patient) who() string {
-	if p.key.IsZero() {
-		return p.id.String()
-	}
-	return p.key.String()
-}
+func (p *patient) who() string { return p.id.String() }
 
 // find returns the peer that a person has named. With an address alone there is none, and only the
 // address is set.
@@ -86,6 +82,7 @@ func (x *examination) find(text string) (*patient, error) {
 		for _, a := range given.Addresses {
 			p.addrs = append(p.addrs, a.Addr)
 		}
+		p.given = len(p.addrs)
 	default:
 		var err error
 		if p.id, err = t.FindPeer(text); err != nil {
@@ -138,7 +135,7 @@ func (x *examination) address(at ma.Multiaddr) (models.Diagnosis, error) {
 	if p := &all[0]; p.err != nil {
 		return models.Diagnosis{What: at.String() + " is not reached", Cause: p.notice(), Also: models.Notices{}}, nil
 	}
-	return models.Diagnosis{OK: true, What: "at " + at.String() + " is the node " + all[0].Key.String(), Also: models.Notices{}}, nil
+	return models.Diagnosis{OK: true, What: "At " + at.String() + " is the node " + all[0].Key.String(), Also: models.Notices{}}, nil
 }
 
 // permitted looks whether this node itself refuses the peer.
@@ -184,7 +181,10 @@ func (x *examination) connected(p *patient) (*models.Diagnosis, error) {
 	if err := x.step(models.Checked{Step: stepConnection, On: at, State: models.CheckOK, What: "it answers", TookMS: milliseconds(pong)}); err != nil {
 		return nil, err
 	}
-	return &models.Diagnosis{OK: true, What: fmt.Sprintf("%s is connected, and answers", p.who()), Also: x.about(p)}, nil
+	if _, err := x.probe(p.targets(p.addrs[:p.given], true)); err != nil { // the connection may be at another address
+		return nil, err
+	}
+	return &models.Diagnosis{OK: true, What: p.who() + " is connected, and answers", Also: x.about(p)}, nil
 }
 
 // ping measures the round trip on a connection.
@@ -217,16 +217,12 @@ func (x *examination) reached(p *patient) (*models.Diagnosis, error) {
 	if len(p.addrs) == 0 {
 		return x.cause(p, stepAddress, new(codes.DialNoAddress.Notice("no address of it is known")))
 	}
-	if given := !strings.Contains(p.who(), "::"); given && len(p.peer.Addresses) == len(p.addrs) {
+	if p.given == 0 {
 		if err := x.d.trunk.Dialable(p.peer); err != nil {
 			return x.cause(p, stepAddress, notice(err))
 		}
 	}
-	var targets []target
-	for _, a := range p.addrs[:min(len(p.addrs), mostProbes)] {
-		targets = append(targets, target{step: stepAddress, addr: a, key: p.key})
-	}
-	all, err := x.probe(targets)
+	all, err := x.probe(p.targets(p.addrs, false))
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +234,14 @@ func (x *examination) reached(p *patient) (*models.Diagnosis, error) {
 		return nil, nil
 	}
 	return &models.Diagnosis{What: p.who() + " is not connected", Cause: why}, nil
+}
+
+// targets returns addresses of the peer, as they are tried.
+func (p *patient) targets(addrs []ma.Multiaddr, soft bool) (list []target) {
+	for _, a := range addrs[:min(len(addrs), mostProbes)] {
+		list = append(list, target{step: stepAddress, addr: a, key: p.key, soft: soft})
+	}
+	return list
 }
 
 // most returns the failure that tells most, or nil if one of the probes has not failed.
