@@ -181,7 +181,9 @@ func TestDoctorTriesWhatIsGiven(t *testing.T) {
 		net.Connect(a, b)
 		end, steps := examined(t, a.Node, b.PublicKey().String()+"::/memory/999")
 		wantCause(t, "a connected peer", end, nil)
-		if !slices.ContainsFunc(steps, func(s models.Checked) bool { return s.Step == "address" && s.State == models.CheckNote && s.Notice != nil }) {
+		if !slices.ContainsFunc(steps, func(s models.Checked) bool {
+			return s.Step == "address" && s.State == models.CheckNote && s.Notice != nil
+		}) {
 			t.Errorf("got %+v, want a note of the address", steps)
 		}
 	})

@@ -77,6 +77,17 @@ func (i *Inspection) Examine(ctx context.Context, peer string, step func(models.
 	})
 }
 
+// Recorded returns what has happened in the node: connections, changes of its state, dials that failed,
+// bans, troubles, actors that failed and commands. The node keeps the last 10,000 events on its disk, over
+// restarts, or 1,000 in memory if it has no directory. A kill loses those of the last second. See [Node.Events] for all
+// that happens now, and in more detail.
+func (i *Inspection) Recorded(q inspect.EventQuery) (models.Events, error) {
+	return i.n.e.Record.Select(&q)
+}
+
+// Acted records that somebody has made the node do something, such as admin.peer.ban.
+func (i *Inspection) Acted(what string) { i.n.e.Story.Acted(what) }
+
 // Silence returns for how long nothing has come on a connection, if an answer has been due for 5 s;
 // else 0.
 func (i *Inspection) Silence(ctx context.Context, c *Connection) time.Duration {

@@ -28,6 +28,7 @@ const (
 	CodeUnknownPeer  = "unknown_peer"
 	CodeFailed       = "failed"
 	CodeInternal     = "internal"
+	CodeBusy         = "busy"      // too many do the same
 	CodeNoAnswer     = "no_answer" // of a ping that has come to nothing, where the next may be answered
 
 	CodeNoValue    = "no_value"   // of the key-value DHT: there is no such value
@@ -45,6 +46,7 @@ var statusOf = map[string]int{
 	CodeUnknownPeer:  http.StatusNotFound,
 	CodeFailed:       http.StatusConflict,
 	CodeInternal:     http.StatusInternalServerError,
+	CodeBusy:         http.StatusServiceUnavailable,
 	CodeNoAnswer:     http.StatusInternalServerError,
 	CodeNoValue:      http.StatusNotFound,
 	CodeNoPeers:      http.StatusConflict,

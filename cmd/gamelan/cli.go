@@ -95,6 +95,7 @@ type cli struct {
 	Status     statusCmd     `cmd:"" help:"Show the state of the running node, and the reason for it."`
 	Doctor     doctorCmd     `cmd:"" help:"Examine the node, or its way to a peer: one cause, and one next step."`
 	Health     healthCmd     `cmd:"" help:"Check whether the node works: exit code 0 or 1, and the cause."`
+	Events     eventsCmd     `cmd:"" help:"Show what has happened in the node: connections, its state, failed dials, bans, troubles, commands."`
 	Send       sendCmd       `cmd:"" help:"Send messages to a peer."`
 	Listen     listenCmd     `cmd:"" help:"Show the messages that arrive."`
 	Inbox      inboxCmd      `cmd:"" help:"The shelf of the inbox: messages that could not be handled. List them, have them handed out again, drop them."`

@@ -40,6 +40,11 @@ var examples = map[string][]example{
 		{"Why is bob not connected?", "gamelan doctor bob"},
 		{"Who answers at an address?", "gamelan doctor /ip4/203.0.113.7/tcp/18189"},
 	},
+	"gamelan events": {
+		{"What happened last?", "gamelan events"},
+		{"What happened at 03:12?", "gamelan events --from 03:00 --to 03:20"},
+		{"Watch what happens with bob", "gamelan events --follow --peer bob"},
+	},
 	"gamelan health": {
 		{"Check the node; the exit code is 1 if it does not work", "gamelan health"},
 		{"In a script that restarts a node", "gamelan health --timeout 10s --data-dir /var/lib/gamelan"},

@@ -32,6 +32,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/storypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
@@ -87,8 +88,6 @@ type Hooks struct {
 	Ended   func() // all actors have ended
 	// Waiting adds the messages that wait for the program's function to those of each peer.
 	Waiting func(map[identity.NodeID]messengers.Loss)
-	// Watched reports whether somebody reads the events.
-	Watched func() bool
 	// Closing and Closed are called before and after Node.Closed is closed.
 	Closing, Closed func()
 }
@@ -109,6 +108,8 @@ type Node struct {
 	Saf       *safpart.Saf
 	Kad       *kadpart.Kad
 	Doctor    *doctorpart.Doctor
+	Story     *storypart.Story
+	Record    *storypart.Record
 	Reach     *reachpart.Reach
 	Tor       *torpart.Tor
 	Given     atomic.Bool   // the program has set the addresses that the node advertises

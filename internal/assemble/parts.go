@@ -73,12 +73,14 @@ func (b *builder) addParts(n *Node) error {
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, CloseWhenIdle: []protocol.ID{discoverypart.ServiceID},
 	})
 	n.Parts = append(n.Parts, n.Calls.Part())
-	n.Parts = append(n.Parts, storypart.New(t, storypart.Settings{
+	n.Story = storypart.New(t, storypart.Settings{
 		Heartbeat: b.Settled.Health.Heartbeat,
 		Node:      func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
-		Watched:   b.Watched,
+		Record:    n.Record,
+		Version:   b.Version,
 		Health:    func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
-	}).Part())
+	})
+	n.Parts = append(n.Parts, n.Story.Part())
 	n.Doctor = doctorpart.New(t, doctorpart.Settings{
 		Host: b.Host, Listening: n.Listening, Admits: n.Admission.Admit,
 		Node:   func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
