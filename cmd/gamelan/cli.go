@@ -119,6 +119,9 @@ type cli struct {
 	Show       showCmd       `cmd:"" help:"Show any section of the running node."`
 	Do         doCmd         `cmd:"" help:"Have a part of the running node do something."`
 	Tree       treeCmd       `cmd:"" help:"Show the actor tree of the running node."`
+	Top        topCmd        `cmd:"" help:"Show the busiest actors of the running node, again and again."`
+	Failures   failuresCmd   `cmd:"" help:"List the last failure of each actor, with its place in the code."`
+	Letters    lettersCmd    `cmd:"" name:"deadletters" help:"List the last messages that have reached no actor."`
 	Settings   configCmd     `cmd:"" name:"config" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" help:"Check a node against the rules of the wire."`
 	Demo       demoCmd       `cmd:"" help:"Three nodes, 10,000 messages, two crashes, and a node that goes away and comes back, in a few seconds."`

@@ -45,6 +45,16 @@ var examples = map[string][]example{
 		{"What happened at 03:12?", "gamelan events --from 03:00 --to 03:20"},
 		{"Watch what happens with bob", "gamelan events --follow --peer bob"},
 	},
+	"gamelan top": {
+		{"Which actors are busy?", "gamelan top"},
+		{"Which have the longest queues? Once, for a program", "gamelan top --sort queue --count 1 --json"},
+	},
+	"gamelan failures": {
+		{"What has failed, and where?", "gamelan failures"},
+	},
+	"gamelan deadletters": {
+		{"Which messages have reached nobody?", "gamelan deadletters"},
+	},
 	"gamelan health": {
 		{"Check the node; the exit code is 1 if it does not work", "gamelan health"},
 		{"In a script that restarts a node", "gamelan health --timeout 10s --data-dir /var/lib/gamelan"},

@@ -127,7 +127,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	root, err := supervisor.Start(n.Trunk.System(), n.Trunk.Root(), n.Trunk.Tree(n.Parts, b.bound), supervisor.Options{
 		Runtime: b.Runtime, Logger: b.Logger, Phases: trunk.Phases(n.Parts), StopTimeout: closeTimeout,
-		Contained: n.Trunk.Contained, Panicked: n.Trunk.Panicked, Failed: n.failed, Published: b.Publish, Fault: b.Fault, DontWait: true,
+		Contained: n.contained, Panicked: n.panicked, Failed: n.failed, Published: b.Publish, Fault: b.Fault, DontWait: true,
 	})
 	if err != nil {
 		return err
@@ -164,9 +164,23 @@ func (b *builder) openRecord() *storypart.Record {
 	return r
 }
 
-// failed notes that an actor has failed.
+// failed, panicked and contained note that an actor has failed.
 func (n *Node) failed(path string, err *supervisor.PanicError) {
 	n.Trunk.Failed(path, err)
+	n.tellFailed(path, err)
+}
+
+func (n *Node) panicked(p supervisor.Panic) {
+	n.Trunk.Panicked(p)
+	n.tellFailed(p.Path, p.Err)
+}
+
+func (n *Node) contained(source supervisor.Source, path string, err *supervisor.PanicError) {
+	n.Trunk.Contained(source, path, err)
+	n.tellFailed(path, err)
+}
+
+func (n *Node) tellFailed(path string, err *supervisor.PanicError) {
 	n.Story.Failed(strings.TrimPrefix(path, n.Trunk.Root()+"/"), base.Beginning(err.Value))
 }
 

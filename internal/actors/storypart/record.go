@@ -105,7 +105,7 @@ func (r *Record) scan(after uint64) (list []story.Kept[models.Event], err error)
 
 // add records an event.
 func (r *Record) add(e models.Event) {
-	e.At = r.wall().UTC()
+	e.At = r.wall().UTC().Truncate(time.Millisecond)
 	r.mu.Lock()
 	k := r.kept.Add(func(id story.ID) models.Event { e.ID = id.String(); return e })
 	if r.disk != nil {
