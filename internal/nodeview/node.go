@@ -69,6 +69,6 @@ func places(g connpool.GateStats) models.Places {
 	return models.Places{
 		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
 		MaxSetupRate: g.MaxSetupRate, Preempted: g.Preempted, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
-		OtherNetwork: g.OtherNetwork,
+		OtherNetwork: g.OtherNetwork, RefusedBy: g.RefusedBy,
 	}
 }

@@ -120,6 +120,10 @@ func (t Trunk) KeepOpenTags(peer identity.NodeID) []string {
 // accord.
 func (t Trunk) SetPlannedDials(n int) { t.rooms.connectivity.SetPlannedDials(n) }
 
+// SetSeedTrouble says in words why the names of seeds give none, and what to check; empty: they
+// give some.
+func (t Trunk) SetSeedTrouble(why string) { t.rooms.connectivity.SetSeedTrouble(why) }
+
 // HangUp closes the connection of a peer, if it still has the id conn. The node does not
 // dial the peer automatically for a while.
 func (t Trunk) HangUp(peer identity.NodeID, conn uint64) {

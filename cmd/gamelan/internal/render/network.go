@@ -260,10 +260,14 @@ func Joined(o *Output, r *models.Report) error {
 		}
 	} else {
 		fmt.Fprintf(o.Out, "announced to %s, %s\n", inspect.Count(uint64(len(r.Copies)), "node"), haveIt(has))
-		for _, c := range r.Copies {
+		there, away := o.present(r.Copies)
+		for _, c := range there {
 			if c.Outcome.Outcome != models.OutcomeConfirmed {
 				_ = o.Say(inspect.Escape(o.Who(c.Peer)) + " " + o.outcomeText(c.Outcome))
 			}
+		}
+		if away != "" {
+			_ = o.Say(away)
 		}
 	}
 	if has == 0 {
@@ -378,6 +382,11 @@ func Asking(n *models.Network) string {
 		return ""
 	}
 	return "The node " + n.Sync.Phase + "…"
+}
+
+// NotReached returns a sentence on a peer that a search has found, while it goes on.
+func (o *Output) NotReached(p *models.Peer) string {
+	return "It was found at " + bestAddress(*p) + ", and not reached there so far."
 }
 
 // Found returns a sentence on a peer that a search has found.
