@@ -32,8 +32,6 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		k := *ctx.Kong
 		k.Model = &kong.Application{Node: &kong.Node{Type: kong.ApplicationNode, Flags: global}}
 		options.NoAppSummary, ctx = true, &kong.Context{Kong: &k}
-	} else {
-		options.NoExpandSubcommands = true // a group of commands is one line
 	}
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
