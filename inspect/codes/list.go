@@ -76,8 +76,9 @@ var (
 
 var dials = []*Code{DialRefused, DialProhibited, DialNoAnswer, DialNoRoute, DialUnresolved, DialProxy, DialOtherKey, DialForeign, DialMute, DialHungUp, DialSecret, DialTurnedAway}
 
-// Why a peer was not reached.
+// Why a peer was not reached, or has not confirmed a message.
 var (
+	PeerFull       = code("peer_full", models.Failure, "The peer is connected, and cannot keep messages now: its inbox cannot be written, as when its disk is full.", "make room on the disk there")
 	DialRefused    = code("dial_refused", models.Failure, "Nothing listens at the address of the peer, or a firewall resets connections to it.", "check that the peer is running and listens on this address, and that no firewall refuses it")
 	DialProhibited = code("dial_prohibited", models.Failure, "A firewall refuses connections to the peer.", "open the port of this address in that firewall")
 	DialNoAnswer   = code("dial_no_answer", models.Failure, "Nothing comes back from the address of the peer: it is away, it hangs, or a firewall drops what is sent.", "check that the address is right and that no firewall is in between")

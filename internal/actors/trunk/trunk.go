@@ -242,10 +242,17 @@ func (t Trunk) Listed() (list []protocol.ID) {
 	if t.rooms.messengers.DHT {
 		list = append(list, protocol.DHTMarker)
 	}
+	if t.rooms.messengers.Full.Load() {
+		list = append(list, protocol.FullMarker)
+	}
 	list = append(list, protocol.TakenMarker)
 	slices.Sort(list)
 	return list
 }
+
+// SetFull says whether received messages cannot be kept now, as when the disk is full. Nodes of this
+// library hear of it soon after users.ProtocolsChanged was published.
+func (t Trunk) SetFull(full bool) { t.rooms.messengers.Full.Store(full) }
 
 // Reserved reports whether a protocol id has a fixed meaning between nodes, so
 // that no other protocol may use it.

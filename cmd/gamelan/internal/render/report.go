@@ -106,8 +106,8 @@ func (p *Reports) lines(s *models.SentReport) error {
 	return nil
 }
 
-// present returns the copies without those of nodes that were not reached, if a node has the message,
-// and a line about these.
+// present returns the copies without those of nodes that were not reached, if a node has the message and
+// there are several, and a line about these.
 func (o *Output) present(copies []models.Copy) (there []models.Copy, away string) {
 	confirmed := slices.ContainsFunc(copies, func(c models.Copy) bool { return c.Outcome.Outcome == models.OutcomeConfirmed })
 	var last models.Copy
@@ -123,9 +123,9 @@ func (o *Output) present(copies []models.Copy) (there []models.Copy, away string
 	case 0:
 		return there, ""
 	case 1:
-		return there, inspect.Escape(o.Who(last.Peer)) + " was not reached"
+		return copies, ""
 	}
-	return there, inspect.Count(n, "other node") + " were not reached"
+	return there, inspect.Count(n, "other node") + " were not reached, the last one: " + o.outcomeText(last.Outcome)
 }
 
 // End writes the sum.
