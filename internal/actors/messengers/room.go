@@ -4,8 +4,8 @@
 package messengers
 
 import (
-	"sync/atomic"
 	"slices"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
