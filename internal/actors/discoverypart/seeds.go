@@ -152,7 +152,7 @@ func (a *netsyncActor) whyUnnamed(named int) string {
 	case named > 0 || len(a.d.SeedNames) == 0:
 		return ""
 	case errors.Is(a.namesErr, errNoResolver):
-		return words.Sentence(a.namesErr)
+		return strings.TrimPrefix(a.namesErr.Error(), "discovery: ")
 	case a.namesErr != nil:
 		return "the name of seeds " + names + " is not resolved: " + words.Cause(a.namesErr) + "; " + codes.SeedNames.Step
 	case a.badRecords > 0:

@@ -25,8 +25,9 @@ func (d *Discovery) warnings() models.Notices {
 	}
 	switch {
 	case len(s.Seeds) == 0 && s.SeedTrouble != "":
-		what, _, _ := strings.Cut(s.SeedTrouble, "; ")
-		return models.Notices{codes.SeedNames.Notice(what)}
+		n := codes.SeedNames.Notice(s.SeedTrouble)
+		n.What, n.Step, _ = strings.Cut(s.SeedTrouble, "; ")
+		return models.Notices{n}
 	case last.At.IsZero():
 		return nil
 	}
