@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -13,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 )
@@ -60,6 +62,9 @@ func (c *listenCmd) Run(a *app) error {
 		defer signal.Stop(broken)
 	}
 	a.Names = a.namesNow()
+	if n, ok := a.diskTrouble(); ok {
+		a.Note("What is shown may not be acknowledged now: %s.", inspect.Escape(render.Notice(n)))
+	}
 	err := outlast.Listen(a.ctx, a.client(), inspect.Listening{Most: c.Count, All: c.All, Topic: c.Topic}, newListenSink(a.Output, c.form()), outlast.NodeAway{
 		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
 		Over:  func() { a.Note("The node is back.") },
@@ -67,7 +72,26 @@ func (c *listenCmd) Run(a *app) error {
 	if errors.Is(err, syscall.EPIPE) {
 		endAtBrokenPipe()
 	}
+	if f, ok := errors.AsType[*failure.Error](err); ok && f.Kind == outlast.NotAcknowledged {
+		if n, ok := a.diskTrouble(); ok {
+			return failure.New(f.Kind, n.Step+"; "+f.Hint, "%s: %s", f.Message, n.What).Because(err)
+		}
+	}
 	return err
+}
+
+// diskTrouble returns why the node cannot write, if it cannot.
+func (a *app) diskTrouble() (models.Notice, bool) {
+	h, err := a.client().AtOnce().Health(a.ctx)
+	if err != nil {
+		return models.Notice{}, false
+	}
+	for _, code := range []*codes.Code{codes.DiskFull, codes.InboxFailed} {
+		if i := slices.IndexFunc(h.Degraded, func(n models.Notice) bool { return n.Code == code.Name }); i >= 0 {
+			return h.Degraded[i], true
+		}
+	}
+	return models.Notice{}, false
 }
 
 // listenSink writes messages in their form.
