@@ -63,7 +63,7 @@ func (c *listenCmd) Run(a *app) error {
 	}
 	a.Names = a.namesNow()
 	if n, ok := a.diskTrouble(); ok {
-		a.Note("What is shown may not be acknowledged now: %s.", inspect.Escape(render.Notice(n)))
+		a.Note("Nothing can be acknowledged now: %s.", inspect.Escape(render.Notice(n)))
 	}
 	err := outlast.Listen(a.ctx, a.client(), inspect.Listening{Most: c.Count, All: c.All, Topic: c.Topic}, newListenSink(a.Output, c.form()), outlast.NodeAway{
 		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
@@ -80,18 +80,23 @@ func (c *listenCmd) Run(a *app) error {
 	return err
 }
 
-// diskTrouble returns why the node cannot write, if it cannot.
+// diskTrouble returns why the inbox cannot be written, if it cannot: the disk is full, or fails.
 func (a *app) diskTrouble() (models.Notice, bool) {
 	h, err := a.client().AtOnce().Health(a.ctx)
 	if err != nil {
 		return models.Notice{}, false
 	}
-	for _, code := range []*codes.Code{codes.DiskFull, codes.InboxFailed} {
-		if i := slices.IndexFunc(h.Degraded, func(n models.Notice) bool { return n.Code == code.Name }); i >= 0 {
-			return h.Degraded[i], true
-		}
+	of := func(code *codes.Code) int {
+		return slices.IndexFunc(h.Degraded, func(n models.Notice) bool { return n.Code == code.Name })
 	}
-	return models.Notice{}, false
+	failed, full := of(codes.InboxFailed), of(codes.DiskFull)
+	switch {
+	case failed < 0:
+		return models.Notice{}, false
+	case full >= 0:
+		return h.Degraded[full], true
+	}
+	return h.Degraded[failed], true
 }
 
 // listenSink writes messages in their form.
