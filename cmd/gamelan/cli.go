@@ -23,7 +23,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
-	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // app is the environment of a verb: outputs, settings and data directory.
@@ -152,7 +151,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 			"data_dir": daemonconfig.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": control.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(api.TextType),
 			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
-			"patience": client.Patience.String(), "forgotten": words.Long(render.Forgotten), "resends": resends,
+			"patience": client.Patience.String(), "forgotten": render.ForgottenText, "resends": resends,
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))

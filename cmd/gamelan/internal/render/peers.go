@@ -8,7 +8,6 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // Peers writes a table for people, one object a line for programs.
@@ -34,8 +33,11 @@ func Peers(o *Output, peers []models.Peer) error {
 	return o.Table(rows)
 }
 
-// Forgotten is how long a peer may not have answered and still be listed.
-const Forgotten = 10 * time.Minute
+// Forgotten is how long a peer may not have answered and still be listed, and ForgottenText the same in words.
+const (
+	Forgotten     = 10 * time.Minute
+	ForgottenText = "10 minutes"
+)
 
 // Answering returns the peers without those that have not answered for [Forgotten], and how many these
 // are. Peers that the user has named to the node, and banned ones, stay.
@@ -67,7 +69,7 @@ func AwayText(n int, command string) string {
 	if n == 1 {
 		have = "has"
 	}
-	return fmt.Sprintf("%s more %s not answered for %s: %s", inspect.Number(uint64(n)), have, words.Long(Forgotten), command)
+	return fmt.Sprintf("%s more %s not answered for %s: %s", inspect.Number(uint64(n)), have, ForgottenText, command)
 }
 
 // Done writes the result of an action on one peer.

@@ -97,7 +97,7 @@ func TestAnswering(t *testing.T) {
 	if got, want := strings.Join(names, " "), "connected untried just gone ended new seed banned"; got != want || away != 2 {
 		t.Errorf("got %s, and %d away, want %s, and 2", got, away, want)
 	}
-	if got, want := AwayText(2, "gamelan peers --all"), "2 more have not answered for 10 min: gamelan peers --all"; got != want {
+	if got, want := AwayText(2, "gamelan peers --all"), "2 more have not answered for 10 minutes: gamelan peers --all"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
