@@ -91,6 +91,8 @@ func waitReason(p *models.Peer, tried bool, now time.Time) string {
 	why := "not connected, and being dialled"
 	if state := peerState(*p, now); state != "known" {
 		why += " (" + state + ")"
+	} else if !p.NextDialAt.After(now) {
+		why += ", " + noAnswer
 	}
 	if p.NextDialAt.After(now) {
 		why += ", next at " + p.NextDialAt.Local().Format(time.TimeOnly)

@@ -305,6 +305,12 @@ func (p *Process) Code() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// End ends the program, if it has not ended.
+func (p *Process) End() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // one that has ended needs none
+	<-p.done
+}
+
 // Signal sends the program a signal.
 func (p *Process) Signal(s os.Signal) { p.machine.bed.must(p.cmd.Process.Signal(s)) }
 
