@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -218,6 +219,8 @@ func networkNext(o *Output, n *models.Network) string {
 	}
 	asked, answered := seedCounts(n)
 	switch {
+	case len(n.Seeds) == 0 && len(n.SeedNames.Names) > 0 && n.SeedNames.Error != "":
+		return codes.SeedNames.Step + "."
 	case len(n.Seeds) == 0 && n.Known == 0:
 		return fmt.Sprintf("tell the node of another one with \"%s\", or name seeds under [node] in its settings.", o.Command("peers add KEY::ADDRESS"))
 	case len(n.Seeds) > 0 && asked == len(n.Seeds) && answered == 0:
