@@ -11,7 +11,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
-	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
@@ -162,11 +161,11 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 // Dialling returns the dials that have not ended, in the order of the peers' ids. Their times
 // are of the system's clock.
 func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
-	r, err := assemble.Ask[dialling.Dials](ctx, i.n.e, i.n.e.Trunk.Dialer(), dialling.GetDials{})
-	for k := range r.UnderWay {
-		r.UnderWay[k].Since = i.n.e.Trunk.OnWall(r.UnderWay[k].Since)
+	list, err := i.n.e.Dials(ctx)
+	for k := range list {
+		list[k].Since = i.n.e.Trunk.OnWall(list[k].Since)
 	}
-	return r.UnderWay, err
+	return list, err
 }
 
 // WithInspector lets the owner of Config.DataDir inspect the running node:

@@ -126,7 +126,7 @@ type sse struct {
 func (s *sse) all(list *models.Events) error {
 	_ = s.rc.SetWriteDeadline(time.Now().Add(followWrite)) // a test's writer has none
 	if list.Lost > 0 {
-		lost := models.Event{Type: models.EventsLost, Severity: models.EventWarning, What: Count(list.Lost, "event") + " before this are not kept any more", Data: map[string]string{"lost": fmt.Sprint(list.Lost)}}
+		lost := models.Event{Type: models.EventsLost, Severity: models.EventWarning, What: Count(list.Lost, "event") + " before this are gone", Data: map[string]string{"lost": fmt.Sprint(list.Lost)}}
 		if err := s.one(&lost); err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ func (c *eventsCmd) Run(a *app) error {
 			return err
 		}
 		if all.Lost > 0 {
-			a.Note("%s before these are not kept any more.", inspect.Count(all.Lost, "event"))
+			a.Note("%s before these are gone.", inspect.Count(all.Lost, "event"))
 		}
 		list := all.Events
 		if !until.IsZero() {

@@ -28,6 +28,7 @@ var (
 	Alone              = code("alone", models.Warning, "The node is connected to nobody, and knows no other: it is the first of its network, or has no seed.", "give other nodes its line as a seed, or give this one a seed: node.seeds", "since")
 	FewNodes           = code("few_nodes", models.Degraded, "The node is connected to fewer nodes than connections.min_connected, for longer than health.offline_after.", "connect it to more nodes, or lower connections.min_connected", "since")
 	SeedsSilent        = code("seeds_silent", models.Warning, "No seed has answered.", "check the seeds: node.seeds, discovery.seed_names")
+	SeedNames          = code("seed_names", models.Warning, "The names of seeds give none: they are not resolved, or have no records that name one.", "check discovery.seed_names and the name server of this machine")
 	Deaf               = code("deaf", models.Degraded, "Connections could not be accepted.", "")
 	SourceRefused      = code("source_refused", models.Warning, "Connections from a source are refused because of offences from there.", "exempt it with connections.exempt_sources if they are yours", "source")
 	SourceLimited      = code("source_limited", models.Warning, "Connections from a source were refused because it has as many as it may.", "raise it, or exempt the source with connections.exempt_sources if it is yours", "source", "setting")
@@ -75,8 +76,9 @@ var (
 
 var dials = []*Code{DialRefused, DialProhibited, DialNoAnswer, DialNoRoute, DialUnresolved, DialProxy, DialOtherKey, DialForeign, DialMute, DialHungUp, DialSecret, DialTurnedAway}
 
-// Why a peer was not reached.
+// Why a peer was not reached, or has not confirmed a message.
 var (
+	PeerFull       = code("peer_full", models.Failure, "The peer is connected, and cannot keep messages now: its inbox cannot be written, as when its disk is full.", "make room on the disk there")
 	DialRefused    = code("dial_refused", models.Failure, "Nothing listens at the address of the peer, or a firewall resets connections to it.", "check that the peer is running and listens on this address, and that no firewall refuses it")
 	DialProhibited = code("dial_prohibited", models.Failure, "A firewall refuses connections to the peer.", "open the port of this address in that firewall")
 	DialNoAnswer   = code("dial_no_answer", models.Failure, "Nothing comes back from the address of the peer: it is away, it hangs, or a firewall drops what is sent.", "check that the address is right and that no firewall is in between")

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
@@ -81,6 +82,10 @@ type pending struct {
 func (p pending) Wait(ctx context.Context) models.Outcome {
 	o := trunk.DescribeOutcome(p.Pending.Wait(ctx))
 	if o.Reason == protocol.Expired.String() && o.Detail == "" {
+		if conn, connected := p.node.Connection(p.peer); connected && conn.Accepts(protocol.FullMarker) {
+			o.Code, o.Detail = codes.PeerFull.Name, "the peer is connected, and cannot keep messages now: its inbox cannot be written, as when its disk is full; "+codes.PeerFull.Step
+			return o
+		}
 		o.Detail = waitedFor(p.node, p.peer)
 	}
 	return o

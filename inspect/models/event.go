@@ -46,12 +46,12 @@ const (
 	OwnReach     = "own.reach"     // whether others can connect to them has changed
 	AdminActed   = "admin.acted"   // somebody has made the node do something
 	EventsUntold = "events.untold" // there were too many; Data counts those that were left out
-	EventsLost   = "events.lost"   // those that a reader asked for are not kept any more; Data counts them
+	EventsLost   = "events.lost"   // those that a reader asked for are gone; Data counts them
 )
 
 // Events are some events, oldest first.
 type Events struct {
 	Events []Event `json:"events"`
 	Next   string  `json:"next"`           // give it as "since" for those that follow
-	Lost   uint64  `json:"lost,omitempty"` // of those asked for, events that are not kept any more
+	Lost   uint64  `json:"lost,omitempty"` // of those asked for, events that are gone
 }

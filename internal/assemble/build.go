@@ -111,7 +111,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	n.View = &nodeview.View{
 		Trunk: n.Trunk, Parts: n.Parts, Version: b.Version, Start: begun, Files: files, Health: b.Settled.Health,
-		Tree: n.Tree, Status: n.Status, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
+		Tree: n.Tree, Status: n.Status, Dials: n.Dials, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
 	}
 	if err := trunk.CheckParts(n.Parts, nodeview.Names); err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/doctorpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
@@ -170,6 +171,12 @@ func (n *Node) Policy() address.Policy {
 // Status asks the actor connectivity for the node's state.
 func (n *Node) Status(ctx context.Context) (actors.Status, error) {
 	return Ask[actors.Status](ctx, n, n.Trunk.Connectivity(), connectivity.GetStatus{})
+}
+
+// Dials asks the actor dialer for the dials under way.
+func (n *Node) Dials(ctx context.Context) ([]actors.DialUnderWay, error) {
+	r, err := Ask[dialling.Dials](ctx, n, n.Trunk.Dialer(), dialling.GetDials{})
+	return r.UnderWay, err
 }
 
 // Ended reports whether the node has ended.
