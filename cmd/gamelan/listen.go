@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
@@ -80,9 +82,14 @@ func (c *listenCmd) Run(a *app) error {
 	return err
 }
 
+// troubleAsked is how long the node may take to say what is wrong with its disk.
+const troubleAsked = 2 * time.Second
+
 // diskTrouble returns why the inbox cannot be written, if it cannot: the disk is full, or fails.
 func (a *app) diskTrouble() (models.Notice, bool) {
-	h, err := a.client().AtOnce().Health(a.ctx)
+	ctx, cancel := context.WithTimeout(a.ctx, troubleAsked)
+	defer cancel()
+	h, err := a.client().AtOnce().Health(ctx) // that it does not answer is the verb's to say
 	if err != nil {
 		return models.Notice{}, false
 	}
