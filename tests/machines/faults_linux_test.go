@@ -2,6 +2,7 @@ package machines
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -95,6 +96,51 @@ func (f *faults) watch(t *testing.T, w told, line string, start func() *bed.Proc
 	t.Logf("%d %s: %s (%.1f s)\n%s", w.number, w.fault, line, r.took.Seconds(), text)
 }
 
+// doctor runs gamelan doctor until it names a code: as the cause, or beside it where it is only a warning.
+func (f *faults) doctor(t *testing.T, w told, code string, m *bed.Machine, args ...string) {
+	t.Helper()
+	var answer struct {
+		Diagnosis struct {
+			OK    bool
+			Cause *struct{ Code, Step string }
+			Also  []struct{ Code, Step string }
+		}
+	}
+	args = append([]string{"doctor", "--json"}, args...)
+	begin := w.since
+	if begin.IsZero() {
+		begin = time.Now()
+	}
+	r := faultRow{number: w.number, fault: w.fault, line: shortLine("gamelan " + strings.Join(slices.Delete(slices.Clone(args), 1, 2), " "))}
+	var p *bed.Process
+	for asked := time.Now(); time.Since(asked) < faultLimit && !r.cause; {
+		p = m.Try(args...)
+		answer.Diagnosis.Cause, answer.Diagnosis.Also = nil, nil
+		if err := json.Unmarshal([]byte(p.Out()), &answer); err != nil {
+			time.Sleep(askEvery)
+			continue
+		}
+		d := &answer.Diagnosis
+		if d.Cause != nil && d.Cause.Code == code && !d.OK && p.Code() == 1 {
+			r.cause, r.step = true, d.Cause.Step != ""
+		}
+		for _, n := range d.Also {
+			if d.Cause == nil && n.Code == code && d.OK && p.Code() == 0 {
+				r.cause, r.step = true, n.Step != ""
+			}
+		}
+		if r.took = time.Since(begin); !r.cause {
+			time.Sleep(askEvery)
+		}
+	}
+	if !r.cause || !r.step {
+		t.Errorf("%d %s: doctor: want the code %s and a step, got\n%s%s", w.number, w.fault, code, p.Out(), p.Errs())
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rows = append(f.rows, r)
+}
+
 // shortLine returns a command line without the digits of keys.
 func shortLine(line string) string {
 	line = regexp.MustCompile(`[0-9a-f]{60,}`).ReplaceAllString(line, "KEY")
@@ -167,6 +213,7 @@ func own(t *testing.T, names ...string) (*bed.Bed, []*bed.Machine) {
 	for _, name := range names {
 		all = append(all, net.Machine(name))
 	}
+	all[0].Run("version") // it is built before the time counts
 	return net, all
 }
 
@@ -187,6 +234,8 @@ func peerFaults(t *testing.T, f *faults) {
 	compare := `compare KEY::ADDRESS with what "gamelan id --address" prints`
 	f.ask(t, told{number: 2, fault: "peer on the wrong port", cause: `connection refused`, step: compare}, a, "send", at(b, b, 18190), outcomeOf)
 	f.ask(t, told{number: 2, fault: "peer on the wrong port", cause: `connection refused`, step: compare}, a, "ping", "-c", "1", at(b, b, 18190))
+	f.doctor(t, told{number: 2, fault: "peer on the wrong port"}, "dial_refused", a, at(b, b, 18190))
+	f.doctor(t, told{number: 3, fault: "wrong key"}, "dial_other_key", a, at(c, b, bed.Port))
 	f.ask(t, told{number: 3, fault: "wrong key", cause: `another (node answers|key)`, step: compare}, a, "send", at(c, b, bed.Port), outcomeOf)
 	wrong := []byte(b.Key())
 	digits := "0123456789abcdef"
@@ -198,19 +247,23 @@ func peerFaults(t *testing.T, f *faults) {
 	net.Reject(a, b, "with icmp admin-prohibited")
 	f.ask(t, told{number: 8, fault: "firewall REJECT, admin-prohibited", cause: `a firewall at [0-9.]+ refuses it`, step: `open the port of this address in that firewall`, never: "compare KEY"}, a, "send", b.Line(), outcomeOf)
 	f.ask(t, told{number: 8, fault: "firewall REJECT, admin-prohibited", cause: `a firewall at [0-9.]+ refuses it`, step: `open the port`, never: "compare KEY"}, a, "status")
+	f.doctor(t, told{number: 8, fault: "firewall REJECT, admin-prohibited"}, "dial_prohibited", a, b.Line())
 	b.Router.ClearRules()
 	net.Reject(a, b, "with tcp reset")
+	f.doctor(t, told{number: 9, fault: "firewall REJECT, tcp reset"}, "dial_refused", a, b.Line())
 	f.ask(t, told{number: 9, fault: "firewall REJECT, tcp reset", cause: `connection refused`, step: `is running and listens on this address, and that no firewall refuses it`}, a, "send", b.Line(), outcomeOf)
 	b.Router.ClearRules()
 
 	a.Run("send", b.Line(), outcomeOf)
 	b.Run("ban", a.Key(), "--for", "1h")
 	f.ask(t, told{number: 14, fault: "banned by the other", cause: `may have banned this node`, step: `"gamelan unban"`, never: "compare KEY"}, a, "send", b.Line(), outcomeOf)
+	f.doctor(t, told{number: 14, fault: "banned by the other"}, "dial_turned_away", a, b.Line())
 	b.Run("unban", a.Key())
 	a.Run("send", b.Line(), outcomeOf)
 	a.Run("ban", b.Key(), "--for", "1h")
 	f.ask(t, told{number: 15, fault: "banned by us", cause: `banned`, step: `gamelan unban`}, a, "why", b.Key())
 	f.ask(t, told{number: 15, fault: "banned by us", cause: `banned`, step: `gamelan (unban|why)`}, a, "send", b.Key(), outcomeOf)
+	f.doctor(t, told{number: 15, fault: "banned by us"}, "dial_banned", a, b.Key())
 	a.Run("unban", b.Key())
 	a.Run("send", b.Key(), outcomeOf)
 }
@@ -225,6 +278,8 @@ func dropFaults(t *testing.T, f *faults) {
 	since := time.Now()
 	const cause, step = `(no answer from|without an answer so far)`, `a firewall (drops it|is in between)`
 	f.ask(t, told{number: 6, fault: "firewall DROP", since: since, cause: cause, step: step}, a, "status")
+	f.doctor(t, told{number: 6, fault: "firewall DROP"}, "dial_no_answer", a)
+	f.doctor(t, told{number: 7, fault: "firewall DROP"}, "dial_no_answer", a, b.Line())
 	f.ask(t, told{number: 7, fault: "firewall DROP", cause: cause, step: step, never: "compare KEY"}, a, "send", b.Line(), outcomeOf)
 }
 
@@ -239,9 +294,11 @@ func seedFaults(t *testing.T, f *faults) {
 	const step = `check that (the peer is running and listens on this address|a seed runs)|network status shows why`
 	f.ask(t, told{number: 1, fault: "seed on the wrong port", since: since, cause: refuses, step: step}, b, "status")
 	f.ask(t, told{number: 1, fault: "seed on the wrong port", since: since, cause: `connection refused`, step: `check that a seed runs and can be reached`}, b, "network", "status")
+	f.doctor(t, told{number: 1, fault: "seed on the wrong port"}, "dial_refused", b)
 	c.Node("--network", localnet, "--listen", bed.Listen, "--peer", a.Line())
 	c.Run("send", a.Key(), outcomeOf)
 	node.Signal(syscall.SIGKILL)
+	f.doctor(t, told{number: 24, fault: "seed down", since: time.Now()}, "dial_refused", c)
 	f.ask(t, told{number: 24, fault: "seed down", since: time.Now(), cause: refuses + `|ended by (the )?(peer|network)`, step: step}, c, "status")
 }
 
@@ -259,8 +316,10 @@ func nameFaults(t *testing.T, f *faults) {
 		w := told{number: 25, fault: fault, since: since, cause: `seeds\.example.{0,40}(is not resolved|no such host)|look-up failed.{0,80}no such host`, step: step, never: never}
 		f.ask(t, w, b, command...)
 	}
+	f.doctor(t, told{number: 25, fault: fault, since: since}, "seed_names", b)
 	c.Node("--network", nextnet, "--listen", bed.Listen, "--peer", named, "--health-offline-after", "5s")
 	since = time.Now()
+	f.doctor(t, told{number: 25, fault: "DNS name of a seed wrong", since: since}, "dial_unresolved", c)
 	for _, command := range [][]string{{"status"}, {"health"}, {"why", a.Key()}} {
 		f.ask(t, told{number: 25, fault: "DNS name of a seed wrong", since: since, cause: `name (is )?not resolved`, step: step, never: never}, c, command...)
 	}
@@ -278,12 +337,14 @@ func networkFaults(t *testing.T, f *faults) {
 	w := told{number: 10, fault: "wrong network", cause: `is of another network \(this node: localnet`, step: `the status and the log of the other node say which it is`, never: "compare KEY"}
 	f.ask(t, w, a, "send", b.Line(), outcomeOf)
 	f.ask(t, w, a, "status")
+	f.doctor(t, told{number: 10, fault: "wrong network"}, "dial_hung_up", a, b.Line())
 	w.cause, w.step = `refused because (it was|they were) of another network`, `.`
 	f.ask(t, w, b, "status")
 
 	c.Router.NAT()
 	node := c.Node("--network", nextnet, "--listen", bed.Listen)
 	f.ask(t, told{number: 12, fault: "public network, private addresses only", cause: `is an address of a private network`, step: `forward a port of the router to it, and set the router's address as node\.public_addresses`}, c, "status")
+	f.doctor(t, told{number: 12, fault: "public network, private addresses only"}, "private_only", c)
 	node.End() // and the advice works
 	c.Router.Forward(bed.Port)
 	c.Node("--network", nextnet, "--listen", bed.Listen, "--public-address", fmt.Sprintf("/ip4/%s/tcp/%d", c.Public(), bed.Port))
@@ -297,7 +358,7 @@ func networkFaults(t *testing.T, f *faults) {
 func busyFault(t *testing.T, f *faults) {
 	net, m := own(t, "A", "B", "C")
 	a, b, c := m[0], m[1], m[2]
-	leaving := c.Node("--network", localnet, "--listen", bed.Listen)
+	c.Node("--network", localnet, "--listen", bed.Listen)
 	a.Node("--network", localnet, "--listen", bed.Listen, "--peer", c.Line(), "--connections-max-inbound-per-source", "1", "--connections-max-inbound-per-subnet", "1")
 	net.Within(connecting, "A is connected", func() bool { return a.Connected(c) })
 	first := b.Gamelan("node", "--data-dir", "first", "--network", localnet, "--listen", "/ip4/0.0.0.0/tcp/18190")
@@ -309,6 +370,7 @@ func busyFault(t *testing.T, f *faults) {
 	net.Within(connecting, "B is connected", func() bool { return b.Connected(c) })
 	const cause, step = `it is busy, has its greatest number of connections`, `the status and the log of the other node say which it is`
 	f.ask(t, told{number: 11, fault: "the node refuses set-ups", cause: cause, step: step, never: `give both nodes the same network|compare KEY`}, b, "send", a.Line(), outcomeOf)
+	f.doctor(t, told{number: 11, fault: "the node refuses set-ups"}, "dial_hung_up", b, a.Line())
 	f.ask(t, told{number: 11, fault: "the node refuses set-ups", cause: `\d refused \(.{0,40}max_inbound_per_source\).*max_inbound_per_source is 1`, step: `raise it`}, a, "status")
 }
 
@@ -321,6 +383,7 @@ func proxyFault(t *testing.T, f *faults) {
 	w := told{number: 26, fault: "SOCKS proxy down", cause: `proxy.{0,60}(refused|does not work)`, step: `start the proxy`, never: "compare KEY"}
 	f.ask(t, w, a, "send", b.Line(), outcomeOf)
 	f.ask(t, w, a, "status")
+	f.doctor(t, told{number: 26, fault: "SOCKS proxy down"}, "dial_proxy", a, b.Line())
 	a.Run("peers", "add", b.Line())
 	a.Try("dial", b.Key())
 	f.ask(t, w, a, "why", b.Key())
@@ -337,6 +400,7 @@ func clockFault(t *testing.T, f *faults) {
 	m[0].SetClock(time.Hour)
 	m[0].Node(append([]string{"--network", nextnet, "--listen", bed.Listen}, args...)...)
 	f.ask(t, told{number: 13, fault: "clock +1 h", since: time.Now(), cause: `the clock of this machine is (1 h|59 min) ahead`, step: `set the clock of this machine, and keep it set with NTP`}, m[0], "status")
+	f.doctor(t, told{number: 13, fault: "clock +1 h"}, "clock_off", m[0])
 }
 
 // identityFaults: one identity on two machines.
@@ -350,10 +414,11 @@ func identityFaults(t *testing.T, f *faults) {
 	time.Sleep(20 * time.Second) // what was set up just after a start may be of the program before it
 	d.Node("--network", nextnet, "--listen", bed.Listen, "--peer", b.Line())
 	since := time.Now()
+	f.ask(t, told{number: 22, fault: "one identity on two machines: their peers", since: since, cause: `two nodes may use the identity of`, step: `give each node a data directory of its own`}, b, "status")
 	for _, x := range []*bed.Machine{a, d} {
 		f.ask(t, told{number: 23, fault: "one identity on two machines: themselves", since: since, cause: `another node uses the identity of this one`, step: `stop one of them, and give it a data directory of its own`}, x, "status")
 	}
-	f.ask(t, told{number: 22, fault: "one identity on two machines: their peers", since: since, cause: `two nodes may use the identity of`, step: `give each node a data directory of its own`}, b, "status")
+	f.doctor(t, told{number: 23, fault: "one identity on two machines: themselves"}, "own_identity", a)
 }
 
 // diskFaults: the disk of a node fills up while messages come.
@@ -370,6 +435,7 @@ func diskFaults(t *testing.T, f *faults) {
 	cause, step := `the disk of \S+gamelan is (nearly )?full: \S+ \S+ (are|is) free, and the node needs 4\S* \S+`, `make room on the disk`
 	f.ask(t, told{number: 16, fault: "disk full", since: since, cause: cause, step: step}, a, "health")
 	f.ask(t, told{number: 16, fault: "disk full", since: since, cause: cause, step: step}, a, "status")
+	f.doctor(t, told{number: 16, fault: "disk full"}, "disk_full", a)
 	f.ask(t, told{number: 17, fault: "disk full: the sender", cause: `(inbox|disk)`, step: `.`}, b, "send", "--timeout", "8s", a.Key(), outcomeOf)
 	b.Start(nil, "touch", "stop").Code()
 	more.Code()
@@ -408,7 +474,7 @@ func deadIdentities(t *testing.T, f *faults) {
 	net, m := own(t, "A", "B", "C", "D")
 	a, b, c, d := m[0], m[1], m[2], m[3]
 	const many = 8
-	c.Node("--network", localnet, "--listen", bed.Listen)
+	leaving := c.Node("--network", localnet, "--listen", bed.Listen)
 	a.Node("--network", localnet, "--listen", bed.Listen, "--peer", c.Line(), "--connections-max-inbound-per-source", "20")
 	for i := range many {
 		dir, port := "d"+strconv.Itoa(i), strconv.Itoa(18200+i)

@@ -40,6 +40,7 @@ func TestConclude(t *testing.T) {
 		"a seed is away":              {"offline", []models.Checked{seed, offline}, codes.DialRefused, 1},
 		"the seed that tells most":    {"offline", []models.Checked{near, seed, near}, codes.DialRefused, 2},
 		"offline, and no seed is set": {"offline", []models.Checked{note, offline}, codes.Offline, 1},
+		"names of seeds":              {"offline", []models.Checked{{Step: stepNames, State: models.CheckNote, Notice: new(codes.SeedNames.Notice("no such host"))}, offline}, codes.SeedNames, 1},
 		"alone is no fault":           {"offline", []models.Checked{alone}, nil, 1},
 		"the disk first":              {"offline", []models.Checked{disk, seed, offline}, codes.DiskFull, 2},
 	} {

@@ -150,6 +150,9 @@ func beyond(n *models.Node, h *models.Health) (list []models.Checked) {
 	if wrong != nil {
 		list = append(list, looked(stepReach, "", wrong))
 	}
+	if names := said(h, codes.SeedNames); names != nil {
+		list = append(list, looked(stepNames, "", names))
+	}
 	if n.Tor != nil {
 		list = append(list, looked(stepTor, "Tor runs", said(h, codes.TorFailed)))
 	}
@@ -211,7 +214,7 @@ var lonely = []*codes.Code{codes.Offline, codes.Alone, codes.FewNodes, codes.See
 // the reason of a failed connection before the fact that there is none.
 func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.Diagnosis {
 	end := models.Diagnosis{OK: true, What: "The node works", Also: models.Notices{}}
-	var first, seed, alone *models.Notice
+	var first, seed, names, alone *models.Notice
 	for i := range steps {
 		c := &steps[i]
 		isLonely := c.Notice != nil && slices.ContainsFunc(lonely, func(l *codes.Code) bool { return l.Name == c.Notice.Code })
@@ -222,6 +225,8 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 				seed = new(*c.Notice)
 				seed.What = "the seed " + c.On + ": " + c.Notice.What
 			}
+		case c.Step == stepNames:
+			names = c.Notice
 		case isLonely && alone == nil:
 			alone = c.Notice
 		case c.State == models.CheckFailed && first == nil:
@@ -234,6 +239,8 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 		end.Cause = first
 	case away && seed != nil:
 		end.Cause = seed
+	case away && names != nil:
+		end.Cause = names
 	case away && alone != nil && alone.Severity != models.Warning:
 		end.Cause = alone
 	}

@@ -36,6 +36,7 @@ const (
 	stepFiles       = "files"
 	stepListener    = "listener"
 	stepReach       = "reach"
+	stepNames       = "names"
 	stepTor         = "tor"
 	stepSeed        = "seed"
 	stepConnections = "connections"
