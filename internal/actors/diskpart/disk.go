@@ -26,7 +26,7 @@ type Settings struct {
 
 // every is the time between two looks, and soon that while there is too little.
 const (
-	every = 10 * time.Second
+	every = 5 * time.Second
 	soon  = 2 * time.Second
 )
 
