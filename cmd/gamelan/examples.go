@@ -51,9 +51,11 @@ var examples = map[string][]example{
 	},
 	"gamelan failures": {
 		{"What has failed, and where?", "gamelan failures"},
+		{"All failures that are kept, oldest first", "gamelan events --type actor"},
 	},
 	"gamelan deadletters": {
 		{"Which messages have reached nobody?", "gamelan deadletters"},
+		{"Their types, counted", "gamelan deadletters --json | jq -r .message_type | sort | uniq -c"},
 	},
 	"gamelan health": {
 		{"Check the node; the exit code is 1 if it does not work", "gamelan health"},

@@ -157,7 +157,7 @@ func (b *builder) openRecord() *storypart.Record {
 	if b.DataDir == "" {
 		db = nil
 	}
-	r, err := storypart.OpenRecord(db, b.Runtime.Wall)
+	r, err := storypart.OpenRecord(db)
 	if err != nil {
 		b.Logger.Warn("events of earlier starts cannot be read", "err", err)
 	}

@@ -27,7 +27,7 @@ import (
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
-	Wall() time.Time
+	OnWall(t time.Time) time.Time
 	PID(path string) *actor.PID
 	Self() identity.NodeID
 	Key() identity.PublicKey

@@ -27,7 +27,7 @@ func (x *examination) node() (models.Diagnosis, error) {
 	d := x.d
 	n, h := d.Node(x.ctx), d.Health(x.ctx)
 	used, ok := openfiles.Used()
-	if err := x.all(here(&n, &h, used, openfiles.Most(), ok, d.trunk.Wall())...); err != nil {
+	if err := x.all(here(&n, &h, used, openfiles.Most(), ok, d.trunk.OnWall(d.trunk.Now()))...); err != nil {
 		return models.Diagnosis{}, err
 	}
 	if err := x.listeners(); err != nil {

@@ -42,7 +42,6 @@ var errRecordClosed = errors.New("the node ends")
 // Record keeps the last events of the node: 1,000 in memory, and 10,000 on the disk, if the node has one. What
 // happened in the last second before a kill may be missing there.
 type Record struct {
-	wall func() time.Time
 	disk kv.Client // nil: it has none
 	feed *feed.Feed[struct{}]
 
@@ -54,8 +53,8 @@ type Record struct {
 
 // OpenRecord reads the events of earlier starts. db is nil for a node that keeps nothing on a disk. If the
 // disk fails, earlier events are left out, and err says why.
-func OpenRecord(db kv.DB, wall func() time.Time) (r *Record, err error) {
-	r = &Record{wall: wall, feed: feed.New(func(struct{}, uint64) struct{} { return struct{}{} })}
+func OpenRecord(db kv.DB) (r *Record, err error) {
+	r = &Record{feed: feed.New(func(struct{}, uint64) struct{} { return struct{}{} })}
 	var last story.ID
 	var earlier []story.Kept[models.Event]
 	if db != nil {
@@ -103,9 +102,9 @@ func (r *Record) scan(after uint64) (list []story.Kept[models.Event], err error)
 	return list, failed()
 }
 
-// add records an event.
-func (r *Record) add(e models.Event) {
-	e.At = r.wall().UTC().Truncate(time.Millisecond)
+// add records an event of a time of the system's clock.
+func (r *Record) add(at time.Time, e models.Event) {
+	e.At = at.UTC().Truncate(time.Millisecond)
 	r.mu.Lock()
 	k := r.kept.Add(func(id story.ID) models.Event { e.ID = id.String(); return e })
 	if r.disk != nil {

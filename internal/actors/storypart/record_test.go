@@ -13,7 +13,7 @@ import (
 
 func openRecord(t *testing.T, db kv.DB) *Record {
 	t.Helper()
-	r, err := OpenRecord(db, time.Now)
+	r, err := OpenRecord(db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func selected(t *testing.T, r *Record, q inspect.EventQuery) models.Events {
 
 func addMany(r *Record, from, n int) {
 	for i := from; i < from+n; i++ {
-		r.add(models.Event{Type: models.ConnOpened, Peer: fmt.Sprintf("%04x", i), What: fmt.Sprint(i)})
+		r.add(time.Now(), models.Event{Type: models.ConnOpened, Peer: fmt.Sprintf("%04x", i), What: fmt.Sprint(i)})
 	}
 }
 
@@ -120,7 +120,7 @@ func TestRecordIsBounded(t *testing.T) {
 func TestRecordSelects(t *testing.T) {
 	r := openRecord(t, nil)
 	addMany(r, 0, 300)
-	r.add(models.Event{Type: models.NodeOffline, What: "offline"})
+	r.add(time.Now(), models.Event{Type: models.NodeOffline, What: "offline"})
 	if got := selected(t, r, inspect.EventQuery{Limit: 2}).Events; len(got) != 2 || got[1].What != "offline" || got[0].What != "299" {
 		t.Errorf("the last two: got %+v", got)
 	}

@@ -38,7 +38,6 @@ type Trunk interface {
 	Connectivity() *actor.PID
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View
-	Wall() time.Time
 	Sent() messengers.Ended
 }
 

@@ -20,7 +20,7 @@ func (a *log) record(c actor.Context, e models.Event) {
 	if e.Severity == "" {
 		e.Severity = models.EventInfo
 	}
-	a.Record.add(e)
+	a.Record.add(supervisor.Wall(c), e)
 	a.writeSoon(c, writeEvery)
 }
 
