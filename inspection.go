@@ -11,7 +11,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
-	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
@@ -61,6 +60,32 @@ func (i *Inspection) Admission(context.Context) models.Admission { return i.n.e.
 func (i *Inspection) Node(ctx context.Context) models.Node {
 	return nodeview.Section[models.Node](ctx, i.n.e.View, "node")
 }
+
+// Examine finds out what is wrong: with the node, if peer is "", or with its way to a peer, given as a
+// key, the first digits of one, KEY::ADDRESS, or an address alone. It calls step, unless that is nil, with each step as it
+// ends, and ends with one cause and one next step. It takes at most 90 s, or until ctx ends, most
+// often less than 5 s. Each known address of the peer, at most 8, is tried: the node there proves
+// its key. A peer that answers and is not connected is then dialled. At most 4 examinations that try
+// addresses are under way at a time. Errors are of type [*inspect.Error].
+func (i *Inspection) Examine(ctx context.Context, peer string, step func(models.Checked)) (models.Diagnosis, error) {
+	return i.n.e.Doctor.Examine(ctx, peer, func(c models.Checked) bool {
+		if step != nil {
+			step(c)
+		}
+		return true
+	})
+}
+
+// Recorded returns what has happened in the node: connections, changes of its state, dials that failed,
+// bans, troubles, actors that failed and commands. The node keeps the last 10,000 events on its disk, over
+// restarts, or 1,000 in memory if it has no directory. A kill loses those of the last second. See [Node.Events] for all
+// that happens now, and in more detail.
+func (i *Inspection) Recorded(q inspect.EventQuery) (models.Events, error) {
+	return i.n.e.Record.Select(&q)
+}
+
+// Acted records that somebody has made the node do something, such as admin.peer.ban.
+func (i *Inspection) Acted(what string) { i.n.e.Story.Acted(what) }
 
 // Silence returns for how long nothing has come on a connection, if an answer has been due for 5 s;
 // else 0.
@@ -136,11 +161,11 @@ func (i *Inspection) Peer(peer identity.NodeID) PeerHistory {
 // Dialling returns the dials that have not ended, in the order of the peers' ids. Their times
 // are of the system's clock.
 func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
-	r, err := assemble.Ask[dialling.Dials](ctx, i.n.e, i.n.e.Trunk.Dialer(), dialling.GetDials{})
-	for k := range r.UnderWay {
-		r.UnderWay[k].Since = i.n.e.Trunk.OnWall(r.UnderWay[k].Since)
+	list, err := i.n.e.Dials(ctx)
+	for k := range list {
+		list[k].Since = i.n.e.Trunk.OnWall(list[k].Since)
 	}
-	return r.UnderWay, err
+	return list, err
 }
 
 // WithInspector lets the owner of Config.DataDir inspect the running node:

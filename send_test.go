@@ -304,7 +304,7 @@ func TestSendToPeersThatRefuse(t *testing.T) {
 			peer *gamelantest.Node
 			want []string
 		}{
-			{other, []string{"set-up failed at noise: the peer closed the connection before the handshake and gave no reason: it is of another network (this node: localnet, wire byte 0x10), refuses this node, is busy, or has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address)"}},
+			{other, []string{"set-up failed at noise: the peer closed the connection before the handshake and gave no reason: it is busy, has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address), refuses this node, or is of another network (this node: localnet, wire byte 0x10)"}},
 			{banning, []string{"set-up with ", " failed at identity: peer hung up", "; the peer may have banned this node"}},
 		} {
 			net.Introduce(a, c.peer)

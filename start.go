@@ -68,7 +68,7 @@ func (n *Node) options(o *options) *assemble.Options {
 				s.Waiting(of)
 			}
 		},
-		Watched: n.events.Read, Closing: n.events.Close, Closed: n.waits.close,
+		Closing: n.events.Close, Closed: n.waits.close,
 	}
 	return all
 }

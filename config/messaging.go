@@ -47,6 +47,8 @@ func (s *Settled) checkPlainID() error {
 		return badf("PlainID", "%v is a protocol of the network; choose another id", id)
 	case protocol.DHTMarker:
 		return badf("PlainID", "%v says that a node has the DHT; choose another id", id)
+	case protocol.FullMarker:
+		return badf("PlainID", "%v says that a node cannot keep messages; choose another id", id)
 	case protocol.TakenMarker:
 		return badf("PlainID", "%v says how a node accepts messages; choose another id", id)
 	}

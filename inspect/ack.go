@@ -26,10 +26,10 @@ func (m *mutations) handBack(w http.ResponseWriter, r *http.Request, _ *query) (
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16*maxListener))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&body); err != nil || body.Name == "" || len(body.Name) > maxListener {
-		return nil, &Error{CodeBadQuery, "the body names no listener", `send {"name":"…"}, as it was given to GET /v1/messages`}
+		return nil, &Error{Code: CodeBadQuery, Message: "the body names no listener", Hint: `send {"name":"…"}, as it was given to GET /v1/messages`}
 	}
 	if err := m.HandBack(r.Context(), body.Name); err != nil {
-		return nil, &Error{CodeInternal, "the listener did not end: " + Escape(err.Error()), "end its connection"}
+		return nil, &Error{Code: CodeInternal, Message: "the listener did not end: " + Escape(err.Error()), Hint: "end its connection"}
 	}
 	return struct{}{}, nil
 }
@@ -45,12 +45,12 @@ func (m *mutations) acknowledge(w http.ResponseWriter, r *http.Request, _ *query
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAckBody))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&body); err != nil || len(body.Seqs) == 0 || len(body.Seqs) > maxAcks {
-		return nil, &Error{CodeBadQuery, "the body is no list of messages", `send {"seqs":[1,2]}, with the field seq of at most 10,000 messages`}
+		return nil, &Error{Code: CodeBadQuery, Message: "the body is no list of messages", Hint: `send {"seqs":[1,2]}, with the field seq of at most 10,000 messages`}
 	}
 	if err := m.Acknowledge(r.Context(), body.Seqs); err != nil {
 		x := (*Error)(nil)
 		if !errors.As(err, &x) {
-			x = &Error{CodeInternal, "the messages were not acknowledged: " + Escape(err.Error()), "try it again; what is not acknowledged comes again"}
+			x = &Error{Code: CodeInternal, Message: "the messages were not acknowledged: " + Escape(err.Error()), Hint: "try it again; what is not acknowledged comes again"}
 		}
 		return nil, x
 	}

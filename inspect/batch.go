@@ -55,7 +55,7 @@ func newBatch[O, L any](
 func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *batch[O, L]) (any, error) {
 	rc := http.NewResponseController(w)
 	if err := rc.EnableFullDuplex(); err != nil {
-		return nil, &Error{CodeInternal, "this connection cannot send and receive at once", "use HTTP/1.1"}
+		return nil, &Error{Code: CodeInternal, Message: "this connection cannot send and receive at once", Hint: "use HTTP/1.1"}
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()

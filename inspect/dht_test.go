@@ -133,7 +133,7 @@ func TestWhatIsNotSentOverTheDHT(t *testing.T) {
 		"parameter":       {"?peer=x", &fakeDHT{}, http.StatusBadRequest, "unknown parameter"},
 		"timeout":         {"?timeout=0s", &fakeDHT{}, http.StatusBadRequest, "timeout cannot be"},
 		"sentence":        {"", &fakeDHT{refuse: errors.New("there is no such strategy")}, http.StatusBadRequest, "there is no such strategy"},
-		"error with code": {"", &fakeDHT{refuse: &Error{CodeUnknownPeer, "who is that", "add it"}}, http.StatusNotFound, "who is that"},
+		"error with code": {"", &fakeDHT{refuse: &Error{Code: CodeUnknownPeer, Message: "who is that", Hint: "add it"}}, http.StatusNotFound, "who is that"},
 	} {
 		a := Actions{}
 		if c.sender != nil {

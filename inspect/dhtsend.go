@@ -59,7 +59,7 @@ func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request, q *query) (a
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return nil, e
 	} else if err != nil {
-		return nil, &Error{CodeBadQuery, err.Error(), HintDHTParameters}
+		return nil, &Error{Code: CodeBadQuery, Message: err.Error(), Hint: HintDHTParameters}
 	}
 	return transmit(w, r, kind, newBatch(
 		send,

@@ -12,10 +12,7 @@ import (
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !overUnix(r) && !allowedHost(hosts, r.Host) {
-			fail(w, &Error{
-				CodeForbidden, "the host name of this request is not allowed",
-				"use localhost, or add the name to the allowed hosts",
-			})
+			fail(w, &Error{Code: CodeForbidden, Message: "the host name of this request is not allowed", Hint: "use localhost, or add the name to the allowed hosts"})
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -28,6 +29,9 @@ type Options struct {
 	// Messages are the messages that the node receives. They are served only over a
 	// Unix socket.
 	Messages Messages
+
+	// Events are what happened in the node.
+	Events Events
 
 	// Verbs are listed at /v1/verbs. They are those of Actions, which carries them out.
 	Verbs map[string]map[string]Verb
@@ -52,7 +56,8 @@ type Options struct {
 
 type handler struct {
 	Options
-	rates rates
+	rates     rates
+	followers atomic.Int32 // of the events
 }
 
 // Handler returns the read-only part of the API, below /v1. A section is at /v1/NAME, unless
@@ -90,6 +95,7 @@ func Handler(o Options) http.Handler {
 	get("/v1/ledger", h.ledger, "tag", "peer", "state", "limit", "offset")
 	get("/v1/failures", h.failures, "limit", "offset")
 	get("/v1/deadletters", h.deadLetters, "limit", "offset")
+	get("/v1/events", h.events, "since", "from", "peer", "type", "limit")
 	get("/v1/messages", h.messages, "all", "topic", "count", "name")
 	endpoints = append(endpoints, "/v1/actors/{path...}/stacks")
 	mux.HandleFunc("/v1/{name}", only(handle(h.named).answer, http.MethodGet, http.MethodHead))

@@ -275,7 +275,7 @@ func TestFieldNames(t *testing.T) {
 		{models.Substream{}, "id protocol direction owner_actor opened_at bytes_in bytes_out window"},
 		{Failure{}, "at actor incarnation message_type reason where peer stack_id"},
 		{DeadLetter{}, "at target sender message_type size cause"},
-		{Error{}, "code message hint"},
+		{Error{}, "code message hint cause"},
 	} {
 		var names []string
 		for f := range reflect.TypeOf(c.v).Fields() {

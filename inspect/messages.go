@@ -36,9 +36,9 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request, q *query) (an
 	case q.err != nil:
 		return nil, q.err
 	case len(o.Name) > maxListener:
-		return nil, &Error{CodeBadQuery, "the name of the listener is too long", "take at most 64 bytes"}
+		return nil, &Error{Code: CodeBadQuery, Message: "the name of the listener is too long", Hint: "take at most 64 bytes"}
 	case !overUnix(r):
-		return nil, &Error{CodeForbidden, "messages are shown on the node's Unix socket only", HintListenHere}
+		return nil, &Error{Code: CodeForbidden, Message: "messages are shown on the node's Unix socket only", Hint: HintListenHere}
 	case h.Messages == nil:
 		return nil, notFound("this node does not show its messages", "its program receives them in its own handler")
 	}
@@ -60,7 +60,7 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request, q *query) (an
 func (s *stream) fail(err error) {
 	x := (*Error)(nil)
 	if !errors.As(err, &x) {
-		x = &Error{CodeInternal, Escape(err.Error()), "look at the node's log"}
+		x = &Error{Code: CodeInternal, Message: Escape(err.Error()), Hint: "look at the node's log"}
 	}
 	if s.write(struct {
 		Error *Error `json:"error"`

@@ -94,9 +94,9 @@ func (m *mutations) admit(next http.Handler) http.Handler {
 		switch {
 		case !m.token.admits(r):
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			fail(w, &Error{CodeUnauthorized, "this needs the node's token", "send the content of the token file in the data directory as Authorization: Bearer"})
+			fail(w, &Error{Code: CodeUnauthorized, Message: "this needs the node's token", Hint: "send the content of the token file in the data directory as Authorization: Bearer"})
 		case m.Stopping != nil && m.Stopping() && r.URL.Path != ackPath:
-			fail(w, &Error{CodeStopping, "the node is stopping", "start it again and repeat the request"})
+			fail(w, &Error{Code: CodeStopping, Message: "the node is stopping", Hint: "start it again and repeat the request"})
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -33,7 +33,7 @@ func (m *mutations) addPeer(w http.ResponseWriter, r *http.Request, _ *query) (a
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSeedBody))
 	if err != nil {
-		return nil, &Error{CodeBadQuery, "the body cannot be read: " + err.Error(), "send one KEY::ADDRESS"}
+		return nil, &Error{Code: CodeBadQuery, Message: "the body cannot be read: " + err.Error(), Hint: "send one KEY::ADDRESS"}
 	}
 	m.tell("admin.peer.add")
 	return m.AddPeer(r.Context(), strings.TrimSpace(string(b)))

@@ -18,7 +18,7 @@ func TestPeerActions(t *testing.T) {
 		Admin: func(event string) { told = append(told, event) },
 		AddPeer: func(_ context.Context, seed string) (any, error) {
 			if seed == "" {
-				return nil, &Error{CodeBadQuery, "no peer", "give one"}
+				return nil, &Error{Code: CodeBadQuery, Message: "no peer", Hint: "give one"}
 			}
 			return map[string]string{"node_id": "id of " + seed}, nil
 		},

@@ -55,7 +55,7 @@ func TestImportPeers(t *testing.T) {
 		ImportPeers: func(_ context.Context, r io.Reader) (any, error) {
 			b, err := io.ReadAll(r)
 			if string(b) != "{}" {
-				return nil, &Error{CodeBadQuery, "line 1: " + string(b), "give an export"}
+				return nil, &Error{Code: CodeBadQuery, Message: "line 1: " + string(b), Hint: "give an export"}
 			}
 			return map[string]int{"added": 3}, err
 		},

@@ -33,7 +33,7 @@ func IsPrefix(text string) bool {
 
 // Ambiguous returns the error for the beginning of the ids or keys of several peers.
 func Ambiguous(text string, ids []string) *Error {
-	return &Error{CodeBadQuery, fmt.Sprintf("%s peers begin with %s: %s", Number(uint64(len(ids))), Escape(text), Candidates(ids)), "give more digits"}
+	return &Error{Code: CodeBadQuery, Message: fmt.Sprintf("%s peers begin with %s: %s", Number(uint64(len(ids))), Escape(text), Candidates(ids)), Hint: "give more digits"}
 }
 
 // candidatesNamed is how many candidates an error for an ambiguous beginning names.

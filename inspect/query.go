@@ -39,7 +39,7 @@ func newQuery(r *http.Request, known ...string) *query {
 
 func (q *query) refuse(message, hint string) {
 	if q.err == nil {
-		q.err = &Error{CodeBadQuery, message, hint}
+		q.err = &Error{Code: CodeBadQuery, Message: message, Hint: hint}
 	}
 }
 

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,18 @@ func (r *registry) Actors() []Actor {
 func (r *registry) Ask(ctx context.Context, path string) (Detail, error) {
 	d, err := r.root.Inspect(ctx, path)
 	return Detail{d.Line, d.Value}, err
+}
+
+// DeadLetters implements [DeadLetterSource], with those to actors of this tree.
+func (r *registry) DeadLetters() []DeadLetter {
+	all := []DeadLetter{}
+	tree, _, _ := strings.Cut(r.root.PID().Id, "/")
+	for _, l := range slices.Backward(supervisor.DeadLetters(r.sys)) {
+		if strings.HasPrefix(l.Target, tree+"/") {
+			all = append(all, DeadLetter{At: r.root.OnWall(l.At), Target: l.Target, Sender: l.Sender, MessageType: l.Message, Cause: "no_such_actor"})
+		}
+	}
+	return all
 }
 
 // unsupervised returns the processes below an actor of ours that are not in ours

@@ -13,6 +13,7 @@ type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint"`
+	Cause   string `json:"cause,omitempty"` // code of package inspect/codes: why a peer was not reached
 }
 
 func (e *Error) Error() string { return "inspect: " + e.Message }
@@ -28,6 +29,7 @@ const (
 	CodeUnknownPeer  = "unknown_peer"
 	CodeFailed       = "failed"
 	CodeInternal     = "internal"
+	CodeBusy         = "busy"      // too many do the same
 	CodeNoAnswer     = "no_answer" // of a ping that has come to nothing, where the next may be answered
 
 	CodeNoValue    = "no_value"   // of the key-value DHT: there is no such value
@@ -45,6 +47,7 @@ var statusOf = map[string]int{
 	CodeUnknownPeer:  http.StatusNotFound,
 	CodeFailed:       http.StatusConflict,
 	CodeInternal:     http.StatusInternalServerError,
+	CodeBusy:         http.StatusServiceUnavailable,
 	CodeNoAnswer:     http.StatusInternalServerError,
 	CodeNoValue:      http.StatusNotFound,
 	CodeNoPeers:      http.StatusConflict,
@@ -68,10 +71,7 @@ func reply(w http.ResponseWriter, v any) { replyStatus(w, http.StatusOK, v) }
 func replyStatus(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		fail(w, &Error{
-			CodeInternal, "the answer cannot be written as JSON: " + err.Error(),
-			"let the section return values that encoding/json can write",
-		})
+		fail(w, &Error{Code: CodeInternal, Message: "the answer cannot be written as JSON: " + err.Error(), Hint: "let the section return values that encoding/json can write"})
 		return
 	}
 	h := w.Header()
@@ -82,7 +82,9 @@ func replyStatus(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(b, '\n')) // an error means that the client has gone
 }
 
-func notFound(message, hint string) error { return &Error{CodeNotFound, message, hint} }
+func notFound(message, hint string) error {
+	return &Error{Code: CodeNotFound, Message: message, Hint: hint}
+}
 
 // handle is a handler that returns its answer; done if it has written that itself. The text of an
 // error that is no [*Error] is a sentence.
@@ -114,7 +116,7 @@ func (f handle) answer(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &e):
 		fail(w, e)
 	case err != nil:
-		fail(w, &Error{CodeFailed, err.Error(), HintNode})
+		fail(w, &Error{Code: CodeFailed, Message: err.Error(), Hint: HintNode})
 	case v == nil:
 		reply(w, struct{}{})
 	case v != done:
@@ -130,6 +132,6 @@ func only(h http.HandlerFunc, methods ...string) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Allow", methods[0])
-		fail(w, &Error{CodeBadMethod, r.Method + " is not possible here", "use " + methods[0]})
+		fail(w, &Error{Code: CodeBadMethod, Message: r.Method + " is not possible here", Hint: "use " + methods[0]})
 	}
 }

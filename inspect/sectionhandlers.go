@@ -66,7 +66,7 @@ func (h *handler) value(r *http.Request, name string) (any, error) {
 	case errors.Is(err, ErrNoSection):
 		return nil, notFound(fmt.Sprintf("there is no section %q", Escape(name)), "list the sections with /v1/sections")
 	case err != nil:
-		return nil, &Error{CodeInternal, err.Error(), "the function that was registered for this section has a bug"}
+		return nil, &Error{Code: CodeInternal, Message: err.Error(), Hint: "the function that was registered for this section has a bug"}
 	}
 	return v, nil
 }

@@ -85,12 +85,12 @@ func (m *mutations) send(w http.ResponseWriter, r *http.Request, q *query) (any,
 	defer end()
 	id, err := m.Sender.Resolve(whole, peer)
 	if err != nil && errors.Is(whole.Err(), context.DeadlineExceeded) {
-		err = &Error{CodeUnknownPeer, fmt.Sprintf("the peer was not found within %s: %s", limit, err), "allow more time, or give its address, too, as KEY::ADDRESS"}
+		err = &Error{Code: CodeUnknownPeer, Message: fmt.Sprintf("the peer was not found within %s: %s", limit, err), Hint: "allow more time, or give its address, too, as KEY::ADDRESS"}
 	}
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return nil, e
 	} else if err != nil {
-		return nil, &Error{CodeUnknownPeer, err.Error(), HintPeer}
+		return nil, &Error{Code: CodeUnknownPeer, Message: err.Error(), Hint: HintPeer}
 	}
 	return transmit(w, r, kind, newBatch(
 		func(ctx context.Context, body []byte) (func(context.Context) models.Outcome, error) {

@@ -63,7 +63,7 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, notFound("there is nothing to do at "+Escape(r.URL.Path),
 			"see /v1/verbs; the verbs of "+section+" are: "+strings.Join(slices.Sorted(maps.Keys(m.Verbs[section])), ", "))
 	case verb.Local && !overUnix(r):
-		return nil, &Error{CodeForbidden, Escape(r.URL.Path) + " is done on the node's Unix socket only", HintHere}
+		return nil, &Error{Code: CodeForbidden, Message: Escape(r.URL.Path) + " is done on the node's Unix socket only", Hint: HintHere}
 	}
 	q := newQuery(r, verb.Params...)
 	if q.err != nil {
@@ -75,10 +75,10 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(verb.Body)))
 	}
 	if long := (*http.MaxBytesError)(nil); errors.As(err, &long) {
-		return nil, &Error{CodeBadQuery, fmt.Sprintf("the body is longer than %d bytes", verb.Body), "send less"}
+		return nil, &Error{Code: CodeBadQuery, Message: fmt.Sprintf("the body is longer than %d bytes", verb.Body), Hint: "send less"}
 	}
 	if err != nil {
-		return nil, &Error{CodeBadQuery, "the body cannot be read", "send it again"}
+		return nil, &Error{Code: CodeBadQuery, Message: "the body cannot be read", Hint: "send it again"}
 	}
 	m.tell("admin." + section + "." + name)
 	if verb.Stream == nil {

@@ -24,7 +24,7 @@ func TestVerbs(t *testing.T) {
 			"join": {Do: func(context.Context, url.Values, []byte) (any, error) { return nil, errors.New("nobody is connected") }},
 			"discover": {Params: []string{"key"}, Do: func(_ context.Context, v url.Values, _ []byte) (any, error) {
 				if v.Get("key") == "unknown" {
-					return nil, &Error{CodeUnknownPeer, "nobody knows it", "check the key"}
+					return nil, &Error{Code: CodeUnknownPeer, Message: "nobody knows it", Hint: "check the key"}
 				}
 				return map[string]string{"found": v.Get("key")}, nil
 			}},
@@ -96,7 +96,7 @@ func TestVerbsOfValues(t *testing.T) {
 			return map[string]string{v.Get("client"): string(b)}, nil
 		}},
 		"get": {Do: func(context.Context, url.Values, []byte) (any, error) {
-			return nil, &Error{CodeNoValue, "nobody has it", "check the key"}
+			return nil, &Error{Code: CodeNoValue, Message: "nobody has it", Hint: "check the key"}
 		}},
 		"trace": {Params: []string{"target"}, Stream: func(_ context.Context, v url.Values) iter.Seq2[any, error] {
 			return func(yield func(any, error) bool) {

@@ -84,6 +84,11 @@ const (
 	// leaves it out.
 	TakenMarker ID = "gamelan/taken/1"
 
+	// FullMarker in a list of all protocols (spec: V 41) says that the node cannot keep what it
+	// receives now, as when its disk is full: messages to it wait. It is never the protocol of a
+	// substream.
+	FullMarker ID = "gamelan/full/1"
+
 	// PeersID is the protocol of the service by which nodes with the DHT hand out the
 	// peers that they know (spec: dht 9). Calls of it keep the network together; they
 	// say nothing about what a connection is worth to the node.

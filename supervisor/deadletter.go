@@ -1,8 +1,10 @@
 package supervisor
 
 import (
+	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -15,6 +17,48 @@ type office struct {
 	idle    []*asker
 	askers  int              // made so far
 	keepers map[string]*cell // with Spec.Keeps, by path; until their messages are discarded
+	letters []DeadLetter     // the last ones, oldest first
+}
+
+// DeadLetter is a message to an actor that does not exist, or has ended.
+type DeadLetter struct {
+	At      time.Time
+	Target  string // path of the actor
+	Sender  string // path of the sender; "" is unknown
+	Message string // type of the message
+}
+
+// deadLettersKept is how many dead letters a system remembers.
+const deadLettersKept = 1000
+
+// DeadLetters returns the last 1,000 messages of a system that have reached no actor, oldest first. It
+// leaves out system messages and those of this package.
+func DeadLetters(sys *actor.ActorSystem) []DeadLetter {
+	o := officeOf(sys)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.letters)
+}
+
+// note remembers a dead letter.
+func (o *office) note(e *actor.DeadLetterEvent) {
+	switch e.Message.(type) {
+	case actor.SystemMessage, actor.IgnoreDeadLetterLogging:
+		return
+	}
+	l := DeadLetter{At: time.Now(), Message: typeName(e.Message)}
+	if e.PID != nil {
+		l.Target = e.PID.Id
+	}
+	if e.Sender != nil {
+		l.Sender = e.Sender.Id
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.letters) == deadLettersKept {
+		o.letters = o.letters[1:]
+	}
+	o.letters = append(o.letters, l)
 }
 
 var _ actor.Process = (*office)(nil)
@@ -36,6 +80,7 @@ func officeOf(sys *actor.ActorSystem) *office {
 	// The handler runs in the sender's turn; discard recovers.
 	sys.EventStream.Subscribe(func(event any) {
 		if e, ok := event.(*actor.DeadLetterEvent); ok && !o.keep(e) {
+			o.note(e)
 			discard(e.Message)
 		}
 	})

@@ -19,7 +19,7 @@ import (
 var knowing = regexp.MustCompile(`^\.\./(cmd|tests|tools|examples|bench|\.git)$`)
 
 // verbField is a field of the command's table of verbs, with its name if that is not the field's.
-var verbField = regexp.MustCompile("(?m)^\t([A-Z]\\w*) +\\w+ +`cmd:\"\"(?: name:\"([a-z]+)\")?")
+var verbField = regexp.MustCompile("(?m)^\t([A-Z]\\w*) +\\w+ +`cmd:\"\"(?: group:\"[^\"]*\")?(?: name:\"([a-z]+)\")?")
 
 // commandName matches a command of the program, as a text would name it, or a flag.
 func commandName(t *testing.T) *regexp.Regexp {

@@ -42,7 +42,7 @@ func (c *discoverCmd) Run(a *app) error {
 	start := time.Now()
 	stop := followSearch(a, key, true)
 	p, err := a.client().Discover(a.ctx, key, c.Timeout)
-	stop()
+	stop(err == nil)
 	if err != nil {
 		return err
 	}
@@ -105,37 +105,55 @@ func follow(a *app, text func(*models.Network) string) (stop func()) {
 
 // followSearch says that the node searches for the holder of a key, if it does not know the
 // holder, and then the stages of the search. With anew, a holder that could not be reached is
-// searched for as well. stop says what it has found.
-func followSearch(a *app, key string, anew bool) (stop func()) {
+// searched for as well. What was found and not reached is said with the stage. stop says what it has
+// found, if it has.
+func followSearch(a *app, key string, anew bool) (stop func(found bool)) {
 	ask := a.client()
 	known := func(ctx context.Context) (p models.Peer, ok bool) {
 		p, err := ask.Peer(ctx, key)
 		return p, client.CodeOf(err) != inspect.CodeNotFound
 	}
+	nothing := func(bool) {}
 	if a.JSON {
-		return func() {}
+		return nothing
 	}
 	if i, err := ask.Node(a.ctx); err != nil || i.PublicKey == key { // the verb itself reports that it is this node
-		return func() {}
+		return nothing
 	}
 	why := "this node does not know it"
 	if p, ok := known(a.ctx); ok {
-		if p.OfflineSince.IsZero() || !anew {
-			return func() {}
+		if !anew || p.Connection != nil {
+			return nothing
 		}
-		why = "this node knows it, and could not reach it when it tried last"
+		if why = ""; !p.OfflineSince.IsZero() {
+			why = "this node knows it, and could not reach it when it tried last"
+		}
 	}
 	if n, err := ask.Network(a.ctx); err != nil || !n.On {
-		return func() {}
+		return nothing
 	}
-	a.Note("Searching for %s: %s.", a.WhoKey(key), why)
-	end := follow(a, func(n *models.Network) string { return a.Searching(n, key) })
-	return sync.OnceFunc(func() {
-		end()
-		if p, ok := known(a.ctx); ok && a.ctx.Err() == nil {
-			a.Note("%s", inspect.Escape(a.Found(&p)))
+	searched := why != ""
+	if searched {
+		a.Note("Searching for %s: %s.", a.WhoKey(key), why)
+	}
+	poll := a.client().AtOnce()
+	end := follow(a, func(n *models.Network) string {
+		text := a.Searching(n, key)
+		searched = searched || text != ""
+		if p, err := poll.Peer(a.ctx, key); err == nil && text != "" && len(p.Addresses) > 0 {
+			text += " " + a.NotReached(&p)
 		}
+		return text
 	})
+	var once sync.Once
+	return func(found bool) {
+		once.Do(func() {
+			end()
+			if p, ok := known(a.ctx); ok && found && searched && a.ctx.Err() == nil {
+				a.Note("%s", inspect.Escape(a.Found(&p)))
+			}
+		})
+	}
 }
 
 // followReceiver is followSearch for a message to the holder of a key. For a receiver that
@@ -145,5 +163,6 @@ func followReceiver(a *app, text string) (stop func()) {
 	if err != nil {
 		return func() {}
 	}
-	return followSearch(a, key.String(), false)
+	end := followSearch(a, key.String(), false)
+	return func() { end(true) }
 }

@@ -35,6 +35,28 @@ var examples = map[string][]example{
 		{"Is the node connected, and if not, why?", "gamelan status"},
 		{"The same for a program", "gamelan status --json"},
 	},
+	"gamelan doctor": {
+		{"What is wrong with the node?", "gamelan doctor"},
+		{"Why is bob not connected?", "gamelan doctor bob"},
+		{"Who answers at an address?", "gamelan doctor /ip4/203.0.113.7/tcp/18189"},
+	},
+	"gamelan events": {
+		{"What happened last?", "gamelan events"},
+		{"What happened at 03:12?", "gamelan events --from 03:00 --to 03:20"},
+		{"Watch what happens with bob", "gamelan events --follow --peer bob"},
+	},
+	"gamelan top": {
+		{"Which actors are busy?", "gamelan top"},
+		{"Which have the longest queues? Once, for a program", "gamelan top --sort queue --count 1 --json"},
+	},
+	"gamelan failures": {
+		{"What has failed, and where?", "gamelan failures"},
+		{"All failures that are kept, oldest first", "gamelan events --type actor"},
+	},
+	"gamelan deadletters": {
+		{"Which messages have reached nobody?", "gamelan deadletters"},
+		{"Their types, counted", "gamelan deadletters --json | jq -r .message_type | sort | uniq -c"},
+	},
 	"gamelan health": {
 		{"Check the node; the exit code is 1 if it does not work", "gamelan health"},
 		{"In a script that restarts a node", "gamelan health --timeout 10s --data-dir /var/lib/gamelan"},

@@ -2,17 +2,21 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 )
@@ -60,6 +64,9 @@ func (c *listenCmd) Run(a *app) error {
 		defer signal.Stop(broken)
 	}
 	a.Names = a.namesNow()
+	if n, ok := a.diskTrouble(); ok {
+		a.Note("Nothing can be acknowledged now: %s.", inspect.Escape(render.Notice(n)))
+	}
 	err := outlast.Listen(a.ctx, a.client(), inspect.Listening{Most: c.Count, All: c.All, Topic: c.Topic}, newListenSink(a.Output, c.form()), outlast.NodeAway{
 		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
 		Over:  func() { a.Note("The node is back.") },
@@ -67,7 +74,36 @@ func (c *listenCmd) Run(a *app) error {
 	if errors.Is(err, syscall.EPIPE) {
 		endAtBrokenPipe()
 	}
+	if f, ok := errors.AsType[*failure.Error](err); ok && f.Kind == outlast.NotAcknowledged {
+		if n, ok := a.diskTrouble(); ok {
+			return failure.New(f.Kind, n.Step+"; "+f.Hint, "%s: %s", f.Message, n.What).Because(err)
+		}
+	}
 	return err
+}
+
+// troubleAsked is how long the node may take to say what is wrong with its disk.
+const troubleAsked = 2 * time.Second
+
+// diskTrouble returns why the inbox cannot be written, if it cannot: the disk is full, or fails.
+func (a *app) diskTrouble() (models.Notice, bool) {
+	ctx, cancel := context.WithTimeout(a.ctx, troubleAsked)
+	defer cancel()
+	h, err := a.client().AtOnce().Health(ctx) // that it does not answer is the verb's to say
+	if err != nil {
+		return models.Notice{}, false
+	}
+	of := func(code *codes.Code) int {
+		return slices.IndexFunc(h.Degraded, func(n models.Notice) bool { return n.Code == code.Name })
+	}
+	failed, full := of(codes.InboxFailed), of(codes.DiskFull)
+	switch {
+	case failed < 0:
+		return models.Notice{}, false
+	case full >= 0:
+		return h.Degraded[full], true
+	}
+	return h.Degraded[failed], true
 }
 
 // listenSink writes messages in their form.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
@@ -27,6 +28,7 @@ type peersCmd struct {
 
 type peersListCmd struct {
 	Failed bool `help:"Only peers that are not connected and whose last dial failed."`
+	All    bool `help:"Those, too, that have not answered for ${forgotten}. With --json all are listed."`
 }
 
 func (c *peersListCmd) Run(a *app) error {
@@ -40,7 +42,16 @@ func (c *peersListCmd) Run(a *app) error {
 			return !failed
 		})
 	}
-	return render.Peers(a.Output, peers)
+	var away int
+	if !c.All && !c.Failed && !a.JSON {
+		peers, away = render.Answering(peers, time.Now())
+	}
+	if len(peers) > 0 || away == 0 {
+		if err := render.Peers(a.Output, peers); err != nil || away == 0 {
+			return err
+		}
+	}
+	return a.Say(render.AwayText(away, a.Command("peers --all")))
 }
 
 type peersAddCmd struct {

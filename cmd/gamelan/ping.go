@@ -58,7 +58,7 @@ func (c *pingCmd) Run(a *app) error {
 				return err
 			}
 			f = phrases.Of(err, a.dir, a.patience)
-			misaddressed = misaddressed || render.Misaddressed(f.Message)
+			misaddressed = misaddressed || phrases.Misaddressed(err)
 		}
 		if err := show.Round(pong, f); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 
 type whyCmd struct {
 	Stacks bool   `help:"Of an actor: show the stacks of its goroutines, too."`
+	Since  string `help:"Of a peer: show what happened with it since a time, too: 24h, 03:00, 2026-01-31 03:00." placeholder:"TIME"`
 	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
@@ -33,7 +34,18 @@ func (c *whyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return render.Why(a.Output, w)
+	if c.Since == "" {
+		return render.Why(a.Output, w)
+	}
+	q := inspect.EventQuery{Peer: w.NodeID, Limit: inspect.MaxLimit}
+	if q.From, err = timeOf("--since", c.Since, time.Now()); err != nil {
+		return err
+	}
+	all, err := a.client().Events(a.ctx, q)
+	if err != nil {
+		return err
+	}
+	return render.WhySince(a.Output, w, all.Events)
 }
 
 // whyActor shows what an actor does.

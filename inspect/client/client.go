@@ -139,6 +139,8 @@ func (c *Client) do(ctx context.Context, method, path, kind string, body io.Read
 		}
 		r.Header.Set("Authorization", "Bearer "+token.Reveal())
 		r.Header.Set("Content-Type", kind)
+	} else if kind != "" {
+		r.Header.Set("Accept", kind)
 	}
 	res, err := c.http.Do(r)
 	if err != nil {

@@ -95,6 +95,18 @@ func (c *Client) Actors(ctx context.Context) ([]inspect.Actor, error) {
 	return all, err
 }
 
+// Failures lists the last failure of each actor, the newest first.
+func (c *Client) Failures(ctx context.Context) ([]inspect.Failure, error) {
+	all, _, err := list[inspect.Failure](ctx, c, "/v1/failures", url.Values{})
+	return all, err
+}
+
+// DeadLetters lists the last messages that have reached no actor, the newest first.
+func (c *Client) DeadLetters(ctx context.Context) ([]inspect.DeadLetter, error) {
+	all, _, err := list[inspect.DeadLetter](ctx, c, "/v1/deadletters", url.Values{})
+	return all, err
+}
+
 // Actor requests the description of the actor at path.
 func (c *Client) Actor(ctx context.Context, path string) (inspect.Actor, error) {
 	return get[inspect.Actor](ctx, c, actorAt(path))

@@ -74,6 +74,29 @@ func (c *Client) KadTrace(ctx context.Context, name, target string, find bool, s
 	return err
 }
 
+// Examine has the node examine itself, or its way to a peer, and calls step with each step as it ends.
+// peer is a key, the first digits of one, KEY::ADDRESS, an address, or "" for the node as a whole.
+func (c *Client) Examine(ctx context.Context, peer string, step func(*models.Checked) error) (end models.Diagnosis, err error) {
+	q := url.Values{}
+	if peer != "" {
+		q.Set("peer", peer)
+	}
+	ended := false
+	err = stream(ctx, c, verbAt("doctor", "examine", q), "text/plain", nil, func(x *models.Examined, _ bool) error {
+		if x.Diagnosis != nil {
+			end, ended = *x.Diagnosis, true
+		}
+		if x.Step != nil {
+			return step(x.Step)
+		}
+		return nil
+	})
+	if err == nil && !ended {
+		err = c.gone(ctx, io.ErrUnexpectedEOF)
+	}
+	return end, err
+}
+
 // Admission requests with whom the node has connections.
 func (c *Client) Admission(ctx context.Context) (models.Admission, error) {
 	return get[models.Admission](ctx, c, "/v1/admission")

@@ -35,6 +35,14 @@ func (c *Code) Notice(what string, values ...string) models.Notice {
 	return n
 }
 
+// Misaddressed reports whether c is why a peer was not reached, and the address may be the wrong one.
+func (c *Code) Misaddressed() bool {
+	return c == DialRefused || c == DialOtherKey || c == DialForeign || c == DialUnresolved
+}
+
+// Unreached reports whether c is why there is no connection with a peer.
+func (c *Code) Unreached() bool { return slices.Contains(dials, c) }
+
 // Fill puts arguments in the place of their names in braces.
 func Fill(text string, args map[string]string) string {
 	pairs := make([]string, 0, 2*len(args))

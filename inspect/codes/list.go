@@ -28,6 +28,7 @@ var (
 	Alone              = code("alone", models.Warning, "The node is connected to nobody, and knows no other: it is the first of its network, or has no seed.", "give other nodes its line as a seed, or give this one a seed: node.seeds", "since")
 	FewNodes           = code("few_nodes", models.Degraded, "The node is connected to fewer nodes than connections.min_connected, for longer than health.offline_after.", "connect it to more nodes, or lower connections.min_connected", "since")
 	SeedsSilent        = code("seeds_silent", models.Warning, "No seed has answered.", "check the seeds: node.seeds, discovery.seed_names")
+	SeedNames          = code("seed_names", models.Warning, "The names of seeds give none: they are not resolved, or have no records that name one.", "check discovery.seed_names and the name server of this machine")
 	Deaf               = code("deaf", models.Degraded, "Connections could not be accepted.", "")
 	SourceRefused      = code("source_refused", models.Warning, "Connections from a source are refused because of offences from there.", "exempt it with connections.exempt_sources if they are yours", "source")
 	SourceLimited      = code("source_limited", models.Warning, "Connections from a source were refused because it has as many as it may.", "raise it, or exempt the source with connections.exempt_sources if it is yours", "source", "setting")
@@ -71,4 +72,36 @@ var (
 	ProfileShared    = code("profile_shared", models.Failure, "This node sends messages without the DHT on the protocol that the peer uses for the DHT.", "start this node without PlainOnProfile")
 	ForeignPeer      = code("foreign_peer", models.Failure, "The peer is a node of another library, and does not know the protocol of messages that are sent straight to a peer.", "send it messages of the DHT (DHT.Send), or, if it has no DHT, start this node with NoDHT and PlainOnProfile")
 	ForeignPeerNoDHT = code("foreign_peer_no_dht", models.Failure, "The peer is a node of another library, and this node runs without the DHT.", "start this node without NoDHT and send it messages of the DHT (DHT.Send), or, if it has no DHT, start this node with PlainOnProfile")
+)
+
+var dials = []*Code{DialRefused, DialProhibited, DialNoAnswer, DialNoRoute, DialUnresolved, DialProxy, DialOtherKey, DialForeign, DialMute, DialHungUp, DialSecret, DialTurnedAway}
+
+// Why a peer was not reached, or has not confirmed a message.
+var (
+	PeerFull       = code("peer_full", models.Failure, "The peer is connected, and cannot keep messages now: its inbox cannot be written, as when its disk is full.", "make room on the disk there")
+	DialRefused    = code("dial_refused", models.Failure, "Nothing listens at the address of the peer, or a firewall resets connections to it.", "check that the peer is running and listens on this address, and that no firewall refuses it")
+	DialProhibited = code("dial_prohibited", models.Failure, "A firewall refuses connections to the peer.", "open the port of this address in that firewall")
+	DialNoAnswer   = code("dial_no_answer", models.Failure, "Nothing comes back from the address of the peer: it is away, it hangs, or a firewall drops what is sent.", "check that the address is right and that no firewall is in between")
+	DialNoRoute    = code("dial_no_route", models.Failure, "There is no way to the address of the peer.", "check the address and this machine's network")
+	DialUnresolved = code("dial_unresolved", models.Failure, "The name in the address of the peer is not resolved.", "check the name and this machine's name server, or use an IP address")
+	DialProxy      = code("dial_proxy", models.Failure, "The proxy of this node does not work, which says nothing of the peer.", "check that the proxy runs at its address")
+	DialOtherKey   = code("dial_other_key", models.Failure, "Another node answers at the address of the peer.", "check the peer's key, or whether another node has taken its address")
+	DialForeign    = code("dial_foreign", models.Failure, "What answers at the address of the peer speaks another protocol.", "check the port: the program that listens there may be no node")
+	DialMute       = code("dial_mute", models.Failure, "The peer takes the connection, and says nothing in time.", "it may be overloaded, be stopped, or be no node; try again later")
+	DialHungUp     = code("dial_hung_up", models.Failure, "The peer closed the connection before the handshake: it is busy, refuses this node, or is of another network.", "the status and the log of the other node say which it is; if it is only busy, try again later")
+	DialSecret     = code("dial_secret", models.Failure, "The peer closed the connection before the handshake of a private network: its secret differs, it is busy, or it refuses this node.", "compare the files of the network on both nodes")
+	DialTurnedAway = code("dial_turned_away", models.Failure, "The peer has proven its key, and then refused the connection: it has banned this node, admits only others, is full, or has another release.", "lift the ban there, or admit this node")
+)
+
+// What an examination of the node finds, beside what is wrong with its health.
+var (
+	DialBanned     = code("dial_banned", models.Failure, "This node has banned the peer.", "lift the ban", "until")
+	DialUnlisted   = code("dial_unlisted", models.Failure, "This node does not admit the peer.", "admit its key")
+	DialExcluded   = code("dial_excluded", models.Failure, "All addresses of the peer are excluded from dialling, or are of this node itself.", "give another address of it, or change connections.exclude_addresses")
+	DialNoAddress  = code("dial_no_address", models.Failure, "No address of the peer is known that this node can dial.", "give its address with its key")
+	DialNoPort     = code("dial_no_port", models.Failure, "This machine has no free port or address to dial from.", "close connections of this machine, or widen net.ipv4.ip_local_port_range")
+	DialFailed     = code("dial_failed", models.Failure, "The connection to the peer has failed.", "look at the log of both nodes")
+	PeerSilent     = code("peer_silent", models.Failure, "The peer is connected, and does not answer.", "look at the machine of the peer and the way to it; without an answer the connection is closed soon")
+	ListenerSilent = code("listener_silent", models.Failure, "The node does not answer at an address on which it listens.", "look whether a firewall of this machine closes the port, and whether the process has files left", "address")
+	FilesGone      = code("files_gone", models.Failure, "The process has nearly as many files open as it may.", "let the process open more files: ulimit -n in a shell, LimitNOFILE in a unit of systemd; or lower max_inbound")
 )

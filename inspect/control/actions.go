@@ -196,7 +196,11 @@ func ping(ctx context.Context, n *gamelan.Node, id identity.NodeID, limit time.D
 	switch d, ok := errors.AsType[*gamelan.DialError](err); {
 	case err == nil:
 	case ok && len(d.Attempts) > 0, errors.Is(err, actors.ErrDialCancelled), errors.Is(err, actors.ErrConnectionClosed):
-		return nil, noAnswer("no connection: " + words.Sentence(err))
+		answer := noAnswer("no connection: " + words.Sentence(err))
+		if cause := trunk.CauseOf(err); cause != nil {
+			answer.Cause = cause.Name
+		}
+		return nil, answer
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, noAnswer(fmt.Sprintf("no connection within %s", limit))
 	default: // another try would end the same way
@@ -222,6 +226,6 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // noAnswer returns the error of a ping that has come to nothing, where the next may be
 // answered.
-func noAnswer(text string) error {
+func noAnswer(text string) *inspect.Error {
 	return &inspect.Error{Code: inspect.CodeNoAnswer, Message: text, Hint: HintPing}
 }

@@ -39,9 +39,15 @@ type Options struct {
 // Actions returns all that a client can make the node do: send messages, act on peers, the verbs of
 // the node's parts, and acknowledge messages of its inbox.
 func Actions(n *gamelan.Node, o Options) inspect.Actions {
+	tell := func(event string) {
+		n.Inspection().Acted(event)
+		if o.Admin != nil {
+			o.Admin(event)
+		}
+	}
 	a := inspect.Actions{
 		Sender: sender{n}, DHT: newDHTSender(n), AddPeer: addPeer(n), ImportPeers: importPeers(n), Peers: peerActions(n),
-		Verbs: n.Inspection().Verbs(), Shutdown: o.Shutdown, Stopping: o.Stopping, Admin: o.Admin,
+		Verbs: n.Inspection().Verbs(), Shutdown: o.Shutdown, Stopping: o.Stopping, Admin: tell,
 	}
 	if n.Inbox() != nil {
 		a.Acknowledge, a.HandBack = acknowledge(n), n.Inbox().HandBack

@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
@@ -81,7 +82,10 @@ type pending struct {
 func (p pending) Wait(ctx context.Context) models.Outcome {
 	o := trunk.DescribeOutcome(p.Pending.Wait(ctx))
 	if o.Reason == protocol.Expired.String() && o.Detail == "" {
-		o.Detail = waitedFor(p.node, p.peer)
+		var why *codes.Code
+		if o.Detail, why = waitedFor(p.node, p.peer); why != nil {
+			o.Code = why.Name
+		}
 	}
 	return o
 }
@@ -89,10 +93,15 @@ func (p pending) Wait(ctx context.Context) models.Outcome {
 // answerTimeout is how long an actor of a healthy node may take to answer.
 const answerTimeout = 2 * time.Second
 
-// waitedFor returns what a message to the peer has waited for, in words that follow "expired".
-func waitedFor(n *gamelan.Node, peer identity.NodeID) string {
-	if _, connected := n.Connection(peer); connected {
-		return "the peer is connected, and has not confirmed it in time"
+// waitedFor returns what a message to the peer has waited for, in words that follow "expired", and the code of
+// why, or nil.
+func waitedFor(n *gamelan.Node, peer identity.NodeID) (string, *codes.Code) {
+	conn, connected := n.Connection(peer)
+	switch {
+	case connected && conn.Accepts(protocol.FullMarker):
+		return "the peer is connected, and cannot keep messages now: its inbox cannot be written, as when its disk is full; " + codes.PeerFull.Step, codes.PeerFull
+	case connected:
+		return "the peer is connected, and has not confirmed it in time", nil
 	}
 	const silent = "being dialled at %s, without an answer in time"
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
@@ -101,18 +110,18 @@ func waitedFor(n *gamelan.Node, peer identity.NodeID) string {
 	dials, _ := seen.Dialling(ctx)
 	for _, d := range dials {
 		if d.Peer == peer && d.Addr != nil {
-			return fmt.Sprintf(silent, d.Addr)
+			return fmt.Sprintf(silent, d.Addr), codes.DialNoAnswer
 		}
 	}
 	attempts := seen.Peer(peer).Attempts
 	if len(attempts) == 0 {
-		return "the peer was not connected in time"
+		return "the peer was not connected in time", nil
 	}
 	switch last := attempts[len(attempts)-1]; {
 	case errors.Is(last.Err, context.Canceled): // the dial ended with the message
-		return fmt.Sprintf(silent, last.Addr)
+		return fmt.Sprintf(silent, last.Addr), codes.DialNoAnswer
 	case last.Err != nil:
-		return "not connected; the last dial failed: " + words.Sentence(last.Err)
+		return "not connected; the last dial failed: " + words.Sentence(last.Err), trunk.CauseOf(last.Err)
 	}
-	return "the connection was lost, and there is no other yet"
+	return "the connection was lost, and there is no other yet", nil
 }

@@ -77,6 +77,8 @@ type Places struct {
 	Replaced   uint64 `json:"replaced"` // idle connections that were closed in favour of a new one
 	Refused    uint64 `json:"refused"`  // connections that were refused
 
+	RefusedBy map[string]uint64 `json:"refused_by,omitempty"` // Refused, by the key of the setting whose limit was reached
+
 	MaxSetupRate int    `json:"max_setup_rate_per_source"` // set-ups of one source in a minute
 	TooFast      uint64 `json:"too_fast"`                  // connections that were refused because of it
 	Waited       uint64 `json:"waited"`                    // set-ups of unknown peers from exempt sources that had to wait

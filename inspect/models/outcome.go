@@ -7,7 +7,7 @@ type Outcome struct {
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"` // of a failure: "dial failed", "banned", …
 	Detail  string `json:"detail,omitempty"`
-	Code    string `json:"code,omitempty"` // of package inspect/codes, whose step ends Detail
+	Code    string `json:"code,omitempty"` // of package inspect/codes; Detail ends with what helps
 }
 
 // The three outcomes.

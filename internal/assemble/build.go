@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -24,6 +25,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/storypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -100,6 +102,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	b.trunk = trunk.NewNode(b.settings())
 	n.Trunk = b.trunk
+	n.Record = b.openRecord()
 	if err := b.addParts(n); err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	n.View = &nodeview.View{
 		Trunk: n.Trunk, Parts: n.Parts, Version: b.Version, Start: begun, Files: files, Health: b.Settled.Health,
-		Tree: n.Tree, Status: n.Status, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
+		Tree: n.Tree, Status: n.Status, Dials: n.Dials, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
 	}
 	if err := trunk.CheckParts(n.Parts, nodeview.Names); err != nil {
 		return err
@@ -124,7 +127,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	root, err := supervisor.Start(n.Trunk.System(), n.Trunk.Root(), n.Trunk.Tree(n.Parts, b.bound), supervisor.Options{
 		Runtime: b.Runtime, Logger: b.Logger, Phases: trunk.Phases(n.Parts), StopTimeout: closeTimeout,
-		Contained: n.Trunk.Contained, Panicked: n.Trunk.Panicked, Failed: n.Trunk.Failed, Published: b.Publish, Fault: b.Fault, DontWait: true,
+		Contained: n.contained, Panicked: n.panicked, Failed: n.failed, Published: b.Publish, Fault: b.Fault, DontWait: true,
 	})
 	if err != nil {
 		return err
@@ -147,6 +150,40 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	return nil
 }
 
+// openRecord opens the record of what happens. A disk on which it cannot be read or written is no
+// reason not to start.
+func (b *builder) openRecord() *storypart.Record {
+	db := b.db
+	if b.DataDir == "" {
+		db = nil
+	}
+	r, err := storypart.OpenRecord(db)
+	if err != nil {
+		b.Logger.Warn("events of earlier starts cannot be read", "err", err)
+	}
+	return r
+}
+
+// failed, panicked and contained note that an actor has failed.
+func (n *Node) failed(path string, err *supervisor.PanicError) {
+	n.Trunk.Failed(path, err)
+	n.tellFailed(path, err)
+}
+
+func (n *Node) panicked(p supervisor.Panic) {
+	n.Trunk.Panicked(p)
+	n.tellFailed(p.Path, p.Err)
+}
+
+func (n *Node) contained(source supervisor.Source, path string, err *supervisor.PanicError) {
+	n.Trunk.Contained(source, path, err)
+	n.tellFailed(path, err)
+}
+
+func (n *Node) tellFailed(path string, err *supervisor.PanicError) {
+	n.Story.Failed(strings.TrimPrefix(path, n.Trunk.Root()+"/"), base.Beginning(err.Value))
+}
+
 // Inspect returns the node's data for [inspect.Handler].
 func (n *Node) Inspect() inspect.Options {
 	return inspect.Options{
@@ -155,6 +192,7 @@ func (n *Node) Inspect() inspect.Options {
 			_, err := n.hooks.Export(w)
 			return err
 		},
+		Events: n.Record,
 		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded, Warnings: n.View.Warnings,
 	}
 }

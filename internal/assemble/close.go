@@ -57,6 +57,7 @@ func (n *Node) wait(log *slog.Logger) {
 	case <-n.Root.Gone():
 	case <-time.After(goneGrace):
 	}
+	n.Record.End()
 	n.hooks.Ended()
 	n.sayDropped(log)
 	n.err = n.Root.Err()
@@ -77,6 +78,9 @@ func (n *Node) wait(log *slog.Logger) {
 		if err := n.DHT.Close(); err != nil {
 			n.err = errors.Join(n.err, fmt.Errorf("gamelan: close the DHT: %w", err))
 		}
+	}
+	if err := n.Record.Close(); err != nil {
+		log.Warn("the last events cannot be written to the disk", "err", err)
 	}
 	if err := n.DB.Close(); err != nil {
 		n.err = errors.Join(n.err, fmt.Errorf("gamelan: close peer store: %w", err))

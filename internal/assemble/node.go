@@ -23,7 +23,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/doctorpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
@@ -31,6 +33,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/storypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
@@ -86,8 +89,6 @@ type Hooks struct {
 	Ended   func() // all actors have ended
 	// Waiting adds the messages that wait for the program's function to those of each peer.
 	Waiting func(map[identity.NodeID]messengers.Loss)
-	// Watched reports whether somebody reads the events.
-	Watched func() bool
 	// Closing and Closed are called before and after Node.Closed is closed.
 	Closing, Closed func()
 }
@@ -107,6 +108,9 @@ type Node struct {
 	Discovery *discoverypart.Discovery
 	Saf       *safpart.Saf
 	Kad       *kadpart.Kad
+	Doctor    *doctorpart.Doctor
+	Story     *storypart.Story
+	Record    *storypart.Record
 	Reach     *reachpart.Reach
 	Tor       *torpart.Tor
 	Given     atomic.Bool   // the program has set the addresses that the node advertises
@@ -167,6 +171,12 @@ func (n *Node) Policy() address.Policy {
 // Status asks the actor connectivity for the node's state.
 func (n *Node) Status(ctx context.Context) (actors.Status, error) {
 	return Ask[actors.Status](ctx, n, n.Trunk.Connectivity(), connectivity.GetStatus{})
+}
+
+// Dials asks the actor dialer for the dials under way.
+func (n *Node) Dials(ctx context.Context) ([]actors.DialUnderWay, error) {
+	r, err := Ask[dialling.Dials](ctx, n, n.Trunk.Dialer(), dialling.GetDials{})
+	return r.UnderWay, err
 }
 
 // Ended reports whether the node has ended.

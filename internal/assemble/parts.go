@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/dhtpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/diskpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/doctorpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/morepart"
@@ -72,12 +73,20 @@ func (b *builder) addParts(n *Node) error {
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, CloseWhenIdle: []protocol.ID{discoverypart.ServiceID},
 	})
 	n.Parts = append(n.Parts, n.Calls.Part())
-	n.Parts = append(n.Parts, storypart.New(t, storypart.Settings{
+	n.Story = storypart.New(t, storypart.Settings{
 		Heartbeat: b.Settled.Health.Heartbeat,
 		Node:      func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
-		Watched:   b.Watched,
+		Record:    n.Record,
+		Version:   b.Version,
 		Health:    func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
-	}).Part())
+	})
+	n.Parts = append(n.Parts, n.Story.Part())
+	n.Doctor = doctorpart.New(t, doctorpart.Settings{
+		Host: b.Host, Listening: n.Listening, Admits: n.Admission.Admit,
+		Node:   func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
+		Health: func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
+	})
+	n.Parts = append(n.Parts, n.Doctor.Part())
 	if b.onion == nil {
 		n.Parts = append(n.Parts, torpart.Off(t))
 		return nil

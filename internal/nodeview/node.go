@@ -2,12 +2,17 @@ package nodeview
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"time"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -59,16 +64,39 @@ func (v *View) node(ctx context.Context) models.Node {
 		return n
 	}
 	n.Status, n.Cause, n.Wanted = status.State, status.Cause, status.Wanted
+	if status.State == connpool.Offline.String() {
+		n.Cause += v.unanswered(ctx)
+	}
 	if n.Profile != "tari" && profile.Pattern == protocol.IX {
 		n.Warnings = append(n.Warnings, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
 	}
 	return n
 }
 
+// answerDue is how long a dial may have no answer before the node says so.
+const answerDue = 3 * time.Second
+
+// unanswered says which dial has had no answer for longest, with "; " before it. It returns "" if none has
+// waited for answerDue.
+func (v *View) unanswered(ctx context.Context) string {
+	dials, _ := v.Dials(ctx) // without an answer there is nothing to say
+	var longest actors.DialUnderWay
+	for _, d := range dials {
+		if d.Addr != nil && (longest.Addr == nil || d.Since.Before(longest.Since)) {
+			longest = d
+		}
+	}
+	waited := v.Trunk.Now().Sub(longest.Since)
+	if longest.Addr == nil || waited < answerDue {
+		return ""
+	}
+	return fmt.Sprintf("; no answer from %s for %s: it is away, it hangs, or a firewall drops it", address.Short(longest.Addr), words.Long(waited))
+}
+
 func places(g connpool.GateStats) models.Places {
 	return models.Places{
 		Inbound: g.Conns, MaxInbound: g.MaxInbound, Setups: g.Setups, MaxSetups: g.MaxSetups,
 		MaxSetupRate: g.MaxSetupRate, Preempted: g.Preempted, Replaced: g.Replaced, Refused: g.Refused, TooFast: g.TooFast, Waited: g.Waited,
-		OtherNetwork: g.OtherNetwork,
+		OtherNetwork: g.OtherNetwork, RefusedBy: g.RefusedBy,
 	}
 }

@@ -32,6 +32,8 @@ type View struct {
 	Tree func() *supervisor.Root
 	// Status asks the actor connectivity for the node's state.
 	Status func(ctx context.Context) (actors.Status, error)
+	// Dials asks the actor dialer for the dials under way.
+	Dials func(ctx context.Context) ([]actors.DialUnderWay, error)
 	// OnlyDials reports whether nobody is expected to reach the node.
 	OnlyDials func() bool
 	// Stopping reports whether the node stops or has ended, and Ended whether it has ended.

@@ -163,6 +163,9 @@ func (t *Table) syntax(b []byte, err error) *Problem {
 		if m := assignment.FindStringSubmatch(line); m != nil {
 			if s, ok := t.Find(section + m[1]); ok {
 				p.Key, p.Expected, p.Example = s.Key, s.Expected(), s.FileExample()
+				if toml.Unmarshal([]byte(line), new(map[string]any)) == nil { // the fault is before it
+					p.Expected = "each text and each list closed in the lines before, and each setting once"
+				}
 			}
 		}
 		break

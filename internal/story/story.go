@@ -12,8 +12,8 @@ import (
 
 // Each source may cause sourceLines lines at once, and then one in sourceEach; all that strangers
 // cause share strangerLines and strangerEach. The connections that this node makes share ownLines
-// and ownEach, and changes of its state stateLines and stateEach. A connection whose beginning is
-// told has its end told, too.
+// and ownEach, its dials that fail dialLines and dialEach, actors that fail failLines and failEach, and changes of its state stateLines and stateEach. A connection whose beginning is
+// told has its end told, too. Of a peer one failed dial is told, and one in failedEach after it.
 const (
 	sourceLines   = 8
 	sourceEach    = 10 * time.Minute
@@ -21,9 +21,15 @@ const (
 	strangerEach  = time.Minute
 	ownLines      = 60
 	ownEach       = 30 * time.Second
+	dialLines     = 30
+	dialEach      = time.Minute
+	failLines     = 30
+	failEach      = time.Minute
 	stateLines    = 20
 	stateEach     = 2 * time.Minute
 	maxSources    = 1024 // that are told apart
+	failedEach    = 10 * time.Minute
+	maxFailing    = 1024 // peers whose failed dials are told apart
 )
 
 // bucket permits lines.
@@ -58,14 +64,23 @@ type Untold struct {
 	Sources     int    // of these, at most maxSources
 	Bans        uint64
 	States      uint64 // changes of the state
+	Dials       uint64 // that have failed
+	Failures    uint64 // of actors
+}
+
+// failing is a peer whose dials fail.
+type failing struct {
+	at   time.Time // when it was told
+	more int       // that were not told since
 }
 
 // Story decides. It is not safe for concurrent use.
 type Story struct {
 	sources              *lru.Map[share.Source, bucket]
 	strangers, own, bans bucket
-	state                bucket
+	state, dials, fails  bucket
 	peers                map[identity.NodeID]*talk
+	failing              *lru.Map[identity.NodeID, failing]
 	untold               Untold
 	from                 *lru.Map[share.Source, struct{}] // sources of Untold
 
@@ -83,7 +98,7 @@ type talk struct {
 func New() *Story {
 	return &Story{
 		sources: lru.New[share.Source, bucket](maxSources), from: lru.New[share.Source, struct{}](maxSources),
-		peers: make(map[identity.NodeID]*talk),
+		peers: make(map[identity.NodeID]*talk), failing: lru.New[identity.NodeID, failing](maxFailing),
 	}
 }
 
@@ -95,6 +110,7 @@ func (s *Story) Connected(now time.Time, peer identity.NodeID, conn uint64, sinc
 		t.conn = conn
 		return false
 	}
+	s.failing.Delete(peer)
 	t := &talk{conn: conn, since: since}
 	s.peers[peer] = t
 	s.Made++
@@ -117,6 +133,28 @@ func (s *Story) permits(now time.Time, from share.Source) bool {
 	}
 	b.left--
 	return true
+}
+
+// ActorFailed reports whether to tell that an actor has failed.
+func (s *Story) ActorFailed(now time.Time) bool {
+	if s.fails.take(now, failLines, failEach) {
+		return true
+	}
+	s.untold.Failures++
+	return false
+}
+
+// DialFailed reports whether to tell that a dial of a peer has failed, and how many since the last
+// one that was told.
+func (s *Story) DialFailed(now time.Time, peer identity.NodeID) (n int, tell bool) {
+	f := s.failing.Use(peer)
+	f.more++
+	if !f.at.IsZero() && now.Sub(f.at) < failedEach || !s.dials.take(now, dialLines, dialEach) {
+		s.untold.Dials++
+		return 0, false
+	}
+	n, f.at, f.more = f.more, now, 0
+	return n, true
 }
 
 // Disconnected notes that a peer has no connection any more. It returns since when it had one, and
@@ -159,5 +197,5 @@ func (s *Story) Open() int { return len(s.peers) }
 func (s *Story) Untold() (u Untold, ok bool) {
 	u, s.untold = s.untold, Untold{}
 	s.from = lru.New[share.Source, struct{}](maxSources)
-	return u, u.Connections+u.Ended+u.Bans+u.States > 0
+	return u, u.Connections+u.Ended+u.Bans+u.States+u.Dials+u.Failures > 0
 }

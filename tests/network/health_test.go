@@ -120,7 +120,12 @@ func TestBubbleAloneAtFirst(t *testing.T) {
 		if why := wantHealth(t, "a client alone", deaf, "degraded offline"); !strings.Contains(why, "does not listen; give") {
 			t.Errorf("got %q, want why, and what to do", why)
 		}
-		wantHealth(t, "a node whose settings name seeds that are not found", named, "degraded offline (seeds_silent)")
+		if why := wantHealth(t, "a node whose settings name seeds that are not found", named, "degraded offline (seed_names)"); !strings.Contains(why, "no transport of this node looks up names; name the seeds under node.seeds") {
+			t.Errorf("got %q, want why, and what to do", why)
+		}
+		if s, err := named.Status(t.Context()); err != nil || !strings.Contains(s.Cause, "no transport of this node looks up names; name the seeds under node.seeds") || strings.Contains(s.Cause, "add a seed") {
+			t.Errorf("got %+v, %v, want why no seed is known", s, err)
+		}
 
 		second := net.Start(gamelan.Config{NoDHT: true, Floor: 8, Seeds: []string{lineOf(first)}}, kit.Quiet)
 		time.Sleep(time.Minute)

@@ -191,8 +191,8 @@ func TestStatusTellsTheCause(t *testing.T) {
 	says(t, n.a, "connected to nobody", "ended by network", "reset")
 	n.why("is not connected", "Its last connection ended ", ": ended by network", "reset")
 	n.dial()
-	says(t, n.a, "the last dial failed", "gave no reason: it is of another network")
-	n.why("gave no reason: it is of another network")
+	says(t, n.a, "the last dial failed", "gave no reason: it is busy")
+	n.why("gave no reason: it is busy")
 
 	n.connect()
 	n.f.halfClose()

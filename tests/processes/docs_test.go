@@ -34,6 +34,13 @@ var docsBlocks = []docsPage{
 		has:  "gamelan health --strict",
 		want: []string{`(?m)^ok: `},
 	}}},
+	{"docs/events.md", []readmeBlock{{
+		has: "gamelan events --from",
+		replace: func(*testing.T, *shell) [][2]string {
+			return [][2]string{{"gamelan events --follow --peer bob", "true"}, {"gamelan why bob --since 24h", "true"}}
+		},
+		want: []string{`node\.started`, `node\.o`},
+	}}},
 	{"docs/install.md", []readmeBlock{{
 		has: "go install ./cmd/gamelan",
 		replace: func(*testing.T, *shell) [][2]string {

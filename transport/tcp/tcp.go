@@ -156,11 +156,14 @@ func dialError(ctx context.Context, a ma.Multiaddr, err error, refused *transpor
 		e.Err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			e.Err = fmt.Errorf("%w: %w", transport.ErrTimeout, e.Err)
+			if e.Stage == transport.StageResolve { // it is the name server that has not answered
+				e.Err = fmt.Errorf("%w: %w", transport.ErrResolve, e.Err)
+			}
 		}
-	case transport.IsTimeout(err):
-		e.Err = transport.Known(transport.ErrTimeout, err)
 	case e.Stage == transport.StageResolve:
 		e.Err = fmt.Errorf("%w: %w", transport.ErrResolve, err)
+	case transport.IsTimeout(err):
+		e.Err = transport.Known(transport.ErrTimeout, err)
 	case refused != nil:
 		e.Err = transport.Known(refused, err)
 	default:

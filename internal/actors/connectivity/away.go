@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/words"
@@ -99,6 +100,9 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 		text += ", and 1 other peer"
 	case others > 1:
 		text += fmt.Sprintf(", and %d other peers", others)
+	}
+	if errors.Is(t.why, transport.ErrResolve) {
+		text += "; " + codes.DialUnresolved.Step
 	}
 	return text
 }

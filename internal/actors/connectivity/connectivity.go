@@ -1,6 +1,7 @@
 package connectivity
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -497,7 +498,7 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	away := &a.room.memory.away
 	s.Since, s.NotOnline = away.since, away.lacks
 	if a.status.State == connpool.Offline {
-		s.Tried, s.Alone = away.text(a.kind), a.knowsNobody()
+		s.Tried, s.Alone = cmp.Or(away.text(a.kind), a.room.seedTrouble()), a.knowsNobody()
 	}
 	if trouble, ok := a.room.needs.StoreTrouble(); ok {
 		if s.State == connpool.Online.String() {

@@ -276,6 +276,8 @@ func (f *floorDialer) cause() string {
 			return fmt.Sprintf("looking for %s, but %s", moreNodes(missing), undialable(min(f.refused, nodes)))
 		case nodes > 0: // learnt since that choice: the next one has them
 			return "looking for " + moreNodes(missing)
+		case f.room.seedTrouble() != "":
+			return f.room.seedTrouble()
 		case missing < f.room.Floor:
 			return fmt.Sprintf("no other nodes are known yet; the node connects to up to %d", f.room.Floor)
 		case others == 1:

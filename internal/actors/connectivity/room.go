@@ -42,6 +42,7 @@ type Room struct {
 	Redials view.Map[identity.NodeID, time.Time]
 
 	keptOpen keptOpen                       // whose connections parts keep open; the parts write it
+	unnamed  atomic.Pointer[string]         // why the names of seeds give none; a part writes it; nil or empty: they give some
 	planned  atomic.Int32                   // nodes that a part is about to connect to; the part writes it
 	choices  view.Ring[protocol.DialChoice] // the last choices of peers to dial automatically
 	memory   memory
@@ -94,6 +95,18 @@ func (r *Room) KeptOpen(peer identity.NodeID) bool { return r.keptOpen.has(peer)
 // those that begin in a moment. To reach its floor, the node dials as many fewer of its own
 // accord.
 func (r *Room) SetPlannedDials(n int) { r.planned.Store(int32(n)) }
+
+// SetSeedTrouble says in words why the names of seeds give none, and what to check; empty: they
+// give some, or there are no names.
+func (r *Room) SetSeedTrouble(why string) { r.unnamed.Store(&why) }
+
+// seedTrouble returns what SetSeedTrouble was given last.
+func (r *Room) seedTrouble() string {
+	if why := r.unnamed.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
 
 // Protectors returns the tags of the protections of a peer. The caller must not change them.
 func (r *Room) Protectors(peer identity.NodeID) []string {

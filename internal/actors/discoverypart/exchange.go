@@ -36,8 +36,9 @@ type exchange struct {
 	rebootstraps   int
 	badRecords     int
 	namesErr       error
-	begun          bool // the seeds are known, and the bootstrap has begun
-	online, opened bool // the node is online; Rounds knows that
+	seedTrouble    string // as in SyncState
+	begun          bool   // the seeds are known, and the bootstrap has begun
+	online, opened bool   // the node is online; Rounds knows that
 }
 
 // newExchange returns the state before the first round.

@@ -48,6 +48,10 @@ const (
 	lastPause  = 5 * time.Minute
 )
 
+// askedLimit is how long a Join on request waits for nodes that are not connected, while others are:
+// they may be away.
+const askedLimit = 10 * time.Second
+
 // joining is a Join under way.
 type joining struct {
 	begin time.Time
@@ -190,8 +194,12 @@ func (j *join) announce(c actor.Context, by joining) error {
 		return err
 	}
 	id := t.NewID()
+	limit := time.Duration(0)
+	if by.asker != nil && j.online { // connected nodes have it soon, and somebody waits
+		limit = askedLimit
+	}
 	err := j.d.trunk.SendControl(c, id, dht.Control{
-		Type: wire.TypeJoin, To: dht.Closest{To: own.Key.NodeID()}, Destination: own.Key,
+		Type: wire.TypeJoin, To: dht.Closest{To: own.Key.NodeID()}, Destination: own.Key, Limit: limit,
 		Part: announcement(own, supervisor.Rand(c).Uint64()),
 	})
 	if err != nil {

@@ -335,7 +335,7 @@ func (a *netsyncActor) rebootstrapped(c actor.Context, f netsync.Rebootstrapped)
 // show publishes the state for the inspector.
 func (a *netsyncActor) show() {
 	s := &SyncState{
-		Phase: a.phase(), Last: a.last, Answers: a.answers, Seeds: a.seedStates(), BadSeedRecords: a.badRecords, SeedNameErr: a.namesErr,
+		Phase: a.phase(), Last: a.last, Answers: a.answers, Seeds: a.seedStates(), BadSeedRecords: a.badRecords, SeedNameErr: a.namesErr, SeedTrouble: a.seedTrouble,
 		Starved: a.recovery.Starved(), Rebootstraps: a.rebootstraps, Round: a.rounds.Number(),
 	}
 	if state, until := a.rounds.State(); state == netsync.Waiting {

@@ -10,8 +10,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/dht/netsync"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -102,6 +104,8 @@ func (a *netsyncActor) resolved(c actor.Context, m supervisor.Done[namedSeeds]) 
 	if m.Err != nil {
 		supervisor.Log(c).Warn("names of seeds not looked up", "err", m.Err)
 	}
+	a.seedTrouble = a.whyUnnamed(len(m.Value.seeds))
+	a.d.trunk.SetSeedTrouble(a.seedTrouble)
 	a.naming = a.d.trunk.NewID()
 	add := func(p peerstore.Peer) {
 		a.unnamed++
@@ -138,6 +142,23 @@ func (a *netsyncActor) resolved(c actor.Context, m supervisor.Done[namedSeeds]) 
 		return
 	}
 	supervisor.After(c, storeLimit, namingLate{a.naming})
+}
+
+// whyUnnamed says why the names of seeds have given none, and what to check; empty: they have given
+// some, or there are no names.
+func (a *netsyncActor) whyUnnamed(named int) string {
+	names := strings.Join(a.d.SeedNames, ", ")
+	switch {
+	case named > 0 || len(a.d.SeedNames) == 0:
+		return ""
+	case errors.Is(a.namesErr, errNoResolver):
+		return strings.TrimPrefix(a.namesErr.Error(), "discovery: ")
+	case a.namesErr != nil:
+		return "the name of seeds " + names + " is not resolved: " + words.Cause(a.namesErr) + "; " + codes.SeedNames.Step
+	case a.badRecords > 0:
+		return fmt.Sprintf("none of the %d records of %s names a seed; %s", a.badRecords, names, codes.SeedNames.Step)
+	}
+	return names + " has no records that name seeds; " + codes.SeedNames.Step
 }
 
 // namingLate says that the seeds of a lookup should be in the store by now.

@@ -60,6 +60,7 @@ type SyncState struct {
 	// names could not be looked up.
 	BadSeedRecords int
 	SeedNameErr    error
+	SeedTrouble    string // why the names give no seed, and what to check; empty: they give some
 	// Starved is since when too few connections are outbound; zero: they are enough.
 	Starved time.Time
 	// Rebootstraps counts how often the node asked seeds and connected nodes anew.

@@ -43,6 +43,7 @@ type Trunk interface {
 	HangUp(peer identity.NodeID, conn uint64)
 	KeepOpen(tag string, peers []identity.NodeID)
 	SetPlannedDials(n int)
+	SetSeedTrouble(why string)
 	KeepOpenTags(peer identity.NodeID) []string
 
 	Store() peerstore.View

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,19 +91,54 @@ func (d *Discovery) discoverVerb(ctx context.Context, v url.Values, _ []byte) (a
 	}
 	p, err := d.Find(ctx, key, limit)
 	if err != nil {
+		if p, ok := d.found(key); ok && errors.Is(asNotFound(err), discovery.ErrNotFound) {
+			return nil, d.notReached(p)
+		}
 		return nil, SearchError(key, err)
 	}
 	return d.Host.Peer(p), nil
 }
 
+// found returns the record of the holder of a key, if it has an address.
+func (d *Discovery) found(key identity.PublicKey) (p peerstore.Peer, ok bool) {
+	if d == nil {
+		return p, false
+	}
+	p, ok = d.trunk.Store().ByKey(key)
+	return p, ok && len(p.Addresses) > 0
+}
+
+// notReached returns the error of the API for a peer that a search has found, and that cannot be reached
+// where it was found.
+func (d *Discovery) notReached(p peerstore.Peer) error {
+	last := slices.MaxFunc(p.Addresses, func(x, y peerstore.Address) int { return x.LastAttempted.Compare(y.LastAttempted) })
+	why := "it has not answered the search"
+	if err := d.trunk.Dialable(p); err != nil {
+		why = words.Cause(err)
+	} else if last.LastFailure != "" {
+		why = strings.TrimPrefix(words.WithoutPackage(last.LastFailure), "dial "+last.Addr.String()+": ")
+	}
+	return &inspect.Error{
+		Code: inspect.CodeUnknownPeer, Message: fmt.Sprintf("the holder of %s was found at %s, and not reached: %s", p.Key, last.Addr, why),
+		Hint: inspect.HintDials + p.Key.String(),
+	}
+}
+
+// asNotFound returns [discovery.ErrNotFound] for a search whose time is over.
+func asNotFound(err error) error {
+	if errors.Is(err, actors.ErrNotDiscovered) || errors.Is(err, context.DeadlineExceeded) {
+		return discovery.ErrNotFound
+	}
+	return err
+}
+
 // SearchError returns the error of the API for a search for the holder of a key that failed with err.
 func SearchError(key identity.PublicKey, err error) error {
 	hint := HintSearch
+	err = asNotFound(err)
 	switch {
 	case errors.Is(err, actors.ErrNoDHT):
 		return trunk.VerbError(err, "")
-	case errors.Is(err, actors.ErrNotDiscovered), errors.Is(err, context.DeadlineExceeded):
-		err = discovery.ErrNotFound
 	case errors.Is(err, discovery.ErrNobodyToAsk):
 		hint = inspect.HintConnect
 	case errors.Is(err, discovery.ErrBannedPeer):

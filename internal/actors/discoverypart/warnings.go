@@ -2,6 +2,7 @@ package discoverypart
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -23,8 +24,10 @@ func (d *Discovery) warnings() models.Notices {
 		}
 	}
 	switch {
-	case len(s.Seeds) == 0 && len(d.SeedNames) > 0 && s.SeedNameErr != nil:
-		return models.Notices{codes.SeedsSilent.Notice("no seed is known: " + words.Sentence(s.SeedNameErr))}
+	case len(s.Seeds) == 0 && s.SeedTrouble != "":
+		n := codes.SeedNames.Notice(s.SeedTrouble)
+		n.What, n.Step, _ = strings.Cut(s.SeedTrouble, "; ")
+		return models.Notices{n}
 	case last.At.IsZero():
 		return nil
 	}

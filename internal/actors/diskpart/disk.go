@@ -26,8 +26,8 @@ type Settings struct {
 
 // every is the time between two looks, and soon that while there is too little.
 const (
-	every = time.Minute
-	soon  = 10 * time.Second
+	every = 5 * time.Second
+	soon  = 2 * time.Second
 )
 
 // Disk is the part. It outlives the incarnations of its actor.

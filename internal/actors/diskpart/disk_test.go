@@ -16,7 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// TestDisk: a disk that fills up is noticed within a minute, and one that has room again within ten
+// TestDisk: a disk that fills up is noticed within five seconds, and one that has room again within two
 // seconds. One of which the system says nothing is not full.
 func TestDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

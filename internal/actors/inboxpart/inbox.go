@@ -81,6 +81,7 @@ type Trunk interface {
 	NewID() uint64
 	Now() time.Time
 	Plain() *messengers.Messaging
+	SetFull(full bool)
 }
 
 var _ Trunk = trunk.Node{}

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/backoff"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -22,7 +23,8 @@ import (
 // keeper receives the messages of a node, has them written and hands them out.
 //
 // In: actors.Received, dht.Received, pull → pulled, hold → held, ack → acked, await → handsFree,
-// shelf → shelved, retry and drop → taken, decline, unreadable, leave, event MessagesEnd. A restart loses which listener has which message in hand, so such messages are
+// shelf → shelved, retry and drop → taken, decline, unreadable, leave, event MessagesEnd. Out: the replies,
+// event ProtocolsChanged. A restart loses which listener has which message in hand, so such messages are
 // handed out again, and each listener repeats its pull. The messages on their way to the
 // disk, with their credit, outlive the keeper, and so do unanswered awaits.
 type keeper struct {
@@ -711,12 +713,20 @@ func (k *keeper) health(c actor.Context, err error) {
 		}
 		if k.fails++; k.fails == 1 {
 			k.since = supervisor.Now(c)
+			k.tellFull(c, true)
 		}
 	case k.fails > 0:
 		supervisor.Log(c).Info("the inbox can be written again", "took", supervisor.Now(c).Sub(k.since))
 		k.fails = 0
+		k.tellFull(c, false)
 	}
 	k.err = err
+}
+
+// tellFull tells connected nodes whether messages to this one wait for the disk.
+func (k *keeper) tellFull(c actor.Context, full bool) {
+	k.in.trunk.SetFull(full)
+	supervisor.Publish(c, users.ProtocolsChanged{})
 }
 
 // show publishes the inbox's status.

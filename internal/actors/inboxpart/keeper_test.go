@@ -50,15 +50,10 @@ func startKeeper(t *testing.T, d kv.Client, l Limits, tell ...outcomes.Senders) 
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	sys := actor.NewActorSystem()
-	root, err := supervisor.Start(sys, "test", supervisor.Spec{
-		Name: "node", New: supervisor.Group(supervisor.Spec{Name: "handler", New: b.NewActor}),
-	}, supervisor.Options{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
 	pid := sys.NewLocalPID("test/node/handler")
-	fake := fakeTrunk{sys, new(messengers.Messaging)}
+	fake := fakeTrunk{sys, new(messengers.Messaging), new(atomic.Bool)}
 	fake.plain.Handler.Open(pid)
+	var root *supervisor.Root
 	b.Bind(fake, func(ctx context.Context) error {
 		if root.Err() != nil {
 			return ErrClosed
@@ -66,6 +61,12 @@ func startKeeper(t *testing.T, d kv.Client, l Limits, tell ...outcomes.Senders) 
 		time.Sleep(time.Millisecond)
 		return nil
 	})
+	root, err = supervisor.Start(sys, "test", supervisor.Spec{
+		Name: "node", New: supervisor.Group(supervisor.Spec{Name: "handler", New: b.NewActor}),
+	}, supervisor.Options{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
 	stop = func() {
 		root.Stop(context.Background(), nil)
 		<-root.Done()
@@ -130,8 +131,15 @@ func TestKeeperOfAFailedDisk(t *testing.T) {
 	if back.Load() != 2 {
 		t.Errorf("got the credit of %d messages back, want that of the two that are written", back.Load())
 	}
+	full := b.trunk.(fakeTrunk).full
+	if !full.Load() {
+		t.Error("peers are not told that messages wait for the disk")
+	}
 	d.reopen()
 	waitUntil(t, b, "the disk works again", func(s actors.InboxStatus) bool { return s.Err == nil && back.Load() == 4 })
+	if full.Load() {
+		t.Error("peers are told that messages wait for the disk, which works again")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	n := 0
@@ -286,10 +294,12 @@ func TestKeeperRemembersShares(t *testing.T) {
 type fakeTrunk struct {
 	system *actor.ActorSystem
 	plain  *messengers.Messaging
+	full   *atomic.Bool
 }
 
 func (f fakeTrunk) System() *actor.ActorSystem { return f.system }
 func (f fakeTrunk) Now() time.Time             { return time.Now() }
 
+func (f fakeTrunk) SetFull(full bool)            { f.full.Store(full) }
 func (f fakeTrunk) NewID() uint64                { return 1 }
 func (f fakeTrunk) Plain() *messengers.Messaging { return f.plain }

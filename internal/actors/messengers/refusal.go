@@ -25,7 +25,7 @@ import (
 // other protocol may use it.
 func (r *Room) Reserved(id protocol.ID) bool {
 	switch id {
-	case r.Profile.MessagingID, r.Profile.IdentityID, r.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.PeersID, more.ID, reach.ID, outcomes.ID, outcomes.AnswersID:
+	case r.Profile.MessagingID, r.Profile.IdentityID, r.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.FullMarker, protocol.PeersID, more.ID, reach.ID, outcomes.ID, outcomes.AnswersID:
 		return true
 	}
 	return false

@@ -5,6 +5,7 @@ package messengers
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -48,6 +49,10 @@ type Room struct {
 
 	// Budgets is the credit that all messages and calls of the node may hold.
 	Budgets credit.NodeBudgets
+
+	// Full says that received messages cannot be kept now. A part writes it, and publishes
+	// users.ProtocolsChanged, since the node lists [protocol.FullMarker] meanwhile.
+	Full atomic.Bool
 
 	notTaken view.Recent[notTakenKey, actors.NotTaken]
 	ended    ended

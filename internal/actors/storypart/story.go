@@ -1,6 +1,6 @@
-// Package storypart is the part of a node that tells the story of its network in the log, at the
-// level info: connections, the state and its cause, bans, what is wrong, and figures from time to
-// time. Package internal/story decides what is told.
+// Package storypart is the part of a node that tells the story of its network: in the log, at the
+// level info, and as events that it keeps. It tells of connections, the state and its cause, bans,
+// what is wrong, and in the log alone figures from time to time. Package internal/story decides what is told.
 package storypart
 
 import (
@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -23,6 +24,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/story"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/view"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -30,6 +32,8 @@ import (
 
 // Trunk names what this part needs of the node. [trunk.Trunk] implements and documents it.
 type Trunk interface {
+	System() *actor.ActorSystem
+	PID(path string) *actor.PID
 	Now() time.Time
 	Connectivity() *actor.PID
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
@@ -42,11 +46,12 @@ var _ Trunk = trunk.Trunk{}
 // Settings say what the part tells.
 type Settings struct {
 	Heartbeat time.Duration // between two lines of figures
-	// Watched reports whether somebody reads the events of the node.
-	Watched func() bool
 	// Node and Health return the section "node" and the health of the node. They may wait.
 	Node   func(context.Context) models.Node
 	Health func(context.Context) models.Health
+	Record *Record // of the events
+	// Version is that of the library.
+	Version string
 }
 
 // Story is the part. It outlives the incarnations of its actor.
@@ -95,12 +100,14 @@ const (
 
 // log writes the story. What is told is limited by source, so that strangers cannot fill the log.
 //
-// In: events of connections, of the state, of bans; Status; results of its tasks. Out: GetStatus, events
+// In: events of connections, of dials, of the state, of addresses, of bans; actorFailed, acted; Status; results of its tasks. Out: GetStatus, events
 // TroubleBegan and TroubleOver. A restart loses what its tasks have found out.
 type log struct {
 	*Story
 	starting *supervisor.Timer // until the state that the node has at its start is told
 	busy     bool              // a look is under way
+	writing  bool              // events are written now, or soon
+	unwrote  bool              // the last write has failed
 	stopping bool              // the node stops
 }
 
@@ -109,8 +116,14 @@ type (
 	checkTick  struct{}
 	untoldTick struct{}
 	beatTick   struct{}
-	checked    struct{ models.Health }
-	beat       struct{ models.Node }
+	writeTick  struct{}
+	wrote      struct{}
+
+	// actorFailed and acted come from outside of the tree.
+	actorFailed struct{ path, value string }
+	acted       struct{ what string }
+	checked     struct{ models.Health }
+	beat        struct{ models.Node }
 )
 
 // Receive implements [actor.Actor].
@@ -129,13 +142,20 @@ func (a *log) Receive(c actor.Context) {
 			a.tell(c, m)
 		}
 	case actors.PeerBanned:
-		if a.told.story.Banned(supervisor.Now(c)) {
-			supervisor.Log(c).Info("banned", "peer", m.Peer, "until", m.Until.UTC().Format(time.RFC3339), "why", m.Reason)
-		}
+		a.banned(c, m)
 	case actors.PeerUnbanned:
 		supervisor.Log(c).Info("ban lifted", "peer", m.Peer)
+		a.record(c, models.Event{Type: models.PeerUnbanned, What: "the ban is lifted", Peer: m.Peer.String()})
 	case actors.DialFailed:
-		a.told.dials++
+		a.dialFailed(c, m)
+	case actorFailed:
+		a.actorFailed(c, m)
+	case actors.AddressesChanged:
+		a.addresses(c, m)
+	case actors.ReachChanged:
+		a.reach(c, m)
+	case acted:
+		a.record(c, models.Event{Type: models.AdminActed, What: m.what})
 	case startTick:
 		a.starting = nil
 		c.Request(a.trunk.Connectivity(), connectivity.GetStatus{})
@@ -151,6 +171,10 @@ func (a *log) Receive(c actor.Context) {
 		if m.Err == nil {
 			a.beat(c, &m.Value.Node)
 		}
+	case writeTick:
+		supervisor.Do(c, "write", func(context.Context) (wrote, error) { return wrote{}, a.Record.write() })
+	case supervisor.Done[wrote]:
+		a.wrote(c, m.Err)
 	default:
 		supervisor.Unhandled(c)
 	}
@@ -163,10 +187,15 @@ func (a *log) started(c actor.Context) {
 	supervisor.Subscribe[actors.PeerBanned](c)
 	supervisor.Subscribe[actors.PeerUnbanned](c)
 	supervisor.Subscribe[actors.DialFailed](c)
+	supervisor.Subscribe[actors.AddressesChanged](c)
+	supervisor.Subscribe[actors.ReachChanged](c)
 	if a.told.since.IsZero() {
 		a.told.since = supervisor.Now(c)
 		a.told.beatAt = a.told.since
+		a.record(c, models.Event{Type: models.NodeStarted, What: "version " + a.Version + " has started"})
 	}
+	a.writing = false
+	a.writeSoon(c, writeEvery)
 	if a.told.state == "" {
 		a.starting = supervisor.After(c, startLimit, startTick{})
 	}
@@ -196,6 +225,7 @@ func (a *log) connected(c actor.Context, ref *actors.ConnRef) {
 		about = append(about, "seed", true)
 	}
 	supervisor.Log(c).Info("connected", about...)
+	a.record(c, models.Event{Type: models.ConnOpened, What: "connected, " + ref.Direction.String(), Peer: ref.Peer.String(), Addr: address.Short(ref.Addr)})
 }
 
 func (a *log) disconnected(c actor.Context, m actors.PeerDisconnected) {
@@ -210,8 +240,12 @@ func (a *log) disconnected(c actor.Context, m actors.PeerDisconnected) {
 	if m.Reason.Err != nil {
 		why += ": " + m.Reason.Err.Error()
 	}
-	supervisor.Log(c).Info("disconnected", "peer", m.Peer, "addr", address.Short(m.Conn.Addr), "by", m.Reason.By, "why", why,
-		"lasted", supervisor.Now(c).Sub(since).Round(time.Second))
+	lasted := supervisor.Now(c).Sub(since).Round(time.Second)
+	supervisor.Log(c).Info("disconnected", "peer", m.Peer, "addr", address.Short(m.Conn.Addr), "by", m.Reason.By, "why", why, "lasted", lasted)
+	a.record(c, models.Event{
+		Type: models.ConnClosed, What: "disconnected after " + lasted.String() + ", ended by " + m.Reason.By + ": " + words.OneLine(why), Peer: m.Peer.String(), Addr: address.Short(m.Conn.Addr),
+		Data: map[string]string{"by": m.Reason.By, "why": m.Reason.Code, "lasted": lasted.String()},
+	})
 }
 
 // stops tells once that the node stops. What follows is no change of its network.
@@ -221,6 +255,7 @@ func (a *log) stops(c actor.Context) {
 	}
 	a.stopping = true
 	supervisor.Log(c).Info("stopping", "was", a.told.state, "for", supervisor.Now(c).Sub(a.told.since).Round(time.Second))
+	a.record(c, models.Event{Type: models.NodeStopping, What: "the node stops; it was " + a.told.state})
 }
 
 // status tells a change of the node's state. That a node which has just started is offline is told
@@ -254,14 +289,21 @@ func (a *log) tell(c actor.Context, s actors.Status) {
 	if s.Tried != "" {
 		about = append(about, "tried", s.Tried)
 	}
+	e := models.Event{Type: models.NodeDegraded, Severity: models.EventWarning, What: s.State + ": " + words.OneLine(s.Cause)}
 	switch s.State {
 	case connpool.Online.String():
 		supervisor.Log(c).Info("online", about...)
+		e.Type, e.Severity = models.NodeOnline, models.EventInfo
 	case connpool.Offline.String():
 		supervisor.Log(c).Info("offline", about...)
+		e.Type = models.NodeOffline
 	default:
 		supervisor.Log(c).Info("degraded", about...)
 	}
+	if was != "" {
+		e.Data = map[string]string{"was": was, "for": lasted.Round(time.Second).String()}
+	}
+	a.record(c, e)
 }
 
 // missed returns how long the node was not online since the last heartbeat.
@@ -281,7 +323,7 @@ func later(a, b time.Time) time.Time {
 
 // check looks at what is wrong.
 func (a *log) check(c actor.Context) {
-	if a.busy || !a.listens(c) && !a.Watched() {
+	if a.busy {
 		return
 	}
 	a.busy = true
@@ -305,6 +347,7 @@ func (a *log) checked(c actor.Context, h models.Health) {
 				a.told.wrong[n.Code] = now
 				supervisor.Publish(c, actors.TroubleBegan{Notice: n})
 				supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
+				a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code})
 			}
 		}
 	}
@@ -313,6 +356,7 @@ func (a *log) checked(c actor.Context, h models.Health) {
 			lasted := now.Sub(a.told.wrong[code])
 			supervisor.Publish(c, actors.TroubleOver{Code: code, Lasted: lasted})
 			supervisor.Log(c).Info("trouble over", "code", code, "for", lasted.Round(time.Second))
+			a.record(c, models.Event{Type: models.TroubleOver, What: code + " is over, after " + lasted.Round(time.Second).String(), Code: code})
 			delete(a.told.wrong, code)
 		}
 	}
@@ -325,7 +369,11 @@ func (a *log) untold(c actor.Context) {
 		return
 	}
 	supervisor.Log(c).Info("only counted, for there were too many", "connected", u.Connections, "disconnected", u.Ended, "sources", u.Sources,
-		"bans", u.Bans, "changes", u.States, "state", a.told.state)
+		"bans", u.Bans, "changes", u.States, "dials_failed", u.Dials, "state", a.told.state)
+	count := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	a.record(c, models.Event{Type: models.EventsUntold, What: "there were too many events of some kinds to tell each", Data: map[string]string{
+		"connected": count(u.Connections), "disconnected": count(u.Ended), "bans": count(u.Bans), "changes": count(u.States), "dials_failed": count(u.Dials), "actors_failed": count(u.Failures),
+	}})
 }
 
 // beats gathers the figures of the node.

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/dht"
-	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -60,7 +59,7 @@ func phrase(all ...string) string {
 // DescribeOutcome converts an outcome to the form that the API uses.
 func DescribeOutcome(o protocol.Outcome) models.Outcome {
 	v := models.Outcome{Outcome: models.OutcomeOpen, Reason: o.Reason.String(), Detail: words.Sentence(o.Err)}
-	if c := codes.Of(o.Err); c != nil {
+	if c := CauseOf(o.Err); c != nil {
 		v.Code = c.Name
 	}
 	switch o.Kind {

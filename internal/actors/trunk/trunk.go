@@ -120,6 +120,10 @@ func (t Trunk) KeepOpenTags(peer identity.NodeID) []string {
 // accord.
 func (t Trunk) SetPlannedDials(n int) { t.rooms.connectivity.SetPlannedDials(n) }
 
+// SetSeedTrouble says in words why the names of seeds give none, and what to check; empty: they
+// give some.
+func (t Trunk) SetSeedTrouble(why string) { t.rooms.connectivity.SetSeedTrouble(why) }
+
 // HangUp closes the connection of a peer, if it still has the id conn. The node does not
 // dial the peer automatically for a while.
 func (t Trunk) HangUp(peer identity.NodeID, conn uint64) {
@@ -222,6 +226,16 @@ func (t Trunk) MayDial(to ma.Multiaddr) bool {
 	return t.rooms.dialling.MayDial(to)
 }
 
+// Probe finds out whether a node with a key is at an address; see [dialling.Room.Probe].
+func (t Trunk) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (dialling.Probed, error) {
+	return t.rooms.dialling.Probe(ctx, to, key, limit)
+}
+
+// LastAttempts returns the remembered attempts at the addresses of a peer, the last one last.
+func (t Trunk) LastAttempts(peer identity.NodeID) []actors.DialAttempt {
+	return t.rooms.dialling.LastAttempts(peer)
+}
+
 // DialRaw connects to an address without a handshake.
 func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
 	return t.rooms.dialling.DialRaw(ctx, to)
@@ -238,10 +252,17 @@ func (t Trunk) Listed() (list []protocol.ID) {
 	if t.rooms.messengers.DHT {
 		list = append(list, protocol.DHTMarker)
 	}
+	if t.rooms.messengers.Full.Load() {
+		list = append(list, protocol.FullMarker)
+	}
 	list = append(list, protocol.TakenMarker)
 	slices.Sort(list)
 	return list
 }
+
+// SetFull says whether received messages cannot be kept now, as when the disk is full. Nodes of this
+// library hear of it soon after users.ProtocolsChanged was published.
+func (t Trunk) SetFull(full bool) { t.rooms.messengers.Full.Store(full) }
 
 // Reserved reports whether a protocol id has a fixed meaning between nodes, so
 // that no other protocol may use it.

@@ -12,12 +12,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
-	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // Host is what the verbs of parts may use of the whole node, beside the [Trunk].
@@ -72,11 +71,15 @@ func NotConnected(err error, peer string) error {
 		}
 		return &inspect.Error{Code: inspect.CodeFailed, Message: "the peer is not admitted: this node has connections only with listed peers", Hint: inspect.HintAdmit + refused.Key.String()}
 	}
-	dial, isDial := errors.AsType[*transport.DialError](err)
-	if errors.Is(err, protocol.ErrSecretMayDiffer) || isDial && (errors.Is(err, transport.ErrProhibited) || dial.Stage == transport.StageProxy || dial.Timeout()) {
-		hint = "" // the error says what to do
+	e := &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
+	if cause := CauseOf(err); cause != nil {
+		e.Cause = cause.Name
+		switch given := hint == inspect.HintGiven; {
+		case given && !cause.Misaddressed(), cause == codes.DialSecret, cause == codes.DialProhibited, cause == codes.DialProxy, cause == codes.DialNoAnswer:
+			e.Hint = "" // the error says what to do
+		}
 	}
-	return &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
+	return e
 }
 
 // NotKnownError reports a text that stands for no peer that the node knows.

@@ -2,6 +2,7 @@ package connpool
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -113,10 +114,13 @@ type GateStats struct {
 	MaxSetupRate          int    // set-ups of a source in a minute
 	Preempted             uint64 // set-ups that were ended in favour of a newer one
 	Refused               uint64 // connections and set-ups without a place
-	TooFast               uint64 // of Refused: those of a source or subnet that had begun too many
-	Waited                uint64 // set-ups of unknown peers from exempt sources that had to wait
-	Replaced              uint64 // connections that were ended in favour of a new one
-	OtherNetwork          uint64 // connections whose first byte was not that of the node's network
+
+	RefusedBy map[string]uint64 // Refused, by the key of the setting whose limit was reached; the caller's
+
+	TooFast      uint64 // of Refused: those of a source or subnet that had begun too many
+	Waited       uint64 // set-ups of unknown peers from exempt sources that had to wait
+	Replaced     uint64 // connections that were ended in favour of a new one
+	OtherNetwork uint64 // connections whose first byte was not that of the node's network
 }
 
 // NewGate returns a gate without connections.
@@ -133,17 +137,18 @@ func NewGate(l GateLimits) *Gate {
 // the new one, and 0 otherwise: it has left the gate, and the caller closes it.
 func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 	if err := g.room(f, true); err != nil {
-		g.stats.Refused++
+		g.refuse(err)
 		return 0, 0, err
 	}
 	if len(g.setups) >= g.l.Setups {
 		if gone = g.toReplace(now, f.Origin); gone == 0 {
-			g.stats.Refused++
-			return 0, 0, &protocol.LimitError{Name: "MaxSetups", Limit: g.l.Setups}
+			err := &protocol.LimitError{Name: "MaxSetups", Limit: g.l.Setups}
+			g.refuse(err)
+			return 0, 0, err
 		}
 	}
 	if err := g.begin(now, f); err != nil {
-		g.stats.Refused++
+		g.refuse(err)
 		g.stats.TooFast++
 		return 0, 0, err
 	}
@@ -158,9 +163,18 @@ func (g *Gate) Enter(now time.Time, f From) (id, gone uint64, err error) {
 	return g.last, gone, nil
 }
 
+// refuse counts a connection that a limit refuses.
+func (g *Gate) refuse(limit *protocol.LimitError) {
+	g.stats.Refused++
+	if g.stats.RefusedBy == nil {
+		g.stats.RefusedBy = make(map[string]uint64)
+	}
+	g.stats.RefusedBy[limit.Key()]++
+}
+
 // begin counts a set-up of the subnet and the source, or returns an error with the one that
 // may not begin another now. It does not count a refused set-up.
-func (g *Gate) begin(now time.Time, f From) error {
+func (g *Gate) begin(now time.Time, f From) *protocol.LimitError {
 	source := rate{burst: g.l.SetupRate, every: time.Minute / time.Duration(g.l.SetupRate)}
 	subnet := rate{burst: subnetSetups * source.burst, every: source.every / subnetSetups}
 	if f.Subnet.IsValid() && !g.sources.has(now, f.Subnet, subnet) {
@@ -294,12 +308,12 @@ func (g *Gate) End(f From) { g.count(f, tally{conns: -1}) }
 func (g *Gate) Stats() GateStats {
 	s := g.stats
 	s.Setups, s.Conns, s.MaxSetups, s.MaxInbound = g.all.setups, g.all.conns, g.l.Setups, g.l.Conns
-	s.MaxSetupRate = g.l.SetupRate
+	s.MaxSetupRate, s.RefusedBy = g.l.SetupRate, maps.Clone(g.stats.RefusedBy)
 	return s
 }
 
 // room checks the limits per source and subnet.
-func (g *Gate) room(f From, setup bool) error {
+func (g *Gate) room(f From, setup bool) *protocol.LimitError {
 	for _, x := range []struct {
 		name  string
 		limit int

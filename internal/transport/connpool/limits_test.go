@@ -109,6 +109,8 @@ func TestGate(t *testing.T) {
 		g.enters(From{}, "MaxSetups")
 		if s := g.Stats(); s.Setups != 100 || s.MaxSetups != 100 || s.Refused != 4 || s.Preempted != 0 {
 			t.Errorf("got %+v, want 100 set-ups and 4 refused", s)
+		} else if want := map[string]uint64{"connections.max_setups_per_source": 1, "connections.max_setups_per_subnet": 1, "connections.max_setups": 2}; !maps.Equal(s.RefusedBy, want) {
+			t.Errorf("got %v refused by their limits, want %v", s.RefusedBy, want)
 		}
 	})
 	t.Run("rate", func(t *testing.T) {

@@ -81,7 +81,7 @@ func (r *refusal) Error() string {
 	if r.private != "" {
 		return "the peer closed the connection before the handshake and gave no reason: its secret of " + r.private + " differs from this node's, or it is busy or refuses this node"
 	}
-	return fmt.Sprintf("the peer closed the connection before the handshake and gave no reason: it is of another network (this node: %v, wire byte 0x%02x), refuses this node, is busy, or has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address)", r.network, r.wire)
+	return fmt.Sprintf("the peer closed the connection before the handshake and gave no reason: it is busy, has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address), refuses this node, or is of another network (this node: %v, wire byte 0x%02x)", r.network, r.wire)
 }
 
 func (r *refusal) Unwrap() []error {
@@ -166,7 +166,7 @@ func (e *Error) hint() string {
 	case errors.Is(err, noise.ErrPayload), errors.Is(err, noise.ErrLength):
 		return "this looks like another protocol: the program that listens there may be no Gamelan or Tari node"
 	case errors.Is(err, ErrRefused):
-		return "compare the network and wire release of both nodes, look at the status and the log of the other one, or try again later"
+		return "the status and the log of the other node say which it is; try again later, or compare the networks of both"
 	case e.Stage == StageIdentity && errors.Is(err, ErrHungUp):
 		return "the peer may have banned this node, admit only others, be full, or run another release"
 	case e.Stage == StageNoise && errors.Is(err, ErrSilent):

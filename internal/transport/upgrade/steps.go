@@ -20,7 +20,7 @@ type upgrader struct {
 	cfg       Config
 	raw       net.Conn
 	direction protocol.Direction
-	want      identity.PublicKey // outbound: key of the dialled peer
+	want      identity.PublicKey // outbound: key of the dialled peer; zero: whichever it has
 
 	stage  Stage
 	peer   identity.PublicKey
@@ -143,7 +143,7 @@ func (u *upgrader) check(key identity.PublicKey) error {
 	if key == u.cfg.Secret.PublicKey() {
 		return ErrSelf
 	}
-	if u.direction == protocol.Outbound && key != u.want {
+	if u.direction == protocol.Outbound && key != u.want && !u.want.IsZero() {
 		return fmt.Errorf("%w: %s, want %s", ErrWrongKey, key, u.want)
 	}
 	if u.cfg.Check == nil {

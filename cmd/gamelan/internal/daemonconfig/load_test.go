@@ -139,7 +139,10 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 			`f.toml:2: this is not TOML: *; ` + mib,
 		}},
 		"twice": {"[log]\nlevel = \"info\"\nlevel = \"warn\"", []string{
-			`f.toml:3: this is not TOML: *; expected one of debug, info, warn, error, for example level = "warn" under [log]`,
+			`f.toml:3: this is not TOML: *; expected each text and each list closed in the lines before, and each setting once, for example level = "warn" under [log]`,
+		}},
+		"a list that is not closed": {"[node]\nseeds = [\"a\"\nnetwork = \"localnet\"\n", []string{
+			`f.toml:3: this is not TOML: *; expected each text and each list closed in the lines before, and each setting once, for example network = "localnet" under [node]`,
 		}},
 		"two that do not go together": {"[limits]\npeer_credit = \"1MiB\"\nnode_credit = \"2MiB\"", []string{
 			`f.toml:2: limits.peer_credit does not work with the other settings: 1048576 is above an eighth of limits.node_credit (f.toml:3) (2097152); lower it or raise limits.node_credit; expected a size from 1KiB to 1GiB with its unit B, KiB, MiB or GiB, for example peer_credit = "2MiB" under [limits]`,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/adrg/xdg"
 
@@ -93,7 +94,10 @@ func Unusable(path string, err error) error {
 		return failure.New("data_dir", u.Remedy(Quote), "%s", u.What()).Because(err)
 	}
 	hint := "choose another directory with --data-dir"
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		hint = "make room on its disk, or " + hint
+	case errors.Is(err, fs.ErrPermission):
 		hint = "run gamelan as the owner of it, or " + hint
 	}
 	return failure.New("data_dir", hint, "%s cannot be used: %s", path, failure.Reason(err)).Because(err)

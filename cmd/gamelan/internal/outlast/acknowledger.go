@@ -86,6 +86,9 @@ type writtenMessage struct {
 	end int64
 }
 
+// NotAcknowledged is the kind of the failure when the node has not acknowledged what was written.
+const NotAcknowledged = "not_acknowledged"
+
 func newAcknowledger(ctx context.Context, c *client.Client, out Sink, open *written, failed func()) *acknowledger {
 	a := &acknowledger{
 		client: c, out: out, open: open, failed: failed,
@@ -191,7 +194,7 @@ func (a *acknowledger) end(ctx context.Context, broken bool) error {
 // post acknowledges messages, also when the user has ended the command.
 func (a *acknowledger) post(ctx context.Context, seqs []uint64) error {
 	if err := a.client.Acknowledge(context.WithoutCancel(ctx), seqs...); err != nil {
-		return failure.New("not_acknowledged", "they come again with the next gamelan listen", "the last messages were written, but not acknowledged").Because(err)
+		return failure.New(NotAcknowledged, "they come again with the next gamelan listen", "the last messages were written, but not acknowledged").Because(err)
 	}
 	a.open.acknowledged(seqs)
 	return nil

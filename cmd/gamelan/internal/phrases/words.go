@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
@@ -70,6 +71,16 @@ func Of(err error, d nodedir.Dir, flag string) *failure.Error {
 		return nil
 	}
 	return failure.As(err)
+}
+
+// Misaddressed reports whether the node says of a peer that was not reached that the address may be the wrong one.
+func Misaddressed(err error) bool {
+	e, ok := errors.AsType[*inspect.Error](err)
+	if !ok {
+		return false
+	}
+	cause := codes.Named(e.Cause)
+	return cause != nil && cause.Misaddressed()
 }
 
 // ofNode returns an error of the API with a hint in commands.

@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -218,6 +219,8 @@ func networkNext(o *Output, n *models.Network) string {
 	}
 	asked, answered := seedCounts(n)
 	switch {
+	case len(n.Seeds) == 0 && len(n.SeedNames.Names) > 0 && n.SeedNames.Error != "":
+		return codes.SeedNames.Step + "."
 	case len(n.Seeds) == 0 && n.Known == 0:
 		return fmt.Sprintf("tell the node of another one with \"%s\", or name seeds under [node] in its settings.", o.Command("peers add KEY::ADDRESS"))
 	case len(n.Seeds) > 0 && asked == len(n.Seeds) && answered == 0:
@@ -260,10 +263,14 @@ func Joined(o *Output, r *models.Report) error {
 		}
 	} else {
 		fmt.Fprintf(o.Out, "announced to %s, %s\n", inspect.Count(uint64(len(r.Copies)), "node"), haveIt(has))
-		for _, c := range r.Copies {
+		there, away := o.present(r.Copies)
+		for _, c := range there {
 			if c.Outcome.Outcome != models.OutcomeConfirmed {
 				_ = o.Say(inspect.Escape(o.Who(c.Peer)) + " " + o.outcomeText(c.Outcome))
 			}
+		}
+		if away != "" {
+			_ = o.Say(away)
 		}
 	}
 	if has == 0 {
@@ -378,6 +385,11 @@ func Asking(n *models.Network) string {
 		return ""
 	}
 	return "The node " + n.Sync.Phase + "…"
+}
+
+// NotReached returns a sentence on a peer that a search has found, while it goes on.
+func (o *Output) NotReached(p *models.Peer) string {
+	return "It was found at " + bestAddress(*p) + ", and not reached there so far."
 }
 
 // Found returns a sentence on a peer that a search has found.

@@ -31,13 +31,19 @@ var steps = map[string]string{
 // Notice returns what is wrong, and the step that helps. An argument that the notice does not
 // have leaves the node's own words.
 func Notice(n models.Notice) string {
+	n.Step = Step(n)
+	return n.String()
+}
+
+// Step returns what helps against a notice, in commands of this program where there are some.
+func Step(n models.Notice) string {
 	step, ok := steps[n.Code]
 	if ok && n.Step != "" {
 		if step = codes.Fill(step, n.Args); !strings.Contains(step, "{") {
-			n.Step = step
+			return step
 		}
 	}
-	return n.String()
+	return n.Step
 }
 
 // Notices returns the text of each notice.

@@ -3,8 +3,10 @@ package render
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -29,6 +31,45 @@ func Peers(o *Output, peers []models.Peer) error {
 		rows = append(rows, []string{o.whoIs(&p), shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
 	}
 	return o.Table(rows)
+}
+
+// Forgotten is how long a peer may not have answered and still be listed, and ForgottenText the same in words.
+const (
+	Forgotten     = 10 * time.Minute
+	ForgottenText = "10 minutes"
+)
+
+// Answering returns the peers without those that have not answered for [Forgotten], and how many these
+// are. Peers that the user has named to the node, and banned ones, stay.
+func Answering(all []models.Peer, now time.Time) (list []models.Peer, away int) {
+	list = slices.DeleteFunc(all, func(p models.Peer) bool {
+		_, failed := LastFailure(p)
+		return failed && p.Pool != "seed" && p.Pool != "protected" && !p.BannedUntil.After(now) && now.Sub(lastAnswer(p)) >= Forgotten
+	})
+	return list, len(all) - len(list)
+}
+
+// lastAnswer returns when a peer was connected last, or when the node has learnt of it.
+func lastAnswer(p models.Peer) time.Time {
+	last := p.AddedAt
+	if p.EndedAt.After(last) {
+		last = p.EndedAt
+	}
+	for _, a := range p.Addresses {
+		if a.LastOK.After(last) {
+			last = a.LastOK
+		}
+	}
+	return last
+}
+
+// AwayText says how many peers are not listed, and the command that lists them.
+func AwayText(n int, command string) string {
+	have := "have"
+	if n == 1 {
+		have = "has"
+	}
+	return fmt.Sprintf("%s more %s not answered for %s: %s", inspect.Number(uint64(n)), have, ForgottenText, command)
 }
 
 // Done writes the result of an action on one peer.

@@ -12,7 +12,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/bitset"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Reports writes the reports of messages over the DHT while they are sent: a line for each
@@ -89,12 +91,41 @@ func (p *Reports) lines(s *models.SentReport) error {
 	if len(s.Copies) == 0 {
 		return p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, inspect.Escape(p.o.Named(Plain(s.Summary)))))
 	}
-	for _, c := range s.Copies {
+	copies, away := s.Copies, ""
+	if p.store { // those near an absent receiver may be away as well
+		copies, away = p.o.present(s.Copies)
+	}
+	for _, c := range copies {
 		if err := p.o.sayTo(p.out, fmt.Sprintf("%d %s %s", s.N, inspect.Escape(p.o.Who(c.Peer)), p.o.outcomeText(c.Outcome))); err != nil {
 			return err
 		}
 	}
+	if away != "" {
+		return p.o.sayTo(p.out, fmt.Sprintf("%d %s", s.N, away))
+	}
 	return nil
+}
+
+// present returns the copies without those of nodes that were not reached, if a node has the message and
+// there are several, and a line about these.
+func (o *Output) present(copies []models.Copy) (there []models.Copy, away string) {
+	confirmed := slices.ContainsFunc(copies, func(c models.Copy) bool { return c.Outcome.Outcome == models.OutcomeConfirmed })
+	var last models.Copy
+	n := uint64(0)
+	for _, c := range copies {
+		if code := codes.Named(c.Outcome.Code); confirmed && c.Outcome.Outcome == models.OutcomeFailed && (code != nil && code.Unreached() || c.Outcome.Reason == protocol.Expired.String()) {
+			n, last = n+1, c
+			continue
+		}
+		there = append(there, c)
+	}
+	switch n {
+	case 0:
+		return there, ""
+	case 1:
+		return copies, ""
+	}
+	return there, inspect.Count(n, "other node") + " were not reached, the last one: " + o.outcomeText(last.Outcome)
 }
 
 // End writes the sum.

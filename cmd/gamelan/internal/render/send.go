@@ -9,6 +9,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/bitset"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -40,16 +41,6 @@ func (t *Tally) Unreached() bool { return t.unreached > 0 }
 // Misaddressed reports whether the address of the peer is a likely cause of [Tally.Unreached].
 func (t *Tally) Misaddressed() bool { return t.misaddressed > 0 }
 
-// Misaddressed reports whether the text of a failed dial says that the address may be the wrong one.
-func Misaddressed(text string) bool {
-	for _, sign := range []string{"connection refused", "another key", "another node", "another protocol", "not resolved"} {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
-}
-
 // NotAdmitted reports whether a message has failed because this node does not admit the peer.
 func (t *Tally) NotAdmitted() bool { return t.notAdmitted > 0 }
 
@@ -65,17 +56,17 @@ func (t *Tally) add(o models.Outcome) {
 		t.inDoubt++
 	default:
 		t.failed++
-		switch refused := o.Reason == protocol.Refused.String(); {
-		case refused && strings.HasPrefix(o.Detail, "dial peer ") && strings.Contains(o.Detail, "failed at identity: peer hung up"):
+		switch code := codes.Named(o.Code); {
+		case code == codes.DialTurnedAway:
 			t.turnedAway++
-		case o.Reason == protocol.NotAdmitted.String():
-			t.notAdmitted++
-		case refused && strings.Contains(o.Detail, "gave no reason: its secret of "): // with its own advice
-		case o.Reason == protocol.DialFailed.String(), refused && strings.HasPrefix(o.Detail, "dial peer "):
-			if t.unreached++; Misaddressed(o.Detail) {
+		case code == codes.DialSecret: // with its own advice
+		case code != nil && code.Unreached(), o.Reason == protocol.DialFailed.String():
+			if t.unreached++; code != nil && code.Misaddressed() {
 				t.misaddressed++
 			}
-		case refused:
+		case o.Reason == protocol.NotAdmitted.String():
+			t.notAdmitted++
+		case o.Reason == protocol.Refused.String():
 			t.refused++
 		}
 	}

@@ -162,12 +162,20 @@ func placesText(p models.Places) string {
 	for _, x := range []struct {
 		n    uint64
 		what string
-	}{{p.Refused, "refused"}, {p.TooFast, fmt.Sprintf("of them because their source began over %d in a minute", p.MaxSetupRate)}, {p.Waited, "of unknown peers had to wait"}, {p.Preempted, "given up in their set-up for newer ones"}, {p.Replaced, "closed while idle for newer ones"}, {p.OtherNetwork, "refused because they were of another network"}} {
+	}{{p.Refused, "refused" + limitsText(p.RefusedBy)}, {p.TooFast, fmt.Sprintf("of them because their source began over %d in a minute", p.MaxSetupRate)}, {p.Waited, "of unknown peers had to wait"}, {p.Preempted, "given up in their set-up for newer ones"}, {p.Replaced, "closed while idle for newer ones"}, {p.OtherNetwork, "refused because they were of another network"}} {
 		if x.n > 0 {
 			s += fmt.Sprintf("; %s %s", inspect.Number(x.n), x.what)
 		}
 	}
 	return s
+}
+
+// limitsText returns the settings whose limits have refused connections, in brackets.
+func limitsText(by map[string]uint64) string {
+	if _, text := counted(by); text != "" {
+		return " (" + text + ")"
+	}
+	return ""
 }
 
 // inboxText returns the state of an inbox in a line.

@@ -3,6 +3,7 @@ package render
 import (
 	"testing"
 
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -13,7 +14,7 @@ func TestTallyRefused(t *testing.T) {
 	var tally Tally
 	refused := models.Outcome{Outcome: models.OutcomeFailed, Reason: protocol.Refused.String(), Detail: "the peer does not take it: it does not know t/msg/1"}
 	banned := refused
-	banned.Detail = "dial peer 0011: at /memory/1: set-up with 0011 failed at identity: peer hung up"
+	banned.Code = codes.DialTurnedAway.Name
 	tally.add(models.Outcome{Outcome: models.OutcomeConfirmed})
 	if tally.add(refused); tally.Unreached() {
 		t.Error("got a peer without a connection, want none")

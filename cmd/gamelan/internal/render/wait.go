@@ -2,12 +2,14 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Waiting returns a sentence about what a message waits for. c is a copy without an
@@ -79,6 +81,8 @@ func until(limit time.Duration) string {
 // the connection, if there is one.
 func waitReason(p *models.Peer, tried bool, now time.Time) string {
 	switch {
+	case p.Connection != nil && slices.Contains(p.Protocols, string(protocol.FullMarker)):
+		return "connected, and cannot keep messages now: its inbox cannot be written, as when its disk is full"
 	case p.Connection != nil && tried:
 		return "connected, but has not confirmed it yet"
 	case p.Connection != nil:
@@ -87,6 +91,8 @@ func waitReason(p *models.Peer, tried bool, now time.Time) string {
 	why := "not connected, and being dialled"
 	if state := peerState(*p, now); state != "known" {
 		why += " (" + state + ")"
+	} else if !p.NextDialAt.After(now) {
+		why += ", " + noAnswer
 	}
 	if p.NextDialAt.After(now) {
 		why += ", next at " + p.NextDialAt.Local().Format(time.TimeOnly)

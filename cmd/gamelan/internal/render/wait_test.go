@@ -17,12 +17,12 @@ func TestWhatAMessageWaitsFor(t *testing.T) {
 		copies []models.Copy
 		peer   models.Peer
 	}{
-		"Message 0a waits: its receiver is being searched for":                                           {},
-		"Message 0a waits for 0011223344556677: connected, but has not confirmed it yet":                 {[]models.Copy{written}, models.Peer{Connection: new("c-1")}},
-		"Message 0a waits for 0011223344556677: connected, and other messages go first":                  {[]models.Copy{open}, models.Peer{Connection: new("c-1")}},
-		"Message 0a waits for 0011223344556677: not connected, and being dialled":                        {[]models.Copy{open}, models.Peer{}},
-		"Message 0a waits for 0011223344556677 and 1 other peer: not connected, and being dialled":       {[]models.Copy{open, written}, models.Peer{}},
-		"Message 0a waits for 0011223344556677: not connected, and being dialled (ended 9s ago: closed)": {[]models.Copy{open}, models.Peer{EndedAt: now.Add(-9 * time.Second), EndedWhy: "closed"}},
+		"Message 0a waits: its receiver is being searched for":                                                                                                             {},
+		"Message 0a waits for 0011223344556677: connected, but has not confirmed it yet":                                                                                   {[]models.Copy{written}, models.Peer{Connection: new("c-1")}},
+		"Message 0a waits for 0011223344556677: connected, and other messages go first":                                                                                    {[]models.Copy{open}, models.Peer{Connection: new("c-1")}},
+		"Message 0a waits for 0011223344556677: not connected, and being dialled, without an answer so far: it is away, it hangs, or a firewall drops it":                  {[]models.Copy{open}, models.Peer{}},
+		"Message 0a waits for 0011223344556677 and 1 other peer: not connected, and being dialled, without an answer so far: it is away, it hangs, or a firewall drops it": {[]models.Copy{open, written}, models.Peer{}},
+		"Message 0a waits for 0011223344556677: not connected, and being dialled (ended 9s ago: closed)":                                                                   {[]models.Copy{open}, models.Peer{EndedAt: now.Add(-9 * time.Second), EndedWhy: "closed"}},
 		"Message 0a waits for 0011223344556677: not connected, and being dialled, next at " + now.Add(time.Second).Local().Format(time.TimeOnly): {
 			[]models.Copy{open}, models.Peer{NextDialAt: now.Add(time.Second)},
 		},

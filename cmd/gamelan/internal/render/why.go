@@ -43,6 +43,28 @@ func Why(o *Output, w models.Why) error {
 	return nil
 }
 
+// whySinceJSON is the answer with what happened.
+type whySinceJSON struct {
+	models.Why
+	Events []models.Event `json:"events"`
+}
+
+// WhySince is Why with what happened with the peer.
+func WhySince(o *Output, w models.Why, events []models.Event) error {
+	if o.JSON {
+		return o.PrintJSON(whySinceJSON{w, events})
+	}
+	if len(events) == 0 {
+		o.Note("No events of this peer are kept from that time.")
+	}
+	for i := range events {
+		if err := Event(o, &events[i]); err != nil {
+			return err
+		}
+	}
+	return Why(o, w)
+}
+
 // whyState returns lines on the peer's ban, on its connection or the end of its last one,
 // and on the next dial.
 func whyState(o *Output, w models.Why, now time.Time) []string {

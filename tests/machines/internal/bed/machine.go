@@ -305,6 +305,12 @@ func (p *Process) Code() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// End ends the program, if it has not ended.
+func (p *Process) End() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // one that has ended needs none
+	<-p.done
+}
+
 // Signal sends the program a signal.
 func (p *Process) Signal(s os.Signal) { p.machine.bed.must(p.cmd.Process.Signal(s)) }
 
@@ -450,4 +456,38 @@ func (m *Machine) TakeIdentity(of *Machine) {
 	m.bed.must(err)
 	m.bed.must(os.WriteFile(filepath.Join(m.home, dir, "identity.json"), id, 0o600))
 	m.key = ""
+}
+
+// dataDir is where the machine's node keeps its data.
+func (m *Machine) dataDir() string { return filepath.Join(m.home, ".local/share/gamelan") }
+
+// DataDisk gives the data directory of the machine's node, which has not been started, a disk of its own, of this
+// many bytes. It goes with the test.
+func (m *Machine) DataDisk(size int) {
+	m.bed.t.Helper()
+	dir := m.dataDir()
+	m.bed.must(os.MkdirAll(dir, 0o700))
+	m.bed.must(unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", size)))
+	m.bed.t.Cleanup(func() { m.bed.must(unix.Unmount(dir, unix.MNT_DETACH)) })
+}
+
+const filling = "much"
+
+// FillDataDisk fills that disk to the last byte.
+func (m *Machine) FillDataDisk() {
+	m.bed.t.Helper()
+	file, err := os.Create(filepath.Join(m.dataDir(), filling))
+	m.bed.must(err)
+	defer file.Close()
+	for block := make([]byte, 1<<20); len(block) > 0; {
+		if _, err := file.Write(block); err != nil {
+			block = block[:len(block)/2]
+		}
+	}
+}
+
+// EmptyDataDisk takes away what FillDataDisk has written.
+func (m *Machine) EmptyDataDisk() {
+	m.bed.t.Helper()
+	m.bed.must(os.Remove(filepath.Join(m.dataDir(), filling)))
 }

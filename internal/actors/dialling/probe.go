@@ -1,0 +1,63 @@
+package dialling
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// Probed says who was found, and how long the steps of a probe took. A step that was not taken, or
+// has failed, has 0.
+type Probed struct {
+	Key       identity.PublicKey // that the node there has proven; zero: none
+	Connect   time.Duration
+	Handshake time.Duration
+	Stage     string // at which it has failed, as in [actors.DialAttempt]; "" is none
+}
+
+// Probe finds out whether a node with a key, or with whatever key if that is zero, is at an address.
+// It connects, has the node prove its key, and ends the connection. It has a key of its own, so
+// that connections between the two nodes stay as they are. It takes at most limit, or as long as the
+// transport says; the dial of a real connection may take longer.
+func (r *Room) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (p Probed, err error) {
+	t := r.transportFor(to)
+	if t == nil {
+		return Probed{Stage: string(transport.StageAddress)}, &transport.DialError{Addr: to, Stage: transport.StageAddress, Err: transport.ErrUnsupported}
+	}
+	if l, ok := t.(transport.DialLimiter); ok {
+		limit = max(limit, l.DialLimit(to))
+	}
+	secret, err := identity.NewSecret(rand.Reader)
+	if err != nil {
+		return p, err
+	}
+	connecting, cancel := context.WithTimeout(transport.WithPeer(ctx, key.NodeID()), limit)
+	defer cancel()
+	from := r.Now()
+	conn, err := t.Dial(connecting, to)
+	if err != nil {
+		return Probed{Stage: stageOf(err)}, err
+	}
+	p.Connect = r.Now().Sub(from)
+	cfg := r.needs.UpgradeConfig(conn)
+	cfg.Secret = secret
+	proven, took, err := upgrade.Prove(ctx, conn, cfg, key)
+	p.Handshake, p.Stage = took.Noise, stageOf(err)
+	if err == nil {
+		p.Key = proven
+	}
+	return p, err
+}
+
+// LastAttempts returns the remembered attempts at the addresses of a peer, the last one last.
+func (r *Room) LastAttempts(peer identity.NodeID) []actors.DialAttempt {
+	list, _ := r.Dials.Get(peer)
+	return list
+}

@@ -1,0 +1,103 @@
+package doctorpart
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// furthest orders the causes of failed dials: the later, the further the dial has come, and the more it tells.
+var furthest = []*codes.Code{
+	codes.DialFailed, codes.DialNoAddress, codes.DialExcluded, codes.DialNoPort, codes.DialUnresolved, codes.DialProxy, codes.DialNoRoute, codes.DialNoAnswer,
+	codes.DialRefused, codes.DialProhibited, codes.DialMute, codes.DialForeign, codes.DialHungUp, codes.DialSecret, codes.DialOtherKey, codes.DialTurnedAway,
+	codes.DialUnlisted, codes.DialBanned,
+}
+
+// more reports whether a notice tells more than another one, which may be nil.
+func tellsMore(n, than *models.Notice) bool {
+	rank := func(n *models.Notice) int { return slices.Index(furthest, codes.Named(n.Code)) }
+	return than == nil || rank(n) > rank(than)
+}
+
+// notice returns why a peer is not reached.
+func notice(err error) *models.Notice {
+	c := cmp.Or(ownCause(err), trunk.CauseOf(err), codes.DialFailed)
+	text := err.Error()
+	if e, ok := errors.AsType[*upgrade.Error](err); ok {
+		text = e.Err.Error()
+	} else if e, ok := errors.AsType[*transport.DialError](err); ok {
+		text = e.Err.Error()
+	}
+	what, hint, _ := strings.Cut(words.WithoutPackage(text), "; ")
+	var n models.Notice
+	if banned, ok := errors.AsType[*actors.BannedError](err); ok {
+		n = c.Notice(what, banned.Until.UTC().Format(time.RFC3339))
+	} else {
+		n = c.Notice(what)
+	}
+	if c == codes.DialFailed && hint != "" {
+		n.Step = hint
+	}
+	return &n
+}
+
+// ownCause returns the code of an error that says nothing of the peer, or nil.
+func ownCause(err error) *codes.Code {
+	_, banned := errors.AsType[*actors.BannedError](err)
+	_, unlisted := errors.AsType[*actors.NotAdmittedError](err)
+	switch {
+	case banned:
+		return codes.DialBanned
+	case unlisted:
+		return codes.DialUnlisted
+	case errors.Is(err, actors.ErrExcluded):
+		return codes.DialExcluded
+	case errors.Is(err, actors.ErrNoAddress), errors.Is(err, transport.ErrUnsupported):
+		return codes.DialNoAddress
+	case errors.Is(err, transport.ErrNoLocalPort), transport.OutOfFiles(err):
+		return codes.DialNoPort
+	}
+	return nil
+}
+
+// checked returns the step of a probe.
+func (p *probed) checked() models.Checked {
+	c := models.Checked{Step: p.step, On: p.addr.String(), State: models.CheckOK, TookMS: milliseconds(p.took)}
+	if p.who != "" {
+		c.On = p.who + " at " + c.On
+	}
+	switch {
+	case p.err != nil:
+		c.State, c.Notice = models.CheckFailed, p.notice()
+		if p.soft {
+			c.State = models.CheckNote
+		}
+		c.What = c.Notice.What
+	case p.target.key.IsZero():
+		c.What = "a node has proven the key " + p.Key.String()
+	default:
+		c.What = "the key is proven"
+	}
+	return c
+}
+
+// notice returns why a probe has failed.
+func (p *probed) notice() *models.Notice {
+	n := notice(p.err)
+	if p.step == stepListener {
+		*n = codes.ListenerSilent.Notice("this node does not answer at "+p.addr.String()+": "+n.What, p.addr.String())
+	}
+	return n
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,129 @@
+package doctorpart
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+func failed(step string, c *codes.Code, what string) models.Checked {
+	return models.Checked{Step: step, On: "x", State: models.CheckFailed, What: what, Notice: new(c.Notice(what))}
+}
+
+// TestConclude: what is wrong here comes before what is wrong elsewhere, the reason of a failed
+// connection before the fact that there is none, and a fault that does not matter is no cause.
+func TestConclude(t *testing.T) {
+	seed := failed(stepSeed, codes.DialRefused, "connection refused")
+	near := failed(stepSeed, codes.DialNoRoute, "no route to host")
+	disk := failed(stepDisk, codes.DiskFull, "the disk is full")
+	offline := failed(stepConnections, codes.Offline, "offline for 3 min")
+	alone := models.Checked{Step: stepConnections, State: models.CheckNote, What: "alone", Notice: new(codes.Alone.Notice("alone"))}
+	note := models.Checked{Step: stepReach, State: models.CheckNote, What: "behind a router", Notice: new(codes.PrivateOnly.Notice("behind a router"))}
+	for name, c := range map[string]struct {
+		status string
+		steps  []models.Checked
+		want   *codes.Code
+		also   int
+	}{
+		"nothing":                     {"online", nil, nil, 0},
+		"a note":                      {"online", []models.Checked{note}, nil, 1},
+		"a seed is away, but online":  {"online", []models.Checked{seed}, nil, 1},
+		"a seed is away":              {"offline", []models.Checked{seed, offline}, codes.DialRefused, 1},
+		"the seed that tells most":    {"offline", []models.Checked{near, seed, near}, codes.DialRefused, 2},
+		"offline, and no seed is set": {"offline", []models.Checked{note, offline}, codes.Offline, 1},
+		"names of seeds":              {"offline", []models.Checked{{Step: stepNames, State: models.CheckNote, Notice: new(codes.SeedNames.Notice("no such host"))}, offline}, codes.SeedNames, 1},
+		"alone is no fault":           {"offline", []models.Checked{alone}, nil, 1},
+		"the disk first":              {"offline", []models.Checked{disk, seed, offline}, codes.DiskFull, 2},
+	} {
+		end := conclude(&models.Node{Status: c.status}, &models.Health{}, c.steps)
+		got := ""
+		if end.Cause != nil {
+			got = end.Cause.Code
+		}
+		want := ""
+		if c.want != nil {
+			want = c.want.Name
+		}
+		if got != want || end.OK != (c.want == nil) || len(end.Also) != c.also {
+			t.Errorf("%s: got %+v, want %q and %d more", name, end, want, c.also)
+		}
+	}
+}
+
+// TestHere: what stands in the health of the node is not found twice, and nothing is forgotten.
+func TestHere(t *testing.T) {
+	n := models.Node{Version: "1", Network: "localnet", Status: "online", Disk: &models.Disk{Path: "/data", Free: 1 << 30}, Clock: &models.Clock{AheadMS: -4000, Sources: 3}}
+	h := models.Health{
+		Reasons:  models.Notices{codes.DiskFull.Notice("the disk is full")},
+		Warnings: models.Notices{codes.ClockOff.Notice("the clock is off"), codes.Unhandled.Notice("a type is not handled")},
+	}
+	steps := here(&n, &h, 95, 100, true, time.Time{})
+	steps = append(steps, rest(&n, &h, steps)...)
+	want := []struct {
+		step  string
+		state models.CheckState
+		code  *codes.Code
+	}{
+		{stepNode, models.CheckOK, nil},
+		{stepDisk, models.CheckFailed, codes.DiskFull},
+		{stepClock, models.CheckNote, codes.ClockOff},
+		{stepFiles, models.CheckFailed, codes.FilesGone},
+		{stepConnections, models.CheckOK, nil},
+		{stepHealth, models.CheckNote, codes.Unhandled},
+	}
+	if len(steps) != len(want) {
+		t.Fatalf("got %+v", steps)
+	}
+	for i, w := range want {
+		s := steps[i]
+		if s.Step != w.step || s.State != w.state || (s.Notice == nil) != (w.code == nil) || w.code != nil && s.Notice.Code != w.code.Name {
+			t.Errorf("got %+v, want %+v", s, w)
+		}
+	}
+}
+
+// TestNotice: each error that a dial can end with has a code, and each code a rank.
+func TestNotice(t *testing.T) {
+	dial := func(stage transport.Stage, err error) error {
+		return &transport.DialError{Addr: ma.StringCast("/ip4/127.0.0.1/tcp/1"), Stage: stage, Err: err}
+	}
+	for _, c := range []struct {
+		err  error
+		want *codes.Code
+	}{
+		{dial(transport.StageConnect, transport.ErrRefused), codes.DialRefused},
+		{dial(transport.StageConnect, transport.ErrTimeout), codes.DialNoAnswer},
+		{dial(transport.StageConnect, transport.ErrProhibited), codes.DialProhibited},
+		{dial(transport.StageConnect, transport.ErrNoLocalPort), codes.DialNoPort},
+		{dial(transport.StageConnect, errors.New("network is unreachable")), codes.DialNoRoute},
+		{dial(transport.StageResolve, transport.ErrResolve), codes.DialUnresolved},
+		{dial(transport.StageProxy, transport.ErrRefused), codes.DialProxy},
+		{dial(transport.StageAddress, transport.ErrUnsupported), codes.DialNoAddress},
+		{&upgrade.Error{Stage: upgrade.StageKey, Err: upgrade.ErrWrongKey}, codes.DialOtherKey},
+		{&upgrade.Error{Stage: upgrade.StageNoise, Err: upgrade.ErrRefused}, codes.DialHungUp},
+		{&upgrade.Error{Stage: upgrade.StageIdentity, Err: upgrade.ErrHungUp}, codes.DialTurnedAway},
+		{&upgrade.Error{Stage: upgrade.StageNoise, Err: upgrade.ErrSilent}, codes.DialMute},
+		{&actors.BannedError{}, codes.DialBanned},
+		{&actors.NotAdmittedError{}, codes.DialUnlisted},
+		{actors.ErrExcluded, codes.DialExcluded},
+		{fmt.Errorf("dial: %w", actors.ErrNoAddress), codes.DialNoAddress},
+		{errors.New("something else; look at it"), codes.DialFailed},
+	} {
+		n := notice(c.err)
+		if n.Code != c.want.Name || n.Step == "" || n.What == "" {
+			t.Errorf("%v: got %+v, want %s", c.err, n, c.want.Name)
+		}
+		if !tellsMore(n, nil) || tellsMore(n, n) {
+			t.Errorf("%s has no rank", n.Code)
+		}
+	}
+}

@@ -1,0 +1,305 @@
+package doctorpart
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// The steps of an examination.
+const (
+	stepAdmission  = "admission"
+	stepBan        = "ban"
+	stepConnection = "connection"
+	stepAddress    = "address"
+	stepHistory    = "history"
+	stepDial       = "dial"
+
+	stepNode        = "node"
+	stepDisk        = "disk"
+	stepClock       = "clock"
+	stepFiles       = "files"
+	stepListener    = "listener"
+	stepReach       = "reach"
+	stepNames       = "names"
+	stepTor         = "tor"
+	stepSeed        = "seed"
+	stepConnections = "connections"
+	stepHealth      = "health"
+)
+
+// pingLimit is how long a connected peer may take to answer.
+const pingLimit = 5 * time.Second
+
+// patient is the peer of an examination.
+type patient struct {
+	id    identity.NodeID
+	key   identity.PublicKey // zero: it is not known
+	addrs []ma.Multiaddr     // those that were given come first
+	given int                // of addrs
+	peer  peerstore.Peer
+}
+
+// who returns the peer for people.
+func (p *patient) who() string { return p.id.String() }
+
+// find returns the peer that a person has named. With an address alone there is none, and only the
+// address is set.
+func (x *examination) find(text string) (*patient, error) {
+	t := x.d.trunk
+	bad := func(err error) error {
+		return &inspect.Error{Code: inspect.CodeBadQuery, Message: words.Sentence(err), Hint: "give a name, a public key, KEY::ADDRESS, or an address"}
+	}
+	p := &patient{}
+	switch {
+	case strings.HasPrefix(text, "/"):
+		addr, err := ma.NewMultiaddr(text)
+		if err != nil {
+			return nil, bad(err)
+		}
+		p.addrs = []ma.Multiaddr{addr}
+		return p, nil
+	case strings.Contains(text, "::"):
+		given, err := peerstore.ParseSeed(text)
+		if err != nil {
+			return nil, bad(err)
+		}
+		p.id, p.key = given.ID, given.Key
+		for _, a := range given.Addresses {
+			p.addrs = append(p.addrs, a.Addr)
+		}
+		p.given = len(p.addrs)
+	default:
+		var err error
+		if p.id, err = t.FindPeer(text); err != nil {
+			return nil, trunk.NotFound(err, inspect.HintAdd)
+		}
+	}
+	if p.id == t.Self() {
+		return nil, bad(errors.New("that is this node itself; without a peer the node is examined"))
+	}
+	p.peer, _ = t.Store().Get(p.id)
+	if p.key.IsZero() {
+		p.key = p.peer.Key
+	}
+	for _, a := range p.peer.Addresses {
+		if len(p.addrs) < mostProbes && !slices.ContainsFunc(p.addrs, a.Addr.Equal) {
+			p.addrs = append(p.addrs, a.Addr)
+		}
+	}
+	return p, nil
+}
+
+// peer examines the way to a peer.
+func (x *examination) peer(text string) (models.Diagnosis, error) {
+	p, err := x.find(text)
+	if err != nil {
+		return models.Diagnosis{}, err
+	}
+	if p.id.IsZero() {
+		return x.address(p.addrs[0])
+	}
+	for _, look := range []func(*patient) (*models.Diagnosis, error){x.permitted, x.connected, x.reached} {
+		end, err := look(p)
+		if err != nil {
+			return models.Diagnosis{}, err
+		}
+		if end != nil {
+			end.Also = append(models.Notices{}, end.Also...)
+			return *end, nil
+		}
+	}
+	return x.dial(p)
+}
+
+// address examines an address of which nobody has said whose it is.
+func (x *examination) address(at ma.Multiaddr) (models.Diagnosis, error) {
+	all, err := x.probe([]target{{step: stepAddress, addr: at}})
+	if err != nil {
+		return models.Diagnosis{}, err
+	}
+	if p := &all[0]; p.err != nil {
+		return models.Diagnosis{What: at.String() + " is not reached", Cause: p.notice(), Also: models.Notices{}}, nil
+	}
+	return models.Diagnosis{OK: true, What: "At " + at.String() + " is the node " + all[0].Key.String(), Also: models.Notices{}}, nil
+}
+
+// permitted looks whether this node itself refuses the peer.
+func (x *examination) permitted(p *patient) (*models.Diagnosis, error) {
+	if !p.key.IsZero() {
+		if err := x.d.Admits(p.key); err != nil {
+			return x.cause(p, stepAdmission, notice(err))
+		}
+		if err := x.step(models.Checked{Step: stepAdmission, State: models.CheckOK, What: "this node admits it"}); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.d.trunk.Banned(p.id); err != nil {
+		return x.cause(p, stepBan, notice(err))
+	}
+	return nil, x.step(models.Checked{Step: stepBan, State: models.CheckOK, What: "this node has not banned it"})
+}
+
+// cause tells a step that is the end of the examination.
+func (x *examination) cause(p *patient, step string, n *models.Notice) (*models.Diagnosis, error) {
+	if err := x.step(models.Checked{Step: step, State: models.CheckFailed, What: n.What, Notice: n}); err != nil {
+		return nil, err
+	}
+	return &models.Diagnosis{What: p.who() + " is not connected", Cause: n}, nil
+}
+
+// connected looks at the connection, if there is one.
+func (x *examination) connected(p *patient) (*models.Diagnosis, error) {
+	d := x.d
+	ref, ok := d.trunk.Connection(p.id)
+	if !ok {
+		return nil, x.step(models.Checked{Step: stepConnection, State: models.CheckNote, What: "there is none"})
+	}
+	at := ref.Direction.String() + ", " + ref.Addr.String()
+	pong, err := x.ping(ref)
+	if err != nil {
+		n := codes.PeerSilent.Notice("it is connected, and has not answered a ping: " + words.Cause(err))
+		if err := x.step(models.Checked{Step: stepConnection, On: at, State: models.CheckFailed, What: n.What, Notice: &n}); err != nil {
+			return nil, err
+		}
+		return &models.Diagnosis{What: p.who() + " is connected, and silent", Cause: &n}, nil
+	}
+	if err := x.step(models.Checked{Step: stepConnection, On: at, State: models.CheckOK, What: "it answers", TookMS: milliseconds(pong)}); err != nil {
+		return nil, err
+	}
+	if _, err := x.probe(p.targets(p.addrs[:p.given], true)); err != nil { // the connection may be at another address
+		return nil, err
+	}
+	return &models.Diagnosis{OK: true, What: p.who() + " is connected, and answers", Also: x.about(p)}, nil
+}
+
+// ping measures the round trip on a connection.
+func (x *examination) ping(ref *actors.ConnRef) (time.Duration, error) {
+	ctx, cancel := withLimit(x.ctx, pingLimit)
+	defer cancel()
+	r, err := supervisor.Ask[connections.ConnPonged](ctx, x.d.trunk.System(), ref.PID, connections.PingConn{})
+	if err != nil {
+		return 0, err
+	}
+	return r.RTT, r.Err
+}
+
+// about returns what the node says of the peer beside its connection.
+func (x *examination) about(p *patient) (list models.Notices) {
+	h := x.d.Health(x.ctx)
+	for _, n := range slices.Concat(h.Reasons, h.Warnings) {
+		if peer := n.Args["peer"]; peer != "" && (peer == p.id.String() || peer == p.key.String()) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// reached tries each address of the peer. It returns nil if the peer is reached at one.
+func (x *examination) reached(p *patient) (*models.Diagnosis, error) {
+	if p.key.IsZero() {
+		return x.cause(p, stepAddress, new(codes.DialNoAddress.Notice("only a ban or a connection of it was known, and no key")))
+	}
+	if len(p.addrs) == 0 {
+		return x.cause(p, stepAddress, new(codes.DialNoAddress.Notice("no address of it is known")))
+	}
+	if p.given == 0 {
+		if err := x.d.trunk.Dialable(p.peer); err != nil {
+			return x.cause(p, stepAddress, notice(err))
+		}
+	}
+	all, err := x.probe(p.targets(p.addrs, false))
+	if err != nil {
+		return nil, err
+	}
+	if err := x.history(p); err != nil {
+		return nil, err
+	}
+	why := most(all)
+	if why == nil {
+		return nil, nil
+	}
+	return &models.Diagnosis{What: p.who() + " is not connected", Cause: why}, nil
+}
+
+// targets returns addresses of the peer, as they are tried.
+func (p *patient) targets(addrs []ma.Multiaddr, soft bool) (list []target) {
+	for _, a := range addrs[:min(len(addrs), mostProbes)] {
+		list = append(list, target{step: stepAddress, addr: a, key: p.key, soft: soft})
+	}
+	return list
+}
+
+// most returns the failure that tells most, or nil if one of the probes has not failed.
+func most(all []probed) (why *models.Notice) {
+	for i := range all {
+		if all[i].err == nil {
+			return nil
+		}
+		if n := all[i].notice(); tellsMore(n, why) {
+			why = n
+		}
+	}
+	return why
+}
+
+// history tells how the node's own dials of the peer have ended.
+func (x *examination) history(p *patient) error {
+	list := x.d.trunk.LastAttempts(p.id)
+	if len(list) == 0 {
+		return x.step(models.Checked{Step: stepHistory, State: models.CheckNote, What: "this node has not dialled it"})
+	}
+	last := list[len(list)-1]
+	ago := words.Long(x.d.trunk.Now().Sub(last.At))
+	if last.Err == nil {
+		return x.step(models.Checked{Step: stepHistory, State: models.CheckOK, What: fmt.Sprintf("of %s the last, %s ago, has made a connection", inspect.Count(uint64(len(list)), "dial"), ago)})
+	}
+	n := notice(last.Err)
+	return x.step(models.Checked{
+		Step: stepHistory, State: models.CheckNote, Notice: n,
+		What: fmt.Sprintf("of %s the last, %s ago at %s, has failed: %s", inspect.Count(uint64(len(list)), "dial"), ago, last.Addr, n.What),
+	})
+}
+
+// dial connects to a peer that has proven its key to a probe.
+func (x *examination) dial(p *patient) (models.Diagnosis, error) {
+	text := p.key.String()
+	for _, a := range p.addrs {
+		if !slices.ContainsFunc(p.peer.Addresses, func(known peerstore.Address) bool { return known.Addr.Equal(a) }) {
+			text += "::" + a.String()
+		}
+	}
+	from := x.d.trunk.Now()
+	ref, err := x.d.Host.Connect(x.ctx, text, false)
+	took := milliseconds(x.d.trunk.Now().Sub(from))
+	if err != nil {
+		n := x.whyNot(p, err)
+		end := models.Diagnosis{What: p.who() + " is not connected", Cause: n, Also: models.Notices{}}
+		return end, x.step(models.Checked{Step: stepDial, State: models.CheckFailed, What: n.What, TookMS: took, Notice: n})
+	}
+	end := models.Diagnosis{OK: true, What: p.who() + " is connected now", Also: append(models.Notices{}, x.about(p)...)}
+	return end, x.step(models.Checked{Step: stepDial, On: ref.Addr.String(), State: models.CheckOK, What: "it is connected", TookMS: took})
+}
+
+// whyNot returns why a dial has failed: what the attempt that was recorded says, or the error.
+func (x *examination) whyNot(p *patient, err error) *models.Notice {
+	if list := x.d.trunk.LastAttempts(p.id); len(list) > 0 && list[len(list)-1].Err != nil {
+		err = list[len(list)-1].Err
+	}
+	return notice(err)
+}

@@ -1,0 +1,130 @@
+package storypart
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// record keeps an event, and has it written soon.
+func (a *log) record(c actor.Context, e models.Event) {
+	if e.Severity == "" {
+		e.Severity = models.EventInfo
+	}
+	a.Record.add(supervisor.Wall(c), e)
+	a.writeSoon(c, writeEvery)
+}
+
+// writeSoon has the events written after a while, unless that is so already.
+func (a *log) writeSoon(c actor.Context, after time.Duration) {
+	if a.writing || !a.Record.waiting() {
+		return
+	}
+	a.writing = true
+	supervisor.After(c, after, writeTick{})
+}
+
+// wrote notes that events were written, and has those written that came meanwhile.
+func (a *log) wrote(c actor.Context, err error) {
+	a.writing = false
+	wait := writeEvery
+	if err != nil {
+		wait = retryEvery
+	}
+	if failed := err != nil; failed != a.unwrote {
+		a.unwrote = failed
+		if failed {
+			supervisor.Log(c).Warn("events cannot be written to the disk, and the last 1,000 are kept in memory", "err", err)
+		}
+	}
+	a.writeSoon(c, wait)
+}
+
+// severity returns how much an event matters that is about a notice.
+func severity(of models.Severity) models.EventSeverity {
+	if of == models.Warning {
+		return models.EventWarning
+	}
+	return models.EventError
+}
+
+func (a *log) banned(c actor.Context, m actors.PeerBanned) {
+	if !a.told.story.Banned(supervisor.Now(c)) {
+		return
+	}
+	until := m.Until.UTC().Format(time.RFC3339)
+	supervisor.Log(c).Info("banned", "peer", m.Peer, "until", until, "why", m.Reason)
+	a.record(c, models.Event{
+		Type: models.PeerBanned, Severity: models.EventWarning, What: "banned until " + until + ": " + words.OneLine(m.Reason), Peer: m.Peer.String(),
+		Data: map[string]string{"until": until},
+	})
+}
+
+// dialFailed tells that a peer was not reached: the first time, and now and then after it.
+func (a *log) dialFailed(c actor.Context, m actors.DialFailed) {
+	a.told.dials++
+	n, tell := a.told.story.DialFailed(supervisor.Now(c), m.Peer)
+	if !tell {
+		return
+	}
+	what, _, _ := strings.Cut(words.Sentence(m.Err), "; ")
+	e := models.Event{Type: models.DialFailed, Severity: models.EventWarning, What: what, Peer: m.Peer.String()}
+	if n > 1 {
+		e.What += fmt.Sprintf(", the last of %s", inspect.Count(uint64(n), "dial"))
+	}
+	if code := trunk.CauseOf(m.Err); code != nil {
+		e.Code = code.Name
+	}
+	a.record(c, e)
+}
+
+// Failed tells that an actor has failed. path is below the node.
+func (s *Story) Failed(path, value string) { s.tell(actorFailed{path, value}) }
+
+// Acted tells that somebody has made the node do something.
+func (s *Story) Acted(what string) { s.tell(acted{what}) }
+
+func (s *Story) tell(m any) { s.trunk.System().Root.Send(s.trunk.PID(name+"/log"), m) }
+
+func (a *log) actorFailed(c actor.Context, m actorFailed) {
+	if a.told.story.ActorFailed(supervisor.Now(c)) {
+		a.record(c, models.Event{Type: models.ActorFailed, Severity: models.EventError, What: m.path + " has failed: " + words.OneLine(m.value), Data: map[string]string{"actor": m.path}})
+	}
+}
+
+func (a *log) addresses(c actor.Context, m actors.AddressesChanged) {
+	if !a.told.story.State(supervisor.Now(c)) {
+		return
+	}
+	var all []string
+	for _, addr := range m.Addresses {
+		all = append(all, addr.String())
+	}
+	what := "others are told no address now"
+	if len(all) > 0 {
+		what = "others are told " + strings.Join(all, ", ") + " now"
+	}
+	a.record(c, models.Event{Type: models.OwnAddresses, What: what})
+}
+
+func (a *log) reach(c actor.Context, m actors.ReachChanged) {
+	if !a.told.story.State(supervisor.Now(c)) {
+		return
+	}
+	var all []string
+	for _, r := range m.Addresses {
+		all = append(all, fmt.Sprintf("%s is %s", r.Addr, r.Verdict))
+	}
+	if len(all) > 0 {
+		a.record(c, models.Event{Type: models.OwnReach, What: strings.Join(all, ", ")})
+	}
+}
