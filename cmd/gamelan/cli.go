@@ -79,7 +79,7 @@ func atNow[T any](show func(*render.Output, *T, time.Time) error) func(*render.O
 	return func(o *render.Output, v *T) error { return show(o, v, time.Now()) }
 }
 
-// cli is the command line. The groups of its commands, and their order, are those of the help.
+// cli is the command line. The groups of its commands, and their order, are those of the help. The first one has the list of peers as well.
 type cli struct {
 	DataDir string `help:"Directory of the node's identity, store and socket (default: ${data_dir})." placeholder:"DIR"`
 	Config  string `help:"Configuration file (default: the first that exists of ${config_files})." env:"GAMELAN_CONFIG" placeholder:"FILE"`
@@ -89,34 +89,34 @@ type cli struct {
 	Wait time.Duration `help:"How long a command waits for a node that is just starting; 0s does not wait. One that runs has at least ${patience} to answer." default:"5s" env:"GAMELAN_WAIT" placeholder:"TIME"`
 
 	Init   initCmd   `cmd:"" group:"To begin with:" help:"Make a new identity."`
-	ID     idCmd     `cmd:"" group:"To begin with:" name:"id" help:"Show the identity, and where the node can be reached."`
+	ID     idCmd     `cmd:"" name:"id" group:"To begin with:" help:"Show the identity, and where the node can be reached."`
 	Node   nodeCmd   `cmd:"" group:"To begin with:" help:"Run the node until it is told to stop."`
 	Seed   seedCmd   `cmd:"" group:"To begin with:" help:"Run a node through which others enter the network, and write its one line for them."`
 	Status statusCmd `cmd:"" group:"To begin with:" help:"Show the state of the running node, and the reason for it."`
 	Doctor doctorCmd `cmd:"" group:"To begin with:" help:"Examine the node, or its way to a peer: one cause, and one next step."`
 	Health healthCmd `cmd:"" group:"To begin with:" help:"Check whether the node works: exit code 0 or 1, and the cause."`
-	Peers  peersCmd  `cmd:"" group:"To begin with:" help:"The peers that the node knows: list, add, name, forget, export, import."`
 	Send   sendCmd   `cmd:"" group:"To begin with:" help:"Send messages to a peer."`
 	Listen listenCmd `cmd:"" group:"To begin with:" help:"Show the messages that arrive."`
+	Peers  peersCmd  `cmd:"" group:"Peers and connections:" help:"The peers that the node knows: list, add, name, forget, export, import."`
+
+	Why        whyCmd        `cmd:"" group:"Peers and connections:" help:"Explain what an actor is doing, or why the node is or is not connected to a peer."`
+	Conns      connsCmd      `cmd:"" group:"Peers and connections:" help:"List the connections, live or ended, and what keeps them open."`
+	Dial       dialCmd       `cmd:"" group:"Peers and connections:" help:"Connect to peers."`
+	Ping       pingCmd       `cmd:"" group:"Peers and connections:" help:"Measure the round trip to a peer, and show the way to it."`
+	Disconnect disconnectCmd `cmd:"" group:"Peers and connections:" help:"Close the connections to peers."`
+	Ban        banCmd        `cmd:"" group:"Peers and connections:" help:"Refuse connections with peers for a while."`
+	Unban      unbanCmd      `cmd:"" group:"Peers and connections:" help:"Lift bans."`
 
 	Inbox    inboxCmd    `cmd:"" group:"Messages:" help:"The shelf of the inbox: messages that could not be handled. List them, have them handed out again, drop them."`
 	Messages messagesCmd `cmd:"" group:"Messages:" help:"List the messages sent over the DHT, and how they ended."`
 	Message  messageCmd  `cmd:"" group:"Messages:" help:"Show one message sent over the DHT, peer by peer."`
-	DHT      dhtCmd      `cmd:"" group:"Messages:" name:"dht" help:"Show the node's part in the DHT: messages received, sent and relayed."`
-	Saf      safCmd      `cmd:"" group:"Messages:" name:"saf" help:"Stored messages: those that this node keeps for others that are away, and those that others keep for it."`
+	DHT      dhtCmd      `cmd:"" name:"dht" group:"Messages:" help:"Show the node's part in the DHT: messages received, sent and relayed."`
+	Saf      safCmd      `cmd:"" name:"saf" group:"Messages:" help:"Stored messages: those that this node keeps for others that are away, and those that others keep for it."`
 
 	Network  networkCmd  `cmd:"" group:"The network:" help:"How well the node has found its network: seeds, rounds, neighbours."`
 	Join     joinCmd     `cmd:"" group:"The network:" help:"Announce the node to the network now."`
 	Discover discoverCmd `cmd:"" group:"The network:" help:"Search for the node with a public key."`
-	Kad      kadCmd      `cmd:"" group:"The network:" name:"kad" help:"The key-value DHT: publish values and find them, list contacts, show lookups."`
-
-	Why        whyCmd        `cmd:"" group:"Connections:" help:"Explain what an actor is doing, or why the node is or is not connected to a peer."`
-	Conns      connsCmd      `cmd:"" group:"Connections:" help:"List the connections, live or ended, and what keeps them open."`
-	Dial       dialCmd       `cmd:"" group:"Connections:" help:"Connect to peers."`
-	Ping       pingCmd       `cmd:"" group:"Connections:" help:"Measure the round trip to a peer, and show the way to it."`
-	Disconnect disconnectCmd `cmd:"" group:"Connections:" help:"Close the connections to peers."`
-	Ban        banCmd        `cmd:"" group:"Connections:" help:"Refuse connections with peers for a while."`
-	Unban      unbanCmd      `cmd:"" group:"Connections:" help:"Lift bans."`
+	Kad      kadCmd      `cmd:"" name:"kad" group:"The network:" help:"The key-value DHT: publish values and find them, list contacts, show lookups."`
 
 	Events   eventsCmd   `cmd:"" group:"Inside a node:" help:"Show what has happened: connections, the state, failed dials, bans, troubles, commands."`
 	Top      topCmd      `cmd:"" group:"Inside a node:" help:"Show the busiest actors, again and again."`
@@ -127,7 +127,7 @@ type cli struct {
 	Do       doCmd       `cmd:"" group:"Inside a node:" help:"Have a part of the running node do something."`
 	Store    storeCmd    `cmd:"" group:"Inside a node:" help:"The peer store on the disk."`
 
-	Settings   configCmd     `cmd:"" group:"Settings and tools:" name:"config" help:"The settings: make, check, show and explain them."`
+	Settings   configCmd     `cmd:"" name:"config" group:"Settings and tools:" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" group:"Settings and tools:" help:"Check a node against the rules of the wire."`
 	Demo       demoCmd       `cmd:"" group:"Settings and tools:" help:"Three nodes, 10,000 messages, two crashes, and a node that goes away and comes back, in a few seconds."`
 	Completion completionCmd `cmd:"" group:"Settings and tools:" help:"Write the script with which a shell completes gamelan's commands and flags."`

@@ -24,7 +24,9 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 			}
 		}
 		hide(true)
+		grouped := ungroup(n)
 		err := kong.DefaultHelpPrinter(options, ctx)
+		grouped()
 		hide(false)
 		if err != nil {
 			return err
@@ -38,6 +40,21 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	}
 	_, err := fmt.Fprint(ctx.Stdout, examplesText(path))
 	return err
+}
+
+// ungroup takes a verb and those below it out of their groups, which are for the list of all, until grouped is called.
+func ungroup(n *kong.Node) (grouped func()) {
+	group, below := n.Group, []func(){}
+	n.Group = nil
+	for _, c := range n.Children {
+		below = append(below, ungroup(c))
+	}
+	return func() {
+		n.Group = group
+		for _, f := range below {
+			f()
+		}
+	}
 }
 
 // examplesText returns the end of the help of a verb.

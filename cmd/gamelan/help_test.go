@@ -315,3 +315,30 @@ func TestWordsOfTheHelp(t *testing.T) {
 		}
 	}
 }
+
+// The commands of the help have six headings, and the first one has those that matter first.
+func TestHelpHasGroups(t *testing.T) {
+	help := helpText(t, model(t)[0])
+	headings := regexp.MustCompile(`(?m)^([A-Z][a-z ]+):$`).FindAllStringSubmatch(help, -1)
+	var got []string
+	for _, h := range headings {
+		if h[1] != "Examples" && h[1] != "Flags of every command" {
+			got = append(got, h[1])
+		}
+	}
+	if want := "To begin with, Peers and connections, Messages, The network, Inside a node, Settings and tools"; strings.Join(got, ", ") != want {
+		t.Errorf("got the headings %s, want %s", strings.Join(got, ", "), want)
+	}
+	_, begin, _ := strings.Cut(help, "\nTo begin with:\n")
+	begin, _, _ = strings.Cut(begin, "\n\n")
+	var first []string
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+( [a-z]+)?)  +[A-Z]`).FindAllStringSubmatch(begin, -1) {
+		first = append(first, m[1])
+	}
+	if want := "init, id, node, seed, status, doctor, health, send, listen, peers list"; strings.Join(first, ", ") != want {
+		t.Errorf("got first %s, want %s", strings.Join(first, ", "), want)
+	}
+	if got := helpText(t, model(t)[0]); !strings.Contains(got, "\nPeers and connections:\n") { // the help of another verb puts groups aside for a moment
+		t.Errorf("got\n%s", got)
+	}
+}

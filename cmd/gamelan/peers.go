@@ -13,7 +13,7 @@ import (
 )
 
 type peersCmd struct {
-	List     peersListCmd     `cmd:"" default:"withargs" help:"List the peers that the node knows."`
+	List     peersListCmd     `cmd:"" default:"withargs" group:"To begin with:" help:"List the peers that the node knows."`
 	Add      peersAddCmd      `cmd:"" help:"Add peers, so that the node knows where they are."`
 	Forget   peersForgetCmd   `cmd:"" help:"Forget peers, and how often they could be reached."`
 	Name     peersNameCmd     `cmd:"" help:"Give a peer a name, which all commands take in its place."`

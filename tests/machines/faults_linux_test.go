@@ -37,7 +37,6 @@ type faultRow struct {
 	fault, line string
 	cause, step bool
 	took        time.Duration // until the cause was named
-	cleared     string
 }
 
 // told is what a command must say of a fault: regular expressions for the words on one line.

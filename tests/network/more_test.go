@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
@@ -76,5 +77,28 @@ func TestBubbleMoreProtocols(t *testing.T) {
 		synctest.Wait()
 		knows(b, many-4, id(many))
 		knows(c, many-4, id(many))
+
+		// A marker says that the node cannot keep what it receives.
+		full := func(is bool) {
+			t.Helper()
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			for _, n := range []*gamelantest.Node{b, c} {
+				if with, ok := n.Connection(a.ID()); !ok || with.Accepts(protocol.FullMarker) != is {
+					t.Errorf("node %d: got full %v, want %v", n.Number, !is, is)
+				}
+			}
+		}
+		full(false)
+		nodetest.Trunk(a.Node).SetFull(true)
+		if err := a.Unregister(t.Context(), id(many)); err != nil { // any change has the list told
+			t.Fatal(err)
+		}
+		full(true)
+		nodetest.Trunk(a.Node).SetFull(false)
+		if err := a.Register(t.Context(), id(many), newNamer); err != nil {
+			t.Fatal(err)
+		}
+		full(false)
 	})
 }
