@@ -155,7 +155,7 @@ func (n *Node) Inspect() inspect.Options {
 			_, err := n.hooks.Export(w)
 			return err
 		},
-		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded, Warnings: n.View.Warnings,
+		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded, Warnings: n.View.Warnings, Metrics: n.View.Metrics,
 	}
 }
 
