@@ -96,7 +96,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("%s %s of %q: got %d %.200q, want %d %q", c.method, c.path, c.host, status, body, c.status, c.want)
 		}
 	}
-	q, _ := http.NewRequest("GET", at+"/metrics", nil)
+	q, _ := http.NewRequest(http.MethodGet, at+"/metrics", nil)
 	q.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
 	r, err := http.DefaultClient.Do(q)
 	if err != nil {
@@ -144,7 +144,7 @@ func TestTooManyScrapes(t *testing.T) {
 		wg.Go(func() {
 			w := httptest.NewRecorder()
 			entered.Done()
-			h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 			codes <- w.Code
 		})
 	}
@@ -156,7 +156,7 @@ func TestTooManyScrapes(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil).WithContext(ctx))
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil).WithContext(ctx))
 		}()
 		select {
 		case <-done:
@@ -175,7 +175,7 @@ func TestTooManyScrapes(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	if h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil)); w.Code != http.StatusOK {
+	if h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil)); w.Code != http.StatusOK {
 		t.Errorf("got %d after the others, want 200", w.Code)
 	}
 }
@@ -237,7 +237,7 @@ func TestBugInAPart(t *testing.T) {
 	o := inspect.Options{Metrics: func(context.Context) []any { return []any{broken{1}, fine{2}, fine{3}, errors.New("a part is silent")} }}
 	h := Handler(o, slog.New(slog.NewTextHandler(&log, nil)))
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	body := w.Body.String()
 	if w.Code != http.StatusOK || !strings.Contains(body, "gamelan_fine 2\n") || strings.Contains(body, "gamelan_broken") || !strings.Contains(body, "go_goroutines") {
 		t.Errorf("got %d %.500q", w.Code, body)

@@ -128,7 +128,7 @@ func tableOf(v any) *metricTable {
 		return t.(*metricTable)
 	}
 	t := &metricTable{metrics: make(map[string]*Metric)}
-	declared, _ := reflect.New(deref(of)).Interface().(MetricValues)
+	declared, _ := reflect.TypeAssert[MetricValues](reflect.New(deref(of)))
 	t.add(of, nil, declared, nil)
 	for _, m := range t.metrics {
 		t.check(m)
@@ -209,14 +209,12 @@ func (t *metricTable) add(of reflect.Type, labels []MetricLabel, declared Metric
 		return
 	}
 	within = append(slices.Clip(within), of)
-	for i := range of.NumField() {
-		f := of.Field(i)
+	for f := range of.Fields() {
 		if m := metricFieldOf(f); m.by != "" && m.name == "" && f.Type.Kind() == reflect.String {
 			labels = withLabel(labels, m.by, declared)
 		}
 	}
-	for i := range of.NumField() {
-		f := of.Field(i)
+	for f := range of.Fields() {
 		if !f.IsExported() {
 			continue
 		}
@@ -441,7 +439,7 @@ func (m *measure) leaf(f *fieldTags, v reflect.Value, labels []labelValue) {
 		}
 		return
 	}
-	if h, ok := v.Interface().(Histogram); ok {
+	if h, ok := reflect.TypeAssert[Histogram](v); ok {
 		if len(h.Counts) == len(h.Bounds)+1 {
 			m.sample(f.name, labels, 0, &h)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func series(t *testing.T, n *gamelantest.Node) map[string]float64 {
 func scraped(t *testing.T, n *gamelantest.Node) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if metrics.Handler(n.Inspection().Options, nil).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil)); w.Code != 200 {
+	if metrics.Handler(n.Inspection().Options, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil)); w.Code != 200 {
 		t.Fatalf("got %d: %s", w.Code, w.Body)
 	}
 	return w.Body.String()

@@ -27,13 +27,13 @@ type Enqueue struct {
 	done    func(protocol.Outcome) // … this is called, and must not block
 	room    *Room
 	account *outAccount
+	began   int64 // when it was given to the node, in nanoseconds of its clock since 1970; 0: it is not timed
 	peer    identity.NodeID
 	resend  bool
-	unique  bool  // no other sender uses this id, so the sender may withdraw the message by it
-	ours    bool  // reply was spawned by package supervisor, so it accepts a Bundle
-	lent    bool  // the sender has the credit, and keeps it
-	counts  bool  // it is a message of the program
-	began   int64 // when it was given to the node, in nanoseconds of its clock since 1970; 0: it is not timed
+	unique  bool // no other sender uses this id, so the sender may withdraw the message by it
+	ours    bool // reply was spawned by package supervisor, so it accepts a Bundle
+	lent    bool // the sender has the credit, and keeps it
+	counts  bool // it is a message of the program
 	settled atomic.Bool
 }
 
