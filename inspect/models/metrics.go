@@ -81,7 +81,7 @@ type MetricValues interface {
 //
 // A name that ends in _total is a counter, a [Histogram] is a histogram, and all others are gauges. The unit is that of the
 // figure (see [Figures]), in seconds for each duration, and the name ends in it. A switch is 0 or 1, and a
-// time the seconds since 1970. Of a list it is how many elements there are. Tag with gives labels their values, also for
+// time the seconds since 1970. A list, and a map of anything but numbers, is how many elements it has. Tag with gives labels their values, also for
 // all within the field. Tag by names the label of a map's keys, or of a text beside
 // the fields that it belongs to; its values are those of [MetricValues]. Without these a map or a list is added up, so
 // nothing that a stranger has chosen becomes the value of a label. With the name - a field and all within it are none.
@@ -271,8 +271,11 @@ func (t *metricTable) metric(of reflect.Type, f reflect.StructField, m *metricFi
 	case strings.HasSuffix(m.name, "_total"):
 		kind = Counter
 	}
-	if kind != Histograms && !measurable(f.Type) {
+	switch {
+	case kind != Histograms && !measurable(f.Type):
 		wrong("a %s is no number", f.Type)
+	case m.by != "" && f.Type.Kind() == reflect.Map && !measurable(f.Type.Elem()):
+		wrong("the tag by is for a map of numbers")
 	}
 	is := t.metrics[m.name]
 	if is == nil {
@@ -295,10 +298,8 @@ func (t *metricTable) metric(of reflect.Type, f reflect.StructField, m *metricFi
 func measurable(t reflect.Type) bool {
 	t = deref(t)
 	switch t.Kind() {
-	case reflect.Slice:
-		return true // the number of its elements
-	case reflect.Map:
-		return measurable(t.Elem())
+	case reflect.Slice, reflect.Map:
+		return true // the number of its elements, or their sum
 	case reflect.Struct:
 		return t == reflect.TypeFor[time.Time]()
 	case reflect.Bool, reflect.Float32, reflect.Float64:
@@ -430,8 +431,12 @@ func (m *measure) leaf(f *fieldTags, v reflect.Value, labels []labelValue) {
 	if !v.IsValid() { // nil: it is not known
 		return
 	}
+	if v.Kind() == reflect.Map && !measurable(v.Type().Elem()) {
+		m.sample(f.name, labels, float64(v.Len()), nil)
+		return
+	}
 	if v.Kind() == reflect.Map {
-		if f.by == "" || !f.keyed { // added up, also when it is empty
+		if !f.keyed { // added up, also when it is empty
 			m.sample(f.name, labels, 0, nil)
 		}
 		for _, of := range v.Seq2() {

@@ -22,6 +22,7 @@ type shop struct {
 	Out      int               `json:"out" metric:"shop_people" with:"door=back"`
 	Refused  map[string]uint64 `json:"refused" metric:"shop_refused_total" by:"reason" help:"People who were sent away."`
 	Untold   map[string]int    `json:"untold" metric:"shop_untold" by:"name" help:"People whose names nobody may know."`
+	Names    map[string]string `json:"names" metric:"shop_names" help:"Names that are known."`
 	Shelves  []shelf           `json:"shelves" metric:"shop_shelves" help:"Shelves."`
 	Owner    *person           `json:"owner" with:"who=owner"`
 	Guest    *person           `json:"guest" with:"who=guest"`
@@ -71,7 +72,7 @@ func lines(list []Sample) (all []string) {
 func TestMeasure(t *testing.T) {
 	s := &shop{
 		Open: true, Stock: 4, Sold: 7, Room: 9, WaitMS: 1500, Took: 2 * time.Second, Since: time.Unix(5, 0), In: 1, Out: 2,
-		Refused: map[string]uint64{"too late": 3, "FULL": 1, "\"} 1\nevil": 2, "evil2": 5}, Untold: map[string]int{"eve": 1, "bob": 2},
+		Refused: map[string]uint64{"too late": 3, "FULL": 1, "\"} 1\nevil": 2, "evil2": 5}, Untold: map[string]int{"eve": 1, "bob": 2}, Names: map[string]string{"eve": "x", "bob": "y"},
 		Shelves: []shelf{{"books", 1}, {"tea", 2}, {"books", 4}, {"<script>", 8}}, Guest: &person{30},
 		Serves: Histogram{Bounds: []float64{1, 2}, Counts: []uint64{3, 4, 5}, Sum: 6}, Elsewere: person{99}, next: new(shop),
 	}
@@ -80,7 +81,7 @@ func TestMeasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"items kind=books 5", "items kind=other 8", "items kind=tea 2", "open 1",
+		"items kind=books 5", "items kind=other 8", "items kind=tea 2", "names 2", "open 1",
 		"people door=back 2", "people door=front 1", "person_age who=guest 30",
 		"refused_total reason=full 1", "refused_total reason=other 7", "refused_total reason=too_late 3",
 		"room_bytes 9", "serve_duration_seconds [3 4 5] 6", "shelves 4", "sold_total 7", "start_time_seconds 5", "stock 4", "took_seconds 2",
@@ -108,7 +109,7 @@ func TestMetricsOf(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s %v", strings.TrimPrefix(m.Name, "gamelan_shop_"), m.Kind, m.Unit, m.Labels))
 	}
 	want := []string{
-		"items gauge  [{kind [books other tea]}]", "open gauge  []", "people gauge  [{door [back front]}]", "person_age gauge  [{who [guest owner]}]",
+		"items gauge  [{kind [books other tea]}]", "names gauge  []", "open gauge  []", "people gauge  [{door [back front]}]", "person_age gauge  [{who [guest owner]}]",
 		"refused_total counter  [{reason [full other too_late]}]", "room_bytes gauge bytes []", "serve_duration_seconds histogram seconds []",
 		"shelves gauge  []", "sold_total counter  []", "start_time_seconds gauge seconds []", "stock gauge  []", "took_seconds gauge seconds []",
 		"untold gauge  []", "wait_seconds gauge seconds []",
@@ -116,7 +117,7 @@ func TestMetricsOf(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if list[4].Help != "People who were sent away." {
+	if list[5].Help != "People who were sent away." {
 		t.Errorf("got %q, want the help of the field", list[4].Help)
 	}
 }
@@ -140,6 +141,9 @@ func TestWrongTags(t *testing.T) {
 		"another field says": struct {
 			A int `metric:"n" help:"A."`
 			B int `metric:"n" help:"B."`
+		}{},
+		"the tag by is for a map of numbers": struct {
+			A map[string]string `metric:"n" help:"A." by:"l"`
 		}{},
 		`"x y" is no value of the label l`: struct {
 			A int `metric:"n" help:"A." with:"l=x y"`
