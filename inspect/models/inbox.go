@@ -8,7 +8,6 @@ type Inbox struct {
 	MaxMessages  int            `json:"max_messages"`
 	Bytes        int64          `json:"bytes" metric:"inbox_bytes" help:"Bytes of the inbox on the disk, with the metadata of each message."`
 	MaxBytes     int64          `json:"max_bytes" metric:"inbox_limit_bytes" help:"Most bytes of the inbox: inbox.max_bytes."`
-	Fill         float64        `json:"fill" unit:"ratio" metric:"inbox_fill_ratio" help:"How full the inbox is, as a whole or for the fuller kind of messages; 1 is full."`
 	OldestAt     time.Time      `json:"oldest_at,omitzero" metric:"inbox_oldest_time_seconds" help:"When the oldest message of the inbox came, in seconds since 1970; 0: it is empty."`
 	InHand       int            `json:"in_hand" metric:"inbox_messages_in_hand" help:"Messages of the inbox that a listener has and has not acknowledged."`
 	Dead         int            `json:"dead" metric:"inbox_messages_on_shelf" help:"Messages of the inbox that were handed out too often, and are handed out no more."`
@@ -30,6 +29,8 @@ type Inbox struct {
 	DHTBytes          int64 `json:"dht_bytes"`
 	MaxMessagesOfKind int   `json:"max_messages_of_kind"`
 	MaxBytesOfKind    int64 `json:"max_bytes_of_kind"`
+
+	Fill float64 `json:"fill" unit:"ratio" metric:"inbox_fill_ratio" help:"How full the inbox is, as a whole or for the fuller kind of messages; 1 is full."`
 }
 
 // Plain returns how many messages are not of the topics in Untaken.
