@@ -48,6 +48,11 @@ type Part struct {
 	Sections map[string]func(ctx context.Context) any
 	// Node fills in the fields of the section "node" that are the part's. It does not wait.
 	Node func(v *models.Node)
+	// Metrics returns a value whose fields with a tag metric are metrics, such as that of a section:
+	// see [models.MetricsOf]. A nil pointer has none, and still tells which there are. It is called for
+	// each scrape, on a goroutine of its own, and should return well before ctx ends. What does not answer in time is
+	// nil, and not 0: a counter never falls.
+	Metrics func(ctx context.Context) any
 	// Verbs are the actions of the part, by one of its Sections and by name. In the API, GET
 	// /v1/SECTION shows, and POST /v1/SECTION/VERB acts. They may wait.
 	Verbs map[string]map[string]inspect.Verb

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// guard refuses a request over TCP whose Host is neither loopback nor allowed: a web page
-// can reach a local port of the browser's machine through a name of its own.
-func guard(hosts []string, next http.Handler) http.Handler {
+// Guard refuses a request over TCP whose Host is neither loopback nor among hosts: a web page
+// can reach a local port of the browser's machine through a name of its own. [Handler] has it already.
+func Guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !overUnix(r) && !allowedHost(hosts, r.Host) {
 			fail(w, &Error{Code: CodeForbidden, Message: "the host name of this request is not allowed", Hint: "use localhost, or add the name to the allowed hosts"})

@@ -48,6 +48,10 @@ type Options struct {
 	// most 2 s.
 	Degraded, Warnings func(ctx context.Context) models.Notices
 
+	// Metrics returns the values whose tagged fields are the metrics of the node: see
+	// [models.MetricsOf]. An error among them is that of a part. It takes at most a second. [Samples] reads them.
+	Metrics func(ctx context.Context) []any
+
 	// Hosts are the names that the Host header of a request over TCP may have, beside
 	// localhost and the loopback addresses. Others are refused, since a web page could
 	// have sent the request through a name of its own.
@@ -109,7 +113,7 @@ func Handler(o Options) http.Handler {
 		reply(w, map[string][]string{"endpoints": all})
 	}, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/", handle(nothing).answer)
-	return guard(o.Hosts, mux)
+	return Guard(o.Hosts, mux)
 }
 
 // Join returns a handler that gives reading requests to read and all others to mutate.

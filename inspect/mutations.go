@@ -79,7 +79,7 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	post("/v1/{section}/{verb}", m.verb)
 	post("/v1/shutdown", m.shutdown)
 	mux.HandleFunc("/", handle(m.nothing).answer)
-	return guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
+	return Guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
 }
 
 // nothing answers a request for a path at which there is nothing to do.

@@ -35,7 +35,7 @@ var layers = map[string]int{
 	"internal/actors": 12, "internal/kad/comms": 12, // the parts of a node
 	"internal/nodetest": 12, "internal/nodeview": 12, "internal/receive": 12, "internal/streams": 12, "internal/assemble": 12,
 	"":            13,
-	"gamelantest": 14, "inspect/control": 14,
+	"gamelantest": 14, "inspect/control": 14, "inspect/metrics": 14,
 	"cmd": 15, "examples": 15,
 	"tests": 16,
 }
@@ -67,6 +67,7 @@ var narrow = map[string][]string{
 	"inspect":         {"inspect/codes", "inspect/models", "supervisor"},
 	"inspect/client":  {"inspect", "internal/datadir"},
 	"inspect/control": nil,
+	"inspect/metrics": {"inspect", "inspect/models"},
 	"inspect/models":  {},
 }
 
@@ -110,7 +111,7 @@ var confined = map[string][]string{
 	"golang.org/x/term":                             {"cmd"},
 	"github.com/multiformats/go-multiaddr":          {"protocol", "internal/protocol", "transport", "internal/transport", "internal/dht", "peerstore", "config", "actors", "internal/actors", "kad", "internal/kad", "internal/assemble", "", "inspect/control", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/alecthomas/kong":                    {"cmd"},
-	"github.com/prometheus/client_golang":           {"inspect", "", "cmd"},
+	"github.com/prometheus/client_golang":           {"inspect/metrics"}, // a program that does not ask for metrics has none of it
 	"github.com/adrg/xdg":                           {"cmd"},
 	"github.com/google/renameio/v2":                 {"internal/kv", "internal/replace"},
 	"github.com/gofrs/flock":                        {"internal/kv", "", "cmd"},
@@ -551,6 +552,12 @@ func TestArchitectureRefuses(t *testing.T) {
 		{"dht and kad", "internal/dht/saf/a.go", `import _ "` + m + `/internal/kad/table"`, "know nothing of each other"},
 		{"inspect and its client", "inspect/a.go", `import _ "` + m + `/inspect/client"`, "want nothing of ours"},
 		{"inspect and control", "inspect/a.go", `import _ "` + m + `/inspect/control"`, "lower layers only"},
+		{"metrics from inspect", "inspect/a.go", `import _ "` + m + `/inspect/metrics"`, "want nothing of ours"},
+		{"metrics from the root", "start.go", `import _ "` + m + `/inspect/metrics"`, "lower layers only"},
+		{"metrics and the node", "inspect/metrics/a.go", `import _ "` + m + `"`, "want nothing of ours"},
+		{"client_golang from inspect", "inspect/a.go", `import _ "github.com/prometheus/client_golang/prometheus"`, "want it only in"},
+		{"client_golang from the root", "start.go", `import _ "github.com/prometheus/client_golang/prometheus"`, "want it only in"},
+		{"client_golang from the command", "cmd/gamelan/a.go", `import _ "github.com/prometheus/client_golang/prometheus"`, "want it only in"},
 		{"models and inspect", "inspect/models/a.go", `import _ "` + m + `/inspect"`, "want nothing of ours"},
 		{"client and the node", "inspect/client/a.go", `import _ "` + m + `"`, "lower layers only"},
 		{"client and the store", "inspect/client/a.go", `import _ "` + m + `/internal/kv"`, "want nothing of ours"},

@@ -15,9 +15,9 @@ skipped() {
 # Bubbles of many nodes, and the checks of the repository.
 many="./tests ./tests/calls ./tests/crashes ./tests/envelopes ./tests/finding ./tests/hostile ./tests/inboxes ./tests/keyvalue ./tests/messages ./tests/network ./tests/stored"
 
-raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, and machines
+raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, Prometheus, and machines
 	local all apart
-	apart=$(go list $many ./tests/interop ./tests/machines ./tests/onion) || return 1
+	apart=$(go list $many ./tests/interop ./tests/machines ./tests/monitoring ./tests/onion) || return 1
 	all=$(go list ./...) || return 1
 	grep -vxF "$apart" <<<"$all" | xargs go test -race -timeout 15m -json "$@" | skipped
 }

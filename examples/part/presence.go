@@ -50,6 +50,7 @@ func (p *presence) part(n *gamelan.Node) (gamelan.Part, error) {
 		Name:     "presence",
 		Actors:   []supervisor.Spec{{Name: "teller", New: func() actor.Actor { return &teller{p, n} }}},
 		Sections: map[string]func(context.Context) any{"presence": func(context.Context) any { return p.show() }},
+		Metrics:  func(context.Context) any { return p.show() },
 		Verbs: map[string]map[string]inspect.Verb{"presence": {"set": {
 			Params: []string{"status"},
 			Do:     func(ctx context.Context, v url.Values, _ []byte) (any, error) { return p.set(ctx, n, v.Get("status")) },
@@ -137,7 +138,7 @@ func (p *presence) tell(ctx context.Context, n *gamelan.Node, peer identity.Node
 // Shown is the section "presence": the status of this node, and those of connected peers.
 type Shown struct {
 	Own   string            `json:"own"`
-	Peers map[string]string `json:"peers"`
+	Peers map[string]string `json:"peers" metric:"presence_peers" help:"Peers whose status is known."`
 }
 
 func (p *presence) show() Shown {

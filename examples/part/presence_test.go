@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
 func start(t *testing.T, status string) *gamelan.Node {
@@ -60,6 +61,26 @@ func TestPresence(t *testing.T) {
 		t.Error(err)
 	}
 	hears(t, bob, ann, "") // it has said away, and is gone
+}
+
+// TestMetrics: the part has a metric, and its warning counts as another condition than those of the node.
+func TestMetrics(t *testing.T) {
+	ann, bob := start(t, "here"), start(t, "busy")
+	if _, err := ann.DialAt(t.Context(), bob.Seed()); err != nil {
+		t.Fatal(err)
+	}
+	hears(t, bob, ann, "here")
+	list, err := inspect.Samples(t.Context(), bob.Inspection().Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, s := range list {
+		got[s.Metric.Name+" "+strings.Join(s.Labels, " ")] = s.Value
+	}
+	if got["gamelan_presence_peers "] != 1 || got["gamelan_condition other"] != 1 || got["gamelan_condition offline"] != 0 {
+		t.Errorf("got %v, want one peer and one condition of the part", got)
+	}
 }
 
 // TestBadStatus starts a node with a status that cannot be.

@@ -9,8 +9,8 @@ type Admission struct {
 	Program bool   `json:"program"` // the program decides as well
 
 	Listed       []AdmittedPeer `json:"listed"`
-	Refused      []RefusedPeer  `json:"refused"`       // of the last 10 minutes, by source, the newest first
-	RefusedTotal uint64         `json:"refused_total"` // connections of peers that were not admitted, since the start
+	Refused      []RefusedPeer  `json:"refused"` // of the last 10 minutes, by source, the newest first
+	RefusedTotal uint64         `json:"refused_total" metric:"admission_refused_total" with:"why=not_admitted" help:"Connections that were refused because the peer is not admitted, or has not the secret of the private network."`
 
 	Private *PrivateNetwork `json:"private,omitempty"` // nil: the node is in no private network
 }
@@ -34,11 +34,11 @@ type RefusedPeer struct {
 // PrivateNetwork is what a node knows of its private network.
 type PrivateNetwork struct {
 	Name               string        `json:"name"`
-	Accepts            bool          `json:"accepts"`               // a second secret, while the first is being changed
-	Latecomer          string        `json:"latecomer,omitempty"`   // node id of the last peer that has connected with the second one
-	LatecomerAt        time.Time     `json:"latecomer_at,omitzero"` // when that was
-	WithoutSecret      []RefusedPeer `json:"without_secret"`        // dialers of the last 10 minutes, by source, the newest first
-	WithoutSecretTotal uint64        `json:"without_secret_total"`  // since the start
+	Accepts            bool          `json:"accepts"`                                                                    // a second secret, while the first is being changed
+	Latecomer          string        `json:"latecomer,omitempty"`                                                        // node id of the last peer that has connected with the second one
+	LatecomerAt        time.Time     `json:"latecomer_at,omitzero"`                                                      // when that was
+	WithoutSecret      []RefusedPeer `json:"without_secret"`                                                             // dialers of the last 10 minutes, by source, the newest first
+	WithoutSecretTotal uint64        `json:"without_secret_total" metric:"admission_refused_total" with:"why=no_secret"` // since the start
 }
 
 // Admitted is the answer to a change of the list.

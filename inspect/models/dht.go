@@ -18,23 +18,23 @@ type DHT struct {
 
 // DHTFlood shows the limit for peers that send too many messages.
 type DHTFlood struct {
-	Limit  int    `json:"limit"`  // messages of one peer in a minute that no handler here accepts
-	Held   int    `json:"held"`   // peers at the limit, from which nothing more is read now
-	Unread uint64 `json:"unread"` // messages of such peers that were dropped unread, since the node's start
+	Limit  int    `json:"limit"` // messages of one peer in a minute that no handler here accepts
+	Held   int    `json:"held" metric:"dht_flood_peers" help:"Peers that have sent too many messages, from which nothing more is read now."`
+	Unread uint64 `json:"unread" metric:"dht_unread_messages_total" help:"Messages of peers that have sent too many, which were dropped unread."`
 }
 
 // DHTRelayed shows the limit on bytes that are relayed for other nodes.
 type DHTRelayed struct {
-	Limit   int64  `json:"limit" unit:"bytes"`   // bytes of one source in a minute
-	Sources int    `json:"sources"`              // sources that are counted now
-	Refused uint64 `json:"refused" unit:"bytes"` // bytes that were not relayed because of the limit, since the node's start
+	Limit   int64  `json:"limit" unit:"bytes"`                                                                                                                                       // bytes of one source in a minute
+	Sources int    `json:"sources"`                                                                                                                                                  // sources that are counted now
+	Refused uint64 `json:"refused" unit:"bytes" metric:"dht_relay_refused_bytes_total" help:"Bytes of others' messages that were not relayed because of the limit of their source."` // bytes that were not relayed because of the limit, since the node's start
 }
 
 // DHTCount counts the received messages that ended in one way since the node's start. If
 // that way is an error, LastError is that of the last message.
 type DHTCount struct {
-	Reason    string    `json:"reason"` // "delivered", "duplicate", "bad signature", …
-	Count     uint64    `json:"count"`
+	Reason    string    `json:"reason" by:"reason"` // "delivered", "duplicate", "bad signature", …
+	Count     uint64    `json:"count" metric:"dht_received_messages_total" help:"Received messages of the DHT, by how they ended."`
 	LastAt    time.Time `json:"last_at,omitzero"`
 	LastPeer  string    `json:"last_peer,omitempty"` // node id
 	LastError string    `json:"last_error,omitempty"`
@@ -42,26 +42,26 @@ type DHTCount struct {
 
 // DHTOutbound counts the messages sent since the start of the sending actor.
 type DHTOutbound struct {
-	Sends      uint64 `json:"sends"`  // messages of this node
+	Sends      uint64 `json:"sends" metric:"dht_sent_messages_total" help:"Messages of the program that were sent over the DHT."`
 	Copies     uint64 `json:"copies"` // of them, one for each peer
-	Confirmed  uint64 `json:"confirmed"`
-	InDoubt    uint64 `json:"in_doubt"`
-	Failed     uint64 `json:"failed"`
-	OpenSends  int    `json:"open_sends"`
+	Confirmed  uint64 `json:"confirmed" metric:"dht_copies_total" with:"outcome=confirmed" help:"Copies of the program's messages over the DHT, one for each peer, by their outcome."`
+	InDoubt    uint64 `json:"in_doubt" metric:"dht_copies_total" with:"outcome=in_doubt"`
+	Failed     uint64 `json:"failed" metric:"dht_copies_total" with:"outcome=failed"`
+	OpenSends  int    `json:"open_sends" metric:"dht_open_sends" help:"Messages over the DHT that have not ended."`
 	OpenCopies int    `json:"open_copies"` // including those of others' messages
 	Resent     uint64 `json:"resent"`      // copies that were in doubt and written again
 	Paced      uint64 `json:"paced"`       // copies that had to wait, so that their peer does not take them for a flood
-	Relayed    uint64 `json:"passed"`      // messages of other nodes that were relayed
-	RelayedTo  uint64 `json:"passed_to"`   // copies of them
-	Dropped    uint64 `json:"dropped"`     // messages of other nodes that were not relayed: no suitable peer, or no copy could be begun
-	Nobody     uint64 `json:"nobody"`      // of those dropped: no suitable peer
+	Relayed    uint64 `json:"passed" metric:"dht_relayed_messages_total" help:"Messages of other nodes that were relayed."`
+	RelayedTo  uint64 `json:"passed_to"` // copies of them
+	Dropped    uint64 `json:"dropped" metric:"dht_not_relayed_messages_total" help:"Messages of other nodes that were not relayed: there was no suitable peer, or no copy could be begun."`
+	Nobody     uint64 `json:"nobody"` // of those dropped: no suitable peer
 	// Lost counts copies of other nodes' messages that were not confirmed, by reason.
 	Lost []DHTLost `json:"lost,omitempty"`
 	// Unreached is the number of other nodes' messages that did not reach all the
 	// peers for which they were meant. A later copy of such a message goes to the
 	// rest.
 	Unreached int    `json:"unreached"`
-	Credit    Credit `json:"credit"` // of messages of this node without an outcome
+	Credit    Credit `json:"credit" metric:"-"` // of messages of this node without an outcome
 	LastError string `json:"last_error,omitempty"`
 }
 
@@ -74,9 +74,9 @@ type DHTLost struct {
 
 // DHTDedup shows the memory of messages that were seen.
 type DHTDedup struct {
-	Messages int    `json:"messages"`
+	Messages int    `json:"messages" metric:"dht_remembered_messages" help:"Messages of the DHT that are remembered, so that they are taken once."`
 	Capacity int    `json:"capacity"`
-	Repeats  uint64 `json:"repeats"` // messages that had been seen before
+	Repeats  uint64 `json:"repeats" metric:"dht_repeated_messages_total" help:"Messages of the DHT that had been seen before."`
 	// Fingerprints is the number of messages whose records were replaced by newer ones
 	// less than three hours ago, and which are remembered by a fingerprint. Early is
 	// the number of fingerprints dropped before those three hours, since the start.

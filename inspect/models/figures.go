@@ -16,6 +16,9 @@ type Figure struct {
 	Unit  string `json:"unit"`  // one of the units below
 	Rank  int    `json:"rank"`  // 1 is shown first, 3 only to those who look for it
 	Value any    `json:"value"` // a boolean, text, list of texts, number or time
+
+	Help   string `json:"help,omitempty"`   // what it is, in a sentence
+	Metric string `json:"metric,omitempty"` // the metric that it is, or is part of
 }
 
 // The units of figures.
@@ -37,7 +40,8 @@ const MaxFigures = 10_000
 
 // Figures returns the figures of a section, or of a part of one, in its order, at most [MaxFigures].
 // The name and the type of a field give its label and its unit. Tags override these: label and unit, and
-// rank, which is 2 without a tag. A section of a program's own needs no tags.
+// rank, which is 2 without a tag. The tags help and metric are those of [MetricsOf]. A section of a program's own
+// needs no tags.
 func Figures(section any) []Figure {
 	var all []Figure
 	figures(&all, Figure{Rank: 2}, reflect.ValueOf(section))
@@ -93,6 +97,10 @@ func member(all *[]Figure, f Figure, t reflect.StructField, v reflect.Value) {
 		name = cmp.Or(name, t.Name)
 		f.Path = strings.TrimPrefix(f.Path+"."+name, ".")
 		f.Label, f.Unit = cmp.Or(t.Tag.Get("label"), labelOf(name)), cmp.Or(t.Tag.Get("unit"), unitOf(name))
+		f.Help, f.Metric = t.Tag.Get("help"), ""
+		if metric := t.Tag.Get("metric"); metric != "" && metric != "-" {
+			f.Metric = metricPrefix + metric
+		}
 		if n, err := strconv.Atoi(t.Tag.Get("rank")); err == nil {
 			f.Rank = n
 		}

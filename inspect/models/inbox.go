@@ -4,20 +4,20 @@ import "time"
 
 // Inbox is the state of a node's durable inbox: the field inbox of the section "node".
 type Inbox struct {
-	Messages     int            `json:"messages"` // not acknowledged
+	Messages     int            `json:"messages" metric:"inbox_messages" help:"Messages in the inbox that are not acknowledged."`
 	MaxMessages  int            `json:"max_messages"`
-	Bytes        int64          `json:"bytes"` // on the disk, with the metadata of each message
-	MaxBytes     int64          `json:"max_bytes"`
-	OldestAt     time.Time      `json:"oldest_at,omitzero"`
-	InHand       int            `json:"in_hand"`           // messages that a listener has
-	Dead         int            `json:"dead"`              // messages on the shelf: they were handed out too often
-	Waiting      int            `json:"waiting"`           // messages without room, which keep their sender's credit
-	WaitingBytes int64          `json:"waiting_bytes"`     // bytes of these
-	Listeners    int            `json:"listeners"`         // listeners that share the messages
-	Copies       int            `json:"copies"`            // listeners that copy all messages
-	Received     uint64         `json:"received"`          // since the start
-	Acknowledged uint64         `json:"acknowledged"`      // since the start
-	Dropped      uint64         `json:"dropped"`           // messages over the DHT dropped since the start, because their peer or author had its share of the room
+	Bytes        int64          `json:"bytes" metric:"inbox_bytes" help:"Bytes of the inbox on the disk, with the metadata of each message."`
+	MaxBytes     int64          `json:"max_bytes" metric:"inbox_limit_bytes" help:"Most bytes of the inbox: inbox.max_bytes."`
+	OldestAt     time.Time      `json:"oldest_at,omitzero" metric:"inbox_oldest_time_seconds" help:"When the oldest message of the inbox came, in seconds since 1970; 0: it is empty."`
+	InHand       int            `json:"in_hand" metric:"inbox_messages_in_hand" help:"Messages of the inbox that a listener has and has not acknowledged."`
+	Dead         int            `json:"dead" metric:"inbox_messages_on_shelf" help:"Messages of the inbox that were handed out too often, and are handed out no more."`
+	Waiting      int            `json:"waiting" metric:"inbox_messages_waiting" help:"Messages for which the inbox has no room, and whose senders wait."`
+	WaitingBytes int64          `json:"waiting_bytes"` // bytes of these
+	Listeners    int            `json:"listeners" metric:"inbox_listeners" help:"Listeners that share the messages of the inbox."`
+	Copies       int            `json:"copies"` // listeners that copy all messages
+	Received     uint64         `json:"received" metric:"inbox_received_messages_total" help:"Messages that came into the inbox."`
+	Acknowledged uint64         `json:"acknowledged" metric:"inbox_acknowledged_messages_total" help:"Messages of the inbox that were acknowledged."`
+	Dropped      uint64         `json:"dropped" metric:"inbox_dropped_messages_total" help:"Messages over the DHT that were dropped because their peer or author had its share of the inbox."`
 	Damaged      int            `json:"damaged"`           // records that cannot be read
 	Untaken      map[string]int `json:"untaken,omitempty"` // messages of topics without a listener, of at most 8 topics
 	Full         bool           `json:"full"`              // plain messages wait for room
@@ -29,6 +29,8 @@ type Inbox struct {
 	DHTBytes          int64 `json:"dht_bytes"`
 	MaxMessagesOfKind int   `json:"max_messages_of_kind"`
 	MaxBytesOfKind    int64 `json:"max_bytes_of_kind"`
+
+	Fill float64 `json:"fill" unit:"ratio" metric:"inbox_fill_ratio" help:"How full the inbox is, as a whole or for the fuller kind of messages; 1 is full."`
 }
 
 // Plain returns how many messages are not of the topics in Untaken.

@@ -25,27 +25,27 @@ type Node struct {
 	Reach     []Reach   `json:"reach,omitempty"` // whether others can connect to it; none: it does not find out
 	Disk      *Disk     `json:"disk,omitempty"`  // nil: the node keeps nothing on a disk, or the system does not say how much room it has
 	Clock     *Clock    `json:"clock,omitempty"` // nil: too few connected nodes have told their time
-	StartedAt time.Time `json:"started_at"`
+	StartedAt time.Time `json:"started_at" metric:"start_time_seconds" help:"When the node was started, in seconds since 1970."`
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
-	Inbound   int       `json:"inbound"`  // connections that peers made, of Held
-	Outbound  int       `json:"outbound"` // connections that this node made, of Held
-	Peers     int       `json:"peers"`    // known peers
-	Banned    int       `json:"banned"`   // banned peers, of Peers
+	Inbound   int       `json:"inbound" metric:"connections" with:"direction=in" help:"Open connections: in are those that peers have made."` // of Held
+	Outbound  int       `json:"outbound" metric:"connections" with:"direction=out"`                                                           // of Held
+	Peers     int       `json:"peers" metric:"peers" help:"Known peers."`
+	Banned    int       `json:"banned" metric:"peers_banned" help:"Banned peers, of those that are known."`
 	Places    Places    `json:"places"`
 }
 
 // Disk is the room in the file system of the data directory.
 type Disk struct {
 	Path string `json:"path"`
-	Free int64  `json:"free" unit:"bytes"`
-	Need int64  `json:"need" unit:"bytes"` // with less the node is degraded
+	Free int64  `json:"free" unit:"bytes" metric:"disk_free_bytes" help:"Bytes that are free in the file system of the data directory."`
+	Need int64  `json:"need" unit:"bytes" metric:"disk_needed_bytes" help:"With fewer free bytes the node is degraded: health.disk_free."`
 }
 
 // Clock is how far the clock of the machine is from that of connected nodes.
 type Clock struct {
-	AheadMS int64 `json:"ahead_ms"` // negative: it is behind; their median, to a second
-	Sources int   `json:"sources"`  // of different networks
+	AheadMS int64 `json:"ahead_ms" metric:"clock_ahead_seconds" help:"How far the clock of this machine is ahead of that of connected nodes, to a second; negative: it is behind."` // of their median
+	Sources int   `json:"sources" metric:"clock_sources" help:"Nodes of different networks that have told their time."`
 }
 
 // Moved is the last change of the addresses that a node tells others.
@@ -70,19 +70,19 @@ type Reach struct {
 // happened, since the node's start, when a limit was reached.
 type Places struct {
 	Inbound    int    `json:"inbound"` // connections
-	MaxInbound int    `json:"max_inbound"`
-	Setups     int    `json:"setups"` // under way
+	MaxInbound int    `json:"max_inbound" metric:"inbound_limit" help:"Greatest number of connections that peers may have made: connections.max_inbound."`
+	Setups     int    `json:"setups" metric:"inbound_setups" help:"Inbound connections that are being set up."`
 	MaxSetups  int    `json:"max_setups"`
-	Preempted  uint64 `json:"gave_way"` // set-ups that were ended in favour of a newer one
-	Replaced   uint64 `json:"replaced"` // idle connections that were closed in favour of a new one
-	Refused    uint64 `json:"refused"`  // connections that were refused
+	Preempted  uint64 `json:"gave_way" metric:"inbound_preempted_total" help:"Inbound connections that were ended before they were ready, in favour of a newer one."`
+	Replaced   uint64 `json:"replaced" metric:"inbound_replaced_total" help:"Idle inbound connections that were closed in favour of a new one."`
+	Refused    uint64 `json:"refused" metric:"inbound_refused_total" with:"limit=places" help:"Inbound connections that were refused: for lack of a place, because their source begins too many, or because they are of another network."`
 
 	RefusedBy map[string]uint64 `json:"refused_by,omitempty"` // Refused, by the key of the setting whose limit was reached
 
-	MaxSetupRate int    `json:"max_setup_rate_per_source"` // set-ups of one source in a minute
-	TooFast      uint64 `json:"too_fast"`                  // connections that were refused because of it
-	Waited       uint64 `json:"waited"`                    // set-ups of unknown peers from exempt sources that had to wait
-	OtherNetwork uint64 `json:"other_network"`             // connections that were refused because their first byte is not that of this network
+	MaxSetupRate int    `json:"max_setup_rate_per_source"`                                         // set-ups of one source in a minute
+	TooFast      uint64 `json:"too_fast" metric:"inbound_refused_total" with:"limit=rate"`         // connections that were refused because of it
+	Waited       uint64 `json:"waited"`                                                            // set-ups of unknown peers from exempt sources that had to wait
+	OtherNetwork uint64 `json:"other_network" metric:"inbound_refused_total" with:"limit=network"` // connections that were refused because their first byte is not that of this network
 }
 
 // Setting is one element of the section "config", a []Setting.
@@ -98,8 +98,8 @@ type Setting struct {
 
 // Credit is a budget of bytes.
 type Credit struct {
-	Used  int64 `json:"used" unit:"bytes"`
-	Limit int64 `json:"limit" unit:"bytes"`
+	Used  int64 `json:"used" unit:"bytes" metric:"credit_used_bytes" help:"Bytes of messages and calls that are being sent or handled."`
+	Limit int64 `json:"limit" unit:"bytes" metric:"credit_limit_bytes" help:"Most bytes of messages and calls that may be sent or handled at a time: limits.node_credit."`
 }
 
 // PeerList is a list of peers that describes only the requested ones. Its JSON is a list

@@ -15,10 +15,10 @@ type StoreForward struct {
 // start.
 type StoreForwardServer struct {
 	NoStore     bool      `json:"no_store"` // it stores no further messages, and hands out those that it has
-	Messages    int       `json:"messages" rank:"1"`
+	Messages    int       `json:"messages" rank:"1" metric:"stored_messages" help:"Messages that are stored for other nodes."`
 	MaxMessages int       `json:"max_messages"`
-	Bytes       int64     `json:"bytes"`
-	MaxBytes    int64     `json:"max_bytes"`
+	Bytes       int64     `json:"bytes" metric:"stored_bytes" help:"Bytes of the messages that are stored for other nodes."`
+	MaxBytes    int64     `json:"max_bytes" metric:"stored_limit_bytes" help:"Most bytes of the messages that are stored for other nodes: saf.max_bytes."`
 	High        int       `json:"high"`      // of the messages: for known peers; stored longer
 	Low         int       `json:"low"`       // of the messages: for unknown peers
 	Delivered   int       `json:"delivered"` // of the messages: given to their receiver, and kept for the grace
@@ -28,13 +28,13 @@ type StoreForwardServer struct {
 	Sources      int                 `json:"sources"`      // connected peers that brought them
 	Most         []StoreForwardShare `json:"most"`         // receivers with the most bytes, at most 10
 
-	Stored    uint64            `json:"stored"`    // messages that were accepted
-	Confirmed uint64            `json:"confirmed"` // messages that their receiver's node has read; each time counts
-	Expired   uint64            `json:"expired"`
-	Removed   uint64            `json:"removed"`                  // purged, or not readable on the disk
-	Evicted   uint64            `json:"made_way" label:"Evicted"` // removed for others at a limit
-	Refused   map[string]uint64 `json:"refused"`                  // messages that were not stored, by reason
-	Requests  map[string]uint64 `json:"requests"`                 // of others for their messages, by decision
+	Stored    uint64            `json:"stored" metric:"stored_accepted_messages_total" help:"Messages that were accepted to be stored for other nodes."`
+	Confirmed uint64            `json:"confirmed" metric:"stored_delivered_messages_total" help:"Stored messages that their receiver's node has read; each time counts."`
+	Expired   uint64            `json:"expired" metric:"stored_removed_messages_total" with:"why=expired" help:"Stored messages that were removed: they have expired, were purged or are damaged, or were evicted for others."`
+	Removed   uint64            `json:"removed" metric:"stored_removed_messages_total" with:"why=purged"`                                     // or not readable on the disk
+	Evicted   uint64            `json:"made_way" label:"Evicted" metric:"stored_removed_messages_total" with:"why=evicted"`                   // removed for others at a limit
+	Refused   map[string]uint64 `json:"refused" metric:"stored_refused_messages_total" help:"Messages for other nodes that were not stored."` // by reason
+	Requests  map[string]uint64 `json:"requests"`                                                                                             // of others for their messages, by decision
 
 	Region StoreForwardRegion `json:"region"`
 
@@ -64,11 +64,11 @@ type StoreForwardShare struct {
 // The counts are since the start.
 type StoreForwardClient struct {
 	Automatic  bool   `json:"automatic"` // it asks when it connects to a peer that may store messages
-	Requests   uint64 `json:"requests"`
+	Requests   uint64 `json:"requests" metric:"fetch_requests_total" help:"Requests for messages that others store for this node."`
 	Answers    uint64 `json:"answers"`
-	Unanswered uint64 `json:"unanswered"`
-	Messages   uint64 `json:"messages"`   // in the answers
-	Delivered  uint64 `json:"delivered"`  // of these
+	Unanswered uint64 `json:"unanswered" metric:"fetch_unanswered_total" help:"Requests for messages that others store for this node which were not answered."`
+	Messages   uint64 `json:"messages"` // in the answers
+	Delivered  uint64 `json:"delivered" metric:"fetched_messages_total" help:"Messages that others had stored for this node, and that were delivered."`
 	Duplicates uint64 `json:"duplicates"` // delivered before, or in another way
 	Refused    uint64 `json:"refused"`    // not accepted here: no actor for their type, or a stuck one
 	Skipped    uint64 `json:"skipped"`    // damaged

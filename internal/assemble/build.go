@@ -193,7 +193,7 @@ func (n *Node) Inspect() inspect.Options {
 			return err
 		},
 		Events: n.Record,
-		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded, Warnings: n.View.Warnings,
+		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded, Warnings: n.View.Warnings, Metrics: n.View.Metrics,
 	}
 }
 

@@ -18,8 +18,30 @@ import (
 
 // node returns the section "node": the node's identity and its state.
 func (v *View) node(ctx context.Context) models.Node {
+	now := v.Trunk.Now() // the section describes this moment
+	n := v.figures(now)
+	n.Warnings = append(n.Warnings, v.warnings(now)...)
+	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
+	defer cancel()
+	status, err := v.Status(ctx)
+	if err != nil {
+		n.Status, n.Cause = "unknown", "the connectivity actor did not say in time"
+		n.Warnings = append(n.Warnings, codes.ConnectivitySilent.Notice(connectivitySilent))
+		return n
+	}
+	n.Status, n.Cause, n.Wanted = status.State, status.Cause, status.Wanted
+	if status.State == connpool.Offline.String() {
+		n.Cause += v.unanswered(ctx)
+	}
+	if profile := v.Trunk.Profile(); n.Profile != "tari" && profile.Pattern == protocol.IX {
+		n.Warnings = append(n.Warnings, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
+	}
+	return n
+}
+
+// figures returns what the section has without waiting for an actor, and without its warnings.
+func (v *View) figures(now time.Time) models.Node {
 	t := v.Trunk
-	now := t.Now() // the section describes this moment
 	wall := t.OnWall(now)
 	profile := t.Profile()
 	inUsed, inLimit, outUsed, outLimit := t.Credit()
@@ -53,22 +75,6 @@ func (v *View) node(ctx context.Context) models.Node {
 		if p.Node != nil {
 			p.Node(&n)
 		}
-	}
-	n.Warnings = append(n.Warnings, v.warnings(now)...)
-	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
-	defer cancel()
-	status, err := v.Status(ctx)
-	if err != nil {
-		n.Status, n.Cause = "unknown", "the connectivity actor did not say in time"
-		n.Warnings = append(n.Warnings, codes.ConnectivitySilent.Notice(connectivitySilent))
-		return n
-	}
-	n.Status, n.Cause, n.Wanted = status.State, status.Cause, status.Wanted
-	if status.State == connpool.Offline.String() {
-		n.Cause += v.unanswered(ctx)
-	}
-	if n.Profile != "tari" && profile.Pattern == protocol.IX {
-		n.Warnings = append(n.Warnings, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
 	}
 	return n
 }

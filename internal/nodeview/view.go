@@ -4,6 +4,7 @@ package nodeview
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -17,9 +18,9 @@ import (
 )
 
 // Names are the names of the trunk's own sections, which no part may use.
-var Names = []string{"node", "peers", "connections"}
+var Names = []string{"node", "peers", "connections", "traffic"}
 
-// View is the view of one node. Its fields never change.
+// View is the view of one node. Its exported fields never change.
 type View struct {
 	Trunk   trunk.Node
 	Parts   []actors.Part
@@ -40,6 +41,8 @@ type View struct {
 	Stopping, Ended func() bool
 	// Pools returns the peers that the node wants to be connected to, each with the reason.
 	Pools func() map[identity.NodeID]string
+
+	measuring sync.Map // by part: how many calls of its Metrics run, an *atomic.Int32
 }
 
 // Sections returns the sections of the trunk and of the parts.
@@ -48,6 +51,7 @@ func (v *View) Sections() *inspect.Sections {
 	s.Section("node", func(ctx context.Context) any { return v.node(ctx) })
 	s.Section("peers", func(context.Context) any { return v.peers() })
 	s.Section("connections", func(ctx context.Context) any { return v.connections(ctx) })
+	s.Section("traffic", func(context.Context) any { return v.traffic() })
 	for _, p := range v.Parts {
 		for name, show := range p.Sections {
 			s.Section(name, show)

@@ -6,6 +6,7 @@
 package admitpart
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -150,5 +151,5 @@ func (a *Admission) AddSeed(key identity.PublicKey) { a.seeds.Set(key, struct{}{
 
 // Part returns the part.
 func (a *Admission) Part() actors.Part {
-	return actors.Part{Name: name, Sections: a.sections(), Verbs: a.verbs(), Warnings: a.warnings}
+	return actors.Part{Name: name, Sections: a.sections(), Metrics: func(context.Context) any { return a.Section() }, Verbs: a.verbs(), Warnings: a.warnings}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -29,8 +30,9 @@ const (
 
 // Failures remembers which actors have failed. Many actors write it, as they do Panics.
 type Failures struct {
-	mu sync.Mutex
-	of map[string]*failures
+	mu    sync.Mutex
+	of    map[string]*failures
+	total atomic.Uint64 // since the node's start
 }
 
 type failures struct {
@@ -52,6 +54,7 @@ func (f *failures) within(now time.Time) int {
 func (b *Base) Failed(path string, err *supervisor.PanicError) {
 	now := b.Now()
 	f := &b.Failures
+	f.total.Add(1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	path = b.below(path)
@@ -101,4 +104,16 @@ func (b *Base) Failing() (all []Failing) {
 	}
 	slices.SortFunc(all, func(a, b Failing) int { return cmp.Compare(a.Path, b.Path) })
 	return all
+}
+
+// Breakdowns are how often actors have failed since the node's start.
+type Breakdowns struct {
+	Failed    uint64 // and were started again, or have ended
+	Contained uint64 // panics on messages of peers, which were dropped
+	Program   uint64 // panics of the program's actors, services and layers
+}
+
+// Breakdowns returns how often actors have failed.
+func (b *Base) Breakdowns() Breakdowns {
+	return Breakdowns{b.Failures.total.Load(), b.Panics.contained.Load(), b.Panics.yours.Load()}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -69,6 +70,8 @@ type Panics struct {
 	mu    sync.Mutex
 	began time.Time // time of the first panic; minutes are counted from it
 	by    map[string]*panicked
+
+	contained, yours atomic.Uint64 // since the node's start: of the node's own actors, and of the user's code
 }
 
 // panicked is the state of one actor or service.
@@ -109,6 +112,7 @@ func (b *Base) Contained(source supervisor.Source, path string, err *supervisor.
 	origin := originOf(source)
 	now := b.Now()
 	n := Panicking{Path: b.below(path), Last: now, Peer: origin.Peer, Message: err.Msg, Value: Beginning(err.Value), Where: err.Where(), StackID: err.StackID()}
+	b.Panics.contained.Add(1)
 	if b.Panics.add(n) {
 		b.Logger.Warn("panic on a message of a peer; the message is dropped and the actor goes on", "actor", path,
 			"peer", origin.Peer, "conn", origin.Conn, "message", err.Msg, "panic", err.Value, "at", n.Where, "stack_id", n.StackID, "stack", string(err.Stack))
@@ -142,6 +146,7 @@ func (b *Base) Panicked(p supervisor.Panic) {
 // UserPanicked records and logs a panic of the user's code.
 func (b *Base) UserPanicked(n Panicking, conn uint64, stack []byte, stops bool, then string) {
 	n.Yours, n.Last = true, b.Now()
+	b.Panics.yours.Add(1)
 	from := supervisor.PanicError{Stack: stack}
 	n.Where, n.StackID = from.Where(), from.StackID()
 	record, sum := b.Panics.addYours(n)

@@ -117,6 +117,7 @@ func (a *conns) reconcile(c actor.Context) {
 	for id, ref := range a.room.Connections.Clear() {
 		why := actors.CloseReason{Code: actors.CloseCrashed, By: "us"}
 		a.room.closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
+		a.room.traffic.ended(why)
 		a.room.needs.SettleAccounts(id, false)
 		supervisor.Publish(c, actors.PeerDisconnected{Peer: ref.Peer, Conn: ref, Reason: why})
 	}
@@ -214,6 +215,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		New:  func() actor.Actor { return NewConn(a.room, ref, m.Session, m.flight) },
 	})
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
+	a.room.traffic.began(m.Direction)
 	if replaces {
 		if m.Direction == protocol.Inbound {
 			a.replaced(c, old, ref)
@@ -366,6 +368,7 @@ func (a *conns) remove(c actor.Context, ch child, why actors.CloseReason) {
 	ch.detach()
 	ch.session.Discard() // if the conn crashed before it took the session
 	a.room.closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
+	a.room.traffic.ended(why)
 	a.carry(c, a.table.End(ref.Peer, ref), why)
 	a.drained(c)
 }

@@ -48,6 +48,7 @@ type Room struct {
 	setups  view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key
 	probes  probes
 	secrets secrets // of a private network
+	traffic traffic
 }
 
 // needs is what this room needs of the others.

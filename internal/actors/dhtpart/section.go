@@ -3,6 +3,7 @@ package dhtpart
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
@@ -14,7 +15,7 @@ import (
 
 // Off returns the part of a node without the DHT.
 func Off() actors.Part {
-	return actors.Part{Name: "dht", Sections: sections(
+	return actors.Part{Name: "dht", Metrics: func(context.Context) any { return (*metrics)(nil) }, Sections: sections(
 		func(context.Context) models.DHT { return models.DHT{Types: []int32{}, Inbound: []models.DHTCount{}} },
 		func() models.Ledger { return models.Ledger{Reports: []models.Report{}} },
 	)}
@@ -26,6 +27,48 @@ func sections(show func(context.Context) models.DHT, ledger func() models.Ledger
 		"dht":    func(ctx context.Context) any { return show(ctx) },
 		"ledger": func(context.Context) any { return ledger() },
 	}
+}
+
+// metrics are those of the section "dht".
+type metrics struct{ models.DHT }
+
+// MetricValues returns how a received message can end.
+func (*metrics) MetricValues(label string) (list []string) {
+	if label == "reason" {
+		for _, r := range dht.Reasons() {
+			list = append(list, r.String())
+		}
+		list = append(list, models.ReasonInboxFull)
+	}
+	return list
+}
+
+func (d *DHT) metrics(ctx context.Context) any {
+	v := &metrics{d.section(ctx)}
+	for i := range v.Inbound {
+		x := &v.Inbound[i]
+		x.Count = d.told.raise(x.Reason, x.Count)
+	}
+	return v
+}
+
+// told has the counts of received messages that metrics have shown. A message that turns out to have ended
+// in another way is counted there instead, and a counter must not fall.
+type told struct {
+	mu sync.Mutex
+	of map[string]uint64 // by reason
+}
+
+// raise returns n, or what was shown for the reason if that is more.
+func (t *told) raise(reason string, n uint64) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of == nil {
+		t.of = make(map[string]uint64)
+	}
+	n = max(n, t.of[reason])
+	t.of[reason] = n
+	return n
 }
 
 // section returns the section "dht". It asks the outbound actor for its state; the field

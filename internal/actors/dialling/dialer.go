@@ -176,6 +176,7 @@ func (d *dialer) dialled(c actor.Context, r *dialRace, up connections.Upgraded, 
 	defer r.cancel()
 	by := d.asked[peer]
 	delete(d.asked, peer)
+	d.room.ended.add(err, r.cancelled(), r.attempts)
 	if len(r.attempts) > 0 {
 		for i := range r.attempts {
 			r.attempts[i].By = by

@@ -45,6 +45,7 @@ type Room struct {
 
 	offered view.Map[identity.NodeID, offered] // offers for peers, which the store may not know; written by dialer
 	aims    aims                               // counts where dials that strangers caused go
+	ended   ended                              // counts dials; written by dialer
 }
 
 // needs is what this room needs of the others.

@@ -110,6 +110,6 @@ func (d *Discovery) Part() actors.Part {
 			{Name: "netsync", Kind: "netsync", New: func() actor.Actor { return newNetsync(d) }},
 			{Name: "neighbours", Kind: "neighbours", New: func() actor.Actor { return newNeighbours(d) }},
 		},
-		Sections: sections(d.section), Verbs: d.Verbs(), Warnings: d.warnings,
+		Sections: sections(d.section), Metrics: d.metrics, Verbs: d.Verbs(), Warnings: d.warnings,
 	}
 }

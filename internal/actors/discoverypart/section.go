@@ -14,10 +14,13 @@ import (
 
 // Off returns the part of a node without the DHT.
 func Off(t Trunk) actors.Part {
-	return actors.Part{Name: "discovery", Verbs: (*Discovery)(nil).Verbs(), Sections: sections(func() models.Network {
+	return actors.Part{Name: "discovery", Verbs: (*Discovery)(nil).Verbs(), Metrics: func(context.Context) any { return (*models.Network)(nil) }, Sections: sections(func() models.Network {
 		return models.Network{Known: t.Store().Len(), Seeds: []models.NetworkSeed{}, Summary: "this node runs without the DHT, so it does not look for other nodes"}
 	})}
 }
+
+// metrics are those of the section "network".
+func (d *Discovery) metrics(context.Context) any { return d.section() }
 
 // sections returns the sections of the part.
 func sections(show func() models.Network) map[string]func(ctx context.Context) any {

@@ -31,6 +31,7 @@ func (b *Inbox) section() *models.Inbox {
 		InHand: s.InHand, Dead: s.Dead, Waiting: s.Waiting, WaitingBytes: s.WaitingBytes, Listeners: s.Listeners, Copies: s.Copies,
 		Received: s.Received, Acknowledged: s.Acked, Dropped: s.Dropped, Damaged: s.Damaged, Full: s.Full, Untaken: s.Untaken,
 	}
+	v.Fill = v.Level()
 	if s.Oldest != 0 {
 		v.OldestAt = time.Unix(0, s.Oldest)
 	}

@@ -3,6 +3,7 @@
 package kadpart
 
 import (
+	"context"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -58,7 +59,7 @@ func (k *Kad) Part() actors.Part {
 	g := kad.GroupSpec()
 	return actors.Part{
 		Name: g.Name, Attached: true, Policy: g.Children, Stages: map[string]actors.Stage{g.Name: actors.StopSenders},
-		Sections: k.Sections(), Verbs: k.Verbs(), Degraded: k.Degraded,
+		Sections: k.Sections(), Metrics: func(ctx context.Context) any { return k.section(ctx) }, Verbs: k.Verbs(), Degraded: k.Degraded,
 	}
 }
 

@@ -2,6 +2,7 @@ package messengers
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -41,6 +42,16 @@ type ended struct {
 	total  Ended
 	minute [int(endedIn/endedStep) + 1]int64
 	of     [int(endedIn/endedStep) + 1]Ended
+
+	reasons [protocol.Failed + 1][maxReasons]atomic.Uint64 // by outcome, but of those confirmed
+	took    durations
+}
+
+// because counts the reason of an outcome that is not confirmed.
+func (e *ended) because(o protocol.Outcome) {
+	if o.Kind > protocol.Confirmed && o.Kind <= protocol.Failed && o.Reason < maxReasons {
+		e.reasons[o.Kind][o.Reason].Add(1)
+	}
 }
 
 func (e *ended) add(now time.Time, o Ended) {
@@ -87,5 +98,6 @@ func (r *Room) SentWithin(now time.Time) Ended { return r.ended.within(now) }
 func (r *Room) Ended(o protocol.Outcome) {
 	var e Ended
 	e.count(o.Kind)
+	r.ended.because(o)
 	r.ended.add(r.Now(), e)
 }

@@ -18,6 +18,7 @@ type messages struct {
 	slab    int               // size of the last allocation of permits
 	bodies  []byte            // unused memory for small bodies
 	whole   supervisor.Bundle // messages read and not delivered yet
+	bytes   uint64            // of the bodies that were read since the last count
 	owes    bool              // they hold credit for a message of owed bytes that is not made yet
 	owed    int
 }
@@ -84,16 +85,26 @@ func (r *messages) received(body []byte) {
 	p.Init(r.box.account, len(body))
 	m := r.intake.Message(body, p)
 	r.owes = false
+	r.bytes += uint64(len(body))
 	if m != nil {
 		r.whole = append(r.whole, m)
 	} else {
-		r.box.received.Add(1)
+		r.passed(1)
 	}
+}
+
+// passed counts messages that are out of the reader's hands, and the bytes that were read.
+func (r *messages) passed(n int) {
+	in := &r.box.protocol.traffic.in
+	r.box.received.Add(uint64(n))
+	in.messages.Add(uint64(n))
+	in.bytes.Add(r.bytes)
+	r.bytes = 0
 }
 
 // send sends the first n messages to their actor.
 func (r *messages) send(to *actor.PID, n int) {
-	r.box.received.Add(uint64(n))
+	r.passed(n)
 	all := r.whole
 	r.whole = all[:n]
 	r.box.room.System.Root.Send(to, &r.whole)

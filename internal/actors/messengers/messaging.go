@@ -27,6 +27,7 @@ type Enqueue struct {
 	done    func(protocol.Outcome) // … this is called, and must not block
 	room    *Room
 	account *outAccount
+	began   int64 // when it was given to the node, in nanoseconds of its clock since 1970; 0: it is not timed
 	peer    identity.NodeID
 	resend  bool
 	unique  bool // no other sender uses this id, so the sender may withdraw the message by it
@@ -56,8 +57,16 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 	}
 	if m.counts {
 		m.room.Ended(o)
+		m.timed(o.Kind, m.room.Now)
 	}
 	m.tell(o)
+}
+
+// timed counts how long a message took that is confirmed.
+func (m *Enqueue) timed(k protocol.OutcomeKind, now func() time.Time) {
+	if k == protocol.Confirmed && m.began != 0 {
+		m.room.ended.took.add(time.Duration(now().UnixNano() - m.began))
+	}
 }
 
 // maxOutcomes is the greatest number of outcomes that are sent in one Bundle.
@@ -70,6 +79,13 @@ func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 	var cost int64
 	var counted Ended
 	var room *Room
+	var now time.Time // read once
+	clock := func() time.Time {
+		if now.IsZero() {
+			now = room.Now()
+		}
+		return now
+	}
 	for i := range all {
 		m := all[i].Tag
 		if !m.settled.CompareAndSwap(false, true) {
@@ -79,6 +95,8 @@ func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 		if m.counts {
 			room = m.room
 			counted.count(all[i].Outcome.Kind)
+			room.ended.because(all[i].Outcome)
+			m.timed(all[i].Outcome.Kind, clock)
 		}
 		if m.account != account {
 			if cost > 0 {
@@ -94,7 +112,7 @@ func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 		account.ReturnCost(cost)
 	}
 	if room != nil {
-		room.ended.add(room.Now(), counted)
+		room.ended.add(clock(), counted)
 	}
 	var last *Enqueue // the message of the last outcome in bundle, if there is one
 	flush := func() {

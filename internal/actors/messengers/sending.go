@@ -38,6 +38,7 @@ type Messaging struct {
 	accounts        accounts
 	receiver        Receiver
 	dropped         losses
+	traffic         traffic
 }
 
 // Dropped returns which messages came, and may be confirmed to their senders, and were handled
@@ -218,7 +219,10 @@ func (m *Messaging) accountFor(q *Enqueue) (*outAccount, bool) {
 func (m *Messaging) Send(ctx context.Context, b SendBody, done func(protocol.Outcome)) (serial uint64, err error) {
 	b.ID = m.room.NewID()
 	q := m.room.newEnqueue(b, nil)
-	q.done, q.counts = done, m == m.room.Plain
+	q.done = done
+	if q.counts = m == m.room.Plain; q.counts {
+		q.began = m.room.Now().UnixNano()
+	}
 	if m.tooLong(q) {
 		return q.id, nil
 	}

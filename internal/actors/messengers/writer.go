@@ -122,7 +122,7 @@ type writerTask struct {
 
 // write writes a batch that the session has given.
 func (t *writerTask) write(ctx context.Context, b batch) error {
-	n, err := messaging.WriteFrames(t.out, b)
+	n, err := t.out.frames(b)
 	supervisor.Tell(ctx, wrote{t.gen, nil, n, err})
 	return nil
 }
@@ -131,7 +131,7 @@ func (t *writerTask) write(ctx context.Context, b batch) error {
 // back. A write that fails ends the task.
 func (t *writerTask) drain(ctx context.Context, wake *supervisor.Waker) error {
 	for b := t.next(wake); len(b) > 0; b = t.next(wake) {
-		if n, err := messaging.WriteFrames(t.out, b); err != nil {
+		if n, err := t.out.frames(b); err != nil {
 			supervisor.Tell(ctx, wrote{t.gen, b, n, err})
 			return err
 		}
@@ -157,11 +157,19 @@ func (t *writerTask) next(wake waker) batch {
 	return b
 }
 
-// movingWriter records in the peer's account when bytes were last written.
+// movingWriter records in the peer's account when bytes were last written, and counts them.
 type movingWriter struct {
 	protocol.Stream
 	room    *Room
 	account *outAccount
+	out     *flow
+}
+
+// frames writes messages, and counts them: see [messaging.WriteFrames].
+func (w movingWriter) frames(b batch) (started int, err error) {
+	started, err = messaging.WriteFrames(w, b)
+	w.out.messages.Add(uint64(started))
+	return started, err
 }
 
 // Write writes b, and records the time if bytes were written.
@@ -169,6 +177,7 @@ func (w movingWriter) Write(b []byte) (int, error) {
 	n, err := w.Stream.Write(b)
 	if n > 0 {
 		w.account.moved.Store(w.room.Now().UnixNano())
+		w.out.bytes.Add(uint64(n))
 	}
 	return n, err
 }

@@ -22,7 +22,7 @@ const sectionTimeout = 2 * time.Second
 
 // Off returns the part of a node without the DHT.
 func Off() actors.Part {
-	return actors.Part{Name: "saf", Verbs: (*Saf)(nil).Verbs(), Sections: sections(func(context.Context) models.StoreForward {
+	return actors.Part{Name: "saf", Verbs: (*Saf)(nil).Verbs(), Metrics: func(context.Context) any { return (*models.StoreForward)(nil) }, Sections: sections(func(context.Context) models.StoreForward {
 		return models.StoreForward{Summary: "this node runs without the DHT, so it neither stores messages for others nor asks for its own"}
 	})}
 }
@@ -38,18 +38,34 @@ func (f *Saf) section(ctx context.Context) models.StoreForward {
 	defer cancel()
 	v := models.StoreForward{On: true}
 	if f.Keeper != nil {
-		v.Server = server(state[ServerState](ctx, f, f.Keeper))
+		s, _ := state[ServerState](ctx, f, f.Keeper)
+		v.Server = server(s)
 		v.Server.NoStore = f.NoStore
 	}
-	v.Client = f.clientSection(state[ClientState](ctx, f, f.Client))
+	s, _ := state[ClientState](ctx, f, f.Client)
+	v.Client = f.clientSection(s)
 	v.Summary = summary(&v)
 	return v
 }
 
+// metrics are those of the section "saf". An actor that does not answer has none.
+func (f *Saf) metrics(ctx context.Context) any {
+	v := new(models.StoreForward)
+	if f.Keeper != nil {
+		if s, ok := state[ServerState](ctx, f, f.Keeper); ok {
+			v.Server = server(s)
+		}
+	}
+	if s, ok := state[ClientState](ctx, f, f.Client); ok {
+		v.Client = f.clientSection(s)
+	}
+	return v
+}
+
 // state returns the state of an actor, and the zero state if it does not answer.
-func state[S any](ctx context.Context, f *Saf, pid *actor.PID) S {
-	s, _ := supervisor.Ask[S](ctx, f.trunk.System(), pid, GetState{})
-	return s
+func state[S any](ctx context.Context, f *Saf, pid *actor.PID) (s S, ok bool) {
+	s, err := supervisor.Ask[S](ctx, f.trunk.System(), pid, GetState{})
+	return s, err == nil
 }
 
 func server(s ServerState) *models.StoreForwardServer {

@@ -12,6 +12,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
@@ -53,6 +55,21 @@ func (n Node) Failed(path string, err *supervisor.PanicError) { n.rooms.Failed(p
 
 // Failing returns the actors that have failed in the last [base.FailingWithin].
 func (n Node) Failing() []base.Failing { return n.rooms.Failing() }
+
+// Breakdowns returns how often actors have failed since the start.
+func (n Node) Breakdowns() base.Breakdowns { return n.rooms.Breakdowns() }
+
+// Traffic returns the messages that were sent and received since the start, by kind. SentFor returns how those of the
+// program have ended, and SendTook how long they took, by [messengers.SendBounds].
+func (n Node) Traffic() []messengers.Traffic                { return n.rooms.messengers.Traffic() }
+func (n Node) SentFor() []messengers.EndedFor               { return n.rooms.messengers.SentFor() }
+func (n Node) SendTook() (counts []uint64, seconds float64) { return n.rooms.messengers.SendTook() }
+
+// DialsEnded returns how dials have ended since the start.
+func (n Node) DialsEnded() []dialling.Ended { return n.rooms.dialling.Ended() }
+
+// Carried returns the connections since the start, and their bytes.
+func (n Node) Carried() connections.Traffic { return n.rooms.connections.Traffic() }
 
 // Root returns the name of the tree, which is the first part of every path.
 func (n Node) Root() string { return n.rooms.Root }

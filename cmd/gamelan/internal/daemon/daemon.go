@@ -26,6 +26,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
+	"github.com/gamelan-p2p/gamelan/inspect/metrics"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -76,6 +77,7 @@ type daemon struct {
 	manager  manager
 	node     *gamelan.Node
 	api      *control.Server
+	metrics  *metrics.Server       // nil: the settings have none
 	allowed  *allowList            // applies changes of the allow list
 	network  *config.PrivateConfig // the file of the private network as it is in force; nil: none
 	stopping atomic.Bool
@@ -149,7 +151,13 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	d.allowed = newAllowList(d.node.Peers(), allowed, d.say)
 	ctx, stop := context.WithCancel(outer)
 	defer stop()
-	if d.api, err = Serve(d.Dir, d.shown(), d.actions(stop), d.logger); err != nil {
+	shown := d.shown()
+	if d.api, err = Serve(d.Dir, shown, d.actions(stop), d.logger); err == nil {
+		if err = d.serveMetrics(settings.Metrics, shown); err != nil {
+			d.api.Close(context.Background())
+		}
+	}
+	if err != nil {
 		d.node.Close(context.Background())
 		d.removeIdentity()
 		return err
@@ -227,6 +235,9 @@ func (d *daemon) stop() error {
 	at, atOnce := context.WithTimeout(context.Background(), stopTimeout)
 	defer atOnce()
 	apiErr := d.api.Close(at)
+	if d.metrics != nil {
+		apiErr = errors.Join(apiErr, d.metrics.Close(at))
+	}
 	if err != nil {
 		return failure.New("node_failed", "look at the log above, or run it again with --log-level debug", "the node did not stop in order: %s", failure.Text(err))
 	}

@@ -2,13 +2,16 @@ package daemon
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 )
 
@@ -23,5 +26,23 @@ func TestSocketPathTooLong(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(d.Path, "*")); len(left) != 0 {
 		t.Errorf("got %v left behind, want nothing", left)
+	}
+}
+
+// TestMetricsPortInUse: a node whose metrics cannot be served says where, why, and what to do.
+func TestMetricsPortInUse(t *testing.T) {
+	d := newDaemon(Options{Output: &render.Output{Out: io.Discard, Err: io.Discard}, Loaded: daemonconfig.Load(daemonconfig.Sources{})})
+	if err := d.serveMetrics("", inspect.Options{}); err != nil || d.metrics != nil {
+		t.Fatalf("got %v, %v without a setting", d.metrics, err)
+	}
+	if err := d.serveMetrics("0", inspect.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer d.metrics.Close(t.Context())
+	at := d.metrics.Address().String()
+	other := newDaemon(d.Options)
+	f, ok := errors.AsType[*failure.Error](other.serveMetrics(at, inspect.Options{}))
+	if !ok || f.Kind != "metrics_listen" || f.Code != failure.ExitFailed || !strings.Contains(f.Message, at) || !strings.Contains(f.Hint, "metrics.listen") {
+		t.Errorf("got %+v, want the address and what to do", f)
 	}
 }

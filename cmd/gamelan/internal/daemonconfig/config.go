@@ -22,6 +22,7 @@ type Config struct {
 	Node      gamelan.Config      // with a DHT, also if NoDHT is set
 	Inbox     gamelan.InboxConfig // Types without the command's own
 	Kad       Kad
+	Metrics   string // where metrics are served, "" nowhere: see [metrics.ParseAddress]
 	LogLevel  slog.Level
 	LogFormat string        // "text" or "json"
 	Drain     time.Duration // to finish accepted messages when the node stops

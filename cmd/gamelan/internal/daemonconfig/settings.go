@@ -1,12 +1,14 @@
 package daemonconfig
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/inspect/metrics"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
@@ -50,7 +52,7 @@ func newTable() *settings.Table {
 	t.Sections[inbox].Doc = "Received messages, kept until they are acknowledged: see gamelan listen."
 	t.Sections = append(slices.Insert(t.Sections, inbox, settings.Section{
 		Name: "kad", Doc: "The key-value DHT, a Kademlia network for small values: the client that this node runs. It has nothing in common with the DHT that passes messages on.",
-	}), settings.Section{Name: "log", Doc: "The log, on standard error."}, settings.Section{Name: "daemon", Doc: "The running of the program."})
+	}), settings.Section{Name: "metrics", Doc: "Metrics for Prometheus. See docs/metrics.md."}, settings.Section{Name: "log", Doc: "The log, on standard error."}, settings.Section{Name: "daemon", Doc: "The running of the program."})
 	return t
 }
 
@@ -75,10 +77,14 @@ func kadRows() []*Setting {
 func ownRows() []*Setting {
 	type opt = settings.Options
 	return doc(map[string]string{
+		"metrics.listen": "Where Prometheus finds the metrics, at /metrics: a port of 127.0.0.1. With an address before it, as in 10.0.0.7:9464, other machines find them as well. " +
+			"There is no password.",
 		"log.level":    "Least important messages that are logged, on standard error.",
 		"log.format":   "How messages are logged. With --json it is json.",
 		"daemon.drain": "Time to finish accepted messages when the node stops.",
 	},
+		settings.Words("metrics.listen", func(c *Config) *string { return &c.Metrics }, "", 64, `"9464"`).
+			With(opt{Dynamic: "nowhere", Form: "a port, or an IP address and a port", Valid: refuseMetrics}),
 		settings.OneOf("log.level", func(c *Config) *slog.Level { return &c.LogLevel }, slog.LevelInfo, []string{"debug", "info", "warn", "error"}, `"warn"`).With(opt{Reload: true}),
 		settings.OneOf("log.format", func(c *Config) *string { return &c.LogFormat }, "text", []string{"text", "json"}, `"json"`),
 		settings.Number("daemon.drain", func(c *Config) *time.Duration { return &c.Drain }, 30*time.Second, time.Millisecond, time.Hour, `"1m"`).With(opt{Reload: true, Flag: "drain"}),
@@ -91,4 +97,13 @@ func doc(texts map[string]string, rows ...*Setting) []*Setting {
 		r.Doc, r.Field = texts[r.Key], ""
 	}
 	return rows
+}
+
+// refuseMetrics returns an error unless metrics can be served at an address.
+func refuseMetrics(text string) error {
+	_, err := metrics.ParseAddress(text)
+	if bad, ok := errors.AsType[*metrics.AddressError](err); ok {
+		return errors.New(bad.Why)
+	}
+	return err
 }

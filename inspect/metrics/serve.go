@@ -1,0 +1,209 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/inspect"
+)
+
+// Path is where [Serve] has the metrics.
+const Path = "/metrics"
+
+// AddressError reports a text that is no address to serve metrics at.
+type AddressError struct {
+	Text string
+	Why  string // what is wrong, and what to write instead
+}
+
+// Error says what to write instead.
+func (e *AddressError) Error() string { return fmt.Sprintf("metrics: %q: %s", e.Text, e.Why) }
+
+// ListenError reports an address at which metrics cannot be served now. It wraps the system's error.
+type ListenError struct {
+	Address string
+	Err     error
+}
+
+// Error says what to do.
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("metrics: cannot listen on %s: %v; stop the program that has the port, or take another one", e.Address, e.Err)
+}
+
+// Unwrap returns the system's error.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// ParseAddress returns the address that a text stands for. A port alone is one of 127.0.0.1. Other machines can
+// reach what is said in full, such as "10.0.0.7:9464" or "0.0.0.0:9464", all IPv4 addresses, or "[::]:9464", all of both kinds. Port 0 is a free
+// one. The error is an [*AddressError].
+func ParseAddress(text string) (netip.AddrPort, error) {
+	bad := func(why string) (netip.AddrPort, error) { return netip.AddrPort{}, &AddressError{text, why} }
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		host, port = "127.0.0.1", text
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil:
+		return bad("write a port, such as 9464, or an IP address with a port, such as 10.0.0.7:9464")
+	case host == "":
+		return bad("write " + port + " for this machine alone, or 0.0.0.0:" + port + " for all of its IPv4 addresses")
+	case strings.EqualFold(host, "localhost"):
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return bad(host + " is no IP address; write a port, such as 9464, or an IP address with a port, such as 10.0.0.7:9464")
+	}
+	return netip.AddrPortFrom(ip, uint16(n)), nil
+}
+
+// Limits of a [Server], beside those of a scrape.
+const (
+	maxConns      = 32 // open connections; further ones are closed at once
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+)
+
+// Server serves the metrics of a node at [Path], until Close.
+type Server struct {
+	http   http.Server
+	at     netip.AddrPort
+	served chan struct{} // closed when it has ended
+	err    error         // set before that
+}
+
+// Serve listens on an address, as [ParseAddress] reads it, and serves the metrics of a node there, without a
+// password. On loopback it answers only requests to loopback or localhost: see [inspect.Guard]. l has the errors of
+// scrapes; it may be nil. The error is an [*AddressError] or a [*ListenError].
+func Serve(address string, node inspect.Options, l *slog.Logger) (*Server, error) {
+	at, err := ParseAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	network := "tcp"
+	if at.Addr().Is4() {
+		network = "tcp4" // 0.0.0.0 would be all addresses of IPv6 as well
+	}
+	listener, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(at))
+	if err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err // without the address
+		}
+		return nil, &ListenError{at.String(), err}
+	}
+	mux := http.NewServeMux()
+	mux.Handle(Path, Handler(node, l))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "the metrics are at "+Path, http.StatusNotFound)
+	})
+	var h http.Handler = mux
+	if at.Addr().IsLoopback() {
+		h = inspect.Guard(node.Hosts, mux)
+	}
+	if l == nil {
+		l = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		at: listener.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}),
+		http: http.Server{
+			Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: ScrapeTimeout + headerTimeout, IdleTimeout: idleTimeout,
+			MaxHeaderBytes: maxHeader, ErrorLog: log.New(&errorLog{to: l}, "", 0),
+		},
+	}
+	go func() {
+		defer close(s.served)
+		s.err = s.http.Serve(&limited{Listener: listener, places: make(chan struct{}, maxConns)})
+	}()
+	return s, nil
+}
+
+// Address returns where the server listens.
+func (s *Server) Address() netip.AddrPort { return s.at }
+
+// Close ends the server. It waits for scrapes under way until ctx ends. It may be called again.
+func (s *Server) Close(ctx context.Context) error {
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+	if <-s.served; !errors.Is(s.err, http.ErrServerClosed) {
+		return fmt.Errorf("metrics: %w", s.err)
+	}
+	return nil
+}
+
+// limited is a listener with a limit of open connections.
+type limited struct {
+	net.Listener
+	places chan struct{}
+}
+
+// Accept returns the next connection for which there is a place.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.places <- struct{}{}:
+			return &placed{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
+		default:
+			c.Close()
+		}
+	}
+}
+
+type placed struct {
+	net.Conn
+	leave func()
+}
+
+// Close closes the connection and frees its place.
+func (c *placed) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}
+
+// errorLog logs errors of scrapes: the first, and then once a minute the last one with the number of further
+// ones.
+type errorLog struct {
+	to *slog.Logger
+
+	mu   sync.Mutex
+	said time.Time
+	n    int
+}
+
+const errorEvery = time.Minute
+
+// Println logs an error of client_golang.
+func (l *errorLog) Println(v ...any) { l.say(strings.TrimSpace(fmt.Sprintln(v...))) }
+
+// Write logs an error of the server.
+func (l *errorLog) Write(b []byte) (int, error) {
+	l.say(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+func (l *errorLog) say(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.said.IsZero() || now.Sub(l.said) >= errorEvery {
+		l.to.Warn("metrics are missing, or could not be served", "err", what, "n", l.n+1)
+		l.said, l.n = now, 0
+		return
+	}
+	l.n++
+}
