@@ -1,6 +1,10 @@
 package main
 
 import (
+	"net/netip"
+	"strconv"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -22,6 +26,9 @@ func (c *doctorCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if host, port, ok := bareAddress(peer); ok {
+		return failure.Usage("write it as /ip4/"+host+"/tcp/"+port, "%q is neither a peer nor an address", peer)
+	}
 	steps := []models.Checked{}
 	end, err := a.client().Examine(a.ctx, peer, func(s *models.Checked) error {
 		steps = append(steps, *s)
@@ -37,4 +44,15 @@ func (c *doctorCmd) Run(a *app) error {
 		return errQuiet
 	}
 	return nil
+}
+
+// bareAddress reads an IPv4 address with or without a port.
+func bareAddress(text string) (host, port string, ok bool) {
+	if at, err := netip.ParseAddrPort(text); err == nil && at.Addr().Is4() {
+		return at.Addr().String(), strconv.Itoa(int(at.Port())), true
+	}
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Is4() {
+		return ip.String(), "18189", true
+	}
+	return "", "", false
 }

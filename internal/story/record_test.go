@@ -79,3 +79,19 @@ func TestDialFailed(t *testing.T) {
 		t.Errorf("got %d events at once, want at most %d", told, dialLines)
 	}
 }
+
+// TestActed: what is done again and again is told at first, and then counted.
+func TestActed(t *testing.T) {
+	s, told, acts := New(), 0, 0
+	for i := range 1200 {
+		if n, tell := s.Acted(begin.Add(time.Duration(i)*time.Second), "admin.peer.ping"); tell {
+			told, acts = told+1, acts+n
+		}
+	}
+	if told != 2 || acts != 601 {
+		t.Errorf("got %d events of %d acts in 20 minutes, want 2 of 601", told, acts)
+	}
+	if n, tell := s.Acted(begin, "admin.peer.ban"); !tell || n != 1 {
+		t.Error("another act is not told")
+	}
+}

@@ -13,7 +13,8 @@ import (
 // Each source may cause sourceLines lines at once, and then one in sourceEach; all that strangers
 // cause share strangerLines and strangerEach. The connections that this node makes share ownLines
 // and ownEach, its dials that fail dialLines and dialEach, actors that fail failLines and failEach, and changes of its state stateLines and stateEach. A connection whose beginning is
-// told has its end told, too. Of a peer one failed dial is told, and one in failedEach after it.
+// told has its end told, too. Of a peer one failed dial is told, and one in failedEach after it,
+// and of an action of an operator one in actEach.
 const (
 	sourceLines   = 8
 	sourceEach    = 10 * time.Minute
@@ -30,6 +31,8 @@ const (
 	maxSources    = 1024 // that are told apart
 	failedEach    = 10 * time.Minute
 	maxFailing    = 1024 // peers whose failed dials are told apart
+	actEach       = 10 * time.Minute
+	maxActs       = 128 // actions that are told apart
 )
 
 // bucket permits lines.
@@ -68,7 +71,7 @@ type Untold struct {
 	Failures    uint64 // of actors
 }
 
-// failing is a peer whose dials fail.
+// failing is a peer whose dials fail, or an action that is done again and again.
 type failing struct {
 	at   time.Time // when it was told
 	more int       // that were not told since
@@ -81,6 +84,7 @@ type Story struct {
 	state, dials, fails  bucket
 	peers                map[identity.NodeID]*talk
 	failing              *lru.Map[identity.NodeID, failing]
+	acts                 *lru.Map[string, failing]
 	untold               Untold
 	from                 *lru.Map[share.Source, struct{}] // sources of Untold
 
@@ -99,6 +103,7 @@ func New() *Story {
 	return &Story{
 		sources: lru.New[share.Source, bucket](maxSources), from: lru.New[share.Source, struct{}](maxSources),
 		peers: make(map[identity.NodeID]*talk), failing: lru.New[identity.NodeID, failing](maxFailing),
+		acts: lru.New[string, failing](maxActs),
 	}
 }
 
@@ -142,6 +147,17 @@ func (s *Story) ActorFailed(now time.Time) bool {
 	}
 	s.untold.Failures++
 	return false
+}
+
+// Acted reports whether to tell that somebody has made the node do something, and how often since the
+// last time that was told.
+func (s *Story) Acted(now time.Time, what string) (n int, tell bool) {
+	f := s.acts.Use(what)
+	if f.more++; !f.at.IsZero() && now.Sub(f.at) < actEach {
+		return 0, false
+	}
+	n, f.at, f.more = f.more, now, 0
+	return n, true
 }
 
 // DialFailed reports whether to tell that a dial of a peer has failed, and how many since the last

@@ -39,6 +39,9 @@ func (x *examination) node() (models.Diagnosis, error) {
 	if err := x.seeds(&n); err != nil {
 		return models.Diagnosis{}, err
 	}
+	if err := x.missed(); err != nil {
+		return models.Diagnosis{}, err
+	}
 	if err := x.all(rest(&n, &h, x.steps)...); err != nil {
 		return models.Diagnosis{}, err
 	}
@@ -181,6 +184,36 @@ func (x *examination) seeds(n *models.Node) error {
 	}
 	_, err := x.probe(targets)
 	return err
+}
+
+const (
+	// missedFor is how long a peer is missed that was connected, and mostMissed how many are told.
+	missedFor  = time.Hour
+	mostMissed = 8
+)
+
+// missed tells of peers that were reached in the last hour, and are not reached now.
+func (x *examination) missed() error {
+	t, told := x.d.trunk, 0
+	now, wall := t.Now(), t.OnWall(t.Now())
+	for p := range t.Store().All() {
+		if _, ok := t.Connection(p.ID); ok || p.Flags&peerstore.FlagSeed != 0 || told == mostMissed {
+			continue
+		}
+		seen := slices.ContainsFunc(p.Addresses, func(a peerstore.Address) bool { return !a.LastSeen.IsZero() && wall.Sub(a.LastSeen) < missedFor })
+		list := t.LastAttempts(p.ID)
+		if !seen || len(list) == 0 || list[len(list)-1].Err == nil || now.Sub(list[len(list)-1].At) > missedFor {
+			continue
+		}
+		told++
+		last := list[len(list)-1]
+		n := notice(last.Err)
+		n.What = "the peer " + p.ID.String() + " at " + last.Addr.String() + ": " + n.What
+		if err := x.step(models.Checked{Step: stepPeer, On: p.ID.String(), State: models.CheckNote, What: "not reached any more: " + n.What, Notice: n}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rest returns the steps about what the node has reached, and about all that is wrong and was not

@@ -39,6 +39,7 @@ const (
 	stepNames       = "names"
 	stepTor         = "tor"
 	stepSeed        = "seed"
+	stepPeer        = "peer"
 	stepConnections = "connections"
 	stepHealth      = "health"
 )
@@ -262,7 +263,7 @@ func most(all []probed) (why *models.Notice) {
 func (x *examination) history(p *patient) error {
 	list := x.d.trunk.LastAttempts(p.id)
 	if len(list) == 0 {
-		return x.step(models.Checked{Step: stepHistory, State: models.CheckNote, What: "this node has not dialled it"})
+		return x.step(models.Checked{Step: stepHistory, State: models.CheckNote, What: "no dial of it has ended"})
 	}
 	last := list[len(list)-1]
 	ago := words.Long(x.d.trunk.Now().Sub(last.At))

@@ -64,9 +64,9 @@ type Story struct {
 // told is what the log says last. The actor log alone uses it.
 type told struct {
 	story *story.Story
-	state string               // of the node
-	since time.Time            // of the state
-	wrong map[string]time.Time // codes of what is wrong, and since when
+	state string             // of the node
+	since time.Time          // of the state
+	wrong map[string]trouble // codes of what is wrong
 
 	// At the last heartbeat, and since.
 	beatAt     time.Time
@@ -77,9 +77,15 @@ type told struct {
 	away       time.Duration // how long the node was not online since, until the present state began
 }
 
+// trouble is what is wrong, as it was told.
+type trouble struct {
+	since time.Time
+	what  string
+}
+
 // New returns the part.
 func New(t Trunk, s Settings) *Story {
-	return &Story{Settings: s, trunk: t, told: told{story: story.New(), wrong: make(map[string]time.Time)}}
+	return &Story{Settings: s, trunk: t, told: told{story: story.New(), wrong: make(map[string]trouble)}}
 }
 
 const name = "story"
@@ -155,7 +161,7 @@ func (a *log) Receive(c actor.Context) {
 	case actors.ReachChanged:
 		a.reach(c, m)
 	case acted:
-		a.record(c, models.Event{Type: models.AdminActed, What: m.what})
+		a.acted(c, m.what)
 	case startTick:
 		a.starting = nil
 		c.Request(a.trunk.Connectivity(), connectivity.GetStatus{})
@@ -344,7 +350,7 @@ func (a *log) checked(c actor.Context, h models.Health) {
 			}
 			is[n.Code] = true
 			if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.State(now) {
-				a.told.wrong[n.Code] = now
+				a.told.wrong[n.Code] = trouble{now, n.What}
 				supervisor.Publish(c, actors.TroubleBegan{Notice: n})
 				supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
 				a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code})
@@ -353,10 +359,11 @@ func (a *log) checked(c actor.Context, h models.Health) {
 	}
 	for _, code := range slices.Sorted(maps.Keys(a.told.wrong)) {
 		if !is[code] {
-			lasted := now.Sub(a.told.wrong[code])
+			was := a.told.wrong[code]
+			lasted := now.Sub(was.since)
 			supervisor.Publish(c, actors.TroubleOver{Code: code, Lasted: lasted})
 			supervisor.Log(c).Info("trouble over", "code", code, "for", lasted.Round(time.Second))
-			a.record(c, models.Event{Type: models.TroubleOver, What: code + " is over, after " + lasted.Round(time.Second).String(), Code: code})
+			a.record(c, models.Event{Type: models.TroubleOver, What: "over after " + lasted.Round(time.Second).String() + ": " + was.what, Code: code})
 			delete(a.told.wrong, code)
 		}
 	}

@@ -95,6 +95,19 @@ func (s *Story) Acted(what string) { s.tell(acted{what}) }
 
 func (s *Story) tell(m any) { s.trunk.System().Root.Send(s.trunk.PID(name+"/log"), m) }
 
+// acted tells an action the first time, and counts it for a while after that.
+func (a *log) acted(c actor.Context, what string) {
+	n, tell := a.told.story.Acted(supervisor.Now(c), what)
+	if !tell {
+		return
+	}
+	e := models.Event{Type: models.AdminActed, What: what}
+	if n > 1 {
+		e.What += fmt.Sprintf(", the last of %d", n)
+	}
+	a.record(c, e)
+}
+
 func (a *log) actorFailed(c actor.Context, m actorFailed) {
 	if a.told.story.ActorFailed(supervisor.Now(c)) {
 		a.record(c, models.Event{Type: models.ActorFailed, Severity: models.EventError, What: m.path + " has failed: " + words.OneLine(m.value), Data: map[string]string{"actor": m.path}})
