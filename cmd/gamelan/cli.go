@@ -155,7 +155,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 		kong.Vars{
 			"data_dir": daemonconfig.Settings[0].Default(), "config_files": configFilesText,
 			"strategies": control.StrategyNames, "seed": api.SeedForm, "text_type": strconv.Itoa(api.TextType),
-			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
+			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "store_limit": storeLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
 			"patience": client.Patience.String(), "forgotten": render.ForgottenText, "resends": resends,
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),

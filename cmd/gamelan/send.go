@@ -24,7 +24,7 @@ type sendCmd struct {
 	Message []string      `arg:"" optional:"" help:"Messages to send; without any, each line of standard input is one."`
 	Whole   bool          `help:"Send all of standard input, of any bytes, as one message."`
 	File    string        `help:"Send the content of a file as one message, of at most 8 MiB, over the DHT ${dht_body} bytes; - is standard input." type:"path" placeholder:"PATH"`
-	Timeout time.Duration `help:"Give a message up that has no outcome after this time; the search for its receiver counts. With --retry: end when the peer was away for this time. Default: none, but over the DHT ${dht_limit}, which is the most there." placeholder:"TIME"`
+	Timeout time.Duration `help:"Give a message up that has no outcome after this time; the search for its receiver counts. With --retry: end when the peer was away for this time. Default: none, but over the DHT ${dht_limit}, which is the most there, and ${store_limit} with --store for a receiver that is away." placeholder:"TIME"`
 	Retry   bool          `help:"While the peer cannot be reached, stop reading messages and send those that have failed for it again, until the peer is back. ${resends}"`
 	Resend  bool          `help:"Send a message again when it is in doubt because a connection broke; a node of another make may get it twice. Messages over the DHT are always sent again."`
 	Kept    bool          `help:"Confirmed means: the inbox of the other node has the message on the disk. The other node takes it once."`

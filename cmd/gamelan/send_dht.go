@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
@@ -94,18 +95,33 @@ func (c *sendCmd) checkStore() error {
 	return cmp.Or(c.checkType(), api.CheckPeer(c.To))
 }
 
+// storeLimit is how long nodes near an absent receiver are waited for without --timeout: connected ones have the
+// message soon, and others may be away as well.
+const storeLimit = 20 * time.Second
+
+// connected reports whether the receiver is connected.
+func (c *sendCmd) connected(a *app) bool {
+	key, _, _ := strings.Cut(c.To, "::")
+	p, err := a.client().Peer(a.ctx, key)
+	return err == nil && p.Connection != nil
+}
+
 // runDHT sends the messages over the DHT.
 func (c *sendCmd) runDHT(a *app) error {
-	limit := cmp.Or(c.Timeout, dht.DefaultLimit)
 	if c.Timeout > 0 {
 		a.wait = min(a.wait, c.Timeout)
 	}
+	within := c.Timeout
+	if within == 0 && c.Store && !c.connected(a) {
+		within = storeLimit
+	}
+	limit := cmp.Or(within, dht.DefaultLimit)
 	show, waits := render.NewReports(a.Output, c.Quiet, c.Store), tellWaiting(a, lookDHT(a, time.Now(), limit))
 	found := func() {}
 	if !c.Store { // such a message goes to nodes near the receiver, which need not be found
 		found = followReceiver(a, c.To)
 	}
-	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store, Timeout: c.Timeout}
+	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store, Timeout: within}
 	in := c.input(a)
 	err := outlast.Send(func(each func(models.SentReport, bool) error) error { return a.client().SendDHT(a.ctx, r, in, each) }, in, answers[models.SentReport](a, show, found, waits))
 	found()
