@@ -160,7 +160,7 @@ func (f *faults) String() string {
 	return b.String()
 }
 
-// TestFaults induces each fault of the table.
+// TestFaults induces each fault of the table. GAMELAN_FAULT_TABLE names a file for the table.
 func TestFaults(t *testing.T) {
 	f := new(faults)
 	t.Run("rows", func(t *testing.T) {
