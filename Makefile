@@ -12,7 +12,7 @@ LOAD     ?= $(shell nproc 2>/dev/null || echo 2)
 CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop machines check full test race lint fmt vuln licences api bench kadsim conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
+.PHONY: help interop machines monitoring check full test race lint fmt vuln licences api bench kadsim conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ interop: ## build real Tari nodes (needs Rust) and run the tests against them, a
 
 machines: ## nodes on machines in network namespaces: cables, routers, addresses; writes docs/machines.md (as root on Linux, 15 minutes)
 	GAMELAN_MACHINES=1 GAMELAN_MACHINES_TABLE=$(CURDIR)/docs/machines.md $(GO) test -count=1 -v -timeout 1h ./tests/machines
+
+monitoring: ## Prometheus (apt-get install prometheus) scrapes two nodes, and raises alerts when one is killed
+	GAMELAN_PROMETHEUS=1 $(GO) test -count=1 -timeout 5m ./tests/monitoring
 
 kills: ## kill KILLS (10000) actors at random under load; SEED picks others
 	GAMELAN_ACTOR_KILLS=$(KILLS) GAMELAN_ACTOR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 3h -run TestRandomKills ./tests/crashes
