@@ -51,7 +51,7 @@ var examples = map[string][]example{
 	},
 	"gamelan failures": {
 		{"What has failed, and where?", "gamelan failures"},
-		{"All failures that are kept, oldest first", "gamelan events --type actor"},
+		{"Which actors have failed, for a program?", "gamelan failures --json | jq -r .actor"},
 	},
 	"gamelan deadletters": {
 		{"Which messages have reached nobody?", "gamelan deadletters"},
