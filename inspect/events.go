@@ -27,7 +27,8 @@ type EventQuery struct {
 	From  time.Time // not before; zero: whenever
 	Peer  string    // node id of a peer, or its first digits; "": whomever they are about
 	Types []string  // types, or their first parts, such as conn; none: all
-	Limit int       // at most so many
+	To    time.Time // not after; zero: whenever
+	Limit int       // at most so many; 0: MaxLimit
 }
 
 const (
@@ -46,10 +47,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request, q *query) (any,
 	if types := q.text("type"); types != "" {
 		e.Types = strings.Split(types, ",")
 	}
-	e.From = parsed(q, "from", time.Time{}, "give a time such as 2026-01-02T15:04:05Z", func(v string) (time.Time, bool) {
-		t, err := time.Parse(time.RFC3339, v)
-		return t, err == nil
-	})
+	e.From, e.To = q.time("from"), q.time("to")
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		e.Since = id
 	}
@@ -92,10 +90,10 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, q *EventQuery) 
 	s := sse{w, http.NewResponseController(w)}
 	for all := first; s.all(&all) == nil; {
 		q.Since, q.Limit = all.Next, MaxLimit
-		if err := h.await(r.Context(), q.Since); errors.Is(err, context.DeadlineExceeded) {
-			all = models.Events{Next: q.Since} // an empty comment
-			continue
-		} else if err != nil {
+		for err = h.await(r.Context(), q.Since); errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil && s.pulse() == nil; {
+			err = h.await(r.Context(), q.Since)
+		}
+		if err != nil {
 			break
 		}
 		if all, err = h.Events.Select(q); err != nil {
@@ -103,6 +101,14 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, q *EventQuery) 
 		}
 	}
 	return done, nil
+}
+
+// time reads a parameter that is a time.
+func (q *query) time(name string) time.Time {
+	return parsed(q, name, time.Time{}, "give a time such as 2026-01-02T15:04:05Z", func(v string) (time.Time, bool) {
+		t, err := time.Parse(time.RFC3339, v)
+		return t, err == nil
+	})
 }
 
 // await waits for events after one, or for the time of a sign of life.
@@ -125,6 +131,12 @@ type sse struct {
 // all writes events, the last place first if some are lost, and flushes.
 func (s *sse) all(list *models.Events) error {
 	_ = s.rc.SetWriteDeadline(time.Now().Add(followWrite)) // a test's writer has none
+	if list.Reset {
+		anew := models.Event{Type: models.EventsLost, Severity: models.EventWarning, What: "the id is of another history; the oldest events that are kept follow"}
+		if err := s.one(&anew); err != nil {
+			return err
+		}
+	}
 	if list.Lost > 0 {
 		lost := models.Event{Type: models.EventsLost, Severity: models.EventWarning, What: Count(list.Lost, "event") + " before this are gone", Data: map[string]string{"lost": fmt.Sprint(list.Lost)}}
 		if err := s.one(&lost); err != nil {
@@ -136,10 +148,14 @@ func (s *sse) all(list *models.Events) error {
 			return err
 		}
 	}
-	if len(list.Events) == 0 {
-		if _, err := fmt.Fprintf(s.w, ": alive, at %s\n\n", list.Next); err != nil {
-			return err
-		}
+	return s.rc.Flush()
+}
+
+// pulse writes a comment, which shows that the node is there.
+func (s *sse) pulse() error {
+	_ = s.rc.SetWriteDeadline(time.Now().Add(followWrite))
+	if _, err := fmt.Fprint(s.w, ":\n\n"); err != nil {
+		return err
 	}
 	return s.rc.Flush()
 }

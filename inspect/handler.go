@@ -99,7 +99,7 @@ func Handler(o Options) http.Handler {
 	get("/v1/ledger", h.ledger, "tag", "peer", "state", "limit", "offset")
 	get("/v1/failures", h.failures, "limit", "offset")
 	get("/v1/deadletters", h.deadLetters, "limit", "offset")
-	get("/v1/events", h.events, "since", "from", "peer", "type", "limit")
+	get("/v1/events", h.events, "since", "from", "to", "peer", "type", "limit")
 	get("/v1/messages", h.messages, "all", "topic", "count", "name")
 	endpoints = append(endpoints, "/v1/actors/{path...}/stacks")
 	mux.HandleFunc("/v1/{name}", only(handle(h.named).answer, http.MethodGet, http.MethodHead))

@@ -42,6 +42,9 @@ func (r *registry) Ask(ctx context.Context, path string) (Detail, error) {
 // DeadLetters implements [DeadLetterSource], with those to actors of this tree.
 func (r *registry) DeadLetters() []DeadLetter {
 	all := []DeadLetter{}
+	if r.sys == nil {
+		return all
+	}
 	tree, _, _ := strings.Cut(r.root.PID().Id, "/")
 	for _, l := range slices.Backward(supervisor.DeadLetters(r.sys)) {
 		if strings.HasPrefix(l.Target, tree+"/") {

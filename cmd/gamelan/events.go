@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -35,47 +35,24 @@ const mostEvents = inspect.MaxLimit
 func (c *eventsCmd) Run(a *app) error {
 	q := inspect.EventQuery{Since: c.Since, Types: c.Type, Limit: c.Number}
 	if c.Number < 1 || c.Number > mostEvents {
-		return failure.Usage("give 1 to 1000", "--number cannot be %d", c.Number)
+		return failure.Usage(fmt.Sprintf("give 1 to %d", mostEvents), "--number cannot be %d", c.Number)
 	}
-	until, err := c.times(&q, time.Now())
-	if err != nil {
+	if err := c.times(&q, time.Now()); err != nil {
 		return err
 	}
+	var err error
 	if c.Peer != "" {
 		if q.Peer, err = a.named(c.Peer); err != nil {
 			return err
 		}
 	}
-	if !until.IsZero() {
-		q.Limit = mostEvents
-	}
-	show := func(e *models.Event) error {
-		if !until.IsZero() && e.At.After(until) {
-			return nil
-		}
-		return render.Event(a.Output, e)
-	}
+	show := func(e *models.Event) error { return render.Event(a.Output, e) }
 	if !c.Follow {
 		all, err := a.client().Events(a.ctx, q)
 		if err != nil {
 			return err
 		}
-		if all.Lost > 0 {
-			a.Note("%s before these are gone.", inspect.Count(all.Lost, "event"))
-		}
-		list := all.Events
-		if !until.IsZero() {
-			list = slices.DeleteFunc(list, func(e models.Event) bool { return e.At.After(until) })
-		}
-		for i := max(0, len(list)-c.Number); i < len(list); i++ {
-			if err := show(&list[i]); err != nil {
-				return err
-			}
-		}
-		if len(list) == 0 {
-			a.Note("There are no such events.")
-		}
-		return nil
+		return c.show(a, &all, show)
 	}
 	err = a.client().Follow(a.ctx, q, show)
 	if errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
@@ -84,21 +61,45 @@ func (c *eventsCmd) Run(a *app) error {
 	return err
 }
 
+// show shows a list, and says what is missing of it.
+func (c *eventsCmd) show(a *app, all *models.Events, each func(*models.Event) error) error {
+	switch {
+	case all.Reset:
+		a.Note("%q is the id of another node's event, or of one whose data directory is gone. These are the oldest events.", c.Since)
+	case all.Lost > 0:
+		a.Note("%s before these are gone.", inspect.Count(all.Lost, "event"))
+	case len(all.Events) == 0:
+		a.Note("There are no such events.")
+	}
+	for i := range all.Events {
+		if err := each(&all.Events[i]); err != nil {
+			return err
+		}
+	}
+	switch {
+	case all.Earlier:
+		a.Note("There are earlier ones: see more with --number.")
+	case c.Since != "" && len(all.Events) == c.Number:
+		a.Note("More may follow: --since %s", all.Next)
+	}
+	return nil
+}
+
 // times reads --from and --to.
-func (c *eventsCmd) times(q *inspect.EventQuery, now time.Time) (until time.Time, err error) {
+func (c *eventsCmd) times(q *inspect.EventQuery, now time.Time) (err error) {
 	if c.From != "" {
 		if q.From, err = timeOf("--from", c.From, now); err != nil {
-			return until, err
+			return err
 		}
 	}
 	if c.To == "" {
-		return until, nil
+		return nil
 	}
 	if c.Follow {
-		return until, failure.Usage("leave one of them out", "--to and --follow exclude each other")
+		return failure.Usage("leave one of them out", "--to and --follow exclude each other")
 	}
-	until, err = timeOf("--to", c.To, now)
-	return until, err
+	q.To, err = timeOf("--to", c.To, now)
+	return err
 }
 
 // timeOf reads a time as people write it: a time of the last 24 hours, a date with a time, or a duration

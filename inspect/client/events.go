@@ -66,6 +66,9 @@ func eventsAt(q *inspect.EventQuery) string {
 	if !q.From.IsZero() {
 		set("from", q.From.UTC().Format(time.RFC3339))
 	}
+	if !q.To.IsZero() {
+		set("to", q.To.UTC().Format(time.RFC3339))
+	}
 	if q.Limit > 0 {
 		set("limit", strconv.Itoa(q.Limit))
 	}

@@ -1,7 +1,10 @@
 package models
 
+import "time"
+
 // Doctor is the content of the section "doctor": the last examination of the node as a whole.
 type Doctor struct {
+	At        time.Time  `json:"at,omitzero"` // of the end of the examination
 	Steps     []Checked  `json:"steps"`
 	Diagnosis *Diagnosis `json:"diagnosis,omitempty"` // nil: there was none yet
 }

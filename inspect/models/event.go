@@ -54,4 +54,8 @@ type Events struct {
 	Events []Event `json:"events"`
 	Next   string  `json:"next"`           // give it as "since" for those that follow
 	Lost   uint64  `json:"lost,omitempty"` // of those asked for, events that are gone
+	// Reset says that since is of another history, such as that of another data directory: these are the oldest events.
+	Reset bool `json:"reset,omitempty"`
+	// Earlier says that earlier events match, too. It is set without "since" alone.
+	Earlier bool `json:"earlier,omitempty"`
 }

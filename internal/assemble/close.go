@@ -39,6 +39,7 @@ func (n *Node) Close(ctx context.Context) error {
 	<-n.Up // an actor of the program may call Close before Start returns
 	n.closeOnce.Do(func() {
 		close(n.Closing)
+		n.Story.Stops()
 		n.Trunk.ConfirmNothing()
 	})
 	err := n.Root.Stop(ctx, nil)

@@ -82,7 +82,7 @@ func (b *builder) addParts(n *Node) error {
 	})
 	n.Parts = append(n.Parts, n.Story.Part())
 	n.Doctor = doctorpart.New(t, doctorpart.Settings{
-		Host: b.Host, Listening: n.Listening, Admits: n.Admission.Admit,
+		Host: b.Host, Listening: n.Listening, Direct: b.Transport != config.TransportTor && b.Transport != config.TransportSOCKS, Admits: n.Admission.Admit,
 		Node:   func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
 		Health: func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
 	})

@@ -66,15 +66,18 @@ func (r *Record[E]) Add(of func(ID) E) Kept[E] {
 // Last returns the place of the last event.
 func (r *Record[E]) Last() ID { return r.last }
 
-// After returns the events after a place. ok is false if earlier ones than those remembered are
-// asked for.
-func (r *Record[E]) After(id ID) (list []Kept[E], ok bool) {
-	i, _ := slices.BinarySearchFunc(r.kept, id, func(k Kept[E], id ID) int { return k.ID.Compare(id) })
-	if i < len(r.kept) && r.kept[i].ID == id {
+// After returns the events after a place that are remembered. whole says that there are no others.
+func (r *Record[E]) After(id ID) (list []Kept[E], whole bool) {
+	i, found := slices.BinarySearchFunc(r.kept, id, func(k Kept[E], id ID) int { return k.ID.Compare(id) })
+	if found {
 		i++
 	}
-	whole := len(r.kept) == 0 || r.kept[0].ID.Seq <= id.Seq+1
-	return slices.Clone(r.kept[i:]), whole
+	list = slices.Clone(r.kept[i:])
+	if len(r.kept) == 0 || i > 0 {
+		return list, true
+	}
+	first := r.kept[0].ID
+	return list, first.Seq == 1 || id.Boot == first.Boot && id.Seq+1 == first.Seq
 }
 
 // Missing returns how many events between a place and the first one of a list are not there.

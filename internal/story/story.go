@@ -79,14 +79,15 @@ type failing struct {
 
 // Story decides. It is not safe for concurrent use.
 type Story struct {
-	sources              *lru.Map[share.Source, bucket]
-	strangers, own, bans bucket
-	state, dials, fails  bucket
-	peers                map[identity.NodeID]*talk
-	failing              *lru.Map[identity.NodeID, failing]
-	acts                 *lru.Map[string, failing]
-	untold               Untold
-	from                 *lru.Map[share.Source, struct{}] // sources of Untold
+	sources                 *lru.Map[share.Source, bucket]
+	strangers, own, bans    bucket
+	state, addresses, dials bucket
+	troubles, fails         bucket
+	peers                   map[identity.NodeID]*talk
+	failing                 *lru.Map[identity.NodeID, failing]
+	acts                    *lru.Map[string, failing]
+	untold                  Untold
+	from                    *lru.Map[share.Source, struct{}] // sources of Untold
 
 	Made, Lost uint64 // connections since the start: begun, and ended
 }
@@ -138,6 +139,20 @@ func (s *Story) permits(now time.Time, from share.Source) bool {
 	}
 	b.left--
 	return true
+}
+
+// Addresses reports whether to tell a change of the node's own addresses, or of who reaches them.
+func (s *Story) Addresses(now time.Time) bool { return s.changed(now, &s.addresses) }
+
+// Trouble reports whether to tell that something has become wrong.
+func (s *Story) Trouble(now time.Time) bool { return s.changed(now, &s.troubles) }
+
+func (s *Story) changed(now time.Time, b *bucket) bool {
+	if b.take(now, stateLines, stateEach) {
+		return true
+	}
+	s.untold.States++
+	return false
 }
 
 // ActorFailed reports whether to tell that an actor has failed.
@@ -198,13 +213,7 @@ func (s *Story) Banned(now time.Time) bool {
 }
 
 // State reports whether to tell a change of the state.
-func (s *Story) State(now time.Time) bool {
-	if s.state.take(now, stateLines, stateEach) {
-		return true
-	}
-	s.untold.States++
-	return false
-}
+func (s *Story) State(now time.Time) bool { return s.changed(now, &s.state) }
 
 // Open returns how many connections there are.
 func (s *Story) Open() int { return len(s.peers) }

@@ -23,7 +23,7 @@ var furthest = []*codes.Code{
 	codes.DialUnlisted, codes.DialBanned,
 }
 
-// more reports whether a notice tells more than another one, which may be nil.
+// tellsMore reports whether a notice tells more than another one, which may be nil.
 func tellsMore(n, than *models.Notice) bool {
 	rank := func(n *models.Notice) int { return slices.Index(furthest, codes.Named(n.Code)) }
 	return than == nil || rank(n) > rank(than)

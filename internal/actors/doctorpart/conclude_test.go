@@ -3,6 +3,8 @@ package doctorpart
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,8 +124,13 @@ func TestNotice(t *testing.T) {
 		if n.Code != c.want.Name || n.Step == "" || n.What == "" {
 			t.Errorf("%v: got %+v, want %s", c.err, n, c.want.Name)
 		}
-		if !tellsMore(n, nil) || tellsMore(n, n) {
+		if !slices.Contains(furthest, codes.Named(n.Code)) {
 			t.Errorf("%s has no rank", n.Code)
+		}
+	}
+	for c := range codes.All() {
+		if strings.HasPrefix(c.Name, "dial_") && !slices.Contains(furthest, c) {
+			t.Errorf("%s has no rank", c.Name)
 		}
 	}
 }

@@ -6,9 +6,11 @@ package doctorpart
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,6 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
 // Trunk names what this part needs of the node. [trunk.Trunk] implements and documents it.
@@ -35,7 +38,7 @@ type Trunk interface {
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	FindPeer(text string) (identity.NodeID, error)
 	Banned(peer identity.NodeID) error
-	Dialable(p peerstore.Peer) error
+	Probeable(p peerstore.Peer, given []ma.Multiaddr) ([]ma.Multiaddr, error)
 	Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (dialling.Probed, error)
 	LastAttempts(peer identity.NodeID) []actors.DialAttempt
 }
@@ -46,6 +49,8 @@ var _ Trunk = trunk.Trunk{}
 type Settings struct {
 	Host      trunk.Host
 	Listening func() []ma.Multiaddr
+	// Direct says that the node can connect to its own listeners: its dials do not go through a proxy.
+	Direct bool
 	// Admits returns why the node does not admit a key, or nil.
 	Admits func(identity.PublicKey) error
 	// Node and Health return the section "node" and the health of the node.
@@ -60,8 +65,8 @@ type Doctor struct {
 
 	mu      sync.Mutex
 	last    models.Doctor
-	running int    // examinations that try addresses
-	count   uint64 // of those that ever did
+	running int           // examinations
+	count   atomic.Uint64 // of the actors that have tried addresses
 }
 
 // New returns the part.
@@ -73,7 +78,7 @@ const name = "doctor"
 func (d *Doctor) Part() actors.Part {
 	return actors.Part{
 		Name:     name,
-		Attached: true, Stages: map[string]actors.Stage{name: actors.StopIntake},
+		Attached: true, Policy: supervisor.Policy{Action: supervisor.Temporary}, Stages: map[string]actors.Stage{name: actors.StopIntake},
 		Sections: map[string]func(context.Context) any{name: func(context.Context) any { return d.section() }},
 		Verbs:    map[string]map[string]inspect.Verb{name: {"examine": {Params: []string{"peer"}, Stream: d.examineVerb}}},
 	}
@@ -82,6 +87,9 @@ func (d *Doctor) Part() actors.Part {
 func (d *Doctor) section() models.Doctor {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.last.Steps == nil {
+		return models.Doctor{Steps: []models.Checked{}}
+	}
 	return d.last
 }
 
@@ -89,6 +97,11 @@ func (d *Doctor) section() models.Doctor {
 // examination ends when step returns false. peer is a key, the first digits of one, KEY::ADDRESS, an
 // address, or "" for the node as a whole.
 func (d *Doctor) Examine(ctx context.Context, peer string, step func(models.Checked) bool) (models.Diagnosis, error) {
+	leave, ok := d.enter()
+	if !ok {
+		return models.Diagnosis{}, &inspect.Error{Code: inspect.CodeBusy, Message: fmt.Sprintf("%d examinations are under way", mostRuns), Hint: "wait for one to end"}
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, examineLimit)
 	defer cancel()
 	x := &examination{d: d, ctx: ctx, tell: step}

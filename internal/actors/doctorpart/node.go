@@ -1,9 +1,9 @@
 package doctorpart
 
 import (
-	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -15,12 +15,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
-
-func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, limit)
-}
 
 // node examines the whole node.
 func (x *examination) node() (models.Diagnosis, error) {
@@ -47,7 +44,7 @@ func (x *examination) node() (models.Diagnosis, error) {
 	}
 	end := conclude(&n, &h, x.steps)
 	d.mu.Lock()
-	d.last = models.Doctor{Steps: x.steps, Diagnosis: &end}
+	d.last = models.Doctor{At: d.trunk.OnWall(d.trunk.Now()), Steps: x.steps, Diagnosis: &end}
 	d.mu.Unlock()
 	return end, nil
 }
@@ -110,6 +107,9 @@ func (x *examination) listeners() error {
 	if len(own) == 0 {
 		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "the node does not listen; it only connects to others"})
 	}
+	if !x.d.Direct {
+		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "not tried: the dials of this node go through a proxy"})
+	}
 	var targets []target
 	for _, a := range own[:min(len(own), mostProbes)] {
 		targets = append(targets, target{step: stepListener, addr: fromHere(a), key: x.d.trunk.Key()})
@@ -141,7 +141,7 @@ func beyond(n *models.Node, h *models.Health) (list []models.Checked) {
 	for _, r := range n.Reach {
 		c := models.Checked{Step: stepReach, On: r.Addr, State: models.CheckOK, What: r.Verdict}
 		switch {
-		case r.Verdict == "not reachable":
+		case r.Verdict == protocol.Unreachable.String():
 			c.State = models.CheckNote
 		case r.Why != "":
 			c.State, c.What = models.CheckNote, r.Verdict+": "+r.Why
@@ -162,6 +162,9 @@ func beyond(n *models.Node, h *models.Health) (list []models.Checked) {
 	return list
 }
 
+// perSeed is how many addresses of one seed are tried.
+const perSeed = 2
+
 // seeds tries the seeds that are not connected.
 func (x *examination) seeds(n *models.Node) error {
 	t := x.d.trunk
@@ -176,13 +179,23 @@ func (x *examination) seeds(n *models.Node) error {
 			}
 			continue
 		}
-		for _, a := range p.Addresses {
+		addrs, _ := t.Probeable(p, nil)
+		for _, a := range addrs[:min(len(addrs), perSeed)] {
 			if len(targets) < mostProbes {
-				targets = append(targets, target{step: stepSeed, who: p.ID.String(), addr: a.Addr, key: p.Key, soft: n.Status == "online"})
+				targets = append(targets, target{step: stepSeed, who: p.ID.String(), addr: a, key: p.Key, soft: n.Status == "online"})
 			}
 		}
 	}
-	_, err := x.probe(targets)
+	all, err := x.probe(targets)
+	for i := range all { // a seed that answers at one address is not away
+		if all[i].err == nil {
+			for j := range x.steps {
+				if c := &x.steps[j]; c.Step == stepSeed && strings.HasPrefix(c.On, all[i].who) && c.State == models.CheckFailed {
+					c.State, c.Notice = models.CheckNote, nil
+				}
+			}
+		}
+	}
 	return err
 }
 
@@ -260,8 +273,10 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 			}
 		case c.Step == stepNames:
 			names = c.Notice
-		case isLonely && alone == nil:
-			alone = c.Notice
+		case isLonely:
+			if alone == nil {
+				alone = c.Notice
+			}
 		case c.State == models.CheckFailed && first == nil:
 			first = c.Notice
 		}
@@ -279,7 +294,11 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 	}
 	for _, c := range steps {
 		if c.Notice != nil && (end.Cause == nil || c.Notice.Code != end.Cause.Code) {
-			end.Also = append(end.Also, *c.Notice)
+			n := *c.Notice
+			if c.On != "" && !strings.Contains(n.What, c.On) {
+				n.What = c.On + ": " + n.What
+			}
+			end.Also = append(end.Also, n)
 		}
 	}
 	switch {

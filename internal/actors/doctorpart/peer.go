@@ -1,6 +1,8 @@
 package doctorpart
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,6 +100,9 @@ func (x *examination) find(text string) (*patient, error) {
 	if p.key.IsZero() {
 		p.key = p.peer.Key
 	}
+	if p.peer.ID.IsZero() {
+		p.peer = peerstore.Peer{ID: p.id, Key: p.key}
+	}
 	for _, a := range p.peer.Addresses {
 		if len(p.addrs) < mostProbes && !slices.ContainsFunc(p.addrs, a.Addr.Equal) {
 			p.addrs = append(p.addrs, a.Addr)
@@ -191,7 +196,7 @@ func (x *examination) connected(p *patient) (*models.Diagnosis, error) {
 
 // ping measures the round trip on a connection.
 func (x *examination) ping(ref *actors.ConnRef) (time.Duration, error) {
-	ctx, cancel := withLimit(x.ctx, pingLimit)
+	ctx, cancel := context.WithTimeout(x.ctx, pingLimit)
 	defer cancel()
 	r, err := supervisor.Ask[connections.ConnPonged](ctx, x.d.trunk.System(), ref.PID, connections.PingConn{})
 	if err != nil {
@@ -219,12 +224,17 @@ func (x *examination) reached(p *patient) (*models.Diagnosis, error) {
 	if len(p.addrs) == 0 {
 		return x.cause(p, stepAddress, new(codes.DialNoAddress.Notice("no address of it is known")))
 	}
-	if p.given == 0 {
-		if err := x.d.trunk.Dialable(p.peer); err != nil {
-			return x.cause(p, stepAddress, notice(err))
+	addrs, err := x.d.trunk.Probeable(p.peer, p.addrs[:p.given])
+	if err != nil {
+		return x.cause(p, stepAddress, notice(err))
+	}
+	if left := len(p.addrs) - len(addrs); left > 0 {
+		what := inspect.Count(uint64(left), "address") + " not tried: excluded from dialling, of this node itself, or of a kind that it cannot dial"
+		if err := x.step(models.Checked{Step: stepAddress, State: models.CheckNote, What: what}); err != nil {
+			return nil, err
 		}
 	}
-	all, err := x.probe(p.targets(p.addrs, false))
+	all, err := x.probe(p.targets(addrs, false))
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +299,7 @@ func (x *examination) dial(p *patient) (models.Diagnosis, error) {
 	ref, err := x.d.Host.Connect(x.ctx, text, false)
 	took := milliseconds(x.d.trunk.Now().Sub(from))
 	if err != nil {
-		n := x.whyNot(p, err)
+		n := x.whyNot(p, from, err)
 		end := models.Diagnosis{What: p.who() + " is not connected", Cause: n, Also: models.Notices{}}
 		return end, x.step(models.Checked{Step: stepDial, State: models.CheckFailed, What: n.What, TookMS: took, Notice: n})
 	}
@@ -297,10 +307,20 @@ func (x *examination) dial(p *patient) (models.Diagnosis, error) {
 	return end, x.step(models.Checked{Step: stepDial, On: ref.Addr.String(), State: models.CheckOK, What: "it is connected", TookMS: took})
 }
 
-// whyNot returns why a dial has failed: what the attempt that was recorded says, or the error.
-func (x *examination) whyNot(p *patient, err error) *models.Notice {
-	if list := x.d.trunk.LastAttempts(p.id); len(list) > 0 && list[len(list)-1].Err != nil {
-		err = list[len(list)-1].Err
+// whyNot returns why a dial that began at a time has failed: what the attempt that was recorded says, or the error.
+func (x *examination) whyNot(p *patient, from time.Time, err error) *models.Notice {
+	list := x.d.trunk.LastAttempts(p.id)
+	if len(list) > 0 && list[len(list)-1].Err != nil && !list[len(list)-1].At.Before(from) {
+		return notice(list[len(list)-1].Err)
+	}
+	if e, ok := errors.AsType[*inspect.Error](err); ok {
+		c := codes.Named(e.Cause)
+		if c == nil {
+			c = codes.DialFailed
+		}
+		n := c.Notice(e.Message)
+		n.Step = cmp.Or(e.Hint, n.Step)
+		return &n
 	}
 	return notice(err)
 }

@@ -19,8 +19,8 @@ import (
 // probes tries the addresses of one examination, all side by side. It is attached to the group of the
 // part, and detached when the examination ends.
 //
-// In: more, results of its tasks. Out: results. A restart begins anew, and whoever waits for
-// results hears of the failure.
+// In: more, results of its tasks. Out: results. It is not restarted: whoever waits for results asks again,
+// and hears that it is gone.
 type probes struct {
 	d       *Doctor
 	targets []target
@@ -61,7 +61,12 @@ func (a *probes) Receive(c actor.Context) {
 			supervisor.Do(c, i, func(ctx context.Context) (probed, error) { return a.d.try(ctx, i, to), nil })
 		}
 	case supervisor.Done[probed]:
-		a.results = append(a.results, m.Value)
+		p := m.Value
+		if m.Err != nil { // the program's transport has panicked
+			i := m.Key.(int)
+			p = probed{target: a.targets[i], i: i, err: m.Err}
+		}
+		a.results = append(a.results, p)
 		if a.asking != nil {
 			c.Send(a.asking, results{a.results[a.have:]})
 			a.asking = nil
@@ -90,31 +95,28 @@ func (a *probes) String() string {
 	return fmt.Sprintf("%d of %d addresses", len(a.results), len(a.targets))
 }
 
-// mostRuns is how many examinations can try addresses at a time.
+// mostRuns is how many examinations can be under way.
 const mostRuns = 4
 
-var (
-	errBusy = errors.New("4 examinations are under way; wait for one to end")
-	errLost = errors.New("the actor that tries addresses has failed; try again")
-)
+var errLost = errors.New("the actor that tries addresses has failed; try again")
 
-// enter takes a place for an examination that tries addresses, and returns its number.
-func (d *Doctor) enter() (n uint64, ok bool) {
+// enter takes a place for an examination. ok is false if all are taken.
+func (d *Doctor) enter() (leave func(), ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.running >= mostRuns {
-		return 0, false
+		return nil, false
 	}
 	d.running++
-	d.count++
-	return d.count, true
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.running--
+	}, true
 }
 
-func (d *Doctor) leave() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.running--
-}
+// askAgain is the time after which the actor is asked again for results: it may have failed meanwhile.
+const askAgain = 5 * time.Second
 
 // probe tries addresses, tells each step as it ends, and returns them in the order of the targets.
 func (x *examination) probe(targets []target) ([]probed, error) {
@@ -122,35 +124,43 @@ func (x *examination) probe(targets []target) ([]probed, error) {
 		return nil, nil
 	}
 	d, sys := x.d, x.d.trunk.System()
-	n, ok := d.enter()
-	if !ok {
-		return nil, trunk.VerbError(errBusy, "")
-	}
-	defer d.leave()
-	group, path := d.trunk.PID(name), fmt.Sprintf("probes-%d", n)
+	group, path := d.trunk.PID(name), fmt.Sprintf("probes-%d", d.count.Add(1))
+	defer sys.Root.Send(group, supervisor.Detach{Name: path})
 	attached, err := trunk.AskAgain[supervisor.Attached](x.ctx, &d.Host, sys, group, supervisor.Attach{Spec: supervisor.Spec{
 		Name: path, Kind: "probes", New: func() actor.Actor { return &probes{d: d, targets: targets} },
 	}})
 	if err = cmp.Or(err, attached.Err); err != nil {
 		return nil, trunk.VerbError(err, "try again")
 	}
-	defer sys.Root.Send(group, supervisor.Detach{Name: path})
 	all := make([]probed, len(targets))
 	for have := 0; have < len(targets); {
-		next, err := supervisor.Ask[results](x.ctx, sys, attached.PID, more{have})
-		if err != nil && x.ctx.Err() == nil {
-			err = errLost
-		}
+		next, err := x.more(attached.PID, have)
 		if err != nil {
 			return nil, trunk.VerbError(err, "try again")
 		}
-		for _, p := range next.list {
+		for _, p := range next {
 			all[p.i] = p
 			if err := x.step(p.checked()); err != nil {
 				return nil, err
 			}
 		}
-		have += len(next.list)
+		have += len(next)
 	}
 	return all, nil
+}
+
+// more waits for results beyond the first have.
+func (x *examination) more(pid *actor.PID, have int) ([]probed, error) {
+	for x.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(x.ctx, askAgain)
+		next, err := supervisor.Ask[results](ctx, x.d.trunk.System(), pid, more{have})
+		cancel()
+		switch {
+		case err == nil:
+			return next.list, nil
+		case !errors.Is(err, context.DeadlineExceeded):
+			return nil, errLost
+		}
+	}
+	return nil, x.ctx.Err()
 }

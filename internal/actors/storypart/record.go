@@ -11,11 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/feed"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/story"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 const (
@@ -48,18 +50,22 @@ type Record struct {
 	mu        sync.Mutex
 	kept      *story.Record[models.Event]
 	unwritten []story.Kept[models.Event]
-	closed    bool
+
+	writing sync.Mutex // held while events are written, so that batches follow each other
+	lowest  uint64     // number of the oldest event on the disk; guarded by writing
 }
 
 // OpenRecord reads the events of earlier starts. db is nil for a node that keeps nothing on a disk. If the
-// disk fails, earlier events are left out, and err says why.
+// disk fails, the events are kept in memory alone, and err says why.
 func OpenRecord(db kv.DB) (r *Record, err error) {
 	r = &Record{feed: feed.New(func(struct{}, uint64) struct{} { return struct{}{} })}
 	var last story.ID
 	var earlier []story.Kept[models.Event]
 	if db != nil {
 		r.disk = db.Client()
-		last, earlier, err = r.load()
+		if last, earlier, err = r.load(); err != nil {
+			r.disk, last, earlier = nil, story.ID{}, nil // its numbers are not known
+		}
 	}
 	r.kept = story.NewRecord(inMemory, last, earlier)
 	return r, err
@@ -75,36 +81,58 @@ func (r *Record) load() (last story.ID, earlier []story.Kept[models.Event], err 
 	case len(value) == 16:
 		last = story.ID{Boot: binary.BigEndian.Uint64(value), Seq: binary.BigEndian.Uint64(value[8:])}
 	}
-	if earlier, err = r.scan(last.Seq - min(last.Seq, inMemory)); err != nil {
+	if earlier, err = r.scan(last.Seq-min(last.Seq, inMemory), nil); err != nil {
+		return last, earlier, err
+	}
+	entries, failed := r.disk.Scan([]byte{kv.Bulk, keyPrefix})
+	r.lowest = last.Seq + 1
+	for key := range entries {
+		r.lowest = binary.BigEndian.Uint64(key[2:])
+		break
+	}
+	if err := failed(); err != nil {
 		return last, earlier, err
 	}
 	var b kv.Batch
 	b.Set(metaKey, meta(story.ID{Boot: last.Boot + 1, Seq: last.Seq}))
-	return last, earlier, r.disk.Apply(&b, true)
+	return last, earlier, kv.Reapplied(func(bool) error { return r.disk.Apply(&b, true) })
 }
 
 func meta(id story.ID) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, id.Boot), id.Seq)
 }
 
-// scan returns the events on the disk after a number. It leaves out what cannot be read.
-func (r *Record) scan(after uint64) (list []story.Kept[models.Event], err error) {
+// scan returns the events on the disk after a number, up to those that until refuses. It leaves out
+// what cannot be read.
+func (r *Record) scan(after uint64, until func(story.ID) bool) (list []story.Kept[models.Event], err error) {
 	entries, failed := r.disk.ScanFrom([]byte{kv.Bulk, keyPrefix}, eventKey(after+1))
 	for _, value := range entries {
 		var e models.Event
 		if json.Unmarshal(value, &e) != nil {
 			continue
 		}
-		if id, ok := story.ParseID(e.ID); ok {
-			list = append(list, story.Kept[models.Event]{ID: id, Event: e})
+		id, ok := story.ParseID(e.ID)
+		if !ok {
+			continue
 		}
+		if until != nil && until(id) {
+			break
+		}
+		list = append(list, story.Kept[models.Event]{ID: id, Event: e})
 	}
 	return list, failed()
 }
 
+// mostText bounds each text of an event, in bytes: peers choose some of them.
+const mostText = 1 << 10
+
 // add records an event of a time of the system's clock.
 func (r *Record) add(at time.Time, e models.Event) {
-	e.At = at.UTC().Truncate(time.Millisecond)
+	text := func(t string) string { return words.Details([]byte(t), mostText) }
+	e.At, e.What, e.Addr = at.UTC().Truncate(time.Millisecond), text(e.What), text(e.Addr)
+	for name, value := range e.Data {
+		e.Data[name] = text(value)
+	}
 	r.mu.Lock()
 	k := r.kept.Add(func(id story.ID) models.Event { e.ID = id.String(); return e })
 	if r.disk != nil {
@@ -117,19 +145,18 @@ func (r *Record) add(at time.Time, e models.Event) {
 	r.feed.Publish(func(uint64) struct{} { return struct{}{} })
 }
 
-// waiting reports whether events are to be written.
-func (r *Record) waiting() bool {
+// waiting returns the events that are to be written.
+func (r *Record) waiting() []story.Kept[models.Event] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.unwritten) > 0
+	return slices.Clone(r.unwritten)
 }
 
 // write writes what waits, and deletes the oldest.
 func (r *Record) write() error {
-	r.mu.Lock()
-	list := r.unwritten
-	r.unwritten = nil
-	r.mu.Unlock()
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	list := r.waiting()
 	if len(list) == 0 {
 		return nil
 	}
@@ -137,34 +164,27 @@ func (r *Record) write() error {
 	for _, k := range list {
 		value, err := json.Marshal(k.Event)
 		if err != nil {
-			continue // it holds texts alone
+			return err
 		}
 		b.Set(eventKey(k.ID.Seq), value)
-		if k.ID.Seq > onDisk {
-			b.Delete(eventKey(k.ID.Seq - onDisk))
-		}
 	}
-	b.Set(metaKey, meta(list[len(list)-1].ID))
-	err := r.disk.Apply(&b, true)
-	if errors.Is(err, kv.ErrReopened) {
-		err = r.disk.Apply(&b, true)
+	last, lowest := list[len(list)-1].ID, r.lowest
+	for ; lowest+onDisk <= last.Seq; lowest++ {
+		b.Delete(eventKey(lowest))
 	}
-	if err != nil {
-		r.mu.Lock()
-		r.unwritten = append(list, r.unwritten...)
-		r.unwritten = r.unwritten[max(0, len(r.unwritten)-inMemory):]
-		r.mu.Unlock()
+	b.Set(metaKey, meta(last))
+	if err := kv.Reapplied(func(bool) error { return r.disk.Apply(&b, true) }); err != nil {
+		return err // they wait
 	}
-	return err
+	r.lowest = lowest
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unwritten = slices.DeleteFunc(r.unwritten, func(k story.Kept[models.Event]) bool { return k.ID.Compare(last) <= 0 })
+	return nil
 }
 
 // End ends all that wait for events.
-func (r *Record) End() {
-	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
-	r.feed.Close()
-}
+func (r *Record) End() { r.feed.Close() }
 
 // Close writes what waits. It is called when the actors have ended, and before the disk is closed.
 func (r *Record) Close() error {
@@ -181,7 +201,7 @@ func (r *Record) Await(ctx context.Context, since string) error {
 	return r.feed.Await(ctx, errRecordClosed, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return after.Compare(r.kept.Last()) < 0 || r.closed
+		return after.Compare(r.kept.Last()) < 0
 	})
 }
 
@@ -191,6 +211,13 @@ func badSince(text string) error {
 
 // Select implements [inspect.Events].
 func (r *Record) Select(q *inspect.EventQuery) (models.Events, error) {
+	wanted := *q
+	if id, err := identity.ParsePeer(q.Peer); err == nil {
+		wanted.Peer = id.String()
+	}
+	if wanted.Limit <= 0 {
+		wanted.Limit = inspect.MaxLimit
+	}
 	var after story.ID
 	if q.Since != "" {
 		var ok bool
@@ -199,45 +226,80 @@ func (r *Record) Select(q *inspect.EventQuery) (models.Events, error) {
 		}
 	}
 	r.mu.Lock()
+	last := r.kept.Last()
+	reset := after.Compare(last) > 0 // an id of another directory, or of a node without one
+	if reset {
+		after = story.ID{}
+	}
 	list, whole := r.kept.After(after)
-	last, waiting := r.kept.Last(), slices.Clone(r.unwritten)
 	r.mu.Unlock()
-	if !whole && r.disk != nil {
-		from := after.Seq
-		if after.Boot != last.Boot {
-			from = 0 // numbers of events that were not written come again after a crash
-		}
-		old, err := r.scan(from)
+	if q.Since == "" {
+		return r.latest(&wanted, list, whole, last)
+	}
+	if !whole {
+		old, err := r.before(after, list)
 		if err != nil {
-			return models.Events{}, fmt.Errorf("the events cannot be read: %w", err)
+			return models.Events{}, err
 		}
-		old = slices.DeleteFunc(old, func(k story.Kept[models.Event]) bool {
-			return k.ID.Compare(after) <= 0 || len(waiting) > 0 && k.ID.Compare(waiting[0].ID) >= 0 || k.ID.Compare(last) > 0
-		})
-		list = append(old, waiting...)
+		list = append(old, list...)
 	}
-	all := models.Events{Events: []models.Event{}, Next: last.String()}
-	if q.Since != "" {
-		all.Lost = story.Missing(after, list)
-	}
+	all := models.Events{Events: []models.Event{}, Next: last.String(), Lost: story.Missing(after, list), Reset: reset}
 	for i, k := range list {
-		if !matches(&k.Event, q) {
+		if !matches(&k.Event, &wanted) {
 			continue
 		}
-		if all.Events = append(all.Events, k.Event); q.Since != "" && len(all.Events) == q.Limit && i+1 < len(list) {
+		if all.Events = append(all.Events, k.Event); len(all.Events) == wanted.Limit && i+1 < len(list) {
 			all.Next = k.ID.String()
 			break
 		}
 	}
-	if q.Since == "" { // the last ones
-		all.Events = slices.Clone(all.Events[max(0, len(all.Events)-q.Limit):])
-	}
 	return all, nil
+}
+
+// latest returns the last events that match: those in memory, and if these are too few, older ones.
+func (r *Record) latest(q *inspect.EventQuery, list []story.Kept[models.Event], whole bool, last story.ID) (models.Events, error) {
+	all := models.Events{Events: []models.Event{}, Next: last.String()}
+	some := matching(list, q)
+	if len(some) <= q.Limit && !whole {
+		old, err := r.before(story.ID{}, list)
+		if err != nil {
+			return all, err
+		}
+		some = append(matching(old, q), some...)
+	}
+	all.Earlier = len(some) > q.Limit
+	all.Events = append(all.Events, some[max(0, len(some)-q.Limit):]...)
+	return all, nil
+}
+
+// before returns the events on the disk after a place, and before those of a list.
+func (r *Record) before(after story.ID, list []story.Kept[models.Event]) ([]story.Kept[models.Event], error) {
+	if r.disk == nil {
+		return nil, nil
+	}
+	from := after.Seq
+	if len(list) > 0 && after.Boot != list[0].ID.Boot {
+		from = 0 // numbers of events that were not written come again after a crash
+	}
+	old, err := r.scan(from, func(id story.ID) bool { return len(list) > 0 && id.Compare(list[0].ID) >= 0 })
+	if err != nil {
+		return nil, fmt.Errorf("the events cannot be read: %w", err)
+	}
+	return slices.DeleteFunc(old, func(k story.Kept[models.Event]) bool { return k.ID.Compare(after) <= 0 }), nil
+}
+
+func matching(list []story.Kept[models.Event], q *inspect.EventQuery) (some []models.Event) {
+	for i := range list {
+		if matches(&list[i].Event, q) {
+			some = append(some, list[i].Event)
+		}
+	}
+	return some
 }
 
 func matches(e *models.Event, q *inspect.EventQuery) bool {
 	switch {
-	case q.Peer != "" && !strings.HasPrefix(e.Peer, q.Peer), !q.From.IsZero() && e.At.Before(q.From):
+	case q.Peer != "" && !strings.HasPrefix(e.Peer, q.Peer), !q.From.IsZero() && e.At.Before(q.From), !q.To.IsZero() && e.At.After(q.To):
 		return false
 	}
 	return len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(t string) bool {

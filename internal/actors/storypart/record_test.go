@@ -1,8 +1,10 @@
 package storypart
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,5 +149,173 @@ func TestRecordSelects(t *testing.T) {
 	_, err := r.Select(&inspect.EventQuery{Since: "x", Limit: 1})
 	if e, ok := errors.AsType[*inspect.Error](err); !ok || e.Code != inspect.CodeBadQuery {
 		t.Errorf("got %v", err)
+	}
+}
+
+// faulty is a disk whose writes wait, or fail.
+type faulty struct {
+	kv.DB
+	client faultyClient
+}
+
+type faultyClient struct {
+	kv.Client
+	begun, hold chan struct{} // nil: they do not wait
+	fail        *error
+	get         *error
+}
+
+func (f *faulty) Client() kv.Client { c := f.client; c.Client = f.DB.Client(); return c }
+
+func (c faultyClient) Get(key []byte) ([]byte, error) {
+	if c.get != nil && *c.get != nil {
+		return nil, *c.get
+	}
+	return c.Client.Get(key)
+}
+
+func (c faultyClient) Apply(b *kv.Batch, sync bool) error {
+	if c.begun != nil {
+		c.begun <- struct{}{}
+		<-c.hold
+	}
+	if c.fail != nil && *c.fail != nil {
+		return *c.fail
+	}
+	return c.Client.Apply(b, sync)
+}
+
+// TestRecordWhileItWrites: what is being written is not missing, and two writes follow each other.
+func TestRecordWhileItWrites(t *testing.T) {
+	db := &faulty{DB: kv.Memory()}
+	defer db.Close()
+	r := openRecord(t, db)
+	addMany(r, 0, 1500)
+	if err := r.write(); err != nil {
+		t.Fatal(err)
+	}
+	addMany(r, 1500, 3)
+	c := r.disk.(faultyClient)
+	c.begun, c.hold = make(chan struct{}), make(chan struct{})
+	r.disk = c
+	done := make(chan error, 2)
+	go func() { done <- r.write() }()
+	<-c.begun
+	all := selected(t, r, inspect.EventQuery{})
+	if len(all.Events) != 1003 && len(all.Events) != 1503 || all.Events[len(all.Events)-1].What != "1502" {
+		t.Errorf("got %d events, the last %+v", len(all.Events), all.Events[len(all.Events)-1])
+	}
+	addMany(r, 1503, 1)
+	go func() { done <- r.Close() }()
+	c.hold <- struct{}{}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	<-c.begun
+	c.hold <- struct{}{}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	again := openRecord(t, db.DB)
+	got := selected(t, again, inspect.EventQuery{}).Events
+	if n := len(got); n == 0 || got[n-1].What != "1503" || got[n-1].ID != "1.1504" {
+		t.Errorf("got %d events, want the last one to be 1503", n)
+	}
+}
+
+// TestRecordOfAnotherHistory: an id that this node has not given out leads to the oldest events, with a
+// word; an id that was lost in a crash to all that follow.
+func TestRecordOfAnotherHistory(t *testing.T) {
+	r := openRecord(t, nil)
+	addMany(r, 0, 5)
+	all := selected(t, r, inspect.EventQuery{Since: "9.500"})
+	if !all.Reset || len(all.Events) != 5 {
+		t.Errorf("got %+v, want the oldest, and a word", all)
+	}
+	db := kv.Memory()
+	defer db.Close()
+	r = openRecord(t, db)
+	addMany(r, 0, 15)
+	if err := r.write(); err != nil {
+		t.Fatal(err)
+	}
+	openRecord(t, db) // a start without an event
+	r = openRecord(t, db)
+	for i := range inMemory + 3 {
+		addMany(r, 100+i, 1)
+		if err := r.write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := selected(t, r, inspect.EventQuery{Since: "1.18"}).Events // it was lost
+	if len(got) != inMemory+3 || got[0].What != "100" {
+		t.Errorf("got %d events from %+v, want all since the start", len(got), got[0])
+	}
+}
+
+// TestRecordOverAFailedDisk: when the disk works again, it holds no more than it may; if it cannot be read
+// at the start, nothing is written over what is there.
+func TestRecordOverAFailedDisk(t *testing.T) {
+	var fail, get error
+	db := &faulty{DB: kv.Memory(), client: faultyClient{fail: &fail, get: &get}}
+	defer db.Close()
+	r := openRecord(t, db)
+	addMany(r, 0, 100)
+	if err := r.write(); err != nil {
+		t.Fatal(err)
+	}
+	fail = errors.New("disk full")
+	for i := range 30 {
+		addMany(r, 100*(i+1), 100)
+		if err := r.write(); err == nil {
+			t.Fatal("got no error")
+		}
+	}
+	fail = nil
+	for i := range 30 {
+		addMany(r, 4000+500*i, 500)
+		if err := r.write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, failed := db.DB.Client().Scan([]byte{kv.Bulk, keyPrefix})
+	n := 0
+	for range entries {
+		n++
+	}
+	if n > onDisk || failed() != nil {
+		t.Errorf("got %d events on the disk, want at most %d", n, onDisk)
+	}
+	last := r.kept.Last()
+	get = errors.New("i/o error")
+	if _, err := OpenRecord(db); err == nil {
+		t.Error("got no error from a disk that cannot be read")
+	}
+	get = nil
+	if again := openRecord(t, db); again.kept.Last().Seq != last.Seq {
+		t.Errorf("got %v after a start without the disk, want %v", again.kept.Last(), last)
+	}
+}
+
+// TestRecordEnds: who waits hears that the node ends.
+func TestRecordEnds(t *testing.T) {
+	r := openRecord(t, nil)
+	addMany(r, 0, 1)
+	r.End()
+	if err := r.Await(context.Background(), "1.1"); !errors.Is(err, errRecordClosed) {
+		t.Errorf("got %v, want %v", err, errRecordClosed)
+	}
+}
+
+// TestRecordedTextIsBounded: what a peer says fills nothing, and has no control characters.
+func TestRecordedTextIsBounded(t *testing.T) {
+	r := openRecord(t, nil)
+	long := "\x1b[31m" + strings.Repeat("x", 2<<20)
+	r.add(time.Now(), models.Event{Type: models.PeerBanned, What: long, Addr: long, Data: map[string]string{"why": long}})
+	e := selected(t, r, inspect.EventQuery{}).Events[0]
+	for _, text := range []string{e.What, e.Addr, e.Data["why"]} {
+		if len(text) > mostText || strings.ContainsRune(text, 0x1b) {
+			t.Errorf("got %d bytes, %.20q", len(text), text)
+		}
 	}
 }

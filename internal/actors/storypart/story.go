@@ -125,9 +125,10 @@ type (
 	writeTick  struct{}
 	wrote      struct{}
 
-	// actorFailed and acted come from outside of the tree.
+	// actorFailed, acted and stopping come from outside of the tree.
 	actorFailed struct{ path, value string }
 	acted       struct{ what string }
+	stopping    struct{}
 	checked     struct{ models.Health }
 	beat        struct{ models.Node }
 )
@@ -150,6 +151,9 @@ func (a *log) Receive(c actor.Context) {
 	case actors.PeerBanned:
 		a.banned(c, m)
 	case actors.PeerUnbanned:
+		if !a.told.story.Banned(supervisor.Now(c)) {
+			return
+		}
 		supervisor.Log(c).Info("ban lifted", "peer", m.Peer)
 		a.record(c, models.Event{Type: models.PeerUnbanned, What: "the ban is lifted", Peer: m.Peer.String()})
 	case actors.DialFailed:
@@ -160,6 +164,8 @@ func (a *log) Receive(c actor.Context) {
 		a.addresses(c, m)
 	case actors.ReachChanged:
 		a.reach(c, m)
+	case stopping:
+		a.stops(c)
 	case acted:
 		a.acted(c, m.what)
 	case startTick:
@@ -349,7 +355,7 @@ func (a *log) checked(c actor.Context, h models.Health) {
 				continue
 			}
 			is[n.Code] = true
-			if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.State(now) {
+			if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.Trouble(now) {
 				a.told.wrong[n.Code] = trouble{now, n.What}
 				supervisor.Publish(c, actors.TroubleBegan{Notice: n})
 				supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
@@ -376,7 +382,7 @@ func (a *log) untold(c actor.Context) {
 		return
 	}
 	supervisor.Log(c).Info("only counted, for there were too many", "connected", u.Connections, "disconnected", u.Ended, "sources", u.Sources,
-		"bans", u.Bans, "changes", u.States, "dials_failed", u.Dials, "state", a.told.state)
+		"bans", u.Bans, "changes", u.States, "dials_failed", u.Dials, "actors_failed", u.Failures, "state", a.told.state)
 	count := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	a.record(c, models.Event{Type: models.EventsUntold, What: "there were too many events of some kinds to tell each", Data: map[string]string{
 		"connected": count(u.Connections), "disconnected": count(u.Ended), "bans": count(u.Bans), "changes": count(u.States), "dials_failed": count(u.Dials), "actors_failed": count(u.Failures),

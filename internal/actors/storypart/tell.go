@@ -26,7 +26,7 @@ func (a *log) record(c actor.Context, e models.Event) {
 
 // writeSoon has the events written after a while, unless that is so already.
 func (a *log) writeSoon(c actor.Context, after time.Duration) {
-	if a.writing || !a.Record.waiting() {
+	if a.writing || len(a.Record.waiting()) == 0 {
 		return
 	}
 	a.writing = true
@@ -93,6 +93,9 @@ func (s *Story) Failed(path, value string) { s.tell(actorFailed{path, value}) }
 // Acted tells that somebody has made the node do something.
 func (s *Story) Acted(what string) { s.tell(acted{what}) }
 
+// Stops tells that the node stops.
+func (s *Story) Stops() { s.tell(stopping{}) }
+
 func (s *Story) tell(m any) { s.trunk.System().Root.Send(s.trunk.PID(name+"/log"), m) }
 
 // acted tells an action the first time, and counts it for a while after that.
@@ -115,7 +118,7 @@ func (a *log) actorFailed(c actor.Context, m actorFailed) {
 }
 
 func (a *log) addresses(c actor.Context, m actors.AddressesChanged) {
-	if !a.told.story.State(supervisor.Now(c)) {
+	if !a.told.story.Addresses(supervisor.Now(c)) {
 		return
 	}
 	var all []string
@@ -130,14 +133,11 @@ func (a *log) addresses(c actor.Context, m actors.AddressesChanged) {
 }
 
 func (a *log) reach(c actor.Context, m actors.ReachChanged) {
-	if !a.told.story.State(supervisor.Now(c)) {
-		return
-	}
 	var all []string
 	for _, r := range m.Addresses {
 		all = append(all, fmt.Sprintf("%s is %s", r.Addr, r.Verdict))
 	}
-	if len(all) > 0 {
+	if len(all) > 0 && a.told.story.Addresses(supervisor.Now(c)) {
 		a.record(c, models.Event{Type: models.OwnReach, What: strings.Join(all, ", ")})
 	}
 }

@@ -231,6 +231,11 @@ func (t Trunk) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKe
 	return t.rooms.dialling.Probe(ctx, to, key, limit)
 }
 
+// Probeable returns the addresses of a peer that a dial would try; see [dialling.Room.Probeable].
+func (t Trunk) Probeable(p peerstore.Peer, given []ma.Multiaddr) ([]ma.Multiaddr, error) {
+	return t.rooms.dialling.Probeable(p, given)
+}
+
 // LastAttempts returns the remembered attempts at the addresses of a peer, the last one last.
 func (t Trunk) LastAttempts(peer identity.NodeID) []actors.DialAttempt {
 	return t.rooms.dialling.LastAttempts(peer)
