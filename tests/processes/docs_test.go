@@ -39,7 +39,7 @@ var docsBlocks = []docsPage{
 		replace: func(*testing.T, *shell) [][2]string {
 			return [][2]string{{"gamelan events --follow --peer bob", "true"}, {"gamelan why bob --since 24h", "true"}}
 		},
-		want: []string{`node\.started`, `node\.o`},
+		want: []string{`node\.started`},
 	}}},
 	{"docs/install.md", []readmeBlock{{
 		has: "go install ./cmd/gamelan",
