@@ -2,8 +2,11 @@ package gamelan_test
 
 import (
 	"errors"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,4 +190,31 @@ func TestDoctorTriesWhatIsGiven(t *testing.T) {
 			t.Errorf("got %+v, want a note of the address", steps)
 		}
 	})
+}
+
+// TestDoctorTriesWhatADialWouldTry: an address that is excluded from dialling is not connected to, given or known.
+func TestDoctorTriesWhatADialWouldTry(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var came atomic.Int32
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			came.Add(1)
+			c.Close()
+		}
+	}()
+	a := start(t, gamelan.Config{ExcludeDial: []string{"/ip4/127.0.0.1/tcp/" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port)}}, nil)
+	b := start(t, gamelan.Config{}, nil)
+	end, _ := examined(t, a, b.PublicKey().String()+"::/ip4/127.0.0.1/tcp/"+strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	wantCause(t, "an excluded address", end, codes.DialExcluded)
+	if n := came.Load(); n != 0 {
+		t.Errorf("got %d connections at an excluded address, want none", n)
+	}
 }

@@ -97,7 +97,7 @@ var (
 var (
 	DialBanned     = code("dial_banned", models.Failure, "This node has banned the peer.", "lift the ban", "until")
 	DialUnlisted   = code("dial_unlisted", models.Failure, "This node does not admit the peer.", "admit its key")
-	DialExcluded   = code("dial_excluded", models.Failure, "All addresses of the peer are excluded from dialling, or are of this node itself.", "give another address of it, or change connections.exclude_addresses")
+	DialExcluded   = code("dial_excluded", models.Failure, "All addresses of the peer are excluded from dialling, or are of this node itself.", "give another address of it, or change connections.exclude_dial")
 	DialNoAddress  = code("dial_no_address", models.Failure, "No address of the peer is known that this node can dial.", "give its address with its key")
 	DialNoPort     = code("dial_no_port", models.Failure, "This machine has no free port or address to dial from.", "close connections of this machine, or widen net.ipv4.ip_local_port_range")
 	DialFailed     = code("dial_failed", models.Failure, "The connection to the peer has failed.", "look at the log of both nodes")
