@@ -56,7 +56,7 @@ func (c *eventsCmd) Run(a *app) error {
 	}
 	err = a.client().Follow(a.ctx, q, show)
 	if errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // Ctrl-C is how it ends
 	}
 	return err
 }
