@@ -61,6 +61,16 @@ func (a *app) client() *client.Client {
 	return a.node
 }
 
+// pause waits, and reports whether the verb goes on: not when the user has ended it.
+func (a *app) pause(d time.Duration) bool {
+	select {
+	case <-a.ctx.Done():
+		return false
+	case <-time.After(d):
+		return a.ctx.Err() == nil
+	}
+}
+
 // printed returns a function that prints an answer of the node: as JSON, or by show.
 func printed[T any](a *app, show func(*render.Output, *T) error) func(T, error) error {
 	return func(v T, err error) error {

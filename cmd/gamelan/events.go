@@ -108,12 +108,12 @@ func timeOf(flag, text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02 15:04", time.DateOnly} {
 		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
 			return t, nil
 		}
 	}
-	for _, layout := range []string{"15:04:05", "15:04"} {
+	for _, layout := range []string{time.TimeOnly, "15:04"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			y, m, d := now.Date()
 			at := time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), 0, now.Location())

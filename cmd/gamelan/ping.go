@@ -66,11 +66,7 @@ func (c *pingCmd) Run(a *app) error {
 		if n == c.Count {
 			break
 		}
-		select {
-		case <-a.ctx.Done():
-		case <-time.After(c.Interval):
-		}
-		if a.ctx.Err() != nil {
+		if !a.pause(c.Interval) {
 			break
 		}
 	}

@@ -51,10 +51,8 @@ func (c *topCmd) Run(a *app) error {
 		if n == c.Count {
 			return nil
 		}
-		select {
-		case <-a.ctx.Done():
+		if !a.pause(c.Interval) {
 			return nil
-		case <-time.After(c.Interval):
 		}
 	}
 }

@@ -58,10 +58,8 @@ func (c *treeCmd) Run(a *app) error {
 		if n == c.Count {
 			return nil
 		}
-		select {
-		case <-a.ctx.Done():
+		if !a.pause(c.Interval) {
 			return nil
-		case <-time.After(c.Interval):
 		}
 	}
 }

@@ -93,7 +93,7 @@ var (
 	DialTurnedAway = code("dial_turned_away", models.Failure, "The peer has proven its key, and then refused the connection: it has banned this node, admits only others, is full, or has another release.", "lift the ban there, or admit this node")
 )
 
-// What an examination of the node finds, beside what is wrong with its health.
+// Causes that only the doctor of a node finds. What is wrong with the health of the node stands above.
 var (
 	DialBanned     = code("dial_banned", models.Failure, "This node has banned the peer.", "lift the ban", "until")
 	DialUnlisted   = code("dial_unlisted", models.Failure, "This node does not admit the peer.", "admit its key")

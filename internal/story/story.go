@@ -77,6 +77,17 @@ type failing struct {
 	more int       // that were not told since
 }
 
+// rests reports whether the last one that was told is less than a time ago.
+func (f *failing) rests(now time.Time, each time.Duration) bool {
+	return !f.at.IsZero() && now.Sub(f.at) < each
+}
+
+// told notes that one is told, and returns how many there were since the last one that was.
+func (f *failing) told(now time.Time) (n int) {
+	n, f.at, f.more = f.more, now, 0
+	return n
+}
+
 // Story decides. It is not safe for concurrent use.
 type Story struct {
 	sources                 *lru.Map[share.Source, bucket]
@@ -168,24 +179,21 @@ func (s *Story) ActorFailed(now time.Time) bool {
 // last time that was told.
 func (s *Story) Acted(now time.Time, what string) (n int, tell bool) {
 	f := s.acts.Use(what)
-	if f.more++; !f.at.IsZero() && now.Sub(f.at) < actEach {
+	if f.more++; f.rests(now, actEach) {
 		return 0, false
 	}
-	n, f.at, f.more = f.more, now, 0
-	return n, true
+	return f.told(now), true
 }
 
 // DialFailed reports whether to tell that a dial of a peer has failed, and how many since the last
 // one that was told.
 func (s *Story) DialFailed(now time.Time, peer identity.NodeID) (n int, tell bool) {
 	f := s.failing.Use(peer)
-	f.more++
-	if !f.at.IsZero() && now.Sub(f.at) < failedEach || !s.dials.take(now, dialLines, dialEach) {
+	if f.more++; f.rests(now, failedEach) || !s.dials.take(now, dialLines, dialEach) {
 		s.untold.Dials++
 		return 0, false
 	}
-	n, f.at, f.more = f.more, now, 0
-	return n, true
+	return f.told(now), true
 }
 
 // Disconnected notes that a peer has no connection any more. It returns since when it had one, and

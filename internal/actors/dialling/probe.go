@@ -15,49 +15,34 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
-// Probed says who was found, and how long the steps of a probe took. A step that was not taken, or
-// has failed, has 0.
-type Probed struct {
-	Key       identity.PublicKey // that the node there has proven; zero: none
-	Connect   time.Duration
-	Handshake time.Duration
-	Stage     string // at which it has failed, as in [actors.DialAttempt]; "" is none
-}
-
 // Probe finds out whether a node with a key, or with whatever key if that is zero, is at an address.
-// It connects, has the node prove its key, and ends the connection. It has a key of its own, so
+// It connects, has the node prove its key, which it returns, and ends the connection. It has a key of its own, so
 // that connections between the two nodes stay as they are. It takes at most limit, or as long as the
 // transport says; the dial of a real connection may take longer.
 //
 // An address of a stranger's claim is tried as a dial would try it: only public IP addresses are connected to.
-func (r *Room) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (p Probed, err error) {
+func (r *Room) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (proven identity.PublicKey, err error) {
 	t := r.transportFor(to)
 	if t == nil {
-		return Probed{Stage: string(transport.StageAddress)}, &transport.DialError{Addr: to, Stage: transport.StageAddress, Err: transport.ErrUnsupported}
+		return proven, &transport.DialError{Addr: to, Stage: transport.StageAddress, Err: transport.ErrUnsupported}
 	}
 	if l, ok := t.(transport.DialLimiter); ok {
 		limit = max(limit, l.DialLimit(to))
 	}
 	secret, err := identity.NewSecret(rand.Reader)
 	if err != nil {
-		return p, err
+		return proven, err
 	}
 	connecting, cancel := context.WithTimeout(transport.WithPeer(ctx, key.NodeID()), limit)
 	defer cancel()
-	from := r.Now()
 	conn, err := r.connectTo(connecting, t, r.targetOf(to, key))
 	if err != nil {
-		return Probed{Stage: stageOf(err)}, err
+		return proven, err
 	}
-	p.Connect = r.Now().Sub(from)
 	cfg := r.needs.UpgradeConfig(conn)
 	cfg.Secret = secret
-	proven, took, err := upgrade.Prove(ctx, conn, cfg, key)
-	p.Handshake, p.Stage = took.Noise, stageOf(err)
-	if err == nil {
-		p.Key = proven
-	}
-	return p, err
+	proven, _, err = upgrade.Prove(ctx, conn, cfg, key)
+	return proven, err
 }
 
 // targetOf returns an address as a dial of the peer with a key would try it. One that is not stored was given by

@@ -83,8 +83,8 @@ func (p *probed) checked() models.Checked {
 			c.State = models.CheckNote
 		}
 		c.What = c.Notice.What
-	case p.target.key.IsZero():
-		c.What = "a node has proven the key " + p.Key.String()
+	case p.key.IsZero():
+		c.What = "a node has proven the key " + p.proven.String()
 	default:
 		c.What = "the key is proven"
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -39,7 +38,7 @@ type Trunk interface {
 	FindPeer(text string) (identity.NodeID, error)
 	Banned(peer identity.NodeID) error
 	Probeable(p peerstore.Peer, given []ma.Multiaddr) ([]ma.Multiaddr, error)
-	Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (dialling.Probed, error)
+	Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (identity.PublicKey, error)
 	LastAttempts(peer identity.NodeID) []actors.DialAttempt
 }
 

@@ -142,7 +142,7 @@ func (x *examination) address(at ma.Multiaddr) (models.Diagnosis, error) {
 	if p := &all[0]; p.err != nil {
 		return models.Diagnosis{What: at.String() + " is not reached", Cause: p.notice(), Also: models.Notices{}}, nil //nolint:nilerr // it is what was found
 	}
-	return models.Diagnosis{OK: true, What: "At " + at.String() + " is the node " + all[0].Key.String(), Also: models.Notices{}}, nil
+	return models.Diagnosis{OK: true, What: "At " + at.String() + " is the node " + all[0].proven.String(), Also: models.Notices{}}, nil
 }
 
 // permitted looks whether this node itself refuses the peer.

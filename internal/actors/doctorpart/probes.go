@@ -11,7 +11,6 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -41,10 +40,10 @@ type target struct {
 // probed is how it went.
 type probed struct {
 	target
-	dialling.Probed
-	i    int // of the target
-	took time.Duration
-	err  error
+	i      int                // of the target
+	proven identity.PublicKey // by the node there
+	took   time.Duration
+	err    error
 }
 
 type (
@@ -85,7 +84,7 @@ func (a *probes) Receive(c actor.Context) {
 // try tries one address.
 func (d *Doctor) try(ctx context.Context, i int, to target) probed {
 	p, from := probed{target: to, i: i}, d.trunk.Now()
-	p.Probed, p.err = d.trunk.Probe(ctx, to.addr, to.key, probeLimit)
+	p.proven, p.err = d.trunk.Probe(ctx, to.addr, to.key, probeLimit)
 	p.took = d.trunk.Now().Sub(from)
 	return p
 }

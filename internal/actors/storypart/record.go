@@ -145,6 +145,13 @@ func (r *Record) add(at time.Time, e models.Event) {
 	r.feed.Publish(func(uint64) struct{} { return struct{}{} })
 }
 
+// pending reports whether events are to be written.
+func (r *Record) pending() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.unwritten) > 0
+}
+
 // waiting returns the events that are to be written.
 func (r *Record) waiting() []story.Kept[models.Event] {
 	r.mu.Lock()
@@ -298,8 +305,7 @@ func matching(list []story.Kept[models.Event], q *inspect.EventQuery) (some []mo
 }
 
 func matches(e *models.Event, q *inspect.EventQuery) bool {
-	switch {
-	case q.Peer != "" && !strings.HasPrefix(e.Peer, q.Peer), !q.From.IsZero() && e.At.Before(q.From), !q.To.IsZero() && e.At.After(q.To):
+	if q.Peer != "" && !strings.HasPrefix(e.Peer, q.Peer) || !q.From.IsZero() && e.At.Before(q.From) || !q.To.IsZero() && e.At.After(q.To) {
 		return false
 	}
 	return len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(t string) bool {

@@ -26,7 +26,7 @@ func (a *log) record(c actor.Context, e models.Event) {
 
 // writeSoon has the events written after a while, unless that is so already.
 func (a *log) writeSoon(c actor.Context, after time.Duration) {
-	if a.writing || len(a.Record.waiting()) == 0 {
+	if a.writing || !a.Record.pending() {
 		return
 	}
 	a.writing = true

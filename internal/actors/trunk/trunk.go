@@ -227,7 +227,7 @@ func (t Trunk) MayDial(to ma.Multiaddr) bool {
 }
 
 // Probe finds out whether a node with a key is at an address; see [dialling.Room.Probe].
-func (t Trunk) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (dialling.Probed, error) {
+func (t Trunk) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (identity.PublicKey, error) {
 	return t.rooms.dialling.Probe(ctx, to, key, limit)
 }
 

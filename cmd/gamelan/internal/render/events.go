@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -31,7 +32,7 @@ func Event(o *Output, e *models.Event) error {
 	if e.Code != "" {
 		what += " (" + e.Code + ")"
 	}
-	line := o.wrap(fmt.Sprintf("%-*s%-*s%s", timeWidth, e.At.Local().Format("2006-01-02 15:04:05"), typeWidth, inspect.Escape(e.Type), inspect.Escape(o.Named(what))), timeWidth)
+	line := o.wrap(fmt.Sprintf("%-*s%-*s%s", timeWidth, e.At.Local().Format(time.DateTime), typeWidth, inspect.Escape(e.Type), inspect.Escape(o.Named(what))), timeWidth)
 	if colour := colours[e.Severity]; o.Colour() && colour != "" {
 		line = colour + line + "\x1b[0m"
 	}

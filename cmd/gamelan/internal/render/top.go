@@ -32,15 +32,10 @@ func Top(o *Output, actors []inspect.Actor, all, n int) error {
 	if err := inner.Table(rows); err != nil {
 		return err
 	}
-	text := b.Bytes()
 	if o.OutTerminal {
-		_, height := screen(o.Out)
-		text = firstLines(text, height-1)
-		if err := Control(o.Out, "\x1b[H\x1b[2J"); err != nil {
-			return err
-		}
+		return o.redraw(b.Bytes())
 	}
-	return Styled(o.Out, string(text))
+	return Styled(o.Out, b.String())
 }
 
 // actorPath returns the path of an actor as gamelan tree shows it, with the names of peers.
@@ -76,7 +71,7 @@ func Failures(o *Output, all []inspect.Failure) error {
 	}
 	rows := [][]string{{"TIME", "ACTOR", "WHERE", "MESSAGE", "WHY"}}
 	for _, f := range all {
-		rows = append(rows, []string{f.At.Local().Format("2006-01-02 15:04:05"), o.actorPath(f.Actor), orDash(f.Where), orDash(f.MessageType), f.Reason})
+		rows = append(rows, []string{f.At.Local().Format(time.DateTime), o.actorPath(f.Actor), orDash(f.Where), orDash(f.MessageType), f.Reason})
 	}
 	return o.Table(rows)
 }
@@ -91,7 +86,7 @@ func DeadLetters(o *Output, all []inspect.DeadLetter) error {
 	}
 	rows := [][]string{{"TIME", "MESSAGE", "TO", "FROM"}}
 	for _, l := range all {
-		rows = append(rows, []string{l.At.Local().Format("2006-01-02 15:04:05"), l.MessageType, o.actorPath(l.Target), orDash(o.actorPath(l.Sender))})
+		rows = append(rows, []string{l.At.Local().Format(time.DateTime), l.MessageType, o.actorPath(l.Target), orDash(o.actorPath(l.Sender))})
 	}
 	return o.Table(rows)
 }

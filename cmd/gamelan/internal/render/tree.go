@@ -21,15 +21,10 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	opts := inspect.TextOptions{Colour: o.Colour(), Width: o.columns()}
 	switch {
 	case watch && o.OutTerminal:
-		_, height := screen(o.Out)
 		if err := inspect.Text(&b, *t, opts); err != nil {
 			return err
 		}
-		text := firstLines(b.Bytes(), height-1)
-		if err := Control(o.Out, "\x1b[H\x1b[2J"); err != nil {
-			return err
-		}
-		return Styled(o.Out, string(text))
+		return o.redraw(b.Bytes())
 	case watch && n > 1:
 		b.WriteByte('\n')
 	}
@@ -37,6 +32,15 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 		return err
 	}
 	return Styled(o.Out, b.String())
+}
+
+// redraw replaces what is on the terminal by as much of a text as fits.
+func (o *Output) redraw(text []byte) error {
+	_, height := screen(o.Out)
+	if err := Control(o.Out, "\x1b[H\x1b[2J"); err != nil {
+		return err
+	}
+	return Styled(o.Out, string(firstLines(text, height-1)))
 }
 
 // PeersNamed puts the names or keys of peers in place of their node ids in the names of
