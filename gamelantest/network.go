@@ -173,6 +173,14 @@ func (n *Network) Connect(a, b *Node) {
 	n.Introduce(a, b)
 	ctx, cancel := context.WithTimeout(context.Background(), connectLimit)
 	defer cancel()
+	if _, ok := a.Connection(b.ID()); !ok { // b sees the end of an earlier connection a moment after a
+		for range 1000 {
+			if _, ok := b.Connection(a.ID()); !ok {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 	if _, err := a.Dial(ctx, b.ID()); err != nil {
 		n.t.Fatalf("connect node %d to node %d: %v", a.Number, b.Number, err)
 	}

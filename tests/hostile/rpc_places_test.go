@@ -301,6 +301,7 @@ func TestSilentSubstreams(t *testing.T) {
 		if got := n.fresh(tr, 10, 3); got != 3 {
 			t.Errorf("got %d of 3 fresh clients served", got)
 		}
+		synctest.Wait() // until what was reset for them has ended
 		open := 0
 		for _, p := range silent {
 			open += n.connStats(p).Substreams
