@@ -35,8 +35,16 @@ const plainID, profileID = "gamelan/msg/1", "t/msg/0.1"
 // attacker is a client of the wire that keeps to no rule: everything it does is
 // done with ever new keys.
 type attacker struct {
-	seed string // of the node under attack
-	to   ma.Multiaddr
+	seed    string // of the node under attack
+	to      ma.Multiaddr
+	profile protocol.Profile
+}
+
+// attackKind is one of the attacks.
+type attackKind struct {
+	name string
+	at   int // at once
+	do   func(ctx context.Context) error
 }
 
 // attack runs every attack at once until its standard input ends, and says how
@@ -47,17 +55,13 @@ func attack(seed string) error {
 	if err != nil {
 		return err
 	}
-	a := &attacker{seed: seed, to: to}
+	a := &attacker{seed: seed, to: to, profile: protocol.Tari(protocol.LocalNet)}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	attacks := []struct {
-		name string
-		at   int // at once
-		do   func(ctx context.Context) error
-	}{
+	attacks := []attackKind{
 		{"plain flood", 2, a.flood(func(i int) int { return 1 << 10 })},
 		{"big bodies", 1, a.flood(func(i int) int { return []int{8 << 20, 100, 1 << 20}[i%3] })},
 		{"dht flood", 2, a.dhtFlood},
@@ -80,6 +84,11 @@ func attack(seed string) error {
 		{"requests for stored messages", 2, a.storedRequests},
 		{"answers with stored messages", 4, a.storedAnswers},
 		{"messages to store", 1, a.storedFlood},
+	}
+	if file := os.Getenv(envNetwork); file != "" {
+		if attacks, err = a.intrusions(file); err != nil {
+			return err
+		}
 	}
 	var wg sync.WaitGroup
 	counts := make([]atomic.Uint64, len(attacks))
@@ -136,7 +145,7 @@ func (a *attacker) connectAs(ctx context.Context, secret *identity.Secret, held 
 		return nil, nil, err
 	}
 	r, err := upgrade.Outbound(ctx, c, upgrade.Config{
-		Secret: secret, Profile: protocol.Tari(protocol.LocalNet), Hold: held,
+		Secret: secret, Profile: a.profile, Hold: held,
 		Local: func() identify.Message {
 			return identify.Message{Claim: claim, Protocols: protocols, UserAgent: "campaign"}
 		},

@@ -23,6 +23,8 @@ const (
 	envDir      = "GAMELAN_CAMPAIGN_DIR"      // where data directories and logs stay
 	envProgram  = "GAMELAN_CAMPAIGN_PROGRAM"  // instead of one that is built
 	envAttacker = "GAMELAN_CAMPAIGN_ATTACKER" // the test binary attacks this seed
+	envPrivate  = "GAMELAN_CAMPAIGN_PRIVATE"  // 1: in a private network, whose secret the attacker has not
+	envNetwork  = "GAMELAN_CAMPAIGN_NETWORK"  // the file of that network, for the attacker
 )
 
 func TestMain(m *testing.M) {
@@ -83,7 +85,7 @@ func TestCampaign(t *testing.T) {
 		pairs = append(pairs, newPair(t, bin, name, d))
 	}
 	attacker := exec.Command(os.Args[0])
-	attacker.Env = append(os.Environ(), envAttacker+"="+pairs[0].receiver.seed)
+	attacker.Env = append(os.Environ(), envAttacker+"="+pairs[0].receiver.seed, envNetwork+"="+pairs[0].network)
 	attacker.Stdout, attacker.Stderr = os.Stdout, os.Stderr
 	stdin, err := attacker.StdinPipe()
 	if err != nil {
@@ -112,7 +114,9 @@ func TestCampaign(t *testing.T) {
 		}
 	}
 	_ = stdin.Close()
-	_ = attacker.Wait()
+	if err := attacker.Wait(); err != nil {
+		t.Errorf("the attacker ends with %v", err)
+	}
 	var both sync.WaitGroup
 	for _, p := range pairs {
 		both.Go(p.finish)

@@ -30,6 +30,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
 )
 
 // pair is a receiver, its listeners, and honest senders: one that embeds the
@@ -40,6 +41,9 @@ type pair struct {
 	bin  string // the program
 	dir  string
 	args []string // of the receiver
+
+	network string                 // the file of the private network; "": localnet
+	private *gamelan.PrivateConfig // nil: localnet
 
 	receiver *process
 	command  *process // node of the sender on the command line
@@ -158,14 +162,27 @@ func newPair(t *testing.T, bin, name, dir string) *pair {
 	p := &pair{t: t, name: name, bin: bin, dir: filepath.Join(dir, "receiver"), journal: make(map[string][]sent), printed: make(map[string]map[int][]print), said: make(map[string]int)}
 	p.args = []string{"--inbox-max-bytes=64MiB"} // their disk has 400; what they store for others is limited by its free space
 	p.listener.running = make(map[*exec.Cmd]string)
+	var joins []string
+	if os.Getenv(envPrivate) != "" {
+		p.network, p.private = privateNetwork(t, bin, dir)
+		joins = []string{"--network", p.network, "--listen"}
+		ports, err := freeport.Ports(1) // the receiver is killed, and found again
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.args = append(append(p.args, joins...), fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", ports[0]))
+		joins = append(joins, "/ip4/127.0.0.1/tcp/0")
+	}
 	var err error
 	if p.receiver, err = startProcess(bin, p.dir, p.args...); err != nil {
 		t.Fatal(err)
 	}
-	if p.command, err = startProcess(bin, filepath.Join(dir, "command")); err != nil {
+	if p.command, err = startProcess(bin, filepath.Join(dir, "command"), joins...); err != nil {
 		t.Fatal(err)
 	}
-	p.library, err = gamelan.Start(t.Context(), gamelan.Config{DataDir: filepath.Join(dir, "library")}, gamelan.WithLogger(slog.New(slog.DiscardHandler)))
+	p.library, err = gamelan.Start(t.Context(), gamelan.Config{
+		DataDir: filepath.Join(dir, "library"), Private: p.private, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+	}, gamelan.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func (p *pair) startWallet(ctx context.Context, dir string) (*wallet, error) {
 	hear := func(*gamelan.Node) actor.Actor { return w }
 	var err error
 	w.node, err = gamelan.Start(ctx, gamelan.Config{
-		DataDir: filepath.Join(dir, "wallet"), Client: true, Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{},
+		DataDir: filepath.Join(dir, "wallet"), Client: true, Floor: gamelan.NoFloor, DHT: &gamelan.DHTConfig{}, Private: p.private, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
 	}, gamelan.WithLogger(slog.New(slog.DiscardHandler)), gamelan.WithType(1225, hear))
 	for _, seed := range []string{p.receiver.seed, p.command.seed} {
 		var id identity.NodeID
