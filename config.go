@@ -12,6 +12,7 @@ type (
 	DHTConfig          = config.DHTConfig
 	DiscoveryConfig    = config.DiscoveryConfig
 	HealthConfig       = config.HealthConfig
+	InspectConfig      = config.InspectConfig
 	InboxConfig        = config.InboxConfig
 	MuxConfig          = config.MuxConfig
 	PrivateConfig      = config.PrivateConfig
@@ -35,6 +36,13 @@ const (
 const (
 	AdmitAnyone = config.AdmitAnyone
 	AdmitListed = config.AdmitListed
+)
+
+// Values of Config.Inspect.ShareWhy.
+const (
+	SharePrivate = config.SharePrivate
+	ShareAlways  = config.ShareAlways
+	ShareNever   = config.ShareNever
 )
 
 // ReadNetwork reads the file of a private network, for Config.Private: see [config.ReadNetwork].

@@ -187,6 +187,9 @@ type Config struct {
 	// Health says when the node is degraded.
 	Health HealthConfig
 
+	// Inspect says what others are told of connections with them.
+	Inspect InspectConfig
+
 	// Number of connected nodes to keep, the closest to this one. Connections to others are closed,
 	// except to allowed or protected peers. Not below [Config.Floor].
 	//
@@ -304,7 +307,8 @@ var rows = sync.OnceValue(func() []*settings.Row {
 	return described("Config.", slices.Concat(
 		nodeRows(), torRows(), connectionRows(),
 		settings.In("Reach", func(c *Config) *ReachConfig { return &c.Reach }, reachRows()...),
-		settings.In("Health", func(c *Config) *HealthConfig { return &c.Health }, healthRows()...), limitRows(),
+		settings.In("Health", func(c *Config) *HealthConfig { return &c.Health }, healthRows()...),
+		settings.In("Inspect", func(c *Config) *InspectConfig { return &c.Inspect }, inspectRows()...), limitRows(),
 		settings.In("RPC", func(c *Config) *RPCConfig { return &c.RPC }, rpcRows()...), dhtSwitch(),
 		settings.In("DHT", func(c *Config) *DHTConfig { return c.DHT }, dhtRows()...),
 		settings.In("Discovery", func(c *Config) *DiscoveryConfig { return &c.Discovery }, discoveryRows()...),
@@ -322,6 +326,7 @@ var sections = []settings.Section{
 	{Name: "liveness", Doc: "An echo without a handshake, by which others check whether the node can be reached."},
 	{Name: "reach", Doc: "Whether others can connect to the node. Connected nodes of gamelan try it, and status says so."},
 	{Name: "health", Doc: "When the node is degraded, which health and /readyz say, and how often the log has figures. See docs/operating.md."},
+	{Name: "inspect", Doc: "What others are told of connections with them, so that gamelan doctor shows what both ends know."},
 	{Name: "rpc", Doc: "Remote calls: a session is a substream. It carries many calls at once between nodes of this library, otherwise one."},
 	{Name: "dht", Doc: "Messages that are routed over several nodes."},
 	{Name: "discovery", Doc: "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},

@@ -104,4 +104,10 @@ var (
 	PeerSilent     = code("peer_silent", models.Failure, "The peer is connected, and does not answer.", "look at the machine of the peer and the way to it; without an answer the connection is closed soon")
 	ListenerSilent = code("listener_silent", models.Failure, "The node does not answer at an address on which it listens.", "look whether a firewall of this machine closes the port, and whether the process has files left", "address")
 	FilesGone      = code("files_gone", models.Failure, "The process has nearly as many files open as it may.", "let the process open more files: ulimit -n in a shell, LimitNOFILE in a unit of systemd; or lower max_inbound")
+
+	DialUnseen     = code("dial_unseen", models.Warning, "This node has dialled the peer, which has not seen the connections: something on the way drops them.", "open the port of this address in the firewall before the peer, or forward it in its router", "address")
+	DialUnseenHere = code("dial_unseen_here", models.Warning, "The peer has dialled this node, which has not seen the connections: something on the way drops them.", "open the port of this address in the firewall before this node, or forward it in its router", "address")
+	RefusedThere   = code("refused_there", models.Warning, "The peer has refused connections of this node, or of its IP address.", "change there what has refused them", "why")
+	RefusedHere    = code("refused_here", models.Warning, "This node has refused connections of the peer, or of its IP address.", "change here what has refused them", "why")
+	EndedThere     = code("ended_there", models.Warning, "The peer has ended connections with this node.", "look at the log of the peer", "why")
 )

@@ -29,6 +29,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/storypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
+	"github.com/gamelan-p2p/gamelan/internal/actors/whypart"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kad/comms"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
@@ -81,11 +82,19 @@ func (b *builder) addParts(n *Node) error {
 		Health:    func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
 	})
 	n.Parts = append(n.Parts, n.Story.Part())
-	n.Doctor = doctorpart.New(t, doctorpart.Settings{
+	doctor := doctorpart.Settings{
 		Host: b.Host, Listening: n.Listening, Direct: b.Transport != config.TransportTor && b.Transport != config.TransportSOCKS, Admits: n.Admission.Admit,
 		Node:   func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
 		Health: func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
-	})
+	}
+	if b.Inspect.ShareWhy == config.ShareAlways || b.Inspect.ShareWhy == config.SharePrivate && b.Private != nil {
+		records := whypart.New(t)
+		doctor.Ask = records.Ask
+		n.Parts = append(n.Parts, records.Part())
+	} else {
+		n.Parts = append(n.Parts, whypart.Off())
+	}
+	n.Doctor = doctorpart.New(t, doctor)
 	n.Parts = append(n.Parts, n.Doctor.Part())
 	if b.onion == nil {
 		n.Parts = append(n.Parts, torpart.Off(t))

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/why"
 	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -61,9 +62,10 @@ func (r *Room) reached(peer identity.NodeID) bool {
 // substreamsOfUse reports whether a substream of a protocol makes its connection useful by
 // being opened. A substream of messages, or for a child of services such as rpc, does not:
 // there only a message or a call counts. Nor does one that this node opens to read a list of
-// peers, or to send a list of protocols, nor one by which nodes find out whether they can be reached.
+// peers, or to send a list of protocols, nor one by which nodes find out
+// whether they can be reached, or why not.
 func (r *Room) substreamsOfUse(id protocol.ID, handler *actor.PID) bool {
-	if id == protocol.PeersID || id == more.ID || id == reach.ID {
+	if id == protocol.PeersID || id == more.ID || id == reach.ID || id == why.ID {
 		return false
 	}
 	if r.needs.IsMessaging(id) {

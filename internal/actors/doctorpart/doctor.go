@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/why"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -52,6 +53,9 @@ type Settings struct {
 	Direct bool
 	// Admits returns why the node does not admit a key, or nil.
 	Admits func(identity.PublicKey) error
+	// Ask asks a connected peer what it remembers of this node. It is nil if this node itself tells
+	// nobody.
+	Ask func(context.Context, *actors.ConnRef) (ours, theirs why.Answer, err error)
 	// Node and Health return the section "node" and the health of the node.
 	Node   func(context.Context) models.Node
 	Health func(context.Context) models.Health

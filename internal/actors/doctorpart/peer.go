@@ -31,6 +31,7 @@ const (
 	stepAddress    = "address"
 	stepHistory    = "history"
 	stepDial       = "dial"
+	stepBothEnds   = "both ends"
 
 	stepNode        = "node"
 	stepDisk        = "disk"
@@ -191,7 +192,8 @@ func (x *examination) connected(p *patient) (*models.Diagnosis, error) {
 	if _, err := x.probe(p.targets(p.addrs[:p.given], true)); err != nil { // the connection may be at another address
 		return nil, err
 	}
-	return &models.Diagnosis{OK: true, What: p.who() + " is connected, and answers", Also: x.about(p)}, nil
+	also, err := x.bothEnds(ref)
+	return &models.Diagnosis{OK: true, What: p.who() + " is connected, and answers", Also: append(x.about(p), also...)}, err
 }
 
 // ping measures the round trip on a connection.
@@ -303,8 +305,11 @@ func (x *examination) dial(p *patient) (models.Diagnosis, error) {
 		end := models.Diagnosis{What: p.who() + " is not connected", Cause: n, Also: models.Notices{}}
 		return end, x.step(models.Checked{Step: stepDial, State: models.CheckFailed, What: n.What, TookMS: took, Notice: n})
 	}
-	end := models.Diagnosis{OK: true, What: p.who() + " is connected now", Also: append(models.Notices{}, x.about(p)...)}
-	return end, x.step(models.Checked{Step: stepDial, On: ref.Addr.String(), State: models.CheckOK, What: "it is connected", TookMS: took})
+	if err := x.step(models.Checked{Step: stepDial, On: ref.Addr.String(), State: models.CheckOK, What: "it is connected", TookMS: took}); err != nil {
+		return models.Diagnosis{}, err
+	}
+	also, err := x.bothEnds(ref)
+	return models.Diagnosis{OK: true, What: p.who() + " is connected now", Also: slices.Concat(models.Notices{}, x.about(p), also)}, err
 }
 
 // whyNot returns why a dial that began at a time has failed: what the attempt that was recorded says, or the error.

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/why"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -25,7 +26,7 @@ import (
 // other protocol may use it.
 func (r *Room) Reserved(id protocol.ID) bool {
 	switch id {
-	case r.Profile.MessagingID, r.Profile.IdentityID, r.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.FullMarker, protocol.PeersID, more.ID, reach.ID, outcomes.ID, outcomes.AnswersID:
+	case r.Profile.MessagingID, r.Profile.IdentityID, r.Plain.ID, protocol.PlainID, protocol.DHTMarker, protocol.TakenMarker, protocol.FullMarker, protocol.PeersID, more.ID, reach.ID, why.ID, outcomes.ID, outcomes.AnswersID:
 		return true
 	}
 	return false

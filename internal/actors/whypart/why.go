@@ -1,0 +1,361 @@
+// Package whypart is the part of a node that remembers how connections with others have begun, failed and
+// ended, and tells it those that it is about (spec: V 44). See package internal/protocol/why.
+package whypart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/actors/users"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/why"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+const (
+	name = "why"
+	// limit is how long a request and its answer may take.
+	limit = 10 * time.Second
+	// retry is how long the actor rests if it has failed too often.
+	retry = 30 * time.Second
+	// A connection may have maxReading requests that have not arrived, and all together maxReadings.
+	maxReading, maxReadings = 4, 64
+	// maxAsking is how many peers are asked at once.
+	maxAsking = 16
+)
+
+// ErrNotShared reports that the peer does not tell what it remembers.
+var ErrNotShared = errors.New("it does not tell what it remembers")
+
+// Why is the part. It outlives the incarnations of its actor.
+type Why struct {
+	trunk  Trunk
+	ledger *why.Ledger // of the actor
+}
+
+// New returns the part.
+func New(t Trunk) *Why { return &Why{trunk: t, ledger: why.NewLedger(t.Now())} }
+
+// Off returns the part of a node that tells nobody what it remembers.
+func Off() actors.Part { return actors.Part{Name: name} }
+
+// Part returns the actor.
+func (w *Why) Part() actors.Part {
+	return actors.Part{
+		Name:   name,
+		Actors: []supervisor.Spec{{Name: "records", Kind: "records", New: func() actor.Actor { return &records{w: w} }}},
+		Policy: supervisor.Policy{Action: supervisor.Isolate, Retry: retry},
+	}
+}
+
+// Ask asks a connected peer what it remembers of this node, and returns what this node remembers of the
+// peer as well. The error is ErrNotShared, ctx's, or one of the connection.
+func (w *Why) Ask(ctx context.Context, with *actors.ConnRef) (ours, theirs why.Answer, err error) {
+	r, err := supervisor.Ask[answered](ctx, w.trunk.System(), w.trunk.PID(name+"/records"), askPeer{with})
+	if err == nil {
+		err = r.err
+	}
+	return r.ours, r.theirs, err
+}
+
+// records keeps the ledger, and answers and asks peers.
+//
+// In: ServicesStarted, PeerConnected, PeerDisconnected, PeerRefused, InboundRejected, DialFailed, askPeer,
+// SubstreamOpened, SubstreamFailed, results of its tasks. Out: AddProtocol, OpenSubstream, PeerViolated,
+// answered. A restart ends what is being asked, and forgets nothing.
+type records struct {
+	w       *Why
+	reading map[uint64]int // requests that are being read, by connection
+	total   int
+	asks    map[uint64]asking // by the token of what is being opened
+	asked   int               // of them, and those that are being answered
+}
+
+type asking struct {
+	with *actors.ConnRef
+	by   *actor.PID
+}
+
+type (
+	// askPeer is a request to ask a peer. The answer is answered.
+	askPeer  struct{ with *actors.ConnRef }
+	answered struct {
+		ours, theirs why.Answer
+		err          error
+	}
+	// askRead is a request of a peer that has arrived.
+	askRead struct {
+		stream *supervisor.Handover[protocol.Stream]
+	}
+	readKey   struct{ with *actors.ConnRef }
+	writeKey  struct{}
+	askKey    struct{ asking }
+	written   struct{}
+	gotAnswer struct{ theirs why.Answer }
+)
+
+// Discard resets the substream.
+func (a askRead) Discard() {
+	if a.stream != nil {
+		a.stream.Discard()
+	}
+}
+
+// Source names the peer to which a panic is charged.
+func (k readKey) Source() supervisor.Source { return actors.Origin{Peer: k.with.Peer, Conn: k.with.ID} }
+
+// Source names the peer to which a panic is charged.
+func (k askKey) Source() supervisor.Source { return actors.Origin{Peer: k.with.Peer, Conn: k.with.ID} }
+
+// Receive implements [actor.Actor].
+func (a *records) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.reading, a.asks = make(map[uint64]int), make(map[uint64]asking)
+		supervisor.Subscribe[users.ServicesStarted](c)
+		supervisor.Subscribe[actors.PeerConnected](c)
+		supervisor.Subscribe[actors.PeerDisconnected](c)
+		supervisor.Subscribe[actors.PeerRefused](c)
+		supervisor.Subscribe[actors.InboundRejected](c)
+		supervisor.Subscribe[actors.DialFailed](c)
+		a.offer(c)
+	case users.ServicesStarted:
+		a.offer(c)
+	case users.ProtocolAdded:
+		if m.Err != nil {
+			supervisor.Log(c).Error("peers cannot ask what this node remembers of them", "err", m.Err)
+		}
+	case askPeer:
+		a.ask(c, m.with)
+	case actors.SubstreamOpened:
+		if m.Direction == protocol.Inbound {
+			a.read(c, m)
+		} else {
+			a.opened(c, m)
+		}
+	case connections.SubstreamFailed:
+		if ask, ok := a.asks[m.Token]; ok {
+			delete(a.asks, m.Token)
+			err := m.Err
+			if errors.Is(err, negotiate.ErrUnsupported) || errors.Is(err, negotiate.ErrTerminated) {
+				err = ErrNotShared
+			}
+			a.reply(c, ask, why.Answer{}, err)
+		}
+	case supervisor.Done[askRead]:
+		a.wasRead(c, m)
+	case supervisor.Done[gotAnswer]:
+		ask := m.Key.(askKey).asking
+		a.violated(c, ask.with, m.Err)
+		a.reply(c, ask, m.Value.theirs, m.Err)
+	case supervisor.Done[written]:
+	default:
+		a.note(c, m)
+	}
+}
+
+// note writes down what has happened.
+func (a *records) note(c actor.Context, m any) {
+	l, now := a.w.ledger, supervisor.Now(c)
+	switch m := m.(type) {
+	case actors.PeerConnected:
+		seen := why.Seen{Kind: why.Came}
+		if m.Conn.Direction == protocol.Outbound {
+			seen = why.Seen{Kind: why.Reached, Address: m.Conn.Addr}
+		}
+		l.Peer(now, m.Peer, seen)
+	case actors.PeerDisconnected:
+		if m.Reason.By == "us" && m.Reason.Code != actors.CloseTieBreak {
+			l.Peer(now, m.Peer, why.Seen{Kind: why.Ended, Code: m.Reason.Code})
+		}
+	case actors.PeerRefused:
+		l.Peer(now, m.Peer, refusal(m.Err, ""))
+	case actors.InboundRejected:
+		if m.Peer.IsZero() {
+			l.Source(now, source(m.Addr), refusal(m.Err, m.Stage))
+		} else {
+			l.Peer(now, m.Peer, refusal(m.Err, m.Stage))
+		}
+	case actors.DialFailed:
+		seen := why.Seen{Kind: why.Missed}
+		if code := trunk.CauseOf(m.Err); code != nil {
+			seen.Code = code.Name
+		}
+		if n := len(m.Attempts); n > 0 { // a dial without one was given up before it began
+			seen.Address = m.Attempts[n-1].Addr
+			l.Peer(now, m.Peer, seen)
+		}
+	default:
+		supervisor.Unhandled(c)
+	}
+}
+
+// refusal returns why a connection was refused, in what others may know of it.
+func refusal(err error, stage string) why.Seen {
+	s := why.Seen{Kind: why.Refused, Code: why.CodeSetup, Detail: stage}
+	full, limited := errors.AsType[*protocol.LimitError](err)
+	_, banned := errors.AsType[*actors.BannedError](err)
+	_, unlisted := errors.AsType[*actors.NotAdmittedError](err)
+	_, secret := errors.AsType[*protocol.NoSecretError](err)
+	_, wire := errors.AsType[*upgrade.WireByteError](err)
+	switch {
+	case limited:
+		s.Code, s.Detail = why.CodeLimit, fmt.Sprintf("%s is %d", full.Key(), full.Limit)
+	case unlisted:
+		s.Code, s.Detail = why.CodeUnlisted, ""
+	case banned || errors.Is(err, upgrade.ErrBanned):
+		s.Code, s.Detail = why.CodeBanned, ""
+	case secret:
+		s.Code, s.Detail = why.CodeSecret, ""
+	case wire:
+		s.Code, s.Detail = why.CodeNetwork, ""
+	}
+	return s
+}
+
+// source returns where a connection comes from; None on loopback, where many may come from, and
+// without an IP address.
+func source(addr ma.Multiaddr) share.Source {
+	ip, ok := transport.IP(addr)
+	if !ok || ip.IsLoopback() {
+		return share.None
+	}
+	return share.Of(ip)
+}
+
+func (a *records) offer(c actor.Context) {
+	c.Request(a.w.trunk.Services(), users.AddProtocol{ID: why.ID, PID: c.Self(), Own: true, Later: true})
+}
+
+// The other end asks.
+
+func (a *records) read(c actor.Context, m actors.SubstreamOpened) {
+	if a.total >= maxReadings || a.reading[m.Conn.ID] >= maxReading {
+		m.Discard()
+		return
+	}
+	stream, ok := m.Stream.Take()
+	if !ok {
+		return
+	}
+	a.total++
+	a.reading[m.Conn.ID]++
+	until := supervisor.Now(c).Add(limit)
+	supervisor.Do(c, readKey{m.Conn}, func(ctx context.Context) (askRead, error) {
+		defer context.AfterFunc(ctx, func() { stream.Close() })()
+		err := stream.SetDeadline(until)
+		if err == nil {
+			err = why.ReadAsk(stream)
+		}
+		if err != nil {
+			stream.Close()
+			return askRead{}, err
+		}
+		return askRead{supervisor.Hand[protocol.Stream](stream, nil)}, nil
+	})
+}
+
+func (a *records) wasRead(c actor.Context, m supervisor.Done[askRead]) {
+	with := m.Key.(readKey).with
+	a.total--
+	if a.reading[with.ID]--; a.reading[with.ID] == 0 {
+		delete(a.reading, with.ID)
+	}
+	if m.Err != nil {
+		a.violated(c, with, m.Err)
+		return
+	}
+	stream, ok := m.Value.stream.Take()
+	if !ok {
+		return
+	}
+	answer, until := a.remembered(c, with), supervisor.Now(c).Add(limit)
+	supervisor.DoWith(c, writeKey{}, stream, func(context.Context) (written, error) {
+		if err := stream.SetDeadline(until); err != nil {
+			return written{}, err
+		}
+		if _, err := stream.Write(why.AppendAnswer(nil, answer)); err != nil {
+			return written{}, err
+		}
+		return written{}, stream.CloseWrite()
+	})
+}
+
+// remembered returns what this node remembers of the other end of a connection.
+func (a *records) remembered(c actor.Context, with *actors.ConnRef) why.Answer {
+	return a.w.ledger.Of(supervisor.Now(c), with.Peer, source(with.Remote()))
+}
+
+func (a *records) violated(c actor.Context, with *actors.ConnRef, err error) {
+	if errors.Is(err, protocol.ErrViolation) {
+		c.Send(a.w.trunk.Connectivity(), base.Violated(with, err))
+	}
+}
+
+// This node asks.
+
+var errBusy = errors.New("other peers are being asked now; try again")
+
+func (a *records) ask(c actor.Context, with *actors.ConnRef) {
+	ask := asking{with, c.Sender()}
+	switch {
+	case !with.Ours():
+		supervisor.Reply(c, answered{err: ErrNotShared})
+	case a.asked >= maxAsking:
+		supervisor.Reply(c, answered{err: errBusy})
+	default:
+		a.asked++
+		token := a.w.trunk.NewID()
+		a.asks[token] = ask
+		a.w.trunk.OpenSubstream(with, token, c.Self(), why.ID)
+	}
+}
+
+func (a *records) opened(c actor.Context, m actors.SubstreamOpened) {
+	ask, ok := a.asks[m.Token]
+	delete(a.asks, m.Token)
+	stream, open := m.Stream.Take()
+	switch {
+	case !open && ok:
+		a.reply(c, ask, why.Answer{}, transport.ErrClosed)
+	case !open:
+	case !ok:
+		stream.Close()
+	default:
+		until := supervisor.Now(c).Add(limit)
+		supervisor.DoWith(c, askKey{ask}, stream, func(context.Context) (g gotAnswer, err error) {
+			if err := stream.SetDeadline(until); err != nil {
+				return g, err
+			}
+			if _, err := stream.Write(why.AppendAsk(nil)); err != nil {
+				return g, err
+			}
+			g.theirs, err = why.ReadAnswer(stream)
+			return g, err
+		})
+	}
+}
+
+// reply answers who has had a peer asked.
+func (a *records) reply(c actor.Context, ask asking, theirs why.Answer, err error) {
+	a.asked--
+	if ask.by != nil {
+		c.Send(ask.by, answered{a.remembered(c, ask.with), theirs, err})
+	}
+}
+
+// String is the actor's line in the tree.
+func (a *records) String() string { return fmt.Sprintf("%d being asked", a.asked) }

@@ -1,0 +1,101 @@
+package why
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/lru"
+	"github.com/gamelan-p2p/gamelan/internal/share"
+)
+
+const (
+	// Window is how long something is remembered.
+	Window = time.Hour
+	// mostPeers and mostSources are how many of them are remembered; those of which nothing was heard
+	// for the longest time make way.
+	mostPeers, mostSources = 2000, 1000
+	// mostKinds is how much that differs is remembered of each.
+	mostKinds = 8
+)
+
+// Seen is something that has just happened between this node and another one.
+type Seen struct {
+	Kind
+	Code, Detail string
+	Address      ma.Multiaddr
+}
+
+// Ledger remembers what has happened between this node and others. It is not safe for concurrent use.
+type Ledger struct {
+	start   time.Time
+	peers   *lru.Map[identity.NodeID, page]
+	sources *lru.Map[share.Source, page]
+}
+
+// page is what is remembered of one peer or source, the last thing last.
+type page []entry
+
+type entry struct {
+	Seen
+	count       uint32
+	first, last time.Time
+}
+
+// NewLedger returns an empty Ledger, which begins to remember now.
+func NewLedger(now time.Time) *Ledger {
+	return &Ledger{start: now, peers: lru.New[identity.NodeID, page](mostPeers), sources: lru.New[share.Source, page](mostSources)}
+}
+
+// Peer notes something that has happened with a peer.
+func (l *Ledger) Peer(now time.Time, id identity.NodeID, s Seen) { l.peers.Use(id).note(now, s) }
+
+// Source notes something that has happened with somebody whose key is not known.
+func (l *Ledger) Source(now time.Time, from share.Source, s Seen) { l.sources.Use(from).note(now, s) }
+
+func (p *page) note(now time.Time, s Seen) {
+	e := entry{Seen: s, first: now}
+	same := func(e entry) bool {
+		return e.Kind == s.Kind && e.Code == s.Code && e.Detail == s.Detail && equal(e.Address, s.Address)
+	}
+	if i := slices.IndexFunc(*p, same); i >= 0 {
+		e = (*p)[i]
+		*p = slices.Delete(*p, i, i+1)
+		if now.Sub(e.last) >= Window {
+			e.count, e.first = 0, now
+		}
+	} else if len(*p) == mostKinds {
+		*p = slices.Delete(*p, 0, 1)
+	}
+	e.count++
+	e.last = now
+	*p = append(*p, e)
+}
+
+func equal(a, b ma.Multiaddr) bool { return len(a) == len(b) && (len(a) == 0 || a.Equal(b)) }
+
+// Of returns what is remembered of a peer, and of a source if it is not share.None. Refusals of the
+// source are those of connections whose key is not known.
+func (l *Ledger) Of(now time.Time, id identity.NodeID, from share.Source) Answer {
+	a := Answer{Since: min(Window, now.Sub(l.start))}
+	if p := l.peers.Get(id); p != nil {
+		a.Records = p.records(a.Records, now)
+	}
+	if p := l.sources.Get(from); p != nil && from != share.None && from != share.Exempt {
+		a.Records = p.records(a.Records, now)
+	}
+	slices.SortStableFunc(a.Records, func(x, y Record) int { return cmp.Compare(x.Last, y.Last) })
+	return a
+}
+
+func (p *page) records(list []Record, now time.Time) []Record {
+	for _, e := range *p {
+		if age := now.Sub(e.last); age < Window {
+			list = append(list, Record{Kind: e.Kind, Code: e.Code, Detail: e.Detail, Address: e.Address, Count: e.count, First: now.Sub(e.first), Last: age})
+		}
+	}
+	return list
+}
