@@ -194,6 +194,17 @@ func (l *Ledger) Counts() (accepted, ended uint64) {
 // each oldest first.
 func (l *Ledger) All() []Report { return l.list(func(*Report) bool { return true }) }
 
+// UnderWay returns the send with this id, if it has not ended.
+func (l *Ledger) UnderWay(id uint64) (r Report, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.open[id]
+	if !ok {
+		return r, false
+	}
+	return e.report.Clone(), true
+}
+
 // ByTag returns the sends of [Ledger.All] with this tag. Tags that the application
 // chose need not be unique.
 func (l *Ledger) ByTag(tag uint64) []Report {

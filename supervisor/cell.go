@@ -71,6 +71,8 @@ type cell struct {
 	missed      atomic.Uint64 // events dropped above EventsHeld, since the spawn
 	busy        atomic.Int64  // nanoseconds, up to the last refill
 	stuckSeen   atomic.Bool   // the watchdog has reported the message in hand
+
+	trace atomic.Pointer[trace] // nil but while somebody looks
 }
 
 // failures is a cell's record of its panics, guarded by its mu.

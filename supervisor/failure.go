@@ -89,6 +89,9 @@ func (c *cell) crashed(b *batch, value any) (again bool) {
 	b.current, c.inSystem = nil, false
 	failure := newPanicError(c.path(), typeName(unwrap(msg)), value)
 	body := unwrap(msg)
+	if t := c.trace.Load(); t != nil {
+		t.end(c, true)
+	}
 	hopeless := inSystem || c.current.over
 	var source Source
 	if !hopeless {

@@ -307,7 +307,14 @@ func (c *cell) deliver(b *batch, msg any) {
 			return
 		}
 	}
+	t := c.trace.Load()
+	if t != nil {
+		t.begin(c, msg, body)
+	}
 	c.invoker.InvokeUserMessage(msg)
+	if t != nil {
+		t.end(c, false)
+	}
 	if f, ok := body.(Finisher); ok {
 		c.finish(f)
 	}

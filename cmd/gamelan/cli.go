@@ -130,6 +130,7 @@ type cli struct {
 
 	Events   eventsCmd   `cmd:"" group:"Inside a node:" help:"Show what has happened: connections, the state, failed dials, bans, troubles, commands."`
 	Top      topCmd      `cmd:"" group:"Inside a node:" help:"Show the busiest actors, again and again."`
+	Trace    traceCmd    `cmd:"" group:"Inside a node:" help:"Show what passes through an actor, or happens with a peer or a message, for a while."`
 	Failures failuresCmd `cmd:"" group:"Inside a node:" help:"List the last failure of each actor, with its place in the code."`
 	Letters  lettersCmd  `cmd:"" group:"Inside a node:" name:"deadletters" help:"List the last messages that have reached no actor."`
 	Tree     treeCmd     `cmd:"" group:"Inside a node:" help:"Show the actor tree of the running node."`

@@ -49,6 +49,18 @@ var examples = map[string][]example{
 		{"Which actors are busy?", "gamelan top"},
 		{"Which have the longest queues? Once, for a program", "gamelan top --sort queue --count 1 --json"},
 	},
+	"gamelan trace actor": {
+		{"Which messages does an actor handle?", "gamelan trace actor services/rpc"},
+		{"Its 1,000 next ones, as lines of JSON", "gamelan trace actor conns --limit 1000 --for 5m --json"},
+	},
+	"gamelan trace peer": {
+		{"What happens with bob now?", "gamelan trace peer bob"},
+		{"For longer", "gamelan trace peer bob --for 5m --limit 1000"},
+	},
+	"gamelan trace message": {
+		{"What becomes of a message with this tag?", "gamelan trace message 2a --for 1m"},
+		{"The same, for a program", "gamelan trace message 2a --for 1m --json | jq -r .what"},
+	},
 	"gamelan failures": {
 		{"What has failed, and where?", "gamelan failures"},
 		{"Which actors have failed, for a program?", "gamelan failures --json | jq -r .actor"},

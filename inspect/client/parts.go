@@ -97,6 +97,23 @@ func (c *Client) Examine(ctx context.Context, peer string, step func(*models.Che
 	return end, err
 }
 
+// Trace has the node show what passes through an actor, or happens with a peer or a message, and calls
+// line with each line as it comes, until the trace ends by itself: after limit lines, or after some
+// time. kind is "actor", "peer" or "message", and of its path, key or tag.
+func (c *Client) Trace(ctx context.Context, kind, of string, limit int, most time.Duration, line func(*models.Traced) error) error {
+	param := map[string]string{"actor": "path", "peer": "peer", "message": "tag"}[kind]
+	q := url.Values{param: {of}, "limit": {strconv.Itoa(limit)}, "for": {most.String()}}
+	ended := false
+	err := stream(ctx, c, verbAt("trace", kind, q), "text/plain", nil, func(m *models.Traced, _ bool) error {
+		ended = m.What == models.TraceEnded
+		return line(m)
+	})
+	if err == nil && !ended {
+		err = c.gone(ctx, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
 // Admission requests with whom the node has connections.
 func (c *Client) Admission(ctx context.Context) (models.Admission, error) {
 	return get[models.Admission](ctx, c, "/v1/admission")

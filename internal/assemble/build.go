@@ -127,7 +127,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	root, err := supervisor.Start(n.Trunk.System(), n.Trunk.Root(), n.Trunk.Tree(n.Parts, b.bound), supervisor.Options{
 		Runtime: b.Runtime, Logger: b.Logger, Phases: trunk.Phases(n.Parts), StopTimeout: closeTimeout,
-		Contained: n.contained, Panicked: n.panicked, Failed: n.failed, Published: b.Publish, Fault: b.Fault, DontWait: true,
+		Contained: n.contained, Panicked: n.panicked, Failed: n.failed, Published: n.published(b.Publish), Fault: b.Fault, DontWait: true,
 	})
 	if err != nil {
 		return err
@@ -173,6 +173,15 @@ func (n *Node) failed(path string, err *supervisor.PanicError) {
 func (n *Node) panicked(p supervisor.Panic) {
 	n.Trunk.Panicked(p)
 	n.tellFailed(p.Path, p.Err)
+}
+
+// published returns the function that is called for each event: it shows the event to those who trace a
+// peer, and calls the program's side.
+func (n *Node) published(publish func(any)) func(any) {
+	return func(event any) {
+		n.Trace.Published(event)
+		publish(event)
+	}
 }
 
 func (n *Node) contained(source supervisor.Source, path string, err *supervisor.PanicError) {

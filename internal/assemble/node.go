@@ -35,6 +35,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/storypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/tracepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -109,6 +110,7 @@ type Node struct {
 	Saf       *safpart.Saf
 	Kad       *kadpart.Kad
 	Doctor    *doctorpart.Doctor
+	Trace     *tracepart.Trace
 	Story     *storypart.Story
 	Record    *storypart.Record
 	Reach     *reachpart.Reach

@@ -28,6 +28,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/storypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/torpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/tracepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/actors/whypart"
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
@@ -94,6 +95,8 @@ func (b *builder) addParts(n *Node) error {
 	} else {
 		n.Parts = append(n.Parts, whypart.Off())
 	}
+	n.Trace = tracepart.New(t, n.Tree)
+	n.Parts = append(n.Parts, n.Trace.Part())
 	n.Doctor = doctorpart.New(t, doctor)
 	n.Parts = append(n.Parts, n.Doctor.Part())
 	if b.onion == nil {

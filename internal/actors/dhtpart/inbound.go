@@ -151,6 +151,7 @@ func (a *inbound) frame(c actor.Context, f Frame) {
 		return
 	}
 	m, v := a.judge(c, f)
+	a.dht.judged(c, f, m, v)
 	if v.Violation != nil {
 		a.violated(c, f, v.Violation)
 	}

@@ -163,7 +163,9 @@ func (o *outbound) relay(c actor.Context, m relayMessage) {
 func (o *outbound) do(c actor.Context, f *dht.OutboundEffects) {
 	now := supervisor.Now(c)
 	o.carried.Begun = true
+	o.dht.wrote(now, f)
 	for _, p := range f.Progress {
+		o.dht.progressed(now, &p)
 		if p.Kind == dht.SendEnded && p.Reason != 0 && p.Err != nil {
 			o.failed(c, p)
 		}

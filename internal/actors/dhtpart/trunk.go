@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -26,6 +27,7 @@ type Trunk interface {
 	OnWall(t time.Time) time.Time
 	Report(r dht.Report) models.Report
 	NewID() uint64
+	Taps() *taps.Taps
 	PID(path string) *actor.PID
 	Connectivity() *actor.PID
 

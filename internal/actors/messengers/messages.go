@@ -7,6 +7,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
+	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -86,6 +87,9 @@ func (r *messages) received(body []byte) {
 	m := r.intake.Message(body, p)
 	r.owes = false
 	r.bytes += uint64(len(body))
+	if t := &r.box.room.Taps; t.Open() {
+		t.Put(taps.Event{At: r.box.room.Now(), What: "received", Kind: string(r.box.protocol.ID), Peer: r.box.peer, Size: len(body)})
+	}
 	if m != nil {
 		r.whole = append(r.whole, m)
 	} else {

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
+	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -59,7 +60,15 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 		m.room.Ended(o)
 		m.timed(o.Kind, m.room.Now)
 	}
+	m.told(o)
 	m.tell(o)
+}
+
+// told shows the outcome to those who trace the peer.
+func (m *Enqueue) told(o protocol.Outcome) {
+	if t := &m.room.Taps; t.Open() {
+		t.Put(taps.Event{At: m.room.Now(), What: "ended", Peer: m.peer, ID: m.id, Size: len(m.body), Note: o.String()})
+	}
 }
 
 // timed counts how long a message took that is confirmed.
@@ -92,6 +101,7 @@ func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 			all[i].Tag = nil
 			continue
 		}
+		m.told(all[i].Outcome)
 		if m.counts {
 			room = m.room
 			counted.count(all[i].Outcome.Kind)

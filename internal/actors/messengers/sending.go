@@ -11,6 +11,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
+	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -172,6 +173,9 @@ func (m *Messaging) lend(account *outAccount, peer identity.NodeID, n int) (give
 func (m *Messaging) accept(q *Enqueue) {
 	if m.tooLong(q) {
 		return
+	}
+	if t := &m.room.Taps; t.Open() {
+		t.Put(taps.Event{At: m.room.Now(), What: "queued", Kind: string(m.ID), Peer: q.peer, ID: q.id, Size: len(q.body)})
 	}
 	for {
 		account, ok := m.accountFor(q)

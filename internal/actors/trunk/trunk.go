@@ -23,6 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
+	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -51,6 +52,12 @@ func (t Trunk) Now() time.Time { return t.rooms.Now() }
 
 // NewID returns a number that is unique in the node's life.
 func (t Trunk) NewID() uint64 { return t.rooms.NewID() }
+
+// Taps shows messages and peers to those who trace them.
+func (t Trunk) Taps() *taps.Taps { return &t.rooms.Taps }
+
+// Root returns the name of the tree, the first part of every path.
+func (t Trunk) Root() string { return t.rooms.Root }
 
 // PID returns the address of the actor at a path below the node, as in
 // "services/rpc".
