@@ -19,6 +19,15 @@ func groups(flood, attack time.Duration) []harness.Group {
 		oneWay(32, product.OneWay(32), product.SendTo(32)),
 		oneWay(1<<10, product.OneWay(1<<10)),
 		{
+			Name:  "inspect",
+			About: "what it costs that a node can be inspected, while nobody looks and while somebody looks once a second; 10,000 actors",
+			Cases: []harness.Case{
+				named("gamelan/oneway-32-not-inspected", product.OneWay(32)), product.Inspected(32), product.Watched(32),
+				named("gamelan/oneway-1KiB-not-inspected", product.OneWay(1<<10)), product.Inspected(1 << 10),
+				product.Look(), product.CrowdMemory(false), product.CrowdMemory(true),
+			},
+		},
+		{
 			Name:  "request-response",
 			About: "one message there and its echo back, one at a time, on an open stream",
 			Cases: append([]harness.Case{

@@ -71,37 +71,51 @@ func count(received *atomic.Uint64) gamelan.Option {
 // as many at a time as three quarters of its credit allow, to the handler of
 // the other. The clocks start when the first was proven to have arrived.
 func OneWay(n int) harness.Case {
-	return harness.Case{Name: "gamelan/oneway-" + size(n), Run: func(m *harness.Meter) (err error) {
-		s := &nodes{ctx: m.Context()}
-		defer func() { err = errors.Join(err, s.close()) }()
-		var received, proven atomic.Uint64
-		var failure atomic.Pointer[error]
-		to, err := s.start(gamelan.Config{}, count(&received))
+	return harness.Case{Name: "gamelan/oneway-" + size(n), Run: func(m *harness.Meter) error { return oneWay(m, n, nil) }}
+}
+
+// oneWay sends messages of n bytes from one node to another. looked is called for each node's
+// configuration before it starts; it is nil for nodes that nobody looks at.
+func oneWay(m *harness.Meter, n int, looked func(*nodes) (gamelan.Config, []gamelan.Option, error)) (err error) {
+	s := &nodes{ctx: m.Context()}
+	defer func() { err = errors.Join(err, s.close()) }()
+	start := func(o gamelan.Option) (*gamelan.Node, error) {
+		if looked == nil {
+			return s.start(gamelan.Config{}, o)
+		}
+		cfg, opts, err := looked(s)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		from, err := s.start(gamelan.Config{}, gamelan.WithHandler(func(node *gamelan.Node) actor.Actor {
-			return &stream{
-				node: node, to: to.ID(), body: payload(n), window: credit * 3 / 4 / (n + overhead),
-				failed: func(err error) { failure.CompareAndSwap(nil, &err) }, proven: &proven,
-			}
-		}))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(connect(s.ctx, from, to), tell(from, begin{})); err != nil {
-			return err
-		}
-		if err := until(m, func() bool { return proven.Load() > 0 || failure.Load() != nil }); err != nil {
-			return err
-		}
-		m.SetBytes(n)
-		err = m.Flow(received.Load)
-		if failed := failure.Load(); failed != nil {
-			err = errors.Join(err, *failed)
-		}
+		return s.start(cfg, append(opts, o)...)
+	}
+	var received, proven atomic.Uint64
+	var failure atomic.Pointer[error]
+	to, err := start(count(&received))
+	if err != nil {
 		return err
-	}}
+	}
+	from, err := start(gamelan.WithHandler(func(node *gamelan.Node) actor.Actor {
+		return &stream{
+			node: node, to: to.ID(), body: payload(n), window: credit * 3 / 4 / (n + overhead),
+			failed: func(err error) { failure.CompareAndSwap(nil, &err) }, proven: &proven,
+		}
+	}))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(connect(s.ctx, from, to), tell(from, begin{})); err != nil {
+		return err
+	}
+	if err := until(m, func() bool { return proven.Load() > 0 || failure.Load() != nil }); err != nil {
+		return err
+	}
+	m.SetBytes(n)
+	err = m.Flow(received.Load)
+	if failed := failure.Load(); failed != nil {
+		err = errors.Join(err, *failed)
+	}
+	return err
 }
 
 // until waits for something that comes soon.

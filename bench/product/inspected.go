@@ -1,0 +1,134 @@
+package product
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/bench/harness"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/supervisor"
+)
+
+// Inspected is gamelan/oneway-N-inspected: [OneWay] between nodes that can be inspected, and nobody looks.
+func Inspected(n int) harness.Case {
+	return harness.Case{Name: "gamelan/oneway-" + size(n) + "-inspected", Run: func(m *harness.Meter) error { return inspected(m, n, 0) }}
+}
+
+// Watched is gamelan/oneway-N-watched: [Inspected] with somebody who looks at all actors of both nodes once
+// a second, as gamelan top does.
+func Watched(n int) harness.Case {
+	return harness.Case{Name: "gamelan/oneway-" + size(n) + "-watched", Run: func(m *harness.Meter) error { return inspected(m, n, time.Second) }}
+}
+
+// inspected measures nodes with an inspector. They are looked at each time that every has passed; 0: never.
+func inspected(m *harness.Meter, n int, every time.Duration) (err error) {
+	ctx, cancel := context.WithCancel(m.Context())
+	defer cancel()
+	var dirs []string
+	defer func() {
+		for _, dir := range dirs {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	return oneWay(m, n, func(*nodes) (gamelan.Config, []gamelan.Option, error) {
+		dir, err := os.MkdirTemp("", "gamelan-bench-")
+		if err != nil {
+			return gamelan.Config{}, nil, err
+		}
+		dirs = append(dirs, dir)
+		if every > 0 {
+			go watch(ctx, dir, every)
+		}
+		return gamelan.Config{DataDir: dir}, []gamelan.Option{gamelan.WithInspector()}, nil
+	})
+}
+
+// watch looks at a node until ctx ends. Before its start and after its end there is nothing to see.
+func watch(ctx context.Context, dir string, every time.Duration) {
+	c := client.New(dir, client.Options{})
+	for tick := time.NewTicker(every); ; {
+		select {
+		case <-tick.C:
+			_, _ = c.Actors(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// crowd is how many actors the cases of the tree have beside those of the node.
+const crowd = 10_000
+
+// Look is gamelan/tree-10000: all actors of a node, as the inspector shows them, without asking them.
+func Look() harness.Case {
+	return harness.Case{Name: "gamelan/tree-10000", Run: func(m *harness.Meter) (err error) {
+		s := &nodes{ctx: m.Context()}
+		defer func() { err = errors.Join(err, s.close()) }()
+		n, err := crowded(s, gamelan.Config{})
+		if err != nil {
+			return err
+		}
+		return m.Loop(3, func() error {
+			if got := n.Inspection().Look(s.ctx).Actors; got < crowd {
+				return fmt.Errorf("got %d actors", got)
+			}
+			return nil
+		})
+	}}
+}
+
+// CrowdMemory is gamelan/actors-memory: what each of 10,000 idle actors costs; inspected, with an inspector.
+func CrowdMemory(inspected bool) harness.Case {
+	name := "gamelan/actors-memory"
+	if inspected {
+		name += "-inspected"
+	}
+	return harness.Case{Name: name, Fresh: true, Rounds: 2, Run: func(m *harness.Meter) error {
+		dir, err := os.MkdirTemp("", "gamelan-bench-")
+		if err != nil {
+			return err
+		}
+		var opts []gamelan.Option
+		if inspected {
+			opts = append(opts, gamelan.WithInspector())
+		}
+		s := &nodes{ctx: m.Context()}
+		err = m.Memory(crowd, 3*time.Second, func() (func(), error) {
+			_, err := crowded(s, gamelan.Config{DataDir: dir}, opts...)
+			return func() { _ = s.close() }, err
+		})
+		return errors.Join(err, os.RemoveAll(dir))
+	}}
+}
+
+// crowded starts a node with 10,000 more actors that do nothing.
+func crowded(s *nodes, cfg gamelan.Config, opts ...gamelan.Option) (*gamelan.Node, error) {
+	cfg.Listen = []string{gamelan.ListenNowhere}
+	full := make(chan struct{})
+	n, err := s.start(cfg, append(opts, handle(func(c actor.Context) {
+		if _, ok := c.Message().(begin); ok {
+			for i := range crowd {
+				supervisor.Spawn(c, supervisor.Spec{Name: fmt.Sprintf("idle-%d", i), Kind: "idle", New: func() actor.Actor { return receive(func(actor.Context) {}) }})
+			}
+			close(full)
+		}
+	}))...)
+	if err != nil {
+		return nil, err
+	}
+	if err := tell(n, begin{}); err != nil {
+		return nil, err
+	}
+	select {
+	case <-full:
+		return n, nil
+	case <-s.ctx.Done():
+		return nil, s.ctx.Err()
+	}
+}
