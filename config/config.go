@@ -326,7 +326,7 @@ var sections = []settings.Section{
 	{Name: "liveness", Doc: "An echo without a handshake, by which others check whether the node can be reached."},
 	{Name: "reach", Doc: "Whether others can connect to the node. Connected nodes of gamelan try it, and status says so."},
 	{Name: "health", Doc: "When the node is degraded, which health and /readyz say, and how often the log has figures. See docs/operating.md."},
-	{Name: "inspect", Doc: "What others are told of connections with them, so that gamelan doctor shows what both ends know."},
+	{Name: "inspect", Doc: "What others are told of connections with them, so that either end shows what both know."},
 	{Name: "rpc", Doc: "Remote calls: a session is a substream. It carries many calls at once between nodes of this library, otherwise one."},
 	{Name: "dht", Doc: "Messages that are routed over several nodes."},
 	{Name: "discovery", Doc: "How the node finds other nodes of the DHT: seeds, rounds of asking for peers, neighbours."},

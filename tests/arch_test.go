@@ -25,7 +25,7 @@ const module = "github.com/gamelan-p2p/gamelan"
 // and no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
-	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1, "internal/story": 1,
+	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1, "internal/story": 1, "internal/taps": 1,
 	"transport": 2, "internal/transport": 2, "peerstore": 2, "dht/wire": 2, "kad/overlay": 2,
 	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/actors/link": 3, "internal/wirecheck": 3, "internal/settings": 3,
 	"config": 4, "actors": 4, "kad": 5, "internal/kad/keep": 5,
@@ -104,7 +104,7 @@ var confined = map[string][]string{
 	"github.com/hashicorp/yamux":                    {"internal/transport/mux"},
 	"github.com/cockroachdb/pebble/v2":              {"internal/kv"},
 	"github.com/oasisprotocol/curve25519-voi":       {"internal/ristretto"},
-	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/manycalls", "internal/protocol/onecall", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
+	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/why", "internal/protocol/manycalls", "internal/protocol/onecall", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "internal/transport/noise", "dht/wire", "kad/overlay", "internal/kad/keep"},
 	"golang.org/x/net":                              {},
 	"golang.org/x/sys":                              {"transport/tcp", "internal/kv", "cmd", "tests/machines"},
