@@ -80,7 +80,7 @@ func (b *builder) addParts(n *Node) error {
 		Node:      func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
 		Record:    n.Record,
 		Version:   b.Version,
-		Health:    func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
+		Wrong:     func(ctx context.Context) (models.Notices, bool) { return n.View.All(ctx) },
 	})
 	n.Parts = append(n.Parts, n.Story.Part())
 	doctor := doctorpart.Settings{

@@ -46,9 +46,10 @@ var _ Trunk = trunk.Trunk{}
 // Settings say what the part tells.
 type Settings struct {
 	Heartbeat time.Duration // between two lines of figures
-	// Node and Health return the section "node" and the health of the node. They may wait.
+	// Node returns the section "node". Wrong returns what is wrong with the node, and whether all could be
+	// looked at. They may wait.
 	Node   func(context.Context) models.Node
-	Health func(context.Context) models.Health
+	Wrong  func(context.Context) (list models.Notices, whole bool)
 	Record *Record // of the events
 	// Version is that of the library.
 	Version string
@@ -129,8 +130,11 @@ type (
 	actorFailed struct{ path, value string }
 	acted       struct{ what string }
 	stopping    struct{}
-	checked     struct{ models.Health }
-	beat        struct{ models.Node }
+	checked     struct {
+		wrong models.Notices
+		whole bool
+	}
+	beat struct{ models.Node }
 )
 
 // Receive implements [actor.Actor].
@@ -174,7 +178,7 @@ func (a *log) Receive(c actor.Context) {
 	case checkTick:
 		a.check(c)
 	case supervisor.Done[checked]:
-		a.checked(c, m.Value.Health)
+		a.checked(c, m.Value)
 	case untoldTick:
 		a.untold(c)
 	case beatTick:
@@ -335,33 +339,40 @@ func later(a, b time.Time) time.Time {
 
 // check looks at what is wrong.
 func (a *log) check(c actor.Context) {
-	if a.busy {
+	if a.busy || a.stopping {
 		return
 	}
 	a.busy = true
-	health := a.Health
-	supervisor.Do(c, "check", func(ctx context.Context) (checked, error) { return checked{health(ctx)}, nil })
+	wrong := a.Wrong
+	supervisor.Do(c, "check", func(ctx context.Context) (x checked, err error) {
+		x.wrong, x.whole = wrong(ctx)
+		return x, nil
+	})
 }
 
 // checked tells what has become wrong, and what is right again. A code is told once, whatever and
-// however many its notices are about.
-func (a *log) checked(c actor.Context, h models.Health) {
+// however many its notices are about. A look that was not whole ends none, and one at a node that stops says nothing.
+func (a *log) checked(c actor.Context, m checked) {
 	a.busy = false
+	if a.stopping {
+		return
+	}
 	now := supervisor.Now(c)
 	is := make(map[string]bool)
-	for _, list := range []models.Notices{h.Reasons, h.Warnings} {
-		for _, n := range list {
-			if is[n.Code] {
-				continue
-			}
-			is[n.Code] = true
-			if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.Trouble(now) {
-				a.told.wrong[n.Code] = trouble{now, n.What}
-				supervisor.Publish(c, actors.TroubleBegan{Notice: n})
-				supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
-				a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code})
-			}
+	for _, n := range m.wrong {
+		if is[n.Code] {
+			continue
 		}
+		is[n.Code] = true
+		if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.Trouble(now) {
+			a.told.wrong[n.Code] = trouble{now, n.What}
+			supervisor.Publish(c, actors.TroubleBegan{Notice: n})
+			supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
+			a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code})
+		}
+	}
+	if !m.whole {
+		return
 	}
 	for _, code := range slices.Sorted(maps.Keys(a.told.wrong)) {
 		if !is[code] {
