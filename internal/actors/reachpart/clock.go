@@ -56,12 +56,14 @@ type clockTold struct {
 type duplicateTold struct {
 	claim identity.Claim
 	at    time.Time
+	proof reach.Proof
 }
 
 func (a *clock) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.clocks, a.asks = reach.NewClocks(a.r.Private), make(map[uint64]*actors.ConnRef)
+		a.clocks.Wide = !a.r.Judge
 		supervisor.Subscribe[actors.PeerConnected](c)
 		supervisor.Subscribe[connections.PeerListed](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
@@ -146,7 +148,7 @@ func (a *clock) opened(c actor.Context, m actors.SubstreamOpened) {
 
 // said takes the answer of a peer.
 func (a *clock) said(c actor.Context, m said) {
-	o, _, ok := a.r.observer(m.with)
+	o, at, ok := a.r.observer(m.with)
 	if !ok {
 		return
 	}
@@ -155,7 +157,8 @@ func (a *clock) said(c actor.Context, m said) {
 	a.tell(c)
 	if other := m.answer.Other; other != nil {
 		other.Claim.Key = a.r.trunk.Key()
-		if !a.r.trunk.Signed(other.Claim.Signature) && other.Claim.VerifyWithin(a.r.trunk.Wall(), anyDate) == nil && a.r.duplicate.Heard(now, o, other) {
+		if !a.r.trunk.Signed(other.Claim.Signature) && other.Claim.VerifyWithin(supervisor.Wall(c), anyDate) == nil &&
+			a.r.duplicate.Heard(now, supervisor.Wall(c), o, at.Addr(), other) > reach.NoProof {
 			a.duplicated(c)
 		}
 	}
@@ -181,13 +184,17 @@ func (a *clock) tell(c actor.Context) {
 
 // duplicated tells that another node uses this node's identity, and logs it once while that lasts.
 func (a *clock) duplicated(c actor.Context) {
-	claim, at, ok := a.r.duplicate.Present(supervisor.Now(c))
-	if !ok {
+	claim, at, proof := a.r.duplicate.Present(supervisor.Now(c))
+	if proof == reach.NoProof {
 		return
 	}
-	before := a.r.duplicateTold.Swap(&duplicateTold{claim, at})
-	if before == nil || at.Sub(before.at) > reach.DuplicateFor {
+	before := a.r.duplicateTold.Swap(&duplicateTold{claim, at, proof})
+	switch {
+	case before != nil && at.Sub(before.at) <= reach.DuplicateFor && before.proof >= proof:
+	case proof == reach.Proven:
 		supervisor.Log(c).Warn("another node uses the identity of this one; give each node a data directory of its own", "addrs", addressesOf(claim))
+	default:
+		supervisor.Log(c).Warn("another node may use the identity of this one: some peers say so, and nothing proves it", "addrs", addressesOf(claim))
 	}
 }
 
@@ -215,22 +222,28 @@ func (r *Reach) clockOff() models.Notices {
 		strconv.FormatInt(int64(t.ahead/time.Second), 10))}
 }
 
-// ownIdentity returns a notice if another node uses the identity of this one.
-func (r *Reach) ownIdentity() models.Notices {
+// ownIdentity returns a notice if another node uses the identity of this one, and this is so sure.
+func (r *Reach) ownIdentity(proof reach.Proof) models.Notices {
 	d := r.duplicateTold.Load()
-	if d == nil {
+	if d == nil || d.proof != proof {
 		return nil
 	}
 	now := r.trunk.Now()
 	if now.Sub(d.at) > reach.DuplicateFor {
 		return nil
 	}
-	text, at := "another node uses the identity of this one", ""
+	where, at := "", ""
 	if addrs := addressesOf(d.claim); len(addrs) > 0 {
 		at = addrs[0]
-		text += ", at " + at
+		where = ", at " + at
 	}
-	return models.Notices{codes.OwnIdentity.Notice(fmt.Sprintf("%s: peers have seen it, the last %s ago, and the connections of both keep replacing each other", text, words.Long(now.Sub(d.at))), at)}
+	ago := words.Long(now.Sub(d.at))
+	if proof == reach.Proven {
+		return models.Notices{codes.OwnIdentity.Notice(fmt.Sprintf("another node uses the identity of this one%s: peers have seen it, the last %s ago, and the connections of both keep replacing each other", where, ago), at)}
+	}
+	n := codes.OwnIdentity.Notice(fmt.Sprintf("another node may use the identity of this one%s: peers say that they have seen it, the last %s ago, and show no proof", where, ago), at)
+	n.Severity = models.Warning
+	return models.Notices{n}
 }
 
 // request sends a request and reads the answer, in a task with this key.

@@ -149,6 +149,16 @@ func TestClock(t *testing.T) {
 		if got := part.Degraded(); len(got) != 0 {
 			t.Errorf("got %+v ten minutes later, want nothing", got)
 		}
+		old, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{ma.StringCast("/ip4/11.9.0.1/tcp/18189").Bytes()}, time.Now().Add(-24*time.Hour), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range peers[:2] {
+			say(p, 0, &reach.Other{Age: time.Second, Claim: old})
+		}
+		if got := part.Warnings(); len(part.Degraded()) != 0 || len(got) != 1 || got[0].Code != "own_identity" || got[0].Severity != models.Warning {
+			t.Errorf("got %+v of an old claim that two dialled peers show, want a warning alone", got)
+		}
 	})
 }
 
@@ -156,7 +166,7 @@ func TestClock(t *testing.T) {
 func TestObserved(t *testing.T) {
 	now, wall := time.Unix(1e9, 0), time.Unix(2e9, 0)
 	ref := peerAt(1, "/ip4/11.1.0.1/tcp/1")
-	ref.Link().Other = &link.Other{Claim: &identity.Claim{Features: identity.FeatureNode}, Since: now.Add(-time.Minute)}
+	ref.Link().Other = &link.Other{Claim: &identity.Claim{Features: identity.FeatureNode}, Since: now.Add(-time.Minute), Wall: wall.Add(-time.Minute)}
 	direct := observed(now, wall, ref, netip.MustParseAddrPort("11.1.0.1:1"))
 	if direct.Clock != 2e9 || direct.Other == nil || direct.Other.Age != time.Minute {
 		t.Errorf("got %+v, want the time and the other claim", direct)
@@ -166,5 +176,8 @@ func TestObserved(t *testing.T) {
 	}
 	if got := observed(now.Add(reach.DuplicateFor), wall, ref, netip.MustParseAddrPort("11.1.0.1:1")); got.Other != nil {
 		t.Errorf("got %+v ten minutes later, want no claim", got)
+	}
+	if got := observed(now, wall.Add(reach.DuplicateFor), ref, netip.MustParseAddrPort("11.1.0.1:1")); got.Other != nil {
+		t.Errorf("got %+v ten minutes later, in which this machine slept, want no claim", got)
 	}
 }
