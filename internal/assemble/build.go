@@ -241,7 +241,7 @@ func (b *builder) settings() trunk.Settings {
 		features = identity.FeatureNone
 	}
 	return trunk.Settings{
-		Base:  base.Settings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger},
+		Base:  base.Settings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Slept: func() time.Duration { return supervisor.Slept(b.Runtime) }, Logger: b.Logger},
 		Store: b.store,
 		Allow: b.Allowed,
 		Connections: connections.Settings{Mux: mux.Config(b.Mux), KeepAlive: b.KeepAlive, Gate: connpool.GateLimits{

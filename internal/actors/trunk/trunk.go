@@ -357,6 +357,14 @@ func (t Trunk) Features() identity.Features { return t.rooms.Features }
 // Profile returns the wire profile that the node speaks, with the present secrets.
 func (t Trunk) Profile() protocol.Profile { return t.rooms.connections.Wire() }
 
+// Slept returns how long the machine has slept, as [supervisor.Slept] does.
+func (t Trunk) Slept() time.Duration {
+	if t.rooms.Slept == nil {
+		return 0
+	}
+	return t.rooms.Slept()
+}
+
 // Wall returns the time of the system's clock, which may step.
 func (t Trunk) Wall() time.Time { return t.rooms.Wall() }
 
