@@ -26,14 +26,13 @@ import (
 // clock asks connected nodes of this library for their time, and hears of another node with this
 // node's identity. The machines reach.Clocks and reach.Duplicate decide.
 //
-// In: PeerConnected, PeerListed, PeerDisconnected, ClockSet, said of judge, SubstreamOpened,
+// In: PeerConnected, PeerListed, PeerDisconnected, ClockSet, MachineSlept, said of judge, SubstreamOpened,
 // SubstreamFailed, results of its tasks. Out: OpenSubstream, PeerViolated. A restart asks all again.
 type clock struct {
 	r      *Reach
 	clocks *reach.Clocks
 	asks   map[uint64]*actors.ConnRef // by the token of what is being opened
 	due    *supervisor.Timer
-	off    bool // the clock is off; logged
 }
 
 type (
@@ -50,6 +49,14 @@ type clockTold struct {
 	ahead   time.Duration
 	sources int
 	ok      bool
+	off     *clockIsOff // what was found last; nil: it is right
+}
+
+// clockIsOff is a median by which the clock is off.
+type clockIsOff struct {
+	ahead   time.Duration
+	sources int
+	at      time.Time
 }
 
 // duplicateTold is another node with this node's identity.
@@ -68,6 +75,7 @@ func (a *clock) Receive(c actor.Context) {
 		supervisor.Subscribe[connections.PeerListed](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
 		supervisor.Subscribe[actors.ClockSet](c)
+		supervisor.Subscribe[actors.MachineSlept](c)
 		for _, ref := range a.r.trunk.Connections().All() {
 			a.met(ref)
 		}
@@ -81,8 +89,9 @@ func (a *clock) Receive(c actor.Context) {
 	case actors.PeerDisconnected:
 		a.clocks.Left(m.Peer, m.Conn.ID)
 		a.tell(c)
-	case actors.ClockSet:
+	case actors.ClockSet, actors.MachineSlept:
 		a.clocks.Forget()
+		a.forgive()
 		a.ask(c)
 	case clockTick:
 		a.ask(c)
@@ -153,7 +162,7 @@ func (a *clock) said(c actor.Context, m said) {
 		return
 	}
 	now := supervisor.Now(c)
-	a.clocks.Heard(now, m.with.Peer, m.ahead, m.answer.Clock > 0)
+	a.clocks.Heard(now, m.with.Peer, m.ahead, m.clock)
 	a.tell(c)
 	if other := m.answer.Other; other != nil {
 		other.Claim.Key = a.r.trunk.Key()
@@ -167,19 +176,47 @@ func (a *clock) said(c actor.Context, m said) {
 // anyDate accepts any date of a claim of this node's own key: the date may be what is wrong.
 const anyDate = 100 * 365 * 24 * time.Hour
 
+// forgive forgets that the clock was off: it was set.
+func (a *clock) forgive() { a.r.clockTold.Store(new(clockTold)) }
+
 // tell tells how far the clock is off, and logs when that begins and ends.
 func (a *clock) tell(c actor.Context) {
+	now := supervisor.Now(c)
 	var t clockTold
-	t.ahead, t.sources, t.ok = a.clocks.Ahead(supervisor.Now(c))
+	t.ahead, t.sources, t.ok = a.clocks.Ahead(now)
+	before := a.r.clockTold.Load()
+	was := before != nil && before.off != nil
+	if before != nil {
+		t.off = before.off
+	}
+	t.off = t.verdict(now, a.r.ClockOff)
 	a.r.clockTold.Store(&t)
-	off := t.ok && t.ahead.Abs() > a.r.ClockOff
 	switch {
-	case off && !a.off:
+	case t.off != nil && !was:
 		supervisor.Log(c).Warn("the clock of this machine is off", "ahead", t.ahead.Round(time.Second), "n", t.sources)
-	case a.off && !off && t.ok:
+	case was && t.off == nil && t.ok:
 		supervisor.Log(c).Info("the clock of this machine is right again", "ahead", t.ahead.Round(time.Second), "n", t.sources)
 	}
-	a.off = off || a.off && !t.ok
+}
+
+// A clock is off until a median says that it is off by less than offAgain percent of the limit. Without a median it
+// stays off for offFor.
+const (
+	offAgain = 80
+	offFor   = 4 * time.Hour
+)
+
+// verdict returns how far the clock is off; nil: it is right, or nobody has said otherwise for long.
+func (t *clockTold) verdict(now time.Time, limit time.Duration) *clockIsOff {
+	switch {
+	case !t.ok && t.off != nil && now.Sub(t.off.at) <= offFor:
+		return t.off
+	case !t.ok:
+		return nil
+	case t.off != nil && t.ahead.Abs() > limit*offAgain/100, t.ahead.Abs() > limit:
+		return &clockIsOff{t.ahead, t.sources, now}
+	}
+	return nil
 }
 
 // duplicated tells that another node uses this node's identity, and logs it once while that lasts.
@@ -211,15 +248,15 @@ func addressesOf(claim identity.Claim) (list []string) {
 // clockOff returns a warning if the clock of this machine is off.
 func (r *Reach) clockOff() models.Notices {
 	t := r.clockTold.Load()
-	if t == nil || !t.ok || t.ahead.Abs() <= r.ClockOff {
+	if t == nil || t.off == nil || r.trunk.Now().Sub(t.off.at) > offFor {
 		return nil
 	}
 	way := "ahead"
-	if t.ahead < 0 {
+	if t.off.ahead < 0 {
 		way = "behind"
 	}
-	return models.Notices{codes.ClockOff.Notice(fmt.Sprintf("the clock of this machine is %s %s: most of %d connected nodes that were asked agree on another time", words.Long(t.ahead.Abs()), way, t.sources),
-		strconv.FormatInt(int64(t.ahead/time.Second), 10))}
+	return models.Notices{codes.ClockOff.Notice(fmt.Sprintf("the clock of this machine is %s %s: most of %d connected nodes that were asked agree on another time", words.Long(t.off.ahead.Abs()), way, t.off.sources),
+		strconv.FormatInt(int64(t.off.ahead/time.Second), 10))}
 }
 
 // ownIdentity returns a notice if another node uses the identity of this one, and this is so sure.
@@ -246,6 +283,9 @@ func (r *Reach) ownIdentity(proof reach.Proof) models.Notices {
 	return models.Notices{n}
 }
 
+// maxStep is by how much this machine's clocks may go on differently while a peer is asked for its time.
+const maxStep = time.Second
+
 // request sends a request and reads the answer, in a task with this key.
 func (r *Reach) request(c actor.Context, key any, stream protocol.Stream, ask reach.Ask, limit time.Duration) {
 	t := r.trunk
@@ -254,13 +294,14 @@ func (r *Reach) request(c actor.Context, key any, stream protocol.Stream, ask re
 		if err := stream.SetDeadline(until); err != nil {
 			return h, err
 		}
-		began, wall := t.Now(), t.Wall()
+		began, wall := t.Now(), t.Wall() // a step or a sleep between here and the answer says nothing of the peer
 		if _, err := stream.Write(reach.AppendAsk(nil, ask)); err != nil {
 			return h, err
 		}
 		h.answer, err = reach.ReadAnswer(stream)
 		if err == nil && h.answer.Clock > 0 { // told in whole seconds
-			h.ahead = wall.Add(t.Now().Sub(began) / 2).Sub(time.Unix(h.answer.Clock, int64(time.Second/2)))
+			took := t.Now().Sub(began)
+			h.ahead, h.clock = wall.Add(took/2).Sub(time.Unix(h.answer.Clock, int64(time.Second/2))), (t.Wall().Sub(wall)-took).Abs() <= maxStep
 		}
 		return h, err
 	})

@@ -90,7 +90,7 @@ func TestClock(t *testing.T) {
 			t.Errorf("got %v asked, want the three that are direct and elsewhere", tr.asked)
 		}
 		say := func(p *actors.ConnRef, ahead time.Duration, other *reach.Other) {
-			sys.Root.Send(r.clock, said{p, heard{reach.Answer{Clock: 1, Other: other}, ahead}})
+			sys.Root.Send(r.clock, said{p, heard{reach.Answer{Clock: 1, Other: other}, ahead, true}})
 			synctest.Wait()
 		}
 		codes := func() (all string) {
@@ -114,6 +114,36 @@ func TestClock(t *testing.T) {
 		var v models.Node
 		if part.Node(&v); v.Clock == nil || v.Clock.AheadMS != 31_000 || v.Clock.Sources != 3 {
 			t.Errorf("got %+v in the section, want 31 s by 3 sources", v.Clock)
+		}
+		leave := func(p *actors.ConnRef) {
+			tr.conns.Delete(p.Peer)
+			sys.Root.Send(r.clock, actors.PeerDisconnected{Peer: p.Peer, Conn: p})
+			synctest.Wait()
+		}
+		meet := func(p *actors.ConnRef) {
+			tr.conns.Set(p.Peer, p)
+			sys.Root.Send(r.clock, actors.PeerConnected{Peer: p.Peer, Conn: p})
+			synctest.Wait()
+		}
+		leave(peers[2])
+		if got := codes(); got != "clock_off " {
+			t.Errorf("got %q when one has left, want the clock off: nobody says otherwise", got)
+		}
+		meet(peers[2])
+		for _, p := range peers {
+			say(p, 25*time.Second, nil)
+		}
+		if got := codes(); got != "clock_off " {
+			t.Errorf("got %q at 25 s, want the clock off: that is hardly less", got)
+		}
+		leave(peers[2])
+		time.Sleep(offFor + time.Minute)
+		if got := codes(); got != "" {
+			t.Errorf("got %q hours later, want nothing", got)
+		}
+		meet(peers[2])
+		for _, p := range peers {
+			say(p, 31*time.Second, nil)
 		}
 		say(peers[0], 0, nil)
 		say(peers[1], 0, nil)

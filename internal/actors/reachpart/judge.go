@@ -39,7 +39,8 @@ type (
 	lookNow        struct{} // somebody asks that all be looked at at once
 	heard          struct {
 		answer reach.Answer
-		ahead  time.Duration // by which this machine's clock is ahead of the peer's, if the answer has that
+		ahead  time.Duration // by which this machine's clock is ahead of the peer's
+		clock  bool          // ahead is known
 	}
 	observedKey struct{ with *actors.ConnRef }
 	backKey     struct{ request reach.Request }
