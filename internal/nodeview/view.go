@@ -169,7 +169,7 @@ func (v *View) degraded(now time.Time) models.Notices {
 		reasons = append(reasons, panicking(p, now))
 	}
 	for _, f := range v.Trunk.Failing() {
-		if f.Count >= v.Health.Restarts {
+		if f.Count > v.Health.Restarts {
 			reasons = append(reasons, restarting(f, now))
 		}
 	}

@@ -45,27 +45,31 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 	return v.Health.Severe(list)
 }
 
-// notOnline returns a notice if the node has not been online for longer than it may be.
+// notOnline returns a notice if the node has not been online for longer than it may be. It is offline when it has been
+// connected to nobody for that long.
 func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
-	if s.NotOnline.IsZero() || now.Sub(s.NotOnline) < v.Health.OfflineAfter {
+	if s.State == connpool.Online.String() || s.NotOnline.IsZero() || now.Sub(s.NotOnline) < v.Health.OfflineAfter {
 		return nil
 	}
-	long := words.Long(now.Sub(s.Since))
+	cause, _, _ := strings.Cut(s.Cause, ";")
+	long, lacks := words.Long(now.Sub(s.Since)), words.Long(now.Sub(s.NotOnline))
 	since := v.Trunk.OnWall(s.Since).UTC().Format(time.RFC3339)
+	notOnline := v.Trunk.OnWall(s.NotOnline).UTC().Format(time.RFC3339)
 	switch {
-	case s.State != connpool.Offline.String() && s.Nodes+s.Clients > 0:
-		cause, _, _ := strings.Cut(s.Cause, ";")
-		return models.Notices{codes.FewNodes.Notice("not online for "+words.Long(now.Sub(s.NotOnline))+": "+cause, v.Trunk.OnWall(s.NotOnline).UTC().Format(time.RFC3339))}
-	case s.Alone && v.OnlyDials():
-		return models.Notices{codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)}
+	case s.Alone && !v.OnlyDials():
+		return models.Notices{codes.Alone.Notice("alone for "+lacks+": "+cause+", and this node knows no other that it could connect to", notOnline)}
+	case s.Nodes+s.Clients > 0, now.Sub(s.Since) < v.Health.OfflineAfter:
+		return models.Notices{codes.FewNodes.Notice("not online for "+lacks+": "+cause, notOnline)}
 	case s.Alone:
-		return models.Notices{codes.Alone.Notice("alone for "+long+": connected to nobody, and this node knows no other that it could connect to", since)}
+		return models.Notices{codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)}
 	case s.Tried != "":
 		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since)
 		n.Step = "" // the cause says what to look at
 		return models.Notices{n}
 	}
-	return models.Notices{codes.Offline.Notice("offline for "+long+": no dial of another node has ended since", since)}
+	n := codes.Offline.Notice("offline for "+long+": "+s.Cause, since)
+	n.Step = ""
+	return models.Notices{n}
 }
 
 // inDoubt returns a notice if too many of the messages of the last hour are in doubt.

@@ -22,7 +22,8 @@ import (
 // away is how long the node has had its state, and what it has tried while it is connected to nobody.
 type away struct {
 	since time.Time                  // of the state
-	lacks time.Time                  // since when the node is not online; zero: it is
+	lacks time.Time                  // since when the node is not online, but for moments in which it was; zero: it never was not
+	back  time.Time                  // since when it is online; zero: it is not
 	tried map[identity.NodeID]*tried // peers that could not be dialled while the node is offline
 	more  bool                       // there were others, for which there is no room
 }
@@ -37,15 +38,20 @@ type tried struct {
 // maxTried is how many peers are remembered: the text names one.
 const maxTried = 64
 
+// settled is how long a node must be online for its being so to count: a connection that ends at once is none.
+const settled = 10 * time.Second
+
 // becomes notes a new state.
 func (a *away) becomes(now time.Time, s connpool.State) {
 	a.since, a.tried, a.more = now, nil, false
-	switch {
-	case s == connpool.Online:
-		a.lacks = time.Time{}
-	case a.lacks.IsZero():
+	if s == connpool.Online {
+		a.back = now
+		return
+	}
+	if a.lacks.IsZero() || !a.back.IsZero() && now.Sub(a.back) >= settled {
 		a.lacks = now
 	}
+	a.back = time.Time{}
 }
 
 // failed notes a dial that has failed while the node is offline. One that this node has cancelled
@@ -156,7 +162,7 @@ func (a *connectivity) kind(peer identity.NodeID) (word string, rank int) {
 // maxLooked is how many known peers are looked at to find one that could be dialled.
 const maxLooked = 1000
 
-// knowsNobody reports whether the node knows no peer that it could dial.
+// knowsNobody reports whether the node knows no peer that it could dial. Clients do not count.
 func (a *connectivity) knowsNobody() bool {
 	if a.room.SeedNames || len(a.room.memory.away.tried) > 0 {
 		return false
@@ -166,7 +172,8 @@ func (a *connectivity) knowsNobody() bool {
 		if n++; n > maxLooked {
 			return false
 		}
-		if p.ID == a.room.Self || a.room.needs.Banned(p.ID) != nil {
+		client := p.Claim != nil && !p.Features.IsNode() && p.Flags&peerstore.FlagSeed == 0
+		if p.ID == a.room.Self || client || a.room.needs.Banned(p.ID) != nil {
 			continue
 		}
 		if _, err := a.room.needs.FirstAddress(p); err == nil {

@@ -60,9 +60,20 @@ func TestAway(t *testing.T) {
 		if !a.lacks.Equal(now) || !a.since.Equal(now.Add(time.Minute)) || a.text(kind) != "" {
 			t.Errorf("with a client: got %+v, want not online since before, and nothing tried", a)
 		}
-		if a.becomes(now, connpool.Online); !a.lacks.IsZero() {
-			t.Errorf("online: got %+v", a)
-		}
+	}
+	var b away
+	b.becomes(now, connpool.Offline)
+	for i := range 50 { // online for a second, now and then
+		b.becomes(now.Add(time.Duration(i)*time.Minute), connpool.Online)
+		b.becomes(now.Add(time.Duration(i)*time.Minute+time.Second), connpool.Offline)
+	}
+	if !b.lacks.Equal(now) {
+		t.Errorf("online for a second: got not online since %v, want since the beginning", b.lacks.Sub(now))
+	}
+	end := now.Add(time.Hour)
+	b.becomes(end, connpool.Online)
+	if b.becomes(end.Add(settled), connpool.Degraded); !b.lacks.Equal(end.Add(settled)) {
+		t.Errorf("after a while online: got not online since %v, want since then", b.lacks.Sub(now))
 	}
 	var many away
 	for i := range 200 {
