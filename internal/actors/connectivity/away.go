@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/words"
@@ -115,22 +116,26 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 
 // because says in a few words why a peer could not be dialled.
 func because(err error, who string) string {
-	dial, _ := errors.AsType[*transport.DialError](err)
-	if dial != nil {
+	code := base.CauseOf(err)
+	if dial, ok := errors.AsType[*transport.DialError](err); ok {
 		err = dial.Err
 	}
 	cause := words.Cause(err)
-	switch {
-	case errors.Is(err, transport.ErrRefused):
+	switch code {
+	case codes.DialRefused:
 		return who + " refuses connections"
-	case dial != nil && dial.Stage == transport.StageProxy:
+	case codes.DialProxy:
 		return "the proxy does not work: " + cause
-	case errors.Is(err, transport.ErrResolve):
+	case codes.DialUnresolved:
 		return "the name is not resolved: " + who
-	case dial != nil && dial.Timeout():
+	case codes.DialNoAnswer:
 		return "no answer from " + who
-	case cause == "no route to host", cause == "network is unreachable":
+	case codes.DialNoRoute:
 		return "no route to " + who
+	case codes.DialForbidden:
+		return "this machine forbids connections to " + who
+	case codes.FilesGone:
+		return "this process has no free file for a connection to " + who
 	}
 	return who + ": " + cause
 }

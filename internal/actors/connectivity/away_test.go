@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,10 +38,12 @@ func TestAway(t *testing.T) {
 		"no answer from 203.0.113.10:18189 (seed), tried twice":     {failedDial(1, seed, transport.ErrTimeout), failedDial(1, seed, transport.ErrTimeout)},
 		"no route to 203.0.113.10:18189 (seed), tried once, and 1 other peer": {
 			failedDial(2, other, transport.ErrRefused), failedDial(2, other, transport.ErrRefused),
-			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", errors.New("no route to host"))),
+			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", syscall.ENETUNREACH)),
 		},
 		"the name is not resolved: /dns4/example.org/tcp/1 (node), tried once; check the name and this machine's name server, or use an IP address": {failedDial(2, other, transport.ErrResolve)},
-		"seed: no address of the peer, tried once": {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
+		"no answer from 203.0.113.10:18189 (seed), tried once":                      {failedDial(1, seed, syscall.EHOSTUNREACH)},
+		"this machine forbids connections to 203.0.113.10:18189 (seed), tried once": {failedDial(1, seed, transport.ErrPermission)},
+		"seed: no address of the peer, tried once":                                  {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
 		"203.0.113.10:18189 (seed): of another network, tried 3 times": {
 			failedDial(1, seed, errors.New("of another network")), failedDial(1, seed, errors.New("of another network")),
 			failedDial(1, seed, context.Canceled),
