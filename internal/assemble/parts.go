@@ -303,8 +303,8 @@ func (b *builder) addUsersParts(n *Node) error {
 		}
 		n.Parts = append(n.Parts, p)
 	}
-	if len(b.Sections)+len(b.Checks) > 0 {
-		n.Parts = append(n.Parts, nodeview.Program(b.Sections, b.Checks))
+	if len(b.Sections)+len(b.Checks)+len(b.Notices) > 0 {
+		n.Parts = append(n.Parts, nodeview.Program(b.Sections, b.Checks, b.Notices))
 	}
 	return nil
 }

@@ -31,6 +31,8 @@ type View struct {
 
 	// Tree returns the tree of actors. It waits until there is one.
 	Tree func() *supervisor.Root
+	// Actors describes the actors, none before there is a tree; nil: they are not known.
+	Actors func() []supervisor.Info
 	// Status asks the actor connectivity for the node's state.
 	Status func(ctx context.Context) (actors.Status, error)
 	// Dials asks the actor dialer for the dials under way.

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -35,6 +36,7 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 	list = append(list, limitWarning(t.InboundTrouble(), now)...)
 	list = append(list, v.Files...)
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.Warnings })...)
+	list = append(list, v.stopped()...)
 	list = append(list, v.degraded(now)...)
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.PeerWarnings })...)
 	list = append(list, trunk.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
@@ -43,6 +45,27 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 		list[i].Severity = cmp.Or(list[i].Severity, models.Warning)
 	}
 	return v.Health.Severe(list)
+}
+
+// stopped returns the warnings about actors that do nothing more: those that have failed, and those that are stuck.
+func (v *View) stopped() models.Notices {
+	if v.Actors == nil {
+		return nil
+	}
+	var failed, stuck []supervisor.Info
+	for _, x := range v.Actors() {
+		switch x.State {
+		case supervisor.StateFailed:
+			failed = append(failed, x)
+		case supervisor.StateStuck:
+			stuck = append(stuck, x)
+		}
+	}
+	return append(trunk.NoticeEach(stuck, func(x supervisor.Info) models.Notice {
+		return codes.ActorStuck.Notice(x.Path+" is stuck in "+cmp.Or(inspect.Escape(x.Message), "no message"), x.Path)
+	}, codes.ActorStuck, "actors are stuck"), trunk.NoticeEach(failed, func(x supervisor.Info) models.Notice {
+		return codes.ActorFailed.Notice(x.Path+" has failed", x.Path)
+	}, codes.ActorFailed, "actors have failed")...)
 }
 
 // notOnline returns a notice if the node has not been online for longer than it may be. It is offline when it has been
@@ -72,16 +95,26 @@ func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
 	return models.Notices{n}
 }
 
-// inDoubt returns a notice if too many of the messages of the last hour are in doubt.
+// inDoubt returns a notice if too many of the messages of the last hour are in doubt. If all of these are of one peer, and
+// there are others, this is a warning alone: one peer does not degrade the node.
 func (v *View) inDoubt() models.Notices {
-	o := v.Trunk.SentWithin(v.Trunk.Now())
+	now := v.Trunk.Now()
+	o := v.Trunk.SentWithin(now)
 	all := o.Confirmed + o.InDoubt + o.Failed
 	if all < doubtLeast || o.InDoubt*100 <= all*uint64(v.Health.InDoubt) {
 		return nil
 	}
 	percent := o.InDoubt * 100 / all
-	return models.Notices{codes.InDoubt.Notice(fmt.Sprintf("%d %% of the messages of the last hour are in doubt: %s of %s", percent, inspect.Number(o.InDoubt), inspect.Number(all)),
-		strconv.FormatUint(percent, 10), strconv.FormatUint(all, 10))}
+	peers := v.Trunk.Doubters(now)
+	text := fmt.Sprintf("%d %% of the messages of the last hour are in doubt: %s of %s", percent, inspect.Number(o.InDoubt), inspect.Number(all))
+	if peers == 1 {
+		text += ", all to one peer"
+	}
+	n := codes.InDoubt.Notice(text, strconv.FormatUint(percent, 10), strconv.FormatUint(all, 10))
+	if peers == 1 && v.Trunk.Connections().Len() > 1 {
+		n.Severity = models.Warning
+	}
+	return models.Notices{n}
 }
 
 // doubtLeast is how many messages an hour must have for its rate to say something.

@@ -386,14 +386,17 @@ func (t Trunk) Key() identity.PublicKey { return t.rooms.Key }
 func (t Trunk) Outcomes() *messengers.Messaging { return t.rooms.messengers.Outcomes }
 func (t Trunk) Answers() *messengers.Messaging  { return t.rooms.messengers.Answers }
 
-// Ended counts the outcome of a message of the program that a part sends.
-func (t Trunk) Ended(o protocol.Outcome) { t.rooms.messengers.Ended(o) }
+// Ended counts the outcome of a message of the program to a peer that a part sends.
+func (t Trunk) Ended(peer identity.NodeID, o protocol.Outcome) { t.rooms.messengers.Ended(peer, o) }
 
 // Sent returns how messages of the program to peers have ended since the start, and SentWithin
 // how they have ended in the last hour.
 func (t Trunk) Sent() messengers.Ended { return t.rooms.messengers.Sent() }
 
 func (t Trunk) SentWithin(now time.Time) messengers.Ended { return t.rooms.messengers.SentWithin(now) }
+
+// Doubters returns how many peers have had messages of the program in doubt in the last hour, at most 64.
+func (t Trunk) Doubters(now time.Time) int { return t.rooms.messengers.Doubters(now) }
 
 // HasTopics reports whether messages of some topic have a handler.
 func (t Trunk) HasTopics() bool { return t.rooms.messengers.Topics.Len() > 0 }
