@@ -19,6 +19,7 @@ var (
 	Restarting         = code("restarting", models.Degraded, "An actor of the node fails again and again, and is started again: more often in ten minutes than health.restarts.", "look at what it has failed on, and report it", "actor")
 	ClockOff           = code("clock_off", models.Warning, "The clock of this machine is off, by more than health.clock_off: most connected nodes agree on another time.", "set the clock of this machine, and keep it set with NTP", "seconds")
 	DiskFull           = code("disk_full", models.Degraded, "The disk of the data directory is full, or nearly: less than health.disk_free is free.", "make room on the disk, or lower health.disk_free and the limits of what is kept", "path", "free", "need")
+	PeerLost           = code("peer_lost", models.Warning, "A peer is not reached while others are: the user has named it, or it was connected for long.", "look at what the node did about it, and examine the way to it", "peer", "since", "cause")
 	SharedIdentity     = code("shared_identity", models.Warning, "Two nodes may use one identity.", "give each node a data directory of its own", "peer")
 )
 

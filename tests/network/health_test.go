@@ -177,6 +177,23 @@ func TestBubbleSeedsSilent(t *testing.T) {
 	})
 }
 
+// TestBubbleSeedAskedAgain: a node that is connected to others asks a seed that was away again after an hour.
+func TestBubbleSeedAskedAgain(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const at = "/memory/77"
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{Seeds: []string{gamelantest.Secret(77).PublicKey().String() + "::" + at}}, kit.Quiet)
+		net.Connect(net.Start(gamelan.Config{}, kit.Quiet), a)
+		time.Sleep(5 * time.Minute)
+		wantHealth(t, "no seed", a, "ok (seeds_silent)")
+		net.Start(gamelan.Config{Secret: gamelantest.Secret(77), Listen: []string{at}}, kit.Quiet)
+		time.Sleep(40 * time.Minute)
+		wantHealth(t, "the seed has just rested", a, "ok (seeds_silent)")
+		time.Sleep(20 * time.Minute)
+		wantHealth(t, "an hour later", a, "ok")
+	})
+}
+
 // TestBubbleInDoubt: a node whose messages are in doubt too often is degraded for an hour.
 func TestBubbleInDoubt(t *testing.T) {
 	for _, limit := range []int{10, 60} {
@@ -285,4 +302,48 @@ func TestHealthSettings(t *testing.T) {
 	if err := (gamelan.Config{Health: gamelan.HealthConfig{DegradedBy: []string{"no_such"}}}).Validate(); err == nil || !strings.Contains(err.Error(), `no code "no_such"`) {
 		t.Errorf("got %v, want the code refused", err)
 	}
+}
+
+// TestBubblePeerLost: a peer that the user protects, one that is a seed, or that was connected for long, and that is cut off while others
+// are connected, is a warning with the cause and the time, and an event; a stranger is none.
+func TestBubblePeerLost(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		other, mine, brief := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet), net.Start(gamelan.Config{NoDHT: true}, kit.Quiet), net.Start(gamelan.Config{NoDHT: true}, kit.Quiet)
+		a := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet)
+		net.Connect(a, other)
+		net.Connect(a, mine)
+		net.Connect(a, brief)
+		a.Protect(mine.ID(), "test")
+		net.Partition(a, mine)
+		net.Partition(a, brief)
+		time.Sleep(time.Minute)
+		wantHealth(t, "at once", a, "ok")
+		for range 3 {
+			_, _ = a.Dial(t.Context(), brief.ID()) // it fails
+		}
+		time.Sleep(9 * time.Minute)
+		wantHealth(t, "after ten minutes", a, "ok (peer_lost)")
+		n := a.Health(t.Context()).Warnings[0]
+		if !strings.HasPrefix(n.What, "peer "+mine.ID().String()+", which is protected, is not reached for ") || !strings.Contains(n.What, ", while 1 other are: no answer from "+mine.Addr.String()+", tried ") {
+			t.Errorf("got %q, want who, since when and why", n.What)
+		}
+		if n.Args["peer"] != mine.ID().String() || n.Args["cause"] != "dial_no_answer" || n.Args["since"] == "" {
+			t.Errorf("got %v", n.Args)
+		}
+		net.Heal(a, mine)
+		time.Sleep(3 * time.Minute)
+		wantHealth(t, "connected again", a, "ok")
+		recorded, err := a.Inspection().Recorded(inspect.EventQuery{Types: []string{"trouble"}, Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, e := range recorded.Events {
+			got += e.Type + " " + e.Code + ", "
+		}
+		if got != "trouble.began peer_lost, trouble.over peer_lost, " {
+			t.Errorf("got the events %s", got)
+		}
+	})
 }

@@ -99,7 +99,7 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	case word != "":
 		who += " (" + word + ")"
 	}
-	text := fmt.Sprintf("%s, tried %s", because(t.why, who), times(t.n))
+	text := fmt.Sprintf("%s, tried %s", Because(t.why, who), times(t.n))
 	switch others := len(a.tried) - 1; {
 	case a.more:
 		text += fmt.Sprintf(", and more than %d other peers", others)
@@ -114,8 +114,8 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	return text
 }
 
-// because says in a few words why a peer could not be dialled.
-func because(err error, who string) string {
+// Because says in a few words why a peer could not be dialled; who is its address.
+func Because(err error, who string) string {
 	code := base.CauseOf(err)
 	if dial, ok := errors.AsType[*transport.DialError](err); ok {
 		err = dial.Err
