@@ -182,7 +182,7 @@ func TestBubbleSeedAskedAgain(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		const at = "/memory/77"
 		net := gamelantest.NewNetwork(t)
-		a := net.Start(gamelan.Config{Seeds: []string{gamelantest.Secret(77).PublicKey().String() + "::" + at}}, kit.Quiet)
+		a := net.Start(gamelan.Config{Floor: 1, Seeds: []string{gamelantest.Secret(77).PublicKey().String() + "::" + at}}, kit.Quiet)
 		net.Connect(net.Start(gamelan.Config{}, kit.Quiet), a)
 		time.Sleep(5 * time.Minute)
 		wantHealth(t, "no seed", a, "ok (seeds_silent)")
@@ -344,6 +344,43 @@ func TestBubblePeerLost(t *testing.T) {
 		}
 		if got != "trouble.began peer_lost, trouble.over peer_lost, " {
 			t.Errorf("got the events %s", got)
+		}
+	})
+}
+
+// TestBubbleSleep: a machine that sleeps is no clock that was set: the log says how long, and what lasted has it in it.
+func TestBubbleSleep(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		var log journal
+		net := gamelantest.NewNetwork(t)
+		b := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet)
+		a := net.Start(gamelan.Config{NoDHT: true}, log.option())
+		set := make(chan gamelan.ClockSet, 10)
+		go func() {
+			defer close(set)
+			for e := range a.Events(context.Background()) {
+				if m, ok := e.Value.(gamelan.ClockSet); ok {
+					set <- m
+				}
+			}
+		}()
+		net.Connect(a, b)
+		time.Sleep(10 * time.Minute)
+		a.Clock.Suspend(8 * time.Hour)
+		net.Cut(a, b)
+		time.Sleep(time.Minute)
+		a.Clock.Step(time.Hour) // that is one
+		time.Sleep(time.Minute)
+		if got := <-set; got.By.Round(time.Second) != time.Hour || len(set) > 0 {
+			t.Errorf("got the clock set by %v, and %d more, want an hour alone", got.By, len(set))
+		}
+		slept := log.lines(t, "the machine slept")
+		if len(slept) != 1 || time.Duration(slept[0]["for"].(float64)) != 8*time.Hour {
+			t.Errorf("got %v, want 8 h once", slept)
+		}
+		ends := log.lines(t, "disconnected")
+		if len(ends) != 1 || time.Duration(ends[0]["lasted"].(float64)) < 8*time.Hour {
+			t.Errorf("got %v, want a connection of more than 8 h", ends)
 		}
 	})
 }
