@@ -269,8 +269,11 @@ func TestReadyWithoutPeers(t *testing.T) {
 		listens bool
 		want    int
 	}{
-		{[]string{"offline"}, true, 200}, {[]string{"few_nodes"}, true, 200}, {[]string{"offline"}, false, 503},
-		{[]string{"offline", "disk_full"}, true, 503}, {[]string{"disk_full"}, true, 503},
+		{[]string{"offline"}, true, 200},
+		{[]string{"few_nodes"}, true, 200},
+		{[]string{"offline"}, false, 503},
+		{[]string{"offline", "disk_full"}, true, 503},
+		{[]string{"disk_full"}, true, 503},
 	} {
 		degraded, listens = nil, x.listens
 		for _, c := range x.codes {

@@ -47,6 +47,7 @@ func (s *stage) System() *actor.ActorSystem { return s.sys }
 func (s *stage) PID(path string) *actor.PID {
 	return s.sys.NewLocalPID("test/" + strings.TrimPrefix(path, name+"/"))
 }
+
 func (s *stage) Connectivity() *actor.PID                                 { return s.sys.NewLocalPID("nobody") }
 func (s *stage) Connections() *view.Map[identity.NodeID, *actors.ConnRef] { return &s.conns }
 func (s *stage) Store() peerstore.View                                    { return s.store.View() }
