@@ -72,6 +72,7 @@ type (
 	StoreTroubled  = actors.StoreTroubled
 	StoreHealed    = actors.StoreHealed
 	ClockSet       = actors.ClockSet
+	MachineSlept   = actors.MachineSlept
 	ProtocolFailed = actors.ProtocolFailed
 	ListenerBound  = actors.ListenerBound
 	// AddressesChanged reports that the node tells others other addresses.

@@ -116,9 +116,9 @@ type Status struct {
 	UpdatedAt time.Time
 
 	Since     time.Time // of the state
-	NotOnline time.Time // since when the state is not online; zero: it is
+	NotOnline time.Time // since when there are too few nodes to be online, but for less than 10 s at a time; zero: there are enough
 	Tried     string    // offline: whom the node has tried to reach since, and why that failed; empty: nobody
-	Alone     bool      // offline, and the node knows nobody whom it could connect to
+	Alone     bool      // connected to no node, and this one knows no node that it could connect to
 }
 
 // NotTaken is a connected peer that accepts no messages of this node: it ends each
@@ -165,8 +165,13 @@ type StoreTroubled struct {
 }
 
 // ClockSet is published within ten seconds after the system's clock was set: forward by
-// By, or back if By is negative. The measuring of durations is not affected.
+// By, or back if By is negative. The measuring of durations is not affected. A sleep of the machine is no such step: see
+// MachineSlept.
 type ClockSet struct{ By time.Duration }
+
+// MachineSlept is published within ten seconds after the machine has slept, such as a laptop that was closed. Measured
+// durations do not have that time. It is known on Linux.
+type MachineSlept struct{ For time.Duration }
 
 // StatusChanged is published when the state of the node's connections changes.
 type StatusChanged struct{ Status Status }

@@ -17,6 +17,7 @@ import (
 type Clock struct {
 	supervisor.Runtime
 	ahead atomic.Int64 // nanoseconds
+	slept atomic.Int64 // nanoseconds
 }
 
 // NewClock returns a clock with the time of package time. A test in a bubble must call it
@@ -30,6 +31,18 @@ func (c *Clock) Wall() time.Time { return c.Runtime.Wall().Add(time.Duration(c.a
 // Step sets the system's clock forward by d, or back if d is negative. Measured
 // durations do not change.
 func (c *Clock) Step(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// Suspend has the machine of the node sleep for d, as a laptop that is closed: the system's clock goes on, and
+// measured durations do not have that time. Peers notice nothing of it, unless the test cuts them off.
+func (c *Clock) Suspend(d time.Duration) {
+	c.slept.Add(int64(d))
+	c.ahead.Add(int64(d))
+}
+
+// Slept implements [supervisor.Sleeper].
+func (c *Clock) Slept() time.Duration {
+	return supervisor.Slept(c.Runtime) + time.Duration(c.slept.Load())
+}
 
 // ClockSteps runs f in two subtests, each in a [Bubble]: for a system's clock that
 // is set forward by a day, and for one that is set back by a day. f gives by to

@@ -47,6 +47,8 @@ type Options struct {
 	// first; none means that it does. Warnings returns what else somebody should know. They take at
 	// most 2 s.
 	Degraded, Warnings func(ctx context.Context) models.Notices
+	// Listens reports whether others connect to the node; nil: they do not. Such a node is ready while it has too few peers.
+	Listens func() bool
 
 	// Metrics returns the values whose tagged fields are the metrics of the node: see
 	// [models.MetricsOf]. An error among them is that of a part. It takes at most a second. [Samples] reads them.

@@ -256,6 +256,35 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestReadyWithoutPeers: a node to which others connect is ready while it has too few peers, as long as nothing else is wrong.
+func TestReadyWithoutPeers(t *testing.T) {
+	var degraded models.Notices
+	listens := true
+	h := Handler(Options{
+		Degraded: func(context.Context) models.Notices { return degraded },
+		Listens:  func() bool { return listens },
+	})
+	for _, x := range []struct {
+		codes   []string
+		listens bool
+		want    int
+	}{
+		{[]string{"offline"}, true, 200},
+		{[]string{"few_nodes"}, true, 200},
+		{[]string{"offline"}, false, 503},
+		{[]string{"offline", "disk_full"}, true, 503},
+		{[]string{"disk_full"}, true, 503},
+	} {
+		degraded, listens = nil, x.listens
+		for _, c := range x.codes {
+			degraded = append(degraded, models.Notice{Code: c, Severity: models.Degraded, What: c})
+		}
+		if code, body := get(t, h, "/readyz"); code != x.want || !strings.Contains(body, `"state":"degraded"`) {
+			t.Errorf("%v, listens %v: got %d %s, want %d", x.codes, x.listens, code, body, x.want)
+		}
+	}
+}
+
 // The names of section 3 of the inspector's design are an interface: programs
 // read them.
 func TestFieldNames(t *testing.T) {

@@ -39,6 +39,22 @@ type Random struct {
 // randomness. Inside a testing/synctest bubble these are the bubble's.
 func Real() Runtime { return realTime{time.Now()} }
 
+// Sleeper is a Runtime that knows how long the machine has slept, such as a laptop that was closed. Now leaves that
+// time out.
+type Sleeper interface {
+	// Slept returns how long since some moment of the past, which does not change.
+	Slept() time.Duration
+}
+
+// Slept returns how long the machine has slept since some moment of the past. The difference of two calls is the sleep
+// between them. It is always 0 for a Runtime that is no [Sleeper], and where the system does not say.
+func Slept(r Runtime) time.Duration {
+	if s, ok := r.(Sleeper); ok {
+		return s.Slept()
+	}
+	return 0
+}
+
 // realTime holds the reading of both clocks at its start.
 type realTime struct{ start time.Time }
 
@@ -59,6 +75,9 @@ func OnWall(r Runtime, t time.Time) time.Time {
 	}
 	return r.Wall().Add(t.Sub(r.Now()))
 }
+
+// Slept implements [Sleeper].
+func (realTime) Slept() time.Duration { return slept() }
 
 func (realTime) AfterFunc(d time.Duration, f func()) (stop func()) {
 	t := time.AfterFunc(d, f)

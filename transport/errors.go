@@ -87,13 +87,17 @@ func dialHint(e *DialError) string {
 		return "check the name and this machine's name server, or use an IP address"
 	case errors.Is(e.Err, ErrNoLocalPort):
 		return "close connections of this machine, or widen net.ipv4.ip_local_port_range; \"ss -s\" counts them"
+	case errors.Is(e.Err, ErrPermission):
+		return "allow this program to connect there, in the firewall of this machine"
+	case OutOfFiles(e.Err):
+		return "let the process open more files"
 	case errors.Is(e.Err, ErrProhibited):
 		return "open the port of this address in that firewall"
 	case errors.Is(e.Err, ErrRefused):
 		return "check that the peer is running and listens on this address, and that no firewall refuses it"
 	case errors.Is(e.Err, ErrAddressNotAvailable):
 		return "check that the peer is running and listens on this address"
-	case e.Timeout():
+	case e.Timeout(), NoHost(e.Err):
 		return "check that the address is right and that no firewall is in between"
 	default:
 		return "check the address and this machine's network"

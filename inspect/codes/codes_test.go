@@ -19,7 +19,7 @@ const page, mark = "../../docs/trouble.md", "<!-- The table follows; go test ./i
 
 // sections are the codes that have a section of docs/trouble.md: those with a threshold, and those
 // that say what is to be done first.
-var sections = []*Code{Offline, Alone, FewNodes, NotReached, SeedsSilent, DiskFull, InboxHigh, InDoubt, Restarting, ClockOff, OwnIdentity}
+var sections = []*Code{Offline, Alone, FewNodes, NotReached, SeedsSilent, DiskFull, InboxHigh, InDoubt, Restarting, ClockOff, OwnIdentity, PeerLost}
 
 // TestPage: docs/trouble.md has a row for each code, which leads to the section of the code, if it has one.
 func TestPage(t *testing.T) {

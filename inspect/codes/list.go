@@ -19,6 +19,7 @@ var (
 	Restarting         = code("restarting", models.Degraded, "An actor of the node fails again and again, and is started again: more often in ten minutes than health.restarts.", "look at what it has failed on, and report it", "actor")
 	ClockOff           = code("clock_off", models.Warning, "The clock of this machine is off, by more than health.clock_off: most connected nodes agree on another time.", "set the clock of this machine, and keep it set with NTP", "seconds")
 	DiskFull           = code("disk_full", models.Degraded, "The disk of the data directory is full, or nearly: less than health.disk_free is free.", "make room on the disk, or lower health.disk_free and the limits of what is kept", "path", "free", "need")
+	PeerLost           = code("peer_lost", models.Warning, "A peer is not reached while others are: the user has named it, or it was connected for long.", "look at what the node did about it, and examine the way to it", "peer", "since", "cause")
 	SharedIdentity     = code("shared_identity", models.Warning, "Two nodes may use one identity.", "give each node a data directory of its own", "peer")
 )
 
@@ -57,7 +58,7 @@ var (
 	InDoubt         = code("in_doubt", models.Degraded, "Of the messages sent in the last hour, more than health.in_doubt are in doubt: they may have arrived or not.", "look at the connections of those peers; messages sent with Resend, or that are to be kept or handled, are sent again", "percent", "messages")
 	Unhandled       = code("unhandled", models.Warning, "Messages over the DHT were dropped because nobody handles their type.", "handle the type")
 	StoredFailed    = code("stored_failed", models.Degraded, "Messages for other nodes cannot be stored, and are relayed only.", "")
-	StoredFull      = code("stored_full", models.Degraded, "The store of messages for other nodes is full: new ones evict those of the source with most.", "look for whom most is stored")
+	StoredFull      = code("stored_full", models.Warning, "The store of messages for other nodes is full: new ones evict those of the source with most.", "look for whom most is stored")
 	TorFailed       = code("tor", models.Degraded, "Tor does not work, or peers cannot find the onion service.", "")
 	KadUnwritten    = code("kad_unwritten", models.Degraded, "A client of the key-value DHT cannot write records to the disk.", "", "client")
 	LogFailed       = code("log_failed", models.Degraded, "The log cannot be written.", "")
@@ -74,13 +75,14 @@ var (
 	ForeignPeerNoDHT = code("foreign_peer_no_dht", models.Failure, "The peer is a node of another library, and this node runs without the DHT.", "start this node without NoDHT and send it messages of the DHT (DHT.Send), or, if it has no DHT, start this node with PlainOnProfile")
 )
 
-var dials = []*Code{DialRefused, DialProhibited, DialNoAnswer, DialNoRoute, DialUnresolved, DialProxy, DialOtherKey, DialForeign, DialMute, DialHungUp, DialSecret, DialTurnedAway}
+var dials = []*Code{DialRefused, DialProhibited, DialForbidden, DialNoAnswer, DialNoRoute, DialUnresolved, DialProxy, DialOtherKey, DialForeign, DialMute, DialHungUp, DialSecret, DialTurnedAway}
 
 // Why a peer was not reached, or has not confirmed a message.
 var (
 	PeerFull       = code("peer_full", models.Failure, "The peer is connected, and cannot keep messages now: its inbox cannot be written, as when its disk is full.", "make room on the disk there")
 	DialRefused    = code("dial_refused", models.Failure, "Nothing listens at the address of the peer, or a firewall resets connections to it.", "check that the peer is running and listens on this address, and that no firewall refuses it")
 	DialProhibited = code("dial_prohibited", models.Failure, "A firewall refuses connections to the peer.", "open the port of this address in that firewall")
+	DialForbidden  = code("dial_forbidden", models.Failure, "This machine lets the program make no connection to the address of the peer: its firewall, or another rule of its system.", "allow this program to connect there, in the firewall of this machine")
 	DialNoAnswer   = code("dial_no_answer", models.Failure, "Nothing comes back from the address of the peer: it is away, it hangs, or a firewall drops what is sent.", "check that the address is right and that no firewall is in between")
 	DialNoRoute    = code("dial_no_route", models.Failure, "There is no way to the address of the peer.", "check the address and this machine's network")
 	DialUnresolved = code("dial_unresolved", models.Failure, "The name in the address of the peer is not resolved.", "check the name and this machine's name server, or use an IP address")

@@ -34,6 +34,7 @@ const (
 	NodeOffline  = "node.offline"
 	NodeDegraded = "node.degraded" // it is connected to too few
 	NodeStopping = "node.stopping"
+	NodeSlept    = "node.slept" // its machine has slept, such as a laptop that was closed
 	ConnOpened   = "conn.opened"
 	ConnClosed   = "conn.closed"
 	DialFailed   = "dial.failed"

@@ -111,7 +111,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	n.View = &nodeview.View{
 		Trunk: n.Trunk, Parts: n.Parts, Version: b.Version, Start: begun, Files: files, Health: b.Settled.Health,
-		Tree: n.Tree, Status: n.Status, Dials: n.Dials, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
+		Tree: n.Tree, Actors: n.actors, Status: n.Status, Dials: n.Dials, OnlyDials: n.OnlyDials, Stopping: n.Stopping, Ended: n.Ended, Pools: n.Discovery.Pools,
 	}
 	if err := trunk.CheckParts(n.Parts, nodeview.Names); err != nil {
 		return err
@@ -203,6 +203,7 @@ func (n *Node) Inspect() inspect.Options {
 		},
 		Events: n.Record,
 		Health: n.View.Unhealthy, Ready: n.View.Unhealthy, Degraded: n.View.Degraded, Warnings: n.View.Warnings, Metrics: n.View.Metrics,
+		Listens: func() bool { return !n.OnlyDials() },
 	}
 }
 
@@ -241,7 +242,7 @@ func (b *builder) settings() trunk.Settings {
 		features = identity.FeatureNone
 	}
 	return trunk.Settings{
-		Base:  base.Settings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Logger: b.Logger},
+		Base:  base.Settings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Slept: func() time.Duration { return supervisor.Slept(b.Runtime) }, Logger: b.Logger},
 		Store: b.store,
 		Allow: b.Allowed,
 		Connections: connections.Settings{Mux: mux.Config(b.Mux), KeepAlive: b.KeepAlive, Gate: connpool.GateLimits{

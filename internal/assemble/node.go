@@ -19,6 +19,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
@@ -73,6 +74,7 @@ type Options struct {
 	Parts      []func() (actors.Part, error) // the program's parts
 	Sections   map[string]func(context.Context) any
 	Checks     []func() error
+	Notices    []func() models.Notices
 	// Messages return the actors that call the program's functions with messages.
 	Messages []func(in *inboxpart.Inbox) users.Register
 
@@ -138,6 +140,16 @@ func New() *Node {
 func (n *Node) Tree() *supervisor.Root {
 	<-n.Up
 	return n.Root
+}
+
+// actors describes the actors; nil before the tree exists.
+func (n *Node) actors() []supervisor.Info {
+	select {
+	case <-n.Up:
+		return n.Root.Snapshot()
+	default:
+		return nil
+	}
 }
 
 // Err returns nil while the node runs and after a Close in order. Otherwise it says why the node

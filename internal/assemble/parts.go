@@ -21,6 +21,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/doctorpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
+	"github.com/gamelan-p2p/gamelan/internal/actors/lostpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/morepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/outcomepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
@@ -75,12 +76,13 @@ func (b *builder) addParts(n *Node) error {
 		Clients: b.RPC.ClientSessions, Idle: b.RPC.Idle, CloseWhenIdle: []protocol.ID{discoverypart.ServiceID},
 	})
 	n.Parts = append(n.Parts, n.Calls.Part())
+	n.Parts = append(n.Parts, lostpart.New(t, lostpart.Settings{After: b.Settled.Health.OfflineAfter, Seed: b.namedSeed}).Part())
 	n.Story = storypart.New(t, storypart.Settings{
 		Heartbeat: b.Settled.Health.Heartbeat,
 		Node:      func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
 		Record:    n.Record,
 		Version:   b.Version,
-		Health:    func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
+		Wrong:     func(ctx context.Context) (models.Notices, bool) { return n.View.All(ctx) },
 	})
 	n.Parts = append(n.Parts, n.Story.Part())
 	doctor := doctorpart.Settings{
@@ -231,9 +233,7 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 	}
 	s.DialBack = s.Judge && !b.Reach.NoDialBack
 	s.Ports = b.ports
-	s.Trusted = func(peer identity.NodeID) bool {
-		return slices.ContainsFunc(b.SeedPeers, func(p peerstore.Peer) bool { return p.ID == peer })
-	}
+	s.Trusted = b.namedSeed
 	if len(b.Advertised) == 0 {
 		s.Own = func() []ma.Multiaddr {
 			if n.Given.Load() {
@@ -247,6 +247,11 @@ func (b *builder) reachSettings(n *Node) (s reachpart.Settings, ok bool) {
 		s.Home = func(ctx context.Context) (netip.Addr, error) { return transport.RouteTo(ctx, away) }
 	}
 	return s, true
+}
+
+// namedSeed reports whether the settings name a peer as a seed.
+func (b *builder) namedSeed(peer identity.NodeID) bool {
+	return slices.ContainsFunc(b.SeedPeers, func(p peerstore.Peer) bool { return p.ID == peer })
 }
 
 // openInbox opens the inbox if the options ask for one, and registers its actors for the
@@ -303,8 +308,8 @@ func (b *builder) addUsersParts(n *Node) error {
 		}
 		n.Parts = append(n.Parts, p)
 	}
-	if len(b.Sections)+len(b.Checks) > 0 {
-		n.Parts = append(n.Parts, nodeview.Program(b.Sections, b.Checks))
+	if len(b.Sections)+len(b.Checks)+len(b.Notices) > 0 {
+		n.Parts = append(n.Parts, nodeview.Program(b.Sections, b.Checks, b.Notices))
 	}
 	return nil
 }

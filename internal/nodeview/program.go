@@ -1,6 +1,7 @@
 package nodeview
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,16 +10,35 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-// Program returns the part with the sections and the checks that the program gave the node alone.
-func Program(sections map[string]func(context.Context) any, checks []func() error) actors.Part {
-	return actors.Part{Name: "program", Sections: sections, Degraded: func() (list models.Notices) {
-		for _, check := range checks {
-			if err := Safely(check); err != nil {
-				list = append(list, codes.Program.Notice(err.Error()))
+// Program returns the part with the sections, the checks and the notices that the program gave the node alone.
+func Program(sections map[string]func(context.Context) any, checks []func() error, notices []func() models.Notices) actors.Part {
+	said := func(degraded bool) (list models.Notices) {
+		for _, find := range notices {
+			var all models.Notices
+			if err := Safely(func() error { all = find(); return nil }); err != nil {
+				all = models.Notices{codes.Program.Notice(err.Error())}
+			}
+			for _, n := range all {
+				n.Severity = cmp.Or(n.Severity, models.Warning)
+				if degraded == (n.Severity != models.Warning) {
+					list = append(list, n)
+				}
 			}
 		}
 		return list
-	}}
+	}
+	return actors.Part{
+		Name: "program", Sections: sections,
+		Warnings: func() models.Notices { return said(false) },
+		Degraded: func() (list models.Notices) {
+			for _, check := range checks {
+				if err := Safely(check); err != nil {
+					list = append(list, codes.Program.Notice(err.Error()))
+				}
+			}
+			return append(list, said(true)...)
+		},
+	}
 }
 
 // Safely calls a function of the program, and makes an error of its panic.

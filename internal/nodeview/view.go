@@ -31,6 +31,8 @@ type View struct {
 
 	// Tree returns the tree of actors. It waits until there is one.
 	Tree func() *supervisor.Root
+	// Actors describes the actors, none before there is a tree; nil: they are not known.
+	Actors func() []supervisor.Info
 	// Status asks the actor connectivity for the node's state.
 	Status func(ctx context.Context) (actors.Status, error)
 	// Dials asks the actor dialer for the dials under way.
@@ -95,18 +97,20 @@ func (v *View) Unhealthy(ctx context.Context) models.Notices {
 // Degraded returns the reasons why a working node is degraded, the cause first. If messages of
 // peers are the cause, a restart of the node would not help.
 func (v *View) Degraded(ctx context.Context) models.Notices {
-	return v.troubles(ctx).Of(models.Degraded)
+	all, _ := v.troubles(ctx)
+	return all.Of(models.Degraded)
 }
 
 // Warnings returns what else somebody should know.
 func (v *View) Warnings(ctx context.Context) models.Notices {
-	return v.troubles(ctx).Of(models.Warning)
+	all, _ := v.troubles(ctx)
+	return all.Of(models.Warning)
 }
 
 // Whole returns the health of the node.
 func (v *View) Whole(ctx context.Context) models.Health {
 	h := models.Health{Reasons: v.Unhealthy(ctx), Warnings: models.Notices{}}
-	all := v.troubles(ctx)
+	all, _ := v.troubles(ctx)
 	degraded := all.Of(models.Degraded)
 	if h.State = models.StateOf(h.Reasons, degraded); h.State == models.HealthDegraded {
 		h.Reasons = degraded
@@ -116,16 +120,30 @@ func (v *View) Whole(ctx context.Context) models.Health {
 	return h
 }
 
-// troubles returns all that is wrong with a node that works, causes first.
-func (v *View) troubles(ctx context.Context) models.Notices {
+// All returns all that is wrong with the node, whatever its state, the cause first. It is whole if all could
+// be looked at: if not, what is missing may be wrong as well. Of a node that stops nothing is said.
+func (v *View) All(ctx context.Context) (list models.Notices, whole bool) {
+	if v.Stopping() || v.Ended() {
+		return nil, false
+	}
+	all, err := v.troubles(ctx)
+	if err != nil {
+		list = models.Notices{codes.ConnectivitySilent.Notice(connectivitySilent)}
+	}
+	return append(list, all...), err == nil && !v.Stopping()
+}
+
+// troubles returns all that is wrong with a node that works, causes first. An error says that it is not
+// known how the node is connected, and the list has nothing of that.
+func (v *View) troubles(ctx context.Context) (list models.Notices, err error) {
 	now := v.Trunk.Now()
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	var list models.Notices
-	if status, err := v.Status(ctx); err == nil {
+	status, err := v.Status(ctx)
+	if err == nil {
 		list = v.notOnline(&status, now)
 	}
-	return append(v.Health.Severe(append(list, v.storeDegraded()...)), v.warnings(now)...)
+	return append(v.Health.Severe(append(list, v.storeDegraded()...)), v.warnings(now)...), err
 }
 
 // storeDegraded returns why the peer store cannot be written, if it cannot. The cause of the
@@ -153,7 +171,7 @@ func (v *View) degraded(now time.Time) models.Notices {
 		reasons = append(reasons, panicking(p, now))
 	}
 	for _, f := range v.Trunk.Failing() {
-		if f.Count >= v.Health.Restarts {
+		if f.Count > v.Health.Restarts {
 			reasons = append(reasons, restarting(f, now))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,5 +86,26 @@ func TestUnhealthy(t *testing.T) {
 		if want == "" && len(got) != 0 || want != "" && (len(got) != 1 || got[0][:len(want)] != want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestAll: what is wrong is in the list whatever the state of the node, and it is known whether all could be
+// looked at.
+func TestAll(t *testing.T) {
+	v := newView(t, actors.Part{Name: "a", Degraded: func() models.Notices { return models.Notices{{Code: "a", What: "a is degraded"}} }})
+	look := func() (string, bool) {
+		list, whole := v.All(t.Context())
+		return strings.Join(list.Texts(), ", "), whole
+	}
+	if got, whole := look(); got != "files, a is degraded" || !whole {
+		t.Errorf("got %q, whole: %v", got, whole)
+	}
+	v.Status = func(context.Context) (actors.Status, error) { return actors.Status{}, errors.New("late") }
+	if got, whole := look(); !strings.HasPrefix(got, connectivitySilent) || !strings.HasSuffix(got, "files, a is degraded") || whole {
+		t.Errorf("without an answer: got %q, whole: %v, want all else as well, and not whole", got, whole)
+	}
+	v.Stopping = func() bool { return true }
+	if got, whole := look(); got != "" || whole {
+		t.Errorf("while it stops: got %q, whole: %v, want nothing", got, whole)
 	}
 }

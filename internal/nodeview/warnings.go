@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -35,6 +36,7 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 	list = append(list, limitWarning(t.InboundTrouble(), now)...)
 	list = append(list, v.Files...)
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.Warnings })...)
+	list = append(list, v.stopped()...)
 	list = append(list, v.degraded(now)...)
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.PeerWarnings })...)
 	list = append(list, trunk.NoticeEach(t.NotTaken(), func(p actors.NotTaken) models.Notice { return notTaken(p, now) },
@@ -45,39 +47,74 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 	return v.Health.Severe(list)
 }
 
-// notOnline returns a notice if the node has not been online for longer than it may be.
-func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
-	if s.NotOnline.IsZero() || now.Sub(s.NotOnline) < v.Health.OfflineAfter {
+// stopped returns the warnings about actors that do nothing more: those that have failed, and those that are stuck.
+func (v *View) stopped() models.Notices {
+	if v.Actors == nil {
 		return nil
 	}
-	long := words.Long(now.Sub(s.Since))
+	var failed, stuck []supervisor.Info
+	for _, x := range v.Actors() {
+		switch x.State {
+		case supervisor.StateFailed:
+			failed = append(failed, x)
+		case supervisor.StateStuck:
+			stuck = append(stuck, x)
+		}
+	}
+	return append(trunk.NoticeEach(stuck, func(x supervisor.Info) models.Notice {
+		return codes.ActorStuck.Notice(x.Path+" is stuck in "+cmp.Or(inspect.Escape(x.Message), "no message"), x.Path)
+	}, codes.ActorStuck, "actors are stuck"), trunk.NoticeEach(failed, func(x supervisor.Info) models.Notice {
+		return codes.ActorFailed.Notice(x.Path+" has failed", x.Path)
+	}, codes.ActorFailed, "actors have failed")...)
+}
+
+// notOnline returns a notice if the node has not been online for longer than it may be. It is offline when it has been
+// connected to nobody for that long.
+func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
+	if s.State == connpool.Online.String() || s.NotOnline.IsZero() || now.Sub(s.NotOnline) < v.Health.OfflineAfter {
+		return nil
+	}
+	cause, _, _ := strings.Cut(s.Cause, ";")
+	long, lacks := words.Long(now.Sub(s.Since)), words.Long(now.Sub(s.NotOnline))
 	since := v.Trunk.OnWall(s.Since).UTC().Format(time.RFC3339)
+	notOnline := v.Trunk.OnWall(s.NotOnline).UTC().Format(time.RFC3339)
 	switch {
-	case s.State != connpool.Offline.String() && s.Nodes+s.Clients > 0:
-		cause, _, _ := strings.Cut(s.Cause, ";")
-		return models.Notices{codes.FewNodes.Notice("not online for "+words.Long(now.Sub(s.NotOnline))+": "+cause, v.Trunk.OnWall(s.NotOnline).UTC().Format(time.RFC3339))}
-	case s.Alone && v.OnlyDials():
-		return models.Notices{codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)}
+	case s.Alone && !v.OnlyDials():
+		return models.Notices{codes.Alone.Notice("alone for "+lacks+": "+cause+", and this node knows no other that it could connect to", notOnline)}
+	case s.Nodes+s.Clients > 0, now.Sub(s.Since) < v.Health.OfflineAfter:
+		return models.Notices{codes.FewNodes.Notice("not online for "+lacks+": "+cause, notOnline)}
 	case s.Alone:
-		return models.Notices{codes.Alone.Notice("alone for "+long+": connected to nobody, and this node knows no other that it could connect to", since)}
+		return models.Notices{codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)}
 	case s.Tried != "":
 		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since)
 		n.Step = "" // the cause says what to look at
 		return models.Notices{n}
 	}
-	return models.Notices{codes.Offline.Notice("offline for "+long+": no dial of another node has ended since", since)}
+	n := codes.Offline.Notice("offline for "+long+": "+s.Cause, since)
+	n.Step = ""
+	return models.Notices{n}
 }
 
-// inDoubt returns a notice if too many of the messages of the last hour are in doubt.
+// inDoubt returns a notice if too many of the messages of the last hour are in doubt. If all of these are of one peer, and
+// there are others, this is a warning alone: one peer does not degrade the node.
 func (v *View) inDoubt() models.Notices {
-	o := v.Trunk.SentWithin(v.Trunk.Now())
+	now := v.Trunk.Now()
+	o := v.Trunk.SentWithin(now)
 	all := o.Confirmed + o.InDoubt + o.Failed
 	if all < doubtLeast || o.InDoubt*100 <= all*uint64(v.Health.InDoubt) {
 		return nil
 	}
 	percent := o.InDoubt * 100 / all
-	return models.Notices{codes.InDoubt.Notice(fmt.Sprintf("%d %% of the messages of the last hour are in doubt: %s of %s", percent, inspect.Number(o.InDoubt), inspect.Number(all)),
-		strconv.FormatUint(percent, 10), strconv.FormatUint(all, 10))}
+	peers := v.Trunk.Doubters(now)
+	text := fmt.Sprintf("%d %% of the messages of the last hour are in doubt: %s of %s", percent, inspect.Number(o.InDoubt), inspect.Number(all))
+	if peers == 1 {
+		text += ", all to one peer"
+	}
+	n := codes.InDoubt.Notice(text, strconv.FormatUint(percent, 10), strconv.FormatUint(all, 10))
+	if peers == 1 && v.Trunk.Connections().Len() > 1 {
+		n.Severity = models.Warning
+	}
+	return models.Notices{n}
 }
 
 // doubtLeast is how many messages an hour must have for its rate to say something.

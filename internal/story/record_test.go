@@ -65,7 +65,7 @@ func TestDialFailed(t *testing.T) {
 		t.Errorf("got %d left out, want 3594", u.Dials)
 	}
 	now := begin.Add(time.Hour)
-	s.Connected(now, peer(1), 1, now, share.None)
+	begins(s, now, 1, share.None)
 	if _, tell := s.DialFailed(now, peer(1)); !tell {
 		t.Error("after a connection: got no event")
 	}

@@ -3,6 +3,7 @@
 package story
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -11,8 +12,9 @@ import (
 )
 
 // Each source may cause sourceLines lines at once, and then one in sourceEach; all that strangers
-// cause share strangerLines and strangerEach. The connections that this node makes share ownLines
-// and ownEach, its dials that fail dialLines and dialEach, actors that fail failLines and failEach, and changes of its state stateLines and stateEach. A connection whose beginning is
+// cause share strangerLines and strangerEach. So do all exempt sources, such as Tor's circuits and networks of the
+// user, apart from the others. A peer that the user has named has lines of its own, as a source has, and all of these
+// share namedLines and namedEach. The connections that this node makes share ownLines and ownEach, its dials that fail dialLines and dialEach, actors that fail failLines and failEach, and changes of its state stateLines and stateEach. A connection whose beginning is
 // told has its end told, too. Of a peer one failed dial is told, and one in failedEach after it,
 // and of an action of an operator one in actEach.
 const (
@@ -20,6 +22,8 @@ const (
 	sourceEach    = 10 * time.Minute
 	strangerLines = 60
 	strangerEach  = time.Minute
+	namedLines    = 60
+	namedEach     = time.Minute
 	ownLines      = 60
 	ownEach       = 30 * time.Second
 	dialLines     = 30
@@ -28,7 +32,7 @@ const (
 	failEach      = time.Minute
 	stateLines    = 20
 	stateEach     = 2 * time.Minute
-	maxSources    = 1024 // that are told apart
+	maxSources    = 1024 // that are told apart, and so many named peers
 	failedEach    = 10 * time.Minute
 	maxFailing    = 1024 // peers whose failed dials are told apart
 	actEach       = 10 * time.Minute
@@ -91,7 +95,9 @@ func (f *failing) told(now time.Time) (n int) {
 // Story decides. It is not safe for concurrent use.
 type Story struct {
 	sources                 *lru.Map[share.Source, bucket]
+	named                   *lru.Map[identity.NodeID, bucket]
 	strangers, own, bans    bucket
+	exempt, names           bucket
 	state, addresses, dials bucket
 	troubles, fails         bucket
 	peers                   map[identity.NodeID]*talk
@@ -107,48 +113,67 @@ type Story struct {
 type talk struct {
 	conn  uint64
 	since time.Time
+	slept time.Duration // of the machine, when it began
 	told  bool
 }
 
 // New returns a Story without events.
 func New() *Story {
 	return &Story{
-		sources: lru.New[share.Source, bucket](maxSources), from: lru.New[share.Source, struct{}](maxSources),
+		sources: lru.New[share.Source, bucket](maxSources), named: lru.New[identity.NodeID, bucket](maxSources), from: lru.New[share.Source, struct{}](maxSources),
 		peers: make(map[identity.NodeID]*talk), failing: lru.New[identity.NodeID, failing](maxFailing),
 		acts: lru.New[string, failing](maxActs),
 	}
 }
 
-// Connected notes a connection that is used from now on, and reports whether to tell it. from is where
-// it comes from, [share.None] of one that this node has made. When it takes the place of another one
-// of the peer, it goes on with that one's story.
-func (s *Story) Connected(now time.Time, peer identity.NodeID, conn uint64, since time.Time, from share.Source) (tell bool) {
-	if t := s.peers[peer]; t != nil {
-		t.conn = conn
+// Connection is a connection that is used from now on.
+type Connection struct {
+	Peer  identity.NodeID
+	Conn  uint64
+	Since time.Time
+	Slept time.Duration // how long the machine has slept until then, since some moment
+	From  share.Source  // where it comes from, [share.None] of one that this node has made
+	Named bool          // the user has named or protected the peer
+}
+
+// Connected notes a connection, and reports whether to tell it. When it takes the place of another one of the peer, it
+// goes on with that one's story.
+func (s *Story) Connected(now time.Time, c Connection) (tell bool) {
+	if t := s.peers[c.Peer]; t != nil {
+		t.conn = c.Conn
 		return false
 	}
-	s.failing.Delete(peer)
-	t := &talk{conn: conn, since: since}
-	s.peers[peer] = t
+	s.failing.Delete(c.Peer)
+	t := &talk{conn: c.Conn, since: c.Since, slept: c.Slept}
+	s.peers[c.Peer] = t
 	s.Made++
-	if t.told = s.permits(now, from); !t.told {
+	if t.told = s.permits(now, &c); !t.told {
 		s.untold.Connections++
-		s.from.Use(from)
+		s.from.Use(c.From)
 		s.untold.Sources = s.from.Len()
 	}
 	return t.told
 }
 
-func (s *Story) permits(now time.Time, from share.Source) bool {
-	if from == share.None {
+func (s *Story) permits(now time.Time, c *Connection) bool {
+	switch {
+	case c.Named:
+		return both(now, s.named.Use(c.Peer), &s.names, namedLines, namedEach)
+	case c.From == share.None:
 		return s.own.take(now, ownLines, ownEach)
+	case c.From == share.Exempt:
+		return s.exempt.take(now, strangerLines, strangerEach)
 	}
-	b := s.sources.Use(from)
-	b.fill(now, sourceLines, sourceEach)
-	if b.left < 1 || !s.strangers.take(now, strangerLines, strangerEach) {
+	return both(now, s.sources.Use(c.From), &s.strangers, strangerLines, strangerEach)
+}
+
+// both takes a line of a source and of what it shares with others, if both have one.
+func both(now time.Time, of, all *bucket, most int, each time.Duration) bool {
+	of.fill(now, sourceLines, sourceEach)
+	if of.left < 1 || !all.take(now, most, each) {
 		return false
 	}
-	b.left--
+	of.left--
 	return true
 }
 
@@ -196,19 +221,30 @@ func (s *Story) DialFailed(now time.Time, peer identity.NodeID) (n int, tell boo
 	return f.told(now), true
 }
 
-// Disconnected notes that a peer has no connection any more. It returns since when it had one, and
-// whether to tell it.
-func (s *Story) Disconnected(peer identity.NodeID) (since time.Time, tell bool) {
+// Disconnected notes that a peer has no connection any more. slept is how long the machine has slept until now, since the
+// moment of [Connection]. It returns how long the peer had one, sleep included, and whether to tell it.
+func (s *Story) Disconnected(now time.Time, peer identity.NodeID, slept time.Duration) (lasted time.Duration, tell bool) {
 	t := s.peers[peer]
 	if t == nil {
-		return since, false
+		return 0, false
 	}
 	delete(s.peers, peer)
 	s.Lost++
 	if !t.told {
 		s.untold.Ended++
 	}
-	return t.since, t.told
+	return now.Sub(t.since) + max(0, slept-t.slept), t.told
+}
+
+// Gone returns the peers of which the last word is a connection, and which have none, in their order.
+func (s *Story) Gone(has func(identity.NodeID) bool) (list []identity.NodeID) {
+	for peer := range s.peers {
+		if !has(peer) {
+			list = append(list, peer)
+		}
+	}
+	slices.SortFunc(list, identity.NodeID.Compare)
+	return list
 }
 
 // Banned reports whether to tell a ban.

@@ -25,8 +25,9 @@ type Settings struct {
 	Profile  protocol.Profile
 	Secret   *identity.Secret
 	Features identity.Features
-	Now      func() time.Time // measures, and never steps
-	Wall     func() time.Time // the system's clock, which may step; nil: Now
+	Now      func() time.Time     // measures, and never steps
+	Wall     func() time.Time     // the system's clock, which may step; nil: Now
+	Slept    func() time.Duration // as of [supervisor.Slept]; nil: not known
 	Logger   *slog.Logger
 }
 

@@ -205,6 +205,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Origin:  m.origin,
 		Remote:  m.remote,
 		Local:   m.local,
+		Wall:    supervisor.Wall(c),
 		Live:    link.New(),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)

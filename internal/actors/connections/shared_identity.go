@@ -72,7 +72,7 @@ func otherClaim(old *actors.ConnRef, claim identity.Claim, now time.Time) *link.
 	case old == nil:
 		return nil
 	case old.Link().Claim != nil && old.Link().Claim.Signature != claim.Signature:
-		return &link.Other{Claim: old.Link().Claim, Since: old.Since}
+		return &link.Other{Claim: old.Link().Claim, Since: old.Since, Wall: old.Link().Wall}
 	}
 	if o := old.Link().Other; o != nil && o.Claim.Signature != claim.Signature && now.Sub(o.Since) < reach.DuplicateFor {
 		return o

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/words"
@@ -22,7 +23,8 @@ import (
 // away is how long the node has had its state, and what it has tried while it is connected to nobody.
 type away struct {
 	since time.Time                  // of the state
-	lacks time.Time                  // since when the node is not online; zero: it is
+	lacks time.Time                  // since when the node is not online, but for moments in which it was; zero: it never was not
+	back  time.Time                  // since when it is online; zero: it is not
 	tried map[identity.NodeID]*tried // peers that could not be dialled while the node is offline
 	more  bool                       // there were others, for which there is no room
 }
@@ -37,15 +39,20 @@ type tried struct {
 // maxTried is how many peers are remembered: the text names one.
 const maxTried = 64
 
+// settled is how long a node must be online for its being so to count: a connection that ends at once is none.
+const settled = 10 * time.Second
+
 // becomes notes a new state.
 func (a *away) becomes(now time.Time, s connpool.State) {
 	a.since, a.tried, a.more = now, nil, false
-	switch {
-	case s == connpool.Online:
-		a.lacks = time.Time{}
-	case a.lacks.IsZero():
+	if s == connpool.Online {
+		a.back = now
+		return
+	}
+	if a.lacks.IsZero() || !a.back.IsZero() && now.Sub(a.back) >= settled {
 		a.lacks = now
 	}
+	a.back = time.Time{}
 }
 
 // failed notes a dial that has failed while the node is offline. One that this node has cancelled
@@ -92,7 +99,7 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	case word != "":
 		who += " (" + word + ")"
 	}
-	text := fmt.Sprintf("%s, tried %s", because(t.why, who), times(t.n))
+	text := fmt.Sprintf("%s, tried %s", Because(t.why, who), times(t.n))
 	switch others := len(a.tried) - 1; {
 	case a.more:
 		text += fmt.Sprintf(", and more than %d other peers", others)
@@ -107,24 +114,28 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	return text
 }
 
-// because says in a few words why a peer could not be dialled.
-func because(err error, who string) string {
-	dial, _ := errors.AsType[*transport.DialError](err)
-	if dial != nil {
+// Because says in a few words why a peer could not be dialled; who is its address.
+func Because(err error, who string) string {
+	code := base.CauseOf(err)
+	if dial, ok := errors.AsType[*transport.DialError](err); ok {
 		err = dial.Err
 	}
 	cause := words.Cause(err)
-	switch {
-	case errors.Is(err, transport.ErrRefused):
+	switch code {
+	case codes.DialRefused:
 		return who + " refuses connections"
-	case dial != nil && dial.Stage == transport.StageProxy:
+	case codes.DialProxy:
 		return "the proxy does not work: " + cause
-	case errors.Is(err, transport.ErrResolve):
+	case codes.DialUnresolved:
 		return "the name is not resolved: " + who
-	case dial != nil && dial.Timeout():
+	case codes.DialNoAnswer:
 		return "no answer from " + who
-	case cause == "no route to host", cause == "network is unreachable":
+	case codes.DialNoRoute:
 		return "no route to " + who
+	case codes.DialForbidden:
+		return "this machine forbids connections to " + who
+	case codes.FilesGone:
+		return "this process has no free file for a connection to " + who
 	}
 	return who + ": " + cause
 }
@@ -156,7 +167,7 @@ func (a *connectivity) kind(peer identity.NodeID) (word string, rank int) {
 // maxLooked is how many known peers are looked at to find one that could be dialled.
 const maxLooked = 1000
 
-// knowsNobody reports whether the node knows no peer that it could dial.
+// knowsNobody reports whether the node knows no peer that it could dial. Clients do not count.
 func (a *connectivity) knowsNobody() bool {
 	if a.room.SeedNames || len(a.room.memory.away.tried) > 0 {
 		return false
@@ -166,7 +177,8 @@ func (a *connectivity) knowsNobody() bool {
 		if n++; n > maxLooked {
 			return false
 		}
-		if p.ID == a.room.Self || a.room.needs.Banned(p.ID) != nil {
+		client := p.Claim != nil && !p.Features.IsNode() && p.Flags&peerstore.FlagSeed == 0
+		if p.ID == a.room.Self || client || a.room.needs.Banned(p.ID) != nil {
 			continue
 		}
 		if _, err := a.room.needs.FirstAddress(p); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,10 +38,12 @@ func TestAway(t *testing.T) {
 		"no answer from 203.0.113.10:18189 (seed), tried twice":     {failedDial(1, seed, transport.ErrTimeout), failedDial(1, seed, transport.ErrTimeout)},
 		"no route to 203.0.113.10:18189 (seed), tried once, and 1 other peer": {
 			failedDial(2, other, transport.ErrRefused), failedDial(2, other, transport.ErrRefused),
-			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", errors.New("no route to host"))),
+			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", syscall.ENETUNREACH)),
 		},
 		"the name is not resolved: /dns4/example.org/tcp/1 (node), tried once; check the name and this machine's name server, or use an IP address": {failedDial(2, other, transport.ErrResolve)},
-		"seed: no address of the peer, tried once": {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
+		"no answer from 203.0.113.10:18189 (seed), tried once":                      {failedDial(1, seed, syscall.EHOSTUNREACH)},
+		"this machine forbids connections to 203.0.113.10:18189 (seed), tried once": {failedDial(1, seed, transport.ErrPermission)},
+		"seed: no address of the peer, tried once":                                  {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
 		"203.0.113.10:18189 (seed): of another network, tried 3 times": {
 			failedDial(1, seed, errors.New("of another network")), failedDial(1, seed, errors.New("of another network")),
 			failedDial(1, seed, context.Canceled),
@@ -60,9 +63,20 @@ func TestAway(t *testing.T) {
 		if !a.lacks.Equal(now) || !a.since.Equal(now.Add(time.Minute)) || a.text(kind) != "" {
 			t.Errorf("with a client: got %+v, want not online since before, and nothing tried", a)
 		}
-		if a.becomes(now, connpool.Online); !a.lacks.IsZero() {
-			t.Errorf("online: got %+v", a)
-		}
+	}
+	var b away
+	b.becomes(now, connpool.Offline)
+	for i := range 50 { // online for a second, now and then
+		b.becomes(now.Add(time.Duration(i)*time.Minute), connpool.Online)
+		b.becomes(now.Add(time.Duration(i)*time.Minute+time.Second), connpool.Offline)
+	}
+	if !b.lacks.Equal(now) {
+		t.Errorf("online for a second: got not online since %v, want since the beginning", b.lacks.Sub(now))
+	}
+	end := now.Add(time.Hour)
+	b.becomes(end, connpool.Online)
+	if b.becomes(end.Add(settled), connpool.Degraded); !b.lacks.Equal(end.Add(settled)) {
+		t.Errorf("after a while online: got not online since %v, want since then", b.lacks.Sub(now))
 	}
 	var many away
 	for i := range 200 {

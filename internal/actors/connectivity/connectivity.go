@@ -496,9 +496,15 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	s.Missing = len(missing)
 	s.Cause = a.cause(supervisor.Now(c), missing)
 	away := &a.room.memory.away
-	s.Since, s.NotOnline = away.since, away.lacks
+	if s.Since = away.since; a.status.State != a.room.memory.state { // the event has not come here yet
+		s.Since = supervisor.Now(c)
+	}
+	if a.status.State != connpool.Online {
+		s.NotOnline = cmp.Or(away.lacks, s.Since)
+	}
+	s.Alone = nodes == 0 && a.knowsNobody()
 	if a.status.State == connpool.Offline {
-		s.Tried, s.Alone = cmp.Or(away.text(a.kind), a.room.seedTrouble()), a.knowsNobody()
+		s.Tried = cmp.Or(away.text(a.kind), a.room.seedTrouble())
 	}
 	if trouble, ok := a.room.needs.StoreTrouble(); ok {
 		if s.State == connpool.Online.String() {

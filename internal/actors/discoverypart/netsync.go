@@ -266,6 +266,7 @@ func (a *netsyncActor) tick(c actor.Context) {
 	}
 	a.step(c, a.recovery, t)
 	a.hangUp(c)
+	a.askSeed(c)
 }
 
 // syncNow begins a round. SyncNow is answered when it has ended.

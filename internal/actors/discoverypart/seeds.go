@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -163,6 +164,37 @@ func (a *netsyncActor) whyUnnamed(named int) string {
 
 // namingLate says that the seeds of a lookup should be in the store by now.
 type namingLate struct{ token uint64 }
+
+// seedAgain is how long a seed rests that has not answered, while no other one has.
+const seedAgain = time.Hour
+
+// askSeed asks a seed again whose last answer is longest ago, if none answers: it may run again, and nobody else asks it while
+// the node is connected to others.
+func (a *netsyncActor) askSeed(c actor.Context) {
+	now := supervisor.Now(c)
+	var peer identity.NodeID
+	var first, last time.Time
+	for _, id := range a.seedIDs {
+		s := a.seeds[id]
+		if s.Answered || a.Connected(id) || a.asking[id] > 0 {
+			return
+		}
+		if last = latest(last, s.At); first.IsZero() || s.At.Before(first) {
+			peer, first = id, s.At
+		}
+	}
+	if p, ok := a.d.trunk.Store().Get(peer); last.IsZero() || now.Sub(last) < seedAgain || !ok || a.d.trunk.Dialable(p) != nil {
+		return
+	}
+	a.sync(c, netsync.Sync{For: netsync.ForSearch, Peer: peer, N: netsync.MaxPeers, Clients: true, Until: now.Add(2 * netsync.DialLimit)})
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
 
 // seedAdded counts a seed that was stored.
 func (a *netsyncActor) seedAdded(c actor.Context) {

@@ -192,8 +192,9 @@ func (a *netsyncActor) end(c actor.Context, s *syncing, err error) {
 	}
 	s.result.Err = err
 	before, asked := a.seeds[s.Peer]
-	switch is := a.seedAsked(supervisor.Now(c), s.Peer, s.result.New+s.result.Known, err); {
-	case !is, errors.Is(err, actors.ErrDialCancelled), errors.Is(err, actors.ErrClosing):
+	switch {
+	case errors.Is(err, actors.ErrDialCancelled), errors.Is(err, actors.ErrClosing), errors.Is(err, context.Canceled): // it says nothing of the seed
+	case !a.seedAsked(supervisor.Now(c), s.Peer, s.result.New+s.result.Known, err):
 	case err == nil && !before.Answered:
 		supervisor.Log(c).Info("seed answered", "peer", s.Peer, "peers", s.result.New+s.result.Known)
 	case err != nil && (before.Answered || !asked):

@@ -28,12 +28,15 @@ type Settings struct {
 const (
 	every = 5 * time.Second
 	soon  = 2 * time.Second
+	// rest is the least time between two changes.
+	rest = time.Minute
 )
 
 // Disk is the part. It outlives the incarnations of its actor.
 type Disk struct {
 	Settings
 	free atomic.Pointer[uint64] // written by the actor space
+	full atomic.Bool            // there is too little room; written by the actor space
 }
 
 // New returns the part.
@@ -62,12 +65,6 @@ func (d *Disk) Left() (n uint64, ok bool) {
 	return 0, false
 }
 
-// short reports whether there is too little room.
-func (d *Disk) short() bool {
-	n, ok := d.Left()
-	return ok && n < uint64(d.Need)
-}
-
 func (d *Disk) section() *models.Disk {
 	n, ok := d.Left()
 	if !ok {
@@ -77,20 +74,28 @@ func (d *Disk) section() *models.Disk {
 }
 
 func (d *Disk) degraded() models.Notices {
-	if !d.short() {
+	n, ok := d.Left()
+	if !ok || !d.full.Load() {
 		return nil
 	}
-	n, _ := d.Left()
-	return models.Notices{codes.DiskFull.Notice(fmt.Sprintf("the disk of %s is nearly full: %s are free, and the node needs %s", d.Path, units.Bytes(n), units.Bytes(uint64(d.Need))),
+	text := fmt.Sprintf("the disk of %s is nearly full: %s are free, and the node needs %s", d.Path, units.Bytes(n), units.Bytes(uint64(d.Need)))
+	if n >= uint64(d.Need) {
+		text += fmt.Sprintf("; it has room again with %s", units.Bytes(d.roomAgain()))
+	}
+	return models.Notices{codes.DiskFull.Notice(text,
 		d.Path, strconv.FormatUint(n, 10), strconv.FormatInt(d.Need, 10))}
 }
+
+// roomAgain returns how many bytes must be free for a full disk to have room again: a tenth more than is needed.
+func (d *Disk) roomAgain() uint64 { return uint64(d.Need) + uint64(d.Need)/10 }
 
 // space looks at the disk. A restart looks at once.
 //
 // In: results of its tasks. Out: nothing.
 type space struct {
 	d        *Disk
-	troubled bool // the system does not say; logged
+	troubled bool      // the system does not say; logged
+	changed  time.Time // when there was too little room, or enough again; zero: neither yet
 }
 
 type (
@@ -115,26 +120,38 @@ func (a *space) Receive(c actor.Context) {
 }
 
 func (a *space) looked(c actor.Context, free uint64, err error) {
-	was, wait := a.d.short(), every
 	switch {
 	case err == nil:
 		a.troubled = false
 		a.d.free.Store(&free)
+		a.judge(c, free)
 	case !a.troubled:
 		a.troubled = true
 		a.d.free.Store(nil)
+		a.d.full.Store(false)
 		supervisor.Log(c).Debug("how much room the disk has cannot be told", "path", a.d.Path, "err", err)
 	}
-	switch is := a.d.short(); {
-	case is && !was:
-		supervisor.Log(c).Warn("the disk is nearly full", "path", a.d.Path, "free", free, "need", a.d.Need)
-	case was && !is:
-		supervisor.Log(c).Info("the disk has room again", "path", a.d.Path, "free", free)
-	}
-	if a.d.short() {
+	wait := every
+	if a.d.full.Load() {
 		wait = soon
 	}
 	supervisor.After(c, wait, lookTick{})
+}
+
+// judge notes whether there is too little room. What is free goes up and down by a little all the time.
+func (a *space) judge(c actor.Context, free uint64) {
+	now, full := supervisor.Now(c), a.d.full.Load()
+	is := free < uint64(a.d.Need) || full && free < a.d.roomAgain()
+	if is == full || !a.changed.IsZero() && now.Sub(a.changed) < rest {
+		return
+	}
+	a.changed = now
+	a.d.full.Store(is)
+	if is {
+		supervisor.Log(c).Warn("the disk is nearly full", "path", a.d.Path, "free", free, "need", a.d.Need)
+	} else {
+		supervisor.Log(c).Info("the disk has room again", "path", a.d.Path, "free", free)
+	}
 }
 
 // String is the actor's line in the tree.

@@ -16,8 +16,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
-// TestDisk: a disk that fills up is noticed within five seconds, and one that has room again within two
-// seconds. One of which the system says nothing is not full.
+// TestDisk: a disk that fills up is noticed within five seconds, and one that has a tenth more room than it needs after a
+// minute. One of which the system says nothing is not full.
 func TestDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys := actor.NewActorSystemWithConfig(actor.Configure(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })))
@@ -48,15 +48,29 @@ func TestDisk(t *testing.T) {
 		}
 		step(100, 0, false)
 		step(49, every, true)
-		step(50, soon, false)
-		step(0, every, true)
+		step(54, rest+soon, true) // hardly less
+		step(55, soon, false)
+		step(0, every, false) // just changed
+		step(0, rest, true)
 		step(-1, soon, false)
-		step(10, every, true)
+		step(10, rest+every, true)
 		var v models.Node
 		if part.Node(&v); v.Disk == nil || v.Disk.Free != 10 || v.Disk.Need != 50 {
 			t.Errorf("got %+v, want what is free and needed", v.Disk)
 		}
-		step(60, soon, false)
+		step(60, rest+soon, false)
+		changes, was := 0, false
+		for i := range 600 { // up and down by a little, and by much, for 50 minutes
+			left.Store(int64(49 + 2*(i%2) + 20*(i/10%2)))
+			time.Sleep(every)
+			synctest.Wait()
+			if is := len(part.Degraded()) == 1; is != was {
+				changes, was = changes+1, is
+			}
+		}
+		if changes < 2 || changes > 51 {
+			t.Errorf("got %d changes in 50 minutes, want at most one a minute", changes)
+		}
 	})
 	if p := New(Settings{}).Part(); len(p.Actors) != 0 || p.Degraded != nil {
 		t.Errorf("got %+v without a disk, want no actors", p)

@@ -18,7 +18,7 @@ import (
 
 // furthest orders the causes of failed dials: the later, the further the dial has come, and the more it tells.
 var furthest = []*codes.Code{
-	codes.DialFailed, codes.DialNoAddress, codes.DialExcluded, codes.DialNoPort, codes.DialUnresolved, codes.DialProxy, codes.DialNoRoute, codes.DialNoAnswer,
+	codes.DialFailed, codes.DialNoAddress, codes.DialExcluded, codes.DialNoPort, codes.DialUnresolved, codes.DialProxy, codes.DialForbidden, codes.DialNoRoute, codes.DialNoAnswer,
 	codes.DialRefused, codes.DialProhibited, codes.DialMute, codes.DialForeign, codes.DialHungUp, codes.DialSecret, codes.DialOtherKey, codes.DialTurnedAway,
 	codes.DialUnlisted, codes.DialBanned,
 }

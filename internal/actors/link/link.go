@@ -26,6 +26,7 @@ type Link struct {
 	Origin  peerstore.Origin // where an inbound connection comes from; 0 for an outbound one
 	Local   netip.Addr       // this machine's end; not valid if it has no IP address
 	Remote  ma.Multiaddr     // where the other end is, names resolved
+	Wall    time.Time        // when it was made, of the system's clock
 	Live    *Live            // nil in the history of closed connections
 }
 
@@ -33,6 +34,7 @@ type Link struct {
 type Other struct {
 	Claim *identity.Claim
 	Since time.Time // when that connection was made
+	Wall  time.Time // the same on the system's clock, as it was set then
 }
 
 // Live is the state of a connection that any goroutine may read without asking the actor of

@@ -1,10 +1,12 @@
 package messengers
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -43,6 +45,8 @@ type ended struct {
 	minute [int(endedIn/endedStep) + 1]int64
 	of     [int(endedIn/endedStep) + 1]Ended
 
+	doubts map[identity.NodeID]time.Time // peers of messages in doubt, and the last time; at most maxDoubts
+
 	reasons [protocol.Failed + 1][maxReasons]atomic.Uint64 // by outcome, but of those confirmed
 	took    durations
 }
@@ -72,6 +76,37 @@ func (e *ended) add(now time.Time, o Ended) {
 	e.of[i].add(o)
 }
 
+// maxDoubts is how many peers are remembered whose messages are in doubt.
+const maxDoubts = 64
+
+// doubted notes a peer one of whose messages is in doubt.
+func (e *ended) doubted(now time.Time, peer identity.NodeID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.doubts[peer]; !ok && len(e.doubts) >= maxDoubts {
+		maps.DeleteFunc(e.doubts, func(_ identity.NodeID, at time.Time) bool { return now.Sub(at) > endedIn })
+		if len(e.doubts) >= maxDoubts {
+			return
+		}
+	}
+	if e.doubts == nil {
+		e.doubts = make(map[identity.NodeID]time.Time)
+	}
+	e.doubts[peer] = now
+}
+
+// doubters returns how many peers have had messages in doubt in the last hour, at most maxDoubts.
+func (e *ended) doubters(now time.Time) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, at := range e.doubts {
+		if now.Sub(at) <= endedIn {
+			n++
+		}
+	}
+	return n
+}
+
 func (e *ended) within(now time.Time) (sum Ended) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -94,8 +129,14 @@ func (r *Room) Sent() Ended {
 // SentWithin returns how they have ended in the last hour.
 func (r *Room) SentWithin(now time.Time) Ended { return r.ended.within(now) }
 
-// Ended counts the outcome of a message of the program that a part sends.
-func (r *Room) Ended(o protocol.Outcome) {
+// Doubters returns how many peers have had messages of the program in doubt in the last hour, at most 64.
+func (r *Room) Doubters(now time.Time) int { return r.ended.doubters(now) }
+
+// Ended counts the outcome of a message of the program to a peer that a part sends.
+func (r *Room) Ended(peer identity.NodeID, o protocol.Outcome) {
+	if o.Kind == protocol.InDoubt {
+		r.ended.doubted(r.Now(), peer)
+	}
 	var e Ended
 	e.count(o.Kind)
 	r.ended.because(o)

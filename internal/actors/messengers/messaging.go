@@ -57,7 +57,7 @@ func (m *Enqueue) settle(o protocol.Outcome) {
 		m.account.Return(len(m.body))
 	}
 	if m.counts {
-		m.room.Ended(o)
+		m.room.Ended(m.peer, o)
 		m.timed(o.Kind, m.room.Now)
 	}
 	m.told(o)
@@ -106,6 +106,9 @@ func settleAll(all []messaging.Settled[*Enqueue], bundle *supervisor.Bundle) {
 			room = m.room
 			counted.count(all[i].Outcome.Kind)
 			room.ended.because(all[i].Outcome)
+			if all[i].Outcome.Kind == protocol.InDoubt {
+				room.ended.doubted(clock(), m.peer)
+			}
 			m.timed(all[i].Outcome.Kind, clock)
 		}
 		if m.account != account {

@@ -82,7 +82,7 @@ func (s *send) settle(o protocol.Outcome) {
 	if s.over.CompareAndSwap(false, true) {
 		s.o.sending.Add(-1)
 		s.giveBack()
-		s.o.trunk.Ended(o)
+		s.o.trunk.Ended(s.Peer, o)
 		s.done(o)
 	}
 }

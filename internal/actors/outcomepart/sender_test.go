@@ -3,6 +3,7 @@ package outcomepart
 import (
 	"testing"
 
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -23,4 +24,4 @@ type counter struct {
 	n     int
 }
 
-func (c *counter) Ended(protocol.Outcome) { c.n++ }
+func (c *counter) Ended(identity.NodeID, protocol.Outcome) { c.n++ }

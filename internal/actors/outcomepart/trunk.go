@@ -27,7 +27,7 @@ type Trunk interface {
 	Plain() *messengers.Messaging
 	Outcomes() *messengers.Messaging
 	Answers() *messengers.Messaging
-	Ended(o protocol.Outcome)
+	Ended(peer identity.NodeID, o protocol.Outcome)
 	Topic(topic string) *actor.PID
 	HasTopics() bool
 }

@@ -298,15 +298,19 @@ func (p *peers) prune(c actor.Context) {
 	p.changed(c)
 }
 
-// clock checks whether the system's clock was set. If so, it moves the bans by the same
-// time, so that they last as long as intended, and publishes ClockSet.
+// clock checks whether the system's clock was set, or the machine has slept. If so, it moves the bans by the same
+// time, so that they last as long as intended, and publishes ClockSet or MachineSlept.
 func (p *peers) clock(c actor.Context) {
-	by, moved := p.room.setBanClock(supervisor.Wall(c).Sub(supervisor.Now(c)))
-	if by == 0 {
-		return
+	slept := p.room.slept()
+	if slept > 0 {
+		supervisor.Log(c).Info("the machine slept", "for", slept.Round(time.Second))
+		supervisor.Publish(c, actors.MachineSlept{For: slept})
 	}
-	supervisor.Log(c).Warn("the system's clock was set", "by", by.Round(time.Second), "bans", moved)
-	supervisor.Publish(c, actors.ClockSet{By: by})
+	by, moved := p.room.setBanClock(supervisor.Wall(c).Sub(supervisor.Now(c)))
+	if set := by - slept; by != 0 && set.Abs() >= wallSlack {
+		supervisor.Log(c).Warn("the system's clock was set", "by", set.Round(time.Second), "bans", moved)
+		supervisor.Publish(c, actors.ClockSet{By: set})
+	}
 	if moved > 0 {
 		p.durable(c, owed{reply: func(error) any { return nil }})
 	}

@@ -26,6 +26,7 @@ type Room struct {
 	given view.Map[identity.NodeID, []GivenAddress] // written by peers
 	allow view.Map[identity.NodeID, struct{}]       // written by connectivity
 	banClock
+	sleptAt time.Duration // how long the machine had slept when that was looked at last; of the actor peers
 }
 
 // needs is what this room needs of the others.
@@ -44,6 +45,9 @@ func NewRoom(b *base.Base, store *peerstore.Store, allow []identity.NodeID, need
 	}
 	r.allow.SetAll(all)
 	r.banAhead.Store(int64(b.Wall().Sub(b.Now())))
+	if b.Slept != nil {
+		r.sleptAt = b.Slept()
+	}
 	return r
 }
 
@@ -93,6 +97,20 @@ func (r *Room) Ban(peer identity.NodeID) (until time.Time, reason string, ok boo
 			return until, reason, ok
 		}
 	}
+}
+
+// slept returns how long the machine has slept since the last call, 0 for less than wallSlack. Only the actor peers calls it.
+func (r *Room) slept() time.Duration {
+	if r.Slept == nil {
+		return 0
+	}
+	now := r.Slept()
+	more := now - r.sleptAt
+	if more < wallSlack {
+		return 0
+	}
+	r.sleptAt = now
+	return more
 }
 
 // setBanClock moves the ban clock and the bans if the system's clock was set. ahead is

@@ -90,7 +90,7 @@ func TestClock(t *testing.T) {
 			t.Errorf("got %v asked, want the three that are direct and elsewhere", tr.asked)
 		}
 		say := func(p *actors.ConnRef, ahead time.Duration, other *reach.Other) {
-			sys.Root.Send(r.clock, said{p, heard{reach.Answer{Clock: 1, Other: other}, ahead}})
+			sys.Root.Send(r.clock, said{p, heard{reach.Answer{Clock: 1, Other: other}, ahead, true}})
 			synctest.Wait()
 		}
 		codes := func() (all string) {
@@ -114,6 +114,36 @@ func TestClock(t *testing.T) {
 		var v models.Node
 		if part.Node(&v); v.Clock == nil || v.Clock.AheadMS != 31_000 || v.Clock.Sources != 3 {
 			t.Errorf("got %+v in the section, want 31 s by 3 sources", v.Clock)
+		}
+		leave := func(p *actors.ConnRef) {
+			tr.conns.Delete(p.Peer)
+			sys.Root.Send(r.clock, actors.PeerDisconnected{Peer: p.Peer, Conn: p})
+			synctest.Wait()
+		}
+		meet := func(p *actors.ConnRef) {
+			tr.conns.Set(p.Peer, p)
+			sys.Root.Send(r.clock, actors.PeerConnected{Peer: p.Peer, Conn: p})
+			synctest.Wait()
+		}
+		leave(peers[2])
+		if got := codes(); got != "clock_off " {
+			t.Errorf("got %q when one has left, want the clock off: nobody says otherwise", got)
+		}
+		meet(peers[2])
+		for _, p := range peers {
+			say(p, 25*time.Second, nil)
+		}
+		if got := codes(); got != "clock_off " {
+			t.Errorf("got %q at 25 s, want the clock off: that is hardly less", got)
+		}
+		leave(peers[2])
+		time.Sleep(offFor + time.Minute)
+		if got := codes(); got != "" {
+			t.Errorf("got %q hours later, want nothing", got)
+		}
+		meet(peers[2])
+		for _, p := range peers {
+			say(p, 31*time.Second, nil)
 		}
 		say(peers[0], 0, nil)
 		say(peers[1], 0, nil)
@@ -149,6 +179,16 @@ func TestClock(t *testing.T) {
 		if got := part.Degraded(); len(got) != 0 {
 			t.Errorf("got %+v ten minutes later, want nothing", got)
 		}
+		old, err := identity.SignClaim(secret, identity.FeatureNode, [][]byte{ma.StringCast("/ip4/11.9.0.1/tcp/18189").Bytes()}, time.Now().Add(-24*time.Hour), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range peers[:2] {
+			say(p, 0, &reach.Other{Age: time.Second, Claim: old})
+		}
+		if got := part.Warnings(); len(part.Degraded()) != 0 || len(got) != 1 || got[0].Code != "own_identity" || got[0].Severity != models.Warning {
+			t.Errorf("got %+v of an old claim that two dialled peers show, want a warning alone", got)
+		}
 	})
 }
 
@@ -156,7 +196,7 @@ func TestClock(t *testing.T) {
 func TestObserved(t *testing.T) {
 	now, wall := time.Unix(1e9, 0), time.Unix(2e9, 0)
 	ref := peerAt(1, "/ip4/11.1.0.1/tcp/1")
-	ref.Link().Other = &link.Other{Claim: &identity.Claim{Features: identity.FeatureNode}, Since: now.Add(-time.Minute)}
+	ref.Link().Other = &link.Other{Claim: &identity.Claim{Features: identity.FeatureNode}, Since: now.Add(-time.Minute), Wall: wall.Add(-time.Minute)}
 	direct := observed(now, wall, ref, netip.MustParseAddrPort("11.1.0.1:1"))
 	if direct.Clock != 2e9 || direct.Other == nil || direct.Other.Age != time.Minute {
 		t.Errorf("got %+v, want the time and the other claim", direct)
@@ -166,5 +206,8 @@ func TestObserved(t *testing.T) {
 	}
 	if got := observed(now.Add(reach.DuplicateFor), wall, ref, netip.MustParseAddrPort("11.1.0.1:1")); got.Other != nil {
 		t.Errorf("got %+v ten minutes later, want no claim", got)
+	}
+	if got := observed(now, wall.Add(reach.DuplicateFor), ref, netip.MustParseAddrPort("11.1.0.1:1")); got.Other != nil {
+		t.Errorf("got %+v ten minutes later, in which this machine slept, want no claim", got)
 	}
 }

@@ -39,7 +39,8 @@ type (
 	lookNow        struct{} // somebody asks that all be looked at at once
 	heard          struct {
 		answer reach.Answer
-		ahead  time.Duration // by which this machine's clock is ahead of the peer's, if the answer has that
+		ahead  time.Duration // by which this machine's clock is ahead of the peer's
+		clock  bool          // ahead is known
 	}
 	observedKey struct{ with *actors.ConnRef }
 	backKey     struct{ request reach.Request }
@@ -67,6 +68,7 @@ func (j *judge) Receive(c actor.Context) {
 	case connections.PeerListed:
 		j.meets(c, m.Conn)
 	case actors.PeerDisconnected:
+		j.machine.Over(now, m.Peer, m.Conn.ID)
 		j.do(c, j.machine.Left(now, m.Peer, m.Conn.ID))
 	case connections.ProbeSeen:
 		var token [reach.TokenLen]byte
@@ -97,6 +99,9 @@ func (j *judge) look(c actor.Context) {
 		}
 	}
 	j.do(c, j.machine.Set(supervisor.Now(c), j.r.Addresses(), claimed, ports))
+	for _, ref := range j.r.trunk.Connections().All() { // the machine forgets all when its addresses have changed
+		j.entered(c, ref)
+	}
 }
 
 // literal returns the addresses with an IP address.
@@ -114,13 +119,31 @@ func (j *judge) meets(c actor.Context, with *actors.ConnRef) {
 	if o, _, ok := j.r.observer(with); ok {
 		j.do(c, j.machine.Met(supervisor.Now(c), o))
 	}
+	j.entered(c, with)
+}
+
+// entered notes a connection that another machine has made, and that one has taken the place of such a one.
+func (j *judge) entered(c actor.Context, with *actors.ConnRef) {
+	from, direct := seen(with)
+	switch {
+	case !j.r.lives(with):
+	case direct && with.Direction == protocol.Inbound:
+		j.machine.Entered(with.Peer, with.ID, from.Addr(), with.Link().Local)
+	default:
+		j.machine.Replaced(supervisor.Now(c), with.Peer)
+	}
+}
+
+// lives reports whether a connection is its peer's, as far as is known here.
+func (r *Reach) lives(with *actors.ConnRef) bool {
+	now, ok := r.trunk.Connections().Get(with.Peer)
+	return ok && now.ID == with.ID
 }
 
 // observer returns a peer that can help, and its address; ok is false for any other one.
 func (r *Reach) observer(with *actors.ConnRef) (o reach.Observer, at netip.AddrPort, ok bool) {
 	at, direct := seen(with)
-	now, ok := r.trunk.Connections().Get(with.Peer)
-	if !ok || now.ID != with.ID { // its end is known already, or will be
+	if !r.lives(with) { // its end is known already, or will be
 		return o, at, false
 	}
 	if !direct || !with.Accepts(reach.ID) || with.Retired() {

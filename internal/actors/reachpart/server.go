@@ -159,7 +159,8 @@ func observed(now, wall time.Time, with *actors.ConnRef, from netip.AddrPort) re
 	}
 	a.Clock = wall.Unix()
 	if o := with.Link().Other; o != nil {
-		if age := now.Sub(o.Since); age < reach.DuplicateFor {
+		age := max(now.Sub(o.Since), wall.Sub(o.Wall)) // this machine may have slept
+		if age < reach.DuplicateFor {
 			a.Other = &reach.Other{Age: age, Claim: *o.Claim}
 		}
 	}

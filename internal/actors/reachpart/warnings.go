@@ -10,13 +10,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/reach"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // warnings returns why others cannot connect to the node.
 func (r *Reach) warnings() models.Notices {
-	list := slices.Concat(r.listenGone(), r.notReached(), r.clockOff())
+	list := slices.Concat(r.listenGone(), r.notReached(), r.clockOff(), r.ownIdentity(reach.Hinted))
 	if r.LoopbackOnly {
 		list = append(list, codes.LoopbackOnly.Notice("only programs on this machine can connect to this node, and it knows peers on other machines"))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
@@ -79,7 +80,7 @@ type Reach struct {
 func New(t Trunk, s Settings) *Reach {
 	r := &Reach{Settings: s, trunk: t, watcher: t.PID("reach/watch"), judge: t.PID("reach/judge"), clock: t.PID("reach/clock")}
 	if s.Clock {
-		r.duplicate = reach.NewDuplicate(t.Now(), t.Wall())
+		r.duplicate = reach.NewDuplicate(t.Now(), t.Wall(), s.Private)
 	}
 	return r
 }
@@ -168,7 +169,7 @@ func (r *Reach) Part() actors.Part {
 		Name:   name,
 		Actors: list,
 		Policy: supervisor.Policy{Action: supervisor.Isolate, Retry: retry},
-		Node:   r.node, Warnings: r.warnings, Degraded: r.ownIdentity,
+		Node:   r.node, Warnings: r.warnings, Degraded: func() models.Notices { return r.ownIdentity(reach.Proven) },
 	}
 }
 

@@ -116,7 +116,7 @@ func (f *Saf) Part() actors.Part {
 		Name: "saf", Actors: []supervisor.Spec{
 			{Name: "client", Kind: "safClient", New: func() actor.Actor { return newClient(f) }},
 		},
-		Sections: sections(f.section), Metrics: f.metrics, Verbs: f.Verbs(), Degraded: f.Degraded,
+		Sections: sections(f.section), Metrics: f.metrics, Verbs: f.Verbs(), Degraded: f.Degraded, Warnings: f.Warnings,
 	}
 	if f.Keeper == nil {
 		return p

@@ -15,7 +15,13 @@ func (f *Saf) Degraded() (list models.Notices) {
 	if t.Err != nil {
 		list = append(list, codes.StoredFailed.Notice("messages for other nodes cannot be stored, and are relayed only: "+words.Sentence(t.Err)))
 	}
-	if t.Full {
+	return list
+}
+
+// Warnings returns what else is to be known of what the node stores for others. A store that is full is the usual state of a
+// busy one, and strangers can fill it.
+func (f *Saf) Warnings() (list models.Notices) {
+	if t := f.Trouble(); t.Full {
 		list = append(list, codes.StoredFull.Notice(fmt.Sprintf("the store of messages for other nodes is full, with %s: new ones evict those of the source with most",
 			inspect.Count(uint64(t.Messages), "message"))))
 	}

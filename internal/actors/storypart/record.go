@@ -47,6 +47,8 @@ type Record struct {
 	disk kv.Client // nil: it has none
 	feed *feed.Feed[struct{}]
 
+	open []models.Event // troubles that earlier starts have left open; the actor log takes them
+
 	mu        sync.Mutex
 	kept      *story.Record[models.Event]
 	unwritten []story.Kept[models.Event]
@@ -64,7 +66,7 @@ func OpenRecord(db kv.DB) (r *Record, err error) {
 	if db != nil {
 		r.disk = db.Client()
 		if last, earlier, err = r.load(); err != nil {
-			r.disk, last, earlier = nil, story.ID{}, nil // its numbers are not known
+			r.disk, r.open, last, earlier = nil, nil, story.ID{}, nil // its numbers are not known
 		}
 	}
 	r.kept = story.NewRecord(inMemory, last, earlier)
@@ -81,9 +83,11 @@ func (r *Record) load() (last story.ID, earlier []story.Kept[models.Event], err 
 	case len(value) == 16:
 		last = story.ID{Boot: binary.BigEndian.Uint64(value), Seq: binary.BigEndian.Uint64(value[8:])}
 	}
-	if earlier, err = r.scan(last.Seq-min(last.Seq, inMemory), nil); err != nil {
+	if earlier, err = r.scan(0, nil); err != nil {
 		return last, earlier, err
 	}
+	r.open = openTroubles(earlier)
+	earlier = slices.Clone(earlier[max(0, len(earlier)-inMemory):])
 	entries, failed := r.disk.Scan([]byte{kv.Bulk, keyPrefix})
 	r.lowest = last.Seq + 1
 	for key := range entries {
@@ -96,6 +100,26 @@ func (r *Record) load() (last story.ID, earlier []story.Kept[models.Event], err 
 	var b kv.Batch
 	b.Set(metaKey, meta(story.ID{Boot: last.Boot + 1, Seq: last.Seq}))
 	return last, earlier, kv.Reapplied(func(bool) error { return r.disk.Apply(&b, true) })
+}
+
+// openTroubles returns the events of the troubles that no event ends, in their order.
+func openTroubles(all []story.Kept[models.Event]) (list []models.Event) {
+	for _, k := range all {
+		switch k.Event.Type {
+		case models.TroubleBegan, models.TroubleOver:
+			list = slices.DeleteFunc(list, func(e models.Event) bool { return e.Code == k.Event.Code })
+		}
+		if k.Event.Type == models.TroubleBegan {
+			list = append(list, k.Event)
+		}
+	}
+	return list
+}
+
+// takeOpen returns the troubles that earlier starts have left open, once. The actor log alone calls it.
+func (r *Record) takeOpen() (list []models.Event) {
+	list, r.open = r.open, nil
+	return list
 }
 
 func meta(id story.ID) []byte {

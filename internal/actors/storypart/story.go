@@ -35,6 +35,8 @@ type Trunk interface {
 	System() *actor.ActorSystem
 	PID(path string) *actor.PID
 	Now() time.Time
+	Slept() time.Duration
+	Protected(peer identity.NodeID) bool
 	Connectivity() *actor.PID
 	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	Store() peerstore.View
@@ -46,9 +48,10 @@ var _ Trunk = trunk.Trunk{}
 // Settings say what the part tells.
 type Settings struct {
 	Heartbeat time.Duration // between two lines of figures
-	// Node and Health return the section "node" and the health of the node. They may wait.
+	// Node returns the section "node". Wrong returns what is wrong with the node, and whether all could be
+	// looked at. They may wait.
 	Node   func(context.Context) models.Node
-	Health func(context.Context) models.Health
+	Wrong  func(context.Context) (list models.Notices, whole bool)
 	Record *Record // of the events
 	// Version is that of the library.
 	Version string
@@ -66,20 +69,24 @@ type told struct {
 	story *story.Story
 	state string             // of the node
 	since time.Time          // of the state
+	slept time.Duration      // of the machine, when the state began
+	lacks time.Time          // since when it is not online; zero: it is
 	wrong map[string]trouble // codes of what is wrong
 
 	// At the last heartbeat, and since.
 	beatAt     time.Time
+	beatSlept  time.Duration // of the machine
 	sent       messengers.Ended
 	made, lost uint64 // connections
 	refused    uint64
 	dials      uint64        // that have failed since
-	away       time.Duration // how long the node was not online since, until the present state began
+	away       time.Duration // how long the node was not online since, until it was online last, without sleep
 }
 
 // trouble is what is wrong, as it was told.
 type trouble struct {
 	since time.Time
+	slept time.Duration // of the machine, then
 	what  string
 }
 
@@ -129,8 +136,11 @@ type (
 	actorFailed struct{ path, value string }
 	acted       struct{ what string }
 	stopping    struct{}
-	checked     struct{ models.Health }
-	beat        struct{ models.Node }
+	checked     struct {
+		wrong models.Notices
+		whole bool
+	}
+	beat struct{ models.Node }
 )
 
 // Receive implements [actor.Actor].
@@ -160,6 +170,8 @@ func (a *log) Receive(c actor.Context) {
 		a.dialFailed(c, m)
 	case actorFailed:
 		a.actorFailed(c, m)
+	case actors.MachineSlept:
+		a.record(c, models.Event{Type: models.NodeSlept, What: "the machine slept for " + m.For.Round(time.Second).String(), Data: map[string]string{"for": m.For.Round(time.Second).String()}})
 	case actors.AddressesChanged:
 		a.addresses(c, m)
 	case actors.ReachChanged:
@@ -174,7 +186,7 @@ func (a *log) Receive(c actor.Context) {
 	case checkTick:
 		a.check(c)
 	case supervisor.Done[checked]:
-		a.checked(c, m.Value.Health)
+		a.checked(c, m.Value)
 	case untoldTick:
 		a.untold(c)
 	case beatTick:
@@ -201,10 +213,12 @@ func (a *log) started(c actor.Context) {
 	supervisor.Subscribe[actors.DialFailed](c)
 	supervisor.Subscribe[actors.AddressesChanged](c)
 	supervisor.Subscribe[actors.ReachChanged](c)
+	supervisor.Subscribe[actors.MachineSlept](c)
 	if a.told.since.IsZero() {
-		a.told.since = supervisor.Now(c)
-		a.told.beatAt = a.told.since
+		a.told.since, a.told.slept = supervisor.Now(c), a.trunk.Slept()
+		a.told.lacks, a.told.beatAt, a.told.beatSlept = a.told.since, a.told.since, a.told.slept
 		a.record(c, models.Event{Type: models.NodeStarted, What: "version " + a.Version + " has started"})
+		a.endEarlier(c)
 	}
 	a.writing = false
 	a.writeSoon(c, writeEvery)
@@ -214,6 +228,7 @@ func (a *log) started(c actor.Context) {
 	supervisor.Every(c, checkEvery, checkTick{})
 	supervisor.Every(c, untoldEvery, untoldTick{})
 	supervisor.Every(c, a.Heartbeat, beatTick{})
+	a.reconcile(c)
 	for _, ref := range a.trunk.Connections().All() {
 		a.connected(c, ref)
 	}
@@ -229,11 +244,15 @@ func (a *log) connected(c actor.Context, ref *actors.ConnRef) {
 	if ref.Direction == protocol.Inbound {
 		from = share.Source(ref.Origin())
 	}
-	if !a.told.story.Connected(supervisor.Now(c), ref.Peer, ref.ID, ref.Since, from) {
+	p, _ := a.trunk.Store().Get(ref.Peer)
+	seed := p.Flags&peerstore.FlagSeed != 0
+	if !a.told.story.Connected(supervisor.Now(c), story.Connection{
+		Peer: ref.Peer, Conn: ref.ID, Since: ref.Since, Slept: a.trunk.Slept(), From: from, Named: seed || a.trunk.Protected(ref.Peer),
+	}) {
 		return
 	}
 	about := []any{"peer", ref.Peer, "addr", address.Short(ref.Addr), "direction", ref.Direction.String()}
-	if p, _ := a.trunk.Store().Get(ref.Peer); p.Flags&peerstore.FlagSeed != 0 {
+	if seed {
 		about = append(about, "seed", true)
 	}
 	supervisor.Log(c).Info("connected", about...)
@@ -241,7 +260,7 @@ func (a *log) connected(c actor.Context, ref *actors.ConnRef) {
 }
 
 func (a *log) disconnected(c actor.Context, m actors.PeerDisconnected) {
-	since, tell := a.told.story.Disconnected(m.Peer)
+	lasted, tell := a.told.story.Disconnected(supervisor.Now(c), m.Peer, a.trunk.Slept())
 	if m.Reason.Code == actors.CloseShutdown && m.Reason.By == "us" {
 		a.stops(c)
 	}
@@ -252,7 +271,7 @@ func (a *log) disconnected(c actor.Context, m actors.PeerDisconnected) {
 	if m.Reason.Err != nil {
 		why += ": " + m.Reason.Err.Error()
 	}
-	lasted := supervisor.Now(c).Sub(since).Round(time.Second)
+	lasted = lasted.Round(time.Second)
 	supervisor.Log(c).Info("disconnected", "peer", m.Peer, "addr", address.Short(m.Conn.Addr), "by", m.Reason.By, "why", why, "lasted", lasted)
 	a.record(c, models.Event{
 		Type: models.ConnClosed, What: "disconnected after " + lasted.String() + ", ended by " + m.Reason.By + ": " + words.OneLine(why), Peer: m.Peer.String(), Addr: address.Short(m.Conn.Addr),
@@ -266,7 +285,7 @@ func (a *log) stops(c actor.Context) {
 		return
 	}
 	a.stopping = true
-	supervisor.Log(c).Info("stopping", "was", a.told.state, "for", supervisor.Now(c).Sub(a.told.since).Round(time.Second))
+	supervisor.Log(c).Info("stopping", "was", a.told.state, "for", a.passed(c, a.told.since, a.told.slept))
 	a.record(c, models.Event{Type: models.NodeStopping, What: "the node stops; it was " + a.told.state})
 }
 
@@ -279,14 +298,24 @@ func (a *log) status(c actor.Context, s actors.Status) {
 	a.tell(c, s)
 }
 
+// passed returns how long something has gone on, sleep of the machine included, in whole seconds.
+func (a *log) passed(c actor.Context, since time.Time, slept time.Duration) time.Duration {
+	return (supervisor.Now(c).Sub(since) + max(0, a.trunk.Slept()-slept)).Round(time.Second)
+}
+
 func (a *log) tell(c actor.Context, s actors.Status) {
 	now := supervisor.Now(c)
+	switch online := s.NotOnline.IsZero(); { // it may be online, and degraded by its peer store
+	case online && !a.told.lacks.IsZero():
+		a.told.away, a.told.lacks = a.told.missed(now, 0), time.Time{}
+	case !online && a.told.lacks.IsZero():
+		a.told.lacks = now
+	}
 	if s.State == a.told.state {
 		return
 	}
-	was, lasted := a.told.state, now.Sub(a.told.since)
-	a.told.away = a.told.missed(now)
-	a.told.state, a.told.since = s.State, now
+	was, lasted := a.told.state, a.passed(c, a.told.since, a.told.slept)
+	a.told.state, a.told.since, a.told.slept = s.State, now, a.trunk.Slept()
 	if a.starting != nil {
 		a.starting.Stop()
 		a.starting = nil
@@ -296,7 +325,7 @@ func (a *log) tell(c actor.Context, s actors.Status) {
 	}
 	about := []any{"cause", s.Cause}
 	if was != "" {
-		about = append(about, "was", was, "for", lasted.Round(time.Second))
+		about = append(about, "was", was, "for", lasted)
 	}
 	if s.Tried != "" {
 		about = append(about, "tried", s.Tried)
@@ -313,17 +342,18 @@ func (a *log) tell(c actor.Context, s actors.Status) {
 		supervisor.Log(c).Info("degraded", about...)
 	}
 	if was != "" {
-		e.Data = map[string]string{"was": was, "for": lasted.Round(time.Second).String()}
+		e.Data = map[string]string{"was": was, "for": lasted.String()}
 	}
 	a.record(c, e)
 }
 
-// missed returns how long the node was not online since the last heartbeat.
-func (t *told) missed(now time.Time) time.Duration {
-	if t.state == connpool.Online.String() {
-		return t.away
+// missed returns how long the node was not online since the last heartbeat. A machine that has slept for that long in this time
+// was not either.
+func (t *told) missed(now time.Time, slept time.Duration) time.Duration {
+	if t.lacks.IsZero() {
+		return t.away + slept
 	}
-	return t.away + now.Sub(later(t.since, t.beatAt))
+	return t.away + now.Sub(later(t.lacks, t.beatAt)) + slept
 }
 
 func later(a, b time.Time) time.Time {
@@ -335,41 +365,48 @@ func later(a, b time.Time) time.Time {
 
 // check looks at what is wrong.
 func (a *log) check(c actor.Context) {
-	if a.busy {
+	if a.busy || a.stopping {
 		return
 	}
 	a.busy = true
-	health := a.Health
-	supervisor.Do(c, "check", func(ctx context.Context) (checked, error) { return checked{health(ctx)}, nil })
+	wrong := a.Wrong
+	supervisor.Do(c, "check", func(ctx context.Context) (x checked, err error) {
+		x.wrong, x.whole = wrong(ctx)
+		return x, nil
+	})
 }
 
 // checked tells what has become wrong, and what is right again. A code is told once, whatever and
-// however many its notices are about.
-func (a *log) checked(c actor.Context, h models.Health) {
+// however many its notices are about. A look that was not whole ends none, and one at a node that stops says nothing.
+func (a *log) checked(c actor.Context, m checked) {
 	a.busy = false
+	if a.stopping {
+		return
+	}
 	now := supervisor.Now(c)
 	is := make(map[string]bool)
-	for _, list := range []models.Notices{h.Reasons, h.Warnings} {
-		for _, n := range list {
-			if is[n.Code] {
-				continue
-			}
-			is[n.Code] = true
-			if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.Trouble(now) {
-				a.told.wrong[n.Code] = trouble{now, n.What}
-				supervisor.Publish(c, actors.TroubleBegan{Notice: n})
-				supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
-				a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code})
-			}
+	for _, n := range m.wrong {
+		if is[n.Code] {
+			continue
 		}
+		is[n.Code] = true
+		if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.Trouble(now) {
+			a.told.wrong[n.Code] = trouble{now, a.trunk.Slept(), n.What}
+			supervisor.Publish(c, actors.TroubleBegan{Notice: n})
+			supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
+			a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code})
+		}
+	}
+	if !m.whole {
+		return
 	}
 	for _, code := range slices.Sorted(maps.Keys(a.told.wrong)) {
 		if !is[code] {
 			was := a.told.wrong[code]
-			lasted := now.Sub(was.since)
+			lasted := a.passed(c, was.since, was.slept)
 			supervisor.Publish(c, actors.TroubleOver{Code: code, Lasted: lasted})
-			supervisor.Log(c).Info("trouble over", "code", code, "for", lasted.Round(time.Second))
-			a.record(c, models.Event{Type: models.TroubleOver, What: "over after " + lasted.Round(time.Second).String() + ": " + was.what, Code: code})
+			supervisor.Log(c).Info("trouble over", "code", code, "for", lasted)
+			a.record(c, models.Event{Type: models.TroubleOver, What: "over after " + lasted.String() + ": " + was.what, Code: code})
 			delete(a.told.wrong, code)
 		}
 	}
@@ -401,10 +438,10 @@ func (a *log) beats(c actor.Context) {
 // beat tells the figures: the present ones, and those of the time since the last heartbeat.
 func (a *log) beat(c actor.Context, n *models.Node) {
 	now := supervisor.Now(c)
-	t, sent := &a.told, a.trunk.Sent()
+	t, sent, slept := &a.told, a.trunk.Sent(), a.trunk.Slept()
 	refused := n.Places.Refused + n.Places.TooFast
 	about := []any{
-		"state", n.Status, "for", now.Sub(t.since).Round(time.Second), "not_online", t.missed(now).Round(time.Second),
+		"state", n.Status, "for", a.passed(c, t.since, t.slept), "not_online", t.missed(now, max(0, slept-t.beatSlept)).Round(time.Second),
 		"inbound", n.Inbound, "outbound", n.Outbound, "peers", n.Peers,
 		"connected", t.story.Made - t.made, "disconnected", t.story.Lost - t.lost, "refused", refused - t.refused, "dials_failed", t.dials,
 		"confirmed", sent.Confirmed - t.sent.Confirmed, "in_doubt", sent.InDoubt - t.sent.InDoubt, "failed", sent.Failed - t.sent.Failed,
@@ -420,7 +457,7 @@ func (a *log) beat(c actor.Context, n *models.Node) {
 	}
 	about = append(about, "troubles", len(t.wrong))
 	supervisor.Log(c).Info("figures", about...)
-	t.beatAt, t.away, t.sent = now, 0, sent
+	t.beatAt, t.beatSlept, t.away, t.sent = now, slept, 0, sent
 	t.made, t.lost, t.refused, t.dials = t.story.Made, t.story.Lost, refused, 0
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
@@ -55,6 +56,30 @@ func severity(of models.Severity) models.EventSeverity {
 		return models.EventWarning
 	}
 	return models.EventError
+}
+
+// endEarlier ends the troubles that an earlier start of the node has left open: the next look tells what is wrong now.
+func (a *log) endEarlier(c actor.Context) {
+	for _, e := range a.Record.takeOpen() {
+		a.record(c, models.Event{Type: models.TroubleOver, What: "over with a start of the node: " + e.What, Code: e.Code})
+	}
+}
+
+// reconcile tells the ends of connections that an incarnation before has missed.
+func (a *log) reconcile(c actor.Context) {
+	gone := a.told.story.Gone(func(peer identity.NodeID) bool { _, ok := a.trunk.Connections().Get(peer); return ok })
+	for _, peer := range gone {
+		lasted, tell := a.told.story.Disconnected(supervisor.Now(c), peer, a.trunk.Slept())
+		if !tell {
+			continue
+		}
+		lasted = lasted.Round(time.Second)
+		const why = "it is not known why: what tells it was started again"
+		supervisor.Log(c).Info("disconnected", "peer", peer, "why", why, "lasted", lasted)
+		a.record(c, models.Event{
+			Type: models.ConnClosed, What: "disconnected after at most " + lasted.String() + "; " + why, Peer: peer.String(), Data: map[string]string{"lasted": lasted.String()},
+		})
+	}
 }
 
 func (a *log) banned(c actor.Context, m actors.PeerBanned) {

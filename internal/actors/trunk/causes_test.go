@@ -31,7 +31,11 @@ func TestCauseOf(t *testing.T) {
 		"refused":       {dial(transport.StageConnect, transport.ErrRefused), codes.DialRefused, true},
 		"reset by ICMP": {dial(transport.StageConnect, &transport.Refusal{Prohibited: true}), codes.DialProhibited, false},
 		"no way":        {dial(transport.StageConnect, &transport.Refusal{}), codes.DialNoRoute, false},
-		"no route":      {dial(transport.StageConnect, syscall.EHOSTUNREACH), codes.DialNoRoute, false},
+		"no route":      {dial(transport.StageConnect, syscall.ENETUNREACH), codes.DialNoRoute, false},
+		"away":          {dial(transport.StageConnect, syscall.EHOSTUNREACH), codes.DialNoAnswer, false},
+		"forbidden":     {dial(transport.StageConnect, fmt.Errorf("%w: by a rule", transport.ErrPermission)), codes.DialForbidden, false},
+		"cancelled":     {dial(transport.StageConnect, context.Canceled), nil, false},
+		"unknown":       {dial(transport.StageConnect, errors.New("something else")), nil, false},
 		"no answer":     {dial(transport.StageConnect, fmt.Errorf("%w: %w", transport.ErrTimeout, context.DeadlineExceeded)), codes.DialNoAnswer, false},
 		"a name":        {dial(transport.StageResolve, transport.ErrResolve), codes.DialUnresolved, true},
 		"a name server": {dial(transport.StageResolve, fmt.Errorf("%w: %w", transport.ErrResolve, transport.ErrTimeout)), codes.DialUnresolved, true},
@@ -61,5 +65,16 @@ func TestCauseOf(t *testing.T) {
 		if o := DescribeOutcome(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.DialFailed, Err: x.err}); o.Code != want {
 			t.Errorf("%s: got the outcome %+v, want the code %q", name, o, want)
 		}
+	}
+}
+
+// TestCauseOfFiles: a dial for which the process has no file says nothing of the peer.
+func TestCauseOfFiles(t *testing.T) {
+	if !transport.OutOfFiles(syscall.EMFILE) {
+		t.Skip("the system has another error")
+	}
+	got := CauseOf(&transport.DialError{Addr: ma.StringCast("/ip4/192.0.2.7/tcp/1"), Stage: transport.StageConnect, Err: syscall.EMFILE})
+	if got != codes.FilesGone || got.Unreached() {
+		t.Errorf("got %+v, want %+v", got, codes.FilesGone)
 	}
 }

@@ -357,6 +357,14 @@ func (t Trunk) Features() identity.Features { return t.rooms.Features }
 // Profile returns the wire profile that the node speaks, with the present secrets.
 func (t Trunk) Profile() protocol.Profile { return t.rooms.connections.Wire() }
 
+// Slept returns how long the machine has slept, as [supervisor.Slept] does.
+func (t Trunk) Slept() time.Duration {
+	if t.rooms.Slept == nil {
+		return 0
+	}
+	return t.rooms.Slept()
+}
+
 // Wall returns the time of the system's clock, which may step.
 func (t Trunk) Wall() time.Time { return t.rooms.Wall() }
 
@@ -378,14 +386,17 @@ func (t Trunk) Key() identity.PublicKey { return t.rooms.Key }
 func (t Trunk) Outcomes() *messengers.Messaging { return t.rooms.messengers.Outcomes }
 func (t Trunk) Answers() *messengers.Messaging  { return t.rooms.messengers.Answers }
 
-// Ended counts the outcome of a message of the program that a part sends.
-func (t Trunk) Ended(o protocol.Outcome) { t.rooms.messengers.Ended(o) }
+// Ended counts the outcome of a message of the program to a peer that a part sends.
+func (t Trunk) Ended(peer identity.NodeID, o protocol.Outcome) { t.rooms.messengers.Ended(peer, o) }
 
 // Sent returns how messages of the program to peers have ended since the start, and SentWithin
 // how they have ended in the last hour.
 func (t Trunk) Sent() messengers.Ended { return t.rooms.messengers.Sent() }
 
 func (t Trunk) SentWithin(now time.Time) messengers.Ended { return t.rooms.messengers.SentWithin(now) }
+
+// Doubters returns how many peers have had messages of the program in doubt in the last hour, at most 64.
+func (t Trunk) Doubters(now time.Time) int { return t.rooms.messengers.Doubters(now) }
 
 // HasTopics reports whether messages of some topic have a handler.
 func (t Trunk) HasTopics() bool { return t.rooms.messengers.Topics.Len() > 0 }

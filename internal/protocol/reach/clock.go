@@ -30,6 +30,7 @@ const (
 // liars move the median only if they are most of the nodes that this one has dialled or that the user
 // has named. It is not safe for concurrent use.
 type Clocks struct {
+	Wide    bool // nobody else asks: each peer that this node has dialled is asked once, for another claim of its key
 	private bool
 	peers   map[identity.NodeID]*clock
 }
@@ -94,13 +95,14 @@ func (c *Clocks) Forget() {
 	}
 }
 
-// source returns for whom a peer speaks.
-func (c *Clocks) source(p *clock) netip.Prefix {
-	if p.Trusted || c.private && address.Public(p.at) != nil {
-		whole, _ := p.at.Prefix(p.at.BitLen())
+// SourceOf returns for whom a peer at an address speaks: its network as of [NetworkOf], or itself, if the user has named
+// it, or if it has a private address on a network that takes these.
+func SourceOf(o Observer, at netip.Addr, private bool) netip.Prefix {
+	if o.Trusted || private && address.Public(at) != nil {
+		whole, _ := at.Prefix(at.BitLen())
 		return whole
 	}
-	return p.Network
+	return o.Network
 }
 
 // chosen returns the peers whose word counts, one of a source: those that the user has named, those
@@ -112,7 +114,7 @@ func (c *Clocks) chosen() []*clock {
 	})
 	sources := make(map[netip.Prefix]bool)
 	all = slices.DeleteFunc(all, func(p *clock) bool {
-		s := c.source(p)
+		s := SourceOf(p.Observer, p.at, c.private)
 		again := sources[s]
 		sources[s] = true
 		return again
@@ -149,7 +151,22 @@ func (c *Clocks) Ask(now time.Time) (ask []identity.NodeID, again time.Time) {
 			again = due
 		}
 	}
+	if c.Wide {
+		ask = append(ask, c.others(now)...)
+	}
 	return ask, again
+}
+
+// others returns the peers that this node has dialled and not asked on their connections, and notes that they are asked.
+func (c *Clocks) others(now time.Time) (list []identity.NodeID) {
+	for _, p := range c.peers {
+		if p.rank() < 2 && p.asked.IsZero() {
+			p.asked = now
+			list = append(list, p.ID)
+		}
+	}
+	slices.SortFunc(list, identity.NodeID.Compare)
+	return list
 }
 
 // Ahead returns by how much this machine is ahead, and how many sources have said so; ok is false if

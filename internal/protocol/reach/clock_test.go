@@ -146,49 +146,128 @@ func TestClocksBounded(t *testing.T) {
 	}
 }
 
-// TestDuplicate: a claim that was signed since the start proves another node; an older one takes two
-// networks, or a peer that the user has named.
-func TestDuplicate(t *testing.T) {
+// TestClocksWide: a node whom nobody dials asks each peer that it has dialled once on its connection, and of strangers
+// those alone whose word on the time counts.
+func TestClocksWide(t *testing.T) {
+	c := newClockwork(false)
+	c.Wide = true
+	meet := func(n, conn int, dialled bool) {
+		at := netip.AddrFrom4([4]byte{11, 1, 0, byte(n)}) // all of one network
+		c.Met(Observer{ID: numbered(n), Conn: uint64(conn), Network: NetworkOf(at), Dialled: dialled}, at)
+		c.Again(numbered(n))
+	}
+	for n := range 5 {
+		meet(n, n, true)
+	}
+	for n := range 5 {
+		meet(10+n, 10+n, false)
+	}
+	if ask, _ := c.Ask(c.now); len(ask) != 5 {
+		t.Errorf("got %d asked, want the five that were dialled", len(ask))
+	}
+	if ask, _ := c.Ask(c.now.Add(time.Second)); len(ask) != 0 {
+		t.Errorf("got %d asked again at once, want none", len(ask))
+	}
+	meet(3, 20, true)
+	if ask, _ := c.Ask(c.now.Add(2 * time.Second)); len(ask) != 1 || ask[0] != numbered(3) {
+		t.Errorf("got %v asked, want the one with a new connection", ask)
+	}
+}
+
+// words is another node with the identity of one that has started at start.
+type words struct {
+	t     *testing.T
+	d     *Duplicate
+	start time.Time
+	now   time.Time
+	wall  time.Time
+}
+
+func newWords(t *testing.T, private bool) *words {
 	start := time.Unix(1e9, 0)
-	from := func(at string) Observer { return Observer{Network: NetworkOf(netip.MustParseAddr(at))} }
-	other := func(age, signed time.Duration) *Other {
-		o := &Other{Age: age}
-		o.Claim.Signature.UpdatedAt = start.Add(signed).Unix()
-		return o
+	return &words{t, NewDuplicate(start, start, private), start, start.Add(time.Hour), start.Add(time.Hour)}
+}
+
+func dialledAt(at string) Observer {
+	return Observer{Network: NetworkOf(netip.MustParseAddr(at)), Dialled: true}
+}
+
+// heard has an observer at an address show a claim that was signed a while after the start.
+func (w *words) heard(what string, o Observer, at string, age, signed time.Duration, want Proof) {
+	w.t.Helper()
+	x := &Other{Age: age}
+	x.Claim.Signature.UpdatedAt = w.start.Add(signed).Unix()
+	if got := w.d.Heard(w.now, w.wall, o, netip.MustParseAddr(at), x); got != want {
+		w.t.Errorf("%s: got %v, want %v", what, got, want)
 	}
-	d := NewDuplicate(start, start)
-	now := start.Add(time.Hour)
-	heard := func(what string, o Observer, c *Other, want bool) {
-		t.Helper()
-		if got := d.Heard(now, o, c); got != want {
-			t.Errorf("%s: got %v, want %v", what, got, want)
-		}
+}
+
+// TestDuplicate: a claim that was signed since the start proves another node. An older one is a hint if two networks of
+// dialled peers show it, and proof if a peer does that the user has named.
+func TestDuplicate(t *testing.T) {
+	const old = -time.Hour
+	w := newWords(t, false)
+	w.heard("of the last run, whose connection is older than this node", dialledAt("11.1.0.1"), "11.1.0.1", time.Hour, old, NoProof)
+	w.heard("seen too long ago", dialledAt("11.1.0.1"), "11.1.0.1", DuplicateFor+time.Second, time.Minute, NoProof)
+	w.heard("older, of one network", dialledAt("11.1.0.1"), "11.1.0.1", time.Second, old, NoProof)
+	w.heard("the same network again", dialledAt("11.1.9.1"), "11.1.9.1", time.Second, old, NoProof)
+	w.heard("the same machine over IPv6", dialledAt("2a01::1"), "2a01::1", time.Second, old, NoProof)
+	for _, at := range []string{"11.2.0.1", "11.3.0.1", "11.4.0.1"} {
+		w.heard("a stranger", Observer{Network: NetworkOf(netip.MustParseAddr(at))}, at, time.Second, old, NoProof)
 	}
-	heard("of the last run, whose connection is older than this node", from("11.1.0.1"), other(time.Hour, -time.Hour), false)
-	heard("seen too long ago", from("11.1.0.1"), other(DuplicateFor+time.Second, time.Minute), false)
-	if _, _, ok := d.Present(now); ok {
+	if _, _, p := w.d.Present(w.now); p != NoProof {
 		t.Error("got another node, want none")
 	}
-	heard("older, of one network", from("11.1.0.1"), other(time.Second, -time.Hour), false)
-	heard("the same network again", from("11.1.9.1"), other(time.Second, -time.Hour), false)
-	heard("of a second network", from("11.2.0.1"), other(time.Second, -time.Hour), true)
-	if _, at, ok := d.Present(now); !ok || !at.Equal(now) {
-		t.Errorf("got %v, %v, want another node", at, ok)
+	w.heard("of a second network", dialledAt("11.5.0.1"), "11.5.0.1", time.Second, old, Hinted)
+	if _, at, p := w.d.Present(w.now); p != Hinted || !at.Equal(w.now) {
+		t.Errorf("got %v, %v, want a hint", at, p)
 	}
-	now = now.Add(DuplicateFor + time.Second)
-	if _, _, ok := d.Present(now); ok {
+	w.now, w.wall = w.now.Add(DuplicateFor+time.Second), w.wall.Add(DuplicateFor+time.Second)
+	if _, _, p := w.d.Present(w.now); p != NoProof {
 		t.Error("ten minutes later: got another node, want none")
 	}
-	heard("a word of long ago, and a new one", from("11.3.0.1"), other(time.Second, -time.Hour), false)
-	heard("signed since the start", from("11.4.0.1"), other(time.Second, time.Minute), true)
-	d = NewDuplicate(start, start)
-	heard("older, seen by a peer that the user has named", Observer{Trusted: true}, other(time.Second, -time.Hour), true)
-	d, now = NewDuplicate(start, start), start.Add(20*time.Second)
-	heard("made while this node started", Observer{Trusted: true}, other(10*time.Second, time.Second), false)
+	w.heard("a word of long ago, and a new one", dialledAt("11.6.0.1"), "11.6.0.1", time.Second, old, NoProof)
+	w.heard("signed since the start, shown by a stranger", Observer{}, "11.7.0.1", time.Second, time.Minute, Proven)
+	w.heard("older, of a second network", dialledAt("11.8.0.1"), "11.8.0.1", time.Second, old, Hinted)
+	if _, _, p := w.d.Present(w.now); p != Proven {
+		t.Errorf("got %v, want the proof", p)
+	}
+	w = newWords(t, false)
+	w.heard("older, seen by a peer that the user has named", Observer{Trusted: true}, "11.1.0.1", time.Second, old, Proven)
+	w = newWords(t, false)
+	w.now = w.start.Add(20 * time.Second)
+	w.heard("made while this node started", Observer{Trusted: true}, "11.1.0.1", 10*time.Second, time.Second, NoProof)
+	w.now = w.start.Add(time.Hour)
 	for i := range 1000 {
-		d.Heard(now.Add(time.Hour), Observer{Network: NetworkOf(netip.AddrFrom4([4]byte{11, byte(i), 0, 1}))}, other(time.Second, -time.Hour))
+		at := netip.AddrFrom4([4]byte{11, byte(i), 0, 1})
+		w.d.Heard(w.now, w.wall, Observer{Network: NetworkOf(at), Dialled: true}, at, &Other{Age: time.Second})
 	}
-	if len(d.words) > maxWords {
-		t.Errorf("got %d words kept, want at most %d", len(d.words), maxWords)
+	if len(w.d.words) > maxWords {
+		t.Errorf("got %d words kept, want at most %d", len(w.d.words), maxWords)
 	}
+}
+
+// TestDuplicatePrivate: on a network that takes private addresses each machine is a source.
+func TestDuplicatePrivate(t *testing.T) {
+	w := newWords(t, true)
+	w.heard("one machine", dialledAt("10.0.0.1"), "10.0.0.1", time.Second, -time.Hour, NoProof)
+	w.heard("another one", dialledAt("10.0.0.2"), "10.0.0.2", time.Second, -time.Hour, Hinted)
+}
+
+// TestDuplicateOfAWrongClock: a claim of the last run is no proof, whatever the clock of this machine was at the start.
+func TestDuplicateOfAWrongClock(t *testing.T) {
+	year := 365 * 24 * time.Hour
+	last := newWords(t, false) // its clock is a year behind at the start
+	last.d = NewDuplicate(last.start, last.start.Add(-year), false)
+	last.wall = last.now.Add(-year)
+	last.heard("before the clock is set", Observer{}, "11.1.0.1", time.Second, -time.Minute, NoProof)
+	last.wall = last.now
+	last.heard("after it was set", Observer{}, "11.1.0.1", time.Second, -time.Minute, NoProof)
+	last.heard("signed since the start", Observer{}, "11.1.0.1", time.Second, time.Minute, Proven)
+
+	last = newWords(t, false) // a day ahead in the last run, and at the start
+	last.d = NewDuplicate(last.start, last.start.Add(24*time.Hour), false)
+	last.heard("dated by the clock of then", Observer{}, "11.1.0.1", time.Second, 24*time.Hour-time.Minute, NoProof)
+	last.now, last.wall = last.now.Add(24*time.Hour), last.wall.Add(24*time.Hour)
+	last.heard("a day later", Observer{}, "11.1.0.1", time.Second, 24*time.Hour-time.Minute, NoProof)
 }

@@ -36,6 +36,7 @@ const (
 	refusedPause   = time.Minute // after a refusal, until the peer is asked again
 	maxObservers   = 16          // peers that are asked
 	maxOfNetwork   = 2           // of these in one network
+	dialledPlaces  = 4           // of these are for nodes that this one has dialled
 	maxKept        = 16          // addresses that nobody sees any more and others are not told
 	maxRests       = 1024        // networks whose rest is remembered
 )
@@ -84,7 +85,14 @@ type Judge struct {
 	asked      []*observer // of these, those that are asked
 	targets    map[netip.AddrPort]*target
 	pending    map[[TokenLen]byte]pending
-	rests      map[netip.Prefix]time.Time // until when those of a network rest that have left
+	rests      map[netip.Prefix]time.Time  // until when those of a network rest that have left
+	inbound    map[identity.NodeID]inbound // connections that others have made
+}
+
+// inbound is a connection that another machine has made.
+type inbound struct {
+	conn     uint64
+	from, to netip.Addr
 }
 
 type observer struct {
@@ -102,6 +110,7 @@ type target struct {
 	reached map[identity.NodeID]time.Time // who has reached it, and when
 	failed  map[identity.NodeID]failures  // in this round
 	last    time.Time                     // a token came
+	came    time.Time                     // a connection from outside was there, whatever others say
 	tried   time.Time                     // the last result of any kind
 	again   time.Time                     // of the next round
 	rounds  int                           // in a row in which nobody has reached it
@@ -114,6 +123,7 @@ type target struct {
 type failures struct {
 	network netip.Prefix
 	n       int
+	chosen  bool // of a node that this one has dialled, or that the user has named
 }
 
 type pending struct {
@@ -125,7 +135,7 @@ type pending struct {
 
 // NewJudge returns a judge. random is for tokens.
 func NewJudge(random io.Reader) *Judge {
-	return &Judge{random: random, peers: make(map[identity.NodeID]*observer), targets: make(map[netip.AddrPort]*target), pending: make(map[[TokenLen]byte]pending)}
+	return &Judge{random: random, peers: make(map[identity.NodeID]*observer), targets: make(map[netip.AddrPort]*target), pending: make(map[[TokenLen]byte]pending), inbound: make(map[identity.NodeID]inbound)}
 }
 
 // Set says which addresses the machine has, which ones others are told, and on which ports the node
@@ -140,6 +150,7 @@ func (j *Judge) Set(now time.Time, interfaces []netip.Addr, claimed []netip.Addr
 	if changed {
 		clear(j.targets)
 		clear(j.pending)
+		clear(j.inbound)
 		for _, p := range j.peers {
 			p.asked, p.sees, p.askAfter = false, netip.Addr{}, time.Time{}
 		}
@@ -168,6 +179,56 @@ func (j *Judge) Left(now time.Time, peer identity.NodeID, conn uint64) Asks {
 	j.rested(now, p)
 	maps.DeleteFunc(j.pending, func(_ [TokenLen]byte, x pending) bool { return x.peer == peer })
 	return j.next(now)
+}
+
+// Entered notes the connection of a peer, if another machine has made it, directly: from where, and to which of this
+// one's addresses. One of loopback, or of this machine itself, says nothing.
+func (j *Judge) Entered(peer identity.NodeID, conn uint64, from, to netip.Addr) {
+	if from, to = from.Unmap(), to.Unmap(); !from.IsLoopback() && !j.interfaces[from] && to.IsValid() {
+		j.inbound[peer] = inbound{conn, from, to}
+	}
+}
+
+// Over notes the end of a peer's connection, whoever has made it. It comes before Left.
+func (j *Judge) Over(now time.Time, peer identity.NodeID, conn uint64) {
+	if j.inbound[peer].conn != conn {
+		return
+	}
+	for addr, t := range j.targets {
+		if j.entered(addr.Addr()) {
+			t.came = now
+		}
+	}
+	delete(j.inbound, peer)
+}
+
+// Replaced notes that another connection has taken the place of the one that a peer has made.
+func (j *Judge) Replaced(now time.Time, peer identity.NodeID) {
+	j.Over(now, peer, j.inbound[peer].conn)
+}
+
+// entered reports whether another machine is connected that has reached this node at an address: one of elsewhere, if the
+// address is public. Of an address of a router before this machine those say so that see it there.
+func (j *Judge) entered(ip netip.Addr) bool {
+	for _, x := range j.inbound {
+		if x.to == ip && outside(x.from, ip) {
+			return true
+		}
+	}
+	if j.interfaces[ip] {
+		return false
+	}
+	for id, p := range j.peers {
+		if x, ok := j.inbound[id]; ok && p.sees == ip && outside(x.from, ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// outside reports whether a connection from an address shows that strangers reach another one.
+func outside(from, to netip.Addr) bool {
+	return address.Public(to) != nil || address.Public(from) == nil && NetworkOf(from) != NetworkOf(to)
 }
 
 // rested remembers until when a peer that leaves would have rested.
@@ -218,7 +279,7 @@ func (j *Judge) settle(now time.Time, token [TokenLen]byte, x pending, code Code
 	case Failed:
 		t.tried = now
 		f := t.failed[x.peer]
-		t.failed[x.peer] = failures{p.Network, f.n + 1}
+		t.failed[x.peer] = failures{p.Network, f.n + 1, p.chosen()}
 	case OK: // somebody else has answered there
 		p.askAfter = now.Add(AgainReachable)
 	default:
@@ -393,8 +454,16 @@ func (j *Judge) observers() []*observer {
 		of[p.Network]++
 		return !p.Trusted && of[p.Network] > maxOfNetwork
 	})
-	return all[:min(len(all), maxObservers)]
+	if len(all) > maxObservers { // strangers do not take all places
+		first := all[:maxObservers-dialledPlaces]
+		rest := slices.DeleteFunc(slices.Clone(all[len(first):]), func(p *observer) bool { return !p.chosen() })
+		all = append(slices.Clone(first), rest[:min(len(rest), dialledPlaces)]...)
+	}
+	return all
 }
+
+// chosen reports whether this node has chosen the peer, and not the peer this node.
+func (p *observer) chosen() bool { return p.Dialled || p.Trusted }
 
 // choose returns who is asked next to dial the address: of those that see this node there, one of a
 // network that has not failed, one that this node has not dialled, the one that has failed least.
@@ -428,11 +497,17 @@ func (j *Judge) choose(now time.Time, addr netip.AddrPort, t *target) (best *obs
 // judge sets the verdict on an address and when others are asked again.
 func (j *Judge) judge(now time.Time, addr netip.AddrPort, t *target) {
 	verdict := t.verdict
+	if j.entered(addr.Addr()) {
+		t.came = now
+	}
 	fresh := !t.last.IsZero() && now.Sub(t.last) < provenFor && (t.verdict != protocol.Unreachable || t.last.After(t.since))
 	switch {
 	case j.allFailed(addr.Addr(), t) && (t.last.IsZero() || now.Sub(t.last) >= AgainUnreachable):
-		verdict = protocol.Unreachable
-		t.at, t.by = t.tried, len(t.failed)
+		verdict = protocol.ReachNotKnown
+		if t.agreed() && (t.came.IsZero() || now.Sub(t.came) >= provenFor) {
+			verdict = protocol.Unreachable
+			t.at, t.by = t.tried, len(t.failed)
+		}
 		t.again = t.tried.Add(backoff.Doubled(t.rounds+1, AgainFirst, AgainUnreachable))
 		if !now.Before(t.again) { // another round
 			clear(t.failed)
@@ -462,9 +537,22 @@ func (j *Judge) unasked(ip netip.Addr, t *target) bool {
 	return t.verdict == protocol.Unreachable && !j.allFailed(ip, t)
 }
 
+// agreed reports whether one has failed whom this node has chosen. Strangers may lie.
+func (t *target) agreed() bool {
+	for _, f := range t.failed {
+		if f.chosen {
+			return true
+		}
+	}
+	return false
+}
+
 // allFailed reports whether enough have failed: those of three networks, or of fewer networks all
-// that see this node there, twice.
+// that see this node there, twice; and one whom this node has chosen, if there is any.
 func (j *Judge) allFailed(ip netip.Addr, t *target) bool {
+	if !t.agreed() && slices.ContainsFunc(j.asked, func(p *observer) bool { return p.sees == ip && p.chosen() && !p.declines }) {
+		return false
+	}
 	by := make(map[netip.Prefix]int)
 	for _, f := range t.failed {
 		by[f.network] += f.n
@@ -594,6 +682,10 @@ func (j *Judge) why(addr netip.AddrPort, t *target) (text string, unseen bool) {
 		return fmt.Sprintf("connected nodes see this one at %s", mostSeen(elsewhere)), true
 	case sees == 0:
 		return "no connected node has said where it sees this one", false
+	case len(t.failed) > 0 && !t.came.IsZero():
+		return "connected nodes say that they could not, and others have connected to this one from elsewhere", false
+	case len(t.failed) > 0:
+		return "nodes that this one has not chosen say that they could not", false
 	case declines == sees:
 		return "the connected nodes do not check addresses for others", false
 	}

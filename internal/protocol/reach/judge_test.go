@@ -52,13 +52,18 @@ func (c *court) do(a Asks) {
 	}
 }
 
-// peer has a node connect, from a network of its own or another's.
-func (c *court) peer(id byte, network string, sees string) {
+// peer has this node connect to another one, of a network of its own or another's.
+func (c *court) peer(id byte, network string, sees string) { c.meets(id, network, sees, true) }
+
+// stranger has another node connect to this one.
+func (c *court) stranger(id byte, network string, sees string) { c.meets(id, network, sees, false) }
+
+func (c *court) meets(id byte, network string, sees string, dialled bool) {
 	c.sees[id] = netip.Addr{}
 	if sees != "" {
 		c.sees[id] = netip.MustParseAddr(sees)
 	}
-	c.do(c.Met(c.now, Observer{ID: identity.NodeID{id}, Conn: 1, Network: NetworkOf(netip.MustParseAddr(network))}))
+	c.do(c.Met(c.now, Observer{ID: identity.NodeID{id}, Conn: 1, Network: NetworkOf(netip.MustParseAddr(network)), Dialled: dialled}))
 }
 
 // pass lets time pass.
@@ -160,6 +165,79 @@ func TestClosedPort(t *testing.T) {
 			c.opens[public] = true
 			c.pass(11 * time.Minute)
 			c.says("203.0.113.7:18189 reachable by 1")
+		})
+	}
+}
+
+// TestStrangersSayNo: strangers who say that they cannot reach a node are believed when one agrees that this node has chosen.
+func TestStrangersSayNo(t *testing.T) {
+	c := newCourt(t)
+	c.home(public)
+	for i := range byte(3) {
+		c.stranger(i+1, fmt.Sprintf("%d.0.0.1", 20+i), "203.0.113.7")
+	}
+	c.pass(2 * time.Hour)
+	c.says("203.0.113.7:18189 not known: nodes that this one has not chosen say that they could not")
+	if n := len(c.asked); n > 3*3*12+10 {
+		t.Errorf("got %d asked in two hours, want them to rest", n)
+	}
+	c.peer(9, "198.51.100.1", "203.0.113.7")
+	c.pass(11 * time.Minute)
+	if v := c.Judged(c.now)[0]; v.Verdict != protocol.Unreachable {
+		t.Errorf("got %+v when a node agrees that this one has dialled, want not reachable", v)
+	}
+	for i := range byte(100) { // strangers leave a place to those whom this node has chosen
+		c.stranger(100+i, fmt.Sprintf("%d.0.0.1", 20+i), "203.0.113.7")
+	}
+	if !slices.ContainsFunc(c.Judge.asked, func(p *observer) bool { return p.ID == (identity.NodeID{9}) }) || len(c.Judge.asked) > maxObservers {
+		t.Errorf("got %d asked, want at most %d, and among them the one that was dialled", len(c.Judge.asked), maxObservers)
+	}
+}
+
+// TestEntered: nobody says that a node cannot be reached while a connection from elsewhere is there, or was of late.
+func TestEntered(t *testing.T) {
+	public := netip.MustParseAddrPort("12.1.0.7:18189")
+	elsewhere, near, lan := netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("12.1.9.9"), netip.MustParseAddr("10.0.0.9")
+	for name, x := range map[string]struct {
+		own  []netip.Addr // of interfaces
+		from netip.Addr
+		to   netip.Addr
+		want bool
+	}{
+		"to the address itself":       {[]netip.Addr{public.Addr()}, elsewhere, public.Addr(), true},
+		"from the same network":       {[]netip.Addr{public.Addr()}, near, public.Addr(), false},
+		"from this machine":           {[]netip.Addr{public.Addr(), elsewhere}, elsewhere, public.Addr(), false},
+		"to another address":          {[]netip.Addr{public.Addr(), private.Addr()}, elsewhere, private.Addr(), false},
+		"through a router":            {[]netip.Addr{private.Addr()}, elsewhere, private.Addr(), true},
+		"from before the same router": {[]netip.Addr{private.Addr()}, lan, private.Addr(), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCourt(t)
+			c.do(c.Set(c.now, x.own, []netip.AddrPort{public}, []uint16{public.Port()}))
+			c.sees[5] = public.Addr()
+			c.do(c.Met(c.now, Observer{ID: identity.NodeID{5}, Conn: 55, Network: NetworkOf(x.from)}))
+			c.do(c.Observed(c.now, identity.NodeID{5}, 55, public.Addr()))
+			c.Entered(identity.NodeID{5}, 55, x.from, x.to)
+			c.peer(1, "198.51.100.1", "12.1.0.7")
+			c.peer(2, "192.0.2.1", "12.1.0.7")
+			verdict := func() bool { return c.Judged(c.now)[0].Verdict == protocol.Unreachable }
+			c.pass(3 * time.Hour)
+			if got := verdict(); got == x.want {
+				t.Fatalf("got %+v, asked %v", c.Judged(c.now)[0], c.asked)
+			}
+			c.Over(c.now, identity.NodeID{5}, 55)
+			c.do(c.Left(c.now, identity.NodeID{5}, 55))
+			c.pass(provenFor - time.Minute)
+			if got := verdict(); got == x.want {
+				t.Errorf("soon after its end: got not reachable: %v", got)
+			}
+			c.pass(30 * time.Minute)
+			if !verdict() {
+				t.Error("long after its end: got that it is not known, want not reachable")
+			}
+			if len(c.Judge.inbound) != 0 {
+				t.Errorf("got %d connections remembered", len(c.Judge.inbound))
+			}
 		})
 	}
 }

@@ -77,9 +77,10 @@ type daemon struct {
 	manager  manager
 	node     *gamelan.Node
 	api      *control.Server
-	metrics  *metrics.Server       // nil: the settings have none
-	allowed  *allowList            // applies changes of the allow list
-	network  *config.PrivateConfig // the file of the private network as it is in force; nil: none
+	metrics  *metrics.Server              // nil: the settings have none
+	allowed  *allowList                   // applies changes of the allow list
+	network  *config.PrivateConfig        // the file of the private network as it is in force; nil: none
+	started  atomic.Pointer[gamelan.Node] // node, once it has started
 	stopping atomic.Bool
 	made     bool // the identity was made for this start
 
@@ -127,7 +128,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	if d.Seed && len(cfg.Listen) == 0 && id.Network == protocol.LocalNet {
 		cfg.Listen = []string{localSeed}
 	}
-	opts := append(slices.Clip(buildOptions), gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger))
+	opts := append(slices.Clip(buildOptions), gamelan.WithInbox(settings.ForInbox()), gamelan.WithLogger(d.logger), gamelan.WithNotices(d.troubles))
 	var err error
 	if d.network, err = readNetwork(d.inForce()); err != nil {
 		d.removeIdentity()
@@ -140,6 +141,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 		d.removeIdentity()
 		return notStarted(d.inForce(), err)
 	}
+	d.started.Store(d.node)
 	allowed, err := parsePeers(cfg.Allow)
 	if err == nil {
 		err = d.openKad(outer)
@@ -169,7 +171,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer end()
-	self := render.NewIdentity(id.Secret.PublicKey(), id.NetworkName(), new(d.nodeSection(ctx)))
+	self := render.NewIdentity(id.Secret.PublicKey(), id.NetworkName(), new(d.node.Inspection().Node(ctx)))
 	self.Beyond = len(cfg.Listen) == 0 && id.Network == protocol.LocalNet && slices.ContainsFunc(d.node.Listening(), address.Beyond)
 	d.announce(ctx, self)
 	d.manager.ready(d.statusLine(ctx))
@@ -259,14 +261,7 @@ func (d *daemon) removeIdentity() {
 // shown returns the API's functions that read the node's state.
 func (d *daemon) shown() inspect.Options {
 	o := d.node.Inspection().Options
-	o.Sections.Section("node", func(ctx context.Context) any { return d.nodeSection(ctx) })
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
-	degraded, warnings := o.Degraded, o.Warnings
-	own := func(ctx context.Context) models.Notices { return d.troubles(d.node.Inspection().Node(ctx).Inbox) }
-	o.Degraded = func(ctx context.Context) models.Notices {
-		return append(degraded(ctx), own(ctx).Of(models.Degraded)...)
-	}
-	o.Warnings = func(ctx context.Context) models.Notices { return append(warnings(ctx), own(ctx).Of(models.Warning)...) }
 	o.Messages, o.Ready, o.Health = control.Messages(d.node), d.unhealthy, d.unhealthy
 	return o
 }
@@ -278,16 +273,14 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 	})
 }
 
-// nodeSection returns the node's own section, with the warnings of the daemon.
-func (d *daemon) nodeSection(ctx context.Context) models.Node {
-	v := d.node.Inspection().Node(ctx)
-	v.Warnings = append(v.Warnings, d.troubles(v.Inbox)...)
-	return v
-}
-
 // troubles returns what is wrong as the daemon sees it: an inbox that nobody reads, the log, the
-// settings.
-func (d *daemon) troubles(in *models.Inbox) (list models.Notices) {
+// settings. The node calls it, also before it has started.
+func (d *daemon) troubles() (list models.Notices) {
+	var in *models.Inbox
+	if node := d.started.Load(); node != nil {
+		s := node.Inbox().Status()
+		in = &models.Inbox{Messages: s.Messages, Untaken: s.Untaken, Listeners: s.Listeners}
+	}
 	if in != nil {
 		for _, topic := range slices.Sorted(maps.Keys(in.Untaken)) {
 			unheard := codes.InboxUnheard.Notice(inspect.Count(uint64(in.Untaken[topic]), "message") + " of the topic " + nodedir.Quote(topic) + " kept on the disk, and nobody listens")
@@ -313,7 +306,7 @@ func (d *daemon) troubles(in *models.Inbox) (list models.Notices) {
 	for _, key := range d.waiting {
 		list = append(list, codes.NeedsRestart.Notice(key+" has changed"+where+" and takes a restart", key))
 	}
-	return d.loaded.Config.Node.Health.Severe(list)
+	return list
 }
 
 // logTrouble returns what is wrong with the log, or nothing.

@@ -17,6 +17,7 @@ var steps = map[string]string{
 	codes.Restarting.Name:         "look at gamelan why {actor}",
 	codes.Alone.Name:              "give other nodes the line of gamelan id --seed, or give this one a seed with --peer",
 	codes.Offline.Name:            "give it a seed that runs, with --peer",
+	codes.PeerLost.Name:           "gamelan why {peer} shows what the node did about it, and gamelan doctor {peer} examines the way to it",
 	codes.SeedsSilent.Name:        "gamelan network status shows why; check node.seeds and discovery.seed_names",
 	codes.InDoubt.Name:            "gamelan conns --closed shows which connections were lost; send --resend, --kept or --handled send again",
 	codes.Undecodable.Name:        "have that node use another protocol, or ban it; gamelan dht shows the last error",
