@@ -118,6 +118,7 @@ type Status struct {
 	Since     time.Time // of the state
 	NotOnline time.Time // since when the state is not online; zero: it is
 	Tried     string    // offline: whom the node has tried to reach since, and why that failed; empty: nobody
+	TriedCode string    // of package inspect/codes: why that failed
 	Alone     bool      // offline, and the node knows nobody whom it could connect to
 }
 

@@ -24,7 +24,7 @@ var (
 
 // Connections and peers.
 var (
-	Offline            = code("offline", models.Degraded, "The node is connected to nobody, for longer than health.offline_after.", "give it a seed that runs: node.seeds", "since")
+	Offline            = code("offline", models.Degraded, "The node is connected to nobody, for longer than health.offline_after.", "give it a seed that runs: node.seeds", "since", "because")
 	Alone              = code("alone", models.Warning, "The node is connected to nobody, and knows no other: it is the first of its network, or has no seed.", "give other nodes its line as a seed, or give this one a seed: node.seeds", "since")
 	FewNodes           = code("few_nodes", models.Degraded, "The node is connected to fewer nodes than connections.min_connected, for longer than health.offline_after.", "connect it to more nodes, or lower connections.min_connected", "since")
 	SeedsSilent        = code("seeds_silent", models.Warning, "No seed has answered.", "check the seeds: node.seeds, discovery.seed_names")

@@ -61,8 +61,10 @@ func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
 	case s.Alone:
 		return models.Notices{codes.Alone.Notice("alone for "+long+": connected to nobody, and this node knows no other that it could connect to", since)}
 	case s.Tried != "":
-		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since)
-		n.Step = "" // the cause says what to look at
+		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since, s.TriedCode)
+		if because := codes.Named(s.TriedCode); because != nil {
+			n.Step = because.Step // what helps against the cause
+		}
 		return models.Notices{n}
 	}
 	return models.Notices{codes.Offline.Notice("offline for "+long+": no dial of another node has ended since", since)}

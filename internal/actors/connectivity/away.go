@@ -12,11 +12,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // away is how long the node has had its state, and what it has tried while it is connected to nobody.
@@ -73,11 +72,11 @@ func (a *away) failed(m actors.DialFailed) {
 	}
 }
 
-// text says what was tried: one peer, and how many others there are. kind returns what a peer is in a
-// word, and ranks it.
-func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
+// text says what was tried: one peer, and how many others there are, and returns the code of why that peer was
+// not reached. kind returns what a peer is in a word, and ranks it.
+func (a *away) text(kind func(identity.NodeID) (word string, rank int)) (text string, code *codes.Code) {
 	if len(a.tried) == 0 {
-		return ""
+		return "", nil
 	}
 	rank := func(peer identity.NodeID) int { _, n := kind(peer); return n }
 	peer := slices.MinFunc(slices.Collect(maps.Keys(a.tried)), func(x, y identity.NodeID) int {
@@ -92,7 +91,8 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	case word != "":
 		who += " (" + word + ")"
 	}
-	text := fmt.Sprintf("%s, tried %s", because(t.why, who), times(t.n))
+	code, text, _ = dialling.Because(t.why, who)
+	text += ", tried " + times(t.n)
 	switch others := len(a.tried) - 1; {
 	case a.more:
 		text += fmt.Sprintf(", and more than %d other peers", others)
@@ -101,32 +101,7 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	case others > 1:
 		text += fmt.Sprintf(", and %d other peers", others)
 	}
-	if errors.Is(t.why, transport.ErrResolve) {
-		text += "; " + codes.DialUnresolved.Step
-	}
-	return text
-}
-
-// because says in a few words why a peer could not be dialled.
-func because(err error, who string) string {
-	dial, _ := errors.AsType[*transport.DialError](err)
-	if dial != nil {
-		err = dial.Err
-	}
-	cause := words.Cause(err)
-	switch {
-	case errors.Is(err, transport.ErrRefused):
-		return who + " refuses connections"
-	case dial != nil && dial.Stage == transport.StageProxy:
-		return "the proxy does not work: " + cause
-	case errors.Is(err, transport.ErrResolve):
-		return "the name is not resolved: " + who
-	case dial != nil && dial.Timeout():
-		return "no answer from " + who
-	case cause == "no route to host", cause == "network is unreachable":
-		return "no route to " + who
-	}
-	return who + ": " + cause
+	return text, code
 }
 
 func times(n int) string {

@@ -1,7 +1,6 @@
 package connectivity
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
@@ -498,7 +498,14 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	away := &a.room.memory.away
 	s.Since, s.NotOnline = away.since, away.lacks
 	if a.status.State == connpool.Offline {
-		s.Tried, s.Alone = cmp.Or(away.text(a.kind), a.room.seedTrouble()), a.knowsNobody()
+		text, code := away.text(a.kind)
+		if text == "" && a.room.seedTrouble() != "" {
+			text, _, _ = strings.Cut(a.room.seedTrouble(), "; ")
+			code = codes.SeedNames
+		}
+		if s.Tried, s.Alone = text, a.knowsNobody(); code != nil {
+			s.TriedCode = code.Name
+		}
 	}
 	if trouble, ok := a.room.needs.StoreTrouble(); ok {
 		if s.State == connpool.Online.String() {

@@ -48,7 +48,7 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 	return nil
 }
 
-func ago(now, at time.Time) string { return shortAge(now.Sub(at)) + " ago" }
+func ago(now, at time.Time) string { return long(now.Sub(at)) + " ago" }
 
 // seedLines returns a line for each seed, and one for the names of seeds.
 func seedLines(o *Output, n *models.Network, now time.Time) (lines []string) {

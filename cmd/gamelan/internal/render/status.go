@@ -39,7 +39,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	if o.Verbose {
 		line("node id", "%s", s.NodeID)
 	}
-	line("running", "gamelan %s on %s for %s, process %d", s.Version, s.Network, Ago(now.Sub(s.StartedAt)), s.PID)
+	line("running", "gamelan %s on %s for %s, process %d", s.Version, s.Network, long(now.Sub(s.StartedAt)), s.PID)
 	if len(s.Addresses) == 0 && s.Tor != nil {
 		line("addresses", "none yet: peers are told of the onion service when it is published")
 	} else if len(s.Addresses) == 0 {
@@ -56,14 +56,14 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 		line("network", "%s", s.Discovery.Summary)
 	}
 	if m := s.Moved; m != nil && now.Sub(m.At) < movedFor {
-		line("moved", "the node has a new address since %s ago; before: %s", Ago(now.Sub(m.At)), strings.Join(m.Before, ", "))
+		line("moved", "the node has a new address since %s ago; before: %s", long(now.Sub(m.At)), strings.Join(m.Before, ", "))
 	}
 	if len(s.Reach) > 0 {
 		line("reached", "%s", reachText(s.Reach, now))
 	}
 	line("messages", "%s being sent or handled now, at most %s", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
 	if s.Inbox != nil {
-		line("inbox", "%s", inboxText(s.Inbox, func() string { return Ago(now.Sub(s.Inbox.OldestAt)) }))
+		line("inbox", "%s", inboxText(s.Inbox, func() string { return long(now.Sub(s.Inbox.OldestAt)) }))
 	}
 	if s.DHT != nil {
 		line("dht", "%s", dhtText(s.DHT))
@@ -99,13 +99,13 @@ func reachText(list []models.Reach, now time.Time) string {
 		}
 		switch {
 		case r.Verdict == "reachable":
-			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
+			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), long(now.Sub(r.At)))
 			if announced = announced || r.Told; !r.Told {
 				at += " (not told others)"
 			}
 			yes = append(yes, at+again)
 		case r.Verdict == "not reachable":
-			no = append(no, fmt.Sprintf("at %s, as %s found %s ago%s", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)), again))
+			no = append(no, fmt.Sprintf("at %s, as %s found %s ago%s", r.Addr, inspect.Count(uint64(r.Nodes), "node"), long(now.Sub(r.At)), again))
 		case why == "" || why == r.Why:
 			why = r.Why
 		default:
@@ -131,7 +131,7 @@ func torText(v *models.Tor, now time.Time) string {
 		if t.IsZero() {
 			return ""
 		}
-		return " for " + Ago(now.Sub(t))
+		return " for " + long(now.Sub(t))
 	}
 	text := v.Onion + " can be reached" + ago(v.StateSince)
 	if !v.Reachable {
@@ -215,7 +215,7 @@ func Unheard(d *models.DHT, now time.Time) models.Notices {
 		text := inspect.Count(c.Count, "message") + " over the DHT dropped: nobody here handles the type"
 		if c.LastError != "" {
 			_, kind, _ := strings.Cut(c.LastError, "nobody handles ")
-			text = fmt.Sprintf("%s (the last %s ago from %s, of %s)", text, Ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), kind)
+			text = fmt.Sprintf("%s (the last %s ago from %s, of %s)", text, long(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), kind)
 		}
 		return models.Notices{codes.Unhandled.Notice(text)}
 	}

@@ -23,7 +23,7 @@ const (
 var idAfterName = regexp.MustCompile(` \(node id [0-9a-f]{8,}\)$`)
 
 // dateCell matches a cell with a date, which is not cut.
-var dateCell = regexp.MustCompile(`^\d{4}-\d\d-\d\d `)
+var dateCell = regexp.MustCompile(`^\d{4}-\d\d-\d\dT`)
 
 // Table writes rows in columns; the first row is the heading. It escapes the cells, and
 // does not pad the last column. On a terminal it cuts cells until a row fits: those of

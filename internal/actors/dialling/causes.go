@@ -1,0 +1,125 @@
+package dialling
+
+import (
+	"cmp"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
+	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
+	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
+)
+
+// CauseOf returns the code of an error, or why a peer was not reached; nil if nothing of the registry fits.
+func CauseOf(err error) *codes.Code {
+	if c := codes.Of(err); c != nil || err == nil {
+		return c
+	}
+	if setup, ok := errors.AsType[*upgrade.Error](err); ok {
+		return ofSetup(setup)
+	}
+	if dial, ok := errors.AsType[*transport.DialError](err); ok {
+		return ofDial(dial)
+	}
+	return nil
+}
+
+// ofSetup returns the code of a set-up that has failed.
+func ofSetup(e *upgrade.Error) *codes.Code {
+	switch {
+	case errors.Is(e, protocol.ErrSecretMayDiffer):
+		return codes.DialSecret
+	case errors.Is(e, upgrade.ErrWrongKey), errors.Is(e, upgrade.ErrSelf):
+		return codes.DialOtherKey
+	case errors.Is(e, noise.ErrPayload), errors.Is(e, noise.ErrLength):
+		return codes.DialForeign
+	case e.Stage == upgrade.StageIdentity && errors.Is(e, upgrade.ErrHungUp):
+		return codes.DialTurnedAway
+	case errors.Is(e, upgrade.ErrHungUp):
+		return codes.DialHungUp
+	case e.Timeout():
+		return codes.DialMute
+	}
+	return nil
+}
+
+// ofDial returns the code of a dial that has not led to a connection.
+func ofDial(e *transport.DialError) *codes.Code {
+	_, special := errors.AsType[*address.SpecialError](e.Err)
+	switch {
+	case special, errors.Is(e.Err, actors.ErrAimed), errors.Is(e.Err, transport.ErrNoLocalPort), e.Stage == transport.StageAddress:
+		return nil // they say nothing of the peer
+	case e.Stage == transport.StageProxy:
+		return codes.DialProxy
+	case errors.Is(e.Err, transport.ErrResolve):
+		return codes.DialUnresolved
+	case errors.Is(e.Err, transport.ErrProhibited):
+		return codes.DialProhibited
+	case errors.Is(e.Err, transport.ErrRefused), errors.Is(e.Err, transport.ErrAddressNotAvailable):
+		return codes.DialRefused
+	case e.Timeout():
+		return codes.DialNoAnswer
+	}
+	return codes.DialNoRoute
+}
+
+// ownCause returns the code of an error that says nothing of the peer, or nil.
+func ownCause(err error) *codes.Code {
+	_, banned := errors.AsType[*actors.BannedError](err)
+	_, unlisted := errors.AsType[*actors.NotAdmittedError](err)
+	switch {
+	case banned:
+		return codes.DialBanned
+	case unlisted:
+		return codes.DialUnlisted
+	case errors.Is(err, actors.ErrExcluded):
+		return codes.DialExcluded
+	case errors.Is(err, actors.ErrNoAddress), errors.Is(err, transport.ErrUnsupported):
+		return codes.DialNoAddress
+	case errors.Is(err, transport.ErrNoLocalPort), transport.OutOfFiles(err):
+		return codes.DialNoPort
+	}
+	return nil
+}
+
+// foundKey matches the key of another node in the error of a set-up.
+var foundKey = regexp.MustCompile(`another key: ([0-9a-f]{64})`)
+
+// Because returns why a peer is not reached: a code, which is DialFailed if no other fits, and the same as a
+// sentence. who is the address that was tried, or what the peer is. step is what helps in this case, if the
+// error knows more than the code.
+func Because(err error, who string) (c *codes.Code, sentence, step string) {
+	c = cmp.Or(ownCause(err), CauseOf(err), codes.DialFailed)
+	text := err.Error()
+	if e, ok := errors.AsType[*upgrade.Error](err); ok {
+		text = e.Err.Error()
+	} else if e, ok := errors.AsType[*transport.DialError](err); ok {
+		text = e.Err.Error()
+	}
+	why, hint, _ := strings.Cut(words.WithoutPackage(text), "; ")
+	if key := foundKey.FindStringSubmatch(why); key != nil {
+		why = "with the key " + key[1]
+	}
+	if c == codes.DialProxy || c == codes.DialNoRoute {
+		why = causeOf(err)
+	}
+	if c == codes.DialFailed {
+		step = hint
+	}
+	return c, c.Because(who, why), step
+}
+
+// causeOf returns the innermost cause of an error.
+func causeOf(err error) string {
+	if e, ok := errors.AsType[*transport.DialError](err); ok {
+		err = e.Err
+	}
+	why, _, _ := strings.Cut(words.Cause(err), "; ")
+	return why
+}
