@@ -40,7 +40,7 @@ func TestAway(t *testing.T) {
 			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", errors.New("no route to host"))),
 		},
 		"the name is not resolved: /dns4/example.org/tcp/1 (node), tried once": {failedDial(2, other, transport.ErrResolve)},
-		"seed: no address of the peer, tried once": {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
+		"seed: no address of the peer, tried once":                             {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
 		"203.0.113.10:18189 (seed): of another network, tried 3 times": {
 			failedDial(1, seed, errors.New("of another network")), failedDial(1, seed, errors.New("of another network")),
 			failedDial(1, seed, context.Canceled),

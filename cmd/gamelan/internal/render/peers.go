@@ -87,7 +87,7 @@ func (o *Output) peerRow(p *models.Peer, c *models.Connection, now time.Time) pe
 			r.note = shortWords(Plain(dialPreamble.ReplaceAllString(last.LastError, "")), noteWidth)
 		}
 	case !p.EndedAt.IsZero():
-		r.rank, r.state, r.colour, r.note = rankAway, "away", yellow, shortWords(endOf(p.EndedWhy), noteWidth)
+		r.rank, r.state, r.colour, r.note = rankAway, "away", yellow, shortWords(endText(p.EndedWhy), noteWidth)
 	}
 	if o.Verbose {
 		r.more = o.peerMore(p, r.addr)
@@ -107,10 +107,21 @@ func (o *Output) short(p *models.Peer) string {
 	return brief.whoIs(p)
 }
 
-// endOf returns the reason for the end of a connection without the words of its layers.
-func endOf(why string) string {
-	text, _, _ := strings.Cut(why, ": mux: ")
-	return text
+// endText says how a connection has ended. why is the reason, the side that ended it, and an error.
+func endText(why string) string {
+	end, more, _ := strings.Cut(why, ": ")
+	switch {
+	case end == "ended by peer":
+		return "the peer ended the connection"
+	case end == "ended by network":
+		return "the network broke the connection"
+	case strings.HasSuffix(end, " by us"):
+		return "this node ended the connection: " + strings.TrimSuffix(end, " by us")
+	case strings.HasPrefix(end, "no answer") && more != "":
+		end, _, _ = strings.Cut(more, ";")
+		return end
+	}
+	return "the connection ended: " + why
 }
 
 // peerMore are the lines of a peer with -v.
