@@ -236,6 +236,9 @@ func rest(n *models.Node, h *models.Health, steps []models.Checked) []models.Che
 	c := looked(stepConnections, fmt.Sprintf("%s; %d inbound, %d outbound", n.Status, n.Inbound, n.Outbound), said(h, codes.Offline, codes.Alone, codes.FewNodes))
 	if c.Notice == nil && n.Status != "online" {
 		c.State, c.What = models.CheckNote, n.Status+": "+n.Cause
+		if n.Tried != nil {
+			c.What = n.Status + ": " + n.Tried.What
+		}
 	}
 	list := []models.Checked{c}
 	told := func(n *models.Notice) bool {

@@ -63,7 +63,7 @@ func (o *Output) peerRow(p *models.Peer, c *models.Connection, now time.Time) pe
 	last, failed := LastFailure(*p)
 	switch {
 	case p.BannedUntil.After(now):
-		r.rank, r.state, r.note = rankBanned, "banned", "until "+at(p.BannedUntil)
+		r.rank, r.state, r.note = rankBanned, "banned", "for "+long(p.BannedUntil.Sub(now))+" more"
 	case p.Connection != nil:
 		r.rank, r.state, r.heard = rankConnected, "connected", now
 		if c == nil {
@@ -87,7 +87,7 @@ func (o *Output) peerRow(p *models.Peer, c *models.Connection, now time.Time) pe
 			r.note = shortWords(Plain(dialPreamble.ReplaceAllString(last.LastError, "")), noteWidth)
 		}
 	case !p.EndedAt.IsZero():
-		r.rank, r.state, r.colour, r.note = rankAway, "away", yellow, shortWords(endText(p.EndedWhy), noteWidth)
+		r.rank, r.state, r.colour, r.note = rankAway, "away", yellow, endBrief(p.EndedWhy)
 	}
 	if o.Verbose {
 		r.more = o.peerMore(p, r.addr)
@@ -122,6 +122,14 @@ func endText(why string) string {
 		return end
 	}
 	return "the connection ended: " + why
+}
+
+// endBrief is endText in a few words, for a table.
+func endBrief(why string) string {
+	if strings.HasPrefix(why, "no answer") {
+		return "no answer to ping"
+	}
+	return shortWords(endText(why), noteWidth)
 }
 
 // peerMore are the lines of a peer with -v.
@@ -293,19 +301,6 @@ func peerState(p models.Peer, now time.Time) string {
 		return fmt.Sprintf("ended %s ago: %s", shortAge(now.Sub(p.EndedAt)), p.EndedWhy)
 	}
 	return "known"
-}
-
-// pooledState returns the peer's state after the reason why the node wants it: "neighbour,
-// connected". It wants no banned peer.
-func pooledState(p models.Peer, now time.Time) string {
-	state := peerState(p, now)
-	switch {
-	case p.Pool == "" || p.Pool == "none" || p.BannedUntil.After(now):
-		return state
-	case state == "known":
-		return p.Pool
-	}
-	return p.Pool + ", " + state
 }
 
 // bestAddress returns the address with the highest score.

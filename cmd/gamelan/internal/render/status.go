@@ -93,7 +93,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 	}
 	name := "warnings"
 	for _, n := range warnings {
-		b.in(o, yellow, name, o.Named(Notice(n)))
+		b.in(o, yellow, name, o.Named(Plain(Notice(n))))
 		name = ""
 	}
 	return b.print(o)
@@ -105,7 +105,7 @@ var lonely = []string{codes.Offline.Name, codes.Alone.Name, codes.FewNodes.Name}
 // otherWarnings are the warnings but those that the first line says.
 func otherWarnings(s *Status) (list models.Notices) {
 	for _, n := range s.Warnings {
-		if !slices.Contains(lonely, n.Code) {
+		if !slices.Contains(lonely, n.Code) && (s.Tried == nil || n.Code != codes.SeedsSilent.Name) {
 			list = append(list, n)
 		}
 	}
@@ -124,7 +124,10 @@ func (o *Output) stateText(s *Status, now time.Time) (text, colour, next string)
 		if o.Verbose {
 			cause = s.Cause
 		}
-		return o.Named(State(state, cause)), "", ""
+		if s.Health == models.HealthDegraded {
+			cause, colour = cause+"; degraded, see the warnings", yellow
+		}
+		return o.Named(State(state, cause)), colour, ""
 	case "offline":
 		colour = red
 	default:
@@ -176,13 +179,16 @@ func addressLines(o *Output, s *Status, now time.Time) []string {
 	}
 	var all []string
 	for _, a := range s.Addresses {
-		all = append(all, hostPort(a))
+		text := hostPort(a)
+		for _, r := range s.Reach {
+			if r.Addr == text && r.Verdict == "reachable" {
+				text += fmt.Sprintf(", reached by %s %s", inspect.Count(uint64(r.Nodes), "node"), ago(now, r.At))
+				break
+			}
+		}
+		all = append(all, text)
 	}
-	text := strings.Join(all, ", ")
-	if reached, well := reachText(s.Reach, now); well && len(s.Reach) > 0 {
-		text += "; reached: " + reached
-	}
-	return []string{text}
+	return []string{strings.Join(all, "; ")}
 }
 
 // troubled reports whether connections were refused or had to give way.

@@ -85,7 +85,7 @@ func columnsOf(rows [][]string) (all []column) {
 			k.width, k.key = max(k.width, w), rows[0][i] == "SETTING"
 			name := idAfterName.ReplaceAllString(c, "")
 			switch {
-			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME", rows[0][i] == "PEER" && !nodeIDs.MatchString(c), k.key: // more than ids
+			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME", rows[0][i] == "PEER" && !nodeIDs.MatchString(c), k.key, dateCell.MatchString(c): // more than ids
 				k.idFrom = max(k.idFrom, utf8.RuneCountInString(name))
 			}
 			if n > 0 {

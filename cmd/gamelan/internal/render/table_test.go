@@ -73,11 +73,11 @@ func TestLastColumnGoesOn(t *testing.T) {
 	why := "failed: peer not found: nobody has answered the search after 1m0s"
 	got := drawn(t, true, 80, [][]string{
 		{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"},
-		{"2026-11-23 16:06:49", id[:16], "direct to a-long-name-for-a (node id " + id[:16] + ")", "1225", "12 B", why},
+		{"2026-11-23T16:06:49Z", id[:16], "direct to a-long-name-for-a (node id " + id[:16] + ")", "1225", "12 B", why},
 	})
 	want := []string{
-		"SENT                 TAG       TO                 TYPE  SIZE  HOW IT ENDED",
-		"2026-11-23 16:06:49  0123456…  direct to a-long…  1225  12 B  failed: peer not",
+		"SENT                  TAG       TO                TYPE  SIZE  HOW IT ENDED",
+		"2026-11-23T16:06:49Z  0123456…  direct to a-lon…  1225  12 B  failed: peer not",
 		"                                                              found: nobody has",
 		"                                                              answered the",
 		"                                                              search after 1m0s",

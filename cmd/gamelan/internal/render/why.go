@@ -297,7 +297,7 @@ func (o *Output) whyNext(w *models.Why, x WhyOptions) error {
 		lines = append(lines, line{"lift the ban:", "unban " + w.NodeID})
 	case w.NotAdmitted:
 		lines = append(lines, line{"let it in:", "peers admit " + key})
-	case w.Addresses == 0 && w.Dialling == nil:
+	case w.Addresses == 0 && w.Dialling == nil && !w.Connected:
 		lines = append(lines, line{"give its address:", "dial " + key + "::ADDRESS"}, line{"search for it:", "discover " + key})
 	default:
 		if w.Because != nil {
