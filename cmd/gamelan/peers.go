@@ -68,8 +68,12 @@ func (*peersAddCmd) Help() string {
 }
 
 func (c *peersAddCmd) Run(a *app) error {
-	for _, seed := range c.Peer {
-		if err := api.CheckSeed(seed); err != nil {
+	for i := range c.Peer {
+		var err error
+		if c.Peer[i], err = a.named(c.Peer[i]); err != nil {
+			return err
+		}
+		if err := api.CheckSeed(c.Peer[i]); err != nil {
 			return err
 		}
 	}

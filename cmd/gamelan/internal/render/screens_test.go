@@ -25,10 +25,10 @@ func before(d time.Duration) time.Time { return screenTime.Add(-d) }
 
 // The peers of the screens.
 const (
-	seedID, seedKey   = "432a2ac1112223334445556667", "9c2e59a2c1d84b7a6f5d1e0b3a4c9d8e7f605142332415060718293a4b5c6d7e"
-	carolKey          = bobKey
-	doraID, doraKey   = "22112233445566778899aabbcc", otherKey
-	noNameID          = "2f996b4a1b2c3d4e5f60718293"
+	seedID, seedKey = "432a2ac1112223334445556667", "9c2e59a2c1d84b7a6f5d1e0b3a4c9d8e7f605142332415060718293a4b5c6d7e"
+	carolKey        = bobKey
+	doraID, doraKey = "22112233445566778899aabbcc", otherKey
+	noNameID        = "2f996b4a1b2c3d4e5f60718293"
 )
 
 // carolID is the node id of carolKey, so that her name stands in commands.

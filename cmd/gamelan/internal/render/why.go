@@ -322,7 +322,7 @@ func (o *Output) whyNext(w *models.Why, x WhyOptions) error {
 		name = ""
 	}
 	for _, l := range lines {
-		command := o.Command(l.command)
+		command := inspect.Escape(o.Command(l.command))
 		text := fmt.Sprintf("%-*s%-*s%s", b.names, name, whyLabel, l.what, command)
 		if b.width > 0 && utf8.RuneCountInString(text) > b.width {
 			text = fmt.Sprintf("%-*s%s\n%s%s", b.names, name, l.what, strings.Repeat(" ", b.names), command)

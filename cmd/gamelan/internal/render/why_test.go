@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
