@@ -84,7 +84,7 @@ var (
 	DialNoAnswer   = code("dial_no_answer", models.Failure, "Nothing comes back from the address of the peer: it is away, it hangs, or a firewall drops what is sent.", "check that the address is right and that no firewall is in between")
 	DialNoRoute    = code("dial_no_route", models.Failure, "There is no way to the address of the peer.", "check the address and this machine's network")
 	DialUnresolved = code("dial_unresolved", models.Failure, "The name in the address of the peer is not resolved.", "check the name and this machine's name server, or use an IP address")
-	DialProxy      = code("dial_proxy", models.Failure, "The proxy of this node does not work, which says nothing of the peer.", "check that the proxy runs at its address")
+	DialProxy      = code("dial_proxy", models.Failure, "The proxy of this node does not work, which says nothing of the peer.", "start the proxy, or correct its address: proxy.address")
 	DialOtherKey   = code("dial_other_key", models.Failure, "Another node answers at the address of the peer.", "check the peer's key, or whether another node has taken its address")
 	DialForeign    = code("dial_foreign", models.Failure, "What answers at the address of the peer speaks another protocol.", "check the port: the program that listens there may be no node")
 	DialMute       = code("dial_mute", models.Failure, "The peer takes the connection, and says nothing in time.", "it may be overloaded, be stopped, or be no node; try again later")

@@ -106,8 +106,15 @@ func Because(err error, who string) (c *codes.Code, sentence, step string) {
 	if key := foundKey.FindStringSubmatch(why); key != nil {
 		why = "with the key " + key[1]
 	}
-	if c == codes.DialProxy || c == codes.DialNoRoute {
+	switch c {
+	case codes.DialProxy, codes.DialNoRoute:
 		why = causeOf(err)
+	case codes.DialHungUp, codes.DialSecret: // the sentence has what goes before
+		if _, rest, ok := strings.Cut(why, "gave no reason: "); ok {
+			why = rest
+		} else if _, rest, ok := strings.Cut(why, "handshake: "); ok {
+			why = rest
+		}
 	}
 	if c == codes.DialFailed {
 		step = hint

@@ -64,6 +64,9 @@ func (o *Output) peerRow(p *models.Peer, c *models.Connection, now time.Time) pe
 	switch {
 	case p.BannedUntil.After(now):
 		r.rank, r.state, r.note = rankBanned, "banned", "for "+long(p.BannedUntil.Sub(now))+" more"
+		if p.BannedUntil.Sub(now) > 48*time.Hour {
+			r.note = "until " + at(p.BannedUntil)
+		}
 	case p.Connection != nil:
 		r.rank, r.state, r.heard = rankConnected, "connected", now
 		if c == nil {
@@ -113,8 +116,8 @@ func endText(why string) string {
 	switch {
 	case end == "ended by peer":
 		return "the peer ended the connection"
-	case end == "ended by network":
-		return "the network broke the connection"
+	case end == "ended by network" && more != "":
+		return "the network broke the connection: " + more[strings.LastIndex(more, ": ")+1:]
 	case strings.HasSuffix(end, " by us"):
 		return "this node ended the connection: " + strings.TrimSuffix(end, " by us")
 	case strings.HasPrefix(end, "no answer") && more != "":

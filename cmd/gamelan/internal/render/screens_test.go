@@ -169,8 +169,8 @@ func screens() map[string]func(*Output) error {
 		{codes.DialOtherKey, carolAt, "with the key " + doraKey},
 		{codes.DialForeign, carolAt, ""},
 		{codes.DialMute, carolAt, ""},
-		{codes.DialHungUp, carolAt, ""},
-		{codes.DialSecret, carolAt, ""},
+		{codes.DialHungUp, carolAt, "it is busy, refuses this node, or is of another network (this node: localnet, wire byte 0x10)"},
+		{codes.DialSecret, carolAt, "its secret of acme differs from this node's, or it is busy or refuses this node"},
 		{codes.DialTurnedAway, carolAt, ""},
 	} {
 		s := offlineOf(f.code, seedAt, f.why, f.code != codes.DialRefused)
