@@ -302,6 +302,8 @@ func (o *Output) whyNext(w *models.Why, x WhyOptions) error {
 	default:
 		if w.Because != nil {
 			step = Step(*w.Because)
+		} else if !w.Connected && w.Dialling == nil {
+			lines = append(lines, line{"connect to it:", "dial " + w.NodeID})
 		}
 		lines = append(lines, line{"try it, step by step:", "doctor " + w.NodeID})
 		if c := codes.Named(codeOf(w.Because)); w.Connected || c == nil || c.Misaddressed() || c == codes.DialNoAnswer || c == codes.DialNoRoute {
