@@ -118,6 +118,7 @@ type Status struct {
 	Since     time.Time // of the state
 	NotOnline time.Time // since when there are too few nodes to be online, but for less than 10 s at a time; zero: there are enough
 	Tried     string    // offline: whom the node has tried to reach since, and why that failed; empty: nobody
+	TriedCode string    // of package inspect/codes: why that failed
 	Alone     bool      // connected to no node, and this one knows no node that it could connect to
 }
 

@@ -21,7 +21,7 @@ func (a *app) noteUnreached(peer string, misaddressed bool) {
 	case misaddressed:
 		a.Note("Next: %s.", api.GivenHint)
 	}
-	if d, err := a.client().DHT(a.ctx); err == nil && d.On {
+	if a.hasDHT() {
 		a.Note("To leave it a message until it is back: %s", a.Command("send --to "+key+" --store TEXT"))
 	}
 }

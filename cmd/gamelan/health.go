@@ -83,10 +83,13 @@ func askHealth(ctx context.Context, c *client.Client, a *app) (v healthJSON, err
 		v.Reasons, v.Cause = h.Reasons, strings.Join(render.Notices(h.Reasons), ", ")
 		return v, nil
 	case models.HealthDegraded:
-		v.OK, v.Reasons, v.Cause = true, h.Degraded, strings.Join(render.Notices(h.Degraded), "; ")
+		v.OK, v.Reasons, v.Cause = true, h.Degraded, render.HealthText(h.Degraded)
 	default:
 		cause, _, _ := strings.Cut(n.Cause, ";")
 		v.OK, v.Cause = true, render.State(n.Status, cause)
+		if n.Status == "offline" && n.Tried != nil {
+			v.Cause = render.State(n.Status, n.Tried.What)
+		}
 	}
 	if v.Inbox = n.Inbox; n.Inbox != nil {
 		v.Cause += inboxLevel(n.Inbox)
@@ -122,5 +125,5 @@ func printHealth(a *app, v healthJSON) error {
 	if a.JSON {
 		return a.PrintJSON(v)
 	}
-	return a.Say(string(v.State) + ": " + inspect.Escape(a.Named(v.Cause)))
+	return render.Health(a.Output, v.State, v.Cause)
 }

@@ -119,17 +119,22 @@ func (*peersNamesCmd) Run(a *app) error {
 	return render.Names(a.Output, all)
 }
 
-// named returns the public key of the peer that has a name, and any other text as it is.
+// named returns the public key of the peer that has a name, also before its addresses, as in
+// NAME::ADDRESS, and any other text as it is.
 func (a *app) named(text string) (string, error) {
-	if !nodedir.IsName(text) {
+	name, addrs, given := strings.Cut(text, "::")
+	if given {
+		addrs = "::" + addrs
+	}
+	if !nodedir.IsName(name) {
 		return text, nil
 	}
 	n, err := a.dir.ReadNames()
 	if err != nil {
 		return "", err
 	}
-	if key, ok := n[text]; ok {
-		return key.String(), nil
+	if key, ok := n[name]; ok {
+		return key.String() + addrs, nil
 	}
 	return text, nil
 }

@@ -47,7 +47,11 @@ func (c *peersListCmd) Run(a *app) error {
 		peers, away = render.Answering(peers, time.Now())
 	}
 	if len(peers) > 0 || away == 0 {
-		if err := render.Peers(a.Output, peers); err != nil || away == 0 {
+		var conns []models.Connection
+		if !a.JSON {
+			conns, _ = a.client().Connections(a.ctx, false) // a program may not show them
+		}
+		if err := render.Peers(a.Output, peers, conns, time.Now()); err != nil || away == 0 {
 			return err
 		}
 	}
@@ -64,8 +68,12 @@ func (*peersAddCmd) Help() string {
 }
 
 func (c *peersAddCmd) Run(a *app) error {
-	for _, seed := range c.Peer {
-		if err := api.CheckSeed(seed); err != nil {
+	for i := range c.Peer {
+		var err error
+		if c.Peer[i], err = a.named(c.Peer[i]); err != nil {
+			return err
+		}
+		if err := api.CheckSeed(c.Peer[i]); err != nil {
 			return err
 		}
 	}

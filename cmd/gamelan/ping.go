@@ -74,6 +74,9 @@ func (c *pingCmd) Run(a *app) error {
 		return err
 	}
 	if show.Answered() == 0 {
+		if step := show.Step(); step != "" {
+			a.Note("%s", a.Named("Next: "+step+"."))
+		}
 		a.noteUnreached(peer, misaddressed)
 		return errQuiet
 	}

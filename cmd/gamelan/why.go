@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -9,11 +10,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type whyCmd struct {
 	Stacks bool   `help:"Of an actor: show the stacks of its goroutines, too."`
 	Since  string `help:"Of a peer: show what happened with it since a time, too: 24h, 03:00, 2026-01-31 03:00." placeholder:"TIME"`
+	All    bool   `help:"Of a peer: show all of its last dials, and the scores of the choice that considered it."`
 	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
@@ -34,8 +37,12 @@ func (c *whyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	x := render.WhyOptions{All: c.All, Now: time.Now()}
+	if !a.JSON {
+		x.DHT, x.Conn = a.hasDHT(), a.connectionTo(w.NodeID)
+	}
 	if c.Since == "" {
-		return render.Why(a.Output, w)
+		return render.Why(a.Output, w, x)
 	}
 	q := inspect.EventQuery{Peer: w.NodeID, Limit: inspect.MaxLimit}
 	if q.From, err = timeOf("--since", c.Since, time.Now()); err != nil {
@@ -45,7 +52,22 @@ func (c *whyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return render.WhySince(a.Output, w, all.Events)
+	return render.WhySince(a.Output, w, all.Events, x)
+}
+
+// hasDHT reports whether the node runs the DHT.
+func (a *app) hasDHT() bool {
+	d, err := a.client().DHT(a.ctx)
+	return err == nil && d.On
+}
+
+// connectionTo returns the connection to a peer, nil if there is none or the node does not show it.
+func (a *app) connectionTo(id string) *models.Connection {
+	conns, _ := a.client().Connections(a.ctx, false)
+	if i := slices.IndexFunc(conns, func(c models.Connection) bool { return c.Peer == id }); i >= 0 {
+		return &conns[i]
+	}
+	return nil
 }
 
 // whyActor shows what an actor does.

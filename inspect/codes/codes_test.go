@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,33 +16,33 @@ var update = flag.Bool("update", false, "write the table of docs/trouble.md")
 
 const page, mark = "../../docs/trouble.md", "<!-- The table follows; go test ./inspect/codes -update writes it. -->\n"
 
-// sections are the codes that have a section of docs/trouble.md: those with a threshold, and those
-// that say what is to be done first.
-var sections = []*Code{Offline, Alone, FewNodes, NotReached, SeedsSilent, DiskFull, InboxHigh, InDoubt, Restarting, ClockOff, OwnIdentity, PeerLost}
+// parts are those of the section of a code: how it is seen, the command, what it means, and what to do.
+var parts = []string{"\n- **Symptom:** ", "\n- **Command:** ", "\n- **Meaning:** ", "\n- **Remedy:** "}
 
-// TestPage: docs/trouble.md has a row for each code, which leads to the section of the code, if it has one.
+// TestPage: docs/trouble.md has a section for each code, with all its parts, and a row that leads there.
 func TestPage(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("\n| code | severity | what is wrong | what helps |\n|---|---|---|---|\n")
 	for c := range All() {
-		name := "`" + c.Name + "`"
-		if slices.Contains(sections, c) {
-			name = "[" + name + "](#" + c.Name + ")"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, c.Severity, c.Meaning, Fill(c.Step, placeholders(c)))
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | %s |\n", c.Name, c.Name, c.Severity, c.Meaning, Fill(c.Step, placeholders(c)))
 	}
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range sections {
-		if !strings.Contains(string(text), "\n### "+c.Name+"\n") {
-			t.Errorf("docs/trouble.md has no section %s", c.Name)
+	for c := range All() {
+		_, section, _ := strings.Cut(string(text), "\n### "+c.Name+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		section, _, _ = strings.Cut(section, "\n### ")
+		for _, part := range parts {
+			if _, words, _ := strings.Cut(section, part); words == "" {
+				t.Errorf("docs/trouble.md has no section %s with %q", c.Name, strings.TrimSpace(part))
+			}
 		}
 	}
 	for heading := range strings.Lines(string(text)) {
 		name, ok := strings.CutPrefix(strings.TrimSpace(heading), "### ")
-		if ok && !slices.Contains(sections, Named(name)) {
+		if ok && Named(name) == nil {
 			t.Errorf("docs/trouble.md has a section %q, and no such code", name)
 		}
 	}
@@ -115,5 +114,34 @@ func TestOf(t *testing.T) {
 	}
 	if got := Of(errors.New("none")); got != nil {
 		t.Errorf("got %v, want none", got)
+	}
+}
+
+// TestBecause: each cause of a failed dial has a sentence with the address, and a few words for a table.
+func TestBecause(t *testing.T) {
+	const who = "203.0.113.10:18189 (seed)"
+	for c := range All() {
+		if !strings.HasPrefix(c.Name, "dial_") {
+			if got := c.Because(who, "it is full"); got != "it is full" || c.Brief() != "" {
+				t.Errorf("%s: got %q and %q, want what the error says", c.Name, got, c.Brief())
+			}
+			continue
+		}
+		got := c.Because(who, "why")
+		if strings.Contains(got, "{") || !strings.Contains(got, who) && !strings.Contains(got, "why") || c.Brief() == "" || len(c.Brief()) > 24 {
+			t.Errorf("%s: got %q, in a table %q", c.Name, got, c.Brief())
+		}
+	}
+	for want, got := range map[string]string{
+		who + " refuses connections":                             DialRefused.Because(who, "x"),
+		"no answer from " + who:                                  DialNoAnswer.Because(who, "x"),
+		"no route to " + who:                                     DialNoRoute.Because(who, "connect: no route to host"),
+		who + ": permission denied":                              DialNoRoute.Because(who, "permission denied"),
+		"another node answers at " + who:                         DialOtherKey.Because(who, "peer has another key"),
+		"another node answers at " + who + ", with the key 0a0b": DialOtherKey.Because(who, "with the key 0a0b"),
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

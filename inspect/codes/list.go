@@ -25,7 +25,7 @@ var (
 
 // Connections and peers.
 var (
-	Offline            = code("offline", models.Degraded, "The node is connected to nobody, for longer than health.offline_after.", "give it a seed that runs: node.seeds", "since")
+	Offline            = code("offline", models.Degraded, "The node is connected to nobody, for longer than health.offline_after.", "give it a seed that runs: node.seeds", "since", "because")
 	Alone              = code("alone", models.Warning, "The node is connected to nobody, and knows no other: it is the first of its network, or has no seed.", "give other nodes its line as a seed, or give this one a seed: node.seeds", "since")
 	FewNodes           = code("few_nodes", models.Degraded, "The node is connected to fewer nodes than connections.min_connected, for longer than health.offline_after.", "connect it to more nodes, or lower connections.min_connected", "since")
 	SeedsSilent        = code("seeds_silent", models.Warning, "No seed has answered.", "check the seeds: node.seeds, discovery.seed_names")
@@ -86,7 +86,7 @@ var (
 	DialNoAnswer   = code("dial_no_answer", models.Failure, "Nothing comes back from the address of the peer: it is away, it hangs, or a firewall drops what is sent.", "check that the address is right and that no firewall is in between")
 	DialNoRoute    = code("dial_no_route", models.Failure, "There is no way to the address of the peer.", "check the address and this machine's network")
 	DialUnresolved = code("dial_unresolved", models.Failure, "The name in the address of the peer is not resolved.", "check the name and this machine's name server, or use an IP address")
-	DialProxy      = code("dial_proxy", models.Failure, "The proxy of this node does not work, which says nothing of the peer.", "check that the proxy runs at its address")
+	DialProxy      = code("dial_proxy", models.Failure, "The proxy of this node does not work, which says nothing of the peer.", "start the proxy, or correct its address: proxy.address")
 	DialOtherKey   = code("dial_other_key", models.Failure, "Another node answers at the address of the peer.", "check the peer's key, or whether another node has taken its address")
 	DialForeign    = code("dial_foreign", models.Failure, "What answers at the address of the peer speaks another protocol.", "check the port: the program that listens there may be no node")
 	DialMute       = code("dial_mute", models.Failure, "The peer takes the connection, and says nothing in time.", "it may be overloaded, be stopped, or be no node; try again later")

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/transport"
 	"github.com/gamelan-p2p/gamelan/transport/socks"
 )
@@ -69,6 +72,9 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 	w.Kad = kadOf(n, id)
 	if p, ok := n.Peers().Get(id); ok {
 		w.Addresses = len(p.Addresses)
+		for _, a := range p.Addresses {
+			w.Known = append(w.Known, models.Address{Addr: a.Addr.String(), Source: a.Source.String(), LastOK: a.LastSeen, LastAttempt: a.LastAttempted, LastError: words.OneLine(a.LastFailure), Attempts: a.Attempts, Failures: a.Attempts})
+		}
 		if !p.Key.IsZero() {
 			w.PublicKey = p.Key.String()
 			w.NotAdmitted = n.Peers().Admits(p.Key) != nil
@@ -92,6 +98,7 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		if last := history.Ended; last != nil {
 			w.Lost, w.LostAt = words.OneLine(last.Reason.String()), last.At
 		}
+		w.Others = othersThan(n, id)
 	}
 	if i := slices.IndexFunc(dials, func(d gamelan.DialUnderWay) bool { return d.Peer == id }); i >= 0 && !connected {
 		w.Dialling = &models.WhyDialling{Since: dials[i].Since, By: dials[i].By}
@@ -101,12 +108,21 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 	}
 	for _, m := range history.NotTaken {
 		w.NotTaken = append(w.NotTaken, words.OneLine(fmt.Sprintf("It takes none of our messages on %s: it ended %s in a row, the last at %s (%v)",
-			m.Protocol, inspect.Count(uint64(m.Times), "substream"), m.Last.Local().Format(time.TimeOnly), m.Err)))
+			m.Protocol, inspect.Count(uint64(m.Times), "substream"), m.Last.Local().Format(time.RFC3339), m.Err)))
 	}
 	for _, d := range history.Attempts {
 		x := models.WhyDial{At: d.At, Addr: d.Addr.String(), Stage: d.Stage, TookMS: float64(d.Took.Microseconds()) / 1000, By: d.By}
 		if d.Err != nil {
 			x.Error = words.OneLine(d.Err.Error())
+			c, what, step := trunk.Because(d.Err, address.Short(d.Addr))
+			x.Code = c.Name
+			if !connected && d.At.After(w.LostAt) {
+				w.Tried++
+				w.Because = new(c.Notice(words.OneLine(what)))
+				w.Because.Step = cmp.Or(step, w.Because.Step)
+			}
+		} else {
+			w.Tried, w.Because = 0, nil
 		}
 		w.Dials = append(w.Dials, x)
 	}
@@ -126,6 +142,34 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		w.Candidates = append(w.Candidates, x)
 	}
 	return w
+}
+
+const (
+	// othersFor is how long a failed dial of another peer counts.
+	othersFor = 10 * time.Minute
+	// othersLooked is how many known peers are looked at.
+	othersLooked = 10_000
+)
+
+// othersThan returns how it stands with the other peers.
+func othersThan(n *gamelan.Node, id identity.NodeID) *models.WhyOthers {
+	o, looked, now := new(models.WhyOthers), 0, time.Now()
+	for p := range n.Peers().All() {
+		if looked++; looked > othersLooked {
+			break
+		}
+		if p.ID == id || p.ID == n.ID() {
+			continue
+		}
+		if _, ok := n.Connection(p.ID); ok {
+			o.Reached++
+			continue
+		}
+		if slices.ContainsFunc(p.Addresses, func(a peerstore.Address) bool { return a.LastFailure != "" && now.Sub(a.LastAttempted) < othersFor }) {
+			o.Away++
+		}
+	}
+	return o
 }
 
 // movedFrom returns the IP address of an earlier connection to a peer, and whether the present
@@ -187,7 +231,7 @@ func kadOf(n *gamelan.Node, peer identity.NodeID) (lines []string) {
 			if k.Contact.PublicKey.NodeID() != peer {
 				continue
 			}
-			line := fmt.Sprintf("It is a contact of client %s of the key-value DHT: bucket %d, answered at %s", c.Name(), k.Bucket, k.Answered.Local().Format(time.TimeOnly))
+			line := fmt.Sprintf("It is a contact of client %s of the key-value DHT: bucket %d, answered at %s", c.Name(), k.Bucket, k.Answered.Local().Format(time.RFC3339))
 			if k.Failures > 0 {
 				line += fmt.Sprintf(", and not to the last %s", inspect.Count(uint64(k.Failures), "request"))
 			}

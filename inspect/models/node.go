@@ -12,11 +12,13 @@ type Node struct {
 	Network   string    `json:"network"`
 	Private   bool      `json:"private,omitempty"` // it is a private network, and Network is its name
 	Profile   string    `json:"profile"`
-	Addresses []string  `json:"addresses"` // where it listens
-	Status    string    `json:"status"`    // initializing, online, degraded or offline
-	Cause     string    `json:"cause"`     // a sentence
-	Wanted    int       `json:"wanted"`    // protected peers, whose connections are kept open
-	Held      int       `json:"held"`      // connections that it has
+	Addresses []string  `json:"addresses"`       // where it listens
+	Status    string    `json:"status"`          // initializing, online, degraded or offline
+	Cause     string    `json:"cause"`           // a sentence
+	Since     time.Time `json:"since,omitzero"`  // of the status
+	Tried     *Notice   `json:"tried,omitempty"` // offline: why the peer that matters most is not reached, with a code of a dial; nil: nobody was tried
+	Wanted    int       `json:"wanted"`          // protected peers, whose connections are kept open
+	Held      int       `json:"held"`            // connections that it has
 	Warnings  Notices   `json:"warnings"`
 	Credit    Credit    `json:"credit"`
 	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler receives its messages
@@ -141,6 +143,7 @@ type Address struct {
 	LastOK      time.Time `json:"last_ok,omitzero"`
 	LastAttempt time.Time `json:"last_attempt,omitzero"`
 	LastError   string    `json:"last_error,omitempty"`
+	LastCode    string    `json:"last_code,omitempty"` // of package inspect/codes: why the last dial failed, if the node remembers it
 	Attempts    int       `json:"attempts"`
 	Failures    int       `json:"failures"`
 	LatencyMS   float64   `json:"latency_ms"`

@@ -55,6 +55,10 @@ type Why struct {
 	Kad         []string          `json:"kad,omitempty"`         // sentences on what it is to the clients of the key-value DHT
 	Tor         string            `json:"tor,omitempty"`         // whether the last dial failed at this machine's Tor or beyond it
 	Dialling    *WhyDialling      `json:"dialling,omitempty"`    // the dial that is under way; nil: none
+	Because     *Notice           `json:"because,omitempty"`     // if not connected: why the last dial failed; nil: none has since its last connection
+	Tried       int               `json:"tried,omitempty"`       // dials that have failed since its last connection
+	Known       []Address         `json:"known,omitempty"`       // its addresses
+	Others      *WhyOthers        `json:"others,omitempty"`      // if not connected: how it stands with other peers
 	At          time.Time         `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string            `json:"purpose,omitempty"`
 	Missing     int               `json:"missing,omitempty"`
@@ -62,6 +66,12 @@ type Why struct {
 	Considered  int               `json:"considered,omitempty"`
 	Candidates  []WhyCandidate    `json:"candidates"`
 	Dials       []WhyDial         `json:"dials"`
+}
+
+// WhyOthers are the other nodes that this one reaches, or has tried to reach in the last ten minutes.
+type WhyOthers struct {
+	Reached int `json:"reached"` // are connected
+	Away    int `json:"away"`    // were dialled, and not reached
 }
 
 // WhyDialling is a dial that has not ended.
@@ -96,6 +106,7 @@ type WhyDial struct {
 	Addr   string    `json:"addr"`
 	Stage  string    `json:"stage,omitempty"`
 	Error  string    `json:"error,omitempty"`
+	Code   string    `json:"code,omitempty"` // of package inspect/codes: why it has failed
 	TookMS float64   `json:"took_ms"`
 	By     string    `json:"by"`
 }

@@ -30,8 +30,17 @@ func (v *View) node(ctx context.Context) models.Node {
 		return n
 	}
 	n.Status, n.Cause, n.Wanted = status.State, status.Cause, status.Wanted
+	if !status.Since.IsZero() {
+		n.Since = v.Trunk.OnWall(status.Since)
+	}
 	if status.State == connpool.Offline.String() {
-		n.Cause += v.unanswered(ctx)
+		dialling := v.unanswered(ctx)
+		if n.Tried = tried(&status); n.Tried == nil && dialling != "" {
+			n.Tried = new(codes.DialNoAnswer.Notice(dialling))
+		}
+		if dialling != "" {
+			n.Cause += "; " + dialling + ": it is away, it hangs, or a firewall drops it"
+		}
 	}
 	if profile := v.Trunk.Profile(); n.Profile != "tari" && profile.Pattern == protocol.IX {
 		n.Warnings = append(n.Warnings, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
@@ -82,8 +91,16 @@ func (v *View) figures(now time.Time) models.Node {
 // answerDue is how long a dial may have no answer before the node says so.
 const answerDue = 3 * time.Second
 
-// unanswered says which dial has had no answer for longest, with "; " before it. It returns "" if none has
-// waited for answerDue.
+// tried returns why the peer that matters most was not reached, nil if nobody was tried.
+func tried(s *actors.Status) *models.Notice {
+	c := codes.Named(s.TriedCode)
+	if s.Tried == "" || c == nil {
+		return nil
+	}
+	return new(c.Notice(s.Tried))
+}
+
+// unanswered says which dial has had no answer for longest. It returns "" if none has waited for answerDue.
 func (v *View) unanswered(ctx context.Context) string {
 	dials, _ := v.Dials(ctx) // without an answer there is nothing to say
 	var longest actors.DialUnderWay
@@ -96,7 +113,7 @@ func (v *View) unanswered(ctx context.Context) string {
 	if longest.Addr == nil || waited < answerDue {
 		return ""
 	}
-	return fmt.Sprintf("; no answer from %s for %s: it is away, it hangs, or a firewall drops it", address.Short(longest.Addr), words.Long(waited))
+	return fmt.Sprintf("no answer from %s for %s", address.Short(longest.Addr), words.Long(waited))
 }
 
 func places(g connpool.GateStats) models.Places {

@@ -111,15 +111,31 @@ func (l peerList) peer(p peerstore.Peer) models.Peer {
 	for _, id := range protocols {
 		v.Protocols = append(v.Protocols, string(id))
 	}
+	attempts, _ := l.trunk.Dials().Get(p.ID)
 	for _, a := range p.Addresses {
 		score, _ := a.Score(l.now)
 		v.Addresses = append(v.Addresses, models.Address{
 			Addr: a.Addr.String(), Source: a.Source.String(), LastOK: a.LastSeen, LastAttempt: a.LastAttempted,
-			LastError: a.LastFailure, Failures: a.Attempts, Attempts: a.Attempts,
+			LastError: a.LastFailure, LastCode: lastCode(&a, attempts), Failures: a.Attempts, Attempts: a.Attempts,
 			LatencyMS: milliseconds(a.Latency.Mean), Score: float64(score),
 		})
 	}
 	return v
+}
+
+// lastCode returns the code of why an address was not reached when it was dialled last; empty: it was
+// reached, or the node has forgotten.
+func lastCode(a *peerstore.Address, attempts []actors.DialAttempt) string {
+	if a.LastFailure == "" {
+		return ""
+	}
+	for _, d := range slices.Backward(attempts) {
+		if d.Err != nil && d.Addr.Equal(a.Addr) {
+			c, _, _ := trunk.Because(d.Err, "")
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // pool returns why the node wants to be connected to a peer.

@@ -86,8 +86,10 @@ func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
 	case s.Alone:
 		return models.Notices{codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)}
 	case s.Tried != "":
-		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since)
-		n.Step = "" // the cause says what to look at
+		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since, s.TriedCode)
+		if because := codes.Named(s.TriedCode); because != nil {
+			n.Step = because.Step // what helps against the cause
+		}
 		return models.Notices{n}
 	}
 	n := codes.Offline.Notice("offline for "+long+": "+s.Cause, since)

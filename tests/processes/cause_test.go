@@ -189,19 +189,19 @@ func TestStatusTellsTheCause(t *testing.T) {
 	n.f.to("127.0.0.1:1") // nobody answers behind the proxy
 	n.f.reset()
 	says(t, n.a, "connected to nobody", "ended by network", "reset")
-	n.why("is not connected", "Its last connection ended ", ": ended by network", "reset")
+	n.why("is away since ", "the network broke the connection: ", "reset")
 	n.dial()
-	says(t, n.a, "the last dial failed", "gave no reason: it is busy")
-	n.why("gave no reason: it is busy")
+	says(t, n.a, "closed the connection before the handshake: it is busy", "tried ")
+	n.why("closed the connection before the handshake: it is busy")
 
 	n.connect()
 	n.f.halfClose()
 	says(t, n.a, "connected to nobody", "ended by peer")
-	n.why("ended by peer")
+	n.why("the peer ended the connection")
 	n.f.listener.Close()
 	n.dial()
-	says(t, n.a, "the last dial failed", "connection refused")
-	n.why("connection refused")
+	says(t, n.a, " refuses connections, tried ")
+	n.why(" refuses connections.")
 }
 
 // TestStatusTellsOfSilence has the proxy deliver in one direction only, or swallow everything: that
@@ -219,9 +219,9 @@ func TestStatusTellsOfSilence(t *testing.T) {
 		cause  string
 	}{
 		// b is silent, or hung up without having heard us, whoever is first
-		{"there", func(f *faulty) func() { return stand(&f.there) }, "", "peer "},
-		{"back", func(f *faulty) func() { return stand(&f.back) }, "", "peer is silent: nothing within 6s"},
-		{"swallowed", func(f *faulty) func() { f.mute.Store(true); return func() {} }, ", and nothing else came", "peer is silent"},
+		{"there", func(f *faulty) func() { return stand(&f.there) }, "", " the connection"},
+		{"back", func(f *faulty) func() { return stand(&f.back) }, "", "says nothing in time"},
+		{"swallowed", func(f *faulty) func() { f.mute.Store(true); return func() {} }, ", and nothing else came", "says nothing in time"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -230,10 +230,10 @@ func TestStatusTellsOfSilence(t *testing.T) {
 			defer test.harm(n.f)()
 			noPong := "no answer by network: no answer to a ping within 5s" + test.noPong
 			says(t, n.a, "connected to nobody", noPong)
-			n.why(noPong)
+			n.why("no answer to a ping within 5s" + test.noPong)
 			n.dial()
-			says(t, n.a, "the last dial failed", "at noise", test.cause)
-			n.why("at noise: ", test.cause)
+			says(t, n.a, test.cause, "tried ")
+			n.why(test.cause)
 		})
 	}
 }

@@ -12,12 +12,10 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
-	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // away is how long the node has had its state, and what it has tried while it is connected to nobody.
@@ -80,11 +78,11 @@ func (a *away) failed(m actors.DialFailed) {
 	}
 }
 
-// text says what was tried: one peer, and how many others there are. kind returns what a peer is in a
-// word, and ranks it.
-func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
+// text says what was tried: one peer, and how many others there are, and returns the code of why that peer was
+// not reached. kind returns what a peer is in a word, and ranks it.
+func (a *away) text(kind func(identity.NodeID) (word string, rank int)) (text string, code *codes.Code) {
 	if len(a.tried) == 0 {
-		return ""
+		return "", nil
 	}
 	rank := func(peer identity.NodeID) int { _, n := kind(peer); return n }
 	peer := slices.MinFunc(slices.Collect(maps.Keys(a.tried)), func(x, y identity.NodeID) int {
@@ -99,7 +97,8 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	case word != "":
 		who += " (" + word + ")"
 	}
-	text := fmt.Sprintf("%s, tried %s", Because(t.why, who), times(t.n))
+	code, text, _ = dialling.Because(t.why, who)
+	text += ", tried " + times(t.n)
 	switch others := len(a.tried) - 1; {
 	case a.more:
 		text += fmt.Sprintf(", and more than %d other peers", others)
@@ -108,36 +107,7 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) string {
 	case others > 1:
 		text += fmt.Sprintf(", and %d other peers", others)
 	}
-	if errors.Is(t.why, transport.ErrResolve) {
-		text += "; " + codes.DialUnresolved.Step
-	}
-	return text
-}
-
-// Because says in a few words why a peer could not be dialled; who is its address.
-func Because(err error, who string) string {
-	code := base.CauseOf(err)
-	if dial, ok := errors.AsType[*transport.DialError](err); ok {
-		err = dial.Err
-	}
-	cause := words.Cause(err)
-	switch code {
-	case codes.DialRefused:
-		return who + " refuses connections"
-	case codes.DialProxy:
-		return "the proxy does not work: " + cause
-	case codes.DialUnresolved:
-		return "the name is not resolved: " + who
-	case codes.DialNoAnswer:
-		return "no answer from " + who
-	case codes.DialNoRoute:
-		return "no route to " + who
-	case codes.DialForbidden:
-		return "this machine forbids connections to " + who
-	case codes.FilesGone:
-		return "this process has no free file for a connection to " + who
-	}
-	return who + ": " + cause
+	return text, code
 }
 
 func times(n int) string {

@@ -40,7 +40,7 @@ func TestAway(t *testing.T) {
 			failedDial(2, other, transport.ErrRefused), failedDial(2, other, transport.ErrRefused),
 			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", syscall.ENETUNREACH)),
 		},
-		"the name is not resolved: /dns4/example.org/tcp/1 (node), tried once; check the name and this machine's name server, or use an IP address": {failedDial(2, other, transport.ErrResolve)},
+		"the name is not resolved: /dns4/example.org/tcp/1 (node), tried once":       {failedDial(2, other, transport.ErrResolve)},
 		"no answer from 203.0.113.10:18189 (seed), tried once":                      {failedDial(1, seed, syscall.EHOSTUNREACH)},
 		"this machine forbids connections to 203.0.113.10:18189 (seed), tried once": {failedDial(1, seed, transport.ErrPermission)},
 		"seed: no address of the peer, tried once":                                  {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
@@ -56,11 +56,11 @@ func TestAway(t *testing.T) {
 		for _, m := range failed {
 			a.failed(m)
 		}
-		if got := a.text(kind); got != want {
-			t.Errorf("got %q, want %q", got, want)
+		if got, code := a.text(kind); got != want || (code == nil) != (want == "") {
+			t.Errorf("got %q with the code %v, want %q", got, code, want)
 		}
 		a.becomes(now.Add(time.Minute), connpool.Degraded)
-		if !a.lacks.Equal(now) || !a.since.Equal(now.Add(time.Minute)) || a.text(kind) != "" {
+		if !a.lacks.Equal(now) || !a.since.Equal(now.Add(time.Minute)) || a.tried != nil {
 			t.Errorf("with a client: got %+v, want not online since before, and nothing tried", a)
 		}
 	}
@@ -82,7 +82,7 @@ func TestAway(t *testing.T) {
 	for i := range 200 {
 		many.failed(failedDial(byte(i), seed, transport.ErrRefused))
 	}
-	if got := many.text(kind); len(many.tried) != maxTried || got != "203.0.113.10:18189 (seed) refuses connections, tried once, and more than 63 other peers" {
+	if got, _ := many.text(kind); len(many.tried) != maxTried || got != "203.0.113.10:18189 (seed) refuses connections, tried once, and more than 63 other peers" {
 		t.Errorf("got %d peers remembered, %q", len(many.tried), got)
 	}
 }

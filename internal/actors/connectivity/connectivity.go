@@ -13,6 +13,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
@@ -504,7 +505,14 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	}
 	s.Alone = nodes == 0 && a.knowsNobody()
 	if a.status.State == connpool.Offline {
-		s.Tried = cmp.Or(away.text(a.kind), a.room.seedTrouble())
+		text, code := away.text(a.kind)
+		if text == "" && a.room.seedTrouble() != "" {
+			text, _, _ = strings.Cut(a.room.seedTrouble(), "; ")
+			code = codes.SeedNames
+		}
+		if s.Tried = text; code != nil {
+			s.TriedCode = code.Name
+		}
 	}
 	if trouble, ok := a.room.needs.StoreTrouble(); ok {
 		if s.State == connpool.Online.String() {

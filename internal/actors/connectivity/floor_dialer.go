@@ -255,7 +255,7 @@ func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out stri
 	case protected:
 		out = "dialled because it is protected"
 	case until.After(now):
-		out = "left alone until " + f.room.OnWall(until).UTC().Format(time.TimeOnly) + " after its connection was closed"
+		out = "left alone until " + f.room.OnWall(until).UTC().Format(time.RFC3339) + " after its connection was closed"
 	}
 	return group, out
 }

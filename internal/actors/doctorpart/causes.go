@@ -1,19 +1,15 @@
 package doctorpart
 
 import (
-	"cmp"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
-	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
-	"github.com/gamelan-p2p/gamelan/internal/words"
-	"github.com/gamelan-p2p/gamelan/transport"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 )
 
 // furthest orders the causes of failed dials: the later, the further the dial has come, and the more it tells.
@@ -29,45 +25,17 @@ func tellsMore(n, than *models.Notice) bool {
 	return than == nil || rank(n) > rank(than)
 }
 
-// notice returns why a peer is not reached.
-func notice(err error) *models.Notice {
-	c := cmp.Or(ownCause(err), trunk.CauseOf(err), codes.DialFailed)
-	text := err.Error()
-	if e, ok := errors.AsType[*upgrade.Error](err); ok {
-		text = e.Err.Error()
-	} else if e, ok := errors.AsType[*transport.DialError](err); ok {
-		text = e.Err.Error()
-	}
-	what, hint, _ := strings.Cut(words.WithoutPackage(text), "; ")
-	var n models.Notice
+// notice returns why a peer is not reached. who is the address that was tried, or what the peer is.
+func notice(err error, who string) *models.Notice {
+	c, what, step := trunk.Because(err, who)
+	n := c.Notice(what)
 	if banned, ok := errors.AsType[*actors.BannedError](err); ok {
 		n = c.Notice(what, banned.Until.UTC().Format(time.RFC3339))
-	} else {
-		n = c.Notice(what)
 	}
-	if c == codes.DialFailed && hint != "" {
-		n.Step = hint
+	if step != "" {
+		n.Step = step
 	}
 	return &n
-}
-
-// ownCause returns the code of an error that says nothing of the peer, or nil.
-func ownCause(err error) *codes.Code {
-	_, banned := errors.AsType[*actors.BannedError](err)
-	_, unlisted := errors.AsType[*actors.NotAdmittedError](err)
-	switch {
-	case banned:
-		return codes.DialBanned
-	case unlisted:
-		return codes.DialUnlisted
-	case errors.Is(err, actors.ErrExcluded):
-		return codes.DialExcluded
-	case errors.Is(err, actors.ErrNoAddress), errors.Is(err, transport.ErrUnsupported):
-		return codes.DialNoAddress
-	case errors.Is(err, transport.ErrNoLocalPort), transport.OutOfFiles(err):
-		return codes.DialNoPort
-	}
-	return nil
 }
 
 // checked returns the step of a probe.
@@ -93,7 +61,7 @@ func (p *probed) checked() models.Checked {
 
 // notice returns why a probe has failed.
 func (p *probed) notice() *models.Notice {
-	n := notice(p.err)
+	n := notice(p.err, address.Short(p.addr))
 	if p.step == stepListener {
 		*n = codes.ListenerSilent.Notice("this node does not answer at "+p.addr.String()+": "+n.What, p.addr.String())
 	}

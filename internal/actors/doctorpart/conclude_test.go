@@ -120,7 +120,7 @@ func TestNotice(t *testing.T) {
 		{fmt.Errorf("dial: %w", actors.ErrNoAddress), codes.DialNoAddress},
 		{errors.New("something else; look at it"), codes.DialFailed},
 	} {
-		n := notice(c.err)
+		n := notice(c.err, "it")
 		if n.Code != c.want.Name || n.Step == "" || n.What == "" {
 			t.Errorf("%v: got %+v, want %s", c.err, n, c.want.Name)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/openfiles"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/units"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -220,8 +221,8 @@ func (x *examination) missed() error {
 		}
 		told++
 		last := list[len(list)-1]
-		n := notice(last.Err)
-		n.What = "the peer " + p.ID.String() + " at " + last.Addr.String() + ": " + n.What
+		n := notice(last.Err, address.Short(last.Addr))
+		n.What = "the peer " + p.ID.String() + ": " + n.What
 		if err := x.step(models.Checked{Step: stepPeer, On: p.ID.String(), State: models.CheckNote, What: "not reached any more: " + n.What, Notice: n}); err != nil {
 			return err
 		}
@@ -235,6 +236,9 @@ func rest(n *models.Node, h *models.Health, steps []models.Checked) []models.Che
 	c := looked(stepConnections, fmt.Sprintf("%s; %d inbound, %d outbound", n.Status, n.Inbound, n.Outbound), said(h, codes.Offline, codes.Alone, codes.FewNodes))
 	if c.Notice == nil && n.Status != "online" {
 		c.State, c.What = models.CheckNote, n.Status+": "+n.Cause
+		if n.Tried != nil {
+			c.What = n.Status + ": " + n.Tried.What
+		}
 	}
 	list := []models.Checked{c}
 	told := func(n *models.Notice) bool {
@@ -269,7 +273,8 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 		case c.Step == stepSeed:
 			if tellsMore(c.Notice, seed) {
 				seed = new(*c.Notice)
-				seed.What = "the seed " + c.On + ": " + c.Notice.What
+				who, _, _ := strings.Cut(c.On, " at ") // the sentence has the address
+				seed.What = "the seed " + who + ": " + c.Notice.What
 			}
 		case c.Step == stepNames:
 			names = c.Notice
@@ -295,8 +300,8 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 	for _, c := range steps {
 		if c.Notice != nil && (end.Cause == nil || c.Notice.Code != end.Cause.Code) {
 			n := *c.Notice
-			if c.On != "" && !strings.Contains(n.What, c.On) {
-				n.What = c.On + ": " + n.What
+			if who, _, _ := strings.Cut(c.On, " at "); who != "" && who[0] != '/' && !strings.Contains(n.What, who) {
+				n.What = who + ": " + n.What
 			}
 			end.Also = append(end.Also, n)
 		}

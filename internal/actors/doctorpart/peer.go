@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -150,14 +151,14 @@ func (x *examination) address(at ma.Multiaddr) (models.Diagnosis, error) {
 func (x *examination) permitted(p *patient) (*models.Diagnosis, error) {
 	if !p.key.IsZero() {
 		if err := x.d.Admits(p.key); err != nil {
-			return x.cause(p, stepAdmission, notice(err))
+			return x.cause(p, stepAdmission, notice(err, p.who()))
 		}
 		if err := x.step(models.Checked{Step: stepAdmission, State: models.CheckOK, What: "this node admits it"}); err != nil {
 			return nil, err
 		}
 	}
 	if err := x.d.trunk.Banned(p.id); err != nil {
-		return x.cause(p, stepBan, notice(err))
+		return x.cause(p, stepBan, notice(err, p.who()))
 	}
 	return nil, x.step(models.Checked{Step: stepBan, State: models.CheckOK, What: "this node has not banned it"})
 }
@@ -228,7 +229,7 @@ func (x *examination) reached(p *patient) (*models.Diagnosis, error) {
 	}
 	addrs, err := x.d.trunk.Probeable(p.peer, p.addrs[:p.given])
 	if err != nil {
-		return x.cause(p, stepAddress, notice(err))
+		return x.cause(p, stepAddress, notice(err, p.who()))
 	}
 	if left := len(p.addrs) - len(addrs); left > 0 {
 		what := inspect.Count(uint64(left), "address") + " not tried: excluded from dialling, of this node itself, or of a kind that it cannot dial"
@@ -282,10 +283,10 @@ func (x *examination) history(p *patient) error {
 	if last.Err == nil {
 		return x.step(models.Checked{Step: stepHistory, State: models.CheckOK, What: fmt.Sprintf("of %s the last, %s ago, has made a connection", inspect.Count(uint64(len(list)), "dial"), ago)})
 	}
-	n := notice(last.Err)
+	n := notice(last.Err, address.Short(last.Addr))
 	return x.step(models.Checked{
 		Step: stepHistory, State: models.CheckNote, Notice: n,
-		What: fmt.Sprintf("of %s the last, %s ago at %s, has failed: %s", inspect.Count(uint64(len(list)), "dial"), ago, last.Addr, n.What),
+		What: fmt.Sprintf("of %s the last, %s ago, has failed: %s", inspect.Count(uint64(len(list)), "dial"), ago, n.What),
 	})
 }
 
@@ -316,7 +317,8 @@ func (x *examination) dial(p *patient) (models.Diagnosis, error) {
 func (x *examination) whyNot(p *patient, from time.Time, err error) *models.Notice {
 	list := x.d.trunk.LastAttempts(p.id)
 	if len(list) > 0 && list[len(list)-1].Err != nil && !list[len(list)-1].At.Before(from) {
-		return notice(list[len(list)-1].Err)
+		last := list[len(list)-1]
+		return notice(last.Err, address.Short(last.Addr))
 	}
 	if e, ok := errors.AsType[*inspect.Error](err); ok {
 		c := codes.Named(e.Cause)
@@ -327,5 +329,5 @@ func (x *examination) whyNot(p *patient, from time.Time, err error) *models.Noti
 		n.Step = cmp.Or(e.Hint, n.Step)
 		return &n
 	}
-	return notice(err)
+	return notice(err, p.who())
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
-	"github.com/gamelan-p2p/gamelan/internal/actors/connectivity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/lost"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
@@ -91,13 +90,10 @@ func (l *Lost) notice(p *lost.Peer, now time.Time) models.Notice {
 	if where == "" {
 		where = "it"
 	}
-	cause := ""
-	if c := trunk.CauseOf(p.Err); c != nil {
-		cause = c.Name
-	}
+	cause, why, _ := trunk.Because(p.Err, where)
 	others := inspect.Count(uint64(l.trunk.Connections().Len()), "other")
 	return codes.PeerLost.Notice(fmt.Sprintf("peer %s, %s, is not reached for %s, while %s are: %s, tried %s", p.ID, kind, words.Long(now.Sub(p.Since)), others,
-		connectivity.Because(p.Err, where), inspect.Count(uint64(p.Dials), "time")), p.ID.String(), l.trunk.OnWall(p.Since).UTC().Format(time.RFC3339), cause)
+		why, inspect.Count(uint64(p.Dials), "time")), p.ID.String(), l.trunk.OnWall(p.Since).UTC().Format(time.RFC3339), cause.Name)
 }
 
 // names reports whether the user has named or protects a peer. A seed counts once it was connected: of seeds that were never, one

@@ -113,7 +113,7 @@ const rested = time.Hour
 
 func rankOf(now time.Time, x protocol.DialCandidate) protocol.RankedCandidate {
 	if x.Out == "" && !x.Entry && !x.Health.Open.IsZero() {
-		x.Out = "left alone until " + x.Health.Open.UTC().Format(time.TimeOnly) + " after " + times(x.Health.Failures)
+		x.Out = "left alone until " + x.Health.Open.UTC().Format(time.RFC3339) + " after " + times(x.Health.Failures)
 		if x.Health.Trial {
 			x.Out = "a trial is under way after " + times(x.Health.Failures)
 		}

@@ -46,7 +46,7 @@ func (o *Output) actorText(w Actor, stacks bool, failed *inspect.Stack) string {
 		if w.LastFailure.Where != "" {
 			where = " at " + w.LastFailure.Where
 		}
-		line("Failed last at %s: %s%s.", w.LastFailure.At.Local().Format(time.TimeOnly), o.Named(w.LastFailure.Reason), where)
+		line("Failed last at %s: %s%s.", at(w.LastFailure.At), o.Named(w.LastFailure.Reason), where)
 	}
 	shown := w.Stacks
 	if !stacks {

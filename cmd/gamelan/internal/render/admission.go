@@ -35,7 +35,7 @@ func Admission(o *Output, v *models.Admission, now time.Time) error {
 				state = "connected"
 			}
 			if !p.Since.IsZero() {
-				since = p.Since.Local().Format("2006-01-02 15:04")
+				since = at(p.Since)
 			}
 			rows = append(rows, []string{p.PublicKey, o.name(p.NodeID), state, since})
 		}
@@ -58,7 +58,7 @@ func secretText(o *Output, p *models.PrivateNetwork, now time.Time) string {
 	case p.Latecomer == "":
 		return "It lets in a second secret, with which nobody has connected since the start."
 	}
-	return fmt.Sprintf("It lets in a second secret, with which %s has connected last, %s ago.", o.Who(p.Latecomer), Ago(now.Sub(p.LatecomerAt)))
+	return fmt.Sprintf("It lets in a second secret, with which %s has connected last, %s ago.", o.Who(p.Latecomer), long(now.Sub(p.LatecomerAt)))
 }
 
 func refusedTable(o *Output, what string, all []models.RefusedPeer, now time.Time) error {
@@ -72,7 +72,7 @@ func refusedTable(o *Output, what string, all []models.RefusedPeer, now time.Tim
 		if key == "" {
 			key = "-"
 		}
-		rows = append(rows, []string{r.Source, key, inspect.Number(r.Times), Ago(now.Sub(r.LastAt)) + " ago"})
+		rows = append(rows, []string{r.Source, key, inspect.Number(r.Times), long(now.Sub(r.LastAt)) + " ago"})
 	}
 	return o.Table(rows)
 }

@@ -30,7 +30,7 @@ func Connections(o *Output, conns []models.Connection, closed bool) error {
 		age := (time.Duration(c.AgeMS) * time.Millisecond).Round(time.Second).String()
 		row := []string{o.Who(c.Peer), c.Direction, age}
 		if closed {
-			row = append(row, c.ClosedAt.Local().Format(time.TimeOnly), c.ClosedBy, c.CloseReason)
+			row = append(row, at(c.ClosedAt), c.ClosedBy, c.CloseReason)
 		} else {
 			row = append(row, sign(c, now), orDash(strings.Join(c.Protected, ", ")), c.Remote)
 		}
@@ -47,7 +47,7 @@ func sign(c models.Connection, now time.Time) string {
 	}
 	s := rtt(c.RTTMS)
 	if age := now.Sub(c.LastPongAt); c.RTTMS != 0 && !c.LastPongAt.IsZero() && age >= time.Minute {
-		s += ", " + ago(now, c.LastPongAt)
+		s += ", " + shortSince(c.LastPongAt, now) + " old"
 	}
 	return s
 }

@@ -139,7 +139,7 @@ func receivedLines(o *Output, counts []models.DHTCount, now time.Time) []string 
 		total += c.Count
 		parts = append(parts, inspect.Number(c.Count)+" "+c.Reason)
 		if c.LastError != "" {
-			why = append(why, fmt.Sprintf("%s %s ago from %s: %s", c.Reason, Ago(now.Sub(c.LastAt)), o.Who(c.LastPeer), c.LastError))
+			why = append(why, fmt.Sprintf("%s %s ago from %s: %s", c.Reason, long(now.Sub(c.LastAt)), o.Who(c.LastPeer), c.LastError))
 		}
 	}
 	text := inspect.Count(total, "message")

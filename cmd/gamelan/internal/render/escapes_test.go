@@ -58,7 +58,9 @@ func poisonOf[T any]() (v T) {
 // a broken node could make them: none reaches the terminal.
 func TestNoControlSequenceIsShown(t *testing.T) {
 	for name, show := range map[string]func(o *Output) error{
-		"peers":              func(o *Output) error { return Peers(o, poisonOf[[]models.Peer]()) },
+		"peers": func(o *Output) error {
+			return Peers(o, poisonOf[[]models.Peer](), poisonOf[[]models.Connection](), time.Now())
+		},
 		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), false) },
 		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), true) },
 		"why": func(o *Output) error {
@@ -66,12 +68,12 @@ func TestNoControlSequenceIsShown(t *testing.T) {
 			for i := range w.Candidates {
 				w.Candidates[i].NodeID = strings.Repeat(poison, 2)
 			}
-			return Why(o, w)
+			return Why(o, w, WhyOptions{All: true, DHT: true, Now: time.Now()})
 		},
 		"why not connected": func(o *Output) error {
 			w := poisonOf[models.Why]()
 			w.Connected, w.BannedUntil, w.Candidates = false, time.Time{}, nil
-			return Why(o, w)
+			return Why(o, w, WhyOptions{All: true, DHT: true, Now: time.Now()})
 		},
 		"why of an actor": func(o *Output) error {
 			_, err := o.Out.Write([]byte(o.actorText(poisonOf[Actor](), true, nil)))

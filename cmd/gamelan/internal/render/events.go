@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -10,7 +9,7 @@ import (
 
 // The columns of an event.
 const (
-	timeWidth = 21 // of the time, with two spaces behind it
+	timeWidth = 27 // of the time with its zone, with two spaces behind it
 	typeWidth = 16
 )
 
@@ -32,7 +31,7 @@ func Event(o *Output, e *models.Event) error {
 	if e.Code != "" {
 		what += " (" + e.Code + ")"
 	}
-	line := o.wrap(fmt.Sprintf("%-*s%-*s%s", timeWidth, e.At.Local().Format(time.DateTime), typeWidth, inspect.Escape(e.Type), inspect.Escape(o.Named(what))), timeWidth)
+	line := o.wrap(fmt.Sprintf("%-*s%-*s%s", timeWidth, at(e.At), typeWidth, inspect.Escape(e.Type), inspect.Escape(o.Named(what))), timeWidth)
 	if colour := colours[e.Severity]; o.Colour() && colour != "" {
 		line = colour + line + "\x1b[0m"
 	}

@@ -98,7 +98,7 @@ func KadContacts(o *Output, list []models.KadContacts, now time.Time) error {
 			if len(x.Addresses) > 0 {
 				at = x.Addresses[0]
 			}
-			rows = append(rows, []string{shortKey(x.ID), fmt.Sprint(x.Bucket), state, rtt, ago(now, x.AnsweredAt), at})
+			rows = append(rows, []string{shortKey(x.ID), fmt.Sprint(x.Bucket), state, rtt, shortSince(x.AnsweredAt, now), at})
 		}
 	}
 	if len(rows) == 1 {

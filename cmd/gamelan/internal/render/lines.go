@@ -44,10 +44,22 @@ func (b *lines) about(name string, texts ...string) {
 	}
 }
 
+// in is about for one text, in a colour, which begins behind the name.
+func (b *lines) in(o *Output, colour, name, text string) {
+	wrappedText := wrapped(fmt.Sprintf("%-*s%s", b.names, name, inspect.Escape(text)), b.width, b.names)
+	for i, line := range strings.Split(wrappedText, "\n") {
+		if i == 0 {
+			line = line[:b.names] + o.Paint(colour, line[b.names:])
+		} else {
+			line = strings.Repeat(" ", b.names) + o.Paint(colour, strings.TrimLeft(line, " "))
+		}
+		b.WriteString(line + "\n")
+	}
+}
+
 // aboutf adds a line on one thing, with its name.
 func (b *lines) aboutf(name, format string, args ...any) { b.about(name, fmt.Sprintf(format, args...)) }
 
 func (b *lines) print(o *Output) error {
-	_, err := fmt.Fprint(o.Out, b.String())
-	return err
+	return Styled(o.Out, b.String())
 }

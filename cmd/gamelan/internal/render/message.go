@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
@@ -52,17 +51,10 @@ func Received(o *Output, w io.Writer, m *models.Message, form Form) error {
 
 // timesText returns the time of arrival, and that of sending if it is known.
 func timesText(m *models.Message) string {
-	at := m.At.Local()
-	text := at.Format(time.DateTime)
 	if m.DHT == nil || m.DHT.SentAt.IsZero() {
-		return text
+		return at(m.At)
 	}
-	sent := m.DHT.SentAt.Local()
-	form := time.DateTime
-	if sent.Format(time.DateOnly) == at.Format(time.DateOnly) {
-		form = time.TimeOnly
-	}
-	return text + ", sent " + sent.Format(form)
+	return at(m.At) + ", sent " + at(m.DHT.SentAt)
 }
 
 // originText returns the origin of a message. The connection proves the peer of a plain

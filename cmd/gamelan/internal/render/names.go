@@ -111,18 +111,22 @@ var (
 )
 
 // commandNamed puts the name or the beginning of the public key in place of each node id in
-// a command line, and a name in place of a public key: every command takes them. Before an
-// address no name can stand.
+// a command line, and a name in place of a public key, also before an address: every command takes
+// them.
 func (o *Output) commandNamed(line string) string {
 	return peerIDs.ReplaceAllStringFunc(line, func(word string) string {
 		if len(word) == 2*identity.NodeIDLen {
 			return cmp.Or(o.inCommand(word), word)
 		}
-		k, err := identity.ParsePublicKey(word)
+		key, given := strings.CutSuffix(word, "::")
+		k, err := identity.ParsePublicKey(key)
 		if err != nil {
 			return word
 		}
 		name, _, _ := strings.Cut(o.name(k.NodeID().String()), ", ")
+		if name != "" && given {
+			name += "::"
+		}
 		return cmp.Or(name, word)
 	})
 }

@@ -124,7 +124,7 @@ func TestCommandNames(t *testing.T) {
 	for verb, want := range map[string]string{
 		"unban " + bobID:               "unban bob",
 		"send --to " + bobKey:          "send --to carol",
-		"dial " + bobKey + "::ADDRESS": "dial " + bobKey + "::ADDRESS",
+		"dial " + bobKey + "::ADDRESS": "dial carol::ADDRESS",
 		"why " + otherKey:              "why " + otherKey,
 		"message " + bobID[:16]:        "message " + bobID[:16], // a tag
 		"peers add KEY::ADDRESS":       "peers add KEY::ADDRESS",

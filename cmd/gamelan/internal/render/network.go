@@ -19,7 +19,7 @@ import (
 // announcements, rounds, and the sets of peers as a table. The table fits 80 columns.
 func Network(o *Output, n *models.Network, now time.Time) error {
 	b := o.lines()
-	if !b.head(n.Summary, n.On) {
+	if !b.head(networkText(n, now), n.On) {
 		return b.print(o)
 	}
 	if !n.Automatic {
@@ -48,7 +48,26 @@ func Network(o *Output, n *models.Network, now time.Time) error {
 	return nil
 }
 
-func ago(now, at time.Time) string { return shortAge(now.Sub(at)) + " ago" }
+// networkText returns the summary, and how old the answers of the seeds are.
+func networkText(n *models.Network, now time.Time) string {
+	var last time.Time
+	for _, s := range n.Seeds {
+		if s.AskedAt.After(last) {
+			last = s.AskedAt
+		}
+	}
+	if last.IsZero() {
+		return n.Summary
+	}
+	return n.Summary + "; seeds were asked last " + ago(now, last)
+}
+
+// seedsAnswer reports whether each seed that was asked has answered, or is connected.
+func seedsAnswer(n *models.Network) bool {
+	return !slices.ContainsFunc(n.Seeds, func(s models.NetworkSeed) bool { return !s.AskedAt.IsZero() && !s.Answered && !s.Connected })
+}
+
+func ago(now, at time.Time) string { return long(now.Sub(at)) + " ago" }
 
 // seedLines returns a line for each seed, and one for the names of seeds.
 func seedLines(o *Output, n *models.Network, now time.Time) (lines []string) {

@@ -25,11 +25,11 @@ func TestNetworkNamesTheRemedy(t *testing.T) {
 		"off":        {models.Network{Summary: "this node runs without the DHT"}, []string{"this node runs without the DHT"}, "Next: start it without --no-dht, "},
 		"fresh":      {models.Network{On: true, Automatic: true, Summary: "0 peers known"}, []string{"seeds       none; a seed is only needed to find the first nodes", "join        not announced yet", "rounds      not begun yet", "neighbours  none yet"}, `Next: tell the node of another one with "gamelan peers add KEY::ADDRESS"`},
 		"on request": {models.Network{On: true, Known: 1}, []string{"looks       only on request: connections.floor is 0"}, ""},
-		"seed fails": {models.Network{On: true, Automatic: true, Known: 1, Seeds: []models.NetworkSeed{asked}}, []string{"seeds       0011223344556677 did not answer 1m ago: dial /memory/1: connection refused"}, `Next: check that a seed runs and can be reached; "gamelan why ` + id + `"`},
+		"seed fails": {models.Network{On: true, Automatic: true, Known: 1, Seeds: []models.NetworkSeed{asked}}, []string{"seeds       0011223344556677 did not answer 1 min ago: dial /memory/1: connection refused"}, `Next: check that a seed runs and can be reached; "gamelan why ` + id + `"`},
 		"not asked":  {models.Network{On: true, Automatic: true, Known: 2, Seeds: []models.NetworkSeed{asked, {NodeID: id}}}, []string{"            0011223344556677 was not asked yet"}, ""},
 		"nobody to announce to": {
 			models.Network{On: true, Automatic: true, Known: 1, Join: models.NetworkJoin{LastAt: now.Add(-time.Minute), Error: "no node is connected"}},
-			[]string{"join        announced to nobody 1m ago: no node is connected"},
+			[]string{"join        announced to nobody 1 min ago: no node is connected"},
 			"",
 		},
 		"announcing": {

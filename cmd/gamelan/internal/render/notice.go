@@ -39,6 +39,9 @@ func Notice(n models.Notice) string {
 // Step returns what helps against a notice, in commands of this program where there are some.
 func Step(n models.Notice) string {
 	step, ok := steps[n.Code]
+	if n.Code == codes.Offline.Name && n.Args["because"] != "" {
+		step, ok = steps[n.Args["because"]] // what helps against the cause
+	}
 	if ok && n.Step != "" {
 		if step = codes.Fill(step, n.Args); !strings.Contains(step, "{") {
 			return step

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 )
 
 // Output are the outputs of a command, and their form.
@@ -24,9 +23,6 @@ type Output struct {
 // Command returns a command line of gamelan for the same data directory, for pasting. Peers
 // in it have their names.
 func (o *Output) Command(verb string) string { return "gamelan " + o.commandNamed(verb) + o.Args }
-
-// Colour reports whether text on standard output may have colours.
-func (o *Output) Colour() bool { return o.OutTerminal && os.Getenv("NO_COLOR") == "" }
 
 // to returns an Output that writes to w.
 func (o *Output) to(w io.Writer) *Output {

@@ -1,17 +1,22 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-// Peers writes a table for people, one object a line for programs.
-func Peers(o *Output, peers []models.Peer) error {
+// Peers writes a table for people, one object a line for programs. conns are the open connections of
+// the node, as far as they are known.
+func Peers(o *Output, peers []models.Peer, conns []models.Connection, now time.Time) error {
 	if o.JSON {
 		return printEach(o, peers)
 	}
@@ -19,19 +24,207 @@ func Peers(o *Output, peers []models.Peer) error {
 		o.Note("no peers; a peer becomes known when it connects, or with \"%s\"", o.Command("peers add KEY::ADDRESS"))
 		return nil
 	}
-	if o.narrow() {
-		rows := [][]string{{"PEER", "ADDRESS", "STATE"}}
-		for _, p := range peers {
-			rows = append(rows, []string{o.whoIs(&p), bestAddress(p), pooledState(p, time.Now())})
-		}
-		return o.Table(rows)
+	of := make(map[string]*models.Connection, len(conns))
+	for i := range conns {
+		of[conns[i].Peer] = &conns[i]
 	}
-	rows := [][]string{{"PEER", "STATE", "ADDRESS", "AGENT"}}
-	for _, p := range peers {
-		rows = append(rows, []string{o.whoIs(&p), shortWords(pooledState(p, time.Now()), stateWidth), shortAddress(p), shortText(p.UserAgent, agentWidth)})
+	rows := make([]peerRow, 0, len(peers))
+	for i := range peers {
+		rows = append(rows, o.peerRow(&peers[i], of[peers[i].NodeID], now))
 	}
-	return o.Table(rows)
+	slices.SortStableFunc(rows, func(a, b peerRow) int { return cmp.Or(cmp.Compare(a.rank, b.rank), b.heard.Compare(a.heard)) })
+	return o.peerTable(rows, now)
 }
+
+// peerRow is a peer as the table has it.
+type peerRow struct {
+	rank   int // those that are connected first
+	colour string
+	who    string
+	state  string
+	heard  time.Time // when something has come from it last, zero: never
+	rtt    string
+	addr   string
+	note   string   // what is wrong
+	more   []string // further lines, with -v
+}
+
+// The ranks of rows, in their order.
+const (
+	rankConnected = iota
+	rankSilent
+	rankAway
+	rankKnown
+	rankBanned
+)
+
+func (o *Output) peerRow(p *models.Peer, c *models.Connection, now time.Time) peerRow {
+	r := peerRow{rank: rankKnown, who: o.short(p), state: "known", rtt: "-", heard: lastHeard(p), addr: bestAddress(*p)}
+	last, failed := LastFailure(*p)
+	switch {
+	case p.BannedUntil.After(now):
+		r.rank, r.state, r.note = rankBanned, "banned", "for "+long(p.BannedUntil.Sub(now))+" more"
+		if p.BannedUntil.Sub(now) > 48*time.Hour {
+			r.note = "until " + at(p.BannedUntil)
+		}
+	case p.Connection != nil:
+		r.rank, r.state, r.heard = rankConnected, "connected", now
+		if c == nil {
+			break
+		}
+		r.rtt = rtt(c.RTTMS)
+		if c.Direction == "outbound" {
+			r.addr = c.Remote
+		}
+		if c.SilentMS > 0 {
+			r.heard = now.Add(-time.Duration(c.SilentMS) * time.Millisecond)
+			r.rank, r.state, r.rtt, r.colour, r.note = rankSilent, "connected, silent", "-", yellow, "no answer to ping"
+		} else if !c.LastPongAt.IsZero() && c.RTTMS > 0 {
+			r.heard = c.LastPongAt
+		}
+	case failed:
+		r.rank, r.state, r.colour, r.addr = rankAway, "away", yellow, last.Addr
+		if c := codes.Named(last.LastCode); c != nil && c.Brief() != "" {
+			r.note = c.Brief()
+		} else {
+			r.note = shortWords(Plain(dialPreamble.ReplaceAllString(last.LastError, "")), noteWidth)
+		}
+	case !p.EndedAt.IsZero():
+		r.rank, r.state, r.colour, r.note = rankAway, "away", yellow, endBrief(p.EndedWhy)
+	}
+	if o.Verbose {
+		r.more = o.peerMore(p, r.addr)
+	} else if n := len(p.Addresses) - 1; n > 0 && r.note == "" {
+		r.note = fmt.Sprintf("+%d", n)
+	}
+	if r.addr != "-" && !o.Verbose {
+		r.addr = hostPort(r.addr)
+	}
+	return r
+}
+
+// short returns what a person calls a peer, without its node id, which stands below with -v.
+func (o *Output) short(p *models.Peer) string {
+	brief := *o
+	brief.Verbose = false
+	return brief.whoIs(p)
+}
+
+// endText says how a connection has ended. why is the reason, the side that ended it, and an error.
+func endText(why string) string {
+	end, more, _ := strings.Cut(why, ": ")
+	switch {
+	case end == "ended by peer":
+		return "the peer ended the connection"
+	case end == "ended by network" && more != "":
+		return "the network broke the connection: " + more[strings.LastIndex(more, ": ")+1:]
+	case strings.HasSuffix(end, " by us"):
+		return "this node ended the connection: " + strings.TrimSuffix(end, " by us")
+	case strings.HasPrefix(end, "no answer") && more != "":
+		end, _, _ = strings.Cut(more, ";")
+		return end
+	}
+	return "the connection ended: " + why
+}
+
+// endBrief is endText in a few words, for a table.
+func endBrief(why string) string {
+	if strings.HasPrefix(why, "no answer") {
+		return "no answer to ping"
+	}
+	return shortWords(endText(why), noteWidth)
+}
+
+// peerMore are the lines of a peer with -v.
+func (o *Output) peerMore(p *models.Peer, shown string) (lines []string) {
+	if p.PublicKey != "" {
+		lines = append(lines, p.PublicKey)
+	}
+	about := "node id " + p.NodeID
+	if p.Pool != "" && p.Pool != "none" {
+		about = p.Pool + ", " + about
+	}
+	if p.UserAgent != "" {
+		about += ", " + p.UserAgent
+	}
+	lines = append(lines, about)
+	for _, a := range p.Addresses {
+		if a.Addr != shown {
+			lines = append(lines, a.Addr)
+		}
+	}
+	return lines
+}
+
+// noteWidth is how much is shown of why a peer is away; "gamelan why PEER" has all of it.
+const noteWidth = 34
+
+// peerTable writes rows so that addresses stay whole: what is wrong stands beside them, or below if
+// there is no room.
+func (o *Output) peerTable(rows []peerRow, now time.Time) error {
+	cells := [][]string{{"PEER", "STATE", "SEEN", "RTT"}}
+	if o.narrow() {
+		cells[0] = cells[0][:3]
+	}
+	addrs := utf8.RuneCountInString("ADDRESS")
+	for i := range rows {
+		r := &rows[i]
+		cells = append(cells, []string{inspect.Escape(r.who), r.state, shortSince(r.heard, now), r.rtt}[:len(cells[0])])
+		r.addr, r.note = inspect.Escape(r.addr), inspect.Escape(r.note)
+		if n := utf8.RuneCountInString(r.addr); n <= addressWidth {
+			addrs = max(addrs, n)
+		}
+	}
+	widths := fitted(cells, 0)
+	widths[0] = min(widths[0], nameShown)
+	var before int
+	for _, w := range widths {
+		before += w + columnGap
+	}
+	room := o.columns() - before
+	var b strings.Builder
+	for i, c := range cells {
+		line := ""
+		for k := range c {
+			text := shortText(c[k], widths[k])
+			pad := strings.Repeat(" ", widths[k]-utf8.RuneCountInString(text)+columnGap)
+			if i > 0 && k == 1 {
+				text = o.Paint(rows[i-1].colour, text)
+			}
+			line += text + pad
+		}
+		if i == 0 {
+			b.WriteString(line + "ADDRESS\n")
+			continue
+		}
+		r := &rows[i-1]
+		last := r.addr
+		if r.note != "" {
+			last += strings.Repeat(" ", max(0, addrs-utf8.RuneCountInString(r.addr))+columnGap) + r.note
+		}
+		indent := strings.Repeat(" ", before)
+		switch n := utf8.RuneCountInString(last); {
+		case o.columns() == 0 || n <= room:
+			line += last
+		case utf8.RuneCountInString(r.addr) <= room:
+			line += r.addr + "\n" + wrapped(indent+r.note, o.columns(), before)
+		default:
+			line += r.note + "\n  " + r.addr
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		for _, text := range r.more {
+			b.WriteString("  " + inspect.Escape(text) + "\n")
+		}
+	}
+	return Styled(o.Out, b.String())
+}
+
+const (
+	// nameShown is the widest name of a peer in the table.
+	nameShown = 20
+	// addressWidth is the widest address after which what is wrong stands in a column.
+	addressWidth = 27
+)
 
 // Forgotten is how long a peer may not have answered and still be listed, and ForgottenText the same in words.
 const (
@@ -51,10 +244,15 @@ func Answering(all []models.Peer, now time.Time) (list []models.Peer, away int) 
 
 // lastAnswer returns when a peer was connected last, or when the node has learnt of it.
 func lastAnswer(p models.Peer) time.Time {
-	last := p.AddedAt
-	if p.EndedAt.After(last) {
-		last = p.EndedAt
+	if last := lastHeard(&p); last.After(p.AddedAt) {
+		return last
 	}
+	return p.AddedAt
+}
+
+// lastHeard returns when a peer was connected last, zero if that is not known.
+func lastHeard(p *models.Peer) time.Time {
+	last := p.EndedAt
 	for _, a := range p.Addresses {
 		if a.LastOK.After(last) {
 			last = a.LastOK
@@ -79,7 +277,7 @@ func Done(o *Output, done string, peer models.PeerDone) error {
 	}
 	until := ""
 	if !peer.BannedUntil.IsZero() {
-		until = " until " + peer.BannedUntil.Local().Format("2006-01-02 15:04")
+		until = " until " + at(peer.BannedUntil)
 	}
 	_, err := fmt.Fprintf(o.Out, "%s %s%s\n", done, o.whoLong(peer.NodeID, peer.PublicKey), until)
 	if peer.GivenError != "" {
@@ -97,7 +295,7 @@ func peerState(p models.Peer, now time.Time) string {
 	last, failed := LastFailure(p)
 	switch {
 	case p.BannedUntil.After(now):
-		return "banned until " + p.BannedUntil.Local().Format("2006-01-02 15:04")
+		return "banned until " + at(p.BannedUntil)
 	case p.Connection != nil:
 		return "connected"
 	case failed:
@@ -106,36 +304,6 @@ func peerState(p models.Peer, now time.Time) string {
 		return fmt.Sprintf("ended %s ago: %s", shortAge(now.Sub(p.EndedAt)), p.EndedWhy)
 	}
 	return "known"
-}
-
-// pooledState returns the peer's state after the reason why the node wants it: "neighbour,
-// connected". It wants no banned peer.
-func pooledState(p models.Peer, now time.Time) string {
-	state := peerState(p, now)
-	switch {
-	case p.Pool == "" || p.Pool == "none" || p.BannedUntil.After(now):
-		return state
-	case state == "known":
-		return p.Pool
-	}
-	return p.Pool + ", " + state
-}
-
-// The widest cells of the table, so that it fits into 100 columns. The JSON has the full
-// texts, and "gamelan why PEER" the state with its cause.
-const (
-	stateWidth   = 34
-	addressWidth = 31
-	agentWidth   = 13
-)
-
-// shortAddress returns the best address and the number of others.
-func shortAddress(p models.Peer) string {
-	if n := len(p.Addresses) - 1; n > 0 {
-		more := fmt.Sprintf(" +%d", n)
-		return shortText(bestAddress(p), addressWidth-len(more)) + more
-	}
-	return shortText(bestAddress(p), addressWidth)
 }
 
 // bestAddress returns the address with the highest score.

@@ -13,6 +13,8 @@ import (
 type Pings struct {
 	o    *Output
 	sent int
+	said string      // the last failure; the same is not said again
+	step string      // what helps against it
 	rtts []float64   // milliseconds, of the rounds that were answered
 	last models.Pong // of the last answer
 }
@@ -22,6 +24,9 @@ func NewPings(o *Output) *Pings { return &Pings{o: o} }
 
 // Answered returns how many rounds were answered.
 func (p *Pings) Answered() int { return len(p.rtts) }
+
+// Step returns what helps against the last failure; empty: it does not say, or there was none.
+func (p *Pings) Step() string { return p.step }
 
 // pingRound is a round for programs.
 type pingRound struct {
@@ -46,7 +51,12 @@ func (p *Pings) Round(pong models.Pong, failed *failure.Error) error {
 	text := rtt(r.RTTMS)
 	switch {
 	case r.Error != "":
-		text = p.o.Named(Plain(r.Error))
+		why, step, _ := strings.Cut(Plain(r.Error), "; ")
+		if text = p.o.Named(why); text == p.said {
+			text = "the same"
+		} else {
+			p.said, p.step = text, step
+		}
 	case r.DialMS > 0:
 		text += ", connected in " + rtt(r.DialMS)
 	}

@@ -230,23 +230,19 @@ func Messages(o *Output, all []models.Report) error {
 	rows := [][]string{{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Begin.Local().Format(time.DateTime), r.Tag, o.toText(&r), strings.TrimPrefix(typeText(r.Type), "type "), Bytes(int64(r.Size)), o.endText(&r),
+			at(r.Begin), r.Tag, o.toText(&r), strings.TrimPrefix(typeText(r.Type), "type "), Bytes(int64(r.Size)), o.endText(&r),
 		})
 	}
 	return o.Table(rows)
 }
 
-// fewColumns are the rows of Messages for a narrow terminal: the time without the year, or
-// today's without the date, and the name or the id of a receiver.
+// fewColumns are the rows of Messages for a narrow terminal: how long ago it was sent, and the name or
+// the id of a receiver.
 func (o *Output) fewColumns(all []models.Report, now time.Time) [][]string {
 	rows := [][]string{{"SENT", "TAG", "PEER", "HOW IT ENDED"}}
 	for _, r := range all {
-		sent := r.Begin.Local().Format("01-02 15:04")
-		if now.Local().Format(time.DateOnly) == r.Begin.Local().Format(time.DateOnly) {
-			sent = r.Begin.Local().Format(time.TimeOnly)
-		}
 		to := strings.TrimPrefix(o.toText(&r), "direct to ")
-		rows = append(rows, []string{sent, r.Tag[:min(leastID, len(r.Tag))], to, o.endText(&r)})
+		rows = append(rows, []string{shortSince(r.Begin, now), r.Tag[:min(leastID, len(r.Tag))], to, o.endText(&r)})
 	}
 	return rows
 }
@@ -285,11 +281,11 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 		form = "encrypted"
 	}
 	line("message", "%s, %s, %s", typeText(r.Type), Bytes(int64(r.Size)), form)
-	line("sent", "%s", r.Begin.Local().Format(time.DateTime))
+	line("sent", "%s", at(r.Begin))
 	if r.End.IsZero() {
-		line("under way", "for %s", Ago(now.Sub(r.Begin)))
+		line("under way", "for %s", long(now.Sub(r.Begin)))
 	} else {
-		line("ended", "%s, after %s", r.End.Local().Format(time.DateTime), r.End.Sub(r.Begin).Round(time.Millisecond))
+		line("ended", "%s, after %s", at(r.End), r.End.Sub(r.Begin).Round(time.Millisecond))
 	}
 	line("outcome", "%s", o.endText(r))
 	if r.ToStore && r.Count(models.OutcomeConfirmed) > 0 {
@@ -302,7 +298,7 @@ func Message(o *Output, r *models.Report, now time.Time) error {
 	for _, c := range r.Copies {
 		when := "-"
 		if !c.At.IsZero() {
-			when = c.At.Local().Format(time.TimeOnly)
+			when = at(c.At)
 		}
 		rows = append(rows, []string{o.Who(c.Peer), fmt.Sprint(c.Tries), when, o.outcomeText(c.Outcome)})
 	}

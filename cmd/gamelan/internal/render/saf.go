@@ -47,11 +47,7 @@ func askedTable(o *Output, c *models.StoreForwardClient, now time.Time) error {
 	rows := [][]string{{"PEER", "CONNECTED", "LAST ASKED", "WHAT CAME"}}
 	for i := range c.Peers {
 		p := &c.Peers[i]
-		at := "-"
-		if !p.LastAt.IsZero() {
-			at = ago(now, p.LastAt)
-		}
-		rows = append(rows, []string{o.Who(p.NodeID), yesNo(p.Connected), at, inspect.Escape(peerText(p, now))})
+		rows = append(rows, []string{o.Who(p.NodeID), yesNo(p.Connected), shortSince(p.LastAt, now), inspect.Escape(peerText(p, now))})
 	}
 	return o.Table(rows)
 }

@@ -174,7 +174,9 @@ func (p *Outcomes) End() error {
 	if err := p.out.Flush(); err != nil {
 		return err
 	}
-	p.o.Note("%s", &p.Tally)
+	if p.total() != 1 || p.quiet || p.AllConfirmed() { // else its line has said it
+		p.o.Note("%s", &p.Tally)
+	}
 	return nil
 }
 

@@ -25,7 +25,7 @@ func Shelf(o *Output, v *models.InboxShelf, now time.Time) error {
 		if len(text) > shelfColumn {
 			text = text[:shelfColumn] + "…"
 		}
-		rows = append(rows, []string{strconv.FormatUint(m.Seq, 10), ago(now, m.At), o.Who(m.Peer), strconv.Itoa(m.Attempts), Bytes(int64(m.Bytes)), text})
+		rows = append(rows, []string{strconv.FormatUint(m.Seq, 10), shortSince(m.At, now), o.Who(m.Peer), strconv.Itoa(m.Attempts), Bytes(int64(m.Bytes)), text})
 	}
 	if err := o.Table(rows); err != nil {
 		return err

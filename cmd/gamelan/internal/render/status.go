@@ -1,7 +1,9 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,72 +26,182 @@ type Status struct {
 	Reasons   models.Notices       `json:"reasons"`             // why it has failed; those of a degraded node are among the warnings
 }
 
-// ShowStatus writes the state of the node. It fits on one screen.
+// ShowStatus writes the state of the node: five lines when all is well, and more for what is not, or
+// for all of it with -v.
 func ShowStatus(o *Output, s Status, now time.Time) error {
 	if o.JSON {
 		return o.PrintJSON(s)
 	}
 	b := o.lines()
 	line := b.aboutf
-	line("state", "%s", o.Named(State(s.Status, s.Cause)))
+	text, colour, next := o.stateText(&s, now)
+	b.in(o, colour, "state", text)
 	for _, r := range s.Reasons {
-		line("", "%s", o.Named(Notice(r)))
+		b.in(o, red, "", o.Named(Notice(r)))
+	}
+	if next != "" {
+		line("next", "%s", o.Named(next))
 	}
 	line("public key", "%s", s.PublicKey)
 	if o.Verbose {
 		line("node id", "%s", s.NodeID)
 	}
-	line("running", "gamelan %s on %s for %s, process %d", s.Version, s.Network, Ago(now.Sub(s.StartedAt)), s.PID)
-	if len(s.Addresses) == 0 && s.Tor != nil {
-		line("addresses", "none yet: peers are told of the onion service when it is published")
-	} else if len(s.Addresses) == 0 {
-		line("addresses", "none: it does not listen, and only dials")
-	}
-	b.about("addresses", s.Addresses...)
+	line("running", "gamelan %s on %s for %s, process %d", s.Version, s.Network, long(now.Sub(s.StartedAt)), s.PID)
+	b.about("addresses", addressLines(o, &s, now)...)
 	if s.Tor != nil {
 		line("tor", "%s", torText(s.Tor, now))
 	}
-	line("connections", "%s", connectionsText(&s.Node, s.Silent))
-	line("inbound", "%s", placesText(s.Places))
-	line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
-	if s.Discovery != nil && s.Discovery.On {
-		line("network", "%s", s.Discovery.Summary)
+	if o.Verbose || s.Silent > 0 {
+		line("connections", "%s", connectionsText(&s.Node, s.Silent))
+	}
+	if o.Verbose || troubled(&s.Places) {
+		line("inbound", "%s", placesText(s.Places))
+	}
+	if o.Verbose {
+		line("peers", "%s known, %d of them banned", inspect.Number(uint64(s.Peers)), s.Banned)
+	}
+	if s.Discovery != nil && s.Discovery.On && (o.Verbose || !seedsAnswer(s.Discovery)) {
+		line("network", "%s", networkText(s.Discovery, now))
 	}
 	if m := s.Moved; m != nil && now.Sub(m.At) < movedFor {
-		line("moved", "the node has a new address since %s ago; before: %s", Ago(now.Sub(m.At)), strings.Join(m.Before, ", "))
+		line("moved", "the node has a new address since %s; before: %s", since(m.At, now), strings.Join(m.Before, ", "))
 	}
-	if len(s.Reach) > 0 {
-		line("reached", "%s", reachText(s.Reach, now))
+	if text, well := reachText(s.Reach, now); len(s.Reach) > 0 && (o.Verbose || !well) {
+		line("reached", "%s", text)
 	}
-	line("messages", "%s being sent or handled now, at most %s", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
-	if s.Inbox != nil {
-		line("inbox", "%s", inboxText(s.Inbox, func() string { return Ago(now.Sub(s.Inbox.OldestAt)) }))
+	if o.Verbose {
+		line("messages", "%s being sent or handled now, at most %s", Bytes(s.Credit.Used), Bytes(s.Credit.Limit))
 	}
-	if s.DHT != nil {
+	if s.Inbox != nil && (o.Verbose || s.Inbox.Messages > 0 || s.Inbox.Waiting > 0 || s.Inbox.Trouble != "") {
+		line("inbox", "%s", inboxText(s.Inbox, func() string { return long(now.Sub(s.Inbox.OldestAt)) }))
+	}
+	if s.DHT != nil && o.Verbose {
 		line("dht", "%s", dhtText(s.DHT))
 	}
-	if s.Stored != nil && s.Stored.On {
+	if s.Stored != nil && s.Stored.On && o.Verbose {
 		line("stored", "%s", s.Stored.Summary)
 	}
-	if s.Kad != nil && len(s.Kad.Clients) > 0 {
+	if s.Kad != nil && len(s.Kad.Clients) > 0 && o.Verbose {
 		line("key-value", "%s", strings.TrimPrefix(KadText(s.Kad), "key-value DHT: "))
 	}
-	warnings := Notices(s.Warnings)
-	for i := range warnings {
-		warnings[i] = o.Named(warnings[i])
+	warnings, none := otherWarnings(&s), "none"
+	if len(warnings) < len(s.Warnings) {
+		none = "no others"
 	}
 	if len(warnings) == 0 {
-		warnings = []string{"none"}
+		line("warnings", "%s", none)
 	}
-	b.about("warnings", warnings...)
+	name := "warnings"
+	for _, n := range warnings {
+		b.in(o, yellow, name, o.Named(Plain(Notice(n))))
+		name = ""
+	}
 	return b.print(o)
+}
+
+// lonely are the codes of what the first line of a status says.
+var lonely = []string{codes.Offline.Name, codes.Alone.Name, codes.FewNodes.Name}
+
+// otherWarnings are the warnings but those that the first line says.
+func otherWarnings(s *Status) (list models.Notices) {
+	for _, n := range s.Warnings {
+		if !slices.Contains(lonely, n.Code) && (s.Tried == nil || n.Code != codes.SeedsSilent.Name) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// stateText returns the first line: the state of the node, since when, and why, and what helps.
+func (o *Output) stateText(s *Status, now time.Time) (text, colour, next string) {
+	state := s.Status
+	if !s.Since.IsZero() {
+		state += " for " + long(now.Sub(s.Since))
+	}
+	switch s.Status {
+	case "online":
+		cause := mainCause(s.Cause)
+		if o.Verbose {
+			cause = s.Cause
+		}
+		if s.Health == models.HealthDegraded {
+			cause, colour = cause+"; degraded, see the warnings", yellow
+		}
+		return o.Named(State(state, cause)), colour, ""
+	case "offline":
+		colour = red
+	default:
+		colour = yellow
+	}
+	cause := s.Cause
+	if s.Tried != nil {
+		cause = Plain(s.Tried.What)
+		next = Step(*s.Tried)
+	}
+	for _, n := range s.Warnings {
+		if slices.Contains(lonely, n.Code) {
+			if s.Tried == nil || n.Code != codes.Offline.Name {
+				cause = strings.TrimPrefix(n.What, s.Status+" ")
+				if _, after, ok := strings.Cut(n.What, ": "); ok {
+					cause = after
+				}
+			}
+			next = cmp.Or(Step(n), next)
+			if n.Code == codes.Alone.Name { // right for the first node of a network
+				state, colour = strings.Replace(state, s.Status, "alone", 1), yellow
+			}
+		}
+	}
+	return o.Named(State(state, cause)), colour, next
+}
+
+// mainCause returns why a node is online, and which of its protected peers are missing, without the
+// connections that it could have beside.
+func mainCause(cause string) string {
+	first, rest, _ := strings.Cut(cause, "; ")
+	for part := range strings.SplitSeq(rest, "; ") {
+		if strings.Contains(part, "missing") {
+			first += "; " + part
+		}
+	}
+	return first
+}
+
+// addressLines returns where the node listens, and whether others have reached it there.
+func addressLines(o *Output, s *Status, now time.Time) []string {
+	switch {
+	case len(s.Addresses) == 0 && s.Tor != nil:
+		return []string{"none yet: peers are told of the onion service when it is published"}
+	case len(s.Addresses) == 0:
+		return []string{"none: it does not listen, and only dials"}
+	case o.Verbose:
+		return s.Addresses
+	}
+	var all []string
+	for _, a := range s.Addresses {
+		text := hostPort(a)
+		for _, r := range s.Reach {
+			if r.Addr == text && r.Verdict == "reachable" {
+				text += fmt.Sprintf(", reached by %s %s", inspect.Count(uint64(r.Nodes), "node"), ago(now, r.At))
+				break
+			}
+		}
+		all = append(all, text)
+	}
+	return []string{strings.Join(all, "; ")}
+}
+
+// troubled reports whether connections were refused or had to give way.
+func troubled(p *models.Places) bool {
+	return p.Refused+p.TooFast+p.Waited+p.Preempted+p.Replaced+p.OtherNetwork > 0
 }
 
 // movedFor is how long a change of the node's addresses is shown.
 const movedFor = time.Hour
 
-// reachText returns whether others can connect to the node.
-func reachText(list []models.Reach, now time.Time) string {
+// reachText returns whether others can connect to the node, and whether that is so for each address that is
+// known.
+func reachText(list []models.Reach, now time.Time) (text string, well bool) {
 	var yes, no []string
 	why, announced := "", false // others are told one that is reached
 	for _, r := range list {
@@ -99,13 +211,13 @@ func reachText(list []models.Reach, now time.Time) string {
 		}
 		switch {
 		case r.Verdict == "reachable":
-			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)))
+			at := fmt.Sprintf("at %s, by %s %s ago", r.Addr, inspect.Count(uint64(r.Nodes), "node"), long(now.Sub(r.At)))
 			if announced = announced || r.Told; !r.Told {
 				at += " (not told others)"
 			}
 			yes = append(yes, at+again)
 		case r.Verdict == "not reachable":
-			no = append(no, fmt.Sprintf("at %s, as %s found %s ago%s", r.Addr, inspect.Count(uint64(r.Nodes), "node"), Ago(now.Sub(r.At)), again))
+			no = append(no, fmt.Sprintf("at %s, as %s found %s ago%s", r.Addr, inspect.Count(uint64(r.Nodes), "node"), long(now.Sub(r.At)), again))
 		case why == "" || why == r.Why:
 			why = r.Why
 		default:
@@ -114,15 +226,15 @@ func reachText(list []models.Reach, now time.Time) string {
 	}
 	switch {
 	case len(yes) > 0 && !announced && len(yes) < len(list):
-		return "not where others are told, but " + strings.Join(yes, "; ")
+		return "not where others are told, but " + strings.Join(yes, "; "), false
 	case len(yes) > 0 && len(no) > 0:
-		return "yes, " + strings.Join(yes, "; ") + "; not " + strings.Join(no, "; not ")
+		return "yes, " + strings.Join(yes, "; ") + "; not " + strings.Join(no, "; not "), false
 	case len(yes) > 0:
-		return "yes, " + strings.Join(yes, "; ")
+		return "yes, " + strings.Join(yes, "; "), true
 	case len(no) > 0:
-		return "no, not " + strings.Join(no, "; not ")
+		return "no, not " + strings.Join(no, "; not "), false
 	}
-	return "not known: " + why
+	return "not known: " + why, false
 }
 
 // torText returns the state of the onion service in a line.
@@ -131,7 +243,7 @@ func torText(v *models.Tor, now time.Time) string {
 		if t.IsZero() {
 			return ""
 		}
-		return " for " + Ago(now.Sub(t))
+		return " for " + long(now.Sub(t))
 	}
 	text := v.Onion + " can be reached" + ago(v.StateSince)
 	if !v.Reachable {
@@ -215,7 +327,7 @@ func Unheard(d *models.DHT, now time.Time) models.Notices {
 		text := inspect.Count(c.Count, "message") + " over the DHT dropped: nobody here handles the type"
 		if c.LastError != "" {
 			_, kind, _ := strings.Cut(c.LastError, "nobody handles ")
-			text = fmt.Sprintf("%s (the last %s ago from %s, of %s)", text, Ago(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), kind)
+			text = fmt.Sprintf("%s (the last %s ago from %s, of %s)", text, long(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), kind)
 		}
 		return models.Notices{codes.Unhandled.Notice(text)}
 	}

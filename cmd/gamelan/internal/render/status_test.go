@@ -19,7 +19,7 @@ func TestUnheard(t *testing.T) {
 		"unknown": {nil, nil},
 		"none":    {&models.DHT{On: true, Inbound: []models.DHTCount{delivered}}, nil},
 		"some": {&models.DHT{On: true, Inbound: []models.DHTCount{delivered, dropped}}, []string{
-			"2 messages over the DHT dropped: nobody here handles the type (the last 3s ago from 0011223344556677, of type 7); to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again",
+			"2 messages over the DHT dropped: nobody here handles the type (the last 3 s ago from 0011223344556677, of type 7); to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again",
 		}},
 	} {
 		if got := Notices(Unheard(c.dht, now)); !slices.Equal(got, c.want) {

@@ -23,7 +23,7 @@ const (
 var idAfterName = regexp.MustCompile(` \(node id [0-9a-f]{8,}\)$`)
 
 // dateCell matches a cell with a date, which is not cut.
-var dateCell = regexp.MustCompile(`^\d{4}-\d\d-\d\d `)
+var dateCell = regexp.MustCompile(`^\d{4}-\d\d-\d\dT`)
 
 // Table writes rows in columns; the first row is the heading. It escapes the cells, and
 // does not pad the last column. On a terminal it cuts cells until a row fits: those of
@@ -85,7 +85,7 @@ func columnsOf(rows [][]string) (all []column) {
 			k.width, k.key = max(k.width, w), rows[0][i] == "SETTING"
 			name := idAfterName.ReplaceAllString(c, "")
 			switch {
-			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME", rows[0][i] == "PEER" && !nodeIDs.MatchString(c), k.key: // more than ids
+			case n == 0, name != c, w <= leastWords, rows[0][i] == "NAME", rows[0][i] == "PEER" && !nodeIDs.MatchString(c), k.key, dateCell.MatchString(c): // more than ids
 				k.idFrom = max(k.idFrom, utf8.RuneCountInString(name))
 			}
 			if n > 0 {

@@ -73,14 +73,14 @@ func TestLastColumnGoesOn(t *testing.T) {
 	why := "failed: peer not found: nobody has answered the search after 1m0s"
 	got := drawn(t, true, 80, [][]string{
 		{"SENT", "TAG", "TO", "TYPE", "SIZE", "HOW IT ENDED"},
-		{"2026-11-23 16:06:49", id[:16], "direct to a-long-name-for-a (node id " + id[:16] + ")", "1225", "12 B", why},
+		{"2026-11-23T16:06:49Z", id[:16], "direct to a-long-name-for-a (node id " + id[:16] + ")", "1225", "12 B", why},
 	})
 	want := []string{
-		"SENT                 TAG       TO                 TYPE  SIZE  HOW IT ENDED",
-		"2026-11-23 16:06:49  0123456…  direct to a-long…  1225  12 B  failed: peer not",
-		"                                                              found: nobody has",
-		"                                                              answered the",
-		"                                                              search after 1m0s",
+		"SENT                  TAG       TO                 TYPE  SIZE  HOW IT ENDED",
+		"2026-11-23T16:06:49Z  0123456…  direct to a-long…  1225  12 B  failed: peer not",
+		"                                                               found: nobody has",
+		"                                                               answered the",
+		"                                                               search after 1m0s",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

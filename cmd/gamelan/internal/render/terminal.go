@@ -61,10 +61,18 @@ func (t *Terminal) Write(b []byte) (n int, err error) {
 		}
 	}
 	t.rest = append([]byte(nil), text[whole:]...)
-	if _, err := io.WriteString(t.file, shown(string(text[:whole]))); err != nil {
+	if _, err := io.WriteString(t.file, inLocale(shown(string(text[:whole])))); err != nil {
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// inLocale returns text with characters that the locale has.
+func inLocale(text string) string {
+	if ASCII() {
+		return asASCII.Replace(text)
+	}
+	return text
 }
 
 // shown escapes text of any number of lines for a terminal.
@@ -109,5 +117,5 @@ func Styled(w io.Writer, text string) error {
 		clean += shown(text[from:at[0]]) + text[at[0]:at[1]]
 		from = at[1]
 	}
-	return Control(w, clean+shown(text[from:]))
+	return Control(w, inLocale(clean+shown(text[from:])))
 }

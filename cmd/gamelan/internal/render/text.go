@@ -17,18 +17,6 @@ func State(state, cause string) string {
 	return state + ": " + cause
 }
 
-// Ago returns a duration in its two largest units.
-func Ago(d time.Duration) string {
-	d = max(d, 0)
-	switch days := d / (24 * time.Hour); {
-	case days > 0:
-		return fmt.Sprintf("%dd%dh", days, d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return d.Truncate(time.Second).String()
-}
-
 // Bytes returns a number of bytes in its largest unit.
 func Bytes(n int64) string {
 	for _, u := range []struct {

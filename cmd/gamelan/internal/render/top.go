@@ -23,16 +23,16 @@ func Top(o *Output, actors []inspect.Actor, all, n int) error {
 		})
 	}
 	var b bytes.Buffer
-	if n > 1 && !o.OutTerminal {
+	if n > 1 && !o.Moves() {
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "%s, at %s\n", inspect.Count(uint64(all), "actor"), time.Now().Format(time.TimeOnly))
+	fmt.Fprintf(&b, "%s, at %s\n", inspect.Count(uint64(all), "actor"), at(time.Now()))
 	inner := *o
 	inner.Out, inner.Columns = &b, o.columns()
 	if err := inner.Table(rows); err != nil {
 		return err
 	}
-	if o.OutTerminal {
+	if o.Moves() {
 		return o.redraw(b.Bytes())
 	}
 	return Styled(o.Out, b.String())
@@ -71,7 +71,7 @@ func Failures(o *Output, all []inspect.Failure) error {
 	}
 	rows := [][]string{{"TIME", "ACTOR", "WHERE", "MESSAGE", "WHY"}}
 	for _, f := range all {
-		rows = append(rows, []string{f.At.Local().Format(time.DateTime), o.actorPath(f.Actor), orDash(f.Where), orDash(f.MessageType), f.Reason})
+		rows = append(rows, []string{at(f.At), o.actorPath(f.Actor), orDash(f.Where), orDash(f.MessageType), f.Reason})
 	}
 	return o.Table(rows)
 }
@@ -86,7 +86,7 @@ func DeadLetters(o *Output, all []inspect.DeadLetter) error {
 	}
 	rows := [][]string{{"TIME", "MESSAGE", "TO", "FROM"}}
 	for _, l := range all {
-		rows = append(rows, []string{l.At.Local().Format(time.DateTime), l.MessageType, o.actorPath(l.Target), orDash(o.actorPath(l.Sender))})
+		rows = append(rows, []string{at(l.At), l.MessageType, o.actorPath(l.Target), orDash(o.actorPath(l.Sender))})
 	}
 	return o.Table(rows)
 }

@@ -20,7 +20,7 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	var b bytes.Buffer
 	opts := inspect.TextOptions{Colour: o.Colour(), Width: o.columns()}
 	switch {
-	case watch && o.OutTerminal:
+	case watch && o.Moves():
 		if err := inspect.Text(&b, *t, opts); err != nil {
 			return err
 		}
@@ -31,7 +31,11 @@ func Tree(o *Output, t *inspect.Tree, asJSON, watch bool, n int) error {
 	if err := inspect.Text(&b, *t, opts); err != nil {
 		return err
 	}
-	return Styled(o.Out, b.String())
+	text := b.String()
+	if ASCII() {
+		text = asASCII.Replace(text)
+	}
+	return Styled(o.Out, text)
 }
 
 // redraw replaces what is on the terminal by as much of a text as fits.

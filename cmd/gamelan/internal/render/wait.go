@@ -15,7 +15,7 @@ import (
 // Waiting returns a sentence about what a message waits for. c is a copy without an
 // outcome, nil while the peers are not chosen yet. limit is how long the message may take.
 func (o *Output) Waiting(r *models.Report, c *models.Copy, p *models.Peer, limit time.Duration, now time.Time) string {
-	end := fmt.Sprintf("it is given up at %s", r.Begin.Add(limit).Local().Format(time.TimeOnly))
+	end := fmt.Sprintf("it is given up at %s", at(r.Begin.Add(limit)))
 	if c == nil {
 		return fmt.Sprintf("Message %s waits: its receiver is being searched for; %s.", r.Tag, end)
 	}
@@ -95,7 +95,7 @@ func waitReason(p *models.Peer, tried bool, now time.Time) string {
 		why += ", " + noAnswer
 	}
 	if p.NextDialAt.After(now) {
-		why += ", next at " + p.NextDialAt.Local().Format(time.TimeOnly)
+		why += ", next at " + at(p.NextDialAt)
 	}
 	return why
 }

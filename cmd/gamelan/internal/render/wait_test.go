@@ -12,7 +12,7 @@ func TestWhatAMessageWaitsFor(t *testing.T) {
 	open := models.Copy{Peer: "00112233445566778899aabbcc", Outcome: models.Outcome{Outcome: models.OutcomeOpen}}
 	written := open
 	written.Tries = 1
-	end := "; it is given up at " + now.Add(57*time.Second).Local().Format(time.TimeOnly) + "."
+	end := "; it is given up at " + now.Add(57*time.Second).Local().Format(time.RFC3339) + "."
 	for want, c := range map[string]struct {
 		copies []models.Copy
 		peer   models.Peer
@@ -23,7 +23,7 @@ func TestWhatAMessageWaitsFor(t *testing.T) {
 		"Message 0a waits for 0011223344556677: not connected, and being dialled, without an answer so far: it is away, it hangs, or a firewall drops it":                  {[]models.Copy{open}, models.Peer{}},
 		"Message 0a waits for 0011223344556677 and 1 other peer: not connected, and being dialled, without an answer so far: it is away, it hangs, or a firewall drops it": {[]models.Copy{open, written}, models.Peer{}},
 		"Message 0a waits for 0011223344556677: not connected, and being dialled (ended 9s ago: closed)":                                                                   {[]models.Copy{open}, models.Peer{EndedAt: now.Add(-9 * time.Second), EndedWhy: "closed"}},
-		"Message 0a waits for 0011223344556677: not connected, and being dialled, next at " + now.Add(time.Second).Local().Format(time.TimeOnly): {
+		"Message 0a waits for 0011223344556677: not connected, and being dialled, next at " + now.Add(time.Second).Local().Format(time.RFC3339): {
 			[]models.Copy{open}, models.Peer{NextDialAt: now.Add(time.Second)},
 		},
 	} {

@@ -5,42 +5,62 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // whyParts are the parts of a score in the order of their weight.
 var whyParts = []string{"reached before", "health", "rested"}
 
-// How much of the answer is shown beside the peer itself, so that it fits on one screen. The
-// JSON has all of it.
 const (
-	whyShown = 5 // candidates, the best ones
-	whyDials = 8 // the last ones
+	whyShown   = 5  // candidates, the best ones; the JSON has all of them
+	whyNames   = 10 // width of the names before the lines below the first
+	whyLabel   = 26 // width of what a command is for
+	knownShown = 3  // addresses
 )
 
-// Why writes the state of the peer, its last dials, the choice as a table, the best first,
-// and advice.
-func Why(o *Output, w models.Why) error {
+// WhyOptions say how much of an answer is shown, and what else the node can do.
+type WhyOptions struct {
+	All  bool               // the dials and the choice of peers, too
+	DHT  bool               // the node can leave a message for a peer that is away
+	Conn *models.Connection // the connection, if there is one and the node shows it
+	Now  time.Time
+}
+
+// Why writes how it stands with a peer: the answer first, then what it rests on, and at the end what can be
+// done.
+func Why(o *Output, w models.Why, x WhyOptions) error {
 	if o.JSON {
 		return o.PrintJSON(w)
 	}
-	for _, line := range whyState(o, w, time.Now()) {
-		if err := o.Say(inspect.Escape(line)); err != nil {
+	answer, colour := o.whyAnswer(&w, x.Now)
+	b := o.lines()
+	b.sentence(answer)
+	text := strings.TrimSuffix(b.String(), "\n")
+	first, rest, _ := strings.Cut(text, "\n")
+	text = o.Paint(colour, first) + "\n"
+	if rest != "" {
+		text += o.Paint(colour, rest) + "\n"
+	}
+	if err := Styled(o.Out, text); err != nil {
+		return err
+	}
+	if err := o.whyFacts(&w, x); err != nil {
+		return err
+	}
+	if x.All {
+		fmt.Fprintln(o.Out)
+		if err := printDials(o, w.Dials, x.Now); err != nil {
+			return err
+		}
+		if err := printChoice(o, w); err != nil {
 			return err
 		}
 	}
-	if err := printDials(o, w.Dials); err != nil {
-		return err
-	}
-	if err := printChoice(o, w); err != nil {
-		return err
-	}
-	if next := whyNext(o, w); next != "" {
-		return o.Say(inspect.Escape("Next: " + next))
-	}
-	return nil
+	return o.whyNext(&w, x)
 }
 
 // whySinceJSON is the answer with what happened.
@@ -50,7 +70,7 @@ type whySinceJSON struct {
 }
 
 // WhySince is Why with what happened with the peer.
-func WhySince(o *Output, w models.Why, events []models.Event) error {
+func WhySince(o *Output, w models.Why, events []models.Event, x WhyOptions) error {
 	if o.JSON {
 		return o.PrintJSON(whySinceJSON{w, events})
 	}
@@ -62,127 +82,273 @@ func WhySince(o *Output, w models.Why, events []models.Event) error {
 			return err
 		}
 	}
-	return Why(o, w)
+	return Why(o, w, x)
 }
 
-// whyState returns lines on the peer's ban, on its connection or the end of its last one,
-// and on the next dial.
-func whyState(o *Output, w models.Why, now time.Time) []string {
-	var lines []string
-	if !w.BannedUntil.IsZero() {
-		line := fmt.Sprintf("%s is banned until %s", o.whoLong(w.NodeID, w.PublicKey), w.BannedUntil.Local().Format("2006-01-02 15:04"))
+// whyAnswer returns the first line: how it stands with the peer, since when, and why.
+func (o *Output) whyAnswer(w *models.Why, now time.Time) (text, colour string) {
+	who := o.who(w.NodeID, w.PublicKey, shortID)
+	switch {
+	case w.BannedUntil.After(now):
+		text = who + " is banned by this node until " + at(w.BannedUntil)
 		if w.BanReason != "" {
-			line += " (" + w.BanReason + ")"
+			text += ": " + w.BanReason
 		}
-		lines = append(lines, line+fmt.Sprintf("; lift it with \"%s\".", o.Command("unban "+w.NodeID)))
+		return text + ".", yellow
+	case w.NotAdmitted && !w.Connected:
+		return who + " is not admitted: this node has connections with listed peers alone.", yellow
+	case w.Connected && w.SilentMS > 0:
+		silent := time.Duration(w.SilentMS) * time.Millisecond
+		return fmt.Sprintf("%s is connected and silent since %s: an answer is due, and nothing comes.", who, since(now.Add(-silent), now)), yellow
+	case w.Connected:
+		return fmt.Sprintf("%s is connected since %s, %s, at %s.", who, since(w.Since, now), w.Direction, hostPort(w.Remote)), ""
 	}
-	if w.NotAdmitted {
-		lines = append(lines, o.whoLong(w.NodeID, w.PublicKey)+" is not admitted: this node has connections with listed peers alone.")
-	}
-	line := o.whoLong(w.NodeID, w.PublicKey) + " is not connected"
-	if w.Connected {
-		line = fmt.Sprintf("%s is connected, %s, for %s, at %s", o.whoLong(w.NodeID, w.PublicKey), w.Direction, shortAge(now.Sub(w.Since)), w.Remote)
-	}
-	if w.SilentMS > 0 {
-		line += fmt.Sprintf("; nothing has come from it for %s, although an answer is due", shortAge(time.Duration(w.SilentMS)*time.Millisecond))
-	}
-	if len(w.Protected) > 0 {
-		line += ", protected by " + strings.Join(w.Protected, ", ")
-	}
-	lines = append(lines, line+".")
-	if w.MovedFrom != "" {
-		lines = append(lines, fmt.Sprintf("Its last connection was with another address, %s, and ended %s ago, at %s.", w.MovedFrom, shortAge(now.Sub(w.MovedAt)), w.MovedAt.Local().Format(time.TimeOnly)))
-	}
-	if d := w.Dialling; d != nil {
-		at := ""
-		if d.Address != "" {
-			at = " at " + d.Address
-		}
-		lines = append(lines, fmt.Sprintf("It is being dialled%s, without an answer so far: since %s, %s ago.", at, d.Since.Local().Format(time.TimeOnly), shortAge(now.Sub(d.Since))))
-	}
-	lines = append(lines, poolLines(w, now)...)
-	lines = append(lines, storedLines(w.Stored, now)...)
-	lines = append(lines, w.Kad...)
-	for _, text := range w.NotTaken {
-		lines = append(lines, Plain(text)+".")
-	}
-	if w.Lost != "" {
-		lines = append(lines, fmt.Sprintf("Its last connection ended %s ago, at %s: %s.", shortAge(now.Sub(w.LostAt)), w.LostAt.Local().Format(time.TimeOnly), w.Lost))
-	}
-	if w.Tor != "" {
-		lines = append(lines, w.Tor)
-	}
-	if w.NextDialAt.After(now) {
-		lines = append(lines, fmt.Sprintf("It is dialled again at %s, in %s.", w.NextDialAt.Local().Format(time.TimeOnly), shortAge(w.NextDialAt.Sub(now))))
-	}
-	return lines
-}
-
-// poolLines returns lines on the peer's part in the network of this node.
-func poolLines(w models.Why, now time.Time) (lines []string) {
-	words := map[string]string{
-		"neighbour": "a neighbour: one of the known nodes closest to this one",
-		"random":    "one of the nodes chosen at random to stay connected to",
-		"seed":      "a seed",
-	}
-	for i, pool := range w.Pools {
-		verb := "It is "
-		if i > 0 {
-			verb = "It is also "
-		}
-		lines = append(lines, verb+words[pool]+".")
-	}
-	switch s := w.Asked; {
-	case s == nil:
-	case s.At.IsZero():
-		lines = append(lines, "It was not asked for peers yet.")
-	case s.Answered:
-		line := fmt.Sprintf("Asked for peers %s ago, it told of %s", shortAge(now.Sub(s.At)), inspect.Number(uint64(s.Peers)))
-		if s.New != nil {
-			line += fmt.Sprintf(", of which %s were new", inspect.Number(uint64(*s.New)))
-		}
-		lines = append(lines, line+".")
-	default:
-		lines = append(lines, fmt.Sprintf("Asked for peers %s ago, it did not answer: %s.", shortAge(now.Sub(s.At)), orUnknown(s.Error)))
-	}
-	return lines
-}
-
-// whyNext returns advice on a peer that is not connected.
-func whyNext(o *Output, w models.Why) string {
-	key := cmp.Or(w.PublicKey, "KEY")
-	elsewhere := fmt.Sprintf("\"%s\"", o.Command("dial "+key+"::ADDRESS"))
-	var failure string
-	if n := len(w.Dials); n > 0 && w.Dials[n-1].At.After(w.LostAt) {
-		failure = w.Dials[n-1].Error
+	text = who + " is not connected"
+	if !w.LostAt.IsZero() {
+		text = who + " is away since " + since(w.LostAt, now)
 	}
 	switch {
-	case w.Connected:
-		return ""
-	case w.Dialling != nil:
-		return "wait for the dial to end; then this command says how."
-	case !w.BannedUntil.IsZero():
-		return fmt.Sprintf("\"%s\" lifts the ban; until then neither side can connect.", o.Command("unban "+w.NodeID))
-	case w.NotAdmitted:
-		return fmt.Sprintf("let it in with \"%s\".", o.Command("peers admit "+key))
+	case w.Because != nil:
+		text += ": " + Plain(w.Because.What)
+	case w.Lost != "":
+		text += ": " + endText(w.Lost)
 	case w.Addresses == 0:
-		return "no address of it is known; give one with " + elsewhere + "."
-	case failure != "":
-		if _, remedy, ok := strings.Cut(failure, "; "); ok {
-			return strings.TrimSuffix(remedy, ".") + "; or give another address with " + elsewhere + "."
-		}
-		return "check that it runs and listens there, or give another address with " + elsewhere + "."
+		text += ": no address of it is known"
+	case w.Dialling != nil:
+		text += " yet"
+	default:
+		text += ", and was not dialled lately"
 	}
-	return fmt.Sprintf("connect to it with \"%s\".", o.Command("dial "+w.NodeID))
+	return text + ".", yellow
+}
+
+// whyFacts writes the lines below the answer, each with a name.
+func (o *Output) whyFacts(w *models.Why, x WhyOptions) error {
+	b, now := o.lines(), x.Now
+	b.names = whyNames + sentenceIndent
+	fact := func(name string, texts ...string) { b.about(strings.Repeat(" ", sentenceIndent)+name, texts...) }
+	if c := x.Conn; c != nil && w.Connected {
+		answers := "no round trip was measured yet"
+		if c.RTTMS > 0 {
+			answers = "round trip " + rtt(c.RTTMS)
+			if !c.LastPongAt.IsZero() {
+				answers += ", measured " + ago(now, c.LastPongAt)
+			}
+		}
+		fact("answers", answers)
+	}
+	if d := w.Dialling; d != nil {
+		where := "it"
+		if d.Address != "" {
+			where = hostPort(d.Address)
+		}
+		text := fmt.Sprintf("%s is being tried for %s, without an answer so far", where, long(now.Sub(d.Since)))
+		if d.By != "" {
+			text += "; asked for by " + d.By
+		}
+		fact("now", text)
+	}
+	if text := triedText(w, now); text != "" {
+		fact("tried", text)
+	}
+	if !w.Connected {
+		fact("address", knownText(w, now)...)
+	}
+	if w.MovedFrom != "" {
+		fact("moved", fmt.Sprintf("its last connection was with another address, %s, and ended %s", w.MovedFrom, ago(now, w.MovedAt)))
+	}
+	if w.Lost != "" && w.Because != nil {
+		fact("ended", endText(w.Lost))
+	}
+	if text := poolText(w); text != "" {
+		fact("is", text)
+	}
+	if text := askedText(w.Asked, now); text != "" {
+		fact("asked", text)
+	}
+	for _, list := range [][]string{storedLines(w.Stored, now), w.Kad, w.NotTaken} {
+		for _, text := range list {
+			fact("", strings.TrimSuffix(Plain(text), "."))
+		}
+	}
+	if w.Tor != "" {
+		fact("tor", strings.TrimSuffix(w.Tor, "."))
+	}
+	if text := hereText(w); text != "" {
+		fact("here", text)
+	}
+	return b.print(o)
+}
+
+// triedText says how often the peer was dialled since its last connection, and when it is again.
+func triedText(w *models.Why, now time.Time) (text string) {
+	switch n := len(w.Dials); {
+	case w.Tried > 0:
+		times := inspect.Count(uint64(w.Tried), "time")
+		if w.Tried == 1 {
+			times = "once"
+		}
+		text = fmt.Sprintf("%s, the last %s", times, ago(now, w.Dials[n-1].At))
+	case !w.Connected && n == 0 && w.Dialling == nil && w.Addresses > 0:
+		text = "not since this node has started, or long ago"
+	}
+	if w.NextDialAt.After(now) {
+		if text != "" {
+			text += "; "
+		}
+		text += "next try in " + long(w.NextDialAt.Sub(now))
+	}
+	return text
+}
+
+// knownText says of each address how it went.
+func knownText(w *models.Why, now time.Time) (lines []string) {
+	if len(w.Known) == 0 {
+		if w.Addresses > 0 {
+			return nil // of an older node, which does not say it
+		}
+		return []string{"none is known"}
+	}
+	for i := range w.Known[:min(len(w.Known), knownShown)] {
+		a := &w.Known[i]
+		how := "was not tried yet"
+		switch {
+		case a.LastError != "" && !a.LastOK.IsZero():
+			how = "worked until " + since(a.LastOK, now)
+		case a.LastError != "":
+			how = "has never worked"
+		case !a.LastOK.IsZero():
+			how = "worked " + ago(now, a.LastOK)
+		}
+		lines = append(lines, hostPort(a.Addr)+" "+how)
+	}
+	switch more := len(w.Known) - knownShown; {
+	case more > 0:
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	case len(w.Known) == 1:
+		lines[0] += "; no other one is known"
+	}
+	return lines
+}
+
+// hereText says whether the fault may be on this machine.
+func hereText(w *models.Why) string {
+	if w.Others == nil || w.Others.Reached+w.Others.Away == 0 || w.Because == nil {
+		return ""
+	}
+	all := inspect.Count(uint64(w.Others.Reached+w.Others.Away), "other peer")
+	if w.Others.Reached == 0 {
+		return "this machine reaches none of " + all + ", so look at its network first"
+	}
+	return fmt.Sprintf("this machine reaches %d of %s, so the fault is there or on the way", w.Others.Reached, all)
+}
+
+// pools are the words for why the node wants a peer.
+var pools = map[string]string{
+	"neighbour": "a neighbour: one of the known nodes closest to this one",
+	"random":    "one of the nodes chosen at random to stay connected to",
+	"seed":      "a seed",
+}
+
+// poolText says what the peer is to this node.
+func poolText(w *models.Why) string {
+	var parts []string
+	for _, p := range w.Pools {
+		if text := pools[p]; text != "" {
+			parts = append(parts, text)
+		}
+	}
+	if len(w.Protected) > 0 {
+		parts = append(parts, "protected by "+strings.Join(w.Protected, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// askedText says how the peer has answered when it was asked for peers.
+func askedText(s *models.WhyAsked, now time.Time) string {
+	switch {
+	case s == nil:
+		return ""
+	case s.At.IsZero():
+		return "not yet for the peers that it knows"
+	case s.Answered:
+		text := fmt.Sprintf("for peers %s, it told of %s", ago(now, s.At), inspect.Number(uint64(s.Peers)))
+		if s.New != nil {
+			text += fmt.Sprintf(", of which %s were new", inspect.Number(uint64(*s.New)))
+		}
+		return text
+	}
+	why, _, _ := strings.Cut(Plain(withoutPeer(s.Error)), "; ")
+	return fmt.Sprintf("for peers %s, it did not answer: %s", ago(now, s.At), orUnknown(why))
+}
+
+// whyNext writes what can be done about a peer that is not connected: what helps against the cause, and
+// commands.
+func (o *Output) whyNext(w *models.Why, x WhyOptions) error {
+	if w.Connected && w.SilentMS == 0 && !w.BannedUntil.After(x.Now) {
+		return nil
+	}
+	key := cmp.Or(w.PublicKey, "KEY")
+	type line struct{ what, command string }
+	var lines []line
+	step := ""
+	switch {
+	case w.BannedUntil.After(x.Now):
+		lines = append(lines, line{"lift the ban:", "unban " + w.NodeID})
+	case w.NotAdmitted:
+		lines = append(lines, line{"let it in:", "peers admit " + key})
+	case w.Addresses == 0 && w.Dialling == nil && !w.Connected:
+		lines = append(lines, line{"give its address:", "dial " + key + "::ADDRESS"}, line{"search for it:", "discover " + key})
+	default:
+		if w.Because != nil {
+			step = Step(*w.Because)
+		} else if !w.Connected && w.Dialling == nil {
+			lines = append(lines, line{"connect to it:", "dial " + w.NodeID})
+		}
+		lines = append(lines, line{"try it, step by step:", "doctor " + w.NodeID})
+		if c := codes.Named(codeOf(w.Because)); w.Connected || c == nil || c.Misaddressed() || c == codes.DialNoAnswer || c == codes.DialNoRoute {
+			lines = append(lines, line{"if it has moved:", "dial " + key + "::ADDRESS"})
+		}
+		if x.DHT && !w.Connected {
+			lines = append(lines, line{"to leave it a message:", "send --to " + key + " --store TEXT"})
+		}
+	}
+	if !x.All {
+		lines = append(lines, line{"all attempts, scores:", "why " + w.NodeID + " --all"})
+	}
+	b := o.lines()
+	b.names = whyNames + sentenceIndent
+	name := "Next"
+	if step != "" {
+		b.about(name, Plain(step))
+		name = ""
+	}
+	for _, l := range lines {
+		command := inspect.Escape(o.Command(l.command))
+		text := fmt.Sprintf("%-*s%-*s%s", b.names, name, whyLabel, l.what, command)
+		if b.width > 0 && utf8.RuneCountInString(text) > b.width {
+			text = fmt.Sprintf("%-*s%s\n%s%s", b.names, name, l.what, strings.Repeat(" ", b.names), command)
+		}
+		b.WriteString(text + "\n")
+		name = ""
+	}
+	return b.print(o)
+}
+
+func codeOf(n *models.Notice) string {
+	if n == nil {
+		return ""
+	}
+	return n.Code
 }
 
 // printDials writes the last dials, the newest last.
-func printDials(o *Output, dials []models.WhyDial) error {
+func printDials(o *Output, dials []models.WhyDial, now time.Time) error {
 	if len(dials) == 0 {
 		return nil
 	}
-	rows := [][]string{{"DIALLED", "ADDRESS", "BY", "TOOK", "ENDED"}}
-	for _, d := range dials[max(0, len(dials)-whyDials):] {
+	rows := [][]string{{"AGE", "ADDRESS", "BY", "TOOK", "ENDED"}}
+	for _, d := range dials {
 		end := "connected"
 		if d.Error != "" {
 			end, _, _ = strings.Cut(strings.TrimPrefix(Plain(d.Error), d.Addr+": "), "; ") // the row has the address, and the last line the advice
@@ -190,7 +356,7 @@ func printDials(o *Output, dials []models.WhyDial) error {
 				end = "set-up failed at " + d.Stage + ": " + cause
 			}
 		}
-		rows = append(rows, []string{d.At.Local().Format(time.TimeOnly), d.Addr, d.By, fmt.Sprintf("%.1fms", d.TookMS), end})
+		rows = append(rows, []string{shortSince(d.At, now), hostPort(d.Addr), d.By, fmt.Sprintf("%.1fms", d.TookMS), end})
 	}
 	return o.Table(rows)
 }
@@ -201,7 +367,7 @@ func printChoice(o *Output, w models.Why) error {
 		return o.Say("No remembered choice has considered this peer: the node dials automatically only while it has too few connections.")
 	}
 	if err := o.Say(fmt.Sprintf("The last %s at %s had %s for up to %d dials; missing: %s.",
-		inspect.Escape(w.Purpose), w.At.Local().Format(time.TimeOnly), inspect.Count(uint64(w.Considered), "candidate"), w.Wanted, inspect.Count(uint64(w.Missing), "connection"))); err != nil {
+		inspect.Escape(w.Purpose), at(w.At), inspect.Count(uint64(w.Considered), "candidate"), w.Wanted, inspect.Count(uint64(w.Missing), "connection"))); err != nil {
 		return err
 	}
 	rows := [][]string{{"RANK", "PEER", "SCORE", "PARTS", "VERDICT"}}

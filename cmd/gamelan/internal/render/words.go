@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// words replaces the fields of the library's configuration in its errors by the flags of
+// fieldWords replaces the fields of the library's configuration in its errors by the flags of
 // gamelan node.
-var words = strings.NewReplacer(
+var fieldWords = strings.NewReplacer(
 	"(Node.Send)", "with gamelan send PEER",
 	"(DHT.Send)", "with gamelan send --to KEY",
 	"a handler (WithHandler)", "a handler",
@@ -22,7 +22,7 @@ var words = strings.NewReplacer(
 // Plain replaces the names of the library's fields in a text by those of flags, and says in
 // plain words why a peer could not be reached.
 func Plain(text string) string {
-	text = words.Replace(text)
+	text = fieldWords.Replace(text)
 	for _, p := range dialWords {
 		text = p.from.ReplaceAllString(text, p.to)
 	}
