@@ -136,9 +136,67 @@ func TestAdmissionOfSeeds(t *testing.T) {
 		if _, err := a.Dial(t.Context(), seed.ID()); !errors.Is(err, gamelan.ErrNotAdmitted) {
 			t.Errorf("a former seed: got %v, want it refused", err)
 		}
-		a.Peers().AdmitSeed(seed.PublicKey())
+		a.Peers().AdmitSeeds([]identity.PublicKey{seed.PublicKey()})
 		if _, err := a.Dial(t.Context(), seed.ID()); err != nil {
 			t.Errorf("a seed again: got %v", err)
+		}
+		synctest.Wait()
+		for _, listed := range []bool{false, true} { // by itself as well
+			if listed {
+				if err := a.Peers().Admit(t.Context(), seed.PublicKey()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := a.Peers().Unadmit(t.Context(), seed.PublicKey()); !errors.Is(err, gamelan.ErrListedSeed) {
+				t.Errorf("a seed is taken off, listed %v: got %v, want ErrListedSeed", listed, err)
+			}
+		}
+		if len(a.Peers().Admitted()) != 1 || a.Peers().Admits(seed.PublicKey()) != nil || len(a.Connections()) != 1 {
+			t.Error("got a change, want the seed as it was")
+		}
+		other := net.Start(gamelan.Config{}, quiet)
+		a.Peers().AdmitSeeds([]identity.PublicKey{other.PublicKey()}) // in place of the first one, which is listed
+		net.Introduce(a, other)
+		if _, err := a.Dial(t.Context(), other.ID()); err != nil {
+			t.Errorf("another seed: got %v", err)
+		}
+		time.Sleep(time.Minute)
+		if len(a.Connections()) != 2 {
+			t.Errorf("got %d connections, want those of the listed one and of the seed", len(a.Connections()))
+		}
+		a.Peers().AdmitSeeds(nil)
+		time.Sleep(time.Minute)
+		if _, ok := a.Connection(other.ID()); ok || len(a.Connections()) != 1 || !errors.Is(a.Peers().Admits(other.PublicKey()), gamelan.ErrNotAdmitted) {
+			t.Error("got a former seed admitted, want it refused and its connection closed")
+		}
+		if err := a.Peers().Unadmit(t.Context(), seed.PublicKey()); err != nil {
+			t.Errorf("got %v, want it taken off, since it is no seed any more", err)
+		}
+		time.Sleep(time.Minute)
+		if len(a.Connections()) != 0 {
+			t.Errorf("got %d connections, want none", len(a.Connections()))
+		}
+	})
+}
+
+// TestAPeerThatIsNotListedIsNotChosen: what a node says about it is the true reason.
+func TestAPeerThatIsNotListedIsNotChosen(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		net.Quiet = false
+		a, c := net.Start(gamelan.Config{Admission: gamelan.AdmitListed, Floor: 8}, quiet), net.Start(gamelan.Config{}, quiet)
+		net.Introduce(a, c)
+		verdict := func() string {
+			for _, choice := range nodetest.Trunk(a).Choices() {
+				if _, x, ok := choice.Rank(c.ID()); ok {
+					return x.Verdict
+				}
+			}
+			return ""
+		}
+		gamelantest.Eventually(t, 10*time.Minute, "a choice", func() bool { return verdict() != "" })
+		if got := verdict(); !strings.Contains(got, "not admitted") {
+			t.Errorf("got %q, want that it is not admitted", got)
 		}
 	})
 }
@@ -193,7 +251,7 @@ func TestTheProgramAdmits(t *testing.T) {
 }
 
 // TestRefusedPeersAreBounded: from one source come many keys, none of which is stored or banned, and
-// the memory of refusals has one row.
+// the memory of refusals has few rows.
 func TestRefusedPeersAreBounded(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -207,8 +265,12 @@ func TestRefusedPeersAreBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		s := a.Inspection().Admission(t.Context())
-		if s.RefusedTotal != 300 || len(s.Refused) != 1 || s.Refused[0].Times != 300 {
-			t.Errorf("got %d in %+v, want one row of 300", s.RefusedTotal, s.Refused)
+		times := uint64(0)
+		for _, r := range s.Refused {
+			times += r.Times
+		}
+		if s.RefusedTotal != 300 || len(s.Refused) != 9 || times != 300 {
+			t.Errorf("got %d in %+v, want 300: rows of the last 8 keys, and one of the others", s.RefusedTotal, s.Refused)
 		}
 		if a.Peers().Len() != 0 {
 			t.Errorf("got %d peers stored, want none", a.Peers().Len())

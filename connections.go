@@ -253,10 +253,10 @@ func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (
 
 // SetSecrets changes the secrets of the private network ([Config].Private) while the node runs: it dials
 // with secret from now on, and lets in who has secret or accept; a nil accept is none. Connections that
-// there are stay. To change the secret of a network without a gap, let every node accept the new one
+// were set up with another secret are closed, within two seconds. To change the secret of a network without a gap, let every node accept the new one
 // first, then have every node dial with it and accept the old one, and give the old one up when none
 // uses it any more. The error says why the node cannot have these secrets, and nothing has changed.
-func (n *Node) SetSecrets(secret, accept protocol.NetworkSecret) error {
+func (n *Node) SetSecrets(secret, accept *protocol.NetworkSecret) error {
 	if err := n.e.Trunk.SetSecrets(secret, accept); err != nil {
 		return fmt.Errorf("gamelan: %w", err)
 	}

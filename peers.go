@@ -233,14 +233,16 @@ func (p *Peers) Admit(ctx context.Context, key identity.PublicKey) error {
 	return p.admit(ctx, "admit", key, false)
 }
 
-// Unadmit takes a peer off the list. With [AdmitListed] its connection is closed, unless it is a seed of the
-// settings. The error matches [ErrNotListed] if it was not on the list, and is else as for Admit.
+// Unadmit takes a peer off the list. With [AdmitListed] its connection is closed. The error matches
+// [ErrNotListed] if it was not on the list, [ErrListedSeed] if it is a seed of the settings, which stays on
+// it, and is else as for Admit.
 func (p *Peers) Unadmit(ctx context.Context, key identity.PublicKey) error {
 	return p.admit(ctx, "take off the list of admitted peers the", key, true)
 }
 
-// AdmitSeed lists a peer until the node stops, as the seeds of the settings are.
-func (p *Peers) AdmitSeed(key identity.PublicKey) { p.n.e.Admission.AddSeed(key) }
+// AdmitSeeds lists peers until the node stops, as the seeds of the settings are, and in their place. With
+// [AdmitListed] the connections of former ones are closed.
+func (p *Peers) AdmitSeeds(keys []identity.PublicKey) { p.n.e.Admission.SetSeeds(keys) }
 
 func (p *Peers) admit(ctx context.Context, what string, key identity.PublicKey, off bool) error {
 	if p.n.e.Stopping() {

@@ -140,6 +140,8 @@ var (
 	ErrSecretMayDiffer = protocol.ErrSecretMayDiffer
 	// ErrNotListed reports a peer that [Peers.Unadmit] does not find on the list.
 	ErrNotListed = admitpart.ErrNotListed
+	// ErrListedSeed reports a peer that [Peers.Unadmit] leaves on the list: it is a seed of the settings.
+	ErrListedSeed = admitpart.ErrListedSeed
 	// ErrUnsupported reports a peer that does not accept the protocol of a substream.
 	ErrUnsupported = negotiate.ErrUnsupported
 	// ErrNoPong reports a peer whose application did not answer a ping of the DHT, and

@@ -26,6 +26,7 @@ const (
 	CloseTieBreak  = "duplicate"         // another connection to the peer has taken its place
 	CloseBanned    = "banned"            // the peer is banned
 	CloseUnlisted  = "not admitted"      // the peer is no longer admitted
+	CloseSecret    = "secret given up"   // it was set up with a secret that the private network has given up
 	CloseViolation = "violation"         // the peer broke the rules
 	CloseEnded     = "ended"             // the peer closed it or the network cut it
 	CloseNoAnswer  = "no answer"         // the peer answers no pings, or acknowledges nothing
@@ -43,7 +44,7 @@ const (
 // first (spec: comms 146).
 func (r CloseReason) Orderly() bool {
 	switch r.Code {
-	case CloseRequested, CloseShutdown, CloseReaped, CloseMinimised, CloseReplaced:
+	case CloseRequested, CloseShutdown, CloseReaped, CloseMinimised, CloseReplaced, CloseSecret:
 		return true
 	}
 	return false

@@ -19,6 +19,7 @@ var (
 	ErrUnknownPeer      = errors.New("actors: unknown peer; add it first, with an address")
 	ErrBanned           = errors.New("actors: the peer is banned")
 	ErrNotAdmitted      = errors.New("actors: the peer is not admitted")
+	ErrSecretGivenUp    = errors.New("actors: the connection was set up with a secret that the network has given up")
 	ErrSelf             = errors.New("actors: that is this node itself")
 	ErrNoAddress        = errors.New("actors: no address of the peer can be dialled; add one")
 	ErrAimed            = errors.New("actors: 4 dials of the last minute that other nodes have caused went to the address of the peer; wait a minute, or dial it yourself")

@@ -211,7 +211,8 @@ type Config struct {
 
 	// Admit decides, beside Admission, whether the node has connections with the owner of a key. An
 	// error refuses the peer, and its text is logged and shown. It is called on several goroutines, for
-	// each connection and each dial, when the key is proved or before it is dialled; it should not wait. nil refuses nobody.
+	// each connection and each dial, when the key is proved or before it is dialled; it should not wait. It is not
+	// asked again while a connection is open. nil refuses nobody.
 	Admit func(key identity.PublicKey) error
 
 	// Greatest number of known peers; the least useful ones are removed for new ones. Default 50,000.

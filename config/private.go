@@ -2,14 +2,18 @@ package config
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/gofrs/flock"
 
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/replace"
@@ -27,12 +31,16 @@ type PrivateConfig struct {
 
 	// Secret are the 32 random bytes that make a node a member. The node dials with them, and lets in
 	// who has them.
-	Secret protocol.NetworkSecret
+	Secret *protocol.NetworkSecret
 
 	// Accept is a second secret, which the node lets in but never dials with. It is for changing the
 	// secret while the network runs: first every node accepts the new one, then every node dials with
 	// it and accepts the old one. nil: none.
-	Accept protocol.NetworkSecret
+	Accept *protocol.NetworkSecret
+
+	// Rotation says which of the two secrets is new: [RotationBegun] or [RotationSwitched]. Empty: there is
+	// one secret, or nobody knows. Nodes do not look at it; [PrivateConfig.Rotate] does.
+	Rotation string
 
 	// Seeds are peers to know from the start, as those of [Config.Seeds].
 	Seeds []string
@@ -67,8 +75,8 @@ func NewNetwork(name string) (PrivateConfig, error) {
 
 // networkFile is the layout of a network file.
 type networkFile struct {
-	Name, Secret, Accept string
-	Seeds                []string
+	Name, Secret, Accept, Rotation string
+	Seeds                          []string
 }
 
 const maxNetworkSeeds = 1000
@@ -100,6 +108,14 @@ var networkTable = sync.OnceValue(func() *settings.Table {
 			}}),
 			settings.Words("secret", func(f *networkFile) *string { return &f.Secret }, "", 2*protocol.SecretSize, `"…"`).With(secret),
 			settings.Words("accept", func(f *networkFile) *string { return &f.Accept }, "", 2*protocol.SecretSize, `"…"`).With(secret),
+			settings.Words("rotation", func(f *networkFile) *string { return &f.Rotation }, "", len(RotationSwitched), `"begun"`).With(opt{
+				Form: `"begun" or "switched" in quotes`, Valid: func(text string) error {
+					if text != RotationBegun && text != RotationSwitched {
+						return errors.New("it is neither begun nor switched")
+					}
+					return nil
+				},
+			}),
 			settings.List("seeds", settings.Seeds, func(f *networkFile) *[]string { return &f.Seeds }, maxNetworkSeeds, `[`+aSeed+`::/ip4/203.0.113.7/tcp/18189"]`),
 		},
 	}
@@ -133,10 +149,16 @@ func parsePrivate(path string, b []byte) (p PrivateConfig, problems settings.Pro
 			File: path, Line: l.Origin("accept").Line, Key: accept.Key, Message: "accept is the same as secret", Expected: "another one, or none", Example: accept.FileExample(),
 		})
 	}
+	if len(l.Problems) == 0 && f.Rotation != "" && f.Accept == "" {
+		accept, _ := t.Find("accept")
+		l.Problems = append(l.Problems, &settings.Problem{
+			File: path, Line: l.Origin("rotation").Line, Key: "rotation", Message: "there is no accept, so no change of the secret is under way", Expected: "accept, or no rotation", Example: accept.FileExample(),
+		})
+	}
 	if len(l.Problems) > 0 {
 		return p, l.Problems
 	}
-	p = PrivateConfig{Name: f.Name, Seeds: f.Seeds}
+	p = PrivateConfig{Name: f.Name, Rotation: f.Rotation, Seeds: f.Seeds}
 	p.Secret, _ = protocol.ParseNetworkSecret(f.Secret) // its row has checked it
 	if f.Accept != "" {
 		p.Accept, _ = protocol.ParseNetworkSecret(f.Accept)
@@ -209,12 +231,18 @@ func (p PrivateConfig) WriteNew(path string) error {
 }
 
 // ChangeNetwork changes a network file: it writes the file anew, as a whole or not at all, with the
-// same owner and mode, and without comments that it had. An error of change leaves it as it is.
+// same owner and mode, and without comments that it had. Programs that change it at the same time wait for each
+// other. An error of change leaves it as it is.
 func ChangeNetwork(path string, change func(*PrivateConfig) error) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return fmt.Errorf("gamelan: %w", err)
 	}
+	unlock, err := lockNetwork(path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	b, info, err := readNetwork(path)
 	if err != nil {
 		return err
@@ -229,16 +257,23 @@ func ChangeNetwork(path string, change func(*PrivateConfig) error) error {
 	if err := p.validate(); err != nil {
 		return err
 	}
-	if err := replace.File(path, strings.NewReader(p.text())); err != nil {
+	if err := replace.Like(path, info, strings.NewReader(p.text())); err != nil {
 		return fmt.Errorf("gamelan: %w", err)
 	}
-	if uid, gid, ok := datadir.OwnerOf(info); ok {
-		err = errors.Join(os.Chown(path, uid, gid), os.Chmod(path, info.Mode().Perm()))
-	}
-	if err != nil {
-		return fmt.Errorf("gamelan: the file was written, but not its owner: %w", err)
-	}
 	return nil
+}
+
+// lockNetwork waits until no other program changes a network file of the same folder. It locks the folder,
+// since the file itself is replaced; Windows cannot do that, and gets a file for it.
+func lockNetwork(path string) (unlock func(), err error) {
+	lock := flock.New(filepath.Dir(path), flock.SetFlag(os.O_RDONLY))
+	if runtime.GOOS == "windows" {
+		lock = flock.New(path + ".lock")
+	}
+	if err := lock.Lock(); err != nil {
+		return nil, fmt.Errorf("gamelan: lock of the network file: %w", err)
+	}
+	return func() { _ = lock.Close() }, nil
 }
 
 // AddSeed adds a peer to the seeds, given as KEY::ADDRESS. Other addresses of the same key are replaced.
@@ -272,9 +307,12 @@ const networkHeader = `# A private network of Gamelan. Whoever has this file can
 func (p *PrivateConfig) text() string {
 	var b strings.Builder
 	b.WriteString(networkHeader)
-	fmt.Fprintf(&b, "\nname = %s\nsecret = %s\n", settings.TOML(p.Name), settings.TOML(p.Secret.Hex()))
+	fmt.Fprintf(&b, "\nname = %s\nsecret = %s\n", settings.TOML(p.Name), settings.TOML(hex.EncodeToString(p.Secret.Bytes())))
 	if p.Accept != nil {
-		fmt.Fprintf(&b, "\n# A second secret, which nodes let in but do not dial with.\naccept = %s\n", settings.TOML(p.Accept.Hex()))
+		fmt.Fprintf(&b, "\n# A second secret, which nodes let in but do not dial with.\naccept = %s\n", settings.TOML(hex.EncodeToString(p.Accept.Bytes())))
+	}
+	if p.Rotation != "" {
+		fmt.Fprintf(&b, "# How far the change is: \"begun\", accept is the new secret; \"switched\", secret is.\nrotation = %s\n", settings.TOML(p.Rotation))
 	}
 	b.WriteString("\n# Peers that every node knows from the start.\nseeds = [\n")
 	for _, s := range p.Seeds {
@@ -290,6 +328,9 @@ func (p *PrivateConfig) validate() error {
 		return badf("Private", "%d seeds, at most %d; leave some out", len(p.Seeds), maxNetworkSeeds)
 	}
 	if err := protocol.CheckPrivate(p.Name, p.Secret, p.Accept); err != nil {
+		return bad("Private", err)
+	}
+	if err := p.checkRotation(); err != nil {
 		return bad("Private", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +10,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -56,9 +60,9 @@ func TestNetworkFile(t *testing.T) {
 		}
 	}
 	err = ChangeNetwork(path, func(n *PrivateConfig) error {
-		n.Accept = slices.Clone(n.Secret)
-		n.Accept[5]++
-		return errors.Join(n.AddSeed(aKey+"::/ip4/192.0.2.1/tcp/1"), n.AddSeed(aLine))
+		other, err := NewNetwork("acme")
+		n.Accept = other.Secret
+		return errors.Join(err, n.AddSeed(aKey+"::/ip4/192.0.2.1/tcp/1"), n.AddSeed(aLine))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +95,148 @@ func TestNetworkFile(t *testing.T) {
 	}
 }
 
+// TestRotate: each step in each state. A step that is taken twice, or left out, changes nothing: it would keep the
+// secret that is to be given up.
+func TestRotate(t *testing.T) {
+	steps := []string{"begin", "switch", "end", "abandon", "now", "nonsense"}
+	p, err := NewNetwork("acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := p.Secret
+	after := func(steps ...string) PrivateConfig {
+		q := p
+		for _, s := range steps {
+			if err := q.Rotate(s); err != nil {
+				t.Fatalf("%q: got %v at %s", steps, err, s)
+			}
+		}
+		return q
+	}
+	begun, switched, unknown := after("begin"), after("begin", "switch"), after("begin")
+	unknown.Rotation = ""
+	if !begun.Secret.Equal(old) || begun.Accept == nil || begun.Accept.Equal(old) || begun.Rotation != RotationBegun {
+		t.Errorf("got %+v, want the old secret and a new one beside it", begun)
+	}
+	for name, c := range map[string]struct {
+		from PrivateConfig
+		next string
+		ok   []string
+	}{
+		"none": {p, "begin", []string{"begin", "now"}}, "begun": {begun, "switch", []string{"switch", "abandon", "now"}},
+		"switched": {switched, "end", []string{"end", "now"}}, "unknown": {unknown, "", []string{"now"}},
+	} {
+		for _, step := range steps {
+			q := c.from
+			err := q.Rotate(step)
+			if slices.Contains(c.ok, step) {
+				if err != nil || q.validate() != nil {
+					t.Errorf("%s, %s: got %v, %v", name, step, err, q.validate())
+				}
+				continue
+			}
+			refused, ok := errors.AsType[*RotationError](err)
+			if step == "nonsense" && ok {
+				continue
+			}
+			if !ok || refused.Next != c.next || refused.Step != step || q.Secret != c.from.Secret || q.Accept != c.from.Accept || q.Rotation != c.from.Rotation {
+				t.Errorf("%s, %s: got %v and %+v, want it refused, with the next step %q", name, step, err, q, c.next)
+			}
+		}
+	}
+	fresh := switched.Secret
+	if !switched.Accept.Equal(old) || fresh.Equal(old) || switched.Rotation != RotationSwitched {
+		t.Errorf("got %+v after the switch", switched)
+	}
+	ended := switched
+	if err := ended.Rotate("end"); err != nil || !ended.Secret.Equal(fresh) || ended.Accept != nil || ended.Rotation != "" {
+		t.Errorf("got %+v, %v at the end, want the new secret alone", ended, err)
+	}
+	if q := after("begin", "abandon"); !q.Secret.Equal(old) || q.Accept != nil || q.Rotation != "" {
+		t.Errorf("got %+v, want all as it was", q)
+	}
+	now := switched
+	now.Seeds = []string{aLine}
+	if err := now.Rotate("now"); err != nil || now.Secret.Equal(old) || now.Secret.Equal(fresh) || now.Accept != nil || now.Rotation != "" || len(now.Seeds) != 1 {
+		t.Errorf("got %+v, %v, want another secret alone, and the seeds", now, err)
+	}
+	for _, q := range []PrivateConfig{begun, switched, ended, unknown} {
+		again, err := ParsePrivate("f", []byte(q.text()))
+		if err != nil || again.Rotation != q.Rotation || !again.Secret.Equal(q.Secret) || !again.Accept.Equal(q.Accept) {
+			t.Errorf("got %+v, %v from the file, want %+v", again, err, q)
+		}
+	}
+	for _, bad := range []PrivateConfig{{Name: "acme", Secret: old, Rotation: RotationBegun}, {Name: "acme", Secret: old, Accept: fresh, Rotation: "x"}} {
+		if bad.validate() == nil {
+			t.Errorf("got no error for %+v", bad)
+		}
+	}
+}
+
+// TestChangesOfAFileAtTheSameTime: none is lost, and a node that reads the file meanwhile finds it as it has to
+// be: whole, with the mode and the group that it had.
+func TestChangesOfAFileAtTheSameTime(t *testing.T) {
+	_, path := made(t, "acme")
+	if runtime.GOOS != "windows" {
+		if err := os.Chmod(path, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		if os.Geteuid() == 0 {
+			if err := os.Chown(path, 0, 12345); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var writers, reader sync.WaitGroup
+	stop := make(chan struct{})
+	reader.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := ReadNetwork(path); err != nil {
+				t.Errorf("a reader: got %v", err)
+				return
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, gid, ok := datadir.OwnerOf(info)
+			if runtime.GOOS != "windows" && info.Mode().Perm() != 0o640 || ok && os.Geteuid() == 0 && gid != 12345 {
+				t.Errorf("a reader: got mode %04o and group %d", info.Mode().Perm(), gid)
+				return
+			}
+		}
+	})
+	const each = 10
+	for i := range 4 {
+		writers.Go(func() {
+			for j := range each {
+				var raw [64]byte
+				raw[0], raw[1] = byte(i+1), byte(j+1)
+				s, err := identity.NewSecret(bytes.NewReader(raw[:]))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := ChangeNetwork(path, func(n *PrivateConfig) error { return n.AddSeed(s.PublicKey().String() + "::/ip4/192.0.2.1/tcp/1") }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	reader.Wait()
+	if p, err := ReadNetwork(path); err != nil || len(p.Seeds) != 4*each {
+		t.Errorf("got %d seeds, %v, want all %d", len(p.Seeds), err, 4*each)
+	}
+}
+
 // TestWhatIsWrongWithANetworkFile: each thing has its line, and no line shows a secret.
 func TestWhatIsWrongWithANetworkFile(t *testing.T) {
 	const form = "expected 64 hexadecimal digits in quotes"
@@ -112,9 +258,11 @@ func TestWhatIsWrongWithANetworkFile(t *testing.T) {
 		"a number":           {"name = \"acme\"\nsecret = 5", []string{"f:2: secret cannot be \"***\": it is a number; " + form}},
 		"accept the same":    {"name = \"acme\"\n" + secret + "\naccept = \"" + strings.ToUpper(aSecret) + "\"", []string{"f:4: accept is the same as secret; expected another one, or none"}},
 		"a bad accept":       {"name = \"acme\"\n" + secret + "accept = \"abc\"", []string{"f:3: accept cannot be \"***\": it has 3 digits"}},
+		"a bad rotation":     {"name = \"acme\"\n" + secret + "rotation = \"x\"", []string{"f:3: rotation cannot be \"x\": it is neither begun nor switched; expected \"begun\" or"}},
+		"rotation alone":     {"name = \"acme\"\n" + secret + "rotation = \"begun\"", []string{"f:3: there is no accept, so no change of the secret is under way; expected accept, or no rotation"}},
 		"a bad seed":         {"name = \"acme\"\n" + secret + "seeds = [\"" + aLine + "\", \"10.0.0.1:1\"]", []string{"f:3: seeds cannot be a list of 2: entry 2, "}},
 		"an unknown key":     {"name = \"acme\"\n" + secret + "sceret = \"" + aSecret + "\"", []string{`f:3: there is no setting "sceret", did you mean secret?; ` + form}},
-		"another key":        {"name = \"acme\"\n" + secret + "frobnication = 1", []string{`f:3: there is no setting "frobnication"; expected one of name, secret, accept, seeds, for example name = "acme"`}},
+		"another key":        {"name = \"acme\"\n" + secret + "frobnication = 1", []string{`f:3: there is no setting "frobnication"; expected one of name, secret, accept, rotation, seeds, for example name = "acme"`}},
 		"a section":          {"name = \"acme\"\n" + secret + "[node]\nlisten = []", []string{`f:3: there is no section "node"; expected one of name, secret`}},
 		"twice":              {"name = \"acme\"\n" + secret + secret, []string{"f:3: this is not TOML"}},
 		"two at once":        {"name = 1\nsecret = \"abc\"", []string{"f:1: name cannot be 1", "f:2: secret cannot be"}},
@@ -218,7 +366,7 @@ func TestPrivateSettings(t *testing.T) {
 	}
 	profile := protocol.Tari(protocol.LocalNet)
 	short := p
-	short.Secret = p.Secret[:31]
+	short.Secret = new(protocol.NetworkSecret)
 	seeds := p
 	seeds.Seeds = []string{"x"}
 	for name, c := range map[string]struct {
@@ -228,7 +376,7 @@ func TestPrivateSettings(t *testing.T) {
 		"two networks":    {Config{Private: &p, Network: "localnet"}, "Network"},
 		"a profile":       {Config{Private: &p, Profile: &profile}, "Private"},
 		"a release":       {Config{Private: &p, Release: "1.7"}, "Release"},
-		"a short secret":  {Config{Private: &short}, "Private"},
+		"an empty secret": {Config{Private: &short}, "Private"},
 		"no secret":       {Config{Private: &PrivateConfig{Name: "acme"}}, "Private"},
 		"a bad seed":      {Config{Private: &seeds}, "Private"},
 		"no file":         {Config{Network: path + ".network"}, "Network"},
@@ -309,7 +457,7 @@ func FuzzNetworkFile(f *testing.F) {
 			t.Fatalf("%q: got %v, which no node can join", b, err)
 		}
 		again, err := ParsePrivate("f", []byte(p.text()))
-		if err != nil || again.Name != p.Name || !again.Secret.Equal(p.Secret) || !again.Accept.Equal(p.Accept) || !slices.Equal(again.Seeds, p.Seeds) {
+		if err != nil || again.Name != p.Name || !again.Secret.Equal(p.Secret) || !again.Accept.Equal(p.Accept) || again.Rotation != p.Rotation || !slices.Equal(again.Seeds, p.Seeds) {
 			t.Errorf("%q: got %+v, %v, want the same again", b, again, err)
 		}
 	})

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
@@ -25,53 +26,86 @@ var (
 	ErrNoSecret = errors.New("protocol: the dialer has not the secret of the network")
 	// ErrSecretMayDiffer reports a node of a private network that closed the connection before its
 	// first answer. It says nothing to a dialer without the secret, and so the dialer cannot know more.
-	ErrSecretMayDiffer = errors.New("protocol: its secret differs, or it is busy or refuses this node")
+	ErrSecretMayDiffer = errors.New("protocol: its secret differs, or it is busy, refuses this node, or is of another network")
 	// ErrBadNetworkName reports a name that a private network cannot have.
 	ErrBadNetworkName = errors.New("protocol: bad name of a private network")
 )
 
-// NetworkSecret is the secret of a private network. It never shows its bytes as text.
-type NetworkSecret []byte
+// NetworkSecret is the secret of a private network. Printing, logging or marshalling it gives "***"; only
+// [NetworkSecret.Bytes] returns it. Make one with [NewNetworkSecret] or [ParseNetworkSecret], and pass it on
+// as a pointer; nil is none. It never changes.
+type NetworkSecret struct {
+	// The bytes are behind a function, where reflection does not reach: printing a struct that holds a
+	// secret in an unexported field bypasses Format.
+	key func() *[SecretSize]byte
+}
+
+func newNetworkSecret(b [SecretSize]byte) *NetworkSecret {
+	return &NetworkSecret{func() *[SecretSize]byte { return &b }}
+}
 
 // NewNetworkSecret returns a new secret. random is crypto/rand.Reader but in tests.
-func NewNetworkSecret(random io.Reader) (NetworkSecret, error) {
-	s := make(NetworkSecret, SecretSize)
-	if _, err := io.ReadFull(random, s); err != nil {
+func NewNetworkSecret(random io.Reader) (*NetworkSecret, error) {
+	var b [SecretSize]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return nil, fmt.Errorf("protocol: no randomness for a secret: %w", err)
 	}
-	return s, nil
+	return newNetworkSecret(b), nil
 }
 
 // ParseNetworkSecret returns the secret of 64 hexadecimal digits. It fails with [ErrBadSecret].
-func ParseNetworkSecret(text string) (NetworkSecret, error) {
+func ParseNetworkSecret(text string) (*NetworkSecret, error) {
 	b, err := hex.DecodeString(text)
-	if err != nil {
+	if err != nil { // err would name a digit of the secret
 		return nil, fmt.Errorf("%w: it is not made of hexadecimal digits", ErrBadSecret)
 	}
-	return b, NetworkSecret(b).Validate()
+	if len(b) != SecretSize {
+		return nil, fmt.Errorf("%w: it has %d", ErrBadSecret, len(b))
+	}
+	s := newNetworkSecret([SecretSize]byte(b))
+	return s, s.Validate()
 }
 
-// Validate fails with [ErrBadSecret]. A shorter secret would be no protection at all: Noise takes
-// an empty one for none.
-func (s NetworkSecret) Validate() error {
-	if len(s) != SecretSize {
-		return fmt.Errorf("%w: it has %d", ErrBadSecret, len(s))
+// Validate fails with [ErrBadSecret]. No secret would be no protection at all: Noise takes an empty
+// one for none.
+func (s *NetworkSecret) Validate() error {
+	b := s.Bytes()
+	if len(b) != SecretSize {
+		return fmt.Errorf("%w: it has %d", ErrBadSecret, len(b))
 	}
-	for _, b := range s {
-		if b != s[0] {
+	for _, x := range b {
+		if x != b[0] {
 			return nil
 		}
 	}
 	return fmt.Errorf("%w: all of it are the same", ErrBadSecret)
 }
 
-// Equal compares two secrets in constant time.
-func (s NetworkSecret) Equal(other NetworkSecret) bool {
-	return subtle.ConstantTimeCompare(s, other) == 1
+// Equal compares two secrets in constant time. Nil is equal to nil alone.
+func (s *NetworkSecret) Equal(other *NetworkSecret) bool {
+	return subtle.ConstantTimeCompare(s.Bytes(), other.Bytes()) == 1
 }
 
-// Hex returns the digits that [ParseNetworkSecret] reads. Whoever sees them can join the network.
-func (s NetworkSecret) Hex() string { return hex.EncodeToString(s) }
+// Bytes returns a copy of the secret, nil for none. Whoever sees the bytes can join the network: keep them
+// out of logs and messages. [ParseNetworkSecret] reads their hexadecimal digits.
+func (s *NetworkSecret) Bytes() []byte {
+	if s == nil || s.key == nil {
+		return nil
+	}
+	b := *s.key()
+	return b[:]
+}
+
+// Digits returns eight hexadecimal digits by which people compare two secrets, empty for none. They do
+// not tell the secret.
+func (s *NetworkSecret) Digits() string {
+	b := s.Bytes()
+	if b == nil {
+		return ""
+	}
+	sum := sha256.Sum256(append([]byte("secret of a private network\x00"), b...))
+	return hex.EncodeToString(sum[:4])
+}
 
 const maskedSecret = "***"
 
@@ -116,7 +150,7 @@ func CheckNetworkName(name string) error {
 // Private returns the profile of the private network with that name: the default profile with Noise
 // XXpsk0, a first byte of its own, and addresses that are not external. Nodes dial with secret and
 // let in who has secret or accept; a nil accept is none. The name is for people, and is not compared.
-func Private(name string, secret, accept NetworkSecret) Profile {
+func Private(name string, secret, accept *NetworkSecret) Profile {
 	p := Tari(PrivateNet)
 	p.Name = "private"
 	p.Pattern = XXpsk0
@@ -134,14 +168,14 @@ func (p *Profile) NetworkName() string {
 }
 
 // Secrets returns the secrets that a listener takes, in the order in which it tries them.
-func (p *Profile) Secrets() []NetworkSecret {
+func (p *Profile) Secrets() []*NetworkSecret {
 	switch {
 	case p.Pattern != XXpsk0:
 		return nil
 	case p.Accept == nil:
-		return []NetworkSecret{p.Secret}
+		return []*NetworkSecret{p.Secret}
 	}
-	return []NetworkSecret{p.Secret, p.Accept}
+	return []*NetworkSecret{p.Secret, p.Accept}
 }
 
 // validatePrivate checks the name and the secrets.
@@ -157,7 +191,7 @@ func (p *Profile) validatePrivate() error {
 
 // CheckPrivate returns an error unless a private network can have that name and these secrets; a nil
 // accept is none.
-func CheckPrivate(name string, secret, accept NetworkSecret) error {
+func CheckPrivate(name string, secret, accept *NetworkSecret) error {
 	if err := CheckNetworkName(name); err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package protocol_test
 
 import (
 	"bytes"
+	"encoding/gob"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,9 +14,17 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-func testSecret(b byte) protocol.NetworkSecret {
+func testBytes(b byte) []byte {
 	s := bytes.Repeat([]byte{b}, protocol.SecretSize)
 	s[0]++
+	return s
+}
+
+func testSecret(b byte) *protocol.NetworkSecret {
+	s, err := protocol.NewNetworkSecret(bytes.NewReader(testBytes(b)))
+	if err != nil {
+		panic(err)
+	}
 	return s
 }
 
@@ -58,10 +68,9 @@ func TestPrivateProfile(t *testing.T) {
 	}
 	for name, change := range map[string]func(*protocol.Profile){
 		"no secret":       func(p *protocol.Profile) { p.Secret = nil },
-		"empty secret":    func(p *protocol.Profile) { p.Secret = protocol.NetworkSecret{} },
-		"short secret":    func(p *protocol.Profile) { p.Secret = p.Secret[:31] },
-		"zero secret":     func(p *protocol.Profile) { p.Secret = make([]byte, 32) },
-		"empty accept":    func(p *protocol.Profile) { p.Accept = protocol.NetworkSecret{} },
+		"empty secret":    func(p *protocol.Profile) { p.Secret = new(protocol.NetworkSecret) },
+		"zero secret":     func(p *protocol.Profile) { p.Secret, _ = protocol.NewNetworkSecret(bytes.NewReader(make([]byte, 32))) },
+		"empty accept":    func(p *protocol.Profile) { p.Accept = new(protocol.NetworkSecret) },
 		"accept = secret": func(p *protocol.Profile) { p.Accept = p.Secret },
 		"no name":         func(p *protocol.Profile) { p.Private = "" },
 		"a known name":    func(p *protocol.Profile) { p.Private = "mainnet" },
@@ -88,42 +97,77 @@ func TestNamesOfPrivateNetworks(t *testing.T) {
 	}
 }
 
-// TestSecretsAreNotWritten: no verb of fmt, no log and no JSON has a secret, also not inside of a profile.
+// holder is a struct of a program that holds a secret where fmt cannot call its methods.
+type holder struct {
+	private config
+	list    []*protocol.NetworkSecret
+	value   protocol.NetworkSecret
+}
+
+type config struct {
+	Secret  *protocol.NetworkSecret
+	profile protocol.Profile
+}
+
+// TestSecretsAreNotWritten: no verb of fmt, no log, no JSON and no gob has a secret, also not inside of a
+// profile or of an unexported field.
 func TestSecretsAreNotWritten(t *testing.T) {
 	s := testSecret(0x5e)
 	p := protocol.Private("acme", s, testSecret(0x5f))
+	h := holder{config{s, p}, []*protocol.NetworkSecret{s}, *s}
 	var b bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-		fmt.Fprintf(&b, verb, s)
-		fmt.Fprintf(&b, verb, p)
-		fmt.Fprintf(&b, verb, &p)
+	for _, x := range []any{s, *s, p, &p, h, &h, []any{h}, map[string]holder{"x": h}, struct{ x any }{s}, struct{ x protocol.NetworkSecret }{*s}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%c", "%U"} {
+			fmt.Fprintf(&b, verb+"\n", x)
+		}
+		slog.New(slog.NewTextHandler(&b, nil)).Info("x", "x", x)
+		slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "x", x)
+		if text, err := json.Marshal(x); err == nil {
+			b.Write(text)
+		}
+		_ = gob.NewEncoder(&b).Encode(x) // that it fails does not matter
 	}
-	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "s", s, "p", p)
-	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "s", s, "p", p)
-	text, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Write(text)
-	for _, leak := range []string{"5e5e", "5E5E", "94 94", "94, 94", "^^^", `XV5e`} {
+	for _, leak := range []string{"5e5e", "5E5E", "0x5e", "94 94", "94, 94", "^^^", `XV5e`, "U+005E U+005E"} {
 		if strings.Contains(b.String(), leak) {
 			t.Errorf("got %q in %s", leak, b.String())
 		}
 	}
+	if got := fmt.Sprint(s, *s); got != "*** ***" {
+		t.Errorf("got %s, want stars", got)
+	}
+}
+
+// TestSecretsHaveTheirOwnBytes: nobody changes a secret from outside.
+func TestSecretsHaveTheirOwnBytes(t *testing.T) {
+	s := testSecret(0x5e)
+	clear(s.Bytes())
+	if !s.Equal(testSecret(0x5e)) || !bytes.Equal(s.Bytes(), testBytes(0x5e)) {
+		t.Error("got another secret, want that the slice was a copy")
+	}
+	var none *protocol.NetworkSecret
+	for _, x := range []*protocol.NetworkSecret{none, new(protocol.NetworkSecret)} {
+		if x.Bytes() != nil || x.Digits() != "" || x.Equal(s) || s.Equal(x) || !x.Equal(none) {
+			t.Error("got something of no secret")
+		}
+	}
+	if d := s.Digits(); len(d) != 8 || d == testSecret(0x5f).Digits() || strings.Contains(hex.EncodeToString(s.Bytes()), d) {
+		t.Errorf("got %s, want eight digits that are not those of the secret", d)
+	}
 }
 
 func TestParseNetworkSecret(t *testing.T) {
-	s, err := protocol.NewNetworkSecret(bytes.NewReader(testSecret(3)))
+	s, err := protocol.NewNetworkSecret(bytes.NewReader(testBytes(3)))
 	if err != nil || !s.Equal(testSecret(3)) {
 		t.Fatalf("got %v, want the bytes of the source", err)
 	}
-	if again, err := protocol.ParseNetworkSecret(s.Hex()); err != nil || !again.Equal(s) {
+	digits := hex.EncodeToString(s.Bytes())
+	if again, err := protocol.ParseNetworkSecret(digits); err != nil || !again.Equal(s) {
 		t.Errorf("got %v, want the same", err)
 	}
 	if _, err := protocol.NewNetworkSecret(strings.NewReader("short")); err == nil {
 		t.Error("a short source: got no error")
 	}
-	for _, text := range []string{"", "zz", s.Hex()[:62], s.Hex() + "00", strings.Repeat("0", 64)} {
+	for _, text := range []string{"", "zz", digits[:62], digits + "00", strings.Repeat("0", 64)} {
 		if _, err := protocol.ParseNetworkSecret(text); !errors.Is(err, protocol.ErrBadSecret) || strings.Contains(err.Error(), "0304") {
 			t.Errorf("%q: got %v, want ErrBadSecret without the digits", text, err)
 		}

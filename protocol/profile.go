@@ -118,7 +118,7 @@ type Profile struct {
 	Private string
 	// Secret is the secret of the private network; a dialer uses it. Accept is a second one, which a
 	// listener takes as well while the secret is being changed; nil: none.
-	Secret, Accept NetworkSecret
+	Secret, Accept *NetworkSecret
 	Limits         Limits
 }
 

@@ -114,7 +114,7 @@ var confined = map[string][]string{
 	"github.com/prometheus/client_golang":           {"inspect/metrics"}, // a program that does not ask for metrics has none of it
 	"github.com/adrg/xdg":                           {"cmd"},
 	"github.com/google/renameio/v2":                 {"internal/kv", "internal/replace"},
-	"github.com/gofrs/flock":                        {"internal/kv", "", "cmd"},
+	"github.com/gofrs/flock":                        {"internal/kv", "config", "", "cmd"},
 	"github.com/pelletier/go-toml/v2":               {"internal/settings"},
 	"github.com/coreos/go-systemd/v22":              {"cmd"},
 	"go.uber.org/goleak":                            {"gamelantest"},

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/wirecheck"
@@ -99,6 +100,9 @@ func (c *interopCmd) target() (t wirecheck.Target, addr ma.Multiaddr, err error)
 	dialer := tcp.New(tcp.Options{})
 	if addr, err = address.Parse(where); err != nil || !dialer.Handles(addr) {
 		return t, nil, failure.Usage(targetHint, "%q is no TCP address", where)
+	}
+	if config.IsNetworkFile(c.Network) {
+		return t, nil, failure.Usage("use gamelan dial or gamelan ping on a node of that network", "interop cannot check the nodes of a private network")
 	}
 	if t.Network, err = protocol.ParseNetwork(c.Network); err != nil {
 		return t, nil, networkUsage(c.Network)

@@ -116,44 +116,41 @@ func networkFileFailure(path string, err error) error {
 }
 
 type networkRotateCmd struct {
-	Step string `arg:"" enum:"begin,switch,end" help:"begin: nodes accept a new secret as well. switch: they dial with it, and accept the old one. end: they accept the old one no more."`
+	Step string `arg:"" enum:"begin,switch,end,abandon,now" help:"begin: nodes accept a new secret as well. switch: they dial with it, and accept the old one. end: they accept the old one no more. abandon: takes begin back. now: a new secret at once, and no other."`
 	File string `arg:"" help:"The file of the network."`
 }
 
 // Help returns the text of gamelan network rotate --help below the flags.
 func (*networkRotateCmd) Help() string {
 	return "Each step changes the file. Copy it to every machine and send each node HUP before you take the next step: the nodes take it over without a break. " +
-		"All have to accept the new secret before the first one dials with it. \"gamelan peers admitted\" says who still dials with the old one."
+		"All have to accept the new secret before the first one dials with it. \"gamelan peers admitted\" says who still dials with the old one. " +
+		"A step that is not the next one is refused. With now strangers are out at once, and so is each machine that has not the new file yet."
 }
 
 func (c *networkRotateCmd) Run(a *app) error {
-	var p config.PrivateConfig
+	var before, p config.PrivateConfig
 	err := config.ChangeNetwork(c.File, func(n *config.PrivateConfig) error {
-		if c.Step == "begin" {
-			if n.Accept != nil {
-				return failure.New("config", "go on with \"gamelan network rotate switch\", or undo it with \"gamelan network rotate end\"", "the secret is being changed already: the file accepts a second one")
-			}
-			fresh, err := config.NewNetwork(n.Name)
-			if err != nil {
-				return err
-			}
-			n.Accept = fresh.Secret
-		} else if n.Accept == nil {
-			return failure.New("config", "begin with \"gamelan network rotate begin\"", "the file accepts no second secret")
-		}
-		switch c.Step {
-		case "switch":
-			n.Secret, n.Accept = n.Accept, n.Secret
-		case "end":
-			n.Accept = nil
+		before = *n
+		if err := n.Rotate(c.Step); err != nil {
+			return err
 		}
 		p = *n
 		return nil
 	})
+	if refused, ok := errors.AsType[*config.RotationError](err); ok {
+		hint := fmt.Sprintf("the next step is \"gamelan network rotate %s %s\"", refused.Next, nodedir.Quote(c.File))
+		switch {
+		case refused.Next == "":
+			hint = fmt.Sprintf("see their digits with \"gamelan network file %s\", and write below them rotation = %q if accept is the new one, %q if secret is", nodedir.Quote(c.File), config.RotationBegun, config.RotationSwitched)
+		case before.Rotation == config.RotationBegun:
+			hint += ", or \"rotate abandon\" to keep the old secret"
+		}
+		return failure.New("config", hint, "not changed: %s", refused.Why).Because(err)
+	}
 	if err != nil {
 		return networkFileFailure(c.File, err)
 	}
-	return render.NetworkRotated(a.Output, nodedir.Quote(c.File), c.Step, &p)
+	return render.NetworkRotated(a.Output, nodedir.Quote(c.File), c.Step, &before, &p)
 }
 
 type networkFileCmd struct {

@@ -44,6 +44,15 @@ func (c *statusCmd) Run(a *app) error {
 	if s.Kad, err = ifThere(node.Kad(ctx)); err != nil {
 		return err
 	}
+	if s.Private {
+		v, err := ifThere(node.Admission(ctx))
+		if err != nil {
+			return err
+		}
+		if v != nil && v.Private != nil {
+			s.Secret, s.Accept = v.Private.Secret, v.Private.Accept
+		}
+	}
 	conns, err := node.Connections(ctx, false)
 	if err != nil && ctx.Err() != nil {
 		return err

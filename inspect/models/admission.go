@@ -23,22 +23,30 @@ type AdmittedPeer struct {
 	Connected bool      `json:"connected"`
 }
 
-// RefusedPeer is a source whose connections were refused.
+// RefusedPeer is a source whose connections were refused, with one of the keys that it has proved.
 type RefusedPeer struct {
 	Source    string    `json:"source"`
-	PublicKey string    `json:"public_key,omitempty"` // that it has proved last
-	Times     uint64    `json:"times"`
+	PublicKey string    `json:"public_key,omitempty"` // empty: it has proved none, or it is all of the keys of the source but the last 8
+	Times     uint64    `json:"times"`                // in the last 10 minutes
 	LastAt    time.Time `json:"last_at"`
 }
 
 // PrivateNetwork is what a node knows of its private network.
 type PrivateNetwork struct {
 	Name               string        `json:"name"`
-	Accepts            bool          `json:"accepts"`                                                                    // a second secret, while the first is being changed
-	Latecomer          string        `json:"latecomer,omitempty"`                                                        // node id of the last peer that has connected with the second one
-	LatecomerAt        time.Time     `json:"latecomer_at,omitzero"`                                                      // when that was
+	Secret             string        `json:"secret"`                                                                     // eight digits by which to compare it, which do not tell it
+	Accept             string        `json:"accept,omitempty"`                                                           // likewise of a second one, while the first is being changed
+	Latecomers         []Latecomer   `json:"latecomers,omitempty"`                                                       // who is connected by the second one, or came by it lately, the newest first
 	WithoutSecret      []RefusedPeer `json:"without_secret"`                                                             // dialers of the last 10 minutes, by source, the newest first
 	WithoutSecretTotal uint64        `json:"without_secret_total" metric:"admission_refused_total" with:"why=no_secret"` // since the start
+}
+
+// Latecomer is a peer that is connected by the second secret of the private network, or came by it lately.
+type Latecomer struct {
+	NodeID    string    `json:"node_id"`
+	At        time.Time `json:"at"` // when it connected by it
+	Connected bool      `json:"connected"`
+	Earlier   bool      `json:"earlier"` // it connected before this node changed its secrets: it may have the first one by now
 }
 
 // Admitted is the answer to a change of the list.

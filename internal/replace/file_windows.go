@@ -3,6 +3,7 @@ package replace
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -25,3 +26,6 @@ func File(path string, r io.Reader) (err error) {
 	}
 	return os.Rename(f.Name(), path)
 }
+
+// Like is File: the folder says who may read the file.
+func Like(path string, _ fs.FileInfo, r io.Reader) error { return File(path, r) }

@@ -42,17 +42,21 @@ func (l *netLog) with(text string) (n int) {
 	return n
 }
 
-func newSecret(b byte) protocol.NetworkSecret {
-	s := bytes.Repeat([]byte{b}, protocol.SecretSize)
-	s[0]++
+func newSecret(b byte) *protocol.NetworkSecret {
+	raw := bytes.Repeat([]byte{b}, protocol.SecretSize)
+	raw[0]++
+	s, err := protocol.NewNetworkSecret(bytes.NewReader(raw))
+	if err != nil {
+		panic(err)
+	}
 	return s
 }
 
 // first returns message 1 of a dialer with a secret, after the first byte of private networks.
-func first(t *testing.T, secret protocol.NetworkSecret) []byte {
+func first(t *testing.T, secret *protocol.NetworkSecret) []byte {
 	t.Helper()
 	w := new(recorded)
-	if _, err := noise.Client(w, noise.Config{Pattern: protocol.XXpsk0, Secrets: []protocol.NetworkSecret{secret}, Static: secretOf(7), Prefix: []byte{byte(protocol.PrivateNet)}}); err == nil {
+	if _, err := noise.Client(w, noise.Config{Pattern: protocol.XXpsk0, Secrets: []*protocol.NetworkSecret{secret}, Static: secretOf(7), Prefix: []byte{byte(protocol.PrivateNet)}}); err == nil {
 		t.Fatal("a handshake with nobody")
 	}
 	return w.Bytes()

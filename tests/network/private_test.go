@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,9 +14,11 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -79,8 +82,7 @@ func TestPrivateNetworkWithAnIntruder(t *testing.T) {
 			gamelantest.Eventually(t, 10*time.Minute, "five nodes are connected with each other", func() bool { return len(n.Connections()) == 4 })
 		}
 		stolen := file
-		stolen.Secret = append(protocol.NetworkSecret{}, file.Secret...)
-		stolen.Secret[31]++
+		stolen.Secret = acme(t).Secret
 		intruders := []*gamelantest.Node{
 			net.Start(gamelan.Config{Private: &stolen, Floor: 8}, quietly),
 			net.Start(gamelan.Config{Network: "localnet", Seeds: file.Seeds, Floor: 8}, quietly),
@@ -226,7 +228,7 @@ func TestRotationUnderTraffic(t *testing.T) {
 					}
 				})
 			}
-			for step, s := range []struct{ secret, accept protocol.NetworkSecret }{{old.Secret, fresh.Secret}, {fresh.Secret, old.Secret}, {fresh.Secret, nil}} {
+			for step, s := range []struct{ secret, accept *protocol.NetworkSecret }{{old.Secret, fresh.Secret}, {fresh.Secret, old.Secret}, {fresh.Secret, nil}} {
 				for _, i := range order.Perm(len(nodes)) {
 					if err := nodes[i].SetSecrets(s.secret, s.accept); err != nil {
 						t.Fatal(err)
@@ -266,16 +268,168 @@ func TestRotationInTheWrongOrder(t *testing.T) {
 			t.Errorf("the other way: got %v", err)
 		}
 		synctest.Wait()
-		if p := a.Inspection().Admission(t.Context()).Private; p == nil || p.Latecomer != b.ID().String() || !p.Accepts {
+		if p := a.Inspection().Admission(t.Context()).Private; p == nil || len(p.Latecomers) != 1 || p.Latecomers[0].NodeID != b.ID().String() ||
+			p.Secret != fresh.Secret.Digits() || p.Accept != old.Secret.Digits() {
 			t.Errorf("got %+v, want that b has connected with the second secret", p)
 		}
-		for _, bad := range []protocol.NetworkSecret{nil, {}, fresh.Secret[:31], make(protocol.NetworkSecret, 32)} {
+		for _, bad := range []*protocol.NetworkSecret{nil, {}} {
 			if err := a.SetSecrets(bad, nil); !errors.Is(err, protocol.ErrBadSecret) {
-				t.Errorf("%d bytes: got %v, want ErrBadSecret", len(bad), err)
+				t.Errorf("%d bytes: got %v, want ErrBadSecret", len(bad.Bytes()), err)
 			}
 		}
 		if err := net.Start(gamelan.Config{}).SetSecrets(fresh.Secret, nil); err == nil {
 			t.Error("a node in no private network: got no error")
+		}
+	})
+}
+
+// TestWhoIsOnTheSecondSecret: the list has whoever would not get in after the last step, and nobody else.
+//
+// conforms: V 43
+func TestWhoIsOnTheSecondSecret(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		old, fresh := acme(t), acme(t)
+		start := func(secret, accept *protocol.NetworkSecret) *gamelantest.Node {
+			return net.Start(gamelan.Config{Private: &gamelan.PrivateConfig{Name: "acme", Secret: secret, Accept: accept}, Floor: gamelan.NoFloor}, quietly)
+		}
+		change := func(n *gamelantest.Node, secret, accept *protocol.NetworkSecret) {
+			t.Helper()
+			time.Sleep(time.Second)
+			if err := n.SetSecrets(secret, accept); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		dial := func(from, to *gamelantest.Node) {
+			t.Helper()
+			if _, err := from.Dial(t.Context(), introduced(t, from, to)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		hangUp := func(from, to *gamelantest.Node) {
+			t.Helper()
+			if err := from.Disconnect(t.Context(), to.ID()); err != nil {
+				t.Fatal(err)
+			}
+			gamelantest.Eventually(t, time.Minute, "the end", func() bool {
+				_, x := from.Connection(to.ID())
+				_, y := to.Connection(from.ID())
+				return !x && !y
+			})
+		}
+		names := make(map[string]string)
+		list := func(n *gamelantest.Node) (text []string) {
+			for _, l := range n.Inspection().Admission(t.Context()).Private.Latecomers {
+				s := names[l.NodeID]
+				if l.Connected {
+					s += " connected"
+				}
+				if l.Earlier {
+					s += " earlier"
+				}
+				text = append(text, s)
+			}
+			slices.Sort(text)
+			return text
+		}
+		want := func(n *gamelantest.Node, what string, entries ...string) {
+			t.Helper()
+			if got := list(n); !slices.Equal(got, entries) {
+				t.Errorf("%s: got %q, want %q", what, got, entries)
+			}
+		}
+		a, b, c, d := start(old.Secret, fresh.Secret), start(old.Secret, fresh.Secret), start(old.Secret, fresh.Secret), start(old.Secret, fresh.Secret)
+		for name, n := range map[string]*gamelantest.Node{"b": b, "c": c, "d": d} {
+			names[n.ID().String()] = name
+		}
+		dial(c, a)                                  // with the old one, and stays
+		change(b, fresh.Secret, old.Secret)         // is ahead of a
+		dial(b, a)                                  // with the new one
+		want(a, "before the switch", "b connected") // has connected with a's second one
+		change(a, fresh.Secret, old.Secret)
+		want(a, "after the switch", "c connected earlier")
+		dial(d, a)
+		want(a, "d is behind", "c connected earlier", "d connected")
+		hangUp(d, a)
+		want(a, "d has gone", "c connected earlier", "d")
+		dial(a, d) // with the new one, which d accepts; it says nothing about what d dials with
+		want(a, "a has dialled d", "c connected earlier", "d connected")
+		hangUp(a, d)
+		change(d, fresh.Secret, old.Secret)
+		change(c, fresh.Secret, old.Secret)
+		dial(d, a)
+		want(a, "d has the step", "c connected earlier")
+		hangUp(c, a)
+		dial(c, a)
+		want(a, "all have the step")
+		for range 20 { // the list is short
+			x := start(old.Secret, fresh.Secret)
+			dial(x, a)
+			hangUp(x, a)
+		}
+		if got := len(list(a)); got != 16 {
+			t.Errorf("got %d peers that came with the second secret, want the last 16", got)
+		}
+		change(a, fresh.Secret, nil)
+		want(a, "at the end")
+	})
+}
+
+// TestASecretThatIsGivenUp: connections that were set up with it are closed, of both directions, and no others.
+// That cuts off a stranger who has connected with a secret that has leaked.
+//
+// conforms: V 43
+func TestASecretThatIsGivenUp(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		old, fresh, other := acme(t), acme(t), acme(t)
+		log := new(warned)
+		start := func(secret, accept *protocol.NetworkSecret, opts ...gamelan.Option) *gamelantest.Node {
+			return net.Start(gamelan.Config{Private: &gamelan.PrivateConfig{Name: "acme", Secret: secret, Accept: accept}, Floor: gamelan.NoFloor}, append([]gamelan.Option{quietly}, opts...)...)
+		}
+		a := start(old.Secret, fresh.Secret, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+		b, c, d := start(fresh.Secret, old.Secret), start(old.Secret, fresh.Secret), start(old.Secret, nil)
+		for _, pair := range [][2]*gamelantest.Node{{b, a}, {c, a}, {a, d}} {
+			if _, err := pair[0].Dial(t.Context(), introduced(t, pair[0], pair[1])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		at := a.Connections()
+		if len(at) != 3 {
+			t.Fatalf("got %d connections, want 3", len(at))
+		}
+		if err := a.SetSecrets(fresh.Secret, old.Secret); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if got := a.Connections(); len(got) != 3 {
+			t.Errorf("got %d connections while both secrets are accepted, want 3", len(got))
+		}
+		ref, _ := a.Connection(b.ID())
+		if err := a.SetSecrets(fresh.Secret, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if got := a.Connections(); len(got) != 1 || got[0] != ref {
+			t.Errorf("got %v, want the connection with b alone, which was set up with the secret that stays", got)
+		}
+		for _, closed := range nodetest.Trunk(a.Node).Closed() {
+			if closed.Reason.Code != actors.CloseSecret || closed.Reason.By != "us" {
+				t.Errorf("got %v, want that its secret is given up", closed.Reason)
+			}
+		}
+		if log.count("closing connections whose secret of the network is given up") == 0 {
+			t.Errorf("got the log %s, want a line about it", log.lines.String())
+		}
+		if err := a.SetSecrets(other.Secret, nil); err != nil { // now: nobody has it yet
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if got := a.Connections(); len(got) != 0 {
+			t.Errorf("got %v, want none with a secret that is new", got)
 		}
 	})
 }

@@ -117,7 +117,10 @@ var docsBlocks = []docsPage{
 		want: []string{`gamelan [0-9.]+\S* on acme`, `Running\.`},
 	}, {
 		has:  "gamelan network rotate begin",
-		want: []string{`(?m)^Nodes with this file dial with the old secret`, `(?m)^Nodes with this file dial with the new secret`, `(?m)^Nodes with this file dial with one secret`},
+		want: []string{`(?m)^Nodes with this file dial with the old secret`, `(?m)^Nodes with this file dial with the new secret [0-9a-f]{8}, and accept the old one`, `(?m)^Nodes with this file dial with the new secret [0-9a-f]{8}, and accept no other\.$`},
+	}, {
+		has:  "gamelan network rotate now",
+		want: []string{`(?m)^Nodes with this file dial with the new secret [0-9a-f]{8}, and accept no other\. They close all`},
 	}, {
 		has:     "gamelan peers admit KEY",
 		replace: bobsKey,

@@ -6,12 +6,14 @@
 package admitpart
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +39,7 @@ type Trunk interface {
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	NoSecret(since time.Time) connections.Knocks
 	NotAdmitted(since time.Time) connections.Knocks
-	Latecomer() (connections.Latecomer, bool)
+	Latecomers() []connections.Latecomer
 	Profile() protocol.Profile
 }
 
@@ -77,6 +79,9 @@ var ErrTooMany = fmt.Errorf("gamelan: %d peers are admitted, and there is room f
 
 // ErrNotListed reports that a peer is not on the list, so that it cannot be taken off.
 var ErrNotListed = errors.New("gamelan: the peer was not admitted")
+
+// ErrListedSeed reports that a peer cannot be taken off the list, because it is a seed.
+var ErrListedSeed = errors.New("gamelan: the peer is a seed of the settings, and admitted as long as it is; take it out there first")
 
 // Open reads the list.
 func Open(s Settings) (*Admission, error) {
@@ -146,8 +151,28 @@ func (a *Admission) ask(key identity.PublicKey) (err error) {
 // Bind gives the part the node. It is called before the tree starts.
 func (a *Admission) Bind(t Trunk) { a.trunk = t }
 
-// AddSeed lists a seed that the settings have got while the node runs.
-func (a *Admission) AddSeed(key identity.PublicKey) { a.seeds.Set(key, struct{}{}) }
+// SetSeeds lists the seeds that the settings have now, in place of those before. The connections of former ones
+// that are not listed any more are closed.
+func (a *Admission) SetSeeds(keys []identity.PublicKey) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := make(map[identity.PublicKey]struct{})
+	for _, key := range keys {
+		now[key] = struct{}{}
+	}
+	var gone []identity.PublicKey
+	for key := range a.seeds.All() {
+		if _, ok := now[key]; !ok {
+			gone = append(gone, key)
+		}
+	}
+	a.seeds.SetAll(now) // beside those before
+	slices.SortFunc(gone, func(x, y identity.PublicKey) int { return bytes.Compare(x[:], y[:]) })
+	for _, key := range gone {
+		a.seeds.Delete(key)
+		a.hangUp(key)
+	}
+}
 
 // Part returns the part.
 func (a *Admission) Part() actors.Part {

@@ -30,7 +30,7 @@ func (a alone) Key() identity.PublicKey                          { return a.key 
 func (alone) Connection(identity.NodeID) (*actors.ConnRef, bool) { return nil, false }
 func (alone) NoSecret(time.Time) connections.Knocks              { return connections.Knocks{} }
 func (alone) NotAdmitted(time.Time) connections.Knocks           { return connections.Knocks{} }
-func (alone) Latecomer() (connections.Latecomer, bool)           { return connections.Latecomer{}, false }
+func (alone) Latecomers() []connections.Latecomer                { return nil }
 
 func (alone) Profile() protocol.Profile { return protocol.Tari(protocol.LocalNet) }
 

@@ -18,9 +18,12 @@ func (a *Admission) Change(key identity.PublicKey, off bool) error {
 	a.mu.Lock() // one write at a time, in the order of the changes
 	defer a.mu.Unlock()
 	since, there := a.listed.Get(key)
+	_, seed := a.seeds.Get(key)
 	switch {
 	case key == a.trunk.Key():
 		return actors.ErrSelf
+	case off && seed:
+		return ErrListedSeed
 	case off && !there:
 		return ErrNotListed
 	case !off && !there && a.listed.Len() >= MaxListed:

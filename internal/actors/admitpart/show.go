@@ -41,9 +41,9 @@ func (a *Admission) Section() models.Admission {
 	profile := a.trunk.Profile()
 	if profile.Private != "" {
 		without := a.trunk.NoSecret(a.trunk.Now().Add(-told))
-		p := &models.PrivateNetwork{Name: profile.Private, Accepts: profile.Accept != nil, WithoutSecret: a.refused(without.Last), WithoutSecretTotal: without.Total}
-		if late, ok := a.trunk.Latecomer(); ok && p.Accepts {
-			p.Latecomer, p.LatecomerAt = late.Peer.String(), a.trunk.OnWall(late.At)
+		p := &models.PrivateNetwork{Name: profile.Private, Secret: profile.Secret.Digits(), Accept: profile.Accept.Digits(), WithoutSecret: a.refused(without.Last), WithoutSecretTotal: without.Total}
+		for _, l := range a.trunk.Latecomers() {
+			p.Latecomers = append(p.Latecomers, models.Latecomer{NodeID: l.Peer.String(), At: a.trunk.OnWall(l.At), Connected: l.Connected, Earlier: l.Earlier})
 		}
 		v.Private = p
 	}
@@ -107,21 +107,24 @@ func (a *Admission) warnings() (list models.Notices) {
 	if len(v.Refused) > 0 {
 		r := v.Refused[0]
 		list = append(list, codes.NotAdmitted.Notice(fmt.Sprintf("%s from %s was refused, the last time %s ago: it is not admitted%s",
-			r.PublicKey, r.Source, ago(r.LastAt), andOthers(len(v.Refused))), r.PublicKey, r.Source))
+			cmp.Or(r.PublicKey, "a peer"), r.Source, ago(r.LastAt), andOthers(len(v.Refused), "other")), r.PublicKey, r.Source))
 	}
 	if v.Private != nil && len(v.Private.WithoutSecret) > 0 {
 		r := v.Private.WithoutSecret[0]
 		list = append(list, codes.NoSecret.Notice(fmt.Sprintf("a dialer from %s has not the secret of %s: it was refused %s, the last time %s ago%s",
-			r.Source, v.Private.Name, inspect.Count(r.Times, "time"), ago(r.LastAt), andOthers(len(v.Private.WithoutSecret))), r.Source, v.Private.Name))
+			r.Source, v.Private.Name, inspect.Count(r.Times, "time"), ago(r.LastAt), andOthers(len(v.Private.WithoutSecret), "more source")), r.Source, v.Private.Name))
 	}
 	return list
 }
 
-func andOthers(n int) string {
-	if n < 2 {
+func andOthers(n int, what string) string {
+	switch n -= 1; {
+	case n < 1:
 		return ""
+	case n == 1:
+		return "; and so was 1 " + what
 	}
-	return fmt.Sprintf("; and so was %s more", inspect.Count(uint64(n-1), "source"))
+	return "; and so were " + inspect.Count(uint64(n), what)
 }
 
 // HintKey is the hint of a text that is no public key.

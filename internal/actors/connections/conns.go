@@ -25,7 +25,7 @@ import (
 // takes the session, and keeps the directory of connections. connpool.Table decides
 // which of two connections to the same peer stays.
 //
-// In: Upgraded, PeerAdded, CloseConn, connEnded, WritesConfirmed, event PeerBanned.
+// In: Upgraded, PeerAdded, CloseConn, secretsChanged, connEnded, WritesConfirmed, event PeerBanned.
 // Out: AddPeer; to its conn actors ConfirmWrites, announced, retireConn and CloseConn;
 // events PeerConnected, PeerDisconnected, PeerRefused. A restart loses all connections;
 // the next incarnation begins with a PeerDisconnected for each of them.
@@ -96,6 +96,8 @@ func (a *conns) Receive(c actor.Context) {
 		a.closeConn(c, m)
 	case actors.PeerBanned:
 		a.banned(c, m)
+	case secretsChanged:
+		a.secretsChanged(c)
 	case connEnded:
 		a.ended(c, m)
 	case WritesConfirmed:
@@ -145,6 +147,9 @@ func (a *conns) refuse(c actor.Context, m Upgraded) error {
 	}
 	if err := a.room.needs.Banned(m.Peer); err != nil {
 		return err
+	}
+	if !a.room.inForce(m.secret) { // it was given up meanwhile
+		return actors.ErrSecretGivenUp
 	}
 	return a.room.Listed(m.Key) // it may have been taken off the list meanwhile
 }
@@ -206,6 +211,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Remote:  m.remote,
 		Local:   m.local,
 		Wall:    supervisor.Wall(c),
+		Secret:  m.secret,
 		Live:    link.New(),
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)
@@ -215,6 +221,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Kind: "conn",
 		New:  func() actor.Actor { return NewConn(a.room, ref, m.Session, m.flight) },
 	})
+	a.room.came(ref)
 	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
 	a.room.traffic.began(m.Direction)
 	if replaces {

@@ -35,6 +35,7 @@ type Upgraded struct {
 	flight  transport.FlightReporter // of a direct connection, else nil
 	arrived func()                   // of an inbound connection: conns calls it when the directory has the connection
 	origin  peerstore.Origin         // of an inbound connection: where it comes from
+	secret  *protocol.NetworkSecret  // of the private network, with which it was set up; nil: the network is none
 }
 
 // Discard closes the session unless it was taken.

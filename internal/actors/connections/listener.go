@@ -235,9 +235,6 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 		if err != nil {
 			return inbound{addr: addr}, err
 		}
-		if r.Accepted {
-			room.secrets.late.Store(&Latecomer{r.Peer.NodeID(), room.Now()})
-		}
 		up := room.Upgraded(r, conn, via, protocol.Inbound)
 		up.arrived, up.origin = arrived, gated.origin
 		return inbound{Upgraded: up, addr: addr}, nil

@@ -1,16 +1,21 @@
 package connections
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -19,17 +24,28 @@ import (
 // secrets are those of the private network, which may change while the node runs: each set-up
 // uses those of its begin.
 type secrets struct {
-	now  atomic.Pointer[secretPair] // nil: those of the profile
-	late atomic.Pointer[Latecomer]
+	now atomic.Pointer[secretPair] // nil: those of the profile
+	// The last that came with the second secret. Written by conns.
+	late view.Map[identity.NodeID, Latecomer]
 }
 
-type secretPair struct{ secret, accept protocol.NetworkSecret }
+type secretPair struct {
+	secret, accept *protocol.NetworkSecret
+	since          time.Time // of the node's clock; zero: since the start
+}
 
-// Latecomer is the last peer that has connected with the second secret of the private network. It has
-// to change to the first one before the second is given up.
+// lateKept is how many peers are remembered that came with the second secret.
+const lateKept = 16
+
+// Latecomer is a peer that has connected with the second secret of the private network, or is connected by
+// it. It has to use the first one before the second is given up.
 type Latecomer struct {
-	Peer identity.NodeID
-	At   time.Time // of the node's clock
+	Peer      identity.NodeID
+	At        time.Time // when it connected, of the node's clock
+	Connected bool
+	Earlier   bool // it connected before this node has changed its secrets, and may have the first one by now
+
+	secret *protocol.NetworkSecret
 }
 
 // Wire returns the profile with the present secrets.
@@ -45,24 +61,102 @@ func (r *Room) Wire() protocol.Profile {
 var ErrNotPrivate = errors.New("actors: the node is in no private network, so it has no secret")
 
 // SetSecrets changes the secrets of the private network, for connections that begin from now on. Those
-// that there are stay. The error says why the node cannot have them.
-func (r *Room) SetSecrets(secret, accept protocol.NetworkSecret) error {
+// that were set up with another secret are closed. The error says why the node cannot have them.
+func (r *Room) SetSecrets(secret, accept *protocol.NetworkSecret) error {
 	if r.Profile.Private == "" {
 		return ErrNotPrivate
 	}
 	if err := protocol.CheckPrivate(r.Profile.Private, secret, accept); err != nil {
 		return err
 	}
-	r.secrets.now.Store(&secretPair{secret, accept})
+	r.secrets.now.Store(&secretPair{secret, accept, r.Now()})
+	r.System.Root.Send(r.Conns, secretsChanged{})
 	return nil
 }
 
-// Latecomer returns the last peer that has connected with the second secret; ok is false if none has.
-func (r *Room) Latecomer() (Latecomer, bool) {
-	if l := r.secrets.late.Load(); l != nil {
-		return *l, true
+// secretsChanged tells conns that the secrets of the private network are others.
+type secretsChanged struct{}
+
+// inForce reports whether connections may have been set up with that secret, nil in a network without one.
+func (r *Room) inForce(s *protocol.NetworkSecret) bool {
+	if s == nil {
+		return true
 	}
-	return Latecomer{}, false
+	p := r.Wire()
+	return s.Equal(p.Secret) || s.Equal(p.Accept)
+}
+
+// secretsChanged closes the connections that were set up with a secret that is given up.
+func (a *conns) secretsChanged(c actor.Context) {
+	var gone []*actors.ConnRef
+	for _, ch := range a.children {
+		if !a.room.inForce(ch.ref.Link().Secret) {
+			gone = append(gone, ch.ref)
+		}
+	}
+	slices.SortFunc(gone, func(x, y *actors.ConnRef) int { return cmp.Compare(x.ID, y.ID) })
+	for _, ref := range gone {
+		a.closeConn(c, CloseConn{ref.Peer, ref.ID, actors.CloseReason{Code: actors.CloseSecret, By: "us"}})
+	}
+	if len(gone) > 0 {
+		supervisor.Log(c).Info("closing connections whose secret of the network is given up", "n", len(gone))
+	}
+	for peer, l := range a.room.secrets.late.All() {
+		if !l.secret.Equal(a.room.Wire().Accept) {
+			a.room.secrets.late.Delete(peer)
+		}
+	}
+}
+
+// came notes a peer that has dialled with the second secret, or does so with the first one by now. A dial of
+// this node says nothing about that: the peer may accept the first one, and use the other. Only conns calls it.
+func (r *Room) came(ref *actors.ConnRef) {
+	s, late := ref.Link().Secret, &r.secrets.late
+	switch {
+	case s == nil || ref.Direction != protocol.Inbound:
+		return
+	case !s.Equal(r.Wire().Accept):
+		late.Delete(ref.Peer)
+		return
+	}
+	if _, ok := late.Get(ref.Peer); !ok && late.Len() >= lateKept {
+		var oldest Latecomer
+		for _, l := range late.All() {
+			if oldest.secret == nil || l.At.Before(oldest.At) {
+				oldest = l
+			}
+		}
+		late.Delete(oldest.Peer)
+	}
+	late.Set(ref.Peer, Latecomer{Peer: ref.Peer, At: ref.Since, secret: s})
+}
+
+// Latecomers returns the connected peers whose connection was set up with the second secret, and the last
+// ones that came by it before, the newest first.
+func (r *Room) Latecomers() (all []Latecomer) {
+	p := r.Wire()
+	if p.Accept == nil {
+		return nil
+	}
+	var changed time.Time
+	if s := r.secrets.now.Load(); s != nil {
+		changed = s.since
+	}
+	told := make(map[identity.NodeID]bool)
+	for peer, ref := range r.Connections.All() {
+		if told[peer] = ref.Link().Secret.Equal(p.Accept); told[peer] {
+			all = append(all, Latecomer{Peer: peer, At: ref.Since, Connected: true, Earlier: ref.Since.Before(changed)})
+		}
+	}
+	for peer, l := range r.secrets.late.All() {
+		if !told[peer] && l.secret.Equal(p.Accept) {
+			_, l.Connected = r.Connections.Get(peer)
+			l.Earlier = l.At.Before(changed)
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, func(x, y Latecomer) int { return cmp.Or(y.At.Compare(x.At), bytes.Compare(x.Peer[:], y.Peer[:])) })
+	return all
 }
 
 // knock is one kind of refusal that the listeners log by source.
@@ -107,7 +201,7 @@ func (l *listener) sayKnocks(c actor.Context, k *knock) {
 	n, most := k.of(g).Unsaid(supervisor.Now(c))
 	g.mu.Unlock()
 	if n > 0 {
-		supervisor.Log(c).Warn(k.what+": more within a minute", "n", n, "most", SourceText(most.Source))
+		supervisor.Log(c).Warn(k.what+": more within a minute", "n", n, "most", SourceText(most))
 	}
 }
 
@@ -116,7 +210,7 @@ func SourceText(p netip.Prefix) string {
 	if p.IsValid() {
 		return p.String()
 	}
-	return "this machine"
+	return "this machine or Tor"
 }
 
 // Knocks are the refusals of inbound connections of one kind.

@@ -26,7 +26,7 @@ type ClosedFor struct {
 var (
 	Sides      = []string{"us", "peer", "network"}
 	CloseCodes = []string{
-		actors.CloseRequested, actors.CloseShutdown, actors.CloseTieBreak, actors.CloseBanned, actors.CloseUnlisted, actors.CloseViolation,
+		actors.CloseRequested, actors.CloseShutdown, actors.CloseTieBreak, actors.CloseBanned, actors.CloseUnlisted, actors.CloseSecret, actors.CloseViolation,
 		actors.CloseEnded, actors.CloseNoAnswer, actors.CloseStalled, actors.ClosePanics, actors.CloseBlamed, actors.CloseChurn,
 		actors.CloseCrashed, actors.CloseReaped, actors.CloseReplaced, actors.CloseMinimised,
 	}

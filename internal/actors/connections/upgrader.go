@@ -44,6 +44,6 @@ func (r *Room) Upgraded(res *upgrade.Result, c transport.Conn, via string, d pro
 	local, _ := transport.IP(c.LocalMultiaddr())
 	return Upgraded{
 		Peer: peer, Key: res.Peer, Message: res.Message, Told: res.Told, Addr: c.RemoteMultiaddr(), Transport: via,
-		Direction: d, Timings: res.Timings, Began: r.Now().Add(-res.Timings.Total()), Session: supervisor.Hand(res.Session, actors.Origin{Peer: peer}), flight: direct(c), remote: c.RemoteMultiaddr(), local: local,
+		Direction: d, Timings: res.Timings, Began: r.Now().Add(-res.Timings.Total()), Session: supervisor.Hand(res.Session, actors.Origin{Peer: peer}), flight: direct(c), remote: c.RemoteMultiaddr(), local: local, secret: res.Secret,
 	}
 }

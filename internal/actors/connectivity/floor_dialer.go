@@ -2,6 +2,7 @@ package connectivity
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -250,6 +251,8 @@ func (f *floorDialer) consider(p peerstore.Peer, now time.Time) (group, out stri
 		out = outConnected
 	case f.room.needs.Banned(p.ID) != nil:
 		out = "banned until " + p.BannedUntil.UTC().Format(time.RFC3339)
+	case errors.Is(err, actors.ErrNotAdmitted):
+		out = "not admitted"
 	case err != nil:
 		out = "none of its addresses can be dialled"
 	case protected:

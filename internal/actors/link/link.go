@@ -17,17 +17,18 @@ import (
 
 // Link belongs to one connection. Its fields never change but for those of Live.
 type Link struct {
-	Told    []protocol.ID    // what this node's identity message has listed
-	NoDHT   bool             // the peer is a node of this library that runs without the DHT
-	Answers bool             // the peer accepts a messaging substream when its session has taken it
-	Place   string           // where the peer seems to be
-	Claim   *identity.Claim  // the peer's, of its identity message
-	Other   *Other           // of the connection whose place this one has taken; nil: its claim was the same
-	Origin  peerstore.Origin // where an inbound connection comes from; 0 for an outbound one
-	Local   netip.Addr       // this machine's end; not valid if it has no IP address
-	Remote  ma.Multiaddr     // where the other end is, names resolved
-	Wall    time.Time        // when it was made, of the system's clock
-	Live    *Live            // nil in the history of closed connections
+	Told    []protocol.ID           // what this node's identity message has listed
+	NoDHT   bool                    // the peer is a node of this library that runs without the DHT
+	Answers bool                    // the peer accepts a messaging substream when its session has taken it
+	Place   string                  // where the peer seems to be
+	Claim   *identity.Claim         // the peer's, of its identity message
+	Other   *Other                  // of the connection whose place this one has taken; nil: its claim was the same
+	Origin  peerstore.Origin        // where an inbound connection comes from; 0 for an outbound one
+	Local   netip.Addr              // this machine's end; not valid if it has no IP address
+	Remote  ma.Multiaddr            // where the other end is, names resolved
+	Secret  *protocol.NetworkSecret // of the private network, with which it was set up; nil: the network is none
+	Wall    time.Time               // when it was made, of the system's clock
+	Live    *Live                   // nil in the history of closed connections
 }
 
 // Other is a claim of the same peer by which another connection was set up.

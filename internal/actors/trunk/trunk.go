@@ -301,11 +301,13 @@ func (t Trunk) NotAdmitted(since time.Time) connections.Knocks {
 	return t.rooms.connections.NotAdmitted(since)
 }
 
-// Latecomer returns the last peer that has connected with the second secret of the private network.
-func (t Trunk) Latecomer() (connections.Latecomer, bool) { return t.rooms.connections.Latecomer() }
+// Latecomers returns the peers that are connected by the second secret of the private network, and the last
+// that were.
+func (t Trunk) Latecomers() []connections.Latecomer { return t.rooms.connections.Latecomers() }
 
-// SetSecrets changes the secrets of the private network, for connections that begin from now on.
-func (t Trunk) SetSecrets(secret, accept protocol.NetworkSecret) error {
+// SetSecrets changes the secrets of the private network, for connections that begin from now on, and
+// closes those whose secret is given up.
+func (t Trunk) SetSecrets(secret, accept *protocol.NetworkSecret) error {
 	return t.rooms.connections.SetSecrets(secret, accept)
 }
 

@@ -28,7 +28,7 @@ type Config struct {
 
 	// Secrets are the secrets of a private network, with the pattern XXpsk0 alone. [Client] uses the
 	// first; [Server] takes a dialer that has any of them, and answers nothing to others.
-	Secrets []protocol.NetworkSecret
+	Secrets []*protocol.NetworkSecret
 
 	// Random is the source of the ephemeral key: 64 bytes, read as a little-endian
 	// number modulo the order of the group. nil is crypto/rand.
@@ -172,7 +172,7 @@ func (h *handshaker) begin(secret int) (*flynn.HandshakeState, error) {
 		StaticKeypair: keypair(h.cfg.Static),
 	}
 	if h.cfg.psk() {
-		cfg.PresharedKey, cfg.PresharedKeyPlacement = h.cfg.Secrets[secret], 0
+		cfg.PresharedKey, cfg.PresharedKeyPlacement = h.cfg.Secrets[secret].Bytes(), 0
 	}
 	h.suite.borrow()
 	defer h.suite.giveBack()

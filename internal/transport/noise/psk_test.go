@@ -13,9 +13,13 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-func netSecret(b byte) protocol.NetworkSecret {
-	s := bytes.Repeat([]byte{b}, protocol.SecretSize)
-	s[0]++
+func netSecret(b byte) *protocol.NetworkSecret {
+	raw := bytes.Repeat([]byte{b}, protocol.SecretSize)
+	raw[0]++
+	s, err := protocol.NewNetworkSecret(bytes.NewReader(raw))
+	if err != nil {
+		panic(err)
+	}
 	return s
 }
 
@@ -45,11 +49,14 @@ func TestKnownAnswerOfAPrivateNetwork(t *testing.T) {
 			t.Errorf("message %d: got %d bytes, want %d", i+1, got, want)
 		}
 	}
-	psk := protocol.NetworkSecret(unhex(t, v.Inputs.PSK))
+	psk, err := protocol.NewNetworkSecret(bytes.NewReader(unhex(t, v.Inputs.PSK)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("dialer", func(t *testing.T) {
 		s := &scripted{in: bytes.NewReader(bytes.Join([][]byte{hs[1], tr[2]}, nil))}
 		c, err := Client(s, Config{
-			Pattern: protocol.XXpsk0, Secrets: []protocol.NetworkSecret{psk, netSecret(1)}, Prologue: v.Inputs.Prologue,
+			Pattern: protocol.XXpsk0, Secrets: []*protocol.NetworkSecret{psk, netSecret(1)}, Prologue: v.Inputs.Prologue,
 			Static: secret(t, v.Inputs.InitiatorStatic), Random: ephemeral(t, v.Inputs.InitiatorEphemeral),
 		})
 		if err != nil {
@@ -59,7 +66,7 @@ func TestKnownAnswerOfAPrivateNetwork(t *testing.T) {
 		wantBytes(t, "what was written", bytes.Join(s.writes, []byte("|")), bytes.Join([][]byte{hs[0], hs[2], tr[0], tr[1]}, []byte("|")))
 		wantBytes(t, "handshake hash", c.HandshakeHash(), unhex(t, v.Expect.Hash))
 	})
-	for i, secrets := range [][]protocol.NetworkSecret{{psk}, {netSecret(1), psk}} {
+	for i, secrets := range [][]*protocol.NetworkSecret{{psk}, {netSecret(1), psk}} {
 		s := &scripted{in: bytes.NewReader(bytes.Join([][]byte{hs[0], hs[2], tr[0], tr[1]}, nil))}
 		c, err := Server(s, Config{
 			Pattern: protocol.XXpsk0, Secrets: secrets, Prologue: v.Inputs.Prologue,
@@ -93,12 +100,12 @@ func (s *spent) Read(b []byte) (int, error) { s.random += len(b); return len(b),
 //
 // conforms: V 43
 func TestNothingIsAnsweredWithoutTheSecret(t *testing.T) {
-	ours := []protocol.NetworkSecret{netSecret(1), netSecret(2)}
-	first := func(secret protocol.NetworkSecret, prologue string) []byte {
+	ours := []*protocol.NetworkSecret{netSecret(1), netSecret(2)}
+	first := func(secret *protocol.NetworkSecret, prologue string) []byte {
 		s := &scripted{in: strings.NewReader("")}
 		cfg := Config{Static: newSecret(t), Prologue: prologue}
 		if secret != nil {
-			cfg.Pattern, cfg.Secrets = protocol.XXpsk0, []protocol.NetworkSecret{secret}
+			cfg.Pattern, cfg.Secrets = protocol.XXpsk0, []*protocol.NetworkSecret{secret}
 		}
 		if _, err := Client(s, cfg); err == nil || len(s.writes) != 1 {
 			t.Fatalf("got %v and %d writes, want message 1 alone", err, len(s.writes))
@@ -145,7 +152,7 @@ func TestNothingIsAnsweredWithoutTheSecret(t *testing.T) {
 // conforms: V 43
 func TestSecretsOfBothEnds(t *testing.T) {
 	a, b := netSecret(1), netSecret(2)
-	states := map[string][]protocol.NetworkSecret{"a": {a}, "a, accepts b": {a, b}, "b, accepts a": {b, a}, "b": {b}}
+	states := map[string][]*protocol.NetworkSecret{"a": {a}, "a, accepts b": {a, b}, "b, accepts a": {b, a}, "b": {b}}
 	connects := map[string][]string{ // listeners, by dialer
 		"a": {"a", "a, accepts b", "b, accepts a"}, "a, accepts b": {"a", "a, accepts b", "b, accepts a"},
 		"b, accepts a": {"b", "b, accepts a", "a, accepts b"}, "b": {"b", "b, accepts a", "a, accepts b"},
@@ -154,7 +161,7 @@ func TestSecretsOfBothEnds(t *testing.T) {
 		for listener, ours := range states {
 			synctest.Test(t, func(t *testing.T) {
 				x, y := net.Pipe()
-				cfg := func(s []protocol.NetworkSecret) Config {
+				cfg := func(s []*protocol.NetworkSecret) Config {
 					return Config{Pattern: protocol.XXpsk0, Secrets: s, Static: newSecret(t)}
 				}
 				c, s := shake(x, y, cfg(theirs), cfg(ours))
@@ -177,8 +184,12 @@ func TestSecretsOfBothEnds(t *testing.T) {
 //
 // conforms: V 43
 func TestBadSecrets(t *testing.T) {
-	for name, secrets := range map[string][]protocol.NetworkSecret{
-		"none": nil, "empty": {{}}, "short": {netSecret(1)[:31]}, "long": {append(netSecret(1), 1)}, "zero": {make([]byte, 32)}, "a bad second one": {netSecret(1), {}},
+	zero, err := protocol.NewNetworkSecret(bytes.NewReader(make([]byte, protocol.SecretSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, secrets := range map[string][]*protocol.NetworkSecret{
+		"none": nil, "nil": {nil}, "empty": {{}}, "zero": {zero}, "a bad second one": {netSecret(1), {}},
 	} {
 		for role, f := range map[string]func(net.Conn, Config) (*Conn, error){"dialer": Client, "listener": Server} {
 			s := &scripted{in: strings.NewReader("")}
@@ -188,7 +199,7 @@ func TestBadSecrets(t *testing.T) {
 		}
 	}
 	s := &scripted{in: strings.NewReader("")}
-	if _, err := Client(s, Config{Static: newSecret(t), Secrets: []protocol.NetworkSecret{netSecret(1)}}); err == nil || len(s.writes) > 0 {
+	if _, err := Client(s, Config{Static: newSecret(t), Secrets: []*protocol.NetworkSecret{netSecret(1)}}); err == nil || len(s.writes) > 0 {
 		t.Errorf("plain XX with a secret: got %v and %x, want it refused", err, s.writes)
 	}
 }
@@ -196,7 +207,7 @@ func TestBadSecrets(t *testing.T) {
 // TestPrivateAndPlainDoNotMix: neither end takes the other's first message.
 func TestPrivateAndPlainDoNotMix(t *testing.T) {
 	private := func() Config {
-		return Config{Pattern: protocol.XXpsk0, Secrets: []protocol.NetworkSecret{netSecret(1)}, Static: newSecret(t), MessageTimeout: time.Second}
+		return Config{Pattern: protocol.XXpsk0, Secrets: []*protocol.NetworkSecret{netSecret(1)}, Static: newSecret(t), MessageTimeout: time.Second}
 	}
 	for _, c := range []struct {
 		dialer, listener func() Config
@@ -223,7 +234,7 @@ func FuzzPrivateHandshake(f *testing.F) {
 	static := secret(f, fuzzStatic)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := &scripted{in: bytes.NewReader(data)}
-		_, err := Server(s, Config{Pattern: protocol.XXpsk0, Secrets: []protocol.NetworkSecret{netSecret(1), netSecret(2)}, Static: static})
+		_, err := Server(s, Config{Pattern: protocol.XXpsk0, Secrets: []*protocol.NetworkSecret{netSecret(1), netSecret(2)}, Static: static})
 		if err == nil || len(s.writes) > 0 {
 			t.Fatalf("got %v and %x, want an error and nothing written", err, s.writes)
 		}

@@ -79,13 +79,13 @@ func (r *refusal) Error() string {
 		return fmt.Sprintf("the connection ended before the handshake, after %v: perhaps the peer has not heard us", r.waited)
 	}
 	if r.private != "" {
-		return "the peer closed the connection before the handshake and gave no reason: its secret of " + r.private + " differs from this node's, or it is busy or refuses this node"
+		return "the peer closed the connection before the handshake and gave no reason: its secret of " + r.private + " differs from this node's, or it is busy, refuses this node, or is of another network"
 	}
 	return fmt.Sprintf("the peer closed the connection before the handshake and gave no reason: it is busy, has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address), refuses this node, or is of another network (this node: %v, wire byte 0x%02x)", r.network, r.wire)
 }
 
 func (r *refusal) Unwrap() []error {
-	if r.private != "" {
+	if r.private != "" && r.waited == 0 { // else nobody may have heard this node
 		return []error{ErrRefused, protocol.ErrSecretMayDiffer, r.err}
 	}
 	return []error{ErrRefused, r.err}

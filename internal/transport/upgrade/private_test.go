@@ -5,15 +5,20 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
-func netSecret(b byte) protocol.NetworkSecret {
-	s := bytes.Repeat([]byte{b}, protocol.SecretSize)
-	s[0]++
+func netSecret(b byte) *protocol.NetworkSecret {
+	raw := bytes.Repeat([]byte{b}, protocol.SecretSize)
+	raw[0]++
+	s, err := protocol.NewNetworkSecret(bytes.NewReader(raw))
+	if err != nil {
+		panic(err)
+	}
 	return s
 }
 
@@ -21,7 +26,7 @@ func netSecret(b byte) protocol.NetworkSecret {
 //
 // conforms: V 43
 func TestPrivateNetwork(t *testing.T) {
-	for i, secret := range []protocol.NetworkSecret{netSecret(1), netSecret(2)} {
+	for _, secret := range []*protocol.NetworkSecret{netSecret(1), netSecret(2)} {
 		bubble(t, func(t *testing.T) {
 			x, y := sockets(t, memory.Link{})
 			a, b := config(t, protocol.Private("acme", secret, nil)), config(t, protocol.Private("acme", netSecret(1), netSecret(2)))
@@ -33,8 +38,8 @@ func TestPrivateNetwork(t *testing.T) {
 			}
 			defer out.r.Session.Close()
 			defer accepted.r.Session.Close()
-			if accepted.r.Accepted != (i == 1) || out.r.Accepted {
-				t.Errorf("got accepted %v, want %v", accepted.r.Accepted, i == 1)
+			if !accepted.r.Secret.Equal(secret) || !out.r.Secret.Equal(secret) {
+				t.Errorf("got the secrets %s and %s, want %s", accepted.r.Secret.Digits(), out.r.Secret.Digits(), secret.Digits())
 			}
 			talk(t, out.r.Session, accepted.r.Session)
 		})
@@ -64,7 +69,7 @@ func TestWithoutTheSecret(t *testing.T) {
 			t.Errorf("listener: got %v, want that it has not the secret of acme", in)
 		}
 		if out.Stage != StageNoise || !errors.Is(out, ErrRefused) || !errors.Is(out, protocol.ErrSecretMayDiffer) ||
-			!strings.Contains(out.Error(), "its secret of acme differs from this node's, or it is busy or refuses this node") {
+			!strings.Contains(out.Error(), "its secret of acme differs from this node's, or it is busy, refuses this node, or is of another network") {
 			t.Errorf("dialer: got %v, want that the secret may differ", out)
 		}
 		if in.Violation() != nil || out.Violation() != nil || asked {
@@ -78,6 +83,17 @@ func TestWithoutTheSecret(t *testing.T) {
 		}
 		if errors.Is(out, protocol.ErrSecretMayDiffer) {
 			t.Errorf("got %v, want no word of a secret on localnet", out)
+		}
+	})
+	bubble(t, func(t *testing.T) { // a peer that has perhaps heard nothing says nothing about its secret
+		x, y := sockets(t, memory.Link{})
+		a := config(t, protocol.Private("acme", netSecret(3), nil))
+		done := outbound(t, x, a, config(t, ours).Secret.PublicKey())
+		time.Sleep(4 * time.Second)
+		y.Close()
+		out := typed(t, <-done)
+		if !errors.Is(out, ErrRefused) || errors.Is(out, protocol.ErrSecretMayDiffer) || strings.Contains(out.Error(), "secret") || strings.Contains(out.Error(), "files of the network") {
+			t.Errorf("got %v, want no word of a secret", out)
 		}
 	})
 	e := &WireByteError{Got: 0xb7, Want: 0x10, Network: protocol.LocalNet}

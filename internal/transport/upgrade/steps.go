@@ -106,7 +106,10 @@ func (u *upgrader) noise() (err error) {
 	}
 	u.secure, err = handshake(u.raw, cfg)
 	if err == nil {
-		u.result.Peer, u.result.Accepted = u.secure.RemoteKey(), u.secure.Secret() > 0
+		u.result.Peer = u.secure.RemoteKey()
+		if len(cfg.Secrets) > 0 {
+			u.result.Secret = cfg.Secrets[u.secure.Secret()]
+		}
 		return nil
 	}
 	if refused, ok := errors.AsType[*noise.CheckError](err); ok {

@@ -54,13 +54,11 @@ type Config struct {
 // Result is a connection that is ready for use.
 type Result struct {
 	Peer    identity.PublicKey
-	Message identify.Message // the peer's identity message, checked
-	Told    []protocol.ID    // the protocols that this node's identity message listed
-	// Accepted says that the dialer of an inbound connection has the second secret of the private
-	// network, [protocol.Profile].Accept.
-	Accepted bool
-	Session  *mux.Session // owns the connection; the caller closes it
-	Timings  transport.Timings
+	Message identify.Message        // the peer's identity message, checked
+	Told    []protocol.ID           // the protocols that this node's identity message listed
+	Secret  *protocol.NetworkSecret // of the private network, which both sides have used; nil: the network is none
+	Session *mux.Session            // owns the connection; the caller closes it
+	Timings transport.Timings
 }
 
 // Outbound sets up a connection that this node has dialled to the peer with

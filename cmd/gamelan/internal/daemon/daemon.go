@@ -23,6 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
@@ -80,6 +81,7 @@ type daemon struct {
 	metrics  *metrics.Server              // nil: the settings have none
 	allowed  *allowList                   // applies changes of the allow list
 	network  *config.PrivateConfig        // the file of the private network as it is in force; nil: none
+	admitted []identity.PublicKey         // the seeds of the settings and of that file; only reloads use it
 	started  atomic.Pointer[gamelan.Node] // node, once it has started
 	stopping atomic.Bool
 	made     bool // the identity was made for this start
@@ -137,6 +139,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	if d.network != nil {
 		cfg.Network, cfg.Private = "", d.network
 	}
+	d.admitted = d.seedKeys(settings.Node.Seeds)
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
 		d.removeIdentity()
 		return notStarted(d.inForce(), err)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
@@ -42,29 +43,36 @@ func (d *daemon) reloadNetwork(ctx context.Context, now *daemonconfig.Loaded) (c
 		d.say(true, "The file of the network stays as it was read: %s", failure.Text(err))
 		return true
 	}
-	kept := []string{} // of the new file, those that the node has
+	old := d.network.Seeds
+	for _, s := range old {
+		if !slices.Contains(p.Seeds, s) {
+			changed = true
+			d.say(false, "%s has a seed less: %s.", p.Name, s)
+		}
+	}
+	d.network.Seeds = slices.Concat(old, p.Seeds) // those of the file are admitted before they are dialled
+	var missing []string
 	for _, s := range p.Seeds {
-		if slices.Contains(d.network.Seeds, s) {
-			kept = append(kept, s)
+		if slices.Contains(old, s) {
 			continue
 		}
 		changed = true
 		if err := d.addSeeds(ctx, []string{s}); err != nil {
 			d.say(true, "A seed of %s was not added: %s", p.Name, failure.Text(err))
+			missing = append(missing, s)
 			continue
 		}
-		kept = append(kept, s)
 		d.say(false, "%s has a new seed: %s.", p.Name, s)
 	}
-	p.Seeds = kept
+	p.Seeds = slices.DeleteFunc(p.Seeds, func(s string) bool { return slices.Contains(missing, s) }) // the next reload tries them again
 	d.network = p
 	return changed
 }
 
-// secretsTaken says with which secrets the node works from now on, without telling them.
+// secretsTaken says with which secrets the node works from now on, by digits that do not tell them.
 func secretsTaken(p *config.PrivateConfig) string {
 	if p.Accept == nil {
-		return "The node dials with the present secret of " + p.Name + ", and accepts no other."
+		return fmt.Sprintf("The node dials with the secret %s of %s, and accepts no other.", p.Secret.Digits(), p.Name)
 	}
-	return "The node dials with the present secret of " + p.Name + ", and accepts a second one."
+	return fmt.Sprintf("The node dials with the secret %s of %s, and accepts %s as well.", p.Secret.Digits(), p.Name, p.Accept.Digits())
 }

@@ -55,6 +55,11 @@ func (d *daemon) reload(ctx context.Context) {
 	if d.reloadNetwork(ctx, now) {
 		changed = true
 	}
+	seeds := d.settings().Node.Seeds
+	if slices.Contains(waiting, "node.seeds") { // some of them may be taken over
+		seeds = slices.Concat(seeds, now.Config.Node.Seeds)
+	}
+	d.admitSeeds(seeds)
 	if !d.allowed.settled() { // a change of an earlier reload failed; the file may have the old list again
 		if err := d.setAllowed(ctx, d.settings().Node.Allow); err != nil {
 			d.say(true, "connections.allow is not what the settings say: %s", failure.Text(err))
@@ -109,12 +114,10 @@ func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 	old := d.settings().Node.Seeds
 	var errs []error
 	added := false
+	d.admitSeeds(slices.Concat(old, seeds))
 	for _, s := range seeds {
 		if slices.Contains(old, s) || strings.HasPrefix(s, d.node.PublicKey().String()) {
 			continue
-		}
-		if seed, err := peerstore.ParseSeed(s); err == nil {
-			d.node.Peers().AdmitSeed(seed.Key)
 		}
 		if _, err := d.node.Peers().AddSeed(ctx, s); err != nil {
 			errs = append(errs, err)
@@ -126,6 +129,32 @@ func (d *daemon) addSeeds(ctx context.Context, seeds []string) error {
 		return err
 	}
 	return &partlyError{errors.Join(errs...)}
+}
+
+// admitSeeds lists seeds, and those of the network's file, as the only ones that are admitted as such. It says
+// who is not admitted any more.
+func (d *daemon) admitSeeds(seeds []string) {
+	former, keys := d.admitted, d.seedKeys(seeds)
+	d.node.Peers().AdmitSeeds(keys)
+	d.admitted = keys
+	for _, key := range former {
+		if !slices.Contains(keys, key) && d.node.Peers().Admits(key) != nil {
+			d.say(true, "%s is no longer admitted: it is no seed of the settings any more.", key)
+		}
+	}
+}
+
+// seedKeys returns the keys of seeds, and of those of the network's file.
+func (d *daemon) seedKeys(seeds []string) (keys []identity.PublicKey) {
+	if d.network != nil {
+		seeds = slices.Concat(seeds, d.network.Seeds)
+	}
+	for _, s := range seeds {
+		if seed, err := peerstore.ParseSeed(s); err == nil {
+			keys = append(keys, seed.Key)
+		}
+	}
+	return keys
 }
 
 // setAllowed sets the peers on the allow list.

@@ -23,7 +23,10 @@ func Admission(o *Output, v *models.Admission, now time.Time) error {
 		return err
 	}
 	if p := v.Private; p != nil {
-		if err := o.Say(secretText(o, p, now)); err != nil {
+		if err := o.Say(secretText(p)); err != nil {
+			return err
+		}
+		if err := latecomers(o, p.Latecomers, now); err != nil {
 			return err
 		}
 	}
@@ -44,24 +47,44 @@ func Admission(o *Output, v *models.Admission, now time.Time) error {
 			return err
 		}
 	}
-	if err := refusedTable(o, "not admitted, in the last 10 minutes", v.Refused, now); err != nil || v.Private == nil {
+	if err := refusedTable(o, "not admitted, in the last 10 minutes", "others", v.Refused, now); err != nil || v.Private == nil {
 		return err
 	}
-	return refusedTable(o, "without the secret, in the last 10 minutes", v.Private.WithoutSecret, now)
+	return refusedTable(o, "without the secret, in the last 10 minutes", "-", v.Private.WithoutSecret, now)
 }
 
-// secretText says how far a change of the secret is.
-func secretText(o *Output, p *models.PrivateNetwork, now time.Time) string {
-	switch {
-	case !p.Accepts:
-		return "It lets in one secret."
-	case p.Latecomer == "":
-		return "It lets in a second secret, with which nobody has connected since the start."
+// secretText says which secrets are in force.
+func secretText(p *models.PrivateNetwork) string {
+	if p.Accept == "" {
+		return fmt.Sprintf("It dials with the secret %s, and accepts no other.", inspect.Escape(p.Secret))
 	}
-	return fmt.Sprintf("It lets in a second secret, with which %s has connected last, %s ago.", o.Who(p.Latecomer), long(now.Sub(p.LatecomerAt)))
+	s := fmt.Sprintf("It dials with the secret %s, and accepts %s as well", inspect.Escape(p.Secret), inspect.Escape(p.Accept))
+	if len(p.Latecomers) == 0 {
+		return s + ", by which nobody is connected or has come lately."
+	}
+	return s + ". Of the second one are:"
 }
 
-func refusedTable(o *Output, what string, all []models.RefusedPeer, now time.Time) error {
+// latecomers lists who uses the second secret of the network.
+func latecomers(o *Output, all []models.Latecomer, now time.Time) error {
+	if len(all) == 0 {
+		return nil
+	}
+	rows := [][]string{{"PEER", "STATE", "CAME", "NOTE"}}
+	for _, l := range all {
+		state, note := "away", "-"
+		if l.Connected {
+			state = "connected"
+		}
+		if l.Earlier {
+			note = "before this node changed its secrets: it may have the first one by now"
+		}
+		rows = append(rows, []string{o.Who(l.NodeID), state, long(now.Sub(l.At)) + " ago", note})
+	}
+	return o.Table(rows)
+}
+
+func refusedTable(o *Output, what, none string, all []models.RefusedPeer, now time.Time) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -70,7 +93,7 @@ func refusedTable(o *Output, what string, all []models.RefusedPeer, now time.Tim
 	for _, r := range all {
 		key := r.PublicKey
 		if key == "" {
-			key = "-"
+			key = none
 		}
 		rows = append(rows, []string{r.Source, key, inspect.Number(r.Times), long(now.Sub(r.LastAt)) + " ago"})
 	}

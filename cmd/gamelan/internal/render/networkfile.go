@@ -1,9 +1,8 @@
 package render
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -12,24 +11,18 @@ import (
 
 // networkJSON is what is shown of a network file with --json.
 type networkJSON struct {
-	File   string   `json:"file,omitempty"`
-	Name   string   `json:"name"`
-	Secret string   `json:"secret"`           // eight digits that do not tell it
-	Accept string   `json:"accept,omitempty"` // likewise
-	Seeds  []string `json:"seeds"`
-}
-
-// Digits returns eight digits by which two secrets can be compared. They do not tell the secret.
-func Digits(s protocol.NetworkSecret) string {
-	if s == nil {
-		return ""
-	}
-	sum := sha256.Sum256(append([]byte("gamelan network secret\x00"), s...))
-	return hex.EncodeToString(sum[:4])
+	File   string `json:"file,omitempty"`
+	Name   string `json:"name"`
+	Secret string `json:"secret"`           // eight digits that do not tell it
+	Accept string `json:"accept,omitempty"` // likewise
+	// Rotation says which of the two is new: "begun", accept is; "switched", secret is.
+	Rotation string   `json:"rotation,omitempty"`
+	GivenUp  []string `json:"given_up,omitempty"` // by this step: digits of secrets that the file has no more
+	Seeds    []string `json:"seeds"`
 }
 
 func networkOf(file string, p *config.PrivateConfig) networkJSON {
-	return networkJSON{file, p.Name, Digits(p.Secret), Digits(p.Accept), append([]string{}, p.Seeds...)}
+	return networkJSON{File: file, Name: p.Name, Secret: p.Secret.Digits(), Accept: p.Accept.Digits(), Rotation: p.Rotation, Seeds: append([]string{}, p.Seeds...)}
 }
 
 // NetworkFile shows a network file without its secrets.
@@ -37,9 +30,16 @@ func NetworkFile(o *Output, p *config.PrivateConfig) error {
 	if o.JSON {
 		return o.PrintJSON(networkOf("", p))
 	}
-	fmt.Fprintf(o.Out, "name    %s\nsecret  %s (to compare files; it does not tell the secret)\n", p.Name, Digits(p.Secret))
+	fmt.Fprintf(o.Out, "name    %s\nsecret  %s (to compare files; it does not tell the secret)\n", p.Name, p.Secret.Digits())
 	if p.Accept != nil {
-		fmt.Fprintf(o.Out, "accept  %s\n", Digits(p.Accept))
+		which := "nothing says which of the two is new"
+		switch p.Rotation {
+		case config.RotationBegun:
+			which = "the new one: the change has begun"
+		case config.RotationSwitched:
+			which = "the old one: the nodes dial with the new one"
+		}
+		fmt.Fprintf(o.Out, "accept  %s (%s)\n", p.Accept.Digits(), which)
 	}
 	for _, s := range p.Seeds {
 		fmt.Fprintf(o.Out, "seed    %s\n", inspect.Escape(s))
@@ -80,21 +80,38 @@ func NetworkChanged(o *Output, file string, p *config.PrivateConfig) error {
 	return err
 }
 
-// NetworkRotated reports a step of a change of the secret.
-func NetworkRotated(o *Output, file, step string, p *config.PrivateConfig) error {
-	if o.JSON {
-		return o.PrintJSON(networkOf(file, p))
+// NetworkRotated reports a step of a change of the secret: what is kept, and what is given up.
+func NetworkRotated(o *Output, file, step string, before, p *config.PrivateConfig) error {
+	var dropped []string
+	for _, s := range []*protocol.NetworkSecret{before.Secret, before.Accept} {
+		if s != nil && !s.Equal(p.Secret) && !s.Equal(p.Accept) {
+			dropped = append(dropped, s.Digits())
+		}
 	}
+	if o.JSON {
+		v := networkOf(file, p)
+		v.GivenUp = dropped
+		return o.PrintJSON(v)
+	}
+	secret, accept := p.Secret.Digits(), p.Accept.Digits()
+	gone := strings.Join(dropped, " and ")
 	what, then := "", ""
 	switch step {
 	case "begin":
-		what = "Nodes with this file dial with the old secret, and accept a new one as well."
+		what = fmt.Sprintf("Nodes with this file dial with the old secret %s, and accept the new one %s as well.", secret, accept)
 		then = "When all have it: gamelan network rotate switch " + file
 	case "switch":
-		what = "Nodes with this file dial with the new secret, and accept the old one as well."
-		then = "When all have it, and gamelan peers admitted names nobody who connects with the old one: gamelan network rotate end " + file
+		what = fmt.Sprintf("Nodes with this file dial with the new secret %s, and accept the old one %s as well.", secret, accept)
+		then = "When all have it, and gamelan peers admitted names nobody who came with the old one: gamelan network rotate end " + file
+	case "abandon":
+		what = fmt.Sprintf("Nodes with this file dial with the old secret %s, and accept no other. The new one %s is given up.", secret, gone)
+		then = "Then all is as it was before the change."
 	case "end":
-		what, then = "Nodes with this file dial with one secret, and accept no other.", "Then the secret that was given up opens nothing any more."
+		what = fmt.Sprintf("Nodes with this file dial with the new secret %s, and accept no other.", secret)
+		then = fmt.Sprintf("Then the secret %s opens nothing any more, and connections that were set up with it are closed.", gone)
+	case "now":
+		what = fmt.Sprintf("Nodes with this file dial with the new secret %s, and accept no other. They close all connections that were set up with %s.", secret, gone)
+		then = "Until a machine has the file, it is cut off from those that have it."
 	}
 	_, err := fmt.Fprintf(o.Out, "%s\n%s\n%s\n", what, takeOver, then)
 	return err

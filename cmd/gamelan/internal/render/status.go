@@ -21,6 +21,8 @@ type Status struct {
 	Discovery *models.Network      `json:"discovery,omitempty"` // nil: the node does not show it
 	Stored    *models.StoreForward `json:"saf,omitempty"`       // nil: the node does not show it
 	Kad       *models.Kad          `json:"kad,omitempty"`       // nil: the node does not show it
+	Secret    string               `json:"secret,omitempty"`    // of the private network: eight digits by which to compare it
+	Accept    string               `json:"accept,omitempty"`    // likewise of a second one, while the first is being changed
 	Healthy   bool                 `json:"healthy"`             // it has not failed
 	Health    models.HealthState   `json:"health"`              // ok, degraded or failed
 	Reasons   models.Notices       `json:"reasons"`             // why it has failed; those of a degraded node are among the warnings
@@ -47,6 +49,11 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 		line("node id", "%s", s.NodeID)
 	}
 	line("running", "gamelan %s on %s for %s, process %d", s.Version, s.Network, long(now.Sub(s.StartedAt)), s.PID)
+	if s.Accept != "" {
+		line("secret", "%s, and %s is accepted as well", s.Secret, s.Accept)
+	} else if s.Secret != "" {
+		line("secret", "%s", s.Secret)
+	}
 	b.about("addresses", addressLines(o, &s, now)...)
 	if s.Tor != nil {
 		line("tor", "%s", torText(s.Tor, now))
