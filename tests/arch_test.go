@@ -75,14 +75,15 @@ var narrow = map[string][]string{
 // ("…/internal" left out) and of the node. Only the verbs and those not listed may
 // import all of it.
 var command = map[string][]string{
-	"failure": {},
-	"bitset":  {},
-	"nodedir": {"failure", ""},
-	"api":     {"failure"},
-	"phrases": {"api", "failure", "nodedir"},
-	"outlast": {"failure"},
-	"render":  {"api", "bitset", "failure"},
-	"daemon":  {"api", "daemonconfig", "failure", "nodedir", "render", ""},
+	"failure":  {},
+	"bitset":   {},
+	"disguise": {},
+	"nodedir":  {"failure", ""},
+	"api":      {"failure"},
+	"phrases":  {"api", "failure", "nodedir"},
+	"outlast":  {"failure"},
+	"render":   {"api", "bitset", "failure"},
+	"daemon":   {"api", "daemonconfig", "failure", "nodedir", "render", ""},
 }
 
 // strangers are houses that must not meet.

@@ -137,6 +137,7 @@ type cli struct {
 	Show     showCmd     `cmd:"" group:"Inside a node:" help:"Show any section of the running node."`
 	Do       doCmd       `cmd:"" group:"Inside a node:" help:"Have a part of the running node do something."`
 	Store    storeCmd    `cmd:"" group:"Inside a node:" help:"The peer store on the disk."`
+	Report   reportCmd   `cmd:"" group:"Inside a node:" help:"Gather what helpers need in one file, without secrets."`
 
 	Settings   configCmd     `cmd:"" name:"config" group:"Settings and tools:" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" group:"Settings and tools:" help:"Check a node against the rules of the wire."`

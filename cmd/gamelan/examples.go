@@ -45,6 +45,11 @@ var examples = map[string][]example{
 		{"What happened at 03:12?", "gamelan events --from 03:00 --to 03:20"},
 		{"Watch what happens with bob", "gamelan events --follow --peer bob"},
 	},
+	"gamelan report": {
+		{"What would be in a report?", "gamelan report --list"},
+		{"Write one for those who help", "gamelan report"},
+		{"Of the node of a service, into a file", "gamelan report --data-dir /var/lib/gamelan --output report.zip"},
+	},
 	"gamelan top": {
 		{"Which actors are busy?", "gamelan top"},
 		{"Which have the longest queues? Once, for a program", "gamelan top --sort queue --count 1 --json"},

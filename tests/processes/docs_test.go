@@ -33,6 +33,9 @@ var docsBlocks = []docsPage{
 	}, {
 		has:  "gamelan health --strict",
 		want: []string{`(?m)^ok: `},
+	}, {
+		has:  "gamelan report --list",
+		want: []string{`(?m)^events\.json `, `(?m)^Wrote gamelan-report-[0-9-]+\.zip\.$`},
 	}}},
 	{"docs/events.md", []readmeBlock{{
 		has: "gamelan events --from",
