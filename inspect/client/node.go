@@ -47,7 +47,8 @@ func (c *Client) DHT(ctx context.Context) (models.DHT, error) {
 
 // Settings requests the settings of a node that the command runs.
 func (c *Client) Settings(ctx context.Context) ([]models.Setting, error) {
-	return get[[]models.Setting](ctx, c, "/v1/config")
+	all, _, err := list[models.Setting](ctx, c, "/v1/config", url.Values{})
+	return all, err
 }
 
 // Shutdown begins an orderly stop of the node and returns at once.

@@ -52,7 +52,7 @@ const (
 
 // Events are some events, oldest first.
 type Events struct {
-	Events []Event `json:"events"`
+	Events []Event `json:"items"`
 	Next   string  `json:"next"`           // give it as "since" for those that follow
 	Lost   uint64  `json:"lost,omitempty"` // of those asked for, events that are gone
 	// Reset says that since is of another history, such as that of another data directory: these are the oldest events.
