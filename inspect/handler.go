@@ -87,7 +87,9 @@ func Handler(o Options) http.Handler {
 	}
 	serve("/healthz", h.healthz)
 	serve("/readyz", h.readyz)
-	get("/v1", func(_ http.ResponseWriter, _ *http.Request, q *query) (any, error) { return h.endpoints(endpoints, q), nil }, pages...)
+	get("/v1", func(_ http.ResponseWriter, _ *http.Request, q *query) (any, error) {
+		return h.endpoints(endpoints, q), nil
+	}, pages...)
 	get("/v1/actors", h.actors, "prefix", "kind", "state", "sort", "limit", "offset")
 	get("/v1/actors/{path...}", h.actor) // with the stacks, whose path the mux does not take
 	get("/v1/tree", h.tree, "path", "depth", "format")

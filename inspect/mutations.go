@@ -73,7 +73,9 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	}
 	mux.HandleFunc("/v1/{section}/{verb}", only(handle(m.verb).answer, http.MethodPost))
 	mux.HandleFunc("/", handle(m.nothing).answer)
-	return Guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
+	sites := http.NewCrossOriginProtection()
+	sites.SetDenyHandler(http.HandlerFunc(foreign))
+	return Guard(a.Hosts, sites.Handler(m.admit(mux))), nil
 }
 
 // route is an address at which somebody can make the node do something.

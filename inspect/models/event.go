@@ -59,4 +59,6 @@ type Events struct {
 	Reset bool `json:"reset,omitempty"`
 	// Earlier says that earlier events match, too. It is set without "since" alone.
 	Earlier bool `json:"earlier,omitempty"`
+	// Note says what was changed in the request, if anything.
+	Note string `json:"note,omitempty"`
 }

@@ -135,7 +135,7 @@ var apiPages = []struct {
 		{path: "POST /v1/kad/put", about: "Publish a value.", ask: "/v1/kad/put?client=main", body: `{"value":"aGVsbG8="}`, gives: models.KadReport{}},
 		{path: "POST /v1/kad/get", about: "Look for a value.", ask: "/v1/kad/get?client=main&key=VALUE", gives: models.KadRecord{}},
 		{path: "POST /v1/kad/trace", about: "Look for a value, or with `find` for nodes, and tell each step.", ask: "/v1/kad/trace?client=main&target=VALUE", gives: models.KadStep{}, lines: true},
-		{path: "POST /v1/kad/connect", about: "Ask another node whether it is there.", ask: "/v1/kad/connect?client=main&target=KEY", gives: models.KadConnected{}},
+		{path: "POST /v1/kad/connect", about: "Ask another node whether it is there.", ask: "/v1/kad/connect?client=main&target=SEED", gives: models.KadConnected{}},
 		{path: "POST /v1/kad/forget", about: "End the publication of a value.", ask: "/v1/kad/forget?client=main&key=VALUE", gives: models.KadForgotten{}},
 	}},
 	{"Tor", []shown{{path: "GET /v1/tor", about: "The onion service.", gives: models.Tor{}}}},
@@ -153,7 +153,24 @@ func schemaOf(t *testing.T, v any) *jsonschema.Schema {
 	if err != nil {
 		t.Fatalf("%T: %v", v, err)
 	}
+	withOutcome(s)
 	return s
+}
+
+// withOutcome adds the field outcome of models.Outcome where that is embedded: the library takes it for hidden.
+func withOutcome(s *jsonschema.Schema) {
+	has := func(name string) bool { return s.Properties[name] != nil }
+	if has("peer") && has("reason") && has("detail") && has("code") && !has("outcome") {
+		s.Properties["outcome"] = &jsonschema.Schema{Type: "string"}
+		s.Required = append(s.Required, "outcome")
+		s.PropertyOrder = nil
+	}
+	for _, p := range s.Properties {
+		withOutcome(p)
+	}
+	if s.Items != nil {
+		withOutcome(s.Items)
+	}
 }
 
 // listOf returns the schema of a list.

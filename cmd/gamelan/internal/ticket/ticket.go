@@ -66,7 +66,7 @@ type gatherer struct {
 // Gather gathers what can be gathered. It asks the node, or if none answers looks at the data directory. The
 // error is ctx's, or [ErrSecret].
 func Gather(ctx context.Context, o Options) (*Ticket, error) {
-	g := &gatherer{Options: o, Ticket: Ticket{at: o.Now}, node: client.New(o.Dir.Path, client.Options{}), hide: disguise.New()}
+	g := &gatherer{Options: o, Ticket: Ticket{at: o.Now, Missing: []string{}}, node: client.New(o.Dir.Path, client.Options{}), hide: disguise.New()}
 	g.places()
 	g.secrets()
 	n, err := g.node.Node(ctx)
