@@ -45,6 +45,18 @@ var examples = map[string][]example{
 		{"What happened at 03:12?", "gamelan events --from 03:00 --to 03:20"},
 		{"Watch what happens with bob", "gamelan events --follow --peer bob"},
 	},
+	"gamelan actors": {
+		{"Start an actor anew that hangs on something old", "gamelan actors restart discovery/netsync"},
+		{"End the connections of bob", "gamelan disconnect bob"},
+	},
+	"gamelan actors restart": {
+		{"Start an actor anew", "gamelan actors restart discovery/netsync"},
+		{"Start the whole DHT anew", "gamelan actors restart node/dht"},
+	},
+	"gamelan actors stop": {
+		{"End a session with a peer; the node opens another one when it needs it", "gamelan actors stop node/services/messaging/bob"},
+		{"Stop an actor of the program", "gamelan actors stop extensions/clumsy"},
+	},
 	"gamelan report": {
 		{"What would be in a report?", "gamelan report --list"},
 		{"Write one for those who help", "gamelan report"},

@@ -121,3 +121,13 @@ func (c *Client) Stacks(ctx context.Context, path string) (inspect.Stacks, error
 func actorAt(path string) string {
 	return "/v1/actors/" + (&url.URL{Path: strings.Trim(path, "/")}).EscapedPath()
 }
+
+// RestartActor makes the node start the actor at path anew. It returns when that has happened.
+func (c *Client) RestartActor(ctx context.Context, path string) error {
+	return c.Do(ctx, "actors", "restart", url.Values{"path": {path}}, nil, nil)
+}
+
+// StopActor makes the node stop the actor at path.
+func (c *Client) StopActor(ctx context.Context, path string) error {
+	return c.Do(ctx, "actors", "stop", url.Values{"path": {path}}, nil, nil)
+}
