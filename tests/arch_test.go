@@ -78,12 +78,13 @@ var command = map[string][]string{
 	"failure":  {},
 	"bitset":   {},
 	"disguise": {},
+	"loglevel": {},
 	"nodedir":  {"failure", ""},
 	"api":      {"failure"},
 	"phrases":  {"api", "failure", "nodedir"},
 	"outlast":  {"failure"},
 	"render":   {"api", "bitset", "failure"},
-	"daemon":   {"api", "daemonconfig", "failure", "nodedir", "render", ""},
+	"daemon":   {"api", "daemonconfig", "failure", "loglevel", "nodedir", "render", ""},
 }
 
 // strangers are houses that must not meet.
@@ -121,6 +122,7 @@ var confined = map[string][]string{
 	"go.uber.org/goleak":                            {"gamelantest"},
 	"github.com/cockroachdb/datadriven":             {"internal/kad/script"}, // used by tests alone
 	"github.com/google/go-cmp":                      nil,
+	"github.com/google/jsonschema-go":               nil,
 	"github.com/gtank/ristretto255":                 nil,
 	"github.com/rogpeppe/go-internal":               nil,
 	"pgregory.net/rapid":                            nil,

@@ -57,6 +57,15 @@ var examples = map[string][]example{
 		{"End a session with a peer; the node opens another one when it needs it", "gamelan actors stop node/services/messaging/bob"},
 		{"Stop an actor of the program", "gamelan actors stop extensions/clumsy"},
 	},
+	"gamelan log": {
+		{"What is logged?", "gamelan log level"},
+		{"Log everything that one package says", "gamelan log level connections=debug"},
+	},
+	"gamelan log level": {
+		{"What is logged?", "gamelan log level"},
+		{"Log everything that one package says, and of others only warnings", "gamelan log level warn connections=debug"},
+		{"Go back to the settings", "gamelan log level --reset"},
+	},
 	"gamelan report": {
 		{"What would be in a report?", "gamelan report --list"},
 		{"Write one for those who help", "gamelan report"},
