@@ -103,10 +103,8 @@ func (i *Inspection) StopActor(ctx context.Context, path string) error {
 }
 
 func (i *Inspection) byHand(ctx context.Context, path, event string, do func(*supervisor.Root, context.Context, string) error) error {
-	select {
-	case <-i.n.Done():
+	if i.n.e.View.Stopping() {
 		return ErrClosed
-	default:
 	}
 	a, ok := inspect.FindActor(i.Source, path)
 	if !ok {

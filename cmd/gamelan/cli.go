@@ -135,6 +135,7 @@ type cli struct {
 	Letters  lettersCmd  `cmd:"" group:"Inside a node:" name:"deadletters" help:"List the last messages that have reached no actor."`
 	Tree     treeCmd     `cmd:"" group:"Inside a node:" help:"Show the actor tree of the running node."`
 	Actors   actorsCmd   `cmd:"" group:"Inside a node:" help:"Restart or stop an actor."`
+	Drain    drainCmd    `cmd:"" group:"Inside a node:" help:"Have the node make no new connections, before it is stopped."`
 	Log      logCmd      `cmd:"" group:"Inside a node:" help:"The log of the running node: its level, by package."`
 	Show     showCmd     `cmd:"" group:"Inside a node:" help:"Show any section of the running node."`
 	Do       doCmd       `cmd:"" group:"Inside a node:" help:"Have a part of the running node do something."`

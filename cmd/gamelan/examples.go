@@ -66,6 +66,10 @@ var examples = map[string][]example{
 		{"Log everything that one package says, and of others only warnings", "gamelan log level warn connections=debug"},
 		{"Go back to the settings", "gamelan log level --reset"},
 	},
+	"gamelan drain": {
+		{"Before an upgrade: finish what is under way, then stop", "gamelan drain --stop"},
+		{"Connect to others again", "gamelan drain --off"},
+	},
 	"gamelan report": {
 		{"What would be in a report?", "gamelan report --list"},
 		{"Write one for those who help", "gamelan report"},

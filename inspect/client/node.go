@@ -122,6 +122,11 @@ func actorAt(path string) string {
 	return "/v1/actors/" + (&url.URL{Path: strings.Trim(path, "/")}).EscapedPath()
 }
 
+// Drain makes the node make no new connections, or with off make them again.
+func (c *Client) Drain(ctx context.Context, off bool) (models.Drain, error) {
+	return act[models.Drain](ctx, c, "node", "drain", url.Values{"off": {fmt.Sprint(off)}}, nil)
+}
+
 // RestartActor makes the node start the actor at path anew. It returns when that has happened.
 func (c *Client) RestartActor(ctx context.Context, path string) error {
 	return c.Do(ctx, "actors", "restart", url.Values{"path": {path}}, nil, nil)

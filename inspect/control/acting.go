@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -41,6 +42,32 @@ func actorVerbs(n *gamelan.Node) map[string]inspect.Verb {
 		}}
 	}
 	return map[string]inspect.Verb{"restart": verb((*gamelan.Inspection).Restart), "stop": verb((*gamelan.Inspection).StopActor)}
+}
+
+// drain has the node make no new connections, or with off make them again, and says what it still works on.
+func drain(n *gamelan.Node) inspect.Verb {
+	return inspect.Verb{Params: []string{"off"}, Do: func(ctx context.Context, v url.Values, _ []byte) (any, error) {
+		switch v.Get("off") {
+		case "true":
+			n.Undrain()
+		case "", "false":
+			n.Drain()
+		default:
+			return nil, bad("give true or false", "off cannot be %q", v.Get("off"))
+		}
+		return drainOf(ctx, n), nil
+	}}
+}
+
+// drainOf says whether a node drains.
+func drainOf(ctx context.Context, n *gamelan.Node) models.Drain {
+	d := models.Drain{}
+	if since, ok := n.Draining(); ok {
+		d.Draining, d.Since = true, since
+	}
+	view := n.Inspection().Node(ctx)
+	d.Connections, d.Bytes = view.Held, view.Credit.Used
+	return d
 }
 
 // actError returns the API's error of an act on an actor.

@@ -50,6 +50,7 @@ func Actions(n *gamelan.Node, o Options) inspect.Actions {
 		Verbs: n.Inspection().Verbs(), Shutdown: o.Shutdown, Stopping: o.Stopping, Admin: tell,
 	}
 	a.Verbs["actors"] = actorVerbs(n)
+	a.Verbs["node"] = map[string]inspect.Verb{"drain": drain(n)}
 	if n.Inbox() != nil {
 		a.Acknowledge, a.HandBack = acknowledge(n), n.Inbox().HandBack
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/loglevel"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -79,6 +80,12 @@ var apiPages = []struct {
 	{"Health", []shown{
 		{path: "GET /healthz", about: "Whether the node works: 200, or 503 if a restart would help. A degraded node works.", gives: inspect.HealthReport{}, bad: []refusal{{"/healthz?x=1", 400, "bad_query"}}},
 		{path: "GET /readyz", about: "Whether the node can serve others: 503 if it is degraded, too.", gives: inspect.HealthReport{}},
+		{path: "POST /v1/node/drain", about: "Make no new connections, or with `off` make them again.", ask: "/v1/node/drain?off=true", gives: models.Drain{}, bad: []refusal{{"/v1/node/drain?off=x", 400, "bad_query"}}},
+		{path: "GET /v1/log", about: "The level of the log, and those of packages. Only `gamelan node` has it.", gives: loglevel.Shown{}},
+		{
+			path: "POST /v1/log/level", about: "Change the level, or with `packages` those of packages; `reset` takes those of the settings first.", ask: "/v1/log/level?packages=connections=debug", gives: loglevel.Shown{},
+			bad: []refusal{{"/v1/log/level?level=loud", 400, "bad_query"}, {"/v1/log/level?packages=nobody=debug", 400, "bad_query"}},
+		},
 		{path: "GET /v1/node", about: "Identity, state and its cause, warnings, limits.", gives: models.Node{}},
 		{path: "GET /v1/doctor", about: "The last examination of the node.", gives: models.Doctor{}},
 		{path: "POST /v1/doctor/examine", about: "Examine the node, or with `peer` the way to a peer: a line for each step, and the diagnosis.", gives: models.Examined{}, lines: true},
@@ -90,6 +97,14 @@ var apiPages = []struct {
 		{path: "GET /v1/actors", about: "Actors; `sort` is depth, busy, restarts or age.", ask: "/v1/actors?prefix=ACTOR&limit=1", gives: inspect.Actor{}, list: true, bad: []refusal{{"/v1/actors?sort=size", 400, "bad_query"}, {"/v1/actors?limit=0", 400, "bad_query"}}},
 		{path: "GET /v1/actors/{path...}", about: "One actor. The end of its path is enough, if it fits one alone.", ask: "/v1/actors/node/disk/space", gives: inspect.Actor{}, bad: []refusal{{"/v1/actors/nobody", 404, "not_found"}}},
 		{path: "GET /v1/actors/{path...}/stacks", about: "The stacks of the goroutines of an actor, and of its last failure.", ask: "/v1/actors/node/disk/space/stacks", gives: inspect.Stacks{}, bad: []refusal{{"/v1/actors/nobody/stacks", 404, "not_found"}}},
+		{
+			path: "POST /v1/actors/restart", about: "Start an actor anew. The answer comes when it has started.", ask: "/v1/actors/restart?path=dht/pinger", gives: anything{},
+			bad: []refusal{{"/v1/actors/restart", 400, "bad_query"}, {"/v1/actors/restart?path=nobody", 404, "not_found"}, {"/v1/actors/restart?path=node", 409, "failed"}},
+		},
+		{
+			path: "POST /v1/actors/stop", about: "Stop a connection, a session, or an actor of the program.", ask: "/v1/actors/stop?path=services/messaging/ID", gives: anything{},
+			bad: []refusal{{"/v1/actors/stop?path=nobody", 404, "not_found"}, {"/v1/actors/stop?path=dht/pinger", 409, "failed"}},
+		},
 		{path: "GET /v1/failures", about: "The last failure of each actor, the newest first.", gives: inspect.Failure{}, list: true},
 		{path: "GET /v1/deadletters", about: "The last 1,000 messages that have reached no actor, without their content.", ask: "/v1/deadletters?limit=1", gives: inspect.DeadLetter{}, list: true},
 	}},
