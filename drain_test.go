@@ -22,6 +22,7 @@ func TestDrain(t *testing.T) {
 		b, c := net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New)), net.Start(gamelan.Config{})
 		net.Connect(a, b)
 		net.Introduce(a, c)
+		net.Introduce(c, a)
 		a.Drain()
 		since, ok := a.Draining()
 		a.Drain() // once more changes nothing
