@@ -34,6 +34,9 @@ var docsBlocks = []docsPage{
 		has:  "gamelan health --strict",
 		want: []string{`(?m)^ok: `},
 	}, {
+		has:  "gamelan log level connections=debug",
+		want: []string{`(?m)^connections +debug$`, `(?m)^netsync was restarted$`, `(?m)^The node makes no new connections`, `(?m)^The node connects to others again\.$`},
+	}, {
 		has:  "gamelan report --list",
 		want: []string{`(?m)^events\.json `, `(?m)^Wrote gamelan-report-[0-9-]+\.zip\.$`},
 	}}},
