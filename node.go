@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
@@ -50,6 +51,20 @@ func (n *Node) Close(ctx context.Context) error {
 	defer cancel()
 	<-n.e.Up // a user's actor may call Close before Start returns
 	return errors.Join(n.stops.run(ctx, n), n.e.Close(ctx))
+}
+
+// Drain has the node make no new connections from now on: it accepts none and dials nobody. What it is connected with stays, and it works on
+// over these connections: messages, calls and streams go on. A dial of a peer that is not connected, and a message to it, fail with [ErrDraining].
+// Health says that the node drains. Undrain ends that; Close does not need it.
+func (n *Node) Drain() { n.e.Trunk.Drain(true) }
+
+// Undrain ends what Drain has begun: the node connects to others again.
+func (n *Node) Undrain() { n.e.Trunk.Drain(false) }
+
+// Draining returns since when the node makes no new connections, on the system's clock. It is false if the node makes them.
+func (n *Node) Draining() (since time.Time, ok bool) {
+	since, ok = n.e.Trunk.Draining()
+	return n.e.Trunk.OnWall(since), ok
 }
 
 // Done returns a channel that is closed when the node has stopped, by Close or by a

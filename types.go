@@ -113,6 +113,7 @@ var (
 	ErrBansFull         = actors.ErrBansFull
 	ErrConnectionClosed = actors.ErrConnectionClosed
 	ErrDialCancelled    = actors.ErrDialCancelled
+	ErrDraining         = actors.ErrDraining
 	ErrNotAdopted       = actors.ErrNotAdopted
 	ErrOverloaded       = actors.ErrOverloaded
 	ErrNameTaken        = actors.ErrNameTaken

@@ -28,6 +28,7 @@ var (
 	ErrBansFull         = errors.New("actors: not banned, because too many peers are that were never reached; its source is refused instead")
 	ErrConnectionClosed = errors.New("actors: the connection has ended; try again on another")
 	ErrDialCancelled    = errors.New("actors: the dial was cancelled; dial again")
+	ErrDraining         = errors.New("actors: the node is draining, and makes no new connections")
 	ErrNotAdopted       = errors.New("actors: the finished connection was not taken over in time; dial again")
 	ErrOverloaded       = errors.New("actors: too many requests are waiting; try again later")
 	ErrNameTaken        = errors.New("actors: another actor has this name; choose another one")

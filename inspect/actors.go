@@ -77,6 +77,16 @@ func (h *handler) actor(w http.ResponseWriter, r *http.Request, _ *query) (any, 
 	return nil, noActor(path)
 }
 
+// FindActor returns the actor at path, or the only one whose path ends with it.
+func FindActor(src Source, path string) (Actor, bool) {
+	s := newSnapshot(src.Actors())
+	i, ok := s.find(path)
+	if !ok {
+		return Actor{}, false
+	}
+	return s.actors[i], true
+}
+
 func noActor(path string) error {
 	return notFound(fmt.Sprintf("there is no actor %q", Escape(path)), HintActors)
 }

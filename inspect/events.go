@@ -42,7 +42,7 @@ const (
 
 // events answers with events: a list, or with Accept: text/event-stream those that follow, too.
 func (h *handler) events(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
-	limit, _, _ := q.window()
+	limit, _, note := q.window()
 	e := EventQuery{Since: q.text("since"), Limit: limit}
 	if types := q.text("type"); types != "" {
 		e.Types = strings.Split(types, ",")
@@ -68,7 +68,9 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request, q *query) (any,
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		return h.follow(w, r, &e)
 	}
-	return h.Events.Select(&e)
+	list, err := h.Events.Select(&e)
+	list.Note = note
+	return list, err
 }
 
 // follow writes events as server-sent events until the client goes or the node ends.

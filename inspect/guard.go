@@ -3,20 +3,37 @@ package inspect
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
 
 // Guard refuses a request over TCP whose Host is neither loopback nor among hosts: a web page
-// can reach a local port of the browser's machine through a name of its own. [Handler] has it already.
+// can reach a local port of the browser's machine through a name of its own. It also refuses one whose Origin is
+// another host, and everything that a browser says is of another site. [Handler] has it already.
 func Guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !overUnix(r) && !allowedHost(hosts, r.Host) {
 			fail(w, &Error{Code: CodeForbidden, Message: "the host name of this request is not allowed", Hint: "use localhost, or add the name to the allowed hosts"})
 			return
 		}
+		if origin := r.Header.Get("Origin"); !overUnix(r) && origin != "" && !allowedOrigin(hosts, origin) {
+			foreign(w, r)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// foreign refuses a request that a page of another site has made a browser send.
+func foreign(w http.ResponseWriter, _ *http.Request) {
+	fail(w, &Error{Code: CodeForbidden, Message: "the request comes from another site", Hint: "send it from a program, or from a page of an allowed host"})
+}
+
+// allowedOrigin reports whether an Origin is of an allowed host.
+func allowedOrigin(hosts []string, origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && allowedHost(hosts, u.Host)
 }
 
 // overUnix reports whether the request came over a Unix socket.

@@ -77,45 +77,71 @@ func Handler(o Options) http.Handler {
 	}
 	h := &handler{Options: o}
 	mux := http.NewServeMux()
-	var endpoints []string
-	serve := func(pattern string, f http.HandlerFunc) {
-		endpoints = append(endpoints, pattern)
+	var endpoints []Endpoint
+	serve := func(pattern string, f http.HandlerFunc, params ...string) {
+		endpoints = append(endpoints, Endpoint{http.MethodGet, pattern, append([]string{}, params...)})
 		mux.HandleFunc(pattern, only(f, http.MethodGet, http.MethodHead))
 	}
 	get := func(pattern string, f func(http.ResponseWriter, *http.Request, *query) (any, error), params ...string) {
-		serve(pattern, asked(f, params...).answer)
+		serve(pattern, asked(f, params...).answer, params...)
 	}
 	serve("/healthz", h.healthz)
 	serve("/readyz", h.readyz)
+	get("/v1", func(_ http.ResponseWriter, _ *http.Request, q *query) (any, error) {
+		return h.endpoints(endpoints, q), nil
+	}, pages...)
 	get("/v1/actors", h.actors, "prefix", "kind", "state", "sort", "limit", "offset")
-	get("/v1/actors/{path...}", h.actor)
+	get("/v1/actors/{path...}", h.actor) // with the stacks, whose path the mux does not take
 	get("/v1/tree", h.tree, "path", "depth", "format")
-	get("/v1/sections", h.sections)
-	get("/v1/sections/{name}", h.section)
-	get("/v1/sections/{name}/figures", h.figures)
-	get("/v1/verbs", h.verbs, "limit", "offset")
-	get("/v1/peers", h.peers, "limit", "offset")
+	endpoints = append(endpoints, Endpoint{http.MethodGet, "/v1/actors/{path...}/stacks", []string{}})
+	get("/v1/sections", h.sections, pages...)
+	get("/v1/sections/{name}", h.section, pages...)
+	get("/v1/sections/{name}/figures", h.figures, pages...)
+	get("/v1/verbs", h.verbs, pages...)
+	get("/v1/peers", h.peers, pages...)
 	get("/v1/peers:export", h.exportPeers)
 	get("/v1/peers/{id}", h.peer)
 	get("/v1/connections", h.connections, "state", "limit", "offset")
 	get("/v1/ledger", h.ledger, "tag", "peer", "state", "limit", "offset")
-	get("/v1/failures", h.failures, "limit", "offset")
-	get("/v1/deadletters", h.deadLetters, "limit", "offset")
+	get("/v1/failures", h.failures, pages...)
+	get("/v1/deadletters", h.deadLetters, pages...)
 	get("/v1/events", h.events, "since", "from", "to", "peer", "type", "limit")
 	get("/v1/messages", h.messages, "all", "topic", "count", "name")
-	endpoints = append(endpoints, "/v1/actors/{path...}/stacks")
 	mux.HandleFunc("/v1/{name}", only(handle(h.named).answer, http.MethodGet, http.MethodHead))
-	mux.HandleFunc("/v1", only(func(w http.ResponseWriter, _ *http.Request) {
-		all := slices.Clone(endpoints)
-		for _, name := range h.Sections.Names() {
-			if path := "/v1/" + url.PathEscape(name); !slices.Contains(all, path) {
-				all = append(all, path)
-			}
-		}
-		reply(w, map[string][]string{"endpoints": all})
-	}, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/", handle(nothing).answer)
 	return Guard(o.Hosts, mux)
+}
+
+// pages are the parameters of every list.
+var pages = []string{"limit", "offset"}
+
+// Endpoint is an address of the API: an element of the list at /v1.
+type Endpoint struct {
+	Method string   `json:"method"`
+	Path   string   `json:"path"`   // what stands in braces is the caller's
+	Params []string `json:"params"` // that its query may have
+}
+
+// endpoints lists all addresses: those of the handler, those of the sections, and those at which
+// somebody can make the node do something.
+func (h *handler) endpoints(own []Endpoint, q *query) any {
+	limit, offset, note := q.window()
+	all := slices.Clone(own)
+	for _, name := range h.Sections.Names() {
+		path := "/v1/" + url.PathEscape(name)
+		if !slices.ContainsFunc(own, func(e Endpoint) bool { return e.Path == path }) {
+			all = append(all, Endpoint{http.MethodGet, path, []string{}}) // one that is a list takes pages, too
+		}
+	}
+	if h.Verbs != nil {
+		for _, r := range new(mutations).routes() {
+			all = append(all, Endpoint{http.MethodPost, r.path, append([]string{}, r.params...)})
+		}
+		for _, v := range h.verbInfos() {
+			all = append(all, Endpoint{http.MethodPost, "/v1/" + url.PathEscape(v.Section) + "/" + url.PathEscape(v.Verb), v.Params})
+		}
+	}
+	return cut(all, limit, offset, note)
 }
 
 // Join returns a handler that gives reading requests to read and all others to mutate.

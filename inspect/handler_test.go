@@ -164,7 +164,7 @@ func TestSectionsOfTheUser(t *testing.T) {
 	s.Section("weather", func(context.Context) any { return "rain" })
 	s.Section("node", func(context.Context) any { return models.Node{NodeID: nodeA, Network: "localnet"} })
 	h := Handler(Options{Source: testSource(), Sections: &s})
-	if _, body := get(t, h, "/v1/sections"); body != `{"sections":["node","weather"]}`+"\n" {
+	if _, body := get(t, h, "/v1/sections"); body != `{"items":["node","weather"],"total":2,"limit":100,"offset":0}`+"\n" {
 		t.Errorf("sections: got %s", body)
 	}
 	if _, body := get(t, h, "/v1/sections/weather"); body != "\"rain\"\n" {
@@ -173,7 +173,7 @@ func TestSectionsOfTheUser(t *testing.T) {
 	if n := getJSON[models.Node](t, h, "/v1/node"); n.NodeID != nodeA {
 		t.Errorf("node: got %+v", n)
 	}
-	if _, body := get(t, h, "/v1/sections/weather/figures"); body != `{"figures":[{"path":"","label":"","unit":"text","rank":2,"value":"rain"}]}`+"\n" {
+	if _, body := get(t, h, "/v1/sections/weather/figures"); body != `{"items":[{"path":"","label":"","unit":"text","rank":2,"value":"rain"}],"total":1,"limit":100,"offset":0}`+"\n" {
 		t.Errorf("figures of the weather: got %s", body)
 	}
 	if code, _ := get(t, h, "/v1/sections/snow/figures"); code != 404 {

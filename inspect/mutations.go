@@ -68,18 +68,38 @@ func Mutations(token Token, a Actions) (http.Handler, error) {
 	}
 	m := &mutations{a, token}
 	mux := http.NewServeMux()
-	post := func(path string, f handle) { mux.HandleFunc(path, only(f.answer, http.MethodPost)) }
-	post("/v1/messages", asked(m.send, "peer", "resend", "outcome", "until", "topic", "timeout", "at_once"))
-	post(ackPath, asked(m.acknowledge))
-	post("/v1/messages:back", asked(m.handBack))
-	post("/v1/dht/messages", asked(m.sendDHT, "to", "strategy", "type", "encrypt", "sign", "store", "timeout"))
-	post("/v1/peers", asked(m.addPeer))
-	post("/v1/peers:import", asked(m.importPeers))
-	post("/v1/peers/{target}", m.peerAction)
-	post("/v1/{section}/{verb}", m.verb)
-	post("/v1/shutdown", m.shutdown)
+	for _, r := range m.routes() {
+		mux.HandleFunc(r.path, only(r.do.answer, http.MethodPost))
+	}
+	mux.HandleFunc("/v1/{section}/{verb}", only(handle(m.verb).answer, http.MethodPost))
 	mux.HandleFunc("/", handle(m.nothing).answer)
-	return Guard(a.Hosts, http.NewCrossOriginProtection().Handler(m.admit(mux))), nil
+	sites := http.NewCrossOriginProtection()
+	sites.SetDenyHandler(http.HandlerFunc(foreign))
+	return Guard(a.Hosts, sites.Handler(m.admit(mux))), nil
+}
+
+// route is an address at which somebody can make the node do something.
+type route struct {
+	path   string
+	params []string
+	do     handle
+}
+
+// routes are all addresses but those of verbs.
+func (m *mutations) routes() []route {
+	taking := func(path string, f func(http.ResponseWriter, *http.Request, *query) (any, error), params ...string) route {
+		return route{path, params, asked(f, params...)}
+	}
+	return []route{
+		taking("/v1/messages", m.send, "peer", "resend", "outcome", "until", "topic", "timeout", "at_once"),
+		taking(ackPath, m.acknowledge),
+		taking("/v1/messages:back", m.handBack),
+		taking("/v1/dht/messages", m.sendDHT, "to", "strategy", "type", "encrypt", "sign", "store", "timeout"),
+		taking("/v1/peers", m.addPeer),
+		taking("/v1/peers:import", m.importPeers),
+		{"/v1/peers/{target}", nil, m.peerAction},
+		taking("/v1/shutdown", m.shutdown),
+	}
 }
 
 // nothing answers a request for a path at which there is nothing to do.
@@ -109,7 +129,10 @@ func (m *mutations) tell(event string) {
 	}
 }
 
-func (m *mutations) shutdown(w http.ResponseWriter, r *http.Request) (any, error) {
+func (m *mutations) shutdown(w http.ResponseWriter, _ *http.Request, q *query) (any, error) {
+	if q.err != nil {
+		return nil, q.err
+	}
 	if m.Shutdown == nil {
 		return nil, notFound("this node cannot be stopped from here", "stop the program that runs it")
 	}

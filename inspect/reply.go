@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Error is the body of every answer that is not a success, under the key "error". Code is
@@ -54,7 +55,15 @@ var statusOf = map[string]int{
 	CodeSuperseded:   http.StatusConflict,
 }
 
+// mostMessage bounds the message of an error, in bytes: it may quote the request.
+const mostMessage = 2 << 10
+
 func fail(w http.ResponseWriter, e *Error) {
+	if len(e.Message) > mostMessage {
+		short := *e
+		short.Message = strings.ToValidUTF8(e.Message[:mostMessage], "") + "…"
+		e = &short
+	}
 	status, ok := statusOf[e.Code]
 	if !ok {
 		status = http.StatusInternalServerError

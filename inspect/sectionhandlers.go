@@ -2,10 +2,12 @@ package inspect
 
 import (
 	"context"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"time"
 
@@ -15,10 +17,9 @@ import (
 // sectionTimeout is the time limit of a section's function.
 const sectionTimeout = time.Second
 
-func (h *handler) sections(w http.ResponseWriter, r *http.Request, _ *query) (any, error) {
-	return struct {
-		Sections []string `json:"sections"`
-	}{h.Sections.Names()}, nil
+func (h *handler) sections(_ http.ResponseWriter, _ *http.Request, q *query) (any, error) {
+	limit, offset, note := q.window()
+	return cut(h.Sections.Names(), limit, offset, note), nil
 }
 
 // named shows a section at /v1/NAME.
@@ -26,7 +27,7 @@ func (h *handler) named(w http.ResponseWriter, r *http.Request) (any, error) {
 	if !slices.Contains(h.Sections.Names(), r.PathValue("name")) {
 		return nothing(w, r)
 	}
-	return asked(h.section)(w, r)
+	return asked(h.section, pages...)(w, r)
 }
 
 // nothing answers a request for a path at which there is nothing.
@@ -34,17 +35,53 @@ func nothing(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return nil, notFound("there is nothing at "+Escape(r.URL.Path), "see the list of addresses at /v1, for example /v1/tree")
 }
 
-// section answers with the value of one section.
-func (h *handler) section(_ http.ResponseWriter, r *http.Request, _ *query) (any, error) {
+// section answers with the value of one section. One that is a list is answered as every list.
+func (h *handler) section(_ http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	v, err := h.value(r, r.PathValue("name"))
-	if v == nil && err == nil {
+	if err != nil {
+		return nil, err
+	}
+	if list, ok := listed(v, q); ok {
+		return list, nil
+	}
+	for _, name := range pages {
+		if q.values.Has(name) {
+			q.refuse(fmt.Sprintf("unknown parameter %q", name), "this section is no list")
+		}
+	}
+	if v == nil {
 		v = json.RawMessage("null")
 	}
-	return v, err
+	return v, nil
+}
+
+// listed returns a page of v, if it is a list.
+func listed(v any, q *query) (any, bool) {
+	if all, ok := v.(models.PeerList); ok {
+		limit, offset, note := q.window()
+		from := min(offset, all.Len())
+		return page[models.Peer]{append([]models.Peer{}, all.Slice(from, min(from+limit, all.Len()))...), all.Len(), limit, offset, note}, true
+	}
+	switch v.(type) {
+	case json.Marshaler, encoding.TextMarshaler, []byte: // its JSON may be anything
+		return nil, false
+	}
+	list := reflect.ValueOf(v)
+	if list.Kind() != reflect.Slice {
+		return nil, false
+	}
+	limit, offset, note := q.window()
+	from := min(offset, list.Len())
+	p := page[any]{Items: []any{}, Total: list.Len(), Limit: limit, Offset: offset, Note: note}
+	for i := from; i < min(from+limit, list.Len()); i++ {
+		p.Items = append(p.Items, list.Index(i).Interface())
+	}
+	return p, true
 }
 
 // figures answers with the values of one section, each with its label, unit and rank.
-func (h *handler) figures(_ http.ResponseWriter, r *http.Request, _ *query) (any, error) {
+func (h *handler) figures(_ http.ResponseWriter, r *http.Request, q *query) (any, error) {
+	limit, offset, note := q.window()
 	v, err := h.value(r, r.PathValue("name"))
 	if err != nil {
 		return nil, err
@@ -52,9 +89,7 @@ func (h *handler) figures(_ http.ResponseWriter, r *http.Request, _ *query) (any
 	if l, ok := v.(models.PeerList); ok { // it describes only the peers that are asked for
 		v = l.Slice(0, min(l.Len(), DefaultLimit))
 	}
-	return struct {
-		Figures []models.Figure `json:"figures"`
-	}{append([]models.Figure{}, models.Figures(v)...)}, nil
+	return cut(models.Figures(v), limit, offset, note), nil
 }
 
 // value returns the value of a section.
@@ -72,17 +107,12 @@ func (h *handler) value(r *http.Request, name string) (any, error) {
 }
 
 func (h *handler) peers(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
-	limit, offset, note := q.window()
 	v, err := h.value(r, "peers")
 	if err != nil {
 		return nil, err
 	}
-	switch all := v.(type) {
-	case []models.Peer:
-		v = cut(all, limit, offset, note)
-	case models.PeerList:
-		from := min(offset, all.Len())
-		v = page[models.Peer]{append([]models.Peer{}, all.Slice(from, min(from+limit, all.Len()))...), all.Len(), limit, offset, note}
+	if list, ok := listed(v, q); ok {
+		v = list
 	}
 	return v, nil
 }

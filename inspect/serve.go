@@ -68,6 +68,9 @@ func Listen(dir string) (net.Listener, error) {
 	return l, nil
 }
 
+// idleFor is how long a connection without a request is kept.
+const idleFor = 2 * time.Minute
+
 // socketCheck is how often a server looks whether its socket is still there. Programs that
 // clean directories up remove sockets that nobody has opened for days.
 const socketCheck = time.Second
@@ -90,7 +93,7 @@ func Serve(dir string, h http.Handler, l *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		dir: dir, socket: filepath.Join(dir, SocketName),
-		http:   &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(&serverLog{to: l}, "", 0)},
+		http:   &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleFor, ErrorLog: log.New(&serverLog{to: l}, "", 0)},
 		served: make(chan error, 1), closing: make(chan struct{}),
 	}
 	go s.serve(socket)

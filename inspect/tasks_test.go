@@ -21,7 +21,10 @@ func TestTextShowsLongTasks(t *testing.T) {
 }
 
 func TestEndpointsAreListed(t *testing.T) {
-	got := getJSON[struct{ Endpoints []string }](t, Handler(Options{Source: testSource()}), "/v1").Endpoints
+	var got []string
+	for _, e := range getJSON[page[Endpoint]](t, Handler(Options{Source: testSource()}), "/v1").Items {
+		got = append(got, e.Path)
+	}
 	for _, want := range []string{"/v1/tree", "/v1/actors/{path...}/stacks", "/healthz"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("got %q, want %s among them", got, want)

@@ -42,14 +42,17 @@ type VerbInfo struct {
 // verbs lists Options.Verbs, by section and verb.
 func (h *handler) verbs(_ http.ResponseWriter, _ *http.Request, q *query) (any, error) {
 	limit, offset, note := q.window()
-	var all []VerbInfo
+	return cut(h.verbInfos(), limit, offset, note), nil
+}
+
+func (h *handler) verbInfos() (all []VerbInfo) {
 	for _, section := range slices.Sorted(maps.Keys(h.Verbs)) {
 		for _, name := range slices.Sorted(maps.Keys(h.Verbs[section])) {
 			v := h.Verbs[section][name]
 			all = append(all, VerbInfo{section, name, append([]string{}, v.Params...), v.Body, v.Local})
 		}
 	}
-	return cut(all, limit, offset, note), nil
+	return all
 }
 
 // verb carries out one of Actions.Verbs.

@@ -77,7 +77,10 @@ func TestSectionsHaveAddresses(t *testing.T) {
 			t.Errorf("%s: got %+v, want the section", path, v)
 		}
 	}
-	all := getJSON[map[string][]string](t, h, "/v1")["endpoints"]
+	var all []string
+	for _, e := range getJSON[page[Endpoint]](t, h, "/v1").Items {
+		all = append(all, e.Path)
+	}
 	for _, path := range []string{"/v1/tree", "/v1/peers", "/v1/saf", "/v1/my%20cache"} {
 		if i := slices.Index(all, path); i < 0 || slices.Contains(all[i+1:], path) {
 			t.Errorf("got %q, want %s once", all, path)

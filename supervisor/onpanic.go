@@ -79,6 +79,7 @@ var renewals = Policy{Max: PanicRestarts, Within: PanicWindow}
 type crash struct {
 	source Source
 	renew  bool // restart at once, without charging the parent's budget
+	byHand bool // likewise, and it was no failure
 }
 
 // react applies the actor's own OnPanic policy to a panic. It reports whether the
@@ -95,7 +96,7 @@ func (c *cell) react(source Source, hopeless bool, failure *PanicError) (contain
 		t := c.failureRecord()
 		_, renew := t.renewals.charge(renewals, c.host.rt.Now(), 0)
 		if renew {
-			t.crash = crash{source, true}
+			t.crash = crash{source: source, renew: true}
 		}
 		c.mu.Unlock()
 		if renew {

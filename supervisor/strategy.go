@@ -26,7 +26,9 @@ func (strategy) HandleFailure(sys *actor.ActorSystem, s actor.Supervisor, who *a
 		cause = &PanicError{Value: reason, Msg: "unknown", Path: who.Id}
 	}
 	if parent.current.over || child.state.Load() == stateGone {
-		child.decided(nil, cause, Stops, 0)
+		if cause.Value != errByHand { //nolint:errorlint // the value itself
+			child.decided(nil, cause, Stops, 0)
+		}
 		return // the child stops together with its parent
 	}
 	parent.childFailed(s, child, cause)
@@ -39,6 +41,9 @@ func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 	child.failures.crash = crash{}
 	child.mu.Unlock()
 	switch {
+	case last.byHand:
+		s.RestartChildren(child.pid)
+		return
 	case last.renew:
 		child.decided(last.source, cause, Restarts, 0)
 		s.RestartChildren(child.pid)

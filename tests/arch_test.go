@@ -75,14 +75,16 @@ var narrow = map[string][]string{
 // ("…/internal" left out) and of the node. Only the verbs and those not listed may
 // import all of it.
 var command = map[string][]string{
-	"failure": {},
-	"bitset":  {},
-	"nodedir": {"failure", ""},
-	"api":     {"failure"},
-	"phrases": {"api", "failure", "nodedir"},
-	"outlast": {"failure"},
-	"render":  {"api", "bitset", "failure"},
-	"daemon":  {"api", "daemonconfig", "failure", "nodedir", "render", ""},
+	"failure":  {},
+	"bitset":   {},
+	"disguise": {},
+	"loglevel": {},
+	"nodedir":  {"failure", ""},
+	"api":      {"failure"},
+	"phrases":  {"api", "failure", "nodedir"},
+	"outlast":  {"failure"},
+	"render":   {"api", "bitset", "failure"},
+	"daemon":   {"api", "daemonconfig", "failure", "loglevel", "nodedir", "render", ""},
 }
 
 // strangers are houses that must not meet.
@@ -120,6 +122,7 @@ var confined = map[string][]string{
 	"go.uber.org/goleak":                            {"gamelantest"},
 	"github.com/cockroachdb/datadriven":             {"internal/kad/script"}, // used by tests alone
 	"github.com/google/go-cmp":                      nil,
+	"github.com/google/jsonschema-go":               nil,
 	"github.com/gtank/ristretto255":                 nil,
 	"github.com/rogpeppe/go-internal":               nil,
 	"pgregory.net/rapid":                            nil,

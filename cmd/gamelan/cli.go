@@ -134,9 +134,13 @@ type cli struct {
 	Failures failuresCmd `cmd:"" group:"Inside a node:" help:"List the last failure of each actor, with its place in the code."`
 	Letters  lettersCmd  `cmd:"" group:"Inside a node:" name:"deadletters" help:"List the last messages that have reached no actor."`
 	Tree     treeCmd     `cmd:"" group:"Inside a node:" help:"Show the actor tree of the running node."`
+	Actors   actorsCmd   `cmd:"" group:"Inside a node:" help:"Restart or stop an actor."`
+	Drain    drainCmd    `cmd:"" group:"Inside a node:" help:"Have the node make no new connections, before it is stopped."`
+	Log      logCmd      `cmd:"" group:"Inside a node:" help:"The log of the running node: its level, by package."`
 	Show     showCmd     `cmd:"" group:"Inside a node:" help:"Show any section of the running node."`
 	Do       doCmd       `cmd:"" group:"Inside a node:" help:"Have a part of the running node do something."`
 	Store    storeCmd    `cmd:"" group:"Inside a node:" help:"The peer store on the disk."`
+	Report   reportCmd   `cmd:"" group:"Inside a node:" help:"Gather what helpers need in one file, without secrets."`
 
 	Settings   configCmd     `cmd:"" name:"config" group:"Settings and tools:" help:"The settings: make, check, show and explain them."`
 	Interop    interopCmd    `cmd:"" group:"Settings and tools:" help:"Check a node against the rules of the wire."`

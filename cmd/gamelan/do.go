@@ -156,7 +156,7 @@ func (c *doCmd) list(a *app) error {
 	case err != nil:
 		return err
 	case a.JSON:
-		return a.PrintJSON(verbs)
+		return render.Each(a.Output, verbs)
 	case len(verbs) == 0:
 		a.Note("no part of this node has verbs; %s", verbsOfProgram)
 		return nil
@@ -178,7 +178,7 @@ func (c *doCmd) list(a *app) error {
 // each prints a line for each text.
 func (a *app) each(texts []string) error {
 	if a.JSON {
-		return a.PrintJSON(texts)
+		return render.Each(a.Output, texts)
 	}
 	_, err := io.WriteString(a.Out, strings.Join(texts, "\n")+"\n")
 	return err

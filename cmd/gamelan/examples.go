@@ -45,6 +45,36 @@ var examples = map[string][]example{
 		{"What happened at 03:12?", "gamelan events --from 03:00 --to 03:20"},
 		{"Watch what happens with bob", "gamelan events --follow --peer bob"},
 	},
+	"gamelan actors": {
+		{"Start an actor anew that hangs on something old", "gamelan actors restart discovery/netsync"},
+		{"End the connections of bob", "gamelan disconnect bob"},
+	},
+	"gamelan actors restart": {
+		{"Start an actor anew", "gamelan actors restart discovery/netsync"},
+		{"Start the whole DHT anew", "gamelan actors restart node/dht"},
+	},
+	"gamelan actors stop": {
+		{"End a session with a peer; the node opens another one when it needs it", "gamelan actors stop node/services/messaging/bob"},
+		{"Stop an actor of the program", "gamelan actors stop extensions/clumsy"},
+	},
+	"gamelan log": {
+		{"What is logged?", "gamelan log level"},
+		{"Log everything that one package says", "gamelan log level connections=debug"},
+	},
+	"gamelan log level": {
+		{"What is logged?", "gamelan log level"},
+		{"Log everything that one package says, and of others only warnings", "gamelan log level warn connections=debug"},
+		{"Go back to the settings", "gamelan log level --reset"},
+	},
+	"gamelan drain": {
+		{"Before an upgrade: finish what is under way, then stop", "gamelan drain --stop"},
+		{"Connect to others again", "gamelan drain --off"},
+	},
+	"gamelan report": {
+		{"What would be in a report?", "gamelan report --list"},
+		{"Write one for those who help", "gamelan report"},
+		{"Of the node of a service, into a file", "gamelan report --data-dir /var/lib/gamelan --output report.zip"},
+	},
 	"gamelan top": {
 		{"Which actors are busy?", "gamelan top"},
 		{"Which have the longest queues? Once, for a program", "gamelan top --sort queue --count 1 --json"},

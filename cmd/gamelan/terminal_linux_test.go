@@ -242,7 +242,7 @@ func onTerminals(file string) map[string][][]string {
 		"kad get": {{key}, {key, "--json"}}, "kad forget": {{key}}, "kad trace": {{"get", key}, {"find", key}},
 		"join": {{}}, "discover": {{fakeKey}},
 		"peers list": {{}, {"--json"}}, "peers add": {{fakeKey + "::/ip4/127.0.0.1/tcp/1"}}, "peers name": {{hostileText, fakeKey}}, "peers unname": {{hostileText}}, "peers names": {{}}, "peers forget": {{fakePeer}},
-		"peers export": {{}}, "doctor": {{}, {fakePeer}}, "top": {{"--count", "1"}}, "trace actor": {{"node/conns", "--limit", "1"}}, "trace peer": {{fakePeer, "--limit", "1"}}, "trace message": {{"2a", "--limit", "1"}}, "failures": {{}}, "deadletters": {{}}, "events": {{}, {"--follow"}}, "peers import": {{file}}, "conns": {{}, {"--closed"}}, "dial": {{fakePeer}}, "ping": {{fakePeer}}, "disconnect": {{fakePeer}},
+		"peers export": {{}}, "doctor": {{}, {fakePeer}}, "top": {{"--count", "1"}}, "trace actor": {{"node/conns", "--limit", "1"}}, "trace peer": {{fakePeer, "--limit", "1"}}, "trace message": {{"2a", "--limit", "1"}}, "failures": {{}}, "deadletters": {{}}, "report": {{"--list", "--doctor", "0s"}}, "events": {{}, {"--follow"}}, "peers import": {{file}}, "conns": {{}, {"--closed"}}, "dial": {{fakePeer}}, "ping": {{fakePeer}}, "disconnect": {{fakePeer}},
 		"ban": {{fakePeer}}, "unban": {{fakePeer}}, "why": {{"node"}, {fakePeer}}, "tree": {{}, {"--dot"}}, "interop": nil,
 		"show": {{"network"}, {"network", "--json"}, {"kad-peers"}, {"connections"}, {"nosuch"}}, "do": {{"kad", "get", "key=" + key}, {"kad", "get", "key=" + key, "--json"}},
 		"store check": {{}}, "demo": nil, "completion": nil, "man": nil, "version": nil,

@@ -184,10 +184,8 @@ func (c *Client) token(ctx context.Context) (t inspect.Token, err error) {
 
 // Sections returns the names of all sections.
 func (c *Client) Sections(ctx context.Context) ([]string, error) {
-	v, err := get[struct {
-		Sections []string `json:"sections"`
-	}](ctx, c, "/v1/sections")
-	return v.Sections, err
+	all, _, err := list[string](ctx, c, "/v1/sections", url.Values{})
+	return all, err
 }
 
 // Section decodes the section of that name into v, for instance one that the program has added.
@@ -198,19 +196,15 @@ func (c *Client) Section(ctx context.Context, name string, v any) error {
 // Figures returns the values of a section, each with its label, unit and rank, so that any section can
 // be drawn.
 func (c *Client) Figures(ctx context.Context, section string) ([]models.Figure, error) {
-	v, err := get[struct {
-		Figures []models.Figure `json:"figures"`
-	}](ctx, c, "/v1/sections/"+url.PathEscape(section)+"/figures")
-	return v.Figures, err
+	all, _, err := list[models.Figure](ctx, c, "/v1/sections/"+url.PathEscape(section)+"/figures", url.Values{})
+	return all, err
 }
 
 // Verbs returns what can be done on the node with [Client.Do]. An older node answers with
 // [inspect.CodeNotFound].
 func (c *Client) Verbs(ctx context.Context) ([]inspect.VerbInfo, error) {
-	v, err := get[struct {
-		Items []inspect.VerbInfo `json:"items"`
-	}](ctx, c, "/v1/verbs?limit=1000")
-	return v.Items, err
+	all, _, err := list[inspect.VerbInfo](ctx, c, "/v1/verbs", url.Values{})
+	return all, err
 }
 
 // get requests a value.

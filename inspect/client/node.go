@@ -47,7 +47,8 @@ func (c *Client) DHT(ctx context.Context) (models.DHT, error) {
 
 // Settings requests the settings of a node that the command runs.
 func (c *Client) Settings(ctx context.Context) ([]models.Setting, error) {
-	return get[[]models.Setting](ctx, c, "/v1/config")
+	all, _, err := list[models.Setting](ctx, c, "/v1/config", url.Values{})
+	return all, err
 }
 
 // Shutdown begins an orderly stop of the node and returns at once.
@@ -119,4 +120,19 @@ func (c *Client) Stacks(ctx context.Context, path string) (inspect.Stacks, error
 
 func actorAt(path string) string {
 	return "/v1/actors/" + (&url.URL{Path: strings.Trim(path, "/")}).EscapedPath()
+}
+
+// Drain makes the node make no new connections, or with off make them again.
+func (c *Client) Drain(ctx context.Context, off bool) (models.Drain, error) {
+	return act[models.Drain](ctx, c, "node", "drain", url.Values{"off": {fmt.Sprint(off)}}, nil)
+}
+
+// RestartActor makes the node start the actor at path anew. It returns when that has happened.
+func (c *Client) RestartActor(ctx context.Context, path string) error {
+	return c.Do(ctx, "actors", "restart", url.Values{"path": {path}}, nil, nil)
+}
+
+// StopActor makes the node stop the actor at path.
+func (c *Client) StopActor(ctx context.Context, path string) error {
+	return c.Do(ctx, "actors", "stop", url.Values{"path": {path}}, nil, nil)
 }

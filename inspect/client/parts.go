@@ -20,12 +20,14 @@ func (c *Client) Kad(ctx context.Context) (models.Kad, error) {
 
 // KadContacts requests the routing tables of the clients.
 func (c *Client) KadContacts(ctx context.Context) ([]models.KadContacts, error) {
-	return get[[]models.KadContacts](ctx, c, "/v1/sections/kad-peers")
+	all, _, err := list[models.KadContacts](ctx, c, "/v1/sections/kad-peers", url.Values{})
+	return all, err
 }
 
 // KadOwn requests what the clients publish.
 func (c *Client) KadOwn(ctx context.Context) ([]models.KadPublications, error) {
-	return get[[]models.KadPublications](ctx, c, "/v1/sections/kad-own")
+	all, _, err := list[models.KadPublications](ctx, c, "/v1/sections/kad-own", url.Values{})
+	return all, err
 }
 
 // KadConnect makes a client of the node ask another node whether it is there.

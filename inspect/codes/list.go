@@ -6,6 +6,7 @@ import "github.com/gamelan-p2p/gamelan/inspect/models"
 var (
 	Ended              = code("ended", models.Failed, "The node has ended.", "")
 	Stopping           = code("stopping", models.Failed, "The node is stopping.", "")
+	Draining           = code("draining", models.Degraded, "The node makes no new connections: somebody has had it drain.", "stop it when its work is done, or end the draining", "since")
 	ConnectivitySilent = code("connectivity_silent", models.Failed, "The actor that keeps the node connected does not answer.", "look at it in the tree of actors")
 	ActorStuck         = code("actor_stuck", models.Warning, "An actor has worked on one message for long.", "", "actor")
 	ActorFailed        = code("actor_failed", models.Warning, "An actor has failed, and was not started again.", "", "actor")

@@ -49,6 +49,8 @@ func Actions(n *gamelan.Node, o Options) inspect.Actions {
 		Sender: sender{n}, DHT: newDHTSender(n), AddPeer: addPeer(n), ImportPeers: importPeers(n), Peers: peerActions(n),
 		Verbs: n.Inspection().Verbs(), Shutdown: o.Shutdown, Stopping: o.Stopping, Admin: tell,
 	}
+	a.Verbs["actors"] = actorVerbs(n)
+	a.Verbs["node"] = map[string]inspect.Verb{"drain": drain(n)}
 	if n.Inbox() != nil {
 		a.Acknowledge, a.HandBack = acknowledge(n), n.Inbox().HandBack
 	}

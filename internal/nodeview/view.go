@@ -140,7 +140,9 @@ func (v *View) troubles(ctx context.Context) (list models.Notices, err error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	status, err := v.Status(ctx)
-	if err == nil {
+	if since, ok := v.Trunk.Draining(); ok {
+		list = append(list, draining(v.Trunk.OnWall(since), now.Sub(since)))
+	} else if err == nil {
 		list = v.notOnline(&status, now)
 	}
 	return append(v.Health.Severe(append(list, v.storeDegraded()...)), v.warnings(now)...), err

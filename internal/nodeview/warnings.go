@@ -68,6 +68,11 @@ func (v *View) stopped() models.Notices {
 	}, codes.ActorFailed, "actors have failed")...)
 }
 
+// draining returns the notice of a node that makes no new connections. That it is offline is no wonder.
+func draining(since time.Time, long time.Duration) models.Notice {
+	return codes.Draining.Notice("draining for "+words.Long(long)+": the node makes no new connections", since.UTC().Format(time.RFC3339))
+}
+
 // notOnline returns a notice if the node has not been online for longer than it may be. It is offline when it has been
 // connected to nobody for that long.
 func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {

@@ -55,6 +55,8 @@ type Base struct {
 	// confirmed that arrives from now on. A pong that is on its way already is for bytes that
 	// have arrived before.
 	Silent atomic.Bool
+	// Draining is since when the node makes no new connections; nil: it makes them.
+	Draining atomic.Pointer[time.Time]
 	// Panics has the panics of the last minutes.
 	Panics Panics
 	// Failures has the actors that have failed in the last minutes.

@@ -196,6 +196,12 @@ func (l *listener) accept(c actor.Context, m acceptedConn) {
 	if !ok {
 		return
 	}
+	if l.room.Draining.Load() != nil {
+		conn.Close()
+		l.refuse++
+		supervisor.Publish(c, actors.InboundRejected{Addr: conn.RemoteMultiaddr(), Stage: "draining", Err: actors.ErrDraining})
+		return
+	}
 	gated, err := l.room.inbound.enter(conn)
 	if err != nil {
 		conn.Close()

@@ -328,6 +328,9 @@ func (r *Room) undialable(peer identity.NodeID) error {
 	if peer == r.Self {
 		return actors.ErrSelf
 	}
+	if r.Draining.Load() != nil {
+		return actors.ErrDraining
+	}
 	p, offered, ok := r.record(peer)
 	if !ok || p.Key.IsZero() {
 		return actors.ErrUnknownPeer

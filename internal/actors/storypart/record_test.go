@@ -319,3 +319,34 @@ func TestRecordedTextIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestReader: the last events of a store that nobody uses, without what is no event.
+func TestReader(t *testing.T) {
+	var r Reader
+	if got := r.Events(); got == nil || len(got) != 0 {
+		t.Errorf("of nothing: got %v, want an empty list", got)
+	}
+	db := kv.Memory()
+	defer db.Close()
+	record := openRecord(t, db)
+	const more = 1700
+	for i := 0; i < inMemory+more; i += 100 {
+		addMany(record, i, 100)
+		if err := record.write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, failed := db.Client().Scan(nil)
+	for key, value := range entries {
+		r.Visit(key, value)
+	}
+	if failed() != nil {
+		t.Fatal(failed())
+	}
+	r.Visit([]byte{kv.Bulk, keyPrefix, 1}, []byte("damaged"))
+	r.Visit([]byte{'x'}, []byte("{}"))
+	got := r.Events()
+	if len(got) != inMemory || got[0].What != fmt.Sprint(more) || got[inMemory-1].What != fmt.Sprint(inMemory+more-1) {
+		t.Errorf("got %d events, the first %+v", len(got), got[0])
+	}
+}

@@ -113,7 +113,7 @@ const (
 
 // log writes the story. What is told is limited by source, so that strangers cannot fill the log.
 //
-// In: events of connections, of dials, of the state, of addresses, of bans; actorFailed, acted; Status; results of its tasks. Out: GetStatus, events
+// In: events of connections, of dials, of the state, of addresses, of bans; actorFailed, acted, byHand; Status; results of its tasks. Out: GetStatus, events
 // TroubleBegan and TroubleOver. A restart loses what its tasks have found out.
 type log struct {
 	*Story
@@ -132,9 +132,10 @@ type (
 	writeTick  struct{}
 	wrote      struct{}
 
-	// actorFailed, acted and stopping come from outside of the tree.
+	// actorFailed, acted, byHand and stopping come from outside of the tree.
 	actorFailed struct{ path, value string }
 	acted       struct{ what string }
+	byHand      struct{ event, path string }
 	stopping    struct{}
 	checked     struct {
 		wrong models.Notices
@@ -180,6 +181,8 @@ func (a *log) Receive(c actor.Context) {
 		a.stops(c)
 	case acted:
 		a.acted(c, m.what)
+	case byHand:
+		a.byHand(c, m)
 	case startTick:
 		a.starting = nil
 		c.Request(a.trunk.Connectivity(), connectivity.GetStatus{})

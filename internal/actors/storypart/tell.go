@@ -118,6 +118,9 @@ func (s *Story) Failed(path, value string) { s.tell(actorFailed{path, value}) }
 // Acted tells that somebody has made the node do something.
 func (s *Story) Acted(what string) { s.tell(acted{what}) }
 
+// ByHand tells that somebody has restarted or stopped an actor, as the type of the event says. path is below the node.
+func (s *Story) ByHand(event, path string) { s.tell(byHand{event, path}) }
+
 // Stops tells that the node stops.
 func (s *Story) Stops() { s.tell(stopping{}) }
 
@@ -133,6 +136,23 @@ func (a *log) acted(c actor.Context, what string) {
 	if n > 1 {
 		e.What += fmt.Sprintf(", the last of %d", n)
 	}
+	a.record(c, e)
+}
+
+// byHand tells what was done to an actor the first time, and counts it for a while after that.
+func (a *log) byHand(c actor.Context, m byHand) {
+	n, tell := a.told.story.Acted(supervisor.Now(c), m.event+" "+m.path)
+	if !tell {
+		return
+	}
+	e := models.Event{Type: m.event, What: m.path + " was restarted by hand", Data: map[string]string{"actor": m.path}}
+	if m.event == models.ActorStopped {
+		e.Severity, e.What = models.EventWarning, m.path+" was stopped by hand"
+	}
+	if n > 1 {
+		e.What += fmt.Sprintf(", the last of %s", inspect.Count(uint64(n), "time"))
+	}
+	supervisor.Log(c).Info("acted on an actor", "what", e.What)
 	a.record(c, e)
 }
 

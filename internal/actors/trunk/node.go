@@ -106,6 +106,26 @@ func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.roo
 // stops, and may handle none of it.
 func (n Node) ConfirmNothing() { n.rooms.Silent.Store(true) }
 
+// Drain has the node make no new connections, or make them again.
+func (n Node) Drain(on bool) {
+	if !on {
+		if n.rooms.Draining.Swap(nil) != nil {
+			n.rooms.dialling.DialAnew()
+		}
+		return
+	}
+	now := n.rooms.Now()
+	n.rooms.Draining.CompareAndSwap(nil, &now)
+}
+
+// Draining returns since when the node makes no new connections; false if it makes them.
+func (n Node) Draining() (since time.Time, ok bool) {
+	if at := n.rooms.Draining.Load(); at != nil {
+		return *at, true
+	}
+	return since, false
+}
+
 // Protocols returns the protocol table: which actor handles the inbound substreams of
 // each protocol.
 func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.rooms.Protocols }

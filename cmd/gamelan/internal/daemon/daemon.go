@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/loglevel"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/config"
@@ -73,7 +74,7 @@ var buildOptions []gamelan.Option
 // daemon is a running node with its settings, API, signals and service manager.
 type daemon struct {
 	Options
-	level    *slog.LevelVar
+	levels   *loglevel.Levels
 	logger   *slog.Logger
 	manager  manager
 	node     *gamelan.Node
@@ -93,13 +94,13 @@ type daemon struct {
 }
 
 func newDaemon(o Options) *daemon {
-	d := &daemon{Options: o, level: new(slog.LevelVar), loaded: o.Loaded}
-	d.level.Set(o.Loaded.Config.LogLevel)
-	ho := &slog.HandlerOptions{Level: d.level}
+	d := &daemon{Options: o, loaded: o.Loaded}
+	d.levels = loglevel.New(levelsOf(&o.Loaded.Config))
+	ho := &slog.HandlerOptions{Level: slog.LevelDebug} // the levels are checked before
 	if o.Output.JSON || o.Loaded.Config.LogFormat == "json" {
-		d.logger = slog.New(slog.NewJSONHandler(o.Output.Err, ho))
+		d.logger = slog.New(d.levels.Over(slog.NewJSONHandler(o.Output.Err, ho)))
 	} else {
-		d.logger = slog.New(slog.NewTextHandler(o.Output.Err, ho))
+		d.logger = slog.New(d.levels.Over(slog.NewTextHandler(o.Output.Err, ho)))
 	}
 	if o.Log != nil {
 		o.Log.SayDropped(func(n uint64, last error) {
@@ -264,6 +265,7 @@ func (d *daemon) removeIdentity() {
 // shown returns the API's functions that read the node's state.
 func (d *daemon) shown() inspect.Options {
 	o := d.node.Inspection().Options
+	o.Sections.Section("log", func(context.Context) any { return d.levels.Show() })
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
 	o.Messages, o.Ready, o.Health = control.Messages(d.node), d.unhealthy, d.unhealthy
 	return o
@@ -271,9 +273,11 @@ func (d *daemon) shown() inspect.Options {
 
 // actions returns the API's functions that change the node; stop ends it.
 func (d *daemon) actions(stop func()) inspect.Actions {
-	return control.Actions(d.node, control.Options{
+	a := control.Actions(d.node, control.Options{
 		Shutdown: stop, Stopping: d.stopping.Load, Admin: func(event string) { d.logger.Info("admin", "event", event) },
 	})
+	a.Verbs["log"] = d.logVerbs()
+	return a
 }
 
 // troubles returns what is wrong as the daemon sees it: an inbox that nobody reads, the log, the

@@ -75,11 +75,11 @@ func TestPeersAreTheSameHoweverTheyAreAskedFor(t *testing.T) {
 			t.Errorf("pages of %d: got %q, want %q", size, got, want)
 		}
 	}
-	var section []models.Peer
-	if get("/v1/sections/peers", &section); !slices.Equal(ids(section), want) {
-		t.Errorf("section: got %q, want %q", ids(section), want)
+	var section struct{ Items []models.Peer }
+	if get("/v1/sections/peers", &section); !slices.Equal(ids(section.Items), want) {
+		t.Errorf("section: got %q, want %q", ids(section.Items), want)
 	}
-	p := section[3]
+	p := section.Items[3]
 	for _, id := range []string{p.NodeID, p.PublicKey, p.NodeID[:16], p.NodeID[:12], p.PublicKey[:12], strings.ToUpper(p.NodeID)} {
 		var got models.Peer
 		if code := get("/v1/peers/"+id, &got); code != 200 || got.NodeID != p.NodeID {

@@ -94,7 +94,11 @@ func (d *daemon) inForce() *daemonconfig.Loaded {
 // takes apply a setting to the running node, by its key: those whose rows have Reload.
 var takes = map[string]func(d *daemon, ctx context.Context, now *daemonconfig.Config) error{
 	"log.level": func(d *daemon, _ context.Context, now *daemonconfig.Config) error {
-		d.level.Set(now.LogLevel)
+		d.levels.Set(levelsOf(now))
+		return nil
+	},
+	"log.levels": func(d *daemon, _ context.Context, now *daemonconfig.Config) error {
+		d.levels.Set(levelsOf(now))
 		return nil
 	},
 	"daemon.drain": func(*daemon, context.Context, *daemonconfig.Config) error { return nil }, // read when the node stops

@@ -24,6 +24,7 @@ type Config struct {
 	Kad       Kad
 	Metrics   string // where metrics are served, "" nowhere: see [metrics.ParseAddress]
 	LogLevel  slog.Level
+	LogLevels string        // of packages; see package loglevel
 	LogFormat string        // "text" or "json"
 	Drain     time.Duration // to finish accepted messages when the node stops
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/loglevel"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/inspect/metrics"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
@@ -80,12 +81,15 @@ func ownRows() []*Setting {
 		"metrics.listen": "Where Prometheus finds the metrics, at /metrics: a port of 127.0.0.1. With an address before it, as in 10.0.0.7:9464, other machines find them as well. " +
 			"There is no password.",
 		"log.level":    "Least important messages that are logged, on standard error.",
+		"log.levels":   "Levels of single packages, as in connections=debug,dhtpart=warn. gamelan log level lists the packages, and changes levels of a running node.",
 		"log.format":   "How messages are logged. With --json it is json.",
 		"daemon.drain": "Time to finish accepted messages when the node stops.",
 	},
 		settings.Words("metrics.listen", func(c *Config) *string { return &c.Metrics }, "", 64, `"9464"`).
 			With(opt{Dynamic: "nowhere", Form: "a port, or an IP address and a port", Valid: refuseMetrics}),
 		settings.OneOf("log.level", func(c *Config) *slog.Level { return &c.LogLevel }, slog.LevelInfo, []string{"debug", "info", "warn", "error"}, `"warn"`).With(opt{Reload: true}),
+		settings.Words("log.levels", func(c *Config) *string { return &c.LogLevels }, "", 1000, `"connections=debug"`).
+			With(opt{Dynamic: "those of log.level", Form: "PACKAGE=LEVEL, with commas between several", Reload: true, Valid: func(text string) error { _, err := loglevel.Parse(text); return err }}),
 		settings.OneOf("log.format", func(c *Config) *string { return &c.LogFormat }, "text", []string{"text", "json"}, `"json"`),
 		settings.Number("daemon.drain", func(c *Config) *time.Duration { return &c.Drain }, 30*time.Second, time.Millisecond, time.Hour, `"1m"`).With(opt{Reload: true, Flag: "drain"}),
 	)

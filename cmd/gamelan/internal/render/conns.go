@@ -11,7 +11,7 @@ import (
 // Connections writes a table for people, one object a line for programs.
 func Connections(o *Output, conns []models.Connection, closed bool) error {
 	if o.JSON {
-		return printEach(o, conns)
+		return Each(o, conns)
 	}
 	if len(conns) == 0 {
 		if closed {

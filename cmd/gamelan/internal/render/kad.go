@@ -82,7 +82,7 @@ func kadClientLines(b *lines, c *models.KadClient) {
 // KadContacts writes the contacts of the clients.
 func KadContacts(o *Output, list []models.KadContacts, now time.Time) error {
 	if o.JSON {
-		return o.PrintJSON(list)
+		return Each(o, list)
 	}
 	rows := [][]string{{"ID", "BUCKET", "STATE", "RTT", "ANSWERED", "ADDRESS"}}
 	for _, c := range list {
@@ -139,7 +139,7 @@ func KadBuckets(o *Output, list []models.KadContacts) error {
 		}
 	}
 	if o.JSON {
-		return o.PrintJSON(buckets)
+		return Each(o, buckets)
 	}
 	rows := [][]string{{"CLIENT", "BUCKET", "CONTACTS", "DOUBTFUL"}}
 	for _, b := range buckets {
@@ -151,7 +151,7 @@ func KadBuckets(o *Output, list []models.KadContacts) error {
 // KadOwn writes what the clients publish.
 func KadOwn(o *Output, list []models.KadPublications, now time.Time) error {
 	if o.JSON {
-		return o.PrintJSON(list)
+		return Each(o, list)
 	}
 	rows := [][]string{{"KEY", "KIND", "BYTES", "SEQ", "AGAIN IN"}}
 	for _, c := range list {

@@ -18,7 +18,7 @@ type Name struct {
 // Names writes a table for people, one object a line for programs.
 func Names(o *Output, all []Name) error {
 	if o.JSON {
-		return printEach(o, all)
+		return Each(o, all)
 	}
 	if len(all) == 0 {
 		o.Note("no names; give one with \"%s\"", o.Command("peers name KEY bob"))

@@ -41,8 +41,8 @@ func (o *Output) PrintJSON(v any) error {
 	return err
 }
 
-// printEach writes each of all on one line.
-func printEach[T any](o *Output, all []T) error {
+// Each writes each of all on one line.
+func Each[T any](o *Output, all []T) error {
 	for _, v := range all {
 		if err := o.PrintJSON(v); err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 // the node, as far as they are known.
 func Peers(o *Output, peers []models.Peer, conns []models.Connection, now time.Time) error {
 	if o.JSON {
-		return printEach(o, peers)
+		return Each(o, peers)
 	}
 	if len(peers) == 0 {
 		o.Note("no peers; a peer becomes known when it connects, or with \"%s\"", o.Command("peers add KEY::ADDRESS"))

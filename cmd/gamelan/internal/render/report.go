@@ -218,7 +218,7 @@ func (o *Output) toText(r *models.Report) string {
 func Messages(o *Output, all []models.Report) error {
 	slices.SortStableFunc(all, func(x, y models.Report) int { return cmp.Or(x.Begin.Compare(y.Begin), strings.Compare(x.Tag, y.Tag)) })
 	if o.JSON {
-		return printEach(o, all)
+		return Each(o, all)
 	}
 	if len(all) == 0 {
 		o.Note("no messages over the DHT; send one with \"%s\"", o.Command("send --to KEY"))

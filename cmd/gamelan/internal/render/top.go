@@ -12,7 +12,10 @@ import (
 // Top writes the nth look at the busiest of all actors. On a terminal it replaces the one before.
 func Top(o *Output, actors []inspect.Actor, all, n int) error {
 	if o.JSON {
-		return o.PrintJSON(actors)
+		return o.PrintJSON(struct {
+			Items []inspect.Actor `json:"items"`
+			Total int             `json:"total"` // of all actors
+		}{actors, all})
 	}
 	rows := [][]string{{"MSG/S", "BUSY", "QUEUE", "WAIT", "HANDLED", "RESTARTS", "STATE", "ACTOR"}}
 	for i := range actors {
@@ -65,7 +68,7 @@ func wait(ms int64) string {
 func Failures(o *Output, all []inspect.Failure) error {
 	switch {
 	case o.JSON:
-		return printEach(o, all)
+		return Each(o, all)
 	case len(all) == 0:
 		return o.Say("No actor has failed.")
 	}
@@ -80,7 +83,7 @@ func Failures(o *Output, all []inspect.Failure) error {
 func DeadLetters(o *Output, all []inspect.DeadLetter) error {
 	switch {
 	case o.JSON:
-		return printEach(o, all)
+		return Each(o, all)
 	case len(all) == 0:
 		return o.Say("Every message has reached its actor.")
 	}

@@ -1,0 +1,130 @@
+package ticket
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/datadir"
+)
+
+// places has paths of this machine be replaced, the longer before those that they begin with.
+func (g *gatherer) places() {
+	dir, err := filepath.Abs(g.Dir.Path)
+	if err == nil {
+		g.hide.Replace(dir, "DATA-DIR")
+	}
+	if filepath.IsAbs(g.Dir.Path) || strings.ContainsRune(g.Dir.Path, filepath.Separator) {
+		g.hide.Replace(g.Dir.Path, "DATA-DIR")
+	}
+	if home, err := os.UserHomeDir(); err == nil && len(home) > 1 {
+		g.hide.Replace(home, "~")
+	}
+	if here, err := os.Getwd(); err == nil && len(here) > 1 {
+		g.hide.Replace(here, "CURRENT-DIR")
+	}
+	if host, err := os.Hostname(); err == nil && !slices.Contains([]string{"localhost", "gamelan", "node", "seed", "peer"}, host) {
+		g.hide.Rename(host, "THIS-MACHINE")
+	}
+}
+
+// Limits of files with secrets, in bytes.
+const (
+	maxKeyFile = 64 << 10
+	cookieLen  = 32
+)
+
+// secrets has the secrets of the node be looked for everywhere. What cannot be read cannot be shown either.
+func (g *gatherer) secrets() {
+	unhex := func(digits string) []byte { b, _ := hex.DecodeString(digits); return b }
+	if id, err := g.Dir.Load(); err == nil {
+		g.hide.Secret(id.Secret.Bytes())
+	}
+	if dir, err := datadir.Look(g.Dir.Path); err == nil {
+		if b, _, err := dir.ReadFile(inspect.TokenName, maxKeyFile, false); err == nil {
+			if t, err := inspect.ParseToken(string(b)); err == nil {
+				g.hide.Secret(unhex(t.Reveal()))
+			}
+		}
+		if b, _, err := dir.ReadFile(torIdentity, maxKeyFile, false); err == nil {
+			var any map[string]any
+			if json.Unmarshal(b, &any) == nil {
+				for _, v := range any {
+					if text, ok := v.(string); ok {
+						g.hide.Secret([]byte(text))
+					}
+				}
+			}
+		}
+		dir.Close()
+	}
+	c := &g.Loaded.Config.Node
+	if config.IsNetworkFile(c.Network) {
+		if p, err := config.ReadNetwork(c.Network); err == nil {
+			g.hide.Secret(p.Secret)
+			g.hide.Secret(p.Accept)
+			g.hide.Name("network", p.Name)
+		}
+	}
+	for _, auth := range []string{c.SOCKS.Auth, c.Tor.ControlAuth} {
+		_, secret, ok := strings.Cut(auth, "=")
+		file, isFile := strings.CutPrefix(secret, "@")
+		switch {
+		case isFile:
+			if b, err := os.ReadFile(file); err == nil && len(b) == cookieLen {
+				g.hide.Secret(b)
+			}
+		case ok:
+			g.hide.Secret([]byte(secret))
+			g.hide.Secret(unhex(secret))
+			if _, password, ok := strings.Cut(secret, ":"); ok {
+				g.hide.Secret([]byte(password))
+			}
+		}
+	}
+	if name := g.Loaded.Config.Kad.Network; name != "" {
+		g.hide.Name("network", name)
+	}
+	for _, name := range c.Discovery.SeedNames {
+		g.hide.Name("host", name)
+	}
+}
+
+// torIdentity is the file with the key of an onion service.
+const torIdentity = "tor_identity.json"
+
+// acquaint makes the peers known by both of their ids, before one of them is met in a short form.
+func (g *gatherer) acquaint(ctx context.Context, n *models.Node) {
+	if id, err := g.Dir.Load(); err == nil {
+		g.hide.Own(id.Secret.NodeID().String(), id.Secret.PublicKey().String())
+	}
+	if !g.Running {
+		return
+	}
+	g.hide.Own(n.NodeID, n.PublicKey)
+	if n.Private {
+		g.hide.Name("network", n.Network)
+	}
+	if n.Inbox != nil {
+		for topic := range n.Inbox.Untaken {
+			if topic != "" {
+				g.hide.Name("topic", topic)
+			}
+		}
+	}
+	peers, err := g.node.Peers(ctx)
+	if err != nil {
+		g.miss("peers.json", err)
+	}
+	for i := range peers {
+		g.hide.Peer(peers[i].NodeID, peers[i].PublicKey)
+	}
+	g.peers = peers
+}

@@ -1,0 +1,185 @@
+// Package ticket gathers what somebody needs who helps with a node, in one file: without secrets, without the
+// text of messages, and with pseudonyms for keys and addresses.
+package ticket
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/disguise"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+)
+
+// Options say what a ticket is about.
+type Options struct {
+	Dir     nodedir.Dir
+	Loaded  *daemonconfig.Loaded // the settings that a node would have
+	Version any                  // of the command
+	Now     time.Time
+	Doctor  time.Duration // how long the examination of the node may take; 0: there is none
+}
+
+// Limits of a ticket, in bytes before it is compressed.
+const (
+	maxEntry = 4 << 20
+	maxList  = 1000 // entries of a list
+)
+
+// Entry is a file of a ticket.
+type Entry struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+	Bytes int    `json:"bytes"`
+	data  []byte
+}
+
+// Ticket is what was gathered.
+type Ticket struct {
+	Running bool     // the node has answered
+	Entries []Entry  // the first one explains the others
+	Missing []string // what could not be gathered, and why
+	at      time.Time
+}
+
+// ErrSecret reports a ticket that would have held a secret. There is no such ticket.
+var ErrSecret = errors.New("ticket: a secret was left in it")
+
+// gatherer gathers one ticket.
+type gatherer struct {
+	Options
+	Ticket
+	node  *client.Client
+	hide  *disguise.Disguise
+	peers []models.Peer
+}
+
+// Gather gathers what can be gathered. It asks the node, or if none answers looks at the data directory. The
+// error is ctx's, or [ErrSecret].
+func Gather(ctx context.Context, o Options) (*Ticket, error) {
+	g := &gatherer{Options: o, Ticket: Ticket{at: o.Now, Missing: []string{}}, node: client.New(o.Dir.Path, client.Options{}), hide: disguise.New()}
+	g.places()
+	g.secrets()
+	n, err := g.node.Node(ctx)
+	if err != nil && client.CodeOf(err) != client.CodeNotRunning {
+		g.miss("the running node", err)
+	}
+	g.Running = err == nil
+	g.acquaint(ctx, &n)
+	g.add("version.json", "versions of the command and of the node, and what they were built with", g.versions(&n))
+	g.add("machine.json", "operating system, memory, clock, limits and use of the process", machine(n.PID, o.Now))
+	g.add("disk.json", "room on the disk, and the files of the data directory with their sizes", g.disk())
+	if g.Running {
+		g.ofNode(ctx)
+	} else {
+		g.ofDirectory()
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	g.Entries = append([]Entry{g.readme()}, g.Entries...)
+	for _, e := range g.Entries {
+		if g.hide.Finds(e.data) {
+			return nil, fmt.Errorf("%w: %s", ErrSecret, e.Name)
+		}
+	}
+	return &g.Ticket, nil
+}
+
+// miss notes what is missing, and why.
+func (g *gatherer) miss(what string, why error) {
+	g.Missing = append(g.Missing, g.hide.Text(fmt.Sprintf("%s: %s", what, why)))
+}
+
+// add adds a value. One that is too large is missing.
+func (g *gatherer) add(name, about string, v any) {
+	plain, err := g.hide.JSON(v)
+	if err != nil {
+		g.miss(name, err)
+		return
+	}
+	b := new(bytes.Buffer)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	switch err := enc.Encode(plain); {
+	case err != nil:
+		g.miss(name, err)
+	case b.Len() > maxEntry:
+		g.miss(name, fmt.Errorf("it has %d bytes, more than %d", b.Len(), maxEntry))
+	default:
+		g.Entries = append(g.Entries, Entry{name, about, b.Len(), b.Bytes()})
+	}
+}
+
+// got adds what a request has returned, unless it has failed.
+func got[T any](g *gatherer, name, about string, v T, err error) {
+	if err != nil {
+		g.miss(name, err)
+		return
+	}
+	g.add(name, about, v)
+}
+
+// readme returns the entry that explains the others.
+func (g *gatherer) readme() Entry {
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "A report of a Gamelan node, made %s.\n\n", g.at.UTC().Format(time.RFC3339))
+	if g.Running {
+		b.WriteString("The node was running.\n\n")
+	} else {
+		b.WriteString("No node has answered. What stands here comes from the data directory.\n\n")
+	}
+	for _, e := range g.Entries {
+		fmt.Fprintf(b, "%-24s %s\n", e.Name, e.About)
+	}
+	if len(g.Missing) > 0 {
+		b.WriteString("\nNot here, because it failed:\n")
+		for _, m := range g.Missing {
+			fmt.Fprintf(b, "  %s\n", m)
+		}
+	}
+	b.WriteString(explanation)
+	return Entry{Name: "README.txt", About: "what each file is, and what was left out", Bytes: b.Len(), data: []byte(b.String())}
+}
+
+const explanation = `
+Left out: keys and secrets, the texts of messages, values of the key-value DHT, the values of panics that are not the runtime's,
+arguments of functions, reasons of bans, the sections of the program, environment variables other than settings, and names of peers.
+
+Pseudonyms: the same one stands for the same thing in all files.
+  this-node          this node: its key or its node id
+  peer-N             another node: its key or its node id, in full or shortened
+  address-N          an IP address; private-address-N is one of a private network
+  host-N, onion-N    a DNS name, a Tor address
+  digits-N           other hexadecimal digits, such as the tag of a message
+  topic-N, network-N names that people have chosen
+  DATA-DIR, ~        the data directory, the home directory
+Addresses that mean the same on each machine, such as 127.0.0.1, stand as they are.
+
+The log is not here: a node writes it to standard error. With systemd: journalctl -u gamelan --since -1h
+`
+
+// Write writes the ticket as a ZIP archive.
+func (t *Ticket) Write(w io.Writer) error {
+	z := zip.NewWriter(w)
+	for _, e := range t.Entries {
+		f, err := z.CreateHeader(&zip.FileHeader{Name: e.Name, Method: zip.Deflate, Modified: t.at.UTC()})
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(e.data); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}

@@ -1,0 +1,67 @@
+package gamelan_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/protocol"
+)
+
+// TestDrain: a node that drains makes no new connections, in either direction, and works on over those that it has; when that ends, it
+// connects to others again.
+func TestDrain(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		heard := gamelantest.NewCollector()
+		a := net.Start(gamelan.Config{}, gamelan.WithHandler(heard.New))
+		b, c := net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New)), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		net.Introduce(a, c)
+		net.Introduce(c, a)
+		a.Drain()
+		since, ok := a.Draining()
+		a.Drain() // once more changes nothing
+		time.Sleep(time.Hour)
+		if again, still := a.Draining(); !ok || !still || !again.Equal(since) || time.Since(since) != time.Hour {
+			t.Errorf("got %v %v, then %v %v", since, ok, again, still)
+		}
+		if _, ok := a.Connection(c.ID()); ok {
+			t.Error("it has a new connection")
+		}
+		if _, err := a.Dial(t.Context(), c.ID()); !errors.Is(err, gamelan.ErrDraining) {
+			t.Errorf("dial: got %v", err)
+		}
+		if _, err := c.Dial(t.Context(), a.ID()); err == nil {
+			t.Error("it was dialled")
+		}
+		for from, to := range map[*gamelantest.Node]*gamelantest.Node{a: b, b: a} {
+			if out, err := from.Send(t.Context(), to.ID(), []byte("goes on")); err != nil || out.Kind != protocol.Confirmed {
+				t.Errorf("over the connection that it has: got %v, %v", out, err)
+			}
+		}
+		h := a.Health(t.Context())
+		if h.State != models.HealthDegraded || len(h.Reasons) == 0 || h.Reasons[0].Code != codes.Draining.Name {
+			t.Errorf("got the health %+v", h)
+		}
+		a.Undrain()
+		if _, ok := a.Draining(); ok {
+			t.Error("it still drains")
+		}
+		time.Sleep(10 * time.Minute)
+		if _, err := c.Dial(t.Context(), a.ID()); err != nil {
+			t.Errorf("afterwards: got %v", err)
+		}
+		if h := a.Health(t.Context()); h.State != models.HealthOK {
+			t.Errorf("afterwards: got the health %+v", h)
+		}
+		a.Drain()
+		if err := a.Close(t.Context()); err != nil {
+			t.Errorf("stop: got %v", err)
+		}
+	})
+}
