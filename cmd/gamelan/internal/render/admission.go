@@ -62,7 +62,7 @@ func secretText(p *models.PrivateNetwork) string {
 	if len(p.Latecomers) == 0 {
 		return s + ", by which nobody is connected or has come lately."
 	}
-	return s + ". Of the second one are:"
+	return s + ". Peers on the second one:"
 }
 
 // latecomers lists who uses the second secret of the network.
