@@ -68,8 +68,8 @@ func (g *gatherer) secrets() {
 	c := &g.Loaded.Config.Node
 	if config.IsNetworkFile(c.Network) {
 		if p, err := config.ReadNetwork(c.Network); err == nil {
-			g.hide.Secret(p.Secret)
-			g.hide.Secret(p.Accept)
+			g.hide.Secret(p.Secret.Bytes())
+			g.hide.Secret(p.Accept.Bytes())
 			g.hide.Name("network", p.Name)
 		}
 	}

@@ -111,7 +111,7 @@ func TestSecretsStayOut(t *testing.T) {
 	if network.Accept, err = protocol.NewNetworkSecret(rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	secrets["the secret of the network"], secrets["its second secret"] = network.Secret, network.Accept
+	secrets["the secret of the network"], secrets["its second secret"] = network.Secret.Bytes(), network.Accept.Bytes()
 	networkFile := filepath.Join(home, network.Name+config.NetworkSuffix)
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		t.Fatal(err)
