@@ -109,7 +109,7 @@ var confined = map[string][]string{
 	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/why", "internal/protocol/manycalls", "internal/protocol/onecall", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "internal/transport/noise", "dht/wire", "kad/overlay", "internal/kad/keep"},
 	"golang.org/x/net":                              {},
-	"golang.org/x/sys":                              {"supervisor", "transport/tcp", "internal/kv", "cmd", "tests/machines"},
+	"golang.org/x/sys":                              {"internal/slept", "transport/tcp", "internal/kv", "cmd", "tests/machines"},
 	"golang.org/x/term":                             {"cmd"},
 	"github.com/multiformats/go-multiaddr":          {"protocol", "internal/protocol", "transport", "internal/transport", "internal/dht", "peerstore", "config", "actors", "internal/actors", "kad", "internal/kad", "internal/assemble", "", "inspect/control", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/alecthomas/kong":                    {"cmd"},
