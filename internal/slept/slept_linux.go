@@ -17,5 +17,5 @@ func Now() time.Duration {
 		}
 		return time.Duration(t.Nano())
 	}
-	return read(unix.CLOCK_BOOTTIME) - read(unix.CLOCK_MONOTONIC)
+	return max(0, read(unix.CLOCK_BOOTTIME)-read(unix.CLOCK_MONOTONIC)) // the two readings are a moment apart
 }
