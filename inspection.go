@@ -2,6 +2,7 @@ package gamelan
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -212,6 +213,19 @@ func (i *Inspection) Dialling(ctx context.Context) ([]DialUnderWay, error) {
 func WithInspector() Option {
 	return func(o *options) error {
 		o.Inspector = assemble.ServeInspector
+		return nil
+	}
+}
+
+// WithNotices adds what your program finds wrong to the health of the node, each with a code: of package inspect/codes, or one of
+// your own. [Node.Health], the log, the events and the inspector have them. A notice without a severity is a warning, which
+// Config.Health.DegradedBy can make more of. find must not wait. It may be called at any time, also before [Start] returns.
+func WithNotices(find func() models.Notices) Option {
+	return func(o *options) error {
+		if find == nil {
+			return errors.New("gamelan: WithNotices was given no function")
+		}
+		o.Notices = append(o.Notices, find)
 		return nil
 	}
 }

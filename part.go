@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 )
 
@@ -88,19 +87,6 @@ func WithHealth(check func() error) Option {
 			return errors.New("gamelan: WithHealth was given no function")
 		}
 		o.Checks = append(o.Checks, check)
-		return nil
-	}
-}
-
-// WithNotices adds what your program finds wrong to the health of the node, each with a code: of package inspect/codes, or one of
-// your own. [Node.Health], the log, the events and the inspector have them. A notice without a severity is a warning, which
-// Config.Health.DegradedBy can make more of. find must not wait. It may be called at any time, also before [Start] returns.
-func WithNotices(find func() models.Notices) Option {
-	return func(o *options) error {
-		if find == nil {
-			return errors.New("gamelan: WithNotices was given no function")
-		}
-		o.Notices = append(o.Notices, find)
 		return nil
 	}
 }

@@ -40,9 +40,7 @@ func (c *Clock) Suspend(d time.Duration) {
 }
 
 // Slept implements [supervisor.Sleeper].
-func (c *Clock) Slept() time.Duration {
-	return supervisor.Slept(c.Runtime) + time.Duration(c.slept.Load())
-}
+func (c *Clock) Slept() time.Duration { return time.Duration(c.slept.Load()) }
 
 // ClockSteps runs f in two subtests, each in a [Bubble]: for a system's clock that
 // is set forward by a day, and for one that is set back by a day. f gives by to

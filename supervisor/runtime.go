@@ -39,20 +39,12 @@ type Random struct {
 // randomness. Inside a testing/synctest bubble these are the bubble's.
 func Real() Runtime { return realTime{time.Now()} }
 
-// Sleeper is a Runtime that knows how long the machine has slept, such as a laptop that was closed. Now leaves that
-// time out.
+// Sleeper is a Runtime that says itself how long the machine has slept, such as a laptop that was closed. Now leaves that
+// time out. A node asks the system if its Runtime is none.
 type Sleeper interface {
-	// Slept returns how long since some moment of the past, which does not change.
+	// Slept returns how long since some moment of the past, which does not change. The difference of two calls is the
+	// sleep between them.
 	Slept() time.Duration
-}
-
-// Slept returns how long the machine has slept since some moment of the past. The difference of two calls is the sleep
-// between them. It is always 0 for a Runtime that is no [Sleeper], and where the system does not say.
-func Slept(r Runtime) time.Duration {
-	if s, ok := r.(Sleeper); ok {
-		return s.Slept()
-	}
-	return 0
 }
 
 // realTime holds the reading of both clocks at its start.
@@ -75,9 +67,6 @@ func OnWall(r Runtime, t time.Time) time.Time {
 	}
 	return r.Wall().Add(t.Sub(r.Now()))
 }
-
-// Slept implements [Sleeper].
-func (realTime) Slept() time.Duration { return slept() }
 
 func (realTime) AfterFunc(d time.Duration, f func()) (stop func()) {
 	t := time.AfterFunc(d, f)

@@ -25,7 +25,7 @@ const module = "github.com/gamelan-p2p/gamelan"
 // and no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
-	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1, "internal/story": 1, "internal/taps": 1,
+	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1, "internal/story": 1, "internal/lost": 1, "internal/taps": 1,
 	"transport": 2, "internal/transport": 2, "peerstore": 2, "dht/wire": 2, "kad/overlay": 2,
 	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/actors/link": 3, "internal/wirecheck": 3, "internal/settings": 3,
 	"config": 4, "actors": 4, "kad": 5, "internal/kad/keep": 5,
@@ -109,7 +109,7 @@ var confined = map[string][]string{
 	"google.golang.org/protobuf":                    {"internal/protofield", "internal/protocol/pb", "internal/protocol/identify", "internal/protocol/more", "internal/protocol/reach", "internal/protocol/why", "internal/protocol/manycalls", "internal/protocol/onecall", "protocol/rpc", "dht/wire", "internal/kad/nativewire", "cmd/protoc-gen-gamelan", "examples", "tests"},
 	"golang.org/x/crypto":                           {"identity", "internal/ristretto", "protocol", "internal/transport/noise", "dht/wire", "kad/overlay", "internal/kad/keep"},
 	"golang.org/x/net":                              {},
-	"golang.org/x/sys":                              {"supervisor", "transport/tcp", "internal/kv", "cmd", "tests/machines"},
+	"golang.org/x/sys":                              {"internal/slept", "transport/tcp", "internal/kv", "cmd", "tests/machines"},
 	"golang.org/x/term":                             {"cmd"},
 	"github.com/multiformats/go-multiaddr":          {"protocol", "internal/protocol", "transport", "internal/transport", "internal/dht", "peerstore", "config", "actors", "internal/actors", "kad", "internal/kad", "internal/assemble", "", "inspect/control", "gamelantest", "cmd", "examples", "tests"},
 	"github.com/alecthomas/kong":                    {"cmd"},
@@ -147,7 +147,7 @@ var partNamesIn = map[string]map[string]string{
 // pure folders hold values, codecs and machines: no goroutine, clock, socket,
 // disk or actor. They import of ours only what is pure as well.
 var (
-	pure   = []string{"identity", "protocol", "internal/protocol", "dht", "internal/dht", "kad/overlay", "internal/kad/gateway", "internal/kad/limit", "internal/kad/lookup", "internal/kad/nativewire", "internal/kad/put", "internal/kad/record", "internal/kad/requests", "internal/kad/script", "internal/kad/seedwire", "internal/kad/sim", "internal/kad/table", "internal/kad/upkeep", "internal/kad/values", "internal/transport/dial", "internal/transport/connpool", "internal/transport/keepalive", "transport/tor", "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/story", "internal/backoff", "internal/lru", "internal/protofield", "internal/words"}
+	pure   = []string{"identity", "protocol", "internal/protocol", "dht", "internal/dht", "kad/overlay", "internal/kad/gateway", "internal/kad/limit", "internal/kad/lookup", "internal/kad/nativewire", "internal/kad/put", "internal/kad/record", "internal/kad/requests", "internal/kad/script", "internal/kad/seedwire", "internal/kad/sim", "internal/kad/table", "internal/kad/upkeep", "internal/kad/values", "internal/transport/dial", "internal/transport/connpool", "internal/transport/keepalive", "transport/tor", "internal/ristretto", "internal/deadline", "internal/queue", "internal/share", "internal/story", "internal/lost", "internal/backoff", "internal/lru", "internal/protofield", "internal/words"}
 	impure = []string{"net", "net/http", "os", "os/exec", "syscall", "github.com/asynkron/protoactor-go"}
 )
 

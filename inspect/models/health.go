@@ -16,7 +16,7 @@ type Health struct {
 	// Reasons are why it is not ok, the cause first. Those of a failed node are all Failed, those of
 	// a degraded one all Degraded.
 	Reasons Notices `json:"reasons"`
-	// Warnings are what else somebody should know.
+	// Warnings are what else somebody should know. Those of a failed node have why it is degraded, too.
 	Warnings Notices `json:"warnings"`
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/openfiles"
+	"github.com/gamelan-p2p/gamelan/internal/slept"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -193,6 +194,14 @@ func (n *Node) tellFailed(path string, err *supervisor.PanicError) {
 	n.Story.Failed(strings.TrimPrefix(path, n.Trunk.Root()+"/"), base.Beginning(err.Value))
 }
 
+// sleeps returns what says how long the machine has slept.
+func sleeps(r supervisor.Runtime) func() time.Duration {
+	if s, ok := r.(supervisor.Sleeper); ok {
+		return s.Slept
+	}
+	return slept.Now
+}
+
 // Inspect returns the node's data for [inspect.Handler].
 func (n *Node) Inspect() inspect.Options {
 	return inspect.Options{
@@ -242,7 +251,7 @@ func (b *builder) settings() trunk.Settings {
 		features = identity.FeatureNone
 	}
 	return trunk.Settings{
-		Base:  base.Settings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Slept: func() time.Duration { return supervisor.Slept(b.Runtime) }, Logger: b.Logger},
+		Base:  base.Settings{System: b.System, Root: rootName(b.Secret.PublicKey()), Profile: b.Wire, Secret: b.Secret, Features: features, Now: b.Runtime.Now, Wall: b.Runtime.Wall, Slept: sleeps(b.Runtime), Logger: b.Logger},
 		Store: b.store,
 		Allow: b.Allowed,
 		Connections: connections.Settings{Mux: mux.Config(b.Mux), KeepAlive: b.KeepAlive, Gate: connpool.GateLimits{

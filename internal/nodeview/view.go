@@ -112,8 +112,11 @@ func (v *View) Whole(ctx context.Context) models.Health {
 	h := models.Health{Reasons: v.Unhealthy(ctx), Warnings: models.Notices{}}
 	all, _ := v.troubles(ctx)
 	degraded := all.Of(models.Degraded)
-	if h.State = models.StateOf(h.Reasons, degraded); h.State == models.HealthDegraded {
+	switch h.State = models.StateOf(h.Reasons, degraded); h.State {
+	case models.HealthDegraded:
 		h.Reasons = degraded
+	case models.HealthFailed:
+		h.Warnings = append(h.Warnings, degraded...)
 	}
 	h.Reasons = append(models.Notices{}, h.Reasons...)
 	h.Warnings = append(h.Warnings, all.Of(models.Warning)...)

@@ -104,6 +104,9 @@ func TestAll(t *testing.T) {
 	if got, whole := look(); !strings.HasPrefix(got, connectivitySilent) || !strings.HasSuffix(got, "files, a is degraded") || whole {
 		t.Errorf("without an answer: got %q, whole: %v, want all else as well, and not whole", got, whole)
 	}
+	if h := v.Whole(t.Context()); h.State != models.HealthFailed || len(h.Reasons) != 1 || len(h.Warnings.Of(models.Degraded)) != 1 {
+		t.Errorf("got %+v, want why it is degraded among the warnings", h)
+	}
 	v.Stopping = func() bool { return true }
 	if got, whole := look(); got != "" || whole {
 		t.Errorf("while it stops: got %q, whole: %v, want nothing", got, whole)

@@ -27,7 +27,7 @@ type Settings struct {
 	Features identity.Features
 	Now      func() time.Time     // measures, and never steps
 	Wall     func() time.Time     // the system's clock, which may step; nil: Now
-	Slept    func() time.Duration // as of [supervisor.Slept]; nil: not known
+	Slept    func() time.Duration // how long the machine has slept since some moment; nil: not known
 	Logger   *slog.Logger
 }
 

@@ -359,7 +359,7 @@ func (t Trunk) Features() identity.Features { return t.rooms.Features }
 // Profile returns the wire profile that the node speaks, with the present secrets.
 func (t Trunk) Profile() protocol.Profile { return t.rooms.connections.Wire() }
 
-// Slept returns how long the machine has slept, as [supervisor.Slept] does.
+// Slept returns how long the machine has slept since some moment of the past.
 func (t Trunk) Slept() time.Duration {
 	if t.rooms.Slept == nil {
 		return 0
