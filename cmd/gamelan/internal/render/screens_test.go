@@ -142,7 +142,7 @@ func screens() map[string]func(*Output) error {
 		},
 		"conns": func(o *Output) error {
 			_, conns := peersOnScreen()
-			return Connections(o, conns, false)
+			return Connections(o, conns, false, screenTime)
 		},
 	}
 	status := func(name string, s Status) {
