@@ -139,17 +139,15 @@ func (o *Output) stateText(s *Status, now time.Time) (text, colour, next string)
 		next = Step(*s.Tried)
 	}
 	for _, n := range s.Warnings {
-		if slices.Contains(lonely, n.Code) {
-			if s.Tried == nil || n.Code != codes.Offline.Name {
-				cause = strings.TrimPrefix(n.What, s.Status+" ")
-				if _, after, ok := strings.Cut(n.What, ": "); ok {
-					cause = after
-				}
-			}
-			next = cmp.Or(Step(n), next)
-			if n.Code == codes.Alone.Name { // right for the first node of a network
-				state, colour = strings.Replace(state, s.Status, "alone", 1), yellow
-			}
+		if !slices.Contains(lonely, n.Code) || s.Tried != nil { // who was tried, and why that failed, tells more
+			continue
+		}
+		if _, after, ok := strings.Cut(n.What, ": "); ok {
+			cause = after
+		}
+		next = cmp.Or(Step(n), next)
+		if n.Code == codes.Alone.Name { // right for the first node of a network
+			state, colour = strings.Replace(state, s.Status, "alone", 1), yellow
 		}
 	}
 	return o.Named(State(state, cause)), colour, next
