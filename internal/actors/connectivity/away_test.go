@@ -40,7 +40,7 @@ func TestAway(t *testing.T) {
 			failedDial(2, other, transport.ErrRefused), failedDial(2, other, transport.ErrRefused),
 			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", syscall.ENETUNREACH)),
 		},
-		"the name is not resolved: /dns4/example.org/tcp/1 (node), tried once":       {failedDial(2, other, transport.ErrResolve)},
+		"the name is not resolved: /dns4/example.org/tcp/1 (node), tried once":      {failedDial(2, other, transport.ErrResolve)},
 		"no answer from 203.0.113.10:18189 (seed), tried once":                      {failedDial(1, seed, syscall.EHOSTUNREACH)},
 		"this machine forbids connections to 203.0.113.10:18189 (seed), tried once": {failedDial(1, seed, transport.ErrPermission)},
 		"seed: no address of the peer, tried once":                                  {{Peer: identity.NodeID{1}, Err: errors.New("no address of the peer")}},
