@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,7 +107,7 @@ func TestNotice(t *testing.T) {
 		{dial(transport.StageConnect, transport.ErrTimeout), codes.DialNoAnswer},
 		{dial(transport.StageConnect, transport.ErrProhibited), codes.DialProhibited},
 		{dial(transport.StageConnect, transport.ErrNoLocalPort), codes.DialNoPort},
-		{dial(transport.StageConnect, errors.New("network is unreachable")), codes.DialNoRoute},
+		{dial(transport.StageConnect, syscall.ENETUNREACH), codes.DialNoRoute},
 		{dial(transport.StageResolve, transport.ErrResolve), codes.DialUnresolved},
 		{dial(transport.StageProxy, transport.ErrRefused), codes.DialProxy},
 		{dial(transport.StageAddress, transport.ErrUnsupported), codes.DialNoAddress},
