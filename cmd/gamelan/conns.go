@@ -1,6 +1,10 @@
 package main
 
-import "github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+import (
+	"time"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+)
 
 type connsCmd struct {
 	Closed bool `help:"The connections that have ended last, and why, instead of the live ones."`
@@ -11,5 +15,5 @@ func (c *connsCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return render.Connections(a.Output, all, c.Closed)
+	return render.Connections(a.Output, all, c.Closed, time.Now())
 }

@@ -136,7 +136,7 @@ type interopProgress struct {
 	n, of, failed int
 }
 
-func (p *interopProgress) on() bool { return p.app.ErrTerminal && !p.app.JSON }
+func (p *interopProgress) on() bool { return p.app.ErrMoves() && !p.app.JSON }
 
 func (p *interopProgress) done(r wirecheck.Result) {
 	p.clear()

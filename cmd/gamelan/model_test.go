@@ -5,9 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -161,5 +164,41 @@ func TestBashCompletion(t *testing.T) {
 				t.Errorf("gamelan %q: got %q, want no %s", c.words, got, w)
 			}
 		}
+	}
+}
+
+// pageCommand matches a command line in a page.
+var pageCommand = regexp.MustCompile("`(gamelan [a-z][^`]*)`")
+
+// TestPagesNameVerbs: each command of the pages for trouble and operation is a verb with those flags.
+func TestPagesNameVerbs(t *testing.T) {
+	all, n := model(t), 0
+	for _, page := range []string{"trouble.md", "operating.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range pageCommand.FindAllStringSubmatch(string(text), -1) {
+			n++
+			at := -1 // of the verb with the longest path
+			for i, v := range all {
+				if (m[1] == v.path || strings.HasPrefix(m[1], v.path+" ")) && (at < 0 || len(v.path) > len(all[at].path)) {
+					at = i
+				}
+			}
+			if at < 1 {
+				t.Errorf("%s: got %q, want a verb", page, m[1])
+				continue
+			}
+			for _, word := range strings.Fields(m[1]) {
+				name, ok := strings.CutPrefix(word, "--")
+				if name, _, _ = strings.Cut(name, "="); ok && !slices.ContainsFunc(all[at].every(all[0]), func(f *kong.Flag) bool { return f.Name == name }) {
+					t.Errorf("%s: got %q, and %s has no flag --%s", page, m[1], all[at].path, name)
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("got %d commands, want those of each code", n)
 	}
 }

@@ -31,6 +31,12 @@ type peersListCmd struct {
 	All    bool `help:"Those, too, that have not answered for ${forgotten}. With --json all are listed."`
 }
 
+// Help returns the text of gamelan peers list --help below the flags.
+func (*peersListCmd) Help() string {
+	return "SEEN is how long ago something has come from the peer: on a connection, the last answer to a ping. What is wrong stands behind the address. " +
+		"With -v the keys, the user agents and all addresses stand below."
+}
+
 func (c *peersListCmd) Run(a *app) error {
 	peers, err := a.client().Peers(a.ctx)
 	if err != nil {

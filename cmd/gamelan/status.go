@@ -18,6 +18,12 @@ type statusCmd struct {
 	Timeout time.Duration `help:"How long the node may take to answer." default:"${patience}" placeholder:"TIME"`
 }
 
+// Help returns the text of gamelan status --help below the flags.
+func (*statusCmd) Help() string {
+	return "When all is well there are five lines. What is not as it should be has lines of its own, and -v shows everything. " +
+		"The line next says what helps against the cause in the first line. docs/trouble.md has a section for each code of --json."
+}
+
 func (c *statusCmd) Run(a *app) error {
 	if c.Timeout <= 0 {
 		return failure.Usage("give a positive duration, such as 5s", "--timeout cannot be %s", c.Timeout)

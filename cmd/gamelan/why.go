@@ -20,8 +20,14 @@ type whyCmd struct {
 	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
 }
 
-// Run shows, for a peer, the last choice that considered it and its last dials; for an
-// actor, its state and its tasks.
+// Help returns the text of gamelan why --help below the flags.
+func (*whyCmd) Help() string {
+	return "Of a peer: the first line says how it stands, since when, and the cause. Below stand what was tried, its addresses, whether this machine reaches others, and what can be done. " +
+		"It says what the node has done; \"gamelan doctor PEER\" tries it now."
+}
+
+// Run shows, for a peer, how it stands and why, with --all its last dials and the last choice that
+// considered it; for an actor, its state and its tasks.
 func (c *whyCmd) Run(a *app) error {
 	var err error
 	if c.Peer, err = a.named(c.Peer); err != nil {

@@ -42,7 +42,7 @@ func (p *demoPrinter) progress(total uint64, done func() uint64) (stop func()) {
 	}
 	over := make(chan struct{})
 	var wg sync.WaitGroup
-	if p.OutTerminal {
+	if p.Moves() {
 		wg.Go(func() {
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()

@@ -5,6 +5,14 @@ import (
 	"strings"
 )
 
+// address returns an address as people write it, and with -v as the node has it.
+func (o *Output) address(addr string) string {
+	if o.Verbose {
+		return addr
+	}
+	return hostPort(addr)
+}
+
 // hostPort returns an address as people write it: 203.0.113.7:18189, example.org:18189 or
 // abc.onion:18189. One of another kind stays as it is.
 func hostPort(addr string) string {

@@ -25,6 +25,9 @@ func (o *Output) Colour() bool {
 // screen replaces the one before.
 func (o *Output) Moves() bool { return o.OutTerminal && !dumb() }
 
+// ErrMoves is Moves for standard error.
+func (o *Output) ErrMoves() bool { return o.ErrTerminal && !dumb() }
+
 // Paint returns text, which has nothing to be escaped, in a colour. "" is no colour.
 func (o *Output) Paint(colour, text string) string {
 	if colour == "" || text == "" || !o.Colour() {

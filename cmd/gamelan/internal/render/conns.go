@@ -9,7 +9,7 @@ import (
 )
 
 // Connections writes a table for people, one object a line for programs.
-func Connections(o *Output, conns []models.Connection, closed bool) error {
+func Connections(o *Output, conns []models.Connection, closed bool, now time.Time) error {
 	if o.JSON {
 		return Each(o, conns)
 	}
@@ -25,14 +25,13 @@ func Connections(o *Output, conns []models.Connection, closed bool) error {
 	if closed {
 		rows = [][]string{{"PEER", "DIRECTION", "LASTED", "ENDED", "BY", "WHY"}}
 	}
-	now := time.Now()
 	for _, c := range conns {
-		age := (time.Duration(c.AgeMS) * time.Millisecond).Round(time.Second).String()
+		age := shortAge(time.Duration(c.AgeMS) * time.Millisecond)
 		row := []string{o.Who(c.Peer), c.Direction, age}
 		if closed {
 			row = append(row, at(c.ClosedAt), c.ClosedBy, c.CloseReason)
 		} else {
-			row = append(row, sign(c, now), orDash(strings.Join(c.Protected, ", ")), c.Remote)
+			row = append(row, sign(c, now), orDash(strings.Join(c.Protected, ", ")), o.address(c.Remote))
 		}
 		rows = append(rows, row)
 	}
@@ -43,7 +42,7 @@ func Connections(o *Output, conns []models.Connection, closed bool) error {
 // is due, else the round trip, with its age from a minute on.
 func sign(c models.Connection, now time.Time) string {
 	if c.SilentMS > 0 {
-		return fmt.Sprintf("silent %d s", c.SilentMS/1000)
+		return "silent " + shortAge(time.Duration(c.SilentMS)*time.Millisecond)
 	}
 	s := rtt(c.RTTMS)
 	if age := now.Sub(c.LastPongAt); c.RTTMS != 0 && !c.LastPongAt.IsZero() && age >= time.Minute {

@@ -34,6 +34,14 @@ func Checked(o *Output, c *models.Checked) error {
 	if c.TookMS > 0 {
 		what += fmt.Sprintf(" (%.1f ms)", c.TookMS)
 	}
+	if c.Notice != nil && c.State != models.CheckOK { // the sentence has the address
+		if who, at, ok := strings.Cut(c.On, " at "); ok && strings.Contains(what, hostPort(at)) {
+			what = strings.TrimPrefix(what, c.On+": ")
+			what = who + ": " + what
+		} else if strings.Contains(strings.TrimPrefix(what, c.On+": "), hostPort(c.On)) && c.On != "" {
+			what = strings.TrimPrefix(what, c.On+": ")
+		}
+	}
 	line := o.wrap(fmt.Sprintf("%-*s%-*s%s", markWidth, mark.word, stepWidth, c.Step, inspect.Escape(o.Named(what))), markWidth+stepWidth)
 	if o.Colour() {
 		line = mark.colour + mark.word + "\x1b[0m" + strings.TrimPrefix(line, mark.word)

@@ -61,8 +61,8 @@ func TestNoControlSequenceIsShown(t *testing.T) {
 		"peers": func(o *Output) error {
 			return Peers(o, poisonOf[[]models.Peer](), poisonOf[[]models.Connection](), time.Now())
 		},
-		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), false) },
-		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), true) },
+		"connections":        func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), false, time.Now()) },
+		"closed connections": func(o *Output) error { return Connections(o, poisonOf[[]models.Connection](), true, time.Now()) },
 		"why": func(o *Output) error {
 			w := poisonOf[models.Why]()
 			for i := range w.Candidates {

@@ -120,7 +120,7 @@ type Outcomes struct {
 func NewOutcomes(o *Output, quiet bool, word string) *Outcomes {
 	return &Outcomes{
 		o: o, out: bufio.NewWriterSize(o.Out, 32<<10), quiet: quiet, Tally: Tally{word: word},
-		progress: o.ErrTerminal && !o.JSON && (quiet || !o.OutTerminal),
+		progress: o.ErrMoves() && !o.JSON && (quiet || !o.OutTerminal),
 	}
 }
 

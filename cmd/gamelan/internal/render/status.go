@@ -109,13 +109,20 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 // lonely are the codes of what the first line of a status says.
 var lonely = []string{codes.Offline.Name, codes.Alone.Name, codes.FewNodes.Name}
 
-// otherWarnings are the warnings but those that the first line says.
+// worst are the severities of warnings, the worst first. One of an older node has none.
+var worst = []models.Severity{models.Failed, models.Degraded, models.Warning, ""}
+
+// otherWarnings are the warnings but those that the first line says, those first with which the node is
+// degraded.
 func otherWarnings(s *Status) (list models.Notices) {
 	for _, n := range s.Warnings {
 		if !slices.Contains(lonely, n.Code) && (s.Tried == nil || n.Code != codes.SeedsSilent.Name) {
 			list = append(list, n)
 		}
 	}
+	slices.SortStableFunc(list, func(a, b models.Notice) int {
+		return cmp.Compare(slices.Index(worst, a.Severity), slices.Index(worst, b.Severity))
+	})
 	return list
 }
 
@@ -146,17 +153,15 @@ func (o *Output) stateText(s *Status, now time.Time) (text, colour, next string)
 		next = Step(*s.Tried)
 	}
 	for _, n := range s.Warnings {
-		if slices.Contains(lonely, n.Code) {
-			if s.Tried == nil || n.Code != codes.Offline.Name {
-				cause = strings.TrimPrefix(n.What, s.Status+" ")
-				if _, after, ok := strings.Cut(n.What, ": "); ok {
-					cause = after
-				}
-			}
-			next = cmp.Or(Step(n), next)
-			if n.Code == codes.Alone.Name { // right for the first node of a network
-				state, colour = strings.Replace(state, s.Status, "alone", 1), yellow
-			}
+		if !slices.Contains(lonely, n.Code) || s.Tried != nil { // who was tried, and why that failed, tells more
+			continue
+		}
+		if _, after, ok := strings.Cut(n.What, ": "); ok {
+			cause = after
+		}
+		next = cmp.Or(Step(n), next)
+		if n.Code == codes.Alone.Name { // right for the first node of a network
+			state, colour = strings.Replace(state, s.Status, "alone", 1), yellow
 		}
 	}
 	return o.Named(State(state, cause)), colour, next

@@ -26,7 +26,7 @@ func TestWhyOfOneCandidate(t *testing.T) {
 func TestUnmeasuredRTT(t *testing.T) {
 	for ms, want := range map[float64]string{0: "-", 0.04: "<0.1ms", 1.25: "1.2ms"} {
 		var b bytes.Buffer
-		if err := Connections(&Output{Out: &b, Err: &b}, []models.Connection{{Peer: "p", Direction: "inbound", RTTMS: ms}}, false); err != nil {
+		if err := Connections(&Output{Out: &b, Err: &b}, []models.Connection{{Peer: "p", Direction: "inbound", RTTMS: ms}}, false, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Fields(strings.Split(b.String(), "\n")[1])[3]; got != want {
