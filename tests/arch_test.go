@@ -130,7 +130,7 @@ var confined = map[string][]string{
 	// Of the standard library, what opens sockets.
 	"net":      {"transport", "internal/transport", "inspect", "internal/streams", "", "examples/http", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
 	"net/http": {"inspect", "examples/http", "gamelantest", "tests/onion/tornet", "tests/machines"},
-	"net/url":  {"inspect", "internal/actors", "kad"}, // of verbs
+	"net/url":  {"inspect", "internal/actors", "kad", "cmd/gamelan/internal/daemon"}, // of verbs
 }
 
 // partNames are names of parts of a node, and of their sections, which package inspect does not

@@ -47,7 +47,7 @@ var examples = map[string][]example{
 	},
 	"gamelan actors": {
 		{"Start an actor anew that hangs on something old", "gamelan actors restart discovery/netsync"},
-		{"End the connections of bob", "gamelan disconnect bob"},
+		{"Stop an actor of the program", "gamelan actors stop extensions/clumsy"},
 	},
 	"gamelan actors restart": {
 		{"Start an actor anew", "gamelan actors restart discovery/netsync"},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -28,29 +27,29 @@ func (*logLevelCmd) Help() string {
 
 // Run shows or changes the levels.
 func (c *logLevelCmd) Run(a *app) error {
-	q := url.Values{}
+	q := map[string][]string{}
 	var packages []string
 	for _, text := range c.Levels {
 		if strings.Contains(text, "=") {
 			packages = append(packages, text)
 			continue
 		}
-		if q.Has("level") {
-			return failure.Usage("write PACKAGE=LEVEL for those of packages", "two levels for all packages: %s and %s", q.Get("level"), text)
+		if len(q["level"]) > 0 {
+			return failure.Usage("write PACKAGE=LEVEL for those of packages", "two levels for all packages: %s and %s", q["level"][0], text)
 		}
 		if _, err := loglevel.ParseLevel(text); err != nil {
 			return failure.Usage("write debug, or PACKAGE=debug", "%s", err)
 		}
-		q.Set("level", text)
+		q["level"] = []string{text}
 	}
 	if _, err := loglevel.Parse(strings.Join(packages, ",")); err != nil {
 		return failure.Usage("see gamelan log level --help", "%s", err)
 	}
 	if len(packages) > 0 {
-		q.Set("packages", strings.Join(packages, ","))
+		q["packages"] = []string{strings.Join(packages, ",")}
 	}
 	if c.Reset {
-		q.Set("reset", "true")
+		q["reset"] = []string{"true"}
 	}
 	var now loglevel.Shown
 	if err := c.ask(a.ctx, a, q, &now); err != nil {
@@ -69,7 +68,7 @@ func (c *logLevelCmd) Run(a *app) error {
 }
 
 // ask changes the levels, if there is a change, and gets what they are.
-func (c *logLevelCmd) ask(ctx context.Context, a *app, q url.Values, now *loglevel.Shown) error {
+func (c *logLevelCmd) ask(ctx context.Context, a *app, q map[string][]string, now *loglevel.Shown) error {
 	if len(q) == 0 {
 		return a.client().Section(ctx, "log", now)
 	}

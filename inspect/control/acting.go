@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -72,7 +73,7 @@ func drainOf(ctx context.Context, n *gamelan.Node) models.Drain {
 
 // actError returns the API's error of an act on an actor.
 func actError(path string, err error) error {
-	e := &inspect.Error{Code: inspect.CodeFailed, Message: inspect.Escape(path) + ": " + words.Sentence(err), Hint: inspect.HintActors}
+	e := &inspect.Error{Code: inspect.CodeFailed, Message: inspect.Escape(path) + ": " + strings.TrimPrefix(words.Sentence(err), "supervisor: "), Hint: inspect.HintActors}
 	switch {
 	case errors.Is(err, supervisor.ErrNoActor):
 		e.Code = inspect.CodeNotFound
