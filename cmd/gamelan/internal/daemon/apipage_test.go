@@ -98,7 +98,7 @@ var apiPages = []struct {
 		{path: "GET /v1/actors/{path...}", about: "One actor. The end of its path is enough, if it fits one alone.", ask: "/v1/actors/node/disk/space", gives: inspect.Actor{}, bad: []refusal{{"/v1/actors/nobody", 404, "not_found"}}},
 		{path: "GET /v1/actors/{path...}/stacks", about: "The stacks of the goroutines of an actor, and of its last failure.", ask: "/v1/actors/node/disk/space/stacks", gives: inspect.Stacks{}, bad: []refusal{{"/v1/actors/nobody/stacks", 404, "not_found"}}},
 		{
-			path: "POST /v1/actors/restart", about: "Start an actor anew. The answer comes when it has started.", ask: "/v1/actors/restart?path=dht/pinger", gives: anything{},
+			path: "POST /v1/actors/restart", about: "Start an actor again. The answer comes when it has started.", ask: "/v1/actors/restart?path=dht/pinger", gives: anything{},
 			bad: []refusal{{"/v1/actors/restart", 400, "bad_query"}, {"/v1/actors/restart?path=nobody", 404, "not_found"}, {"/v1/actors/restart?path=node", 409, "failed"}},
 		},
 		{
@@ -128,7 +128,7 @@ var apiPages = []struct {
 		{path: "POST /v1/messages", about: "Send messages to a peer: the body has one a line, the answer a line for each. With `Content-Type: application/octet-stream` the body is one message.", ask: "/v1/messages?peer=ID&timeout=10s", body: "hello", gives: models.Sent{}, lines: true, bad: []refusal{{"/v1/messages", 400, "bad_query"}, {"/v1/messages?peer=0000", 404, "unknown_peer"}, {"/v1/messages?peer=ID&timeout=x", 400, "bad_query"}}},
 		{path: "GET /v1/messages", about: "Messages as they arrive, a line for each, on the Unix socket alone.", ask: "/v1/messages?count=1&all=true", gives: anything{}, lines: true},
 		{path: "POST /v1/messages:ack", about: "Acknowledge messages: the node deletes them.", body: `{"seqs":[SEQ]}`, gives: anything{}},
-		{path: "POST /v1/messages:back", about: "Give back what the listener with a name has in hand.", body: `{"name":"a"}`, gives: anything{}},
+		{path: "POST /v1/messages:back", about: "End the listener with a name: what it has not acknowledged goes to others.", body: `{"name":"a"}`, gives: anything{}},
 		{path: "GET /v1/inbox", about: "Messages that are not acknowledged, and those on the shelf.", gives: models.InboxShelf{}},
 		{path: "POST /v1/inbox/retry", about: "Have messages of the shelf handed out again.", ask: "/v1/inbox/retry?all=true", gives: models.ShelfTaken{}, bad: []refusal{{"/v1/inbox/retry", 400, "bad_query"}}},
 		{path: "POST /v1/inbox/drop", about: "Delete messages of the shelf.", ask: "/v1/inbox/drop?all=true", gives: models.ShelfTaken{}},
@@ -518,7 +518,7 @@ func write(page *strings.Builder, s *shown, e inspect.Endpoint, ask, about, answ
 		fmt.Fprintf(page, " Parameters: `%s`.", strings.Join(e.Params, "`, `"))
 	}
 	for i, bad := range s.bad {
-		fmt.Fprintf(page, "%s %d `%s`: `%s`", []string{",", "\nRefused:"}[btoi(i == 0)], bad.status, bad.code, bad.ask)
+		fmt.Fprintf(page, "%s%d `%s`: `%s`", []string{",\n", "\nRefused: "}[btoi(i == 0)], bad.status, bad.code, bad.ask)
 	}
 	if len(s.bad) > 0 {
 		page.WriteString(".")
