@@ -515,7 +515,7 @@ func TestAPIPage(t *testing.T) {
 func write(page *strings.Builder, s *shown, e inspect.Endpoint, ask, about, answer string) {
 	fmt.Fprintf(page, "\n### `%s`\n\n%s", s.path, about)
 	if len(e.Params) > 0 {
-		fmt.Fprintf(page, " Parameters: `%s`.", strings.Join(e.Params, "`, `"))
+		fmt.Fprintf(page, "\nParameters: `%s`.", strings.Join(e.Params, "`, `"))
 	}
 	for i, bad := range s.bad {
 		fmt.Fprintf(page, "%s%d `%s`: `%s`", []string{",\n", "\nRefused: "}[btoi(i == 0)], bad.status, bad.code, bad.ask)
