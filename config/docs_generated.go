@@ -59,7 +59,7 @@ var docs = map[string]string{
 	"health.clock_off":                      "How far the clock of this machine may be from that of most connected nodes before there is a warning.",
 	"health.heartbeat":                      "Time between two lines of figures in the log, at the level info.",
 	"health.degraded_by":                    "Codes of warnings with which the node is degraded. docs/trouble.md lists them.",
-	"inspect.share_why":                     "Whether connected peers are told, when they ask, what this node remembers of connections with them: which it has refused, and which of its dials did not reach them.",
+	"inspect.share_why":                     "Whether connected peers are told, when they ask, what this node remembers of connections with them. That is which it has refused, and which of its dials did not reach them.",
 	"limits.node_credit":                    "Bytes of unfinished messages in the whole node, half for each direction. It must be at least eight times limits.peer_credit.",
 	"limits.peer_credit":                    "Bytes of unfinished messages with one peer in one direction; a message counts as its length plus 256. When they are used up, further messages wait.",
 	"limits.max_peers":                      "Greatest number of known peers; the least useful ones are removed for new ones.",

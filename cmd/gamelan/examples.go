@@ -79,6 +79,10 @@ var examples = map[string][]example{
 		{"Which actors are busy?", "gamelan top"},
 		{"Which have the longest queues? Once, for a program", "gamelan top --sort queue --count 1 --json"},
 	},
+	"gamelan trace": {
+		{"What passes through an actor?", "gamelan trace actor conns"},
+		{"What happens with bob, for five minutes?", "gamelan trace peer bob --for 5m"},
+	},
 	"gamelan trace actor": {
 		{"Which messages does an actor handle?", "gamelan trace actor services/rpc"},
 		{"Its 1,000 next ones, as lines of JSON", "gamelan trace actor conns --limit 1000 --for 5m --json"},

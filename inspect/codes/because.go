@@ -31,31 +31,17 @@ var causes = map[*Code]said{
 	DialFailed:     {"failed", "{who}: {why}"},
 }
 
-// routes are what the system says when it has no way to an address.
-var routes = []string{"no route to host", "network is unreachable", "network unreachable", "host is down"}
-
 // Because says why a peer was not reached, in a sentence without its full stop. who is the address that was
 // tried, or what the peer is, and why the text of the error. A code of something else says why.
 func (c *Code) Because(who, why string) string {
 	s := causes[c].sentence
 	switch {
-	case c == DialNoRoute && why != "" && !hasAny(why, routes):
-		s = "{who}: {why}"
-	case c == DialOtherKey && !strings.HasPrefix(why, "with "):
+	case c == DialOtherKey && why == "":
 		s = strings.TrimSuffix(s, ", {why}")
 	case s == "":
 		s = "{why}"
 	}
 	return Fill(s, map[string]string{"who": who, "why": why})
-}
-
-func hasAny(text string, list []string) bool {
-	for _, s := range list {
-		if strings.Contains(text, s) {
-			return true
-		}
-	}
-	return false
 }
 
 // Brief says why a peer was not reached in two or three words, for a table. It is empty for a code of

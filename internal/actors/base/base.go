@@ -13,7 +13,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
-	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -61,8 +60,6 @@ type Base struct {
 	Panics Panics
 	// Failures has the actors that have failed in the last minutes.
 	Failures Failures
-	// Taps shows messages and peers to those who trace them.
-	Taps taps.Taps
 
 	last atomic.Uint64 // number of NewID
 }

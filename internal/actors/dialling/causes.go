@@ -3,7 +3,6 @@ package dialling
 import (
 	"cmp"
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -33,9 +32,6 @@ func ownCause(err error) *codes.Code {
 	return nil
 }
 
-// foundKey matches the key of another node in the error of a set-up.
-var foundKey = regexp.MustCompile(`another key: ([0-9a-f]{64})`)
-
 // Because returns why a peer is not reached: a code, which is DialFailed if no other fits, and the same as a
 // sentence. who is the address that was tried, or what the peer is. step is what helps in this case, if the
 // error knows more than the code.
@@ -48,20 +44,20 @@ func Because(err error, who string) (c *codes.Code, sentence, step string) {
 		text = e.Err.Error()
 	}
 	why, hint, _ := strings.Cut(words.WithoutPackage(text), "; ")
-	if key := foundKey.FindStringSubmatch(why); key != nil {
-		why = "with the key " + key[1]
-	}
-	switch c {
-	case codes.DialProxy, codes.DialNoRoute:
+	wrong, foreign := errors.AsType[*upgrade.WrongKeyError](err)
+	refused, hungUp := errors.AsType[*upgrade.RefusedError](err)
+	switch {
+	case foreign:
+		why = "with the key " + wrong.Found.String()
+	case c == codes.DialOtherKey:
+		why = ""
+	case hungUp: // the sentence has what goes before
+		why = refused.Why()
+	case c == codes.DialProxy:
 		why = causeOf(err)
-	case codes.DialHungUp, codes.DialSecret: // the sentence has what goes before
-		if _, rest, ok := strings.Cut(why, "gave no reason: "); ok {
-			why = rest
-		} else if _, rest, ok := strings.Cut(why, "handshake: "); ok {
-			why = rest
-		}
-	}
-	if c == codes.DialFailed {
+	case c == codes.DialNoRoute && !transport.NoNetwork(err): // somebody on the way says so
+		return c, who + ": " + causeOf(err), ""
+	case c == codes.DialFailed:
 		step = hint
 	}
 	return c, c.Because(who, why), step

@@ -14,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
+	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -35,6 +36,8 @@ type Room struct {
 	Settings
 	needs needs
 
+	// Taps shows messages and peers to those who trace them.
+	Taps taps.Taps
 	// Plain carries plain messages.
 	Plain *Messaging
 	// Frames carries the DHT's frames, which a part receives. It is nil without

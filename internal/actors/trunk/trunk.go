@@ -54,7 +54,7 @@ func (t Trunk) Now() time.Time { return t.rooms.Now() }
 func (t Trunk) NewID() uint64 { return t.rooms.NewID() }
 
 // Taps shows messages and peers to those who trace them.
-func (t Trunk) Taps() *taps.Taps { return &t.rooms.Taps }
+func (t Trunk) Taps() *taps.Taps { return &t.rooms.messengers.Taps }
 
 // Root returns the name of the tree, the first part of every path.
 func (t Trunk) Root() string { return t.rooms.Root }

@@ -64,9 +64,9 @@ type silence struct {
 func (s *silence) Error() string   { return fmt.Sprintf("%v: nothing within %v", ErrSilent, s.limit) }
 func (s *silence) Unwrap() []error { return []error{ErrSilent, s.err} }
 
-// refusal is [ErrRefused] with its likely causes. The error of the read is left out of the
+// RefusedError is [ErrRefused] with its likely causes. The error of the read is left out of the
 // text: it says only that the connection has ended.
-type refusal struct {
+type RefusedError struct {
 	network protocol.Network
 	private string // name of this node's private network; empty: it is none
 	wire    byte
@@ -74,22 +74,43 @@ type refusal struct {
 	err     error
 }
 
-func (r *refusal) Error() string {
+// Error says what has happened, and why it may have.
+func (r *RefusedError) Error() string {
 	if r.waited > 0 {
-		return fmt.Sprintf("the connection ended before the handshake, after %v: perhaps the peer has not heard us", r.waited)
+		return fmt.Sprintf("the connection ended before the handshake, after %v: %s", r.waited, r.Why())
 	}
-	if r.private != "" {
-		return "the peer closed the connection before the handshake and gave no reason: its secret of " + r.private + " differs from this node's, or it is busy, refuses this node, or is of another network"
-	}
-	return fmt.Sprintf("the peer closed the connection before the handshake and gave no reason: it is busy, has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address), refuses this node, or is of another network (this node: %v, wire byte 0x%02x)", r.network, r.wire)
+	return "the peer closed the connection before the handshake and gave no reason: " + r.Why()
 }
 
-func (r *refusal) Unwrap() []error {
+// Why names the likely causes.
+func (r *RefusedError) Why() string {
+	if r.waited > 0 {
+		return "perhaps the peer has not heard us"
+	}
+	if r.private != "" {
+		return "its secret of " + r.private + " differs from this node's, or it is busy, refuses this node, or is of another network"
+	}
+	return fmt.Sprintf("it is busy, has its greatest number of connections (there: max_inbound, or max_inbound_per_source for those of this node's address), refuses this node, or is of another network (this node: %v, wire byte 0x%02x)", r.network, r.wire)
+}
+
+// Unwrap returns ErrRefused, and why.
+func (r *RefusedError) Unwrap() []error {
 	if r.private != "" && r.waited == 0 { // else nobody may have heard this node
 		return []error{ErrRefused, protocol.ErrSecretMayDiffer, r.err}
 	}
 	return []error{ErrRefused, r.err}
 }
+
+// WrongKeyError is [ErrWrongKey] with the key that was found.
+type WrongKeyError struct{ Found, Want identity.PublicKey }
+
+// Error names both keys.
+func (e *WrongKeyError) Error() string {
+	return fmt.Sprintf("%v: %s, want %s", ErrWrongKey, e.Found, e.Want)
+}
+
+// Unwrap returns ErrWrongKey.
+func (*WrongKeyError) Unwrap() error { return ErrWrongKey }
 
 // WireByteError reports an inbound connection whose first byte is not the wire byte of
 // this node's network.

@@ -118,7 +118,7 @@ func (u *upgrader) noise() (err error) {
 	}
 	at, ok := errors.AsType[*noise.HandshakeError](err)
 	if ok && u.direction == protocol.Outbound && at.Message <= 2 && transport.IsHangUp(err) {
-		ended := &refusal{network: u.cfg.Profile.Network, private: u.cfg.Profile.Private, wire: u.cfg.Profile.WireByte, err: err}
+		ended := &RefusedError{network: u.cfg.Profile.Network, private: u.cfg.Profile.Private, wire: u.cfg.Profile.WireByte, err: err}
 		// A peer that refuses closes at once; one that received nothing waits first.
 		if waited := u.cfg.Now().Sub(begin); waited >= cfg.MessageTimeout/2 {
 			ended.waited = waited.Round(time.Second)
@@ -147,7 +147,7 @@ func (u *upgrader) check(key identity.PublicKey) error {
 		return ErrSelf
 	}
 	if u.direction == protocol.Outbound && key != u.want && !u.want.IsZero() {
-		return fmt.Errorf("%w: %s, want %s", ErrWrongKey, key, u.want)
+		return &WrongKeyError{key, u.want}
 	}
 	if u.cfg.Check == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 
 // The columns of a line of a trace.
 const (
-	traceTime  = 14 // of the time, with two spaces behind it
+	traceTime  = 31 // of the time, with two spaces behind it
 	traceWidth = 14
 )
 
@@ -54,7 +54,7 @@ func Traced(o *Output, m *models.Traced) error {
 		add(inspect.Count(uint64(m.Size), "byte"))
 	}
 	add(m.Note)
-	line := o.wrap(fmt.Sprintf("%-*s%-*s%s", traceTime, m.At.Local().Format("15:04:05.000"), traceWidth, m.What, strings.Join(what, ", ")), traceTime+traceWidth)
+	line := o.wrap(fmt.Sprintf("%-*s%-*s%s", traceTime, m.At.Local().Format("2006-01-02T15:04:05.000Z07:00"), traceWidth, m.What, strings.Join(what, ", ")), traceTime+traceWidth)
 	if m.Failed && o.Colour() {
 		line = "\x1b[31m" + line + "\x1b[0m"
 	}
