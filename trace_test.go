@@ -70,7 +70,7 @@ func TestTraces(t *testing.T) {
 		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(5*time.Minute + time.Second)
 		for name, x := range map[string]*traced{"peer": peer, "sent": sent, "received": received, "conns": conns, "short": short} {
 			if !x.over || x.err != nil || len(x.lines) == 0 || x.lines[len(x.lines)-1].What != models.TraceEnded {
 				t.Errorf("%s: got over %v, %v, %+v; want that it ended by itself", name, x.over, x.err, x.lines)

@@ -148,9 +148,8 @@ var examples = map[string][]example{
 	},
 	"gamelan network rotate": {
 		{"Let nodes accept a new secret; then copy the file to all of them", "gamelan network rotate begin acme.network"},
-		{"When all accept it, let them use it", "gamelan network rotate switch acme.network"},
-		{"When nobody uses the old one, give it up", "gamelan network rotate end acme.network"},
-		{"Cut off somebody who has the secret, at once, and each machine without the new file as well", "gamelan network rotate now acme.network"},
+		{"When all accept it, let them use it; end gives the old one up", "gamelan network rotate switch acme.network"},
+		{"Cut off somebody who has the secret, and each machine without the new file", "gamelan network rotate now acme.network"},
 	},
 	"gamelan network file": {
 		{"Compare the files of two machines", "gamelan network file acme.network"},

@@ -123,7 +123,7 @@ type networkRotateCmd struct {
 // Help returns the text of gamelan network rotate --help below the flags.
 func (*networkRotateCmd) Help() string {
 	return "Each step changes the file. Copy it to every machine and send each node HUP before you take the next step: the nodes take it over without a break. " +
-		"All have to accept the new secret before the first one dials with it. \"gamelan peers admitted\" says who still dials with the old one. " +
+		"All have to accept the new secret before the first one dials with it. \"gamelan peers admitted\" says who still dials with the old one.\n\n" +
 		"A step that is not the next one is refused. With now strangers are out at once, and so is each machine that has not the new file yet."
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
-	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 // told is how long a refusal is shown.
@@ -138,7 +138,7 @@ func (a *Admission) verbs() map[string]map[string]inspect.Verb {
 				return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: fmt.Sprintf("%q is no public key", inspect.Escape(v.Get("key"))), Hint: HintKey}
 			}
 			if err := a.Change(key, off); err != nil {
-				return nil, &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err)}
+				return nil, trunk.VerbError(err, "see /v1/admission for the list")
 			}
 			return models.Admitted{PublicKey: key.String(), NodeID: key.NodeID().String(), Admit: a.mode()}, nil
 		}}

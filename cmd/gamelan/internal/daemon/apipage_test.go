@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -39,7 +40,7 @@ const (
 	apiSchema = "../../../../docs/api-http.schema.json"
 )
 
-// shown is an address of the API as the page has it. In ask and body, KEY, ID, SEQ, ACTOR and CONTACT stand for those of the
+// shown is an address of the API as the page has it. In ask and body, KEY, NEW, ID, SEQ, ACTOR and CONTACT stand for those of the
 // nodes of the test.
 type shown struct {
 	path  string // as GET /v1 lists it, after the method
@@ -121,8 +122,8 @@ var apiPages = []struct {
 		{path: "POST /v1/peers:import", about: "Import peers, as `/v1/peers:export` writes them.", body: "EXPORT", gives: models.Imported{}},
 		{path: "POST /v1/peers/{target}", about: "Act on a peer. The target is the peer, a colon and one of: VERBS.", ask: "/v1/peers/ID:ping?timeout=5s", gives: models.Pong{}, bad: []refusal{{"/v1/peers/ID:hug", 404, "not_found"}, {"/v1/peers/0000:ban?for=1h&reason=x", 404, "unknown_peer"}}},
 		{path: "GET /v1/admission", about: "With whom the node has connections, and who was refused.", gives: models.Admission{}},
-		{path: "POST /v1/admission/admit", about: "List the peer with a public key.", ask: "/v1/admission/admit?key=KEY", gives: models.Admitted{}},
-		{path: "POST /v1/admission/unadmit", about: "Take a peer off the list.", ask: "/v1/admission/unadmit?key=KEY", gives: models.Admitted{}},
+		{path: "POST /v1/admission/admit", about: "List the peer with a public key.", ask: "/v1/admission/admit?key=NEW", gives: models.Admitted{}},
+		{path: "POST /v1/admission/unadmit", about: "Take a peer off the list.", ask: "/v1/admission/unadmit?key=NEW", gives: models.Admitted{}, bad: []refusal{{"/v1/admission/unadmit?key=KEY", 409, "failed"}}},
 	}},
 	{"Messages", []shown{
 		{path: "POST /v1/messages", about: "Send messages to a peer: the body has one a line, the answer a line for each. With `Content-Type: application/octet-stream` the body is one message.", ask: "/v1/messages?peer=ID&timeout=10s", body: "hello", gives: models.Sent{}, lines: true, bad: []refusal{{"/v1/messages", 400, "bad_query"}, {"/v1/messages?peer=0000", 404, "unknown_peer"}, {"/v1/messages?peer=ID&timeout=x", 400, "bad_query"}}},
@@ -301,7 +302,11 @@ func startAPINode(t *testing.T) *apiNode {
 		}
 	}
 	_, export := a.do("GET", "/v1/peers:export", "", "")
-	a.names = strings.NewReplacer("ID", other.ID().String(), "KEY", other.PublicKey().String(), "SEED", other.Seed(), "EXPORT", string(export), "SEQ", "1",
+	stranger, err := identity.NewSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.names = strings.NewReplacer("ID", other.ID().String(), "KEY", other.PublicKey().String(), "NEW", stranger.PublicKey().String(), "SEED", other.Seed(), "EXPORT", string(export), "SEQ", "1",
 		"ACTOR", actors.Items[0].ID+"/node/disk", "VALUE", "6db6286c37fcb002beb2e84629e23d710d51393c24a773a48ced931671f375b7")
 	return a
 }
