@@ -6,16 +6,15 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
-	"github.com/gamelan-p2p/gamelan/gamelantest"
 )
 
 // TestLogOfConnections has ever new keys connect and leave, by thousands: the log has a few of them and
 // their number, and still tells the connections of the node's own.
 func TestLogOfConnections(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
+	log, opt := logged()
+	placing(t, gamelan.Config{MaxInboundPerSource: 100}, func(t *testing.T, n *target, tr *placed) {
 		const keys = 2000
-		log, opt := logged()
-		n := start(t, gamelan.Config{MaxInboundPerSource: 100}, opt)
+		tr.place("/ip4/6.6.6.6")
 		for i := range keys {
 			p := connect(t, n.net.Transport(), n.Addr, secretOf(100+i))
 			synctest.Wait()
@@ -37,11 +36,12 @@ func TestLogOfConnections(t *testing.T) {
 		if all := log.count("level=INFO"); all > 150 {
 			t.Errorf("got %d lines for %d connections, want few", all, keys)
 		}
+		tr.place()
 		other := n.net.Start(plainly(gamelan.Config{}), quiet)
 		n.net.Connect(n.Node, other)
 		time.Sleep(time.Second)
 		if got := log.count("msg=connected"); got != connected+1 {
 			t.Errorf("got %d lines for a connection of the node's own, want one", got-connected)
 		}
-	})
+	}, opt)
 }
