@@ -92,7 +92,11 @@ func (v *View) notOnline(s *actors.Status, now time.Time) models.Notices {
 		return models.Notices{codes.Offline.Notice("offline for "+long+": this node knows no other, and does not listen", since)}
 	case s.Tried != "":
 		n := codes.Offline.Notice("offline for "+long+": "+s.Tried, since, s.TriedCode)
-		if because := codes.Named(s.TriedCode); because != nil {
+		switch because := codes.Named(s.TriedCode); because {
+		case nil:
+		case codes.SeedNames:
+			n.Step = "" // the text says what helps with these names
+		default:
 			n.Step = because.Step // what helps against the cause
 		}
 		return models.Notices{n}

@@ -275,7 +275,7 @@ func dropFaults(t *testing.T, f *faults) {
 	net.Drop(a, b)
 	a.Node("--network", localnet, "--listen", bed.Listen, "--peer", b.Line())
 	since := time.Now()
-	const cause, step = `(no answer from|without an answer so far)`, `a firewall (drops it|is in between)`
+	const cause, step = `(no answer from|no answer in time|without an answer so far)`, `firewall (drops it|is in between)`
 	f.ask(t, told{number: 6, fault: "firewall DROP", since: since, cause: cause, step: step}, a, "status")
 	f.doctor(t, told{number: 6, fault: "firewall DROP"}, "dial_no_answer", a)
 	f.doctor(t, told{number: 7, fault: "firewall DROP"}, "dial_no_answer", a, b.Line())

@@ -31,14 +31,14 @@ var docsBlocks = []docsPage{
 		},
 		want: []string{`gamelan\.toml`, `(?m)^state  `, `(?m)^ok: `},
 	}, {
-		has:  "gamelan health --strict",
-		want: []string{`(?m)^ok: `},
-	}, {
 		has:  "gamelan log level connections=debug",
 		want: []string{`(?m)^connections +debug$`, `(?m)^netsync was restarted$`, `(?m)^The node makes no new connections`, `(?m)^The node connects to others again\.$`},
 	}, {
 		has:  "gamelan report --list",
 		want: []string{`(?m)^events\.json `, `(?m)^Wrote gamelan-report-[0-9-]+\.zip\.$`},
+	}, {
+		has:  "gamelan health --strict",
+		want: []string{`(?m)^ok: `},
 	}}},
 	{"docs/events.md", []readmeBlock{{
 		has: "gamelan events --from",

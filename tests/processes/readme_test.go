@@ -128,6 +128,10 @@ func shellBlocks(t *testing.T, page string) (blocks []string) {
 		case "", "sh", "bash", "shell", "console":
 			blocks = append(blocks, f[3])
 		case "go", "proto", "text": // Go is compiled by TestREADMEPrograms of the root package
+		case "json", "http": // TestAPIPage of the daemon reads those of its page
+			if page != "docs/api-http.md" {
+				t.Errorf("%s has a block of %q, which no test reads", page, f[2])
+			}
 		default:
 			t.Errorf("%s has a block of %q, which no test reads", page, f[2])
 		}

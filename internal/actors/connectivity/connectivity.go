@@ -507,8 +507,7 @@ func (a *connectivity) current(c actor.Context) actors.Status {
 	if a.status.State == connpool.Offline {
 		text, code := away.text(a.kind)
 		if text == "" && a.room.seedTrouble() != "" {
-			text, _, _ = strings.Cut(a.room.seedTrouble(), "; ")
-			code = codes.SeedNames
+			text, code = a.room.seedTrouble(), codes.SeedNames
 		}
 		if s.Tried = text; code != nil {
 			s.TriedCode = code.Name
