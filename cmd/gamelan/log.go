@@ -22,7 +22,9 @@ type logLevelCmd struct {
 
 // Help returns the text of gamelan log level --help below the flags.
 func (*logLevelCmd) Help() string {
-	return "Levels are " + strings.Join(loglevel.Names, ", ") + ". The change holds until the node ends, or its settings are read again and log.level or log.levels has changed. \n\nThe packages: " + strings.Join(loglevel.Packages, " ") + "."
+	half := len(loglevel.Packages) / 2
+	return "Levels are " + strings.Join(loglevel.Names, ", ") + ". The change holds until the node ends, or its settings are read again and log.level or log.levels has changed.\n\n" +
+		"The packages are " + strings.Join(loglevel.Packages[:half], ", ") + ". The others are " + strings.Join(loglevel.Packages[half:], ", ") + "."
 }
 
 // Run shows or changes the levels.

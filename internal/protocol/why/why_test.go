@@ -163,15 +163,21 @@ func TestJoin(t *testing.T) {
 	}{
 		"nothing":   {Answer{Since: time.Hour}, Answer{Since: time.Hour}, nil},
 		"they came": {Answer{time.Hour, []Record{missed}}, Answer{time.Hour, []Record{record(Came, 4, minutes(20), minutes(2))}}, nil},
-		"others came": {Answer{time.Hour, []Record{missed, record(Reached, 3, minutes(30), minutes(1))}},
-			Answer{time.Hour, []Record{record(Came, 3, minutes(30), minutes(1))}}, []Verdict{Unseen}},
+		"others came": {
+			Answer{time.Hour, []Record{missed, record(Reached, 3, minutes(30), minutes(1))}},
+			Answer{time.Hour, []Record{record(Came, 3, minutes(30), minutes(1))}},
+			[]Verdict{Unseen},
+		},
 		"lost":          {Answer{time.Hour, []Record{missed}}, Answer{Since: time.Hour}, []Verdict{Unseen}},
 		"not there yet": {Answer{time.Hour, []Record{missed}}, Answer{Since: minutes(1)}, nil},
 		"refused":       {Answer{time.Hour, []Record{missed}}, Answer{time.Hour, []Record{record(Refused, 4, minutes(20), minutes(2))}}, []Verdict{RefusedThere}},
 		"lost here":     {Answer{Since: time.Hour}, Answer{time.Hour, []Record{missed}}, []Verdict{UnseenHere}},
 		"refused here":  {Answer{time.Hour, []Record{record(Refused, 1, 0, 0)}}, Answer{time.Hour, []Record{missed}}, []Verdict{RefusedHere}},
-		"both ways": {Answer{time.Hour, []Record{missed}}, Answer{time.Hour, []Record{missed, record(Ended, 1, 0, 0)}},
-			[]Verdict{Unseen, UnseenHere, EndedThere}},
+		"both ways": {
+			Answer{time.Hour, []Record{missed}},
+			Answer{time.Hour, []Record{missed, record(Ended, 1, 0, 0)}},
+			[]Verdict{Unseen, UnseenHere, EndedThere},
+		},
 	} {
 		var got []Verdict
 		for _, f := range Join(test.ours, test.theirs) {
