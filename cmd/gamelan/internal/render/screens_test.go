@@ -69,21 +69,22 @@ func peersOnScreen() ([]models.Peer, []models.Connection) {
 	away := func(id string, c *codes.Code, addr string, ok, tried time.Duration) models.Peer {
 		return models.Peer{NodeID: id, PublicKey: strings.Repeat(id[:2], 32), Pool: "none", AddedAt: before(time.Hour), Addresses: []models.Address{addressOf(addr, c, ok, tried)}}
 	}
-	return []models.Peer{
-			away(noNameID, codes.DialOtherKey, "/ip4/198.18.7.10/tcp/18189", 3*time.Minute, time.Minute),
-			{NodeID: doraID, PublicKey: doraKey, EndedAt: before(8 * time.Minute), EndedWhy: "ended by peer", Addresses: []models.Address{addressOf("/ip4/198.18.7.10/tcp/18189", codes.DialRefused, 20*time.Minute, 30*time.Second)}},
-			away("3f996b4a1b2c3d4e5f60718293", codes.DialNoAnswer, "/ip6/2001:db8:1:2:3:4:5:6/tcp/18189", time.Hour, time.Minute),
-			away("4f996b4a1b2c3d4e5f60718293", codes.DialNoRoute, "/dns4/node.example.org/tcp/18189", 0, 5*time.Second),
-			away("5f996b4a1b2c3d4e5f60718293", codes.DialTurnedAway, "/onion3/"+strings.Repeat("x", 56)+":18141", 0, time.Minute),
-			{NodeID: "6f996b4a1b2c3d4e5f60718293", Pool: "none", BannedUntil: screenTime.Add(time.Hour), Addresses: []models.Address{addressOf("/ip4/203.0.113.66/tcp/1", nil, 0, 0)}},
-			{NodeID: "7f996b4a1b2c3d4e5f60718293", Pool: "none"},
-			{NodeID: "8f996b4a1b2c3d4e5f60718293", Pool: "none", EndedAt: before(time.Minute), EndedWhy: "no answer by network: nothing came for 30s, not even the answer to a ping; the peer is gone"},
-			{NodeID: carolID, PublicKey: carolKey, UserAgent: "gamelan/0.1.0", Pool: "neighbour", Connection: new("c-2"), Addresses: []models.Address{addressOf("/ip4/192.0.2.10/tcp/18189", nil, time.Hour, 0)}},
-			{NodeID: seedID, PublicKey: seedKey, UserAgent: "gamelan/0.1.0", Pool: "seed", Connection: new("c-1"), Addresses: []models.Address{addressOf("/ip4/203.0.113.10/tcp/18189", nil, time.Hour, 0), addressOf("/ip4/10.0.0.1/tcp/18189", nil, 0, 0)}},
-		}, []models.Connection{
-			{Peer: carolID, Direction: "inbound", Remote: "/ip4/192.0.2.10/tcp/50912", RTTMS: 1.2, LastPongAt: before(41 * time.Second), SilentMS: 41_000, OpenedAt: before(time.Hour), AgeMS: 3_600_000},
-			{Peer: seedID, Direction: "outbound", Remote: "/ip4/203.0.113.10/tcp/18189", RTTMS: 0.3, LastPongAt: before(4 * time.Second), OpenedAt: before(time.Hour), AgeMS: 3_600_000},
-		}
+	peers := []models.Peer{
+		away(noNameID, codes.DialOtherKey, "/ip4/198.18.7.10/tcp/18189", 3*time.Minute, time.Minute),
+		{NodeID: doraID, PublicKey: doraKey, EndedAt: before(8 * time.Minute), EndedWhy: "ended by peer", Addresses: []models.Address{addressOf("/ip4/198.18.7.10/tcp/18189", codes.DialRefused, 20*time.Minute, 30*time.Second)}},
+		away("3f996b4a1b2c3d4e5f60718293", codes.DialNoAnswer, "/ip6/2001:db8:1:2:3:4:5:6/tcp/18189", time.Hour, time.Minute),
+		away("4f996b4a1b2c3d4e5f60718293", codes.DialNoRoute, "/dns4/node.example.org/tcp/18189", 0, 5*time.Second),
+		away("5f996b4a1b2c3d4e5f60718293", codes.DialTurnedAway, "/onion3/"+strings.Repeat("x", 56)+":18141", 0, time.Minute),
+		{NodeID: "6f996b4a1b2c3d4e5f60718293", Pool: "none", BannedUntil: screenTime.Add(time.Hour), Addresses: []models.Address{addressOf("/ip4/203.0.113.66/tcp/1", nil, 0, 0)}},
+		{NodeID: "7f996b4a1b2c3d4e5f60718293", Pool: "none"},
+		{NodeID: "8f996b4a1b2c3d4e5f60718293", Pool: "none", EndedAt: before(time.Minute), EndedWhy: "no answer by network: nothing came for 30s, not even the answer to a ping; the peer is gone"},
+		{NodeID: carolID, PublicKey: carolKey, UserAgent: "gamelan/0.1.0", Pool: "neighbour", Connection: new("c-2"), Addresses: []models.Address{addressOf("/ip4/192.0.2.10/tcp/18189", nil, time.Hour, 0)}},
+		{NodeID: seedID, PublicKey: seedKey, UserAgent: "gamelan/0.1.0", Pool: "seed", Connection: new("c-1"), Addresses: []models.Address{addressOf("/ip4/203.0.113.10/tcp/18189", nil, time.Hour, 0), addressOf("/ip4/10.0.0.1/tcp/18189", nil, 0, 0)}},
+	}
+	return peers, []models.Connection{
+		{Peer: carolID, Direction: "inbound", Remote: "/ip4/192.0.2.10/tcp/50912", RTTMS: 1.2, LastPongAt: before(41 * time.Second), SilentMS: 41_000, OpenedAt: before(time.Hour), AgeMS: 3_600_000},
+		{Peer: seedID, Direction: "outbound", Remote: "/ip4/203.0.113.10/tcp/18189", RTTMS: 0.3, LastPongAt: before(4 * time.Second), OpenedAt: before(time.Hour), AgeMS: 3_600_000},
+	}
 }
 
 // statusOf returns a node that is well.
