@@ -47,7 +47,7 @@ func ExampleInterceptor() {
 	_, purged := rpc.CallBytes(ctx, calls, 2, nil)
 	server.Close(ctx) // it waits for its methods
 	fmt.Println(looked, errors.Is(purged, rpc.Forbidden))
-	// Output:
+	// Unordered output:
 	// served Look <nil>
 	// served Purge rpc: forbidden: method 2 is not allowed for this peer
 	// <nil> true
