@@ -190,7 +190,7 @@ func TestPagesNameVerbs(t *testing.T) {
 				t.Errorf("%s: got %q, want a verb", page, m[1])
 				continue
 			}
-			for _, word := range strings.Fields(m[1]) {
+			for word := range strings.FieldsSeq(m[1]) {
 				name, ok := strings.CutPrefix(word, "--")
 				if name, _, _ = strings.Cut(name, "="); ok && !slices.ContainsFunc(all[at].every(all[0]), func(f *kong.Flag) bool { return f.Name == name }) {
 					t.Errorf("%s: got %q, and %s has no flag --%s", page, m[1], all[at].path, name)

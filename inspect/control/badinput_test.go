@@ -184,7 +184,7 @@ func TestBadRequests(t *testing.T) {
 	// A node that stops does nothing new, and shows what it is doing.
 	e.stopping.Store(true)
 	for path, status := range map[string]int{"/v1/network/join": 503, "/v1/messages:ack": 400, "/v1/shutdown": 503, "/v1/nothing": 503} {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+e.tcp+path, strings.NewReader("{}"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+e.tcp+path, strings.NewReader("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}

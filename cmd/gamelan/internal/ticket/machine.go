@@ -69,7 +69,7 @@ func (g *gatherer) disk() Disk {
 	err := filepath.WalkDir(g.Dir.Path, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			d.Error = err.Error()
-			return nil
+			return nil //nolint:nilerr // the other files are listed all the same
 		}
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) || err == nil && path == g.Dir.Path && !info.IsDir() {
@@ -77,7 +77,7 @@ func (g *gatherer) disk() Disk {
 		}
 		if err != nil {
 			d.Error = err.Error()
-			return nil
+			return nil //nolint:nilerr // the other files are listed all the same
 		}
 		if len(d.Files) == mostFiles {
 			d.More++

@@ -95,7 +95,7 @@ func blow(key [4]uint64, why string) { panic(fmt.Sprintf("%s %x", why, key)) }
 // report: of the running node, and of its directory.
 func TestSecretsStayOut(t *testing.T) {
 	secrets := planted{}
-	top, err := os.MkdirTemp("", "g") // short, for the socket
+	top, err := os.MkdirTemp("", "g") //nolint:usetesting // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
 	}
