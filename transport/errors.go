@@ -97,11 +97,17 @@ func dialHint(e *DialError) string {
 		return "check that the peer is running and listens on this address, and that no firewall refuses it"
 	case errors.Is(e.Err, ErrAddressNotAvailable):
 		return "check that the peer is running and listens on this address"
-	case e.Timeout(), NoHost(e.Err):
+	case !saysNoWay(e.Err) && (e.Timeout() || NoHost(e.Err)):
 		return "check that the address is right and that no firewall is in between"
 	default:
 		return "check the address and this machine's network"
 	}
+}
+
+// saysNoWay reports whether a machine on the way has said that it knows none to the address.
+func saysNoWay(err error) bool {
+	_, ok := errors.AsType[*Refusal](err)
+	return ok
 }
 
 func isSpecial(err error) bool {

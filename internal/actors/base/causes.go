@@ -65,10 +65,10 @@ func ofDial(e *transport.DialError) *codes.Code {
 		return codes.FilesGone
 	case errors.Is(e.Err, transport.ErrRefused), errors.Is(e.Err, transport.ErrAddressNotAvailable), transport.IsReset(e.Err):
 		return codes.DialRefused
+	case transport.NoNetwork(e.Err), refused: // a machine on the way says so
+		return codes.DialNoRoute
 	case e.Timeout(), transport.NoHost(e.Err):
 		return codes.DialNoAnswer
-	case transport.NoNetwork(e.Err), refused:
-		return codes.DialNoRoute
 	}
 	return nil
 }
