@@ -71,6 +71,7 @@ func TestTraces(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5*time.Minute + time.Second)
+		synctest.Wait()
 		for name, x := range map[string]*traced{"peer": peer, "sent": sent, "received": received, "conns": conns, "short": short} {
 			if !x.over || x.err != nil || len(x.lines) == 0 || x.lines[len(x.lines)-1].What != models.TraceEnded {
 				t.Errorf("%s: got over %v, %v, %+v; want that it ended by itself", name, x.over, x.err, x.lines)
@@ -130,6 +131,7 @@ func TestTraceRefuses(t *testing.T) {
 			t.Errorf("got %v, want that it is busy", one.err)
 		}
 		time.Sleep(11 * time.Second)
+		synctest.Wait()
 		for _, x := range all {
 			if !x.over || x.err != nil {
 				t.Errorf("got over %v, %v", x.over, x.err)
