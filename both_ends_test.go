@@ -69,7 +69,7 @@ func TestDoctorOfBothEnds(t *testing.T) {
 		end, _ = examined(t, b.Node, aKey)
 		wantAlso(t, "refused here", end, codes.RefusedHere)
 
-		// What is an hour old is forgotten. Then a firewall drops what a sends.
+		// Both forget what is an hour old. Then a firewall drops the bytes that node a sends.
 		time.Sleep(time.Hour)
 		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
 			t.Fatal(err)

@@ -48,7 +48,7 @@ func (d *DHT) wrote(now time.Time, f *dht.OutboundEffects) {
 
 // progressed shows a step of a send of this node, before the ledger takes it.
 func (d *DHT) progressed(now time.Time, p *dht.Progress) {
-	if !d.trunk.Taps().Open() {
+	if p.Kind == dht.SendTried || !d.trunk.Taps().Open() {
 		return
 	}
 	ledger := d.Ledger

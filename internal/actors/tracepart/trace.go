@@ -33,7 +33,7 @@ const (
 // Trace is the part. It has no actors.
 type Trace struct {
 	trunk Trunk
-	// Root returns the tree of the node.
+	// root returns the tree of the node.
 	root func() *supervisor.Root
 }
 

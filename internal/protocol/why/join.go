@@ -22,8 +22,7 @@ const (
 // Finding is a verdict with the record that shows it.
 type Finding struct {
 	Verdict
-	Record        // of the end that knows more; several of a kind are added up
-	Dials  uint32 // of a refusal: how many dials the other end remembers not to have reached anybody
+	Record // of the end that knows more; several of a kind are added up
 }
 
 // slack is how long a dial may take, and the difference between what two nodes see of it.
@@ -46,7 +45,7 @@ func way(list []Finding, dialler, listener Answer, unseen, refused Verdict) []Fi
 	turned, ok := listener.sum(Refused)
 	switch {
 	case ok: // also when the dials were forgotten
-		return append(list, Finding{Verdict: refused, Record: turned, Dials: missed.Count})
+		return append(list, Finding{Verdict: refused, Record: turned})
 	case !tried || missed.Last+slack > listener.Since: // it was not there yet
 		return list
 	}
