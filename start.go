@@ -21,7 +21,8 @@ import (
 // Start builds and starts a node. It returns when the node is ready, or an error that says
 // why the node cannot start. ctx bounds the start, not the life of the node. If ctx ends
 // first, Start returns within a second or two, and the error names the actors that have not
-// finished handling Started; one of yours may block there.
+// finished handling Started; one of yours may block there. The node has connections when all of
+// them have handled it, so that none may wait for one there.
 func Start(ctx context.Context, cfg Config, opts ...Option) (*Node, error) {
 	var o options
 	for _, opt := range opts {

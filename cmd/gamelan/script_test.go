@@ -157,7 +157,6 @@ func runScripts(t *testing.T, files []string) {
 		"waithealth":   waitHealth,
 		"waitconns":    waitConns,
 		"waitstored":   waitStored,
-		"waitdial":     waitDial,
 		"key":          fromID(func(i render.Identity) string { return i.PublicKey }),
 		"short":        fromID(func(i render.Identity) string { return i.PublicKey[:16] }),
 		"lasttag":      lastTag,
@@ -305,19 +304,6 @@ func waitConns(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("got %d connections, want %d", n.Held, want)
-		}
-	}
-}
-
-// waitdial DIR waits until the node in DIR dials a peer.
-func waitDial(ts *testscript.TestScript, _ bool, args []string) {
-	c := client.New(ts.MkAbs(args[0]), client.Options{})
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if a, err := c.Actor(context.Background(), "dialer"); err == nil && strings.Contains(a.Line, "under way") {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("no dial begins")
 		}
 	}
 }

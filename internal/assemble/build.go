@@ -325,8 +325,8 @@ func (b *builder) preregister(n *Node) error {
 // make one or two calls on a session and then end it.
 var ownService = rpcpart.Own{Sessions: 200, SessionsPerPeer: 3, Idle: 30 * time.Second, Deadline: 30 * time.Second}
 
-// ready waits until the registered actors and services are offered, and the bans of
-// allowed peers are lifted; then it adds the seeds.
+// ready waits until the registered actors and services are offered, and lets connections be set up.
+// It waits until the bans of allowed peers are lifted; then it adds the seeds.
 func (b *builder) ready(ctx context.Context, n *Node) error {
 	if err := n.Root.Ready(ctx); err != nil {
 		return fmt.Errorf("gamelan: start: %w", err)
@@ -342,6 +342,10 @@ func (b *builder) ready(ctx context.Context, n *Node) error {
 			return fmt.Errorf("gamelan: start: part %s: %w", p.Name, err)
 		}
 	}
+	if _, err := Ask[users.Offered](ctx, n, n.Trunk.Services(), users.AwaitOffered{}); err != nil {
+		return fmt.Errorf("gamelan: start: %w", err)
+	}
+	n.Trunk.TakePart()
 	for _, peer := range b.Allowed { // connectivity asks for their bans to be lifted; wait for that
 		if _, _, banned := n.Trunk.Ban(peer); banned {
 			if err := n.Pardon(ctx, peer); err != nil && !errors.Is(err, actors.ErrStoreFailed) && !errors.Is(err, actors.ErrNotDurable) {

@@ -198,7 +198,7 @@ func (l *load) check(t *testing.T, heard []string) {
 func spared(p point) bool {
 	return p.actor == "node" || // the top of the tree: its failure stops the node
 		p.actor == "" || strings.HasPrefix(p.actor, "gamelan-") ||
-		p.at == "users.AwaitReady" || p.at == "rpcpart.AwaitServices" || p.at == "safpart.AwaitLoaded" || // asked once, when the node starts
+		p.at == "users.AwaitReady" || p.at == "users.AwaitOffered" || p.at == "rpcpart.AwaitServices" || p.at == "safpart.AwaitLoaded" || // asked once, when the node starts
 		strings.HasPrefix(p.actor, "node/extensions/") // the test's own actors: a message heard and lost is theirs
 }
 

@@ -43,6 +43,11 @@ type Room struct {
 	// SharedIdentities are the identities that two nodes seem to use. Written by conns.
 	SharedIdentities view.Map[identity.NodeID, SharedIdentity]
 
+	// Whole is open when the node's parts and handlers have offered their protocols. Before, no
+	// connection is set up: a peer would take a protocol that is not there yet for one that is not
+	// known here. Opened by Start.
+	Whole view.Gate[struct{}]
+
 	closed  view.Ring[actors.ClosedConn] // written by conns
 	inbound inboundGate
 	setups  view.Pending[identity.NodeID] // inbound set-ups whose peer has proved its key

@@ -2,6 +2,7 @@ package connections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -10,6 +11,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
+
+var errStarting = errors.New("actors: this node is starting, and has connections when all its actors work")
 
 // UpgradeConfig returns the settings of an upgrade, for both roles.
 func (r *Room) UpgradeConfig(c transport.Conn) upgrade.Config {
@@ -31,8 +34,12 @@ func (r *Room) UpgradeConfig(c transport.Conn) upgrade.Config {
 
 // Announced waits until the node has an identity message to show: a peer would ban it for one
 // without an address. Most nodes have it before they listen; one that is reached through an
-// onion service alone has it when the service is published (spec: comms 7.4, 13.3).
+// onion service alone has it when the service is published (spec: comms 7.4, 13.3). It waits for
+// [Room.Whole], too.
 func (r *Room) Announced(ctx context.Context) error {
+	if _, err := r.Whole.Wait(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errStarting, err)
+	}
 	if _, err := r.Local.Wait(ctx); err != nil {
 		return fmt.Errorf("%w: %w", actors.ErrNotAnnounced, err)
 	}

@@ -158,6 +158,9 @@ func (n Node) AllConnections() []*actors.ConnRef {
 // Announce sets the node's identity message. It is called before the tree starts.
 func (n Node) Announce(m identify.Message) { n.rooms.Local.Open(m) }
 
+// TakePart lets connections be set up. It is called when all protocols of the start are offered.
+func (n Node) TakePart() { n.rooms.connections.Whole.Open(struct{}{}) }
+
 // Closed returns the connections that ended last, the newest at the end.
 func (n Node) Closed() []actors.ClosedConn { return n.rooms.Closed() }
 

@@ -30,7 +30,10 @@ type Room struct {
 
 	registrations registrations
 	signed        signed
-	added         []ma.Multiaddr // advertised for parts; only services uses it
+
+	// Of services alone: they outlive its restarts.
+	added []ma.Multiaddr // advertised for parts
+	order []protocol.ID  // of the table, as they were added, but those that are listed later alone
 }
 
 // needs is what this room needs of the others, which is messages.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
@@ -21,14 +22,20 @@ import (
 // services owns the protocol table and the node's identity message, and is the parent
 // of the actors of built-in protocols.
 //
-// In: AddProtocol, RemoveProtocol, sendLater, SetAddresses, AddAddress, event ClockSet. Out: the replies,
-// what is passed on, event ServicesStarted. A restart rebuilds the table: the children start again and add their
-// protocols, and extensions adds those of the users again.
+// In: AddProtocol, RemoveProtocol, AwaitOffered, sendLater, SetAddresses, AddAddress, event ClockSet. Out: the replies,
+// what is passed on, event ServicesStarted. The table outlives a restart, so that no peer is told meanwhile that a
+// protocol is not known here: the children start again and add their protocols, and extensions adds those of the
+// users again. What nobody adds again is taken out.
 type services struct {
 	room  *Room
-	parts []supervisor.Spec // the services of the node's parts
-	order []protocol.ID     // of the table, as they were added, but those that are listed later alone
+	parts []supervisor.Spec    // the services of the node's parts
+	stale map[protocol.ID]bool // offered to an earlier incarnation, and not to this one yet
 }
+
+// staleFor is how long a protocol of an earlier incarnation stays in the table without being added again.
+const staleFor = 10 * time.Second
+
+type staleOver struct{}
 
 // most is how many protocols there may be in all. A list of protocols has two markers, too.
 const most = more.MaxProtocols - 2
@@ -39,9 +46,8 @@ type ProtocolsChanged struct{}
 // ClaimChanged is published when the node has been given addresses to tell others: see trunk.Trunk.Claim.
 type ClaimChanged struct{}
 
-// ServicesStarted is published each time services has started. The protocol table then has
-// only the DHT's messaging protocol, if the node runs the DHT; other actors have to add
-// their protocols again.
+// ServicesStarted is published each time services has started. Other actors then have to add
+// their protocols again: what is not added again within ten seconds is no protocol of the node.
 type ServicesStarted struct{}
 
 // NewServices makes the actor that owns the protocol table. It is the parent of the
@@ -57,11 +63,15 @@ func NewServices(room *Room, parts []actors.Part) actor.Actor {
 func (s *services) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		s.room.Protocols.Clear()
-		s.order = nil
+		s.stale = make(map[protocol.ID]bool)
+		for id := range s.room.Protocols.All() {
+			s.stale[id] = true
+		}
+		if len(s.stale) > 0 {
+			supervisor.After(c, staleFor, staleOver{})
+		}
 		if m := s.room.needs.Frames(); m != nil { // no actor adds it
-			s.room.Protocols.Set(m.ID, m.PID)
-			s.order = append(s.order, m.ID)
+			s.put(m.ID, m.PID, false)
 		}
 		s.announce(c)
 		supervisor.Subscribe[actors.ClockSet](c)
@@ -83,11 +93,17 @@ func (s *services) Receive(c actor.Context) {
 		supervisor.Reply(c, ProtocolAdded{m.Token, m.ID, s.add(c, m)})
 	case RemoveProtocol:
 		if pid, ok := s.room.Protocols.Get(m.ID); ok && (m.PID == nil || pid.Equal(m.PID)) {
-			s.room.Protocols.Delete(m.ID)
-			s.order = slices.DeleteFunc(s.order, func(id protocol.ID) bool { return id == m.ID })
+			s.remove(m.ID)
 			s.announce(c)
 		}
 		supervisor.Reply(c, ProtocolRemoved{m.Token, m.ID})
+	case staleOver:
+		for id := range s.stale {
+			s.remove(id)
+		}
+		s.announce(c)
+	case AwaitOffered:
+		c.Respond(Offered{})
 	case sendLater:
 		c.Send(m.to, m.msg)
 	case actors.ClockSet:
@@ -109,16 +125,29 @@ func (s *services) add(c actor.Context, m AddProtocol) error {
 		return fmt.Errorf("%w: %q is for messages of nodes", actors.ErrProtocolTaken, string(m.ID))
 	}
 	switch pid, ok := s.room.Protocols.Get(m.ID); {
+	case s.stale[m.ID]:
 	case ok && !pid.Equal(m.PID):
 		return fmt.Errorf("%w: %q", actors.ErrProtocolTaken, string(m.ID))
 	case !ok && (s.room.Protocols.Len() >= most || !m.Own && s.room.Protocols.Len() >= actors.MaxProtocols):
 		return actors.ErrTooManyProtocols
-	case !ok && !m.Later:
-		s.order = append(s.order, m.ID)
 	}
-	s.room.Protocols.Set(m.ID, m.PID)
+	s.put(m.ID, m.PID, m.Later)
 	s.announce(c)
 	return nil
+}
+
+func (s *services) put(id protocol.ID, pid *actor.PID, later bool) {
+	if _, ok := s.room.Protocols.Get(id); !ok && !later {
+		s.room.order = append(s.room.order, id)
+	}
+	s.room.Protocols.Set(id, pid)
+	delete(s.stale, id)
+}
+
+func (s *services) remove(id protocol.ID) {
+	s.room.Protocols.Delete(id)
+	s.room.order = slices.DeleteFunc(s.room.order, func(o protocol.ID) bool { return o == id })
+	delete(s.stale, id)
 }
 
 // announce writes the list of protocols into the node's identity message. The list is
@@ -129,7 +158,7 @@ func (s *services) announce(c actor.Context) {
 	if !ok {
 		return // Start sets the first one before any connection exists
 	}
-	m.Protocols = s.room.marked(m, s.order)
+	m.Protocols = s.room.marked(m, s.room.order)
 	s.room.Local.Open(m)
 }
 
@@ -147,7 +176,7 @@ func (s *services) redate(c actor.Context) {
 	case claim.Signature != m.Claim.Signature:
 		s.room.signed.add(claim.Signature)
 		m.Claim = claim
-		m.Protocols = s.room.marked(m, s.order)
+		m.Protocols = s.room.marked(m, s.room.order)
 		s.room.Local.Open(m)
 	}
 }
@@ -190,7 +219,7 @@ func (s *services) setAddresses(c actor.Context, addrs []ma.Multiaddr) error {
 	if err != nil {
 		return err
 	}
-	m.Protocols = s.room.marked(m, s.order)
+	m.Protocols = s.room.marked(m, s.room.order)
 	s.room.Local.Open(m)
 	supervisor.Publish(c, ClaimChanged{})
 	return nil

@@ -24,6 +24,13 @@ type ProtocolAdded struct {
 	Err   error
 }
 
+// AwaitOffered asks services to reply when the protocols are in the table that were added before.
+// Reply: Offered.
+type AwaitOffered struct{}
+
+// Offered replies to AwaitOffered.
+type Offered struct{}
+
 // RemoveProtocol removes a protocol from the table, unless its substreams go to an actor
 // other than PID; a nil PID stands for any actor. Reply: ProtocolRemoved.
 type RemoveProtocol struct {
