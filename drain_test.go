@@ -12,6 +12,36 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
+// TestDrainEndsWishes: dials that were asked for before a node drains, and wait, make no connection after it. What
+// the doctor says of a node that drains is that.
+func TestDrainEndsWishes(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{MaxDials: 1})
+		away, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Introduce(a, away)
+		net.Introduce(a, b)
+		net.Partition(a, away)
+		for _, to := range []*gamelantest.Node{away, b} {
+			defer a.Protect(to.ID(), "test")()
+			time.Sleep(100 * time.Millisecond)
+		}
+		a.Drain()
+		time.Sleep(10 * time.Minute)
+		if got := a.Connections(); len(got) != 0 {
+			t.Errorf("got the connections %v", got)
+		}
+		end, _ := examined(t, a.Node, "")
+		wantCause(t, "draining", end, codes.Draining)
+		end, _ = examined(t, a.Node, b.PublicKey().String())
+		wantCause(t, "draining, of a peer", end, codes.Draining)
+		a.Undrain()
+		if _, err := a.Dial(t.Context(), b.ID()); err != nil {
+			t.Errorf("afterwards: got %v", err)
+		}
+	})
+}
+
 // TestDrain: a node that drains makes no new connections, in either direction, and works on over those that it has; when that ends, it
 // connects to others again.
 func TestDrain(t *testing.T) {

@@ -47,6 +47,14 @@ func (r *ConnRef) Ended() bool { return r.link.Live != nil && r.link.Live.Sessio
 // nothing new may begin on it.
 func (r *ConnRef) Retired() bool { return r.link.Live != nil && r.link.Live.Retired.Load() }
 
+// CallsUnderWay returns how many RPC calls run on the connection, in both directions.
+func (r *ConnRef) CallsUnderWay() int {
+	if r.link.Live == nil {
+		return 0
+	}
+	return int(r.link.Live.Calls.Load())
+}
+
 // Calling reports whether an RPC call runs on the connection.
 func (r *ConnRef) Calling() bool { return r.link.Live != nil && r.link.Live.Calls.Load() > 0 }
 

@@ -32,6 +32,9 @@ type ClosedConn struct {
 	Ref    *ConnRef
 	At     time.Time
 	Reason CloseReason
+	// BytesIn and BytesOut are with the multiplexer's headers, without those of encryption. They are 0 if the
+	// actor of the connection has failed.
+	BytesIn, BytesOut uint64
 }
 
 // PeerRefused is published when conns does not adopt a finished upgrade.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -18,7 +19,7 @@ type drainCmd struct {
 // Help returns the text of gamelan drain --help below the flags.
 func (*drainCmd) Help() string {
 	return "A node that drains accepts no connections and dials nobody. It goes on with the peers that are connected. gamelan health says degraded, and /readyz has the status 503, so that others send their work elsewhere. " +
-		"The command waits until no message or call is under way; the exit code is 1 if some still are. It ends with --off, or when the node is started again."
+		"The command waits until no message and no call is under way; streams that programs have opened are not waited for. The exit code is 1 if some still are. It ends with --off, or when the node is started again."
 }
 
 // drainEvery is how often the command looks whether work is under way.
@@ -39,7 +40,7 @@ func (c *drainCmd) Run(a *app) error {
 	if c.Off {
 		return c.show(a, &d, "The node connects to others again.")
 	}
-	for end := time.Now().Add(c.Timeout); d.Bytes > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(c.Timeout); busy(&d) && time.Now().Before(end); {
 		if !a.pause(drainEvery) {
 			return a.ctx.Err()
 		}
@@ -47,7 +48,7 @@ func (c *drainCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		d.Connections, d.Bytes = n.Held, n.Credit.Used
+		d.Connections, d.Calls, d.Bytes = n.Held, n.Calls, n.Credit.Used
 	}
 	if c.Stop {
 		if err := a.client().Shutdown(a.ctx); err != nil {
@@ -56,17 +57,19 @@ func (c *drainCmd) Run(a *app) error {
 		return c.show(a, &d, "The node stops.")
 	}
 	text := fmt.Sprintf("The node makes no new connections, and has %d. Nothing is under way.", d.Connections)
-	if d.Bytes > 0 {
-		text = fmt.Sprintf("The node makes no new connections, and has %d. Messages and calls of %s are under way.", d.Connections, render.Bytes(d.Bytes))
+	if busy(&d) {
+		text = fmt.Sprintf("The node makes no new connections, and has %d. Under way: %s, and messages of %s.", d.Connections, inspect.Count(uint64(d.Calls), "call"), render.Bytes(d.Bytes))
 	}
 	if err := c.show(a, &d, text); err != nil {
 		return err
 	}
-	if d.Bytes > 0 {
+	if busy(&d) {
 		return errQuiet
 	}
 	return nil
 }
+
+func busy(d *models.Drain) bool { return d.Calls > 0 || d.Bytes > 0 }
 
 func (*drainCmd) show(a *app, d *models.Drain, text string) error {
 	if a.JSON {

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
 type healthCmd struct {
@@ -86,10 +87,14 @@ func askHealth(ctx context.Context, c *client.Client, a *app) (v healthJSON, err
 		v.OK, v.Reasons, v.Cause = true, h.Degraded, render.HealthText(h.Degraded)
 	default:
 		cause, _, _ := strings.Cut(n.Cause, ";")
-		v.OK, v.Cause = true, render.State(n.Status, cause)
-		if n.Status == "offline" && n.Tried != nil {
-			v.Cause = render.State(n.Status, n.Tried.What)
+		status := n.Status
+		if status == "offline" {
+			status += " for " + words.Long(time.Since(n.Since))
+			if n.Tried != nil {
+				cause = n.Tried.What
+			}
 		}
+		v.OK, v.Cause = true, render.State(status, cause)
 	}
 	if v.Inbox = n.Inbox; n.Inbox != nil {
 		v.Cause += inboxLevel(n.Inbox)

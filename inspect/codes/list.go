@@ -34,7 +34,7 @@ var (
 	Deaf               = code("deaf", models.Degraded, "Connections could not be accepted.", "")
 	SourceRefused      = code("source_refused", models.Warning, "Connections from a source are refused because of offences from there.", "exempt it with connections.exempt_sources if they are yours", "source")
 	SourceLimited      = code("source_limited", models.Warning, "Connections from a source were refused because it has as many as it may.", "raise it, or exempt the source with connections.exempt_sources if it is yours", "source", "setting")
-	NoSecret           = code("no_secret", models.Warning, "A dialer has not the secret of the private network.", "give that machine the network's present file, if it is yours", "source", "network")
+	NoSecret           = code("no_secret", models.Warning, "A dialer has not the secret of the private network.", "if that machine is yours, compare the digits of both files' secrets, and give the one that is older the present file", "source", "network")
 	NotAdmitted        = code("not_admitted", models.Warning, "A peer was refused because it is not admitted.", "admit its key, if it is your node", "peer", "source")
 	NotReached         = code("not_reached", models.Warning, "Others cannot connect to the node: they have tried.", "open TCP port {port} in the firewall of this machine, or forward it in the router", "port")
 	PrivateOnly        = code("private_only", models.Warning, "Others cannot connect to the node: all its addresses are of private networks.", "forward a port of the router to it, and set the router's address as node.public_addresses", "address")

@@ -67,7 +67,7 @@ func drainOf(ctx context.Context, n *gamelan.Node) models.Drain {
 		d.Draining, d.Since = true, since
 	}
 	view := n.Inspection().Node(ctx)
-	d.Connections, d.Bytes = view.Held, view.Credit.Used
+	d.Connections, d.Calls, d.Bytes = view.Held, view.Calls, view.Credit.Used
 	return d
 }
 

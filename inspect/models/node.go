@@ -19,6 +19,7 @@ type Node struct {
 	Tried     *Notice   `json:"tried,omitempty"` // offline: why the peer that matters most is not reached, with a code of a dial; nil: nobody was tried
 	Wanted    int       `json:"wanted"`          // protected peers, whose connections are kept open
 	Held      int       `json:"held"`            // connections that it has
+	Calls     int       `json:"calls"`           // under way, of peers and its own
 	Warnings  Notices   `json:"warnings"`
 	Credit    Credit    `json:"credit"`
 	Inbox     *Inbox    `json:"inbox,omitempty"` // nil: the node has none, and a handler receives its messages

@@ -53,6 +53,7 @@ func (v *View) connections(ctx context.Context) []models.Connection {
 	for _, last := range v.Trunk.Closed() {
 		c := v.connection(last.Ref)
 		c.AgeMS = last.At.Sub(last.Ref.Since).Milliseconds()
+		c.BytesIn, c.BytesOut = last.BytesIn, last.BytesOut
 		c.ClosedAt, c.CloseReason, c.ClosedBy = v.Trunk.OnWall(last.At), last.Reason.Code, last.Reason.By
 		if last.Reason.Err != nil {
 			c.CloseReason += ": " + last.Reason.Err.Error()

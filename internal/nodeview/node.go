@@ -64,6 +64,7 @@ func (v *View) figures(now time.Time) models.Node {
 	}
 	for _, c := range t.Connections().All() {
 		n.Held++
+		n.Calls += c.CallsUnderWay()
 		if c.Direction == protocol.Inbound {
 			n.Inbound++
 		} else {

@@ -85,6 +85,9 @@ func attack(seed string) error {
 		{"answers with stored messages", 4, a.storedAnswers},
 		{"messages to store", 1, a.storedFlood},
 	}
+	if os.Getenv(envWatched) != "" {
+		attacks = a.asks()
+	}
 	if file := os.Getenv(envNetwork); file != "" {
 		if attacks, err = a.intrusions(file); err != nil {
 			return err

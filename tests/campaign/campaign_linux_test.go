@@ -5,6 +5,7 @@
 package campaign
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,6 +25,7 @@ const (
 	envProgram  = "GAMELAN_CAMPAIGN_PROGRAM"  // instead of one that is built
 	envAttacker = "GAMELAN_CAMPAIGN_ATTACKER" // the test binary attacks this seed
 	envPrivate  = "GAMELAN_CAMPAIGN_PRIVATE"  // 1: in a private network, whose secret the attacker has not
+	envWatched  = "GAMELAN_CAMPAIGN_WATCHED"  // 1: peers ask what the receiver remembers, and operators look at it and act on it without end
 	envNetwork  = "GAMELAN_CAMPAIGN_NETWORK"  // the file of that network, for the attacker
 )
 
@@ -96,6 +98,12 @@ func TestCampaign(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = attacker.Process.Kill() })
 
+	var watched *operators
+	operating, ended := context.WithCancel(t.Context())
+	defer ended()
+	if os.Getenv(envWatched) != "" {
+		watched = pairs[0].operate(operating)
+	}
 	begin, stop := time.Now(), make(chan struct{})
 	var watching sync.WaitGroup
 	for _, p := range pairs {
@@ -112,6 +120,10 @@ func TestCampaign(t *testing.T) {
 		for _, p := range pairs {
 			t.Logf("%v round %d, %s", time.Since(begin).Round(time.Second), i, p.line())
 		}
+	}
+	ended()
+	if watched != nil {
+		watched.say()
 	}
 	_ = stdin.Close()
 	if err := attacker.Wait(); err != nil {

@@ -161,6 +161,9 @@ func newPair(t *testing.T, bin, name, dir string) *pair {
 	t.Helper()
 	p := &pair{t: t, name: name, bin: bin, dir: filepath.Join(dir, "receiver"), journal: make(map[string][]sent), printed: make(map[string]map[int][]print), said: make(map[string]int)}
 	p.args = []string{"--inbox-max-bytes=64MiB"} // their disk has 400; what they store for others is limited by its free space
+	if os.Getenv(envWatched) != "" {
+		t.Setenv("GAMELAN_INSPECT_SHARE_WHY", "always")
+	}
 	p.listener.running = make(map[*exec.Cmd]string)
 	var joins []string
 	if os.Getenv(envPrivate) != "" {

@@ -37,6 +37,7 @@ type Trunk interface {
 	PID(path string) *actor.PID
 	Key() identity.PublicKey
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
+	Connections() *view.Map[identity.NodeID, *actors.ConnRef]
 	NoSecret(since time.Time) connections.Knocks
 	NotAdmitted(since time.Time) connections.Knocks
 	Latecomers() []connections.Latecomer

@@ -17,6 +17,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
+	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 // told is how long a refusal is shown.
@@ -109,12 +111,27 @@ func (a *Admission) warnings() (list models.Notices) {
 		list = append(list, codes.NotAdmitted.Notice(fmt.Sprintf("%s from %s was refused, the last time %s ago: it is not admitted%s",
 			cmp.Or(r.PublicKey, "a peer"), r.Source, ago(r.LastAt), andOthers(len(v.Refused), "other")), r.PublicKey, r.Source))
 	}
-	if v.Private != nil && len(v.Private.WithoutSecret) > 0 {
-		r := v.Private.WithoutSecret[0]
+	var without []models.RefusedPeer
+	if v.Private != nil {
+		without = slices.DeleteFunc(slices.Clone(v.Private.WithoutSecret), a.isBack)
+	}
+	if len(without) > 0 {
+		r := without[0]
 		list = append(list, codes.NoSecret.Notice(fmt.Sprintf("a dialer from %s has not the secret of %s: it was refused %s, the last time %s ago%s",
-			r.Source, v.Private.Name, inspect.Count(r.Times, "time"), ago(r.LastAt), andOthers(len(v.Private.WithoutSecret), "more source")), r.Source, v.Private.Name))
+			r.Source, v.Private.Name, inspect.Count(r.Times, "time"), ago(r.LastAt), andOthers(len(without), "more source")), r.Source, v.Private.Name))
 	}
 	return list
+}
+
+// isBack reports whether a connection from where a dialer was refused was set up since, with the secret.
+func (a *Admission) isBack(r models.RefusedPeer) bool {
+	for _, ref := range a.trunk.Connections().All() {
+		source, ok := transport.Source(ref.Remote())
+		if ok && ref.Direction == protocol.Inbound && connections.SourceText(source) == r.Source && a.trunk.OnWall(ref.Since).After(r.LastAt) {
+			return true
+		}
+	}
+	return false
 }
 
 func andOthers(n int, what string) string {

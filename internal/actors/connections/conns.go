@@ -375,7 +375,15 @@ func (a *conns) remove(c actor.Context, ch child, why actors.CloseReason) {
 	delete(a.children, ref.PID.Id)
 	ch.detach()
 	ch.session.Discard() // if the conn crashed before it took the session
-	a.room.closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
+	ended := actors.ClosedConn{At: supervisor.Now(c), Reason: why}
+	if live := ref.Link().Live; live != nil {
+		if session := live.Session.Load(); session != nil {
+			last := session.Stats()
+			ended.BytesIn, ended.BytesOut = last.BytesIn, last.BytesOut
+		}
+	}
+	ended.Ref = over(ref)
+	a.room.closed.Add(ended)
 	a.room.traffic.ended(why)
 	a.carry(c, a.table.End(ref.Peer, ref), why)
 	a.drained(c)

@@ -11,6 +11,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -98,6 +99,14 @@ func (g *inboundGate) from(a ma.Multiaddr) connpool.From {
 	}
 	subnet, _ := source.Addr().Prefix(bits)
 	return connpool.From{Source: source, Subnet: subnet, Origin: source}
+}
+
+// SourceOf returns where a connection from a comes from, as the limits count it.
+func (r *Room) SourceOf(a ma.Multiaddr) share.Source {
+	if from := r.inbound.from(a); from.Source.IsValid() {
+		return share.Of(from.Source.Addr())
+	}
+	return share.Exempt
 }
 
 // loopback stands for every loopback address as the origin of connections.

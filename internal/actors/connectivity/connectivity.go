@@ -393,7 +393,7 @@ func (a *connectivity) dialed(c actor.Context, m dialling.PeerDialed) {
 		return
 	}
 	w.dialing, w.failed = false, incident{}
-	if m.Err != nil {
+	if m.Err != nil && !errors.Is(m.Err, actors.ErrDraining) { // it says nothing of the peer
 		w.fails++
 		w.failed = incident{supervisor.Now(c), m.Peer, "its last dial failed", m.Err.Error()}
 	}

@@ -262,6 +262,9 @@ func (r *Room) attempt(ctx context.Context, race *dialRace, i int) (result dialR
 	if err := r.needs.Announced(connecting); err != nil {
 		return result, err
 	}
+	if r.Draining.Load() != nil {
+		return result, actors.ErrDraining
+	}
 	if err := r.Admit(race.key); err != nil { // nothing is tried, so nothing is noted of the address
 		return result, err
 	}

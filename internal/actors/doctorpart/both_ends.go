@@ -1,8 +1,11 @@
 package doctorpart
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
@@ -11,6 +14,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/why"
+	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
@@ -30,54 +34,76 @@ func (x *examination) bothEnds(ref *actors.ConnRef) (models.Notices, error) {
 	}
 	var list models.Notices
 	for _, f := range why.Join(ours, theirs) {
-		list = append(list, found(f))
+		list = append(list, x.found(f))
 	}
 	if len(list) == 0 {
 		return nil, x.step(models.Checked{Step: stepBothEnds, State: models.CheckOK, What: "what both remember agrees: no connection was refused, or lost on the way"})
 	}
-	for i := range list {
-		if err := x.step(models.Checked{Step: stepBothEnds, State: models.CheckNote, What: list[i].What, Notice: &list[i]}); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	return list, x.step(models.Checked{Step: stepBothEnds, State: models.CheckNote, What: "what both remember does not agree, or says what was wrong: see below"})
 }
 
-// found returns what a finding says.
-func found(f why.Finding) models.Notice {
-	times := inspect.Count(uint64(f.Count), "time")
+// found returns what a finding says. What a peer tells is said to be its words, and is shown only as far as
+// this node knows them.
+func (x *examination) found(f why.Finding) models.Notice {
 	last := "the last " + words.Long(f.Last) + " ago"
-	at := ""
-	if f.Address != nil {
-		at = " at " + address.Short(f.Address)
-	}
-	because := f.Code
-	if text := refusals[f.Code]; text != "" {
-		because = text
-	}
-	if f.Detail != "" {
-		because += ", " + f.Detail
-	}
+	code, because := reason(f.Code, f.Detail)
+	connections := inspect.Count(uint64(f.Count), "connection")
 	switch f.Verdict {
 	case why.Unseen:
-		return codes.DialUnseen.Notice(fmt.Sprintf("this node has dialled it %s%s without success, %s, and it has not seen these connections: something on the way drops them", times, at, last), f.Address.String())
+		return codes.DialUnseen.Notice(fmt.Sprintf("this node has dialled it %s%s without an answer, %s, and it has not seen these connections: something on the way drops them", dialled(f), where(f), last), f.Address.String())
 	case why.UnseenHere:
-		return codes.DialUnseenHere.Notice(fmt.Sprintf("it has dialled this node %s%s without success, %s, and this node has not seen these connections: something on the way drops them", times, at, last), f.Address.String())
+		claim, _ := x.d.trunk.Claim()
+		if !slices.ContainsFunc(claim.Addresses, func(own []byte) bool { return bytes.Equal(own, f.Address.Bytes()) }) {
+			f.Address = nil // nobody shall have it show any address
+		}
+		return codes.DialUnseenHere.Notice(fmt.Sprintf("it says that it has dialled this node %s%s without an answer, %s, and this node has not seen these connections: something on the way drops them", dialled(f), where(f), last), f.Address.String())
 	case why.RefusedThere:
-		return codes.RefusedThere.Notice(fmt.Sprintf("it has refused %s of this node, or of its IP address, %s: %s", inspect.Count(uint64(f.Count), "connection"), last, because), f.Code)
+		return codes.RefusedThere.Notice(fmt.Sprintf("it says that it has refused %s of this node, or of its IP address (IPv6: its /64), %s: %s", connections, last, because), code)
 	case why.RefusedHere:
-		return codes.RefusedHere.Notice(fmt.Sprintf("this node has refused %s of it, or of its IP address, %s: %s", inspect.Count(uint64(f.Count), "connection"), last, because), f.Code)
+		return codes.RefusedHere.Notice(fmt.Sprintf("this node has refused %s of it, or of its IP address (IPv6: its /64), %s: %s", connections, last, because), code)
 	default:
-		return codes.EndedThere.Notice(fmt.Sprintf("it has ended %s with this node, %s: %s", inspect.Count(uint64(f.Count), "connection"), last, because), f.Code)
+		return codes.EndedThere.Notice(fmt.Sprintf("it says that it has ended %s with this node, %s: %s", connections, last, because), code)
 	}
 }
 
-// refusals says in words why a connection was refused, by the code on the wire.
-var refusals = map[string]string{
+func dialled(f why.Finding) string { return inspect.Count(uint64(f.Count), "time") }
+
+func where(f why.Finding) string {
+	if f.Address == nil {
+		return ""
+	}
+	return " at " + address.Short(f.Address)
+}
+
+// reasons says in words why a connection was refused or ended, by the code on the wire.
+var reasons = map[string]string{
 	why.CodeLimit:    "too many connections",
-	why.CodeBanned:   "banned",
+	why.CodeBanned:   "banned", // of both
 	why.CodeUnlisted: "only listed peers are admitted",
 	why.CodeSecret:   "without the secret of the private network",
 	why.CodeNetwork:  "of another network",
-	why.CodeSetup:    "the set-up has failed",
+	why.CodeDraining: "it makes no new connections",
+	why.CodeSetup:    "a rule was broken in the set-up",
+
+	actors.CloseUnlisted: "only listed peers are admitted", actors.CloseSecret: "its secret was given up", actors.CloseViolation: "a rule was broken",
+	actors.CloseNoAnswer: "no answer to its pings", actors.CloseStalled: "nothing was read for too long", actors.ClosePanics: "messages made it panic",
+	actors.CloseBlamed: "its program has blamed this peer", actors.CloseChurn: "too many substreams without a protocol", actors.CloseCrashed: "a part of it has failed",
+}
+
+// limitText is how the detail of a limit looks.
+var limitText = regexp.MustCompile(`^[a-z0-9_.]+ is [0-9]+$`)
+
+// stages are the stages of a set-up.
+var stages = []string{string(upgrade.StageWire), string(upgrade.StageNoise), string(upgrade.StageKey), string(upgrade.StageIdentity), string(upgrade.StageMux)}
+
+// reason returns the code of a reason, or "other", and what it says.
+func reason(code, detail string) (known, text string) {
+	text, ok := reasons[code]
+	switch {
+	case !ok:
+		return "other", "for a reason that this release does not know"
+	case code == why.CodeLimit && limitText.MatchString(detail), code == why.CodeSetup && slices.Contains(stages, detail):
+		text += ", " + detail
+	}
+	return code, text
 }

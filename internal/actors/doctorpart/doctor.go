@@ -34,6 +34,7 @@ type Trunk interface {
 	PID(path string) *actor.PID
 	Self() identity.NodeID
 	Key() identity.PublicKey
+	Claim() (identity.Claim, bool)
 	Store() peerstore.View
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	FindPeer(text string) (identity.NodeID, error)

@@ -28,7 +28,7 @@ func (x *examination) node() (models.Diagnosis, error) {
 	if err := x.all(here(&n, &h, used, openfiles.Most(), ok, d.trunk.OnWall(d.trunk.Now()))...); err != nil {
 		return models.Diagnosis{}, err
 	}
-	if err := x.listeners(); err != nil {
+	if err := x.listeners(&h); err != nil {
 		return models.Diagnosis{}, err
 	}
 	if err := x.all(beyond(&n, &h)...); err != nil {
@@ -78,7 +78,7 @@ func looked(step, what string, n *models.Notice) models.Checked {
 // here returns the steps about this machine: the process, the disk, the clock, open files.
 func here(n *models.Node, h *models.Health, used int, most uint64, known bool, now time.Time) []models.Checked {
 	list := []models.Checked{{Step: stepNode, State: models.CheckOK, What: fmt.Sprintf("version %s, on %s, for %s", n.Version, n.Network, words.Long(now.Sub(n.StartedAt)))}}
-	if n := said(h, codes.Ended, codes.Stopping, codes.ConnectivitySilent); n != nil {
+	if n := said(h, codes.Ended, codes.Stopping, codes.ConnectivitySilent, codes.Draining); n != nil {
 		list[0] = looked(stepNode, "", n)
 	}
 	if disk := n.Disk; disk != nil {
@@ -103,13 +103,16 @@ func here(n *models.Node, h *models.Health, used int, most uint64, known bool, n
 }
 
 // listeners tries each address on which the node listens.
-func (x *examination) listeners() error {
+func (x *examination) listeners(h *models.Health) error {
 	own := x.d.Listening()
 	if len(own) == 0 {
 		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "the node does not listen; it only connects to others"})
 	}
 	if !x.d.Direct {
 		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "not tried: the dials of this node go through a proxy"})
+	}
+	if said(h, codes.Draining) != nil {
+		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "not tried: a node that drains accepts no connections"})
 	}
 	var targets []target
 	for _, a := range own[:min(len(own), mostProbes)] {
@@ -311,6 +314,11 @@ func conclude(n *models.Node, h *models.Health, steps []models.Checked) models.D
 		end.OK, end.What = false, "The node is "+n.Status
 		if len(h.Reasons) == 0 && !away {
 			end.What = "The node is online, and something is wrong"
+		}
+	case away: // not for long, or it is the first node of its network
+		end.What = "The node runs, and is connected to nobody"
+		if n.Cause != "" {
+			end.What += ": " + n.Cause
 		}
 	case len(end.Also) > 0:
 		end.What = fmt.Sprintf("The node works; %s to know", inspect.Count(uint64(len(end.Also)), "thing"))

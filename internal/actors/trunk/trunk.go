@@ -23,6 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/internal/taps"
 	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/peerstore"
@@ -304,6 +305,9 @@ func (t Trunk) NotAdmitted(since time.Time) connections.Knocks {
 // Latecomers returns the peers that are connected by the second secret of the private network, and the last
 // that were.
 func (t Trunk) Latecomers() []connections.Latecomer { return t.rooms.connections.Latecomers() }
+
+// SourceOf returns where a connection from an address comes from, as the limits count it.
+func (t Trunk) SourceOf(a ma.Multiaddr) share.Source { return t.rooms.connections.SourceOf(a) }
 
 // SetSecrets changes the secrets of the private network, for connections that begin from now on, and
 // closes those whose secret is given up.

@@ -71,6 +71,9 @@ func NotConnected(err error, peer string) error {
 		}
 		return &inspect.Error{Code: inspect.CodeFailed, Message: "the peer is not admitted: this node has connections only with listed peers", Hint: inspect.HintAdmit + refused.Key.String()}
 	}
+	if errors.Is(err, actors.ErrDraining) {
+		hint = codes.Draining.Step
+	}
 	e := &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
 	if cause := CauseOf(err); cause != nil {
 		e.Cause = cause.Name

@@ -4,9 +4,11 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/share"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -18,6 +20,8 @@ type Trunk interface {
 	PID(path string) *actor.PID
 	Services() *actor.PID
 	Connectivity() *actor.PID
+	Profile() protocol.Profile
+	SourceOf(addr ma.Multiaddr) share.Source
 	OpenSubstream(on *actors.ConnRef, token uint64, reply *actor.PID, ids ...protocol.ID)
 }
 

@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
@@ -31,8 +31,9 @@ const (
 	limit = 10 * time.Second
 	// retry is how long the actor rests if it has failed too often.
 	retry = 30 * time.Second
-	// A connection may have maxReading requests that have not arrived, and all together maxReadings.
-	maxReading, maxReadings = 4, 64
+	// A connection may have maxReading requests that have not arrived, all of a source maxOfSource, and all
+	// together maxReadings.
+	maxReading, maxOfSource, maxReadings = 4, 16, 64
 	// maxAsking is how many peers are asked at once.
 	maxAsking = 16
 )
@@ -78,7 +79,8 @@ func (w *Why) Ask(ctx context.Context, with *actors.ConnRef) (ours, theirs why.A
 // answered. A restart ends what is being asked, and forgets nothing.
 type records struct {
 	w       *Why
-	reading map[uint64]int // requests that are being read, by connection
+	reading map[uint64]int       // requests that are being read, by connection
+	sources map[share.Source]int // and by source
 	total   int
 	asks    map[uint64]asking // by the token of what is being opened
 	asked   int               // of them, and those that are being answered
@@ -124,7 +126,7 @@ func (k askKey) Source() supervisor.Source { return actors.Origin{Peer: k.with.P
 func (a *records) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		a.reading, a.asks = make(map[uint64]int), make(map[uint64]asking)
+		a.reading, a.sources, a.asks = make(map[uint64]int), make(map[share.Source]int), make(map[uint64]asking)
 		supervisor.Subscribe[users.ServicesStarted](c)
 		supervisor.Subscribe[actors.PeerConnected](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
@@ -176,18 +178,24 @@ func (a *records) note(c actor.Context, m any) {
 		if m.Conn.Direction == protocol.Outbound {
 			seen = why.Seen{Kind: why.Reached, Address: m.Conn.Addr}
 		}
-		l.Peer(now, m.Peer, seen)
+		l.Peer(now, m.Peer, source(m.Conn), seen)
 	case actors.PeerDisconnected:
-		if m.Reason.By == "us" && m.Reason.Code != actors.CloseTieBreak {
-			l.Peer(now, m.Peer, why.Seen{Kind: why.Ended, Code: m.Reason.Code})
+		if m.Reason.By == "us" && slices.Contains(telling, m.Reason.Code) {
+			l.Peer(now, m.Peer, source(m.Conn), why.Seen{Kind: why.Ended, Code: m.Reason.Code})
 		}
 	case actors.PeerRefused:
-		l.Peer(now, m.Peer, refusal(m.Err, ""))
+		if seen, ok := refusal(m.Err, ""); ok {
+			l.Peer(now, m.Peer, share.None, seen)
+		}
 	case actors.InboundRejected:
-		if m.Peer.IsZero() {
-			l.Source(now, source(m.Addr), refusal(m.Err, m.Stage))
-		} else {
-			l.Peer(now, m.Peer, refusal(m.Err, m.Stage))
+		from := a.w.trunk.SourceOf(m.Addr)
+		seen, ok := refusal(m.Err, m.Stage)
+		switch {
+		case !ok:
+		case m.Peer.IsZero() || a.w.trunk.Profile().Pattern == protocol.IX: // with IX the key may not be proved
+			l.Source(now, from, seen)
+		default:
+			l.Peer(now, m.Peer, from, seen)
 		}
 	case actors.DialFailed:
 		seen := why.Seen{Kind: why.Missed}
@@ -196,16 +204,23 @@ func (a *records) note(c actor.Context, m any) {
 		}
 		if n := len(m.Attempts); n > 0 { // a dial without one was given up before it began
 			seen.Address = m.Attempts[n-1].Addr
-			l.Peer(now, m.Peer, seen)
+			l.Peer(now, m.Peer, share.None, seen)
 		}
 	default:
 		supervisor.Unhandled(c)
 	}
 }
 
-// refusal returns why a connection was refused, in what others may know of it.
-func refusal(err error, stage string) why.Seen {
-	s := why.Seen{Kind: why.Refused, Code: why.CodeSetup, Detail: stage}
+// telling are the ends of connections that say that something is wrong.
+var telling = []string{
+	actors.CloseBanned, actors.CloseUnlisted, actors.CloseSecret, actors.CloseViolation, actors.CloseNoAnswer, actors.CloseStalled,
+	actors.ClosePanics, actors.CloseBlamed, actors.CloseChurn, actors.CloseCrashed,
+}
+
+// refusal returns why this node refused a connection, in what others may know of it; false if the other
+// side gave it up, as one that dials several addresses at once, or that only proves a key.
+func refusal(err error, stage string) (s why.Seen, ok bool) {
+	s = why.Seen{Kind: why.Refused}
 	full, limited := errors.AsType[*protocol.LimitError](err)
 	_, banned := errors.AsType[*actors.BannedError](err)
 	_, unlisted := errors.AsType[*actors.NotAdmittedError](err)
@@ -215,25 +230,29 @@ func refusal(err error, stage string) why.Seen {
 	case limited:
 		s.Code, s.Detail = why.CodeLimit, fmt.Sprintf("%s is %d", full.Key(), full.Limit)
 	case unlisted:
-		s.Code, s.Detail = why.CodeUnlisted, ""
+		s.Code = why.CodeUnlisted
 	case banned || errors.Is(err, upgrade.ErrBanned):
-		s.Code, s.Detail = why.CodeBanned, ""
-	case secret:
-		s.Code, s.Detail = why.CodeSecret, ""
+		s.Code = why.CodeBanned
+	case secret || errors.Is(err, actors.ErrSecretGivenUp):
+		s.Code = why.CodeSecret
 	case wire:
-		s.Code, s.Detail = why.CodeNetwork, ""
+		s.Code = why.CodeNetwork
+	case errors.Is(err, actors.ErrDraining):
+		s.Code = why.CodeDraining
+	case errors.Is(err, protocol.ErrViolation):
+		s.Code, s.Detail = why.CodeSetup, stage
+	default:
+		return s, false
 	}
-	return s
+	return s, true
 }
 
-// source returns where a connection comes from; None on loopback, where many may come from, and
-// without an IP address.
-func source(addr ma.Multiaddr) share.Source {
-	ip, ok := transport.IP(addr)
-	if !ok || ip.IsLoopback() {
+// source returns where a connection came from; [share.None] of one that this node has made.
+func source(with *actors.ConnRef) share.Source {
+	if with.Direction == protocol.Outbound {
 		return share.None
 	}
-	return share.Of(ip)
+	return share.Source(with.Origin())
 }
 
 func (a *records) offer(c actor.Context) {
@@ -243,7 +262,8 @@ func (a *records) offer(c actor.Context) {
 // The other end asks.
 
 func (a *records) read(c actor.Context, m actors.SubstreamOpened) {
-	if a.total >= maxReadings || a.reading[m.Conn.ID] >= maxReading {
+	from := source(m.Conn)
+	if a.total >= maxReadings || a.reading[m.Conn.ID] >= maxReading || from != share.None && a.sources[from] >= maxOfSource {
 		m.Discard()
 		return
 	}
@@ -253,6 +273,7 @@ func (a *records) read(c actor.Context, m actors.SubstreamOpened) {
 	}
 	a.total++
 	a.reading[m.Conn.ID]++
+	a.sources[from]++
 	until := supervisor.Now(c).Add(limit)
 	supervisor.Do(c, readKey{m.Conn}, func(ctx context.Context) (askRead, error) {
 		defer context.AfterFunc(ctx, func() { stream.Close() })()
@@ -273,6 +294,11 @@ func (a *records) wasRead(c actor.Context, m supervisor.Done[askRead]) {
 	a.total--
 	if a.reading[with.ID]--; a.reading[with.ID] == 0 {
 		delete(a.reading, with.ID)
+	}
+	if from := source(with); a.sources[from] <= 1 {
+		delete(a.sources, from)
+	} else {
+		a.sources[from]--
 	}
 	if m.Err != nil {
 		a.violated(c, with, m.Err)
@@ -296,7 +322,7 @@ func (a *records) wasRead(c actor.Context, m supervisor.Done[askRead]) {
 
 // remembered returns what this node remembers of the other end of a connection.
 func (a *records) remembered(c actor.Context, with *actors.ConnRef) why.Answer {
-	return a.w.ledger.Of(supervisor.Now(c), with.Peer, source(with.Remote()))
+	return a.w.ledger.Of(supervisor.Now(c), with.Peer, a.w.trunk.SourceOf(with.Remote()))
 }
 
 func (a *records) violated(c actor.Context, with *actors.ConnRef, err error) {

@@ -1,6 +1,10 @@
 package why
 
-import "time"
+import (
+	"math"
+	"slices"
+	"time"
+)
 
 // Verdict is what the records of both ends say together.
 type Verdict uint8
@@ -41,7 +45,7 @@ func Join(ours, theirs Answer) (list []Finding) {
 
 // way finds out what became of the dials of one end.
 func way(list []Finding, dialler, listener Answer, unseen, refused Verdict) []Finding {
-	missed, tried := dialler.sum(Missed)
+	missed, tried := dialler.sum(Missed, CodeNoAnswer) // whatever else has failed says why itself
 	turned, ok := listener.sum(Refused)
 	switch {
 	case ok: // also when the dials were forgotten
@@ -50,23 +54,30 @@ func way(list []Finding, dialler, listener Answer, unseen, refused Verdict) []Fi
 		return list
 	}
 	came, _ := listener.sum(Came)
-	reached, _ := dialler.sum(Reached)
-	if came.Count >= reached.Count+missed.Count { // they have come, and were given up by the dialler
+	reached, again := dialler.sum(Reached)
+	if again && reached.Last < missed.Last { // it is over
+		return list
+	}
+	if uint64(came.Count) >= uint64(reached.Count)+uint64(missed.Count) { // they have come, and were given up by the dialler
 		return list
 	}
 	return append(list, Finding{Verdict: unseen, Record: missed})
 }
 
-// sum adds up the records of a kind. The words are those of the last one.
-func (a Answer) sum(k Kind) (sum Record, ok bool) {
+// sum adds up the records of a kind, those with one of the codes if there are any. The words are those
+// of the last one. The address is that of all of them, or nil.
+func (a Answer) sum(k Kind, codes ...string) (sum Record, ok bool) {
 	for _, r := range a.Records {
 		switch {
-		case r.Kind != k:
+		case r.Kind != k || len(codes) > 0 && !slices.Contains(codes, r.Code):
 		case !ok:
 			sum, ok = r, true
 		default:
-			sum.Count += r.Count
+			sum.Count += min(r.Count, math.MaxUint32-sum.Count)
 			sum.First = max(sum.First, r.First)
+			if !equal(sum.Address, r.Address) {
+				sum.Address = nil
+			}
 		}
 	}
 	return sum, ok

@@ -16,7 +16,8 @@ const (
 	// Window is how long something is remembered.
 	Window = time.Hour
 	// mostPeers and mostSources are how many of them are remembered; those of which nothing was heard
-	// for the longest time make way.
+	// for the longest time are forgotten first. If all are of this hour, the source with the most peers
+	// has no room for more.
 	mostPeers, mostSources = 2000, 1000
 	// mostKinds is how much that differs is remembered of each.
 	mostKinds = 8
@@ -32,8 +33,14 @@ type Seen struct {
 // Ledger remembers what has happened between this node and others. It is not safe for concurrent use.
 type Ledger struct {
 	start   time.Time
-	peers   *lru.Map[identity.NodeID, page]
+	peers   *lru.Map[identity.NodeID, peerPage]
+	held    share.Shares[identity.NodeID] // the peers, by the source of the first thing that is remembered
 	sources *lru.Map[share.Source, page]
+}
+
+type peerPage struct {
+	page
+	from share.Source
 }
 
 // page is what is remembered of one peer or source, the last thing last.
@@ -47,14 +54,57 @@ type entry struct {
 
 // NewLedger returns an empty Ledger, which begins to remember now.
 func NewLedger(now time.Time) *Ledger {
-	return &Ledger{start: now, peers: lru.New[identity.NodeID, page](mostPeers), sources: lru.New[share.Source, page](mostSources)}
+	return &Ledger{start: now, peers: lru.New[identity.NodeID, peerPage](mostPeers), sources: lru.New[share.Source, page](mostSources)}
 }
 
-// Peer notes something that has happened with a peer.
-func (l *Ledger) Peer(now time.Time, id identity.NodeID, s Seen) { l.peers.Use(id).note(now, s) }
+// Peer notes something that has happened with a peer. from is where its connection came from; it is
+// [share.None] of what this node did.
+func (l *Ledger) Peer(now time.Time, id identity.NodeID, from share.Source, s Seen) {
+	if l.peers.Get(id) == nil && !l.hold(now, id, from) {
+		return
+	}
+	l.peers.Use(id).note(now, s)
+}
 
-// Source notes something that has happened with somebody whose key is not known.
-func (l *Ledger) Source(now time.Time, from share.Source, s Seen) { l.sources.Use(from).note(now, s) }
+// hold makes room for a peer. It reports false if the source of the peer has no share left.
+func (l *Ledger) hold(now time.Time, id identity.NodeID, from share.Source) bool {
+	who := share.Holder[identity.NodeID]{Source: from, Key: id}
+	l.held.Add(who, 1)
+	if l.peers.Len() < mostPeers {
+		l.peers.Use(id).from = from
+		return true
+	}
+	gone, oldest, _ := l.peers.Oldest()
+	if now.Sub(oldest.last()) < Window {
+		most, _ := l.held.Most()
+		if most == who && l.held.Source(from) > 1 {
+			l.held.Add(who, -1)
+			return false
+		}
+		if most != who {
+			gone = most.Key
+		}
+	}
+	l.held.Add(share.Holder[identity.NodeID]{Source: l.peers.Get(gone).from, Key: gone}, -1)
+	l.peers.Delete(gone)
+	l.peers.Use(id).from = from
+	return true
+}
+
+// Source notes something that has happened with somebody whose key is not known. Nothing is
+// remembered of [share.None] and [share.Exempt], which many share.
+func (l *Ledger) Source(now time.Time, from share.Source, s Seen) {
+	if from != share.None && from != share.Exempt {
+		l.sources.Use(from).note(now, s)
+	}
+}
+
+func (p page) last() (last time.Time) {
+	if len(p) > 0 {
+		last = p[len(p)-1].last
+	}
+	return last
+}
 
 func (p *page) note(now time.Time, s Seen) {
 	e := entry{Seen: s, first: now}

@@ -102,12 +102,12 @@ func TestLedger(t *testing.T) {
 	missed := Seen{Kind: Missed, Code: "dial_no_answer", Address: at}
 	for range 3 {
 		now = now.Add(time.Minute)
-		l.Peer(now, nodeID(1), missed)
+		l.Peer(now, nodeID(1), share.None, missed)
 	}
 	l.Source(now, 77, Seen{Kind: Refused, Code: "limit"})
 	now = now.Add(time.Minute)
-	l.Peer(now, nodeID(1), Seen{Kind: Came})
-	l.Peer(now, nodeID(2), Seen{Kind: Came})
+	l.Peer(now, nodeID(1), share.None, Seen{Kind: Came})
+	l.Peer(now, nodeID(2), share.None, Seen{Kind: Came})
 	got := l.Of(now, nodeID(1), 77)
 	want := Answer{Since: 4 * time.Minute, Records: []Record{
 		{Kind: Came, Count: 1},
@@ -127,7 +127,7 @@ func TestLedger(t *testing.T) {
 	if got := l.Of(now, nodeID(1), 77); len(got.Records) != 0 || got.Since != Window {
 		t.Errorf("an hour later: got %+v, want nothing", got)
 	}
-	l.Peer(now, nodeID(1), missed)
+	l.Peer(now, nodeID(1), share.None, missed)
 	if got := l.Of(now, nodeID(1), 0); len(got.Records) != 1 || got.Records[0].Count != 1 {
 		t.Errorf("got %+v, want that it is counted anew", got)
 	}
@@ -138,9 +138,9 @@ func TestLedgerIsBounded(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	l := NewLedger(now)
 	for i := range 3 * mostPeers {
-		l.Peer(now, identity.NodeID{byte(i), byte(i >> 8)}, Seen{Kind: Came})
+		l.Peer(now, identity.NodeID{byte(i), byte(i >> 8)}, share.None, Seen{Kind: Came})
 		l.Source(now, share.Source(1000+i), Seen{Kind: Refused})
-		l.Peer(now, nodeID(0xff), Seen{Kind: Missed, Code: fmt.Sprint(i)})
+		l.Peer(now, nodeID(0xff), share.None, Seen{Kind: Missed, Code: fmt.Sprint(i)})
 	}
 	if l.peers.Len() > mostPeers || l.sources.Len() > mostSources {
 		t.Errorf("got %d peers and %d sources", l.peers.Len(), l.sources.Len())
@@ -157,6 +157,9 @@ func TestJoin(t *testing.T) {
 	}
 	minutes := func(n int) time.Duration { return time.Duration(n) * time.Minute }
 	missed := record(Missed, 4, minutes(20), minutes(2))
+	missed.Code = CodeNoAnswer
+	closed := missed // the port: the other end can have seen nothing
+	closed.Code = "dial_refused"
 	for name, test := range map[string]struct {
 		ours, theirs Answer
 		want         []Verdict
@@ -164,11 +167,13 @@ func TestJoin(t *testing.T) {
 		"nothing":   {Answer{Since: time.Hour}, Answer{Since: time.Hour}, nil},
 		"they came": {Answer{time.Hour, []Record{missed}}, Answer{time.Hour, []Record{record(Came, 4, minutes(20), minutes(2))}}, nil},
 		"others came": {
-			Answer{time.Hour, []Record{missed, record(Reached, 3, minutes(30), minutes(1))}},
-			Answer{time.Hour, []Record{record(Came, 3, minutes(30), minutes(1))}},
+			Answer{time.Hour, []Record{missed, record(Reached, 3, minutes(30), minutes(3))}},
+			Answer{time.Hour, []Record{record(Came, 3, minutes(30), minutes(3))}},
 			[]Verdict{Unseen},
 		},
+		"it is over": {Answer{time.Hour, []Record{missed, record(Reached, 1, minutes(1), minutes(1))}}, Answer{time.Hour, []Record{record(Came, 1, minutes(1), minutes(1))}}, nil},
 		"lost":          {Answer{time.Hour, []Record{missed}}, Answer{Since: time.Hour}, []Verdict{Unseen}},
+		"closed":        {Answer{time.Hour, []Record{closed}}, Answer{Since: time.Hour}, nil},
 		"not there yet": {Answer{time.Hour, []Record{missed}}, Answer{Since: minutes(1)}, nil},
 		"refused":       {Answer{time.Hour, []Record{missed}}, Answer{time.Hour, []Record{record(Refused, 4, minutes(20), minutes(2))}}, []Verdict{RefusedThere}},
 		"lost here":     {Answer{Since: time.Hour}, Answer{time.Hour, []Record{missed}}, []Verdict{UnseenHere}},
@@ -190,5 +195,39 @@ func TestJoin(t *testing.T) {
 	sum, _ := Answer{Records: []Record{record(Missed, 1, minutes(1), 0), record(Missed, 2, minutes(9), minutes(3))}}.sum(Missed)
 	if !reflect.DeepEqual(sum, record(Missed, 3, minutes(9), 0)) {
 		t.Errorf("got %+v, want the sum", sum)
+	}
+	other := Record{Kind: Missed, Address: ma.StringCast("/ip4/192.0.2.8/tcp/1"), Count: 1<<32 - 1}
+	if sum, _ := (Answer{Records: []Record{whole.Records[0], other}}).sum(Missed); sum.Count != 1<<32-1 || sum.Address != nil {
+		t.Errorf("got %+v, want the greatest number, and no address", sum)
+	}
+}
+
+// TestLedgerShares: ever new keys of one source make it forget no peer of another one.
+func TestLedgerShares(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	l := NewLedger(now)
+	const from, honest share.Source = 1 << 33, 1<<33 + 1
+	l.Peer(now, nodeID(0xfe), honest, Seen{Kind: Refused, Code: CodeLimit})
+	l.Peer(now, nodeID(0xff), share.None, Seen{Kind: Missed, Code: CodeNoAnswer})
+	for i := range 3 * mostPeers {
+		now = now.Add(time.Millisecond)
+		l.Peer(now, identity.NodeID{1, byte(i), byte(i >> 8)}, from, Seen{Kind: Came})
+	}
+	if l.peers.Len() > mostPeers {
+		t.Errorf("got %d peers", l.peers.Len())
+	}
+	for _, id := range []identity.NodeID{nodeID(0xfe), nodeID(0xff)} {
+		if got := l.Of(now, id, 0); len(got.Records) != 1 {
+			t.Errorf("got %+v of %v, want what was remembered", got, id)
+		}
+	}
+	l.Peer(now, nodeID(0xfd), honest+1, Seen{Kind: Came})
+	if got := l.Of(now, nodeID(0xfd), 0); len(got.Records) != 1 {
+		t.Errorf("got %+v, want a newcomer of another source remembered", got)
+	}
+	now = now.Add(Window)
+	l.Peer(now, identity.NodeID{2}, from, Seen{Kind: Came})
+	if got := l.Of(now, identity.NodeID{2}, 0); len(got.Records) != 1 || l.peers.Len() > mostPeers {
+		t.Errorf("got %+v of %d an hour later, want it remembered", got, l.peers.Len())
 	}
 }

@@ -59,8 +59,12 @@ const (
 	CodeUnlisted = "not_admitted"  // only others are admitted
 	CodeSecret   = "no_secret"     // of the private network
 	CodeNetwork  = "other_network" // by its first byte
-	CodeSetup    = "setup"         // the set-up has failed, in the stage of Record.Detail
+	CodeDraining = "draining"      // the node makes no new connections
+	CodeSetup    = "setup"         // the other node broke a rule, in the stage of Record.Detail
 )
+
+// CodeNoAnswer is the code of a dial to which nothing answered, as in package inspect/codes.
+const CodeNoAnswer = "dial_no_answer"
 
 // Record is something that happened once or several times.
 type Record struct {
