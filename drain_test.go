@@ -9,6 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -62,6 +64,77 @@ func TestDrain(t *testing.T) {
 		a.Drain()
 		if err := a.Close(t.Context()); err != nil {
 			t.Errorf("stop: got %v", err)
+		}
+	})
+}
+
+// TestDrainTriesNobody: a node that drains connects to nobody for a look either, and admits no liveness check. A dial
+// that waits for its turn when the draining begins fails without a word about its addresses.
+func TestDrainTriesNobody(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		trunk := nodetest.Trunk(a).Trunk
+		const token = "0123456789abcdef"
+		trunk.ExpectProbe(token, trunk.Now().Add(time.Hour))
+		check := func() error {
+			c, err := net.Transport().Dial(t.Context(), a.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, _, err = liveness.Ask(c, token, time.Second)
+			return err
+		}
+		look := func() (raw, proof error) {
+			c, raw := trunk.DialRaw(t.Context(), b.Addr)
+			if raw == nil {
+				c.Close()
+			}
+			_, proof = trunk.Probe(t.Context(), b.Addr, b.PublicKey(), time.Second)
+			return raw, proof
+		}
+		a.Drain()
+		if raw, proof := look(); !errors.Is(raw, gamelan.ErrDraining) || !errors.Is(proof, gamelan.ErrDraining) {
+			t.Errorf("while it drains: got %v and %v, want %v", raw, proof, gamelan.ErrDraining)
+		}
+		if err := check(); err == nil {
+			t.Error("while it drains, it has answered a liveness check")
+		}
+		a.Undrain()
+		if raw, proof := look(); raw != nil || proof != nil {
+			t.Errorf("afterwards: got %v and %v", raw, proof)
+		}
+		if err := check(); err != nil {
+			t.Errorf("a liveness check afterwards: got %v", err)
+		}
+	})
+}
+
+// TestDrainEndsWaitingDials: dials that wait for their turn when the draining begins are not made, and nothing is said of
+// their addresses.
+func TestDrainEndsWaitingDials(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, c := net.Start(gamelan.Config{MaxDials: 1, Floor: 3}), net.Start(gamelan.Config{})
+		far := net.Start(gamelan.Config{})
+		net.Partition(a, far) // its dial takes the one place until its time is over
+		net.Introduce(a, far)
+		time.Sleep(time.Second)
+		net.Introduce(a, c)
+		time.Sleep(time.Second)
+		a.Drain()
+		time.Sleep(10 * time.Minute)
+		if _, ok := a.Connection(c.ID()); ok {
+			t.Error("a dial that waited was made")
+		}
+		if p, ok := a.Peers().Get(c.ID()); !ok || len(p.Addresses) == 0 || p.Addresses[0].Attempts != 0 {
+			t.Errorf("got the peer %+v, want no attempt", p)
+		}
+		a.Undrain()
+		time.Sleep(10 * time.Minute)
+		if _, ok := a.Connection(c.ID()); !ok {
+			t.Error("afterwards: got no connection")
 		}
 	})
 }

@@ -78,7 +78,7 @@ func looked(step, what string, n *models.Notice) models.Checked {
 // here returns the steps about this machine: the process, the disk, the clock, open files.
 func here(n *models.Node, h *models.Health, used int, most uint64, known bool, now time.Time) []models.Checked {
 	list := []models.Checked{{Step: stepNode, State: models.CheckOK, What: fmt.Sprintf("version %s, on %s, for %s", n.Version, n.Network, words.Long(now.Sub(n.StartedAt)))}}
-	if n := said(h, codes.Ended, codes.Stopping, codes.ConnectivitySilent); n != nil {
+	if n := said(h, codes.Ended, codes.Stopping, codes.Draining, codes.ConnectivitySilent); n != nil {
 		list[0] = looked(stepNode, "", n)
 	}
 	if disk := n.Disk; disk != nil {
@@ -102,6 +102,15 @@ func here(n *models.Node, h *models.Health, used int, most uint64, known bool, n
 	return list
 }
 
+// notTried is what is said of addresses while the node drains.
+const notTried = "not tried: the node drains, and makes no new connections"
+
+// drains reports whether the node makes no new connections, of which looks are some.
+func (x *examination) drains() bool {
+	_, ok := x.d.trunk.Draining()
+	return ok
+}
+
 // listeners tries each address on which the node listens.
 func (x *examination) listeners() error {
 	own := x.d.Listening()
@@ -110,6 +119,9 @@ func (x *examination) listeners() error {
 	}
 	if !x.d.Direct {
 		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "not tried: the dials of this node go through a proxy"})
+	}
+	if x.drains() {
+		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: notTried})
 	}
 	var targets []target
 	for _, a := range own[:min(len(own), mostProbes)] {
@@ -186,6 +198,9 @@ func (x *examination) seeds(n *models.Node) error {
 				targets = append(targets, target{step: stepSeed, who: p.ID.String(), addr: a, key: p.Key, soft: n.Status == "online"})
 			}
 		}
+	}
+	if len(targets) > 0 && x.drains() {
+		return x.step(models.Checked{Step: stepSeed, State: models.CheckNote, What: notTried})
 	}
 	all, err := x.probe(targets)
 	for i := range all { // a seed that answers at one address is not away
