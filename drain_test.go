@@ -1,14 +1,22 @@
 package gamelan_test
 
 import (
+	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -92,6 +100,115 @@ func TestDrain(t *testing.T) {
 		a.Drain()
 		if err := a.Close(t.Context()); err != nil {
 			t.Errorf("stop: got %v", err)
+		}
+	})
+}
+
+// TestDrainTriesNobody: a node that drains connects to nobody for a look either, and admits no liveness check. A dial
+// that waits for its turn when the draining begins fails without a word about its addresses.
+func TestDrainTriesNobody(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		trunk := nodetest.Trunk(a).Trunk
+		const token = "0123456789abcdef"
+		trunk.ExpectProbe(token, trunk.Now().Add(time.Hour))
+		check := func() error {
+			c, err := net.Transport().Dial(t.Context(), a.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, _, err = liveness.Ask(c, token, time.Second)
+			return err
+		}
+		look := func() (raw, proof error) {
+			c, raw := trunk.DialRaw(t.Context(), b.Addr)
+			if raw == nil {
+				c.Close()
+			}
+			_, proof = trunk.Probe(t.Context(), b.Addr, b.PublicKey(), time.Second)
+			return raw, proof
+		}
+		a.Drain()
+		if raw, proof := look(); !errors.Is(raw, gamelan.ErrDraining) || !errors.Is(proof, gamelan.ErrDraining) {
+			t.Errorf("while it drains: got %v and %v, want %v", raw, proof, gamelan.ErrDraining)
+		}
+		if err := check(); err == nil {
+			t.Error("while it drains, it has answered a liveness check")
+		}
+		a.Undrain()
+		if raw, proof := look(); raw != nil || proof != nil {
+			t.Errorf("afterwards: got %v and %v", raw, proof)
+		}
+		if err := check(); err != nil {
+			t.Errorf("a liveness check afterwards: got %v", err)
+		}
+	})
+}
+
+// TestDrainEndsWaitingDials: dials that wait for their turn when the draining begins are not made, and nothing is said of
+// their addresses.
+func TestDrainEndsWaitingDials(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, c := net.Start(gamelan.Config{MaxDials: 1, Floor: 3}), net.Start(gamelan.Config{})
+		far := net.Start(gamelan.Config{})
+		net.Partition(a, far) // its dial takes the one place until its time is over
+		net.Introduce(a, far)
+		time.Sleep(time.Second)
+		net.Introduce(a, c)
+		time.Sleep(time.Second)
+		a.Drain()
+		time.Sleep(10 * time.Minute)
+		if _, ok := a.Connection(c.ID()); ok {
+			t.Error("a dial that waited was made")
+		}
+		if p, ok := a.Peers().Get(c.ID()); !ok || len(p.Addresses) == 0 || p.Addresses[0].Attempts != 0 {
+			t.Errorf("got the peer %+v, want no attempt", p)
+		}
+		a.Undrain()
+		time.Sleep(10 * time.Minute)
+		if _, ok := a.Connection(c.ID()); !ok {
+			t.Error("afterwards: got no connection")
+		}
+	})
+}
+
+// TestDrainOnReadyz: while the node drains, /readyz has the status 503 and the code that says why; after drain --off it has
+// 200 again. /healthz has 200 all the time: a restart would not help.
+func TestDrainOnReadyz(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		handler, drain := inspect.Handler(a.Inspection().Options), control.Actions(a.Node, control.Options{}).Verbs["node"]["drain"].Do
+		says := func(when, path string, status int, reason string) {
+			t.Helper()
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+			r.Host = "localhost"
+			handler.ServeHTTP(w, r)
+			var answer inspect.HealthReport
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != status {
+				t.Errorf("%s: %s: got %d %s, want %d", when, path, w.Code, w.Body, status)
+			}
+			if got := answer.Degraded; reason == "" && len(got) > 0 || reason != "" && (len(got) == 0 || got[0].Code != reason) {
+				t.Errorf("%s: %s: got %s, want the reason %q", when, path, w.Body, reason)
+			}
+		}
+		says("before", "/readyz", http.StatusOK, "")
+		for range 2 {
+			if _, err := drain(t.Context(), url.Values{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			says("while it drains", "/readyz", http.StatusServiceUnavailable, codes.Draining.Name)
+			says("while it drains", "/healthz", http.StatusOK, codes.Draining.Name)
+			time.Sleep(time.Hour)
+			says("an hour later", "/readyz", http.StatusServiceUnavailable, codes.Draining.Name)
+			if _, err := drain(t.Context(), url.Values{"off": {"true"}}, nil); err != nil {
+				t.Fatal(err)
+			}
+			says("afterwards", "/readyz", http.StatusOK, "")
 		}
 	})
 }

@@ -269,6 +269,9 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 		}
 	}
 	addrs = slices.DeleteFunc(addrs, func(t target) bool { return d.room.transportFor(t.addr) == nil })
+	if d.room.Draining.Load() != nil { // it began while the dial waited for its turn
+		addrs, err = nil, actors.ErrDraining
+	}
 	d.asked[peer] = d.askers(peer)
 	wanted, cancel := context.WithCancel(context.Background())
 	r := &dialRace{

@@ -28,7 +28,7 @@ func (x *examination) node() (models.Diagnosis, error) {
 	if err := x.all(here(&n, &h, used, openfiles.Most(), ok, d.trunk.OnWall(d.trunk.Now()))...); err != nil {
 		return models.Diagnosis{}, err
 	}
-	if err := x.listeners(&h); err != nil {
+	if err := x.listeners(); err != nil {
 		return models.Diagnosis{}, err
 	}
 	if err := x.all(beyond(&n, &h)...); err != nil {
@@ -78,7 +78,7 @@ func looked(step, what string, n *models.Notice) models.Checked {
 // here returns the steps about this machine: the process, the disk, the clock, open files.
 func here(n *models.Node, h *models.Health, used int, most uint64, known bool, now time.Time) []models.Checked {
 	list := []models.Checked{{Step: stepNode, State: models.CheckOK, What: fmt.Sprintf("version %s, on %s, for %s", n.Version, n.Network, words.Long(now.Sub(n.StartedAt)))}}
-	if n := said(h, codes.Ended, codes.Stopping, codes.ConnectivitySilent, codes.Draining); n != nil {
+	if n := said(h, codes.Ended, codes.Stopping, codes.Draining, codes.ConnectivitySilent); n != nil {
 		list[0] = looked(stepNode, "", n)
 	}
 	if disk := n.Disk; disk != nil {
@@ -102,8 +102,17 @@ func here(n *models.Node, h *models.Health, used int, most uint64, known bool, n
 	return list
 }
 
+// notTried is what is said of addresses while the node drains.
+const notTried = "not tried: the node drains, and makes no new connections"
+
+// drains reports whether the node makes no new connections, of which looks are some.
+func (x *examination) drains() bool {
+	_, ok := x.d.trunk.Draining()
+	return ok
+}
+
 // listeners tries each address on which the node listens.
-func (x *examination) listeners(h *models.Health) error {
+func (x *examination) listeners() error {
 	own := x.d.Listening()
 	if len(own) == 0 {
 		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "the node does not listen; it only connects to others"})
@@ -111,8 +120,8 @@ func (x *examination) listeners(h *models.Health) error {
 	if !x.d.Direct {
 		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "not tried: the dials of this node go through a proxy"})
 	}
-	if said(h, codes.Draining) != nil {
-		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: "not tried: a node that drains accepts no connections"})
+	if x.drains() {
+		return x.step(models.Checked{Step: stepListener, State: models.CheckNote, What: notTried})
 	}
 	var targets []target
 	for _, a := range own[:min(len(own), mostProbes)] {
@@ -189,6 +198,9 @@ func (x *examination) seeds(n *models.Node) error {
 				targets = append(targets, target{step: stepSeed, who: p.ID.String(), addr: a, key: p.Key, soft: n.Status == "online"})
 			}
 		}
+	}
+	if len(targets) > 0 && x.drains() {
+		return x.step(models.Checked{Step: stepSeed, State: models.CheckNote, What: notTried})
 	}
 	all, err := x.probe(targets)
 	for i := range all { // a seed that answers at one address is not away

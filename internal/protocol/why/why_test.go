@@ -171,7 +171,7 @@ func TestJoin(t *testing.T) {
 			Answer{time.Hour, []Record{record(Came, 3, minutes(30), minutes(3))}},
 			[]Verdict{Unseen},
 		},
-		"it is over": {Answer{time.Hour, []Record{missed, record(Reached, 1, minutes(1), minutes(1))}}, Answer{time.Hour, []Record{record(Came, 1, minutes(1), minutes(1))}}, nil},
+		"it is over":    {Answer{time.Hour, []Record{missed, record(Reached, 1, minutes(1), minutes(1))}}, Answer{time.Hour, []Record{record(Came, 1, minutes(1), minutes(1))}}, nil},
 		"lost":          {Answer{time.Hour, []Record{missed}}, Answer{Since: time.Hour}, []Verdict{Unseen}},
 		"closed":        {Answer{time.Hour, []Record{closed}}, Answer{Since: time.Hour}, nil},
 		"not there yet": {Answer{time.Hour, []Record{missed}}, Answer{Since: minutes(1)}, nil},
