@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
@@ -115,8 +116,11 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		if d.Err != nil {
 			x.Error = words.OneLine(d.Err.Error())
 			c, what, step := trunk.Because(d.Err, address.Short(d.Addr))
+			if errors.Is(d.Err, context.Canceled) { // by who wanted it: that says nothing of the peer
+				c, what, step = codes.DialNoAnswer, "no answer from "+address.Short(d.Addr)+" before the dial was given up", ""
+			}
 			x.Code = c.Name
-			if !connected && d.At.After(w.LostAt) {
+			if !connected && d.At.After(w.LostAt) && (w.Because == nil || !errors.Is(d.Err, context.Canceled)) {
 				w.Tried++
 				w.Because = new(c.Notice(words.OneLine(what)))
 				w.Because.Step = cmp.Or(step, w.Because.Step)

@@ -1,7 +1,9 @@
 package nodeview
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -130,7 +132,7 @@ func lastCode(a *peerstore.Address, attempts []actors.DialAttempt) string {
 		return ""
 	}
 	for _, d := range slices.Backward(attempts) {
-		if d.Err != nil && d.Addr.Equal(a.Addr) {
+		if d.Err != nil && d.Addr.Equal(a.Addr) && !errors.Is(d.Err, context.Canceled) {
 			c, _, _ := trunk.Because(d.Err, "")
 			return c.Name
 		}

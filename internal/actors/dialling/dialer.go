@@ -186,8 +186,8 @@ func (d *dialer) dialled(c actor.Context, r *dialRace, up connections.Upgraded, 
 		}
 		if seen := r.ended(); len(seen) > 0 {
 			c.Send(d.room.Peers, peerbook.SeenPeer{Peer: peer, Attempts: seen})
-			d.room.Dials.Add(peer, seen...)
 		}
+		d.room.Dials.Add(peer, r.attempts...)
 	}
 	if err == nil {
 		c.Send(d.room.Conns, up) // also if nobody waits any more: both nodes must decide the tie-break alike
@@ -260,9 +260,6 @@ func (d *dialer) attempt(c actor.Context, peer identity.NodeID) {
 	d.offers[peer] = d.room.offerOf(peer)
 	p, offered, _ := d.room.record(peer)
 	addrs, err := d.room.dialable(p, offered) // checked again: this node may have got more addresses since the request
-	if d.room.Draining.Load() != nil {        // since the request
-		addrs, err = nil, actors.ErrDraining
-	}
 	if !p.Configured() && !slices.ContainsFunc(d.waiting[peer], func(m DialPeer) bool { return !m.strange() }) {
 		for i := range addrs {
 			addrs[i].strange = addrs[i].public

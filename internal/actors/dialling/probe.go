@@ -3,6 +3,8 @@ package dialling
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"slices"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -81,8 +83,9 @@ func (r *Room) Probeable(p peerstore.Peer, given []ma.Multiaddr) (addrs []ma.Mul
 	return addrs, err
 }
 
-// LastAttempts returns the remembered attempts at the addresses of a peer, the last one last.
+// LastAttempts returns the remembered attempts at the addresses of a peer, the last one last, without those that
+// were cancelled: they say nothing of the peer.
 func (r *Room) LastAttempts(peer identity.NodeID) []actors.DialAttempt {
 	list, _ := r.Dials.Get(peer)
-	return list
+	return slices.DeleteFunc(slices.Clone(list), func(a actors.DialAttempt) bool { return errors.Is(a.Err, context.Canceled) })
 }

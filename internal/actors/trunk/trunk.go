@@ -244,7 +244,8 @@ func (t Trunk) Probeable(p peerstore.Peer, given []ma.Multiaddr) ([]ma.Multiaddr
 	return t.rooms.dialling.Probeable(p, given)
 }
 
-// LastAttempts returns the remembered attempts at the addresses of a peer, the last one last.
+// LastAttempts returns the remembered attempts at the addresses of a peer, the last one last, without those that
+// were cancelled.
 func (t Trunk) LastAttempts(peer identity.NodeID) []actors.DialAttempt {
 	return t.rooms.dialling.LastAttempts(peer)
 }
