@@ -60,6 +60,7 @@ type cell struct {
 	roster   *roster     // what a Group keeps over its restarts
 	label    context.Context
 	hears    []*subscription
+	asked    *hands // nil until somebody acts on it
 
 	gen         atomic.Uint64 // of the living incarnation; zero when there is none
 	state       atomic.Uint32
