@@ -74,6 +74,17 @@ func (r *Root) StopActor(ctx context.Context, path string) error {
 // StoppedByHand reports whether the Terminated in hand is that of a child that [Root.StopActor] has stopped. It is no failure of the child.
 func StoppedByHand(c actor.Context) bool { return of(c).byHand }
 
+// RestartedByHand reports whether c's actor runs again because [Root.Restart] has restarted it, or the actor above it with which it was
+// started anew. It is false in an actor that has failed since.
+func RestartedByHand(c actor.Context) bool {
+	for x := of(c).cell; x != nil; x = x.parent {
+		if x.incarnation.Load() > 1 {
+			return x.byHand.Load()
+		}
+	}
+	return false
+}
+
 // child returns an actor that has a parent in the tree.
 func (r *Root) child(path string) (*cell, error) {
 	switch c := r.host.lookup(path); {
@@ -130,6 +141,7 @@ func (c *cell) restartByHand(answer func(error)) {
 		c.parent.PostSystemMessage(&order{run: func(p *cell) { p.restartDue(c, incarnation) }})
 	default:
 		c.leaveCrash(crash{byHand: true})
+		c.byHand.Store(true)
 		c.current.failed = true
 		c.current.end()
 		c.state.Store(stateSuspended)

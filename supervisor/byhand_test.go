@@ -276,3 +276,32 @@ func TestParentOfAnActorThatIsStoppedByHand(t *testing.T) {
 		}
 	})
 }
+
+// TestRestartedByHand: an actor and those below it know of it, until it fails.
+func TestRestartedByHand(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var heard journal
+		knows := act(func(c actor.Context) {
+			switch m := c.Message().(type) {
+			case *actor.Started:
+				heard.add("by hand: %v", RestartedByHand(c))
+			case string:
+				panic(m)
+			}
+		})
+		sys, r := startTree(t, Spec{New: Group(Spec{Name: "parent", New: Group(Spec{Name: "a", New: knows})})}, Options{Logger: quiet})
+		parent, a := r.PID().Id+"/parent", r.PID().Id+"/parent/a"
+		synctest.Wait()
+		wantHeard(t, &heard, "by hand: false")
+		for _, path := range []string{parent, a} {
+			if err := r.Restart(t.Context(), path); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			wantHeard(t, &heard, "by hand: true")
+		}
+		sys.Root.Send(sys.NewLocalPID(a), "panic")
+		synctest.Wait()
+		wantHeard(t, &heard, "by hand: false")
+	})
+}

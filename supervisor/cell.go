@@ -69,6 +69,7 @@ type cell struct {
 	contained   atomic.Uint64
 	unhandled   atomic.Uint64
 	heldEvents  atomic.Int64  // events since the last incarnation failed
+	byHand      atomic.Bool   // the last incarnation ended because somebody asked for that
 	missed      atomic.Uint64 // events dropped above EventsHeld, since the spawn
 	busy        atomic.Int64  // nanoseconds, up to the last refill
 	stuckSeen   atomic.Bool   // the watchdog has reported the message in hand

@@ -105,6 +105,7 @@ func (c *cell) escalate(s actor.Supervisor, cause *PanicError) {
 	t := c.failureRecord()
 	t.last, t.at = cause, c.host.rt.Now()
 	c.mu.Unlock()
+	c.byHand.Store(false)
 	c.current.failed = true
 	c.current.end()
 	c.state.Store(stateSuspended)
