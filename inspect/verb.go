@@ -84,7 +84,11 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, &Error{Code: CodeBadQuery, Message: "the body cannot be read", Hint: "send it again"}
 	}
-	m.tell("admin." + section + "." + name)
+	event := "admin." + section + "." + name
+	if !verb.Local {
+		event = withParams(event, q.values)
+	}
+	m.tell(event)
 	if verb.Stream == nil {
 		return verb.Do(r.Context(), q.values, body)
 	}

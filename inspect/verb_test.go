@@ -48,7 +48,7 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("POST %s: got %d %s, want %d with %s", x.target, res.StatusCode, b, x.status, x.want)
 		}
 	}
-	if want := []string{"admin.network.discover", "admin.network.discover", "admin.network.join"}; !slices.Equal(told, want) {
+	if want := []string{"admin.network.discover key=a", "admin.network.discover key=unknown", "admin.network.join"}; !slices.Equal(told, want) {
 		t.Errorf("got %q told, want %q", told, want)
 	}
 }
