@@ -190,6 +190,7 @@ func (c *cell) stopped() {
 	c.dropKept()
 	c.state.Store(stateGone)
 	c.endedByHand()
+	c.endTrace()
 	if c.top {
 		c.host.remove(c)
 		c.current.inner.(*top).root.ended()
