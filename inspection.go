@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/dht"
@@ -90,20 +89,22 @@ func (i *Inspection) Recorded(q inspect.EventQuery) (models.Events, error) {
 func (i *Inspection) Acted(what string) { i.n.e.Story.Acted(what) }
 
 // Restart starts an actor anew, with its children. path is that of the tree, or its end if that fits one actor alone. The
-// actor restarts when it comes to it among its messages, and messages that wait for it stay. docs/tree.md says what each actor loses. Restart returns
+// actor restarts after the message that it has in hand, and messages that wait for it stay. One that has failed too often, and waits to be tried
+// again, is tried now. docs/tree.md says what each actor loses. Restart returns
 // when the new incarnation has started. The error matches [supervisor.ErrNoActor], [supervisor.ErrOnlyStops] for connections
-// and sessions, [supervisor.ErrTop], [ErrClosed], or ctx's: then the actor has something else in hand.
+// and sessions, [supervisor.ErrStaysFailed] for an actor of the program that its panic policy has stopped, [supervisor.ErrTop], [ErrClosed],
+// or ctx's: then the actor has a message in hand, and restarts after it.
 func (i *Inspection) Restart(ctx context.Context, path string) error {
-	return i.byHand(ctx, path, models.ActorRestarted, (*supervisor.Root).Restart)
+	return i.byHand(ctx, path, (*supervisor.Root).Restart)
 }
 
 // StopActor stops an actor, with its children: a connection or a session, of which the node starts others when it needs them, or one of the
-// program's actors, which stays stopped until it is registered again. The error matches [supervisor.ErrNeeded] for others, or is as of Restart.
+// program's actors, which stays stopped until it is registered again. The error matches [supervisor.ErrNeeded] for others, [supervisor.ErrStopped] for one that has failed and does not run, or is as of Restart.
 func (i *Inspection) StopActor(ctx context.Context, path string) error {
-	return i.byHand(ctx, path, models.ActorStopped, (*supervisor.Root).StopActor)
+	return i.byHand(ctx, path, (*supervisor.Root).StopActor)
 }
 
-func (i *Inspection) byHand(ctx context.Context, path, event string, do func(*supervisor.Root, context.Context, string) error) error {
+func (i *Inspection) byHand(ctx context.Context, path string, do func(*supervisor.Root, context.Context, string) error) error {
 	if i.n.e.View.Stopping() {
 		return ErrClosed
 	}
@@ -111,11 +112,7 @@ func (i *Inspection) byHand(ctx context.Context, path, event string, do func(*su
 	if !ok {
 		return supervisor.ErrNoActor
 	}
-	if err := do(i.Tree(), ctx, a.ID); err != nil {
-		return err
-	}
-	i.n.e.Story.ByHand(event, strings.TrimPrefix(a.ID, i.Tree().PID().Id+"/"))
-	return nil
+	return do(i.Tree(), ctx, a.ID)
 }
 
 // Silence returns for how long nothing has come on a connection, if an answer has been due for 5 s;

@@ -1,6 +1,7 @@
 package gamelan_test
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"slices"
@@ -18,9 +19,10 @@ import (
 
 // traced collects the lines of a trace until it ends by itself.
 type traced struct {
-	lines []models.Traced
-	err   error
-	over  bool
+	lines    []models.Traced
+	err      error
+	accepted bool
+	over     bool
 }
 
 // trace begins a trace, and returns when it looks.
@@ -32,6 +34,10 @@ func trace(t *testing.T, n *gamelantest.Node, kind string, v url.Values) *traced
 			if err != nil {
 				x.err = err
 				break
+			}
+			if line == nil { // it was accepted
+				x.accepted = true
+				continue
 			}
 			x.lines = append(x.lines, line.(models.Traced))
 		}
@@ -147,5 +153,106 @@ func TestTraceRefuses(t *testing.T) {
 			t.Errorf("got %v, want that the places are free", last.err)
 		}
 		time.Sleep(11 * time.Second)
+	})
+}
+
+// end returns why a trace has ended, and how many lines it had before.
+func (x *traced) end() (why string, lines int) {
+	if len(x.lines) == 0 || !x.over || x.err != nil {
+		return "it has not ended", len(x.lines)
+	}
+	last := x.lines[len(x.lines)-1]
+	if last.What != models.TraceEnded {
+		return "it has no end", len(x.lines)
+	}
+	return last.Note, len(x.lines) - 1
+}
+
+// TestTraceOfAnActorByItsPath: an actor is named as everywhere else: by its path, with ids as the tree shortens them, or by the end of its path.
+func TestTraceOfAnActorByItsPath(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		time.Sleep(time.Minute)
+		ref, _ := a.Connection(b.ID())
+		name := ref.PID.Id[strings.LastIndexByte(ref.PID.Id, '/')+1:]
+		for _, path := range []string{ref.PID.Id, "node/conns/" + name, "node/conns/" + inspect.ShortName(name), name, "conns", "/node/conns/", "dht/pinger", "peers"} {
+			x := trace(t, a, "actor", url.Values{"path": {path}, "for": {"100ms"}})
+			if time.Sleep(time.Second); x.err != nil || !x.accepted {
+				t.Errorf("%s: got %v, accepted %v", path, x.err, x.accepted)
+			}
+			if why, _ := x.end(); why != "100ms are over" {
+				t.Errorf("%s: it has ended because %q", path, why)
+			}
+		}
+	})
+}
+
+// TestTraceEnds says why: its actor has ended, or whoever looks is gone.
+func TestTraceEnds(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{})
+		long := func(path string) url.Values { return url.Values{"path": {path}, "for": {"5m"}} }
+		below, self := trace(t, a, "actor", long("dht/pinger")), trace(t, a, "actor", long("node/dht"))
+		if err := a.Inspection().Restart(t.Context(), "node/dht"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if why, _ := below.end(); why != "the actor has ended" {
+			t.Errorf("below an actor that was restarted: got %q", why)
+		}
+		if self.over {
+			t.Errorf("an actor that was restarted: got %+v, want that its trace goes on", self.lines)
+		}
+		time.Sleep(5 * time.Minute)
+		if why, _ := self.end(); why != "5m0s are over" {
+			t.Errorf("got %q", why)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		var last models.Traced
+		for line, err := range a.Inspection().Verbs()["trace"]["actor"].Stream(ctx, long("dht/pinger")) {
+			if line != nil && err == nil {
+				last = line.(models.Traced)
+			}
+		}
+		if last.What != models.TraceEnded || last.Note != "it was cancelled" {
+			t.Errorf("got %+v, want that it was cancelled", last)
+		}
+	})
+}
+
+// TestTraceThatIsReadSlowly ends at its time all the same, and says how much was not shown.
+func TestTraceThatIsReadSlowly(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		began, lines := time.Now(), 0
+		var last models.Traced
+		for line, err := range a.Inspection().Verbs()["trace"]["peer"].Stream(t.Context(), url.Values{"peer": {b.PublicKey().String()}, "for": {"10s"}, "limit": {"1000"}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line == nil {
+				for i := range 100 {
+					if _, err := a.Send(t.Context(), b.ID(), []byte{byte(i)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				continue
+			}
+			last = line.(models.Traced)
+			lines++
+			time.Sleep(3 * time.Second)
+		}
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("a trace of 10 s has ended after %s", took)
+		}
+		if last.What != models.TraceEnded || last.Note != "10s are over" || last.Lost == 0 {
+			t.Errorf("got %d lines and %+v, want the end with lines that were lost", lines, last)
+		}
 	})
 }

@@ -21,7 +21,7 @@ func (r CloseReason) String() string {
 
 // The codes of a CloseReason.
 const (
-	CloseRequested = "requested"         // Disconnect was called
+	CloseRequested = "requested"         // Disconnect was called, or its actor was stopped by hand
 	CloseShutdown  = "shutdown"          // the node is closing
 	CloseTieBreak  = "duplicate"         // another connection to the peer has taken its place
 	CloseBanned    = "banned"            // the peer is banned

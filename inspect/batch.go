@@ -67,7 +67,7 @@ func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *
 	var work sync.WaitGroup
 	work.Go(func() { b.read(ctx, cancel, next) })
 	work.Go(func() { b.wait(ctx) })
-	if b.stream(newStream(w)) != nil { // the client has gone
+	if b.stream(newStream(w, 0)) != nil { // the client has gone
 		cancel()
 		_ = rc.SetReadDeadline(time.Now()) // ends a read that waits
 		for range b.lines {                // drop the other lines

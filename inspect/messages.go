@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -42,7 +43,7 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request, q *query) (an
 	case h.Messages == nil:
 		return nil, notFound("this node does not show its messages", "its program receives them in its own handler")
 	}
-	s := newStream(w)
+	s := newStream(w, 0)
 	for m, err := range h.Messages.Listen(r.Context(), o) {
 		if err != nil {
 			s.fail(err)
@@ -69,20 +70,26 @@ func (s *stream) fail(err error) {
 	}
 }
 
+// streamWrite is how long the client of an action may take nothing. What the action holds, such as the place of a trace,
+// is free after that. Listeners and senders may take nothing for as long as they like: they hold only messages of their own.
+const streamWrite = 30 * time.Second
+
 // stream writes JSON objects, one a line, as they come.
 type stream struct {
-	w  http.ResponseWriter
-	rc *http.ResponseController
+	w        http.ResponseWriter
+	rc       *http.ResponseController
+	patience time.Duration // how long the client may take nothing; 0: as long as it likes
 }
 
 // newStream sends the header at once, so that the client knows that the request was
 // accepted.
-func newStream(w http.ResponseWriter) *stream {
+func newStream(w http.ResponseWriter, patience time.Duration) *stream {
 	h := w.Header()
 	h.Set("Content-Type", "application/x-ndjson")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
-	s := &stream{w, http.NewResponseController(w)}
+	s := &stream{w, http.NewResponseController(w), patience}
+	s.wait()
 	s.flush()
 	return s
 }
@@ -96,8 +103,16 @@ func (s *stream) write(v any) error {
 }
 
 func (s *stream) line(b []byte) error {
+	s.wait()
 	_, err := s.w.Write(append(b, '\n'))
 	return err
+}
+
+// wait bounds how long the next line may wait for the client.
+func (s *stream) wait() {
+	if s.patience > 0 {
+		_ = s.rc.SetWriteDeadline(time.Now().Add(s.patience)) // a test's writer has none
+	}
 }
 
 // pulse writes an empty line, which readers skip.

@@ -3,7 +3,12 @@ package inspect
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // Actions are the functions by which the mutating handler changes a node; the package
@@ -44,7 +49,8 @@ type Actions struct {
 	Stopping func() bool
 
 	// Admin is called with the name of every mutation before it is carried out, for
-	// the log and the events: "admin.messages", "admin.peer.forget".
+	// the log and the events, and its parameters behind a space, unless they may be secret: "admin.messages",
+	// "admin.peer.forget peer=KEY", "admin.node.drain off=true".
 	Admin func(event string)
 
 	// Hosts is as in Options.
@@ -127,6 +133,29 @@ func (m *mutations) tell(event string) {
 	if m.Admin != nil {
 		m.Admin(event)
 	}
+}
+
+// longestParam is how much of a parameter is told, in bytes. A public key is shorter.
+const longestParam = 80
+
+// withParams returns an event with the parameters of a request. The reason of a ban is free text, and the event of the ban has it.
+func withParams(event string, v url.Values) string {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		if value := v.Get(name); value != "" && name != "reason" {
+			event += " " + name + "=" + param(value)
+		}
+	}
+	return event
+}
+
+func param(value string) string {
+	if len(value) > longestParam {
+		value = strings.ToValidUTF8(value[:longestParam], "") + "…"
+	}
+	if strings.ContainsAny(value, " \"") {
+		return strconv.Quote(value)
+	}
+	return Escape(value)
 }
 
 func (m *mutations) shutdown(w http.ResponseWriter, _ *http.Request, q *query) (any, error) {

@@ -52,6 +52,6 @@ func (m *mutations) peerAction(w http.ResponseWriter, r *http.Request) (any, err
 	if q.err != nil {
 		return nil, q.err
 	}
-	m.tell("admin.peer." + target[cut+1:])
+	m.tell(withParams("admin.peer."+target[cut+1:]+" peer="+param(target[:cut]), q.values))
 	return action.Do(r.Context(), target[:cut], q.values)
 }

@@ -63,7 +63,7 @@ func TestPeerActions(t *testing.T) {
 	if want := []string{"forget abc", "forget stuck", "ban a:b for 1h"}; !slices.Equal(did, want) {
 		t.Errorf("got %q done, want %q", did, want)
 	}
-	if want := []string{"admin.peer.add", "admin.peer.add", "admin.peer.forget", "admin.peer.forget", "admin.peer.ban"}; !slices.Equal(told, want) {
+	if want := []string{"admin.peer.add", "admin.peer.add", "admin.peer.forget peer=abc", "admin.peer.forget peer=stuck", "admin.peer.ban peer=a:b for=1h"}; !slices.Equal(told, want) {
 		t.Errorf("got %q told, want %q", told, want)
 	}
 }

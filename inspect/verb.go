@@ -26,7 +26,8 @@ type Verb struct {
 	// Errors are as in [PeerAction].
 	Do func(ctx context.Context, params url.Values, body []byte) (any, error)
 	// Stream, instead of Do, yields results as they come, each of which is a line of the
-	// answer. An error comes last.
+	// answer. An error comes last; one that comes first has its HTTP status. A nil result is no line: it tells
+	// the client that the action was accepted, when its first result may take long. The stream ends when the client takes nothing for 30 s.
 	Stream func(ctx context.Context, params url.Values) iter.Seq2[any, error]
 }
 
@@ -83,19 +84,37 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, &Error{Code: CodeBadQuery, Message: "the body cannot be read", Hint: "send it again"}
 	}
-	m.tell("admin." + section + "." + name)
+	event := "admin." + section + "." + name
+	if !verb.Local {
+		event = withParams(event, q.values)
+	}
+	m.tell(event)
 	if verb.Stream == nil {
 		return verb.Do(r.Context(), q.values, body)
 	}
-	s := newStream(w)
-	for v, err := range verb.Stream(r.Context(), q.values) {
+	return answerStream(w, verb.Stream(r.Context(), q.values))
+}
+
+// answerStream answers with results as they come. An error that comes first is the answer.
+func answerStream(w http.ResponseWriter, results iter.Seq2[any, error]) (any, error) {
+	var s *stream
+	for v, err := range results {
+		if s == nil && err != nil {
+			return nil, err
+		}
+		if s == nil {
+			s = newStream(w, streamWrite)
+		}
 		if err != nil {
 			s.fail(err)
 			break
 		}
-		if s.write(v) != nil || s.flush() != nil {
+		if v != nil && (s.write(v) != nil || s.flush() != nil) {
 			break
 		}
+	}
+	if s == nil {
+		newStream(w, streamWrite)
 	}
 	return done, nil
 }

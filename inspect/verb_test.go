@@ -48,7 +48,7 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("POST %s: got %d %s, want %d with %s", x.target, res.StatusCode, b, x.status, x.want)
 		}
 	}
-	if want := []string{"admin.network.discover", "admin.network.discover", "admin.network.join"}; !slices.Equal(told, want) {
+	if want := []string{"admin.network.discover key=a", "admin.network.discover key=unknown", "admin.network.join"}; !slices.Equal(told, want) {
 		t.Errorf("got %q told, want %q", told, want)
 	}
 }
@@ -103,6 +103,18 @@ func TestVerbsOfValues(t *testing.T) {
 		}},
 		"trace": {Params: []string{"target"}, Stream: func(_ context.Context, v url.Values) iter.Seq2[any, error] {
 			return func(yield func(any, error) bool) {
+				switch v.Get("target") {
+				case "nobody":
+					yield(nil, &Error{Code: CodeUnknownPeer, Message: "nobody knows it", Hint: "check the key"})
+					return
+				case "nothing":
+					return
+				case "later":
+					if yield(nil, nil) {
+						yield(nil, errors.New("too late"))
+					}
+					return
+				}
 				if yield(1, nil) && yield(2, nil) && v.Get("target") != "" {
 					yield(nil, errors.New("too far"))
 				}
@@ -121,6 +133,9 @@ func TestVerbsOfValues(t *testing.T) {
 		{"/v1/kad/get", "", 404, `"code":"no_value"`},
 		{"/v1/kad/find", "", 404, "the verbs of kad are: get, put, trace"},
 		{"/v1/kad/trace", "", 200, "1\n2\n"},
+		{"/v1/kad/trace?target=nobody", "", 404, `{"error":{"code":"unknown_peer","message":"nobody knows it","hint":"check the key"}}`},
+		{"/v1/kad/trace?target=nothing", "", 200, ""},
+		{"/v1/kad/trace?target=later", "", 200, `{"error":{"code":"internal","message":"too late"`},
 		{"/v1/kad/trace?target=a", "", 200, "1\n2\n{\"error\":{\"code\":\"internal\",\"message\":\"too far\""},
 	} {
 		res := post(t.Context(), t, c, x.target, "text/plain", strings.NewReader(x.body))

@@ -60,6 +60,7 @@ type cell struct {
 	roster   *roster     // what a Group keeps over its restarts
 	label    context.Context
 	hears    []*subscription
+	asked    *hands // nil until somebody acts on it
 
 	gen         atomic.Uint64 // of the living incarnation; zero when there is none
 	state       atomic.Uint32
@@ -68,6 +69,7 @@ type cell struct {
 	contained   atomic.Uint64
 	unhandled   atomic.Uint64
 	heldEvents  atomic.Int64  // events since the last incarnation failed
+	byHand      atomic.Bool   // the last incarnation ended because somebody asked for that
 	missed      atomic.Uint64 // events dropped above EventsHeld, since the spawn
 	busy        atomic.Int64  // nanoseconds, up to the last refill
 	stuckSeen   atomic.Bool   // the watchdog has reported the message in hand

@@ -156,6 +156,7 @@ func (c *cell) fail(cause *PanicError) {
 	if c.top {
 		return // the trivial parent has nothing that could be restarted
 	}
+	c.byHand.Store(false)
 	c.current.failed = true
 	c.current.end()
 	c.state.Store(stateSuspended)

@@ -189,6 +189,8 @@ func (c *cell) stopped() {
 	c.closeMailbox()
 	c.dropKept()
 	c.state.Store(stateGone)
+	c.endedByHand()
+	c.endTrace()
 	if c.top {
 		c.host.remove(c)
 		c.current.inner.(*top).root.ended()
@@ -248,6 +250,14 @@ func (h *host) keepFailed(c *cell, retry time.Time) {
 		h.failed = make(map[string]Info)
 	}
 	h.failed[c.path()] = info
+}
+
+// waitsUntil reports whether Isolate has stopped an actor, whose parent is to hear RetryDue at that time.
+func (h *host) waitsUntil(path string, due time.Time) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	info, ok := h.failed[path]
+	return ok && info.NextRestart.Equal(due)
 }
 
 // forgetFailed forgets the failed children of a parent that ends.

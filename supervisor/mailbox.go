@@ -364,7 +364,19 @@ func (c *cell) deliverSystem(b *batch) {
 	if !ok {
 		return
 	}
-	switch msg.(type) {
+	switch m := msg.(type) {
+	case *order:
+		if c.state.Load() == stateGone {
+			m.Discard()
+			return
+		}
+		b.current = msg
+		b.show(msg)
+		c.inSystem = true
+		m.run(c)
+		c.inSystem = false
+		b.current = nil
+		return
 	case *actor.SuspendMailbox:
 		c.suspend(true)
 		return

@@ -31,6 +31,9 @@ type Options struct {
 	// Failed is called when an actor has failed, and its parent's policy decides about it, in the turn
 	// of the actor at path. It is not called for those actors of whose panics Panicked is. It must not block.
 	Failed func(path string, err *PanicError)
+	// ByHand is called when the actor at path has been restarted or stopped because [Root.Restart] or [Root.StopActor] asked for
+	// it, in that actor's turn, also when the asker waits no longer. It must not block.
+	ByHand func(path string, stopped bool)
 	// Fault is for tests. It is called before an actor of the tree receives a
 	// message, with the type of the message, and at the beginning of each task,
 	// with "task" and its name. It may panic, as a bug of that actor would.

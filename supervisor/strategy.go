@@ -94,7 +94,7 @@ func (c *cell) childFailed(s actor.Supervisor, child *cell, cause *PanicError) {
 
 // restartDue ends the wait of a delayed restart.
 func (c *cell) restartDue(child *cell, incarnation uint32) {
-	if c.host.lookup(child.path()) == child && child.incarnation.Load() == incarnation && child.state.Load() == stateBackingOff {
+	if !c.current.over && c.host.lookup(child.path()) == child && child.incarnation.Load() == incarnation && child.state.Load() == stateBackingOff {
 		c.invoker.(actor.Supervisor).RestartChildren(child.pid)
 	}
 }
@@ -105,6 +105,7 @@ func (c *cell) escalate(s actor.Supervisor, cause *PanicError) {
 	t := c.failureRecord()
 	t.last, t.at = cause, c.host.rt.Now()
 	c.mu.Unlock()
+	c.byHand.Store(false)
 	c.current.failed = true
 	c.current.end()
 	c.state.Store(stateSuspended)
@@ -126,12 +127,15 @@ func (c *cell) isolate(s actor.Supervisor, child *cell, cause *PanicError, retry
 	s.StopChildren(child.pid)
 	c.post(c.current.gen, ChildFailed{Name: name, Err: cause})
 	if retry > 0 {
-		c.current.after(retry, 0, &order{run: func(c *cell) { c.retryDue(name) }})
+		c.current.after(retry, 0, &order{run: func(c *cell) { c.retryDue(name, due) }})
 	}
 }
 
-// retryDue sends RetryDue, once the child has ended.
-func (c *cell) retryDue(name string) {
+// retryDue sends RetryDue, once the child has ended. It does nothing if the child was spawned again since, by hand.
+func (c *cell) retryDue(name string, due time.Time) {
+	if !c.host.waitsUntil(c.path()+"/"+name, due) {
+		return
+	}
 	if c.host.lookup(c.path()+"/"+name) == nil {
 		c.post(c.current.gen, RetryDue{Name: name})
 		return
@@ -148,9 +152,10 @@ func (c *cell) retryDue(name string) {
 func Forget(c actor.Context, name string) { of(c).cell.host.forgetOne(c.Self().Id + "/" + name) }
 
 // childGone forgets a child that has ended. It reports whether a RetryDue waited
-// for that end.
-func (c *cell) childGone(who *actor.PID) (retry bool) {
+// for that end, and whether the child was stopped by hand.
+func (c *cell) childGone(who *actor.PID) (retry, byHand bool) {
 	if child := c.host.lookup(who.Id); child != nil && child.parent == c {
+		byHand = child.asked != nil && child.asked.stopped
 		c.host.remove(child)
 	}
 	if x := c.current.extras; x != nil && x.retry != nil {
@@ -158,7 +163,7 @@ func (c *cell) childGone(who *actor.PID) (retry bool) {
 		retry = x.retry[name] && !c.current.over
 		delete(x.retry, name)
 	}
-	return retry
+	return retry, byHand
 }
 
 // Spawn starts a child of c and returns its PID. It panics when the name is in use,

@@ -16,6 +16,7 @@ type Traced struct {
 	Took    time.Duration
 	Waiting int  // messages that wait behind it
 	Failed  bool // the actor has panicked
+	Ended   bool // the actor has ended, and no message follows; all but At is empty
 }
 
 // ErrTraced reports that somebody traces the actor already.
@@ -30,8 +31,8 @@ type trace struct {
 }
 
 // Trace calls see with each message that the actor at path has handled, in the actor's turn, until stop
-// is called: see must not wait. Restarts of the actor do not end it. The error is ErrNoActor or ErrTraced.
-// Messages of the supervision itself are left out.
+// is called: see must not wait. Restarts of the actor do not end it. When the actor ends, also with a restart of its parent, see
+// is called a last time, with Ended. The error is ErrNoActor or ErrTraced. Messages of the supervision itself are left out.
 func (r *Root) Trace(path string, see func(Traced)) (stop func(), err error) {
 	c := r.host.lookup(path)
 	if c == nil {
@@ -41,7 +42,12 @@ func (r *Root) Trace(path string, see func(Traced)) (stop func(), err error) {
 	if !c.trace.CompareAndSwap(nil, t) {
 		return nil, fmt.Errorf("%w: %s", ErrTraced, path)
 	}
-	return func() { c.trace.CompareAndSwap(t, nil) }, nil
+	stop = func() { c.trace.CompareAndSwap(t, nil) }
+	if c.state.Load() == stateGone {
+		stop()
+		return nil, fmt.Errorf("%w: %s", ErrNoActor, path)
+	}
+	return stop, nil
 }
 
 // begin notes the message in hand.
@@ -63,4 +69,11 @@ func (t *trace) end(c *cell, failed bool) {
 	m.Took, m.Failed = time.Duration(c.host.nanos()-t.began), failed
 	m.Waiting = c.UserMessageCount()
 	t.see(m)
+}
+
+// endTrace tells whoever traces the cell that it has ended.
+func (c *cell) endTrace() {
+	if t := c.trace.Swap(nil); t != nil {
+		t.see(Traced{At: c.host.base.Add(time.Duration(c.host.nanos())), Ended: true})
+	}
 }

@@ -77,3 +77,29 @@ func TestTrace(t *testing.T) {
 		stop()
 	})
 }
+
+// TestTraceOfAnActorThatEnds: its end is told once, also when it ends with a restart of its parent; the next child is another actor.
+func TestTraceOfAnActorThatEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, r := startTree(t, Spec{New: Group(Spec{Name: "parent", New: Group(Spec{Name: "a", New: act(func(actor.Context) {})})})}, Options{Logger: quiet})
+		var seen []Traced
+		stop, err := r.Trace(r.PID().Id+"/parent/a", func(m Traced) { seen = append(seen, m) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := r.Restart(t.Context(), r.PID().Id+"/parent"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if len(seen) == 0 || !seen[len(seen)-1].Ended || seen[len(seen)-1].At.IsZero() || len(seen) > 1 && seen[len(seen)-2].Ended {
+			t.Errorf("got %+v, want one end", seen)
+		}
+		stop()
+		if stop, err = r.Trace(r.PID().Id+"/parent/a", func(Traced) {}); err != nil {
+			t.Errorf("the next child: %v", err)
+		}
+		stop()
+	})
+}

@@ -20,6 +20,7 @@ type wrapper struct {
 	over   bool // no more tasks, timers, subscriptions
 	failed bool // over because of a panic: the user's actor gets no more messages
 	closed bool // everything it owned is closed
+	byHand bool // the Terminated in hand is of a child that was stopped by hand
 
 	timers *timer // list, guarded by cell.mu
 	owned  *ownedCloser
@@ -79,7 +80,8 @@ func (w *wrapper) Receive(ctx actor.Context) {
 		w.cell.unsubscribe(0)
 		w.cell.stopped()
 	case *actor.Terminated:
-		retry := w.cell.childGone(m.Who)
+		retry, byHand := w.cell.childGone(m.Who)
+		w.byHand = byHand
 		switch {
 		case w.failed:
 			return
@@ -88,6 +90,7 @@ func (w *wrapper) Receive(ctx actor.Context) {
 		default:
 			w.deliver(ctx)
 		}
+		w.byHand = false
 		if retry {
 			w.cell.post(w.gen, RetryDue{Name: nameOf(m.Who.Id)})
 		}
@@ -139,6 +142,7 @@ func (w *wrapper) start(ctx actor.Context) {
 	c.logMissed()
 	c.state.CompareAndSwap(stateStarting, stateRunning)
 	c.noteStarted()
+	c.startedByHand()
 }
 
 // deliverRecovering delivers a lifecycle message and recovers a panic of it, which would

@@ -16,7 +16,7 @@ type actorsRestartCmd struct {
 
 // Help returns the text of gamelan actors restart --help below the flags.
 func (*actorsRestartCmd) Help() string {
-	return "The actor restarts when it comes to it among its messages. Messages that wait for it stay. docs/tree.md says what each actor loses. A connection or a session is never started again: stop it."
+	return "The actor restarts after the message that it has in hand. Messages that wait for it stay. One that has failed and waits to be tried again is tried now. docs/tree.md says what each actor loses. A connection or a session is never started again: stop it."
 }
 
 // Run restarts an actor.

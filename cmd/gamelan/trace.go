@@ -25,7 +25,7 @@ type traceBounds struct {
 }
 
 type traceActorCmd struct {
-	Path string `arg:"" help:"The actor's path, as gamelan tree shows it, such as services/rpc."`
+	Path string `arg:"" help:"The actor, as gamelan tree shows it, or the end of its path, such as services/rpc."`
 	traceBounds
 }
 
@@ -35,7 +35,9 @@ func (*traceActorCmd) Help() string {
 }
 
 // Run traces an actor.
-func (c *traceActorCmd) Run(a *app) error { return c.trace(a, "actor", strings.Trim(c.Path, "/")) }
+func (c *traceActorCmd) Run(a *app) error {
+	return c.trace(a, "actor", a.actorPath(strings.Trim(c.Path, "/")))
+}
 
 type tracePeerCmd struct {
 	Peer string `arg:"" peer:"" help:"A name or public key that gamelan peers lists."`

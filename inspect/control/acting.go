@@ -19,6 +19,8 @@ const (
 	HintStop    = "stop it instead"
 	HintRestart = "restart it instead, or stop the node"
 	HintStuck   = "look at what it has in hand; it comes to it when that has ended"
+	HintAgain   = "restart it"
+	HintOwn     = "have the program register it again"
 )
 
 // ActTimeout is how long an act on an actor waits for it.
@@ -83,6 +85,10 @@ func actError(path string, err error) error {
 		e.Hint = HintStop
 	case errors.Is(err, supervisor.ErrNeeded), errors.Is(err, supervisor.ErrTop):
 		e.Hint = HintRestart
+	case errors.Is(err, supervisor.ErrStopped):
+		e.Hint = HintAgain
+	case errors.Is(err, supervisor.ErrStaysFailed):
+		e.Hint = HintOwn
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Hint = HintStuck
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/admitpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
@@ -128,7 +129,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 	}
 	root, err := supervisor.Start(n.Trunk.System(), n.Trunk.Root(), n.Trunk.Tree(n.Parts, b.bound), supervisor.Options{
 		Runtime: b.Runtime, Logger: b.Logger, Phases: trunk.Phases(n.Parts), StopTimeout: closeTimeout,
-		Contained: n.contained, Panicked: n.panicked, Failed: n.failed, Published: n.published(b.Publish), Fault: b.Fault, DontWait: true,
+		Contained: n.contained, Panicked: n.panicked, Failed: n.failed, ByHand: n.byHand, Published: n.published(b.Publish), Fault: b.Fault, DontWait: true,
 	})
 	if err != nil {
 		return err
@@ -174,6 +175,15 @@ func (n *Node) failed(path string, err *supervisor.PanicError) {
 func (n *Node) panicked(p supervisor.Panic) {
 	n.Trunk.Panicked(p)
 	n.tellFailed(p.Path, p.Err)
+}
+
+// byHand notes that an actor was restarted or stopped by hand.
+func (n *Node) byHand(path string, stopped bool) {
+	event := models.ActorRestarted
+	if stopped {
+		event = models.ActorStopped
+	}
+	n.Story.ByHand(event, strings.TrimPrefix(path, n.Trunk.Root()+"/node/"))
 }
 
 // published returns the function that is called for each event: it shows the event to those who trace a

@@ -1,6 +1,7 @@
 package story
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -93,5 +94,32 @@ func TestActed(t *testing.T) {
 	}
 	if n, tell := s.Acted(begin, "admin.peer.ban"); !tell || n != 1 {
 		t.Error("another act is not told")
+	}
+}
+
+// TestActsThatDiffer: acts of one name with other parameters are told, the last one too. A flood of them is counted.
+func TestActsThatDiffer(t *testing.T) {
+	s, now := New(), begin
+	for i, act := range []struct {
+		what string
+		n    int
+	}{{"drain", 1}, {"drain off=true", 1}, {"drain", 1}, {"drain", 0}, {"drain off=true", 1}, {"log.level level=warn", 1}, {"log.level level=info", 1}} {
+		now = now.Add(time.Second)
+		if n, tell := s.Acted(now, act.what); n != act.n || tell != (act.n > 0) {
+			t.Errorf("%d, %s: got %d, %v, want %d", i, act.what, n, tell, act.n)
+		}
+	}
+	told := 0
+	for i := range 3600 {
+		if _, tell := s.Acted(now.Add(time.Duration(i)*time.Second), "ping peer="+strconv.Itoa(i%7)); tell {
+			told++
+		}
+	}
+	u, _ := s.Untold()
+	if told < 60 || told > 130 || u.Acts != uint64(3600-told) {
+		t.Errorf("got %d told and %d counted of 3,600 in an hour, want 60, and then one a minute", told, u.Acts)
+	}
+	if n, tell := s.Acted(now.Add(time.Hour), "drain"); n != 1 || !tell {
+		t.Errorf("another act after the flood: got %d, %v", n, tell)
 	}
 }

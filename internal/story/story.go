@@ -4,6 +4,7 @@ package story
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -16,7 +17,7 @@ import (
 // user, apart from the others. A peer that the user has named has lines of its own, as a source has, and all of these
 // share namedLines and namedEach. The connections that this node makes share ownLines and ownEach, its dials that fail dialLines and dialEach, actors that fail failLines and failEach, and changes of its state stateLines and stateEach. A connection whose beginning is
 // told has its end told, too. Of a peer one failed dial is told, and one in failedEach after it,
-// and of an action of an operator one in actEach.
+// and of an action of an operator that repeats itself one in actEach. Other actions share actLines and actLineEach.
 const (
 	sourceLines   = 8
 	sourceEach    = 10 * time.Minute
@@ -36,6 +37,8 @@ const (
 	failedEach    = 10 * time.Minute
 	maxFailing    = 1024 // peers whose failed dials are told apart
 	actEach       = 10 * time.Minute
+	actLines      = 60
+	actLineEach   = time.Minute
 	maxActs       = 128 // actions that are told apart
 )
 
@@ -73,10 +76,12 @@ type Untold struct {
 	States      uint64 // changes of the state
 	Dials       uint64 // that have failed
 	Failures    uint64 // of actors
+	Acts        uint64 // of an operator, beside those that repeat themselves
 }
 
 // failing is a peer whose dials fail, or an action that is done again and again.
 type failing struct {
+	last string    // action that was told last, with its parameters
 	at   time.Time // when it was told
 	more int       // that were not told since
 }
@@ -99,7 +104,7 @@ type Story struct {
 	strangers, own, bans    bucket
 	exempt, names           bucket
 	state, addresses, dials bucket
-	troubles, fails         bucket
+	troubles, fails, acted  bucket
 	peers                   map[identity.NodeID]*talk
 	failing                 *lru.Map[identity.NodeID, failing]
 	acts                    *lru.Map[string, failing]
@@ -201,12 +206,26 @@ func (s *Story) ActorFailed(now time.Time) bool {
 }
 
 // Acted reports whether to tell that somebody has made the node do something, and how often since the
-// last time that was told.
+// last time that was told. what is the name of the action, and its parameters behind a space. An action is told unless it was the last
+// of its name not long ago, so that the last one that is told tells what holds now.
 func (s *Story) Acted(now time.Time, what string) (n int, tell bool) {
-	f := s.acts.Use(what)
-	if f.more++; f.rests(now, actEach) {
+	name, _, _ := strings.Cut(what, " ")
+	f := s.acts.Use(name)
+	rests, other := f.rests(now, actEach), f.last != what
+	switch {
+	case rests && other && !s.acted.take(now, actLines, actLineEach):
+		s.untold.Acts++
+		f.last = "" // what holds now was not told
+		return 0, false
+	case other:
+		f.more = 1
+	default:
+		f.more++
+	}
+	if rests && !other {
 		return 0, false
 	}
+	f.last = what
 	return f.told(now), true
 }
 

@@ -26,6 +26,7 @@ type Event struct {
 	Note string          // an outcome, a verdict, a cause
 
 	Handled *Handled // nil: it is not about an actor's message
+	Last    bool     // none of its kind follows; it is kept also for those who read slowly
 }
 
 // Handled is a message that a traced actor has handled.
@@ -71,7 +72,7 @@ func (t *Taps) Put(e Event) {
 	for p := range t.taps {
 		switch {
 		case !p.want(&e):
-		case len(p.queue) >= waiting:
+		case len(p.queue) >= waiting && !e.Last:
 			p.lost++
 		default:
 			p.queue = append(p.queue, e)
@@ -81,7 +82,7 @@ func (t *Taps) Put(e Event) {
 }
 
 // Look yields the events that want accepts, until ctx ends or the loop does, and how many were lost
-// before each. want is called by whoever puts an event, one call at a time; it must not wait. ok is false if
+// before each. If ctx ends before all were seen, the zero Event comes last, with how many were not. want is called by whoever puts an event, one call at a time; it must not wait. ok is false if
 // MostTaps look already.
 func (t *Taps) Look(ctx context.Context, want func(*Event) bool) (all iter.Seq2[Event, uint64], ok bool) {
 	p := &tap{want: want, bell: turns.NewBell()}
@@ -99,7 +100,11 @@ func (t *Taps) Look(ctx context.Context, want func(*Event) bool) (all iter.Seq2[
 		defer t.close(p)
 		for ctx.Err() == nil {
 			list, lost := t.take(p)
-			for _, e := range list {
+			for i, e := range list {
+				if ctx.Err() != nil {
+					t.unseen(p, lost+uint64(len(list)-i))
+					break
+				}
 				if !yield(e, lost) {
 					return
 				}
@@ -108,6 +113,9 @@ func (t *Taps) Look(ctx context.Context, want func(*Event) bool) (all iter.Seq2[
 			if len(list) == 0 {
 				p.bell.Await(ctx)
 			}
+		}
+		if list, lost := t.take(p); len(list) > 0 || lost > 0 {
+			yield(Event{}, lost+uint64(len(list)))
 		}
 	}, true
 }
@@ -118,6 +126,13 @@ func (t *Taps) take(p *tap) (list []Event, lost uint64) {
 	list, lost = p.queue, p.lost
 	p.queue, p.lost = nil, 0
 	return list, lost
+}
+
+// unseen counts events that were taken and not yielded.
+func (t *Taps) unseen(p *tap, n uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.lost += n
 }
 
 func (t *Taps) close(p *tap) {

@@ -114,10 +114,16 @@ func (a *conns) Receive(c actor.Context) {
 	}
 }
 
+// errRestarted is why connections end with an actor that is restarted by hand. They are dialled again as after a failure.
+var errRestarted = errors.New("an actor was restarted by hand")
+
 // reconcile publishes the end of the connections of an earlier incarnation.
 func (a *conns) reconcile(c actor.Context) {
 	for id, ref := range a.room.Connections.Clear() {
 		why := actors.CloseReason{Code: actors.CloseCrashed, By: "us"}
+		if supervisor.RestartedByHand(c) {
+			why.Err = errRestarted
+		}
 		a.room.closed.Add(actors.ClosedConn{Ref: over(ref), At: supervisor.Now(c), Reason: why})
 		a.room.traffic.ended(why)
 		a.room.needs.SettleAccounts(id, false)
@@ -366,7 +372,11 @@ func (a *conns) ended(c actor.Context, m connEnded) {
 // terminated handles the end of a conn that has stopped without connEnded.
 func (a *conns) terminated(c actor.Context, who *actor.PID) {
 	if ch, ok := a.children[who.Id]; ok {
-		a.remove(c, ch, actors.CloseReason{Code: actors.CloseCrashed, By: "us"})
+		why := actors.CloseReason{Code: actors.CloseCrashed, By: "us"}
+		if supervisor.StoppedByHand(c) {
+			why.Code = actors.CloseRequested
+		}
+		a.remove(c, ch, why)
 	}
 }
 

@@ -134,7 +134,7 @@ type (
 
 	// actorFailed, acted, byHand and stopping come from outside of the tree.
 	actorFailed struct{ path, value string }
-	acted       struct{ what string }
+	acted       struct{ what string } // a name, and parameters behind a space
 	byHand      struct{ event, path string }
 	stopping    struct{}
 	checked     struct {
@@ -422,10 +422,10 @@ func (a *log) untold(c actor.Context) {
 		return
 	}
 	supervisor.Log(c).Info("only counted, for there were too many", "connected", u.Connections, "disconnected", u.Ended, "sources", u.Sources,
-		"bans", u.Bans, "changes", u.States, "dials_failed", u.Dials, "actors_failed", u.Failures, "state", a.told.state)
+		"bans", u.Bans, "changes", u.States, "dials_failed", u.Dials, "actors_failed", u.Failures, "acts", u.Acts, "state", a.told.state)
 	count := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	a.record(c, models.Event{Type: models.EventsUntold, What: "there were too many events of some kinds to tell each", Data: map[string]string{
-		"connected": count(u.Connections), "disconnected": count(u.Ended), "bans": count(u.Bans), "changes": count(u.States), "dials_failed": count(u.Dials), "actors_failed": count(u.Failures),
+		"connected": count(u.Connections), "disconnected": count(u.Ended), "bans": count(u.Bans), "changes": count(u.States), "dials_failed": count(u.Dials), "actors_failed": count(u.Failures), "acts": count(u.Acts),
 	}})
 }
 

@@ -115,7 +115,7 @@ func (a *log) dialFailed(c actor.Context, m actors.DialFailed) {
 // Failed tells that an actor has failed. path is below the node.
 func (s *Story) Failed(path, value string) { s.tell(actorFailed{path, value}) }
 
-// Acted tells that somebody has made the node do something.
+// Acted tells that somebody has made the node do something: the name of it, and its parameters behind a space.
 func (s *Story) Acted(what string) { s.tell(acted{what}) }
 
 // ByHand tells that somebody has restarted or stopped an actor, as the type of the event says. path is below the node.
@@ -126,7 +126,7 @@ func (s *Story) Stops() { s.tell(stopping{}) }
 
 func (s *Story) tell(m any) { s.trunk.System().Root.Send(s.trunk.PID(name+"/log"), m) }
 
-// acted tells an action the first time, and counts it for a while after that.
+// acted tells an action, and counts it for a while if it repeats itself.
 func (a *log) acted(c actor.Context, what string) {
 	n, tell := a.told.story.Acted(supervisor.Now(c), what)
 	if !tell {
@@ -139,7 +139,7 @@ func (a *log) acted(c actor.Context, what string) {
 	a.record(c, e)
 }
 
-// byHand tells what was done to an actor the first time, and counts it for a while after that.
+// byHand tells what was done to an actor, and counts it for a while if it repeats itself.
 func (a *log) byHand(c actor.Context, m byHand) {
 	n, tell := a.told.story.Acted(supervisor.Now(c), m.event+" "+m.path)
 	if !tell {

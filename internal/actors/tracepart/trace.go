@@ -111,9 +111,12 @@ type looker struct {
 	open func() (closes func(), err error)
 }
 
+// errOver ends a trace whose time is over.
+var errOver = errors.New("the time is over")
+
 // run yields what l wants, within the bounds, and at the end why it has ended.
 func (x *Trace) run(ctx context.Context, b bounds, l looker, yield func(any, error) bool) {
-	ctx, cancel := context.WithTimeout(ctx, b.most)
+	ctx, cancel := context.WithTimeoutCause(ctx, b.most, errOver)
 	defer cancel()
 	all, ok := x.trunk.Taps().Look(ctx, l.want)
 	if !ok {
@@ -129,12 +132,25 @@ func (x *Trace) run(ctx context.Context, b bounds, l looker, yield func(any, err
 			cancel()
 		}
 	}
-	n := 0
+	if err == nil && !yield(nil, nil) { // it is accepted
+		cancel()
+		yield = func(any, error) bool { return false }
+	}
+	n, end := 0, models.Traced{What: models.TraceEnded}
 	for e, lost := range all { // also after an error: the loop gives the place back
+		if end.Lost = 0; e.What == "" || e.Last {
+			end.Lost = lost
+			if e.Last {
+				end.Note = e.Note
+				break
+			}
+			continue
+		}
 		if !yield(x.line(e, lost), nil) {
 			return
 		}
 		if n++; n == b.limit {
+			end.Note = inspect.Count(uint64(n), "line")
 			break
 		}
 	}
@@ -142,11 +158,23 @@ func (x *Trace) run(ctx context.Context, b bounds, l looker, yield func(any, err
 		yield(nil, err)
 		return
 	}
-	end := models.Traced{At: x.trunk.OnWall(x.trunk.Now()).UTC(), What: models.TraceEnded, Note: words.Long(b.most) + " are over"}
-	if n == b.limit {
-		end.Note = inspect.Count(uint64(n), "line")
+	if end.Note == "" {
+		end.Note = whyOver(ctx, b.most)
 	}
+	end.At = x.trunk.OnWall(x.trunk.Now()).UTC()
 	yield(end, nil)
+}
+
+// whyOver says why a trace has ended with its context.
+func whyOver(ctx context.Context, most time.Duration) string {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errOver):
+		return most.String() + " are over"
+	case cause == nil, errors.Is(cause, context.Canceled):
+		return "it was cancelled"
+	default:
+		return words.OneLine(cause.Error())
+	}
 }
 
 // line returns an event as it is shown.
@@ -177,20 +205,36 @@ func (x *Trace) actor(v url.Values) (l looker, err error) {
 	all, mine := x.trunk.Taps(), new(int)
 	l.want = func(e *taps.Event) bool { return e.Handled != nil && e.Handled.By == mine }
 	l.open = func() (func(), error) {
-		for _, at := range []string{path, x.trunk.Root() + "/" + path, x.trunk.Root() + "/node/" + path} {
-			stop, err := x.root().Trace(at, func(m supervisor.Traced) {
-				all.Put(taps.Event{At: m.At, What: "handled", Handled: &taps.Handled{Traced: m, Actor: at, By: mine}})
-			})
-			switch {
-			case err == nil:
-				return stop, nil
-			case !errors.Is(err, supervisor.ErrNoActor):
-				return nil, &inspect.Error{Code: inspect.CodeBusy, Message: "the actor is traced already", Hint: "wait until that trace ends"}
-			}
+		at, ok := x.find(path)
+		if !ok {
+			return nil, &inspect.Error{Code: inspect.CodeNotFound, Message: "there is no actor " + inspect.Escape(path), Hint: inspect.HintActors}
 		}
-		return nil, &inspect.Error{Code: inspect.CodeNotFound, Message: "there is no actor " + inspect.Escape(path), Hint: "see /v1/tree for the paths"}
+		stop, err := x.root().Trace(at, func(m supervisor.Traced) {
+			e := taps.Event{At: m.At, What: "handled", Handled: &taps.Handled{Traced: m, Actor: at, By: mine}, Last: m.Ended}
+			if m.Ended {
+				e.Note = "the actor has ended"
+			}
+			all.Put(e)
+		})
+		switch {
+		case err == nil:
+			return stop, nil
+		case errors.Is(err, supervisor.ErrNoActor):
+			return nil, &inspect.Error{Code: inspect.CodeNotFound, Message: inspect.Escape(path) + " does not run", Hint: inspect.HintActors}
+		}
+		return nil, &inspect.Error{Code: inspect.CodeBusy, Message: "the actor is traced already", Hint: "wait until that trace ends"}
 	}
 	return l, nil
+}
+
+// find returns the path of an actor that is named as in all requests, or by its path below the node.
+func (x *Trace) find(path string) (at string, ok bool) {
+	all := inspect.FromRoot(x.root(), x.trunk.System())
+	a, ok := inspect.FindActor(all, path)
+	if !ok {
+		a, ok = inspect.FindActor(all, "node/"+path)
+	}
+	return a.ID, ok
 }
 
 // peer traces what happens with a peer.

@@ -38,6 +38,7 @@ var hints = map[string]string{
 	control.HintInbox:         "look at gamelan status; what was not acknowledged stays on the disk",
 	control.HintStop:          "stop it with gamelan actors stop",
 	control.HintRestart:       "restart it with gamelan actors restart, or stop the node",
+	control.HintAgain:         "restart it with gamelan actors restart",
 	control.HintStuck:         "look at what it has in hand with gamelan why; it comes to it when that has ended",
 	discoverypart.HintSearch:  api.SearchHint,
 	safpart.HintStored:        `"gamelan saf" shows what the node stores`,
