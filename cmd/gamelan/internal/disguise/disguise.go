@@ -176,7 +176,8 @@ var (
 		`\b[0-9a-f]{7,}\b`,
 		`[0-9a-f:]*::?[0-9a-f:]*:\d{1,3}(?:\.\d{1,3}){3}\b`,
 		`\b\d{1,3}(?:\.\d{1,3}){3}\b`,
-		`(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}`,
+		`[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}`,
+		`:(?::[0-9a-f]{0,4}){1,7}`,
 		`\b[a-z0-9]{40,}\b`,
 		`[\p{So}\p{Sk}\x{200d}\x{fe0f}]{8,}`,
 	}, "|"))
@@ -258,20 +259,21 @@ func (d *Disguise) id(text, digits string, cut bool) string {
 // address returns what stands for an address of the Internet protocol. Those that mean the same on each
 // machine stay.
 func (d *Disguise) address(text string) string {
-	ip, err := netip.ParseAddr(strings.TrimSuffix(text, "::"))
-	rest := ""
-	if err == nil && strings.HasSuffix(text, "::") { // such as 10.0.0.1::
-		rest = "::"
-	} else if ip, err = netip.ParseAddr(text); err != nil {
-		return text
+	for _, behind := range []string{"", "::", ":"} { // such as 10.0.0.1:: and 2001:db8::1:
+		plain, ok := strings.CutSuffix(text, behind)
+		ip, err := netip.ParseAddr(plain)
+		if !ok || err != nil {
+			continue
+		}
+		switch ip = ip.Unmap(); {
+		case ip.IsLoopback(), ip.IsUnspecified():
+			return text
+		case ip.IsPrivate(), ip.IsLinkLocalUnicast(), shared.Contains(ip):
+			return d.Word("private-address", ip.String()) + behind
+		}
+		return d.Word("address", ip.String()) + behind
 	}
-	switch ip = ip.Unmap(); {
-	case ip.IsLoopback(), ip.IsUnspecified():
-		return text
-	case ip.IsPrivate(), ip.IsLinkLocalUnicast(), shared.Contains(ip):
-		return d.Word("private-address", ip.String()) + rest
-	}
-	return d.Word("address", ip.String()) + rest
+	return text
 }
 
 // shared are the addresses that providers use behind their routers.

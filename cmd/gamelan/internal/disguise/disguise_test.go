@@ -43,6 +43,8 @@ func TestText(t *testing.T) {
 		{"from " + id[:4] + "…, " + carol[:8] + "… and " + carol[:7], "from peer-1, peer-1 and peer-1"},
 		{"203.0.113.7:33260 and [2001:db8::7]:1 and /ip6/2001:DB8:0::7/tcp/1", "address-1:33260 and [address-2]:1 and /ip6/address-2/tcp/1"},
 		{"::ffff:203.0.113.7", "address-1"},
+		{"dial 2001:db8::7: no route; 2001:db8:1:2:3:4:5:7: text; [2001:db8::7]; at:2001:db8::7, 2001:db8::7::/x", "dial address-2: no route; address-3: text; [address-2]; at:address-2, address-2::/x"},
+		{"::1: text, at 13:10:45: text", "::1: text, at 13:10:45: text"},
 		{"10.0.0.7, 100.64.0.1, fe80::1 and 10.0.0.7", "private-address-1, private-address-2, private-address-3 and private-address-1"},
 		{"/ip4/127.0.0.1/tcp/1, [::1]:1, 0.0.0.0, ::", "/ip4/127.0.0.1/tcp/1, [::1]:1, 0.0.0.0, ::"},
 		{"/dns4/node.example.org/tcp/1 /dns/localhost/tcp/1", "/dns4/host-1/tcp/1 /dns/localhost/tcp/1"},
