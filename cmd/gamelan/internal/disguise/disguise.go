@@ -227,18 +227,19 @@ func (d *Disguise) id(text, digits string, cut bool) string {
 	if name, ok := d.peers[digits]; ok {
 		return name
 	}
-	found := ""
+	found, several := "", false
 	for id, name := range d.peers {
 		if !strings.HasPrefix(id, digits) {
 			continue
 		}
-		if found != "" && found != name { // of several
-			found = ""
+		if several = found != "" && found != name; several {
 			break
 		}
 		found = name
 	}
 	switch {
+	case several: // it would tell the beginning of their ids
+		return d.Word("digits", digits)
 	case found != "":
 		return found
 	case len(digits) == nodeIDDigits:

@@ -69,6 +69,24 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestShortForms: a short form has the pseudonym of the whole. One with which several ids begin tells nothing, too.
+func TestShortForms(t *testing.T) {
+	d := New()
+	d.Peer("abcdef01"+strings.Repeat("0", 18), "")
+	d.Peer("abcdef02"+strings.Repeat("0", 18), "")
+	for text, want := range map[string]string{
+		"abcdef02": "peer-2", "abcdef0": "digits-1", "abcdef0…": "digits-1", "ABCDEF0": "digits-1",
+		"1234567 and 22104928256": "1234567 and 22104928256",
+	} {
+		if got := d.Text(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	if got := d.Text("abcd…"); got != "digits-2" {
+		t.Errorf("got %q, want digits-2", got)
+	}
+}
+
 // TestSecret: a secret is found in each form, also in the middle of more that is in base64.
 func TestSecret(t *testing.T) {
 	for _, secret := range [][]byte{[]byte("correct horse"), {0, 1, 2, 3, 0xfe, 0xff, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}} {

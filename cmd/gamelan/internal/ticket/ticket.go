@@ -161,7 +161,7 @@ Pseudonyms: the same one stands for the same thing in all files.
   peer-N             another node: its key or its node id, in full or shortened
   address-N          an IP address; private-address-N is one of a private network
   host-N, onion-N    a DNS name, a Tor address
-  digits-N           other hexadecimal digits, such as the tag of a message
+  digits-N           other hexadecimal digits, such as the tag of a message, or with which several ids begin
   topic-N, network-N names that people have chosen
   DATA-DIR, ~        the data directory, the home directory
 Addresses that mean the same on each machine, such as 127.0.0.1, stand as they are.
