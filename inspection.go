@@ -216,7 +216,7 @@ func WithInspector() Option {
 
 // WithNotices adds what your program finds wrong to the health of the node, each with a code: of package inspect/codes, or one of
 // your own. [Node.Health], the log, the events and the inspector have them. A notice without a severity is a warning, which
-// Config.Health.DegradedBy can make more of. find must not wait. It may be called at any time, also before [Start] returns.
+// Config.Health.DegradedBy can make more of. The node sets Program of each. find must not wait. It may be called at any time, also before [Start] returns.
 func WithNotices(find func() models.Notices) Option {
 	return func(o *options) error {
 		if find == nil {

@@ -21,6 +21,8 @@ type Notice struct {
 	What     string            `json:"what"`           // what is wrong; it may hold text of strangers
 	Step     string            `json:"step,omitempty"` // what helps
 	Args     map[string]string `json:"args,omitempty"` // what What is about, such as the peer
+	// Program says that the words are those of the program, whatever the code is.
+	Program bool `json:"program,omitempty"`
 }
 
 // String returns what is wrong, and what helps.

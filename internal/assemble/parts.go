@@ -306,7 +306,7 @@ func (b *builder) addUsersParts(n *Node) error {
 		if err != nil {
 			return fmt.Errorf("gamelan: part %q: %w", p.Name, err)
 		}
-		n.Parts = append(n.Parts, p)
+		n.Parts = append(n.Parts, nodeview.OfProgram(p))
 	}
 	if len(b.Sections)+len(b.Checks)+len(b.Notices) > 0 {
 		n.Parts = append(n.Parts, nodeview.Program(b.Sections, b.Checks, b.Notices))

@@ -75,6 +75,13 @@ func TestProgramNotices(t *testing.T) {
 	got := ""
 	for _, n := range all {
 		got += n.Code + " " + string(n.Severity) + ", "
+		if n.Program != (n.Code != "") {
+			t.Errorf("%s: Program is %v", n.Code, n.Program)
+		}
+	}
+	part := OfProgram(actors.Part{Warnings: func() models.Notices { return models.Notices{{Code: "a"}} }})
+	if list := part.Warnings(); len(list) != 1 || !list[0].Program || part.Degraded != nil {
+		t.Errorf("of a part: got %+v", list)
 	}
 	if got != " warning, needs_restart warning, log_failed degraded, program degraded, " {
 		t.Errorf("got %q", got)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
@@ -19,7 +20,7 @@ func Program(sections map[string]func(context.Context) any, checks []func() erro
 				all = models.Notices{codes.Program.Notice(err.Error())}
 			}
 			for _, n := range all {
-				n.Severity = cmp.Or(n.Severity, models.Warning)
+				n.Severity, n.Program = cmp.Or(n.Severity, models.Warning), true
 				if degraded == (n.Severity != models.Warning) {
 					list = append(list, n)
 				}
@@ -39,6 +40,22 @@ func Program(sections map[string]func(context.Context) any, checks []func() erro
 			return append(list, said(true)...)
 		},
 	}
+}
+
+// OfProgram returns a part of the program whose notices say that the program has written them.
+func OfProgram(p actors.Part) actors.Part {
+	for _, say := range []*func() models.Notices{&p.Degraded, &p.Warnings, &p.PeerWarnings} {
+		if find := *say; find != nil {
+			*say = func() models.Notices {
+				list := slices.Clone(find())
+				for i := range list {
+					list[i].Program = true
+				}
+				return list
+			}
+		}
+	}
+	return p
 }
 
 // Safely calls a function of the program, and makes an error of its panic.

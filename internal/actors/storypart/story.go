@@ -85,9 +85,10 @@ type told struct {
 
 // trouble is what is wrong, as it was told.
 type trouble struct {
-	since time.Time
-	slept time.Duration // of the machine, then
-	what  string
+	since   time.Time
+	slept   time.Duration // of the machine, then
+	what    string
+	program bool // the words are the program's
 }
 
 // New returns the part.
@@ -394,10 +395,10 @@ func (a *log) checked(c actor.Context, m checked) {
 		}
 		is[n.Code] = true
 		if _, ok := a.told.wrong[n.Code]; !ok && a.told.story.Trouble(now) {
-			a.told.wrong[n.Code] = trouble{now, a.trunk.Slept(), n.What}
+			a.told.wrong[n.Code] = trouble{now, a.trunk.Slept(), n.What, n.Program}
 			supervisor.Publish(c, actors.TroubleBegan{Notice: n})
 			supervisor.Log(c).Info("trouble", "code", n.Code, "severity", string(n.Severity), "what", n.What)
-			a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code})
+			a.record(c, models.Event{Type: models.TroubleBegan, Severity: severity(n.Severity), What: n.What, Code: n.Code, Data: by(n.Program)})
 		}
 	}
 	if !m.whole {
@@ -409,7 +410,7 @@ func (a *log) checked(c actor.Context, m checked) {
 			lasted := a.passed(c, was.since, was.slept)
 			supervisor.Publish(c, actors.TroubleOver{Code: code, Lasted: lasted})
 			supervisor.Log(c).Info("trouble over", "code", code, "for", lasted)
-			a.record(c, models.Event{Type: models.TroubleOver, What: "over after " + lasted.String() + ": " + was.what, Code: code})
+			a.record(c, models.Event{Type: models.TroubleOver, What: "over after " + lasted.String() + ": " + was.what, Code: code, Data: by(was.program)})
 			delete(a.told.wrong, code)
 		}
 	}

@@ -194,6 +194,41 @@ func TestTroublesOverStarts(t *testing.T) {
 	})
 }
 
+// TestTroublesOfPrograms: an event about a trouble says whose words it has, also when it is over, and over a start.
+func TestTroublesOfPrograms(t *testing.T) {
+	db := kv.Memory()
+	defer db.Close()
+	mine := codes.ClockOff.Notice("mine")
+	mine.Program = true
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, openRecord(t, db))
+		s.is(true, codes.Offline.Notice("ours"), mine)
+		s.is(true)
+		s.is(true, mine)
+		s.stop()
+		if err := s.story.Record.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = begin(t, openRecord(t, db))
+		s.is(true)
+		n := 0
+		for _, e := range selected(t, s.story.Record, inspect.EventQuery{Types: []string{"trouble"}}).Events {
+			if of := e.Code == mine.Code; of != (e.Data["by"] == "program") {
+				t.Errorf("got %+v", e)
+			} else if of {
+				n++
+			}
+		}
+		if n != 4 {
+			t.Errorf("got %d events of the program, want 4", n)
+		}
+		s.stop()
+		if err := s.story.Record.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestSleepInTheStory: what lasts goes on while the machine sleeps, and the node is not online then.
 func TestSleepInTheStory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

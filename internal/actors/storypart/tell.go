@@ -58,10 +58,18 @@ func severity(of models.Severity) models.EventSeverity {
 	return models.EventError
 }
 
+// by says whose words those about a trouble are, if they are the program's.
+func by(program bool) map[string]string {
+	if !program {
+		return nil
+	}
+	return map[string]string{"by": "program"}
+}
+
 // endEarlier ends the troubles that an earlier start of the node has left open: the next look tells what is wrong now.
 func (a *log) endEarlier(c actor.Context) {
 	for _, e := range a.Record.takeOpen() {
-		a.record(c, models.Event{Type: models.TroubleOver, What: "over with a start of the node: " + e.What, Code: e.Code})
+		a.record(c, models.Event{Type: models.TroubleOver, What: "over with a start of the node: " + e.What, Code: e.Code, Data: e.Data})
 	}
 }
 

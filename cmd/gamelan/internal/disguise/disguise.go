@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,18 +29,83 @@ type Disguise struct {
 	words   *strings.Replacer // nil: it must be made again
 	plain   []string          // pairs for words
 	chosen  []chosenName
-	secrets []string // in all their forms
+	hosts   map[string]bool // names of machines that were met, in lower case
+	secrets []string        // in all their forms
+
+	// What every text of this kind has: no name and no password is known by it.
+	constant []string
+	ordinary map[string]bool // words
+	fields   map[string]bool // of JSON
+
+	trusts bool // see TrustMarked
 }
 
 // chosenName is a name that people have chosen.
 type chosenName struct {
+	name  string
 	whole *regexp.Regexp
 	by    string
 }
 
 // New returns a Disguise that knows nobody.
 func New() *Disguise {
-	return &Disguise{peers: make(map[string]string), given: make(map[string]string), counts: make(map[string]int)}
+	d := &Disguise{
+		peers: make(map[string]string), given: make(map[string]string), counts: make(map[string]int), hosts: make(map[string]bool),
+		ordinary: make(map[string]bool), fields: make(map[string]bool),
+	}
+	d.common(everywhere)
+	return d
+}
+
+// everywhere are words of addresses, states and pseudonyms.
+const everywhere = `ip4 ip6 tcp udp dns dns4 dns6 dnsaddr onion onion3 socks5 memory localhost gamelan node seed peer
+direct closest flood broadcast propagate random inbound outbound online offline degraded ready idle listed anyone
+host address private digits topic network user emoji text this machine events data`
+
+// TrustMarked shows notices that are marked as those of a program, if their code is of package inspect/codes: the program is one
+// whose words are known.
+func (d *Disguise) TrustMarked() { d.trusts = true }
+
+// Constant tells of texts that do not depend on the node. A name that is a word of them is not replaced, and a secret
+// that stands in them is not looked for: that the word is missing would tell what it is. Tell of them before secrets.
+func (d *Disguise) Constant(texts ...string) {
+	d.constant = append(d.constant, texts...)
+	for _, text := range texts {
+		d.common(text)
+	}
+}
+
+func (d *Disguise) common(text string) {
+	for _, word := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		d.ordinary[word] = true
+	}
+}
+
+// Shape tells of the fields of a type that is written as JSON, and of all types in it. Their names are constant.
+func (d *Disguise) Shape(of reflect.Type) { d.shape(of, make(map[reflect.Type]bool)) }
+
+func (d *Disguise) shape(of reflect.Type, seen map[reflect.Type]bool) {
+	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice || of.Kind() == reflect.Array || of.Kind() == reflect.Map {
+		of = of.Elem()
+	}
+	if of.Kind() != reflect.Struct || seen[of] {
+		return
+	}
+	seen[of] = true
+	for f := range of.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || !f.IsExported() && !f.Anonymous {
+			continue
+		}
+		if name == "" && !f.Anonymous {
+			name = f.Name
+		}
+		if name != "" {
+			d.fields[name] = true
+			d.Constant(name)
+		}
+		d.shape(f.Type, seen)
+	}
 }
 
 // Own gives the node itself the pseudonym this-node.
@@ -85,9 +152,9 @@ func (d *Disguise) Word(kind, text string) string {
 // Name has a name that people have chosen be replaced by its pseudonym wherever it stands as a word.
 func (d *Disguise) Name(kind, name string) { d.Rename(name, d.Word(kind, name)) }
 
-// Rename is Name with another name.
+// Rename is Name with another name. An ordinary word is replaced only where nothing but a name can stand.
 func (d *Disguise) Rename(name, by string) {
-	if name == "" {
+	if name == "" || slices.ContainsFunc(d.chosen, func(c chosenName) bool { return c.name == name }) {
 		return
 	}
 	whole := regexp.QuoteMeta(name)
@@ -97,7 +164,27 @@ func (d *Disguise) Rename(name, by string) {
 	if isWord(name[len(name)-1]) {
 		whole += `\b`
 	}
-	d.chosen = append(d.chosen, chosenName{regexp.MustCompile(whole), by})
+	d.chosen = append(d.chosen, chosenName{name, regexp.MustCompile(whole), by})
+}
+
+// named returns the pseudonym of a text that is a chosen name as a whole.
+func (d *Disguise) named(text string) (by string, ok bool) {
+	i := slices.IndexFunc(d.chosen, func(c chosenName) bool { return c.name == text })
+	if i < 0 {
+		return "", false
+	}
+	return d.chosen[i].by, true
+}
+
+// Host has the name of a machine be replaced wherever it stands, and returns its pseudonym. An address, and the
+// name that means the same on each machine, stay.
+func (d *Disguise) Host(name string) string {
+	low := strings.TrimSuffix(strings.ToLower(name), ".")
+	if _, err := netip.ParseAddr(low); err == nil || low == "localhost" || low == "" {
+		return name
+	}
+	d.hosts[low] = true
+	return d.Word("host", low)
 }
 
 func isWord(c byte) bool {
@@ -114,7 +201,7 @@ const leastSecret = 6
 
 // Secret has a secret be hidden in all forms in which somebody may have written it.
 func (d *Disguise) Secret(secret []byte) {
-	if len(secret) < leastSecret {
+	if len(secret) < leastSecret || slices.ContainsFunc(d.constant, func(text string) bool { return strings.Contains(text, string(secret)) }) {
 		return
 	}
 	d.secrets = append(d.secrets, Forms(secret)...)
@@ -155,40 +242,97 @@ func (d *Disguise) Text(text string) string {
 		d.words = strings.NewReplacer(d.plain...)
 	}
 	text = d.words.Replace(text)
-	for _, c := range d.chosen {
-		text = c.whole.ReplaceAllLiteralString(text, c.by)
-	}
-	text = reasons.ReplaceAllString(text, "${1}(left out)")
+	text = ofPeople.ReplaceAllString(text, "${1}(left out)")
 	text = userOfURL.ReplaceAllString(text, "${1}"+Hidden+"@")
 	text = homes.ReplaceAllString(text, "${1}user")
-	text = names.ReplaceAllStringFunc(text, d.host)
+	text = replaceGroups(dnsName, text, d.Host)
+	text = replaceGroups(lookedUp, text, func(name string) string {
+		if d.ordinary[strings.ToLower(name)] { // a word, as in "lookup failed: "
+			return name
+		}
+		return d.Host(name)
+	})
+	text = replaceGroups(withPort, text, func(name string) string {
+		if slices.Contains(suffixes, path.Ext(name)) {
+			return name
+		}
+		return d.Host(name)
+	})
+	if len(d.hosts) > 0 {
+		text = labels.ReplaceAllStringFunc(text, d.label)
+	}
+	text = replaceGroups(networks, text, func(name string) string {
+		d.Name("network", name)
+		return d.Word("network", name)
+	})
+	for _, c := range d.chosen {
+		if !d.ordinary[strings.ToLower(c.name)] {
+			text = c.whole.ReplaceAllLiteralString(text, c.by)
+		}
+	}
 	return tokens.ReplaceAllStringFunc(text, d.token)
 }
 
 var (
 	userOfURL = regexp.MustCompile(`\b([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@"']+@`)
-	reasons   = regexp.MustCompile(`(\b[Bb]anned\b(?:[^:]|:\d\d)*: ).+`) // what follows is what an operator has written
-	homes     = regexp.MustCompile(`((?:^|[^\w])/(?:home|Users)/)[^/\s"':]+`)
-	names     = regexp.MustCompile(`/dns(?:4|6|addr)?/[^/\s"',]+`)
-	tokens    = regexp.MustCompile(`(?i)` + strings.Join([]string{
+	// ofPeople matches what comes before words that an operator has written, the reason of a ban, or a program, why
+	// it does not admit a peer.
+	ofPeople = regexp.MustCompile(`(?s)(\b[Bb]anned\b(?:[^:]|:\d\d)*: |\bnot admitted by the program: ).+`)
+	homes    = regexp.MustCompile(`((?:^|[^\w])/(?:home|Users)/)[^/\s"':]+`)
+	networks = regexp.MustCompile(`/gamelan/kad/\d+\.\d+\.\d+/([^/\s"',]+)|connections of the node, network (.+)`)
+	labels   = regexp.MustCompile(`[\pL\pN_][\pL\pN_-]*(?:\.[\pL\pN_-]+)*`)
+	// Names of machines: in an address, in an error of a resolver, before a port.
+	dnsName  = regexp.MustCompile(`/dns(?:4|6|addr)?/([^/\s"',]+)`)
+	lookedUp = regexp.MustCompile(`\blookup ([^\s:]+) on \S+: |\blookup ([^\s:]+\.[^\s:]*): |: lookup ([^\s:]+): `)
+	withPort = regexp.MustCompile(`(?:^|[\s"'(=@,]|//)((?:[\pL\pN_-]+\.)+\pL[\pL\pN-]*):\d{1,5}\b`)
+	suffixes = []string{".go", ".s", ".c", ".toml", ".json", ".conf", ".gamelan", ".onion"} // of files before the number of a line, and of onion services
+
+	tokens = regexp.MustCompile(`(?i)` + strings.Join([]string{
 		`\b[a-z2-7]{56}(?:\.onion)?\b`,
 		`\b[0-9a-f]{4,}…`,
 		`\b[0-9a-f]{7,}\b`,
 		`[0-9a-f:]*::?[0-9a-f:]*:\d{1,3}(?:\.\d{1,3}){3}\b`,
 		`\b\d{1,3}(?:\.\d{1,3}){3}\b`,
-		`(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}`,
+		`[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}`,
+		`:(?::[0-9a-f]{0,4}){1,7}`,
 		`\b[a-z0-9]{40,}\b`,
 		`[\p{So}\p{Sk}\x{200d}\x{fe0f}]{8,}`,
 	}, "|"))
 )
 
-// host gives the name in an address a pseudonym.
-func (d *Disguise) host(text string) string {
-	i := strings.LastIndexByte(text, '/')
-	if strings.EqualFold(text[i+1:], "localhost") {
-		return text
+// replaceGroups replaces the groups of each match in text.
+func replaceGroups(in *regexp.Regexp, text string, by func(string) string) string {
+	var b strings.Builder
+	from := 0
+	for _, m := range in.FindAllStringSubmatchIndex(text, -1) {
+		for i := 2; i < len(m); i += 2 {
+			if m[i] >= 0 {
+				b.WriteString(text[from:m[i]] + by(text[m[i]:m[i+1]]))
+				from = m[i+1]
+			}
+		}
 	}
-	return text[:i+1] + d.Word("host", strings.ToLower(text[i+1:]))
+	return b.String() + text[from:]
+}
+
+// label gives a name with dots a pseudonym if it is, or has in it, one of a known machine.
+func (d *Disguise) label(text string) string {
+	low := strings.ToLower(text)
+	if d.hosts[low] && (strings.Contains(low, ".") || !d.ordinary[low]) {
+		return d.Word("host", low)
+	}
+	parts := strings.Split(low, ".")
+	for i := range parts {
+		for j := i + 2; j <= len(parts); j++ {
+			if d.hosts[strings.Join(parts[i:j], ".")] {
+				return d.Word("host", low)
+			}
+		}
+	}
+	if len(parts) > 1 && len(parts[0]) > 3 && d.hosts[parts[0]] && !d.ordinary[parts[0]] { // in the domain of this machine
+		return d.Word("host", low)
+	}
+	return text
 }
 
 // leastID is the number of digits from which on unknown ones have a pseudonym. Fewer are taken for a number.
@@ -226,18 +370,19 @@ func (d *Disguise) id(text, digits string, cut bool) string {
 	if name, ok := d.peers[digits]; ok {
 		return name
 	}
-	found := ""
+	found, several := "", false
 	for id, name := range d.peers {
 		if !strings.HasPrefix(id, digits) {
 			continue
 		}
-		if found != "" && found != name { // of several
-			found = ""
+		if several = found != "" && found != name; several {
 			break
 		}
 		found = name
 	}
 	switch {
+	case several: // it would tell the beginning of their ids
+		return d.Word("digits", digits)
 	case found != "":
 		return found
 	case len(digits) == nodeIDDigits:
@@ -258,20 +403,21 @@ func (d *Disguise) id(text, digits string, cut bool) string {
 // address returns what stands for an address of the Internet protocol. Those that mean the same on each
 // machine stay.
 func (d *Disguise) address(text string) string {
-	ip, err := netip.ParseAddr(strings.TrimSuffix(text, "::"))
-	rest := ""
-	if err == nil && strings.HasSuffix(text, "::") { // such as 10.0.0.1::
-		rest = "::"
-	} else if ip, err = netip.ParseAddr(text); err != nil {
-		return text
+	for _, behind := range []string{"", "::", ":"} { // such as 10.0.0.1:: and 2001:db8::1:
+		plain, ok := strings.CutSuffix(text, behind)
+		ip, err := netip.ParseAddr(plain)
+		if !ok || err != nil {
+			continue
+		}
+		switch ip = ip.Unmap(); {
+		case ip.IsLoopback(), ip.IsUnspecified():
+			return text
+		case ip.IsPrivate(), ip.IsLinkLocalUnicast(), shared.Contains(ip):
+			return d.Word("private-address", ip.String()) + behind
+		}
+		return d.Word("address", ip.String()) + behind
 	}
-	switch ip = ip.Unmap(); {
-	case ip.IsLoopback(), ip.IsUnspecified():
-		return text
-	case ip.IsPrivate(), ip.IsLinkLocalUnicast(), shared.Contains(ip):
-		return d.Word("private-address", ip.String()) + rest
-	}
-	return d.Word("address", ip.String()) + rest
+	return text
 }
 
 // shared are the addresses that providers use behind their routers.

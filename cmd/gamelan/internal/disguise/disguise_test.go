@@ -4,12 +4,15 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 // Two keys with their node ids.
@@ -43,6 +46,8 @@ func TestText(t *testing.T) {
 		{"from " + id[:4] + "…, " + carol[:8] + "… and " + carol[:7], "from peer-1, peer-1 and peer-1"},
 		{"203.0.113.7:33260 and [2001:db8::7]:1 and /ip6/2001:DB8:0::7/tcp/1", "address-1:33260 and [address-2]:1 and /ip6/address-2/tcp/1"},
 		{"::ffff:203.0.113.7", "address-1"},
+		{"dial 2001:db8::7: no route; 2001:db8:1:2:3:4:5:7: text; [2001:db8::7]; at:2001:db8::7, 2001:db8::7::/x", "dial address-2: no route; address-3: text; [address-2]; at:address-2, address-2::/x"},
+		{"::1: text, at 13:10:45: text", "::1: text, at 13:10:45: text"},
 		{"10.0.0.7, 100.64.0.1, fe80::1 and 10.0.0.7", "private-address-1, private-address-2, private-address-3 and private-address-1"},
 		{"/ip4/127.0.0.1/tcp/1, [::1]:1, 0.0.0.0, ::", "/ip4/127.0.0.1/tcp/1, [::1]:1, 0.0.0.0, ::"},
 		{"/dns4/node.example.org/tcp/1 /dns/localhost/tcp/1", "/dns4/host-1/tcp/1 /dns/localhost/tcp/1"},
@@ -64,6 +69,24 @@ func TestText(t *testing.T) {
 	}
 	if a, b := d.Text("abcdef0123456789abcdef0123"), d.Text("abcdef0123456789abcdef0123"); a != "peer-2" || b != a {
 		t.Errorf("an unknown node: got %q and %q, want peer-2", a, b)
+	}
+}
+
+// TestShortForms: a short form has the pseudonym of the whole. One with which several ids begin tells nothing, too.
+func TestShortForms(t *testing.T) {
+	d := New()
+	d.Peer("abcdef01"+strings.Repeat("0", 18), "")
+	d.Peer("abcdef02"+strings.Repeat("0", 18), "")
+	for text, want := range map[string]string{
+		"abcdef02": "peer-2", "abcdef0": "digits-1", "abcdef0…": "digits-1", "ABCDEF0": "digits-1",
+		"1234567 and 22104928256": "1234567 and 22104928256",
+	} {
+		if got := d.Text(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	if got := d.Text("abcd…"); got != "digits-2" {
+		t.Errorf("got %q, want digits-2", got)
 	}
 }
 
@@ -99,7 +122,7 @@ func TestJSON(t *testing.T) {
 	d.Peer("", carol)
 	got, err := d.JSON(map[string]any{
 		"text": "hello", "value": map[string]any{"a": 1}, "stack_id": "0123456789abcdef", "n": 12345678901234567,
-		carol: []string{carol}, "untaken": map[string]int{"salaries": 3}, "ok": true, "nothing": nil,
+		carol: []string{carol}, "untaken": map[string]int{"salaries": 3}, "seed_names": map[string]any{"names": []string{"seeds.acme.example"}, "bad_records": 1}, "ok": true, "nothing": nil,
 		"warnings": []any{codes.Program.Notice("my secret"), codes.Deaf.Notice("deaf on 203.0.113.7")},
 	})
 	if err != nil {
@@ -109,10 +132,99 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"n":12345678901234567,"nothing":null,"ok":true,"peer-1":["peer-1"],"stack_id":"0123456789abcdef","text":"(left out: 5 bytes)","untaken":{"topic-1":3},"value":"(left out)",` +
+	const want = `{"n":12345678901234567,"nothing":null,"ok":true,"peer-1":["peer-1"],"seed_names":{"bad_records":1,"names":["host-1"]},"stack_id":"0123456789abcdef","text":"(left out: 5 bytes)","untaken":{"topic-1":3},"value":"(left out)",` +
 		`"warnings":[{"code":"program","severity":"degraded","what":"(left out: 9 bytes)"},{"code":"deaf","severity":"degraded","what":"deaf on address-1"}]}`
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
+	}
+}
+
+// TestHosts: a name of a machine that was met once has its pseudonym wherever it stands.
+func TestHosts(t *testing.T) {
+	d := New()
+	d.Constant("the lookup failed")
+	d.Host("proxy")
+	d.Host("127.0.0.1")
+	d.Host("node")
+	for _, c := range [][2]string{
+		{"dial /dns4/home.alice.example/tcp/1: name not resolved: lookup home.alice.example on 10.0.0.1:53: no such host", "dial /dns4/host-3/tcp/1: name not resolved: lookup host-3 on private-address-1:53: no such host"},
+		{"Home.Alice.Example. and home.alice.example.corp", "host-3. and host-4"},
+		{"lookup laptop on [2001:db8::1]:53: server misbehaving; laptop.lan", "lookup host-5 on [address-1]:53: server misbehaving; host-6"},
+		{"dial tcp: lookup desk: no such host", "dial tcp: lookup host-7: no such host"},
+		{"the lookup failed: node: lookup failed: x", "the lookup failed: node: lookup failed: x"},
+		{"cannot dial mail.acme.corp:25, socks5://mail.acme.corp:1080", "cannot dial host-8:25, socks5://host-8:1080"},
+		{"f.go:12 and gamelan.toml:3: bad; events.json", "f.go:12 and gamelan.toml:3: bad; events.json"},
+		{"the proxy refuses; events.json at 127.0.0.1", "the host-1 refuses; events.json at 127.0.0.1"},
+	} {
+		if got := d.Text(c[0]); got != c[1] {
+			t.Errorf("%q:\n got %q\nwant %q", c[0], got, c[1])
+		}
+	}
+}
+
+// TestOrdinaryWords: names and passwords that are words of each report leave it readable: keys keep the names of fields, and
+// no key is lost.
+func TestOrdinaryWords(t *testing.T) {
+	type shape struct {
+		State   string            `json:"state"`
+		Network string            `json:"network"`
+		Of      map[string]int    `json:"of"`
+		Told    string            `json:"told"`
+		Data    map[string]string `json:"data"`
+	}
+	d := New()
+	d.Shape(reflect.TypeFor[[]*shape]())
+	d.Constant("a report of gamelan")
+	for _, name := range []string{"state", "tcp", "direct", "acme"} {
+		d.Name("network", name)
+	}
+	for _, secret := range []string{"gamelan", "report", "networ", "hunter22"} {
+		d.Secret([]byte(secret))
+	}
+	id := idOf(t, carol)
+	d.Peer("", carol)
+	got, err := d.JSON(shape{
+		State: "direct", Network: "direct", Of: map[string]int{carol: 1, id: 2, "acme": 3, "hunter22": 4, "state": 5}, Told: "/ip4/127.0.0.1/tcp/1 of acme on gamelan by hunter22 report",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"data":null,"network":"network-3","of":{"***":4,"network-4":3,"peer-1":1,"peer-1 (2)":2,"state":5},"state":"direct","told":"/ip4/127.0.0.1/tcp/1 of network-4 on gamelan by *** report"}`
+	if string(b) != want {
+		t.Errorf("got  %s\nwant %s", b, want)
+	}
+}
+
+// TestWordsOfPrograms: a notice of a program keeps its code and its severity, whatever code that is, and so does an event about it.
+func TestWordsOfPrograms(t *testing.T) {
+	secret := "my secret"
+	mine := models.Notice{Code: "orders_wait", Severity: models.Warning, What: secret, Step: secret, Args: map[string]string{"order": secret}}
+	borrowed := mine
+	borrowed.Code, borrowed.Program = codes.Deaf.Name, true
+	d := New()
+	got, err := d.JSON([]any{
+		models.Health{Reasons: models.Notices{mine, borrowed}},
+		models.Checked{Step: "health", What: secret, Notice: &mine}, models.Diagnosis{What: secret, Cause: &borrowed, Also: models.Notices{mine}},
+		models.Event{What: secret, Code: mine.Code}, models.Event{What: secret, Code: codes.Deaf.Name, Data: map[string]string{"by": "program"}},
+		"peer " + carol + " is not admitted by the program: " + secret + "\n" + secret, "banned until 2026-11-29T14:25:53Z: " + secret + "\n" + secret,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), secret) || !strings.Contains(string(b), `"step":"health"`) || strings.Count(string(b), `"code":"orders_wait"`) != 4 {
+		t.Errorf("got %s", b)
+	}
+	d.TrustMarked()
+	if got, err := d.JSON(models.Notices{borrowed, mine}); err != nil || strings.Count(fmt.Sprint(got), secret) != 3 {
+		t.Errorf("of a program whose words are known: got %v and %v", got, err)
 	}
 }
 

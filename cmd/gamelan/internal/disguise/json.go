@@ -17,7 +17,10 @@ var fields = []string{"text", "body", "payload", "value", "ban_reason", "salt", 
 var exempt = []string{"revision", "stack_id"}
 
 // keyed are fields whose keys are names that people choose, and the kind of each.
-var keyed = map[string]string{"untaken": "topic", "seed_names": "host"}
+var keyed = map[string]string{"untaken": "topic"}
+
+// holders are fields that can hold a name that people choose, and nothing else in the same words.
+var holders = []string{"network", "networks", "name", "names", "set"}
 
 // chosen are the codes of notices whose words may be those of a program, such as the value of a panic.
 var chosen = []string{codes.Program.Name, codes.Restarting.Name, codes.ActorPanicked.Name, codes.OwnPanicked.Name, codes.OwnStopped.Name}
@@ -47,6 +50,11 @@ func (d *Disguise) walk(field string, v any) any {
 		case slices.Contains(fields, field):
 			return LeftOut(v)
 		}
+		if slices.Contains(holders, field) {
+			if by, ok := d.named(v); ok {
+				return by
+			}
+		}
 		return d.Text(v)
 	case []any:
 		for i := range v {
@@ -56,27 +64,77 @@ func (d *Disguise) walk(field string, v any) any {
 		if slices.Contains(fields, field) {
 			return "(left out)"
 		}
-		if what, ok := v["what"].(string); ok && (isChosen(v) || isChosen(v["notice"]) || isChosen(v["cause"])) {
-			v["what"] = LeftOut(what)
+		d.learn(field, v)
+		if _, ok := v["what"].(string); ok && (d.isChosen(v) || d.isChosen(v["notice"]) || d.isChosen(v["cause"])) {
+			d.leaveOut(v)
 		}
 		all := make(map[string]any, len(v))
 		for _, name := range slices.Sorted(maps.Keys(v)) {
+			key := name
 			if kind, ok := keyed[field]; ok {
-				all[d.Word(kind, name)] = d.walk(name, v[name])
-				continue
+				key = d.Word(kind, name)
+			} else if !d.fields[name] {
+				key = d.Text(name)
 			}
-			all[d.Text(name)] = d.walk(name, v[name])
+			for n, of := 2, key; ; n++ {
+				if _, taken := all[key]; !taken {
+					break
+				}
+				key = fmt.Sprintf("%s (%d)", of, n)
+			}
+			all[key] = d.walk(name, v[name])
 		}
 		return all
 	}
 	return v
 }
 
-// isChosen reports whether v is a notice whose words may be those of a program.
-func isChosen(v any) bool {
+// learn takes the names that people have chosen from where they are known to stand.
+func (d *Disguise) learn(field string, v map[string]any) {
+	switch field {
+	case "seed_names":
+		names, _ := v["names"].([]any)
+		for _, name := range names {
+			if name, ok := name.(string); ok {
+				d.Host(name)
+			}
+		}
+	case "private":
+		if name, ok := v["name"].(string); ok {
+			d.Name("network", name)
+		}
+	case "untaken":
+		for topic := range v {
+			d.Name("topic", topic)
+		}
+	}
+}
+
+// leaveOut leaves out the words of a program in a notice, or in what has one.
+func (d *Disguise) leaveOut(v map[string]any) {
+	for _, field := range []string{"what", "step"} {
+		if text, ok := v[field].(string); ok && (field == "what" || d.isForeign(v)) {
+			v[field] = LeftOut(text)
+		}
+	}
+	if _, ok := v["args"]; ok && d.isForeign(v) {
+		v["args"] = "(left out)"
+	}
+}
+
+// isChosen reports whether v is a notice or an event whose words may be those of a program.
+func (d *Disguise) isChosen(v any) bool {
 	notice, _ := v.(map[string]any)
 	code, _ := notice["code"].(string)
-	return slices.Contains(chosen, code)
+	return slices.Contains(chosen, code) || d.isForeign(notice)
+}
+
+// isForeign reports whether a program has written all of a notice, or of the notice that an event is about.
+func (d *Disguise) isForeign(v map[string]any) bool {
+	code, _ := v["code"].(string)
+	data, _ := v["data"].(map[string]any)
+	marked := v["program"] == true || data["by"] == "program"
+	return marked && !d.trusts || code != "" && codes.Named(code) == nil
 }
 
 // LeftOut says how long a text is that is left out.

@@ -6,14 +6,41 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
+	"regexp"
 	"strings"
 
+	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
 )
+
+// constant tells what each report has.
+func (g *gatherer) constant() {
+	g.hide.Constant(explanation)
+	for c := range codes.All() {
+		g.hide.Constant(c.Name, c.Step)
+	}
+	for _, s := range daemon.Settings(g.Loaded, nil) {
+		g.hide.Constant(s.Key)
+	}
+	for _, s := range sections {
+		g.hide.Constant(s.name, s.about)
+	}
+	for _, of := range []any{
+		g.Version, Machine{}, Disk{}, setting{}, examination{}, failure{}, inspect.HealthReport{}, inspect.Actor{}, inspect.DeadLetter{}, gamelan.StoreReport{},
+		models.Node{}, models.Peer{}, models.Connection{}, models.Event{}, models.Report{}, models.Admission{}, models.DHT{}, models.InboxShelf{}, models.Kad{},
+		models.KadPublications{}, models.KadContacts{}, models.Network{}, models.StoreForward{}, models.Tor{}, models.Traffic{},
+	} {
+		if of != nil {
+			g.hide.Shape(reflect.TypeOf(of))
+		}
+	}
+}
 
 // places has paths of this machine be replaced, the longer before those that they begin with.
 func (g *gatherer) places() {
@@ -30,7 +57,7 @@ func (g *gatherer) places() {
 	if here, err := os.Getwd(); err == nil && len(here) > 1 {
 		g.hide.Replace(here, "CURRENT-DIR")
 	}
-	if host, err := os.Hostname(); err == nil && !slices.Contains([]string{"localhost", "gamelan", "node", "seed", "peer"}, host) {
+	if host, err := os.Hostname(); err == nil {
 		g.hide.Rename(host, "THIS-MACHINE")
 	}
 }
@@ -89,12 +116,46 @@ func (g *gatherer) secrets() {
 			}
 		}
 	}
-	if name := g.Loaded.Config.Kad.Network; name != "" {
-		g.hide.Name("network", name)
+	g.namesIn(daemon.Settings(g.Loaded, nil))
+}
+
+// namesIn has the names in settings be replaced: of networks, machines and accounts.
+func (g *gatherer) namesIn(list []models.Setting) {
+	for _, s := range list {
+		for _, text := range texts(s.Value) {
+			switch {
+			case text == "":
+			case s.Key == "kad.network":
+				g.hide.Name("network", text)
+			case s.Key == "discovery.seed_names":
+				g.hide.Host(text)
+			case s.Key == "tor.user" && !strings.Contains(text, "tor"): // else it is a usual one
+				g.hide.Name("user", text)
+			case withPort.MatchString(text):
+				g.hide.Host(withPort.FindStringSubmatch(text)[1])
+			}
+		}
 	}
-	for _, name := range c.Discovery.SeedNames {
-		g.hide.Name("host", name)
+}
+
+// withPort matches a name of a machine, and its port.
+var withPort = regexp.MustCompile(`^([\pL\pN_.-]+):\d{1,5}$`)
+
+// texts returns the texts of a setting.
+func texts(v any) (all []string) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []string:
+		return v
+	case []any:
+		for _, x := range v {
+			if text, ok := x.(string); ok {
+				all = append(all, text)
+			}
+		}
 	}
+	return all
 }
 
 // torIdentity is the file with the key of an onion service.
@@ -111,13 +172,6 @@ func (g *gatherer) acquaint(ctx context.Context, n *models.Node) {
 	g.hide.Own(n.NodeID, n.PublicKey)
 	if n.Private {
 		g.hide.Name("network", n.Network)
-	}
-	if n.Inbox != nil {
-		for topic := range n.Inbox.Untaken {
-			if topic != "" {
-				g.hide.Name("topic", topic)
-			}
-		}
 	}
 	peers, err := g.node.Peers(ctx)
 	if err != nil {

@@ -40,7 +40,10 @@ func (g *gatherer) ofNode(ctx context.Context) {
 	health, err := g.node.Health(ctx)
 	got(g, "health.json", "whether the node works, and what is wrong", health, err)
 	settings, err := g.node.Settings(ctx)
-	if client.CodeOf(err) == inspect.CodeNotFound { // of a program
+	switch {
+	case err == nil:
+		g.hide.TrustMarked() // a daemon says what is wrong, and no program
+	case client.CodeOf(err) == inspect.CodeNotFound: // of a program
 		err = nil
 		settings = daemon.Settings(g.Loaded, nil)
 	}
@@ -105,10 +108,6 @@ func (g *gatherer) actors(ctx context.Context) {
 		g.miss("failures.json", err)
 		return
 	}
-	type failure struct {
-		inspect.Failure
-		Stack []string `json:"stack,omitempty"`
-	}
 	failures := []failure{}
 	stacks := map[string]bool{}
 	for _, f := range first(g, "failures.json", list) {
@@ -125,19 +124,39 @@ func (g *gatherer) actors(ctx context.Context) {
 	g.add("failures.json", "the last failure of each actor, with its stack", failures)
 }
 
+// failure is an element of failures.json.
+type failure struct {
+	inspect.Failure
+	Stack []string `json:"stack,omitempty"`
+}
+
 // doctor has the node examine itself.
 func (g *gatherer) doctor(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, g.Doctor)
 	defer cancel()
-	var steps []models.Checked
+	x := examination{Steps: []models.Checked{}}
 	end, err := g.node.Examine(ctx, "", func(s *models.Checked) error {
-		steps = append(steps, *s)
+		x.Steps = append(x.Steps, *s)
 		return nil
 	})
-	got(g, "doctor.json", "an examination of the node, step by step, with one cause", struct {
-		Steps     []models.Checked `json:"steps"`
-		Diagnosis models.Diagnosis `json:"diagnosis"`
-	}{steps, end}, err)
+	switch {
+	case err == nil:
+		x.Diagnosis = &end
+	case ctx.Err() != nil:
+		err = fmt.Errorf("it was given up after %s; --doctor gives it more time", g.Doctor)
+		fallthrough
+	default:
+		x.Ended = err.Error()
+		g.miss("the end of doctor.json", err)
+	}
+	g.add("doctor.json", "an examination of the node, step by step, with one cause", x)
+}
+
+// examination is the content of doctor.json.
+type examination struct {
+	Steps     []models.Checked  `json:"steps"`
+	Diagnosis *models.Diagnosis `json:"diagnosis,omitempty"` // nil: it has not come to one
+	Ended     string            `json:"ended,omitempty"`     // why it has not
 }
 
 // ofDirectory gathers what the data directory of a node that does not run holds.
@@ -175,16 +194,19 @@ func (g *gatherer) events(list []models.Event) []models.Event {
 	return list
 }
 
+// setting is a setting in settings.json.
+type setting struct {
+	Key     string `json:"key"`
+	Set     any    `json:"set"`
+	Text    string `json:"in_words,omitempty"` // where there is no fixed value
+	Origin  string `json:"origin"`
+	From    string `json:"from,omitempty"`
+	Waiting bool   `json:"waiting,omitempty"`
+}
+
 // settings returns settings without what names the machine or the network.
 func (g *gatherer) settings(list []models.Setting) any {
-	type setting struct {
-		Key     string `json:"key"`
-		Set     any    `json:"set"`
-		Text    string `json:"in_words,omitempty"` // where there is no fixed value
-		Origin  string `json:"origin"`
-		From    string `json:"from,omitempty"`
-		Waiting bool   `json:"waiting,omitempty"`
-	}
+	g.namesIn(list)
 	all := []setting{}
 	for _, s := range list {
 		x := setting{Key: s.Key, Set: s.Value, Origin: s.Origin, Waiting: s.Waiting}

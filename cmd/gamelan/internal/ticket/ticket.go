@@ -58,15 +58,24 @@ var ErrSecret = errors.New("ticket: a secret was left in it")
 type gatherer struct {
 	Options
 	Ticket
-	node  *client.Client
-	hide  *disguise.Disguise
-	peers []models.Peer
+	node   *client.Client
+	hide   *disguise.Disguise
+	peers  []models.Peer
+	drafts []draft
+	missed []string // as it was said
+}
+
+// draft is an entry with all that it holds.
+type draft struct {
+	name, about string
+	value       any
 }
 
 // Gather gathers what can be gathered. It asks the node, or if none answers looks at the data directory. The
 // error is ctx's, or [ErrSecret].
 func Gather(ctx context.Context, o Options) (*Ticket, error) {
 	g := &gatherer{Options: o, Ticket: Ticket{at: o.Now, Missing: []string{}}, node: client.New(o.Dir.Path, client.Options{}), hide: disguise.New()}
+	g.constant()
 	g.places()
 	g.secrets()
 	n, err := g.node.Node(ctx)
@@ -86,25 +95,59 @@ func Gather(ctx context.Context, o Options) (*Ticket, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	g.seal()
+	if err := g.check(); err != nil {
+		return nil, err
+	}
 	g.Entries = append([]Entry{g.readme()}, g.Entries...)
+	return &g.Ticket, nil
+}
+
+// seal disguises what was gathered. Names that one entry tells are disguised in those before it, too: so all is
+// read once before.
+func (g *gatherer) seal() {
+	for _, m := range g.missed {
+		g.hide.Text(m)
+	}
+	for _, d := range g.drafts {
+		_, _ = g.hide.JSON(d.value) // an error is told below
+	}
+	for _, d := range g.drafts {
+		g.write(d)
+	}
+	for _, m := range g.missed {
+		g.Missing = append(g.Missing, g.hide.Text(m))
+	}
+}
+
+// check looks for secrets in what depends on the node. What explains it is the same in each report.
+func (g *gatherer) check() error {
 	for _, e := range g.Entries {
 		if g.hide.Finds(e.data) {
-			return nil, fmt.Errorf("%w: %s", ErrSecret, e.Name)
+			return fmt.Errorf("%w: %s", ErrSecret, e.Name)
 		}
 	}
-	return &g.Ticket, nil
+	if g.hide.Finds([]byte(strings.Join(g.Missing, "\n"))) {
+		return fmt.Errorf("%w: what is missing", ErrSecret)
+	}
+	return nil
 }
 
 // miss notes what is missing, and why.
 func (g *gatherer) miss(what string, why error) {
-	g.Missing = append(g.Missing, g.hide.Text(fmt.Sprintf("%s: %s", what, why)))
+	g.missed = append(g.missed, fmt.Sprintf("%s: %s", what, why))
 }
 
-// add adds a value. One that is too large is missing.
+// add adds a value. One that is too large will be missing.
 func (g *gatherer) add(name, about string, v any) {
-	plain, err := g.hide.JSON(v)
+	g.drafts = append(g.drafts, draft{name, about, v})
+}
+
+// write makes an entry of a draft.
+func (g *gatherer) write(d draft) {
+	plain, err := g.hide.JSON(d.value)
 	if err != nil {
-		g.miss(name, err)
+		g.miss(d.name, err)
 		return
 	}
 	b := new(bytes.Buffer)
@@ -113,11 +156,11 @@ func (g *gatherer) add(name, about string, v any) {
 	enc.SetIndent("", " ")
 	switch err := enc.Encode(plain); {
 	case err != nil:
-		g.miss(name, err)
+		g.miss(d.name, err)
 	case b.Len() > maxEntry:
-		g.miss(name, fmt.Errorf("it has %d bytes, more than %d", b.Len(), maxEntry))
+		g.miss(d.name, fmt.Errorf("it has %d bytes, more than %d", b.Len(), maxEntry))
 	default:
-		g.Entries = append(g.Entries, Entry{name, about, b.Len(), b.Bytes()})
+		g.Entries = append(g.Entries, Entry{d.name, d.about, b.Len(), b.Bytes()})
 	}
 }
 
@@ -154,17 +197,18 @@ func (g *gatherer) readme() Entry {
 
 const explanation = `
 Left out: keys and secrets, the texts of messages, values of the key-value DHT, the values of panics that are not the runtime's,
-arguments of functions, reasons of bans, the sections of the program, environment variables other than settings, and names of peers.
+arguments of functions, reasons of bans, what the program finds wrong, why it does not admit a peer, its sections, environment variables other than settings, and names of peers.
 
 Pseudonyms: the same one stands for the same thing in all files.
   this-node          this node: its key or its node id
   peer-N             another node: its key or its node id, in full or shortened
   address-N          an IP address; private-address-N is one of a private network
   host-N, onion-N    a DNS name, a Tor address
-  digits-N           other hexadecimal digits, such as the tag of a message
+  digits-N           other hexadecimal digits, such as the tag of a message, or with which several ids begin
   topic-N, network-N names that people have chosen
   DATA-DIR, ~        the data directory, the home directory
-Addresses that mean the same on each machine, such as 127.0.0.1, stand as they are.
+Addresses that mean the same on each machine, such as 127.0.0.1, stand as they are. So do chosen names that are words of these
+files anyhow, such as "state".
 
 The log is not here: a node writes it to standard error. With systemd: journalctl -u gamelan --since -1h
 `

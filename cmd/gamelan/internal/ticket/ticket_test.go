@@ -277,21 +277,12 @@ func peerIn(t *testing.T, n *gamelan.Node) identity.NodeID {
 	return identity.NodeID{}
 }
 
-// TestSecretIsRefused: a report that would hold a secret is none.
-func TestSecretIsRefused(t *testing.T) {
-	dir := nodedir.Dir{Path: t.TempDir()}
-	loaded := daemonconfig.Load(daemonconfig.Sources{})
-	loaded.Config.Node.SOCKS.Auth = "username_password=me:Pseudonyms" // a word of the text that explains the files
-	if k, err := Gather(t.Context(), Options{Dir: dir, Loaded: loaded, Now: time.Now()}); !errors.Is(err, ErrSecret) {
-		t.Errorf("got %v and %v", k, err)
-	}
-}
-
 // TestLongListsAreCut: a list has at most 1,000 entries, a file 4 MiB, and what is left out is said.
 func TestLongListsAreCut(t *testing.T) {
 	g := &gatherer{hide: disguise.New()}
 	g.add("x.json", "", first(g, "x.json", make([]int, 5*maxList)))
 	g.add("y.json", "", strings.Repeat("x ", maxEntry))
+	g.seal()
 	var list []int
 	if len(g.Entries) != 1 || json.Unmarshal(g.Entries[0].data, &list) != nil || len(list) != maxList {
 		t.Errorf("got %d entries", len(g.Entries))
