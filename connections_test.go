@@ -2,9 +2,12 @@ package gamelan_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"sync"
 	"testing"
@@ -18,6 +21,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -502,4 +507,44 @@ func (d *rememberedDials) Dial(ctx context.Context, a ma.Multiaddr) (transport.C
 	conn := &rememberedConn{c}
 	d.last = weak.Make(conn)
 	return conn, nil
+}
+
+// TestPendingBytes: the section "connections" tells what the messages to a peer cost that have no outcome yet.
+func TestPendingBytes(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithHandler(gamelantest.NewCollector().New))
+		net.Connect(a, b)
+		handler := inspect.Handler(a.Inspection().Options)
+		pending := func() int64 {
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v1/connections?state=open", nil)
+			r.Host = "localhost"
+			handler.ServeHTTP(w, r)
+			var page struct{ Items []models.Connection }
+			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || len(page.Items) != 1 {
+				t.Fatalf("got %d: %s", w.Code, w.Body)
+			}
+			return page.Items[0].PendingBytes
+		}
+		if n := pending(); n != 0 {
+			t.Errorf("before: got %d bytes, want none", n)
+		}
+		net.Partition(a, b)
+		ended := make(chan error)
+		go func() {
+			_, err := a.Send(t.Context(), b.ID(), make([]byte, 1000))
+			ended <- err
+		}()
+		time.Sleep(time.Second)
+		if n := pending(); n < 1000 || n > 2000 {
+			t.Errorf("while it waits: got %d bytes, want somewhat more than 1000", n)
+		}
+		net.Heal(a, b)
+		<-ended
+		time.Sleep(time.Minute)
+		net.Connect(a, b)
+		if n := pending(); n != 0 {
+			t.Errorf("afterwards: got %d bytes, want none", n)
+		}
+	})
 }

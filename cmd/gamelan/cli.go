@@ -129,7 +129,7 @@ type cli struct {
 	Kad      kadCmd      `cmd:"" name:"kad" group:"The network:" help:"The key-value DHT: publish values and find them, list contacts, show lookups."`
 
 	Events   eventsCmd   `cmd:"" group:"Inside a node:" help:"Show what has happened: connections, the state, failed dials, bans, troubles, commands."`
-	Top      topCmd      `cmd:"" group:"Inside a node:" help:"Show the busiest actors, again and again."`
+	Top      topCmd      `cmd:"" group:"Inside a node:" help:"Show the busiest actors, peers or connections, again and again."`
 	Trace    traceCmd    `cmd:"" group:"Inside a node:" help:"Show what passes through an actor, or happens with a peer or a message, for a while."`
 	Failures failuresCmd `cmd:"" group:"Inside a node:" help:"List the last failure of each actor, with its place in the code."`
 	Letters  lettersCmd  `cmd:"" group:"Inside a node:" name:"deadletters" help:"List the last messages that have reached no actor."`

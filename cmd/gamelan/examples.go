@@ -77,7 +77,19 @@ var examples = map[string][]example{
 	},
 	"gamelan top": {
 		{"Which actors are busy?", "gamelan top"},
+		{"Which peers send and receive most?", "gamelan top peers"},
+	},
+	"gamelan top actors": {
+		{"Which actors are busy?", "gamelan top actors"},
 		{"Which have the longest queues? Once, for a program", "gamelan top --sort queue --count 1 --json"},
+	},
+	"gamelan top peers": {
+		{"Which peers send and receive most?", "gamelan top peers"},
+		{"For which do most messages wait?", "gamelan top peers --sort queue"},
+	},
+	"gamelan top conns": {
+		{"Which connections are busy?", "gamelan top conns"},
+		{"Which have carried most? Once, for a program", "gamelan top conns --sort bytes --count 1 --json"},
 	},
 	"gamelan trace": {
 		{"What passes through an actor?", "gamelan trace actor conns"},

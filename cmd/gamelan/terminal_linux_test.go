@@ -168,8 +168,10 @@ func serveHostile(t *testing.T, dir string) {
 	d := nodedir.Named(dir)
 	var s inspect.Sections
 	node := hostileOf[models.Node]()
+	live := hostileOf[models.Connection]()
+	live.ClosedAt = time.Time{}
 	for name, value := range map[string]any{
-		"node": node, "peers": []models.Peer{peerOf(fakePeer), hostileOf[models.Peer]()}, "connections": hostileOf[[]models.Connection](),
+		"node": node, "peers": []models.Peer{peerOf(fakePeer), hostileOf[models.Peer]()}, "connections": []models.Connection{live, hostileOf[models.Connection]()},
 		"dht": hostileOf[models.DHT](), "network": hostileOf[models.Network](), "admission": hostileOf[models.Admission](), "saf": hostileOf[models.StoreForward](), "inbox": hostileOf[models.InboxShelf](), "kad": hostileOf[models.Kad](),
 		"kad-peers": hostileOf[[]models.KadContacts](), "kad-own": hostileOf[[]models.KadPublications](), "ledger": hostileOf[models.Ledger](), "tor": hostileOf[models.Tor](),
 	} {
@@ -242,7 +244,7 @@ func onTerminals(file string) map[string][][]string {
 		"kad get": {{key}, {key, "--json"}}, "kad forget": {{key}}, "kad trace": {{"get", key}, {"find", key}},
 		"join": {{}}, "discover": {{fakeKey}},
 		"peers list": {{}, {"--json"}}, "peers add": {{fakeKey + "::/ip4/127.0.0.1/tcp/1"}}, "peers name": {{hostileText, fakeKey}}, "peers unname": {{hostileText}}, "peers names": {{}}, "peers forget": {{fakePeer}},
-		"peers export": {{}}, "doctor": {{}, {fakePeer}}, "top": {{"--count", "1"}}, "actors restart": {{"conns"}}, "actors stop": {{"conns"}}, "drain": {{}}, "log level": {{}}, "trace actor": {{"node/conns", "--limit", "1"}}, "trace peer": {{fakePeer, "--limit", "1"}}, "trace message": {{"2a", "--limit", "1"}}, "failures": {{}}, "deadletters": {{}}, "report": {{"--list", "--doctor", "0s"}}, "events": {{}, {"--follow"}}, "peers import": {{file}}, "conns": {{}, {"--closed"}}, "dial": {{fakePeer}}, "ping": {{fakePeer}}, "disconnect": {{fakePeer}},
+		"peers export": {{}}, "doctor": {{}, {fakePeer}}, "top actors": {{"--count", "1"}}, "top peers": {{"--count", "1"}}, "top conns": {{"--count", "1"}, {"--count", "1", "--json"}}, "actors restart": {{"conns"}}, "actors stop": {{"conns"}}, "drain": {{}}, "log level": {{}}, "trace actor": {{"node/conns", "--limit", "1"}}, "trace peer": {{fakePeer, "--limit", "1"}}, "trace message": {{"2a", "--limit", "1"}}, "failures": {{}}, "deadletters": {{}}, "report": {{"--list", "--doctor", "0s"}}, "events": {{}, {"--follow"}}, "peers import": {{file}}, "conns": {{}, {"--closed"}}, "dial": {{fakePeer}}, "ping": {{fakePeer}}, "disconnect": {{fakePeer}},
 		"ban": {{fakePeer}}, "unban": {{fakePeer}}, "why": {{"node"}, {fakePeer}}, "tree": {{}, {"--dot"}}, "interop": nil,
 		"show": {{"network"}, {"network", "--json"}, {"kad-peers"}, {"connections"}, {"nosuch"}}, "do": {{"kad", "get", "key=" + key}, {"kad", "get", "key=" + key, "--json"}},
 		"store check": {{}}, "demo": nil, "completion": nil, "man": nil, "version": nil,
@@ -297,5 +299,50 @@ func wantHarmless(t *testing.T, what string, got []byte) {
 			return
 		}
 		i += n
+	}
+}
+
+// TestKeysOfTop types keys on a terminal while top runs: they change what is shown and its order at once, and the terminal
+// is as before when top ends, whether by q or by Ctrl-C, which is a key there.
+func TestKeysOfTop(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	onTerminal(t, "", "init", "--data-dir", dir)
+	serveHostile(t, dir)
+	for _, end := range []string{"q", "\x03"} {
+		master, terminal := openTerminal(t)
+		before, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan int, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		go func() {
+			ended <- run(ctx, []string{"top", "--data-dir", dir, "--interval", "1h"}, &app{in: terminal, Output: render.On(terminal, terminal)})
+		}()
+		var got []byte
+		for _, x := range []struct{ until, key string }{
+			{"s sort: rate", "c"}, {"DIR", ""}, {"s sort: rate", "s"}, {"DIR", ""}, {"s sort: bytes", "p"}, {"connection, at", ""}, {"s sort: bytes", "x"},
+			{"s sort: bytes", "a"}, {"ACTOR", ""}, {"s sort: rate", end},
+		} {
+			for b := make([]byte, 4096); !bytes.Contains(got, []byte(x.until)); {
+				n, err := master.Read(b)
+				if err != nil {
+					t.Fatalf("until %q: %v after %q", x.until, err, got)
+				}
+				got = append(got, b[:n]...)
+			}
+			_, got, _ = bytes.Cut(got, []byte(x.until))
+			if _, err := master.WriteString(x.key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if code := <-ended; code != 0 {
+			t.Errorf("%q: got the code %d", end, code)
+		}
+		if after, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS); err != nil || *after != *before {
+			t.Errorf("%q: got the terminal %+v, %v; want %+v", end, after, err, before)
+		}
+		terminal.Close()
 	}
 }

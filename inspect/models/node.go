@@ -171,7 +171,7 @@ type Connection struct {
 	BytesOut         uint64      `json:"bytes_out"`
 	MessagesIn       uint64      `json:"msgs_in" label:"Messages in"`
 	MessagesOut      uint64      `json:"msgs_out" label:"Messages out"`
-	PendingBytes     int64       `json:"pending_bytes"`     // queued
+	PendingBytes     int64       `json:"pending_bytes"`     // of messages to the peer that wait or are not confirmed yet, with what each costs
 	UnconfirmedBytes int64       `json:"unconfirmed_bytes"` // written, no pong yet
 	Credit           Credit      `json:"credit"`            // inbound, of this peer
 	Stalls           uint64      `json:"stalls"`

@@ -21,6 +21,9 @@ func (v *View) open(ctx context.Context, ref *actors.ConnRef, now time.Time) mod
 	c := v.connection(ref)
 	c.Protected = append(c.Protected, v.Trunk.Protectors(ref.Peer)...)
 	c.AgeMS = now.Sub(ref.Since).Milliseconds()
+	if now, ok := v.Trunk.Connection(ref.Peer); ok && now.ID == ref.ID { // messages go over the peer's present one
+		c.PendingBytes = v.Trunk.Pending(ref.Peer)
+	}
 	if d, err := v.Tree().Inspect(ctx, ref.PID.Id); err == nil {
 		if s, ok := d.Value.(connections.ConnStats); ok {
 			c.RTTMS, c.LastPongAt, c.SilentMS = milliseconds(s.RTT), v.Trunk.OnWall(s.LastPong), s.Silent.Milliseconds()

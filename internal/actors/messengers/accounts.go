@@ -45,6 +45,17 @@ func (s *accounts) of(peer identity.NodeID) *outAccount {
 	return s.find(peer)
 }
 
+// used returns what the account of a peer holds, 0 if there is none.
+func (s *accounts) used(peer identity.NodeID) int64 {
+	s.mu.Lock()
+	a, ok := s.byPeer[peer]
+	s.mu.Unlock()
+	if !ok {
+		return 0
+	}
+	return a.Used()
+}
+
 // pin returns the account, as of does, for a session of the peer. The account is not
 // dropped before unpin.
 func (s *accounts) pin(peer identity.NodeID) *outAccount {

@@ -105,6 +105,14 @@ func (r *Room) Sessions(peer identity.NodeID) (list []*actor.PID) {
 	return list
 }
 
+// Pending returns the credit, in bytes, of messages to a peer that were accepted and have no outcome yet.
+func (r *Room) Pending(peer identity.NodeID) (n int64) {
+	for _, m := range r.Messagings() {
+		n += m.accounts.used(peer)
+	}
+	return n
+}
+
 // PlainBesideFrames reports whether the peer has a session of plain messages on a node that has
 // the DHT's frames, too.
 func (r *Room) PlainBesideFrames(peer identity.NodeID) bool {

@@ -102,6 +102,9 @@ func (n Node) OnWall(t time.Time) time.Time { return n.rooms.OnWall(t) }
 // Credit returns the bytes in use and the limit, inbound and outbound.
 func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.rooms.messengers.Credit() }
 
+// Pending returns the credit of messages to a peer without an outcome; see [messengers.Room.Pending].
+func (n Node) Pending(peer identity.NodeID) int64 { return n.rooms.messengers.Pending(peer) }
+
 // ConfirmNothing has no peer see anything confirmed that arrives from now on: the node
 // stops, and may handle none of it.
 func (n Node) ConfirmNothing() { n.rooms.Silent.Store(true) }

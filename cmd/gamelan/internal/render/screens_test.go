@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
@@ -87,6 +88,23 @@ func peersOnScreen() ([]models.Peer, []models.Connection) {
 	}
 }
 
+// actorsOnScreen are two actors of a node.
+func actorsOnScreen() []inspect.Actor {
+	return []inspect.Actor{
+		{ID: "g/node/conns/" + carolID + "-17", State: inspect.Running, Rate: new(1234.56), BusyPct: new(99.9), Mailbox: inspect.Mailbox{Depth: 12345, OldestAgeMS: 1234}, Processed: 123_456_789, Restarts: 2},
+		{ID: "g/node/services/messaging", State: inspect.Running},
+	}
+}
+
+// trafficOnScreen are connections of a node, with the widest numbers that there are.
+func trafficOnScreen() []TopConn {
+	return []TopConn{
+		{models.Connection{Peer: seedID, Direction: "outbound", Remote: "/ip4/203.0.113.10/tcp/18189", BytesIn: 9_999_999, BytesOut: 9_999_000_000, PendingBytes: 1_048_576, RTTMS: 1234.5, AgeMS: 3_600_000}, 9_999, 123_456_789},
+		{models.Connection{Peer: carolID, Direction: "inbound", Remote: "/ip6/2001:db8:1:2:3:4:5:6/tcp/50912", BytesIn: 1500, RTTMS: 0.3, AgeMS: 86_400_000 * 120}, 0.5, 0},
+		{models.Connection{Peer: noNameID, Direction: "outbound", Remote: "/onion3/" + strings.Repeat("x", 56) + ":18141"}, 0, 0},
+	}
+}
+
 // statusOf returns a node that is well.
 func statusOf() Status {
 	return Status{
@@ -145,6 +163,17 @@ func screens() map[string]func(*Output) error {
 			_, conns := peersOnScreen()
 			return Connections(o, conns, false, screenTime)
 		},
+	}
+	all["top actors"] = func(o *Output) error { return (&Top{Output: o, At: screenTime}).Actors(actorsOnScreen(), 42) }
+	all["top peers"] = func(o *Output) error {
+		conns := trafficOnScreen()
+		return (&Top{Output: o, At: screenTime}).Peers([]TopPeer{
+			{NodeID: seedID, PublicKey: seedKey, Connections: 1, Traffic: TrafficOf(&conns[0])}, {NodeID: carolID, PublicKey: carolKey, Connections: 2, Traffic: TrafficOf(&conns[1])},
+			{NodeID: noNameID, PublicKey: strings.Repeat("2f", 32)},
+		}, 1234, 3)
+	}
+	for name, footer := range map[string]string{"": "", " with keys": "a actors  p peers  c connections  s sort: rate  q end"} {
+		all["top conns"+name] = func(o *Output) error { return (&Top{Output: o, At: screenTime, Footer: footer}).Conns(trafficOnScreen(), 3) }
 	}
 	status := func(name string, s Status) {
 		all["status "+name] = func(o *Output) error { return ShowStatus(o, s, screenTime) }
@@ -218,6 +247,9 @@ func screens() map[string]func(*Output) error {
 	return all
 }
 
+// clearScreen is what the next look of top begins with.
+const clearScreen = "\x1b[H\x1b[2J"
+
 // TestScreens compares each screen with testdata/screens, on a terminal of 80 columns and, if that differs, of 140.
 // No line is wider, but those that are to be copied.
 func TestScreens(t *testing.T) {
@@ -238,12 +270,12 @@ func TestScreens(t *testing.T) {
 			}
 			text := b.String()
 			for line := range strings.Lines(text) {
-				line = strings.TrimSuffix(style.ReplaceAllString(line, ""), "\n")
+				line = strings.TrimRight(strings.TrimPrefix(style.ReplaceAllString(line, ""), clearScreen), "\r\n")
 				if n := utf8.RuneCountInString(line); n > x.columns && !strings.Contains(line, "gamelan ") && strings.Contains(strings.TrimSpace(line), " ") {
 					t.Errorf("%s: got %d columns: %s", name, n, line)
 				}
 			}
-			fmt.Fprintf(&all, "---- %d columns, verbose %v\n%s", x.columns, x.verbose, strings.NewReplacer(red, "<red>", yellow, "<yellow>", plain, "<plain>").Replace(text))
+			fmt.Fprintf(&all, "---- %d columns, verbose %v\n%s", x.columns, x.verbose, strings.NewReplacer(clearScreen, "<clear>", "\r\n", "<begin>\n", red, "<red>", yellow, "<yellow>", plain, "<plain>").Replace(text))
 		}
 		file := filepath.Join("testdata", "screens", strings.ReplaceAll(name, " ", "_")+".txt")
 		if *update {
@@ -297,7 +329,10 @@ func TestDumbTerminals(t *testing.T) {
 				}
 				all.WriteString(b.String())
 			}
-			if got := strings.Contains(all.String(), "\x1b"); got != x.colour {
+			if got := strings.Contains(all.String(), clearScreen); got != x.moves {
+				t.Errorf("got a screen that is cleared %v, want %v", got, x.moves)
+			}
+			if got := strings.Contains(strings.ReplaceAll(all.String(), clearScreen, ""), "\x1b"); got != x.colour {
 				t.Errorf("got control sequences %v, want %v", got, x.colour)
 			}
 			ascii := x.locale != "" && !strings.Contains(strings.ToLower(x.locale), "utf")

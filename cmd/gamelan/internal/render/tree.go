@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -45,6 +46,24 @@ func (o *Output) redraw(text []byte) error {
 		return err
 	}
 	return Styled(o.Out, string(firstLines(text, height-1)))
+}
+
+// redrawKeys is redraw for a terminal that gives each key at once: there a line feed does not begin a line. footer is the
+// last line.
+func (o *Output) redrawKeys(text []byte, footer string) error {
+	_, height := screen(o.Out)
+	if err := Control(o.Out, "\x1b[H\x1b[2J"); err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(firstLines(text, height-2))) {
+		if err := Styled(o.Out, strings.TrimSuffix(line, "\n")); err != nil {
+			return err
+		}
+		if err := Control(o.Out, "\r\n"); err != nil {
+			return err
+		}
+	}
+	return Styled(o.Out, shortText(footer, o.columns()))
 }
 
 // PeersNamed puts the names or keys of peers in place of their node ids in the names of
