@@ -9,6 +9,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
+	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -92,6 +94,48 @@ func TestDrain(t *testing.T) {
 		a.Drain()
 		if err := a.Close(t.Context()); err != nil {
 			t.Errorf("stop: got %v", err)
+		}
+	})
+}
+
+// TestDrainTriesNobody: a node that drains connects to nobody for a look either, and admits no liveness check.
+func TestDrainTriesNobody(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		trunk := nodetest.Trunk(a).Trunk
+		const token = "0123456789abcdef"
+		trunk.ExpectProbe(token, trunk.Now().Add(time.Hour))
+		check := func() error {
+			c, err := net.Transport().Dial(t.Context(), a.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, _, err = liveness.Ask(c, token, time.Second)
+			return err
+		}
+		look := func() (raw, proof error) {
+			c, raw := trunk.DialRaw(t.Context(), b.Addr)
+			if raw == nil {
+				c.Close()
+			}
+			_, proof = trunk.Probe(t.Context(), b.Addr, b.PublicKey(), time.Second)
+			return raw, proof
+		}
+		a.Drain()
+		if raw, proof := look(); !errors.Is(raw, gamelan.ErrDraining) || !errors.Is(proof, gamelan.ErrDraining) {
+			t.Errorf("while it drains: got %v and %v, want %v", raw, proof, gamelan.ErrDraining)
+		}
+		if err := check(); err == nil {
+			t.Error("while it drains, it has answered a liveness check")
+		}
+		a.Undrain()
+		if raw, proof := look(); raw != nil || proof != nil {
+			t.Errorf("afterwards: got %v and %v", raw, proof)
+		}
+		if err := check(); err != nil {
+			t.Errorf("a liveness check afterwards: got %v", err)
 		}
 	})
 }

@@ -119,3 +119,58 @@ func TestDialBacks(t *testing.T) {
 		t.Errorf("switched off: got %v, want nothing", r)
 	}
 }
+
+// TestDrainingDialsNobodyBack: a node that drains makes no connection for a peer that asks for it, and says that it
+// makes none now; nor does it ask others to connect to it.
+func TestDrainingDialsNobodyBack(t *testing.T) {
+	gamelantest.NoLeak(t)
+	ip := beyondLoopback(t)
+	n := onTCP(t, 1, gamelan.Config{Listen: []string{"/ip4/0.0.0.0/tcp/0"}})
+	port, err := n.Listening()[0].ValueForProtocol(ma.P_TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attacker := connect(t, tcp.New(tcp.Options{}), ma.StringCast(fmt.Sprintf("/ip4/%s/tcp/%s", ip, port)), secretOf(1), protocol.TakenMarker)
+	l, err := net.Listen("tcp", netip.AddrPortFrom(ip, 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	came := make(chan struct{}, 8)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+			came <- struct{}{}
+		}
+	}()
+	stream := uint32(1)
+	ask := func() reach.Code {
+		t.Helper()
+		id := stream
+		stream += 2
+		attacker.open(id, optimistic(string(reach.ID))+string(reach.AppendAsk(nil, reach.Ask{Port: uint16(l.Addr().(*net.TCPAddr).Port), Token: [reach.TokenLen]byte{7}})))
+		gamelantest.Eventually(t, patience, "an answer", func() bool { s := attacker.Stream(id); return s.FIN || s.RST })
+		answer, err := reach.ReadAnswer(strings.NewReader(attacker.Stream(id).Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Code
+	}
+	n.Drain()
+	for range 2 {
+		if got := ask(); got != reach.TooMany {
+			t.Errorf("while it drains: got %v, want %v", got, reach.TooMany)
+		}
+	}
+	if len(came) > 0 {
+		t.Error("while it drains, it has connected")
+	}
+	n.Undrain()
+	if got := ask(); got != reach.Failed || len(came) != 1 { // nobody echoes the token
+		t.Errorf("afterwards: got %v and %d connections, want %v and one", got, len(came), reach.Failed)
+	}
+}

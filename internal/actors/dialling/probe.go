@@ -22,6 +22,9 @@ import (
 //
 // An address of a stranger's claim is tried as a dial would try it: only public IP addresses are connected to.
 func (r *Room) Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (proven identity.PublicKey, err error) {
+	if r.Draining.Load() != nil {
+		return proven, actors.ErrDraining
+	}
 	t := r.transportFor(to)
 	if t == nil {
 		return proven, &transport.DialError{Addr: to, Stage: transport.StageAddress, Err: transport.ErrUnsupported}

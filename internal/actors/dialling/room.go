@@ -107,8 +107,11 @@ func (r *Room) MayDial(to ma.Multiaddr) bool {
 	return ok && r.transportFor(to) != nil && !address.Excluded(r.Excluded, to) && (r.Profile.TestAddresses || address.Public(ip) == nil)
 }
 
-// DialRaw connects to an address without a handshake.
+// DialRaw connects to an address without a handshake. It fails with [actors.ErrDraining] while the node drains.
 func (r *Room) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
+	if r.Draining.Load() != nil {
+		return nil, actors.ErrDraining
+	}
 	via := r.transportFor(to)
 	if via == nil {
 		return nil, actors.ErrNoAddress

@@ -39,6 +39,7 @@ type Trunk interface {
 	Connection(peer identity.NodeID) (*actors.ConnRef, bool)
 	FindPeer(text string) (identity.NodeID, error)
 	Banned(peer identity.NodeID) error
+	Draining() (since time.Time, ok bool)
 	Probeable(p peerstore.Peer, given []ma.Multiaddr) ([]ma.Multiaddr, error)
 	Probe(ctx context.Context, to ma.Multiaddr, key identity.PublicKey, limit time.Duration) (identity.PublicKey, error)
 	LastAttempts(peer identity.NodeID) []actors.DialAttempt

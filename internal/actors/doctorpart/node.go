@@ -102,6 +102,15 @@ func here(n *models.Node, h *models.Health, used int, most uint64, known bool, n
 	return list
 }
 
+// notTried is what is said of addresses while the node drains.
+const notTried = "not tried: the node drains, and makes no new connections"
+
+// drains reports whether the node makes no new connections, of which looks are some.
+func (x *examination) drains() bool {
+	_, ok := x.d.trunk.Draining()
+	return ok
+}
+
 // listeners tries each address on which the node listens.
 func (x *examination) listeners(h *models.Health) error {
 	own := x.d.Listening()
@@ -189,6 +198,9 @@ func (x *examination) seeds(n *models.Node) error {
 				targets = append(targets, target{step: stepSeed, who: p.ID.String(), addr: a, key: p.Key, soft: n.Status == "online"})
 			}
 		}
+	}
+	if len(targets) > 0 && x.drains() {
+		return x.step(models.Checked{Step: stepSeed, State: models.CheckNote, What: notTried})
 	}
 	all, err := x.probe(targets)
 	for i := range all { // a seed that answers at one address is not away

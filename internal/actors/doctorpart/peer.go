@@ -137,6 +137,9 @@ func (x *examination) peer(text string) (models.Diagnosis, error) {
 
 // address examines an address of which nobody has said whose it is.
 func (x *examination) address(at ma.Multiaddr) (models.Diagnosis, error) {
+	if n := x.draining(); n != nil {
+		return models.Diagnosis{What: at.String() + " is not tried", Cause: n, Also: models.Notices{}}, nil
+	}
 	all, err := x.probe([]target{{step: stepAddress, addr: at}})
 	if err != nil {
 		return models.Diagnosis{}, err
@@ -219,8 +222,20 @@ func (x *examination) about(p *patient) (list models.Notices) {
 	return list
 }
 
+// draining returns what the health of the node says of its draining; nil: it makes connections.
+func (x *examination) draining() *models.Notice {
+	if !x.drains() {
+		return nil
+	}
+	h := x.d.Health(x.ctx)
+	return said(&h, codes.Draining)
+}
+
 // reached tries each address of the peer. It returns nil if the peer is reached at one.
 func (x *examination) reached(p *patient) (*models.Diagnosis, error) {
+	if n := x.draining(); n != nil {
+		return x.cause(p, stepAddress, n)
+	}
 	if p.key.IsZero() {
 		return x.cause(p, stepAddress, new(codes.DialNoAddress.Notice("only a ban or a connection of it was known, and no key")))
 	}

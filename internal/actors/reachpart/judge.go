@@ -163,7 +163,7 @@ func (j *judge) do(c actor.Context, a reach.Asks) {
 	}
 	for _, r := range a.Dial {
 		with, ok := j.r.trunk.Connections().Get(r.Peer)
-		if !ok || with.ID != r.Conn || !j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit)) {
+		if !ok || with.ID != r.Conn || j.r.draining() || !j.r.trunk.ExpectProbe(hex.EncodeToString(r.Token[:]), supervisor.Now(c).Add(reach.AskLimit)) {
 			j.do(c, j.machine.Answered(supervisor.Now(c), r, reach.NoAnswer))
 			continue
 		}
@@ -255,7 +255,7 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer, m.Err)))
 	case backKey:
 		code := m.Value.answer.Code
-		if m.Err != nil {
+		if m.Err != nil || code == reach.Failed && j.r.draining() { // this node refuses connections, whoever can reach it
 			code = reach.NoAnswer
 		}
 		j.do(c, j.machine.Answered(now, k.request, code))

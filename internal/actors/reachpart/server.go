@@ -141,6 +141,8 @@ func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 		s.answer(c, stream, reach.Answer{Code: reach.Malformed})
 	case !s.r.DialBack || !from.IsValid() || ask.Port < reach.FirstPort || !s.r.trunk.MayDial(transport.FromAddrPort(from)):
 		s.answer(c, stream, reach.Answer{Code: reach.Refused})
+	case s.r.draining(): // later, or by somebody else
+		s.answer(c, stream, reach.Answer{Code: reach.TooMany})
 	default:
 		if code := s.backs.Begin(supervisor.Now(c), share.Of(from.Addr())); code != reach.OK {
 			s.answer(c, stream, reach.Answer{Code: code})

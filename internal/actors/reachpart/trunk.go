@@ -36,6 +36,7 @@ type Trunk interface {
 	AddressGone(ip netip.Addr)
 	Unplugged(ip netip.Addr)
 	DialAnew()
+	Draining() (since time.Time, ok bool)
 	ExpectProbe(token string, until time.Time) bool
 	MayDial(to ma.Multiaddr) bool
 	DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error)

@@ -154,6 +154,12 @@ func (r *Reach) own() []ma.Multiaddr {
 	return address.Claimable(list, r.Most)
 }
 
+// draining reports whether the node makes no new connections now.
+func (r *Reach) draining() bool {
+	_, ok := r.trunk.Draining()
+	return ok
+}
+
 // Part returns the actors.
 func (r *Reach) Part() actors.Part {
 	list := []supervisor.Spec{{Name: "watch", Kind: "watch", New: func() actor.Actor { return &watch{r: r} }}}

@@ -121,14 +121,6 @@ func (n Node) Drain(on bool) {
 	n.rooms.Draining.CompareAndSwap(nil, &now)
 }
 
-// Draining returns since when the node makes no new connections; false if it makes them.
-func (n Node) Draining() (since time.Time, ok bool) {
-	if at := n.rooms.Draining.Load(); at != nil {
-		return *at, true
-	}
-	return since, false
-}
-
 // Protocols returns the protocol table: which actor handles the inbound substreams of
 // each protocol.
 func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.rooms.Protocols }

@@ -249,7 +249,15 @@ func (t Trunk) LastAttempts(peer identity.NodeID) []actors.DialAttempt {
 	return t.rooms.dialling.LastAttempts(peer)
 }
 
-// DialRaw connects to an address without a handshake.
+// Draining returns since when the node makes no new connections; false if it makes them.
+func (t Trunk) Draining() (since time.Time, ok bool) {
+	if at := t.rooms.Draining.Load(); at != nil {
+		return *at, true
+	}
+	return since, false
+}
+
+// DialRaw connects to an address without a handshake; see [dialling.Room.DialRaw].
 func (t Trunk) DialRaw(ctx context.Context, to ma.Multiaddr) (transport.Conn, error) {
 	return t.rooms.dialling.DialRaw(ctx, to)
 }
