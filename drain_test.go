@@ -1,13 +1,19 @@
 package gamelan_test
 
 import (
+	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
+	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/transport/liveness"
@@ -136,6 +142,44 @@ func TestDrainTriesNobody(t *testing.T) {
 		}
 		if err := check(); err != nil {
 			t.Errorf("a liveness check afterwards: got %v", err)
+		}
+	})
+}
+
+// TestDrainOnReadyz: while the node drains, /readyz has the status 503 and the code that says why; after drain --off it has
+// 200 again. /healthz has 200 all the time: a restart would not help.
+func TestDrainOnReadyz(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		handler, drain := inspect.Handler(a.Inspection().Options), control.Actions(a.Node, control.Options{}).Verbs["node"]["drain"].Do
+		says := func(when, path string, status int, reason string) {
+			t.Helper()
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+			r.Host = "localhost"
+			handler.ServeHTTP(w, r)
+			var answer inspect.HealthReport
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != status {
+				t.Errorf("%s: %s: got %d %s, want %d", when, path, w.Code, w.Body, status)
+			}
+			if got := answer.Degraded; reason == "" && len(got) > 0 || reason != "" && (len(got) == 0 || got[0].Code != reason) {
+				t.Errorf("%s: %s: got %s, want the reason %q", when, path, w.Body, reason)
+			}
+		}
+		says("before", "/readyz", http.StatusOK, "")
+		for range 2 {
+			if _, err := drain(t.Context(), url.Values{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			says("while it drains", "/readyz", http.StatusServiceUnavailable, codes.Draining.Name)
+			says("while it drains", "/healthz", http.StatusOK, codes.Draining.Name)
+			time.Sleep(time.Hour)
+			says("an hour later", "/readyz", http.StatusServiceUnavailable, codes.Draining.Name)
+			if _, err := drain(t.Context(), url.Values{"off": {"true"}}, nil); err != nil {
+				t.Fatal(err)
+			}
+			says("afterwards", "/readyz", http.StatusOK, "")
 		}
 	})
 }
