@@ -104,8 +104,7 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// TestDrainTriesNobody: a node that drains connects to nobody for a look either, and admits no liveness check. A dial
-// that waits for its turn when the draining begins fails without a word about its addresses.
+// TestDrainTriesNobody: a node that drains connects to nobody for a look either, and admits no liveness check.
 func TestDrainTriesNobody(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -143,34 +142,6 @@ func TestDrainTriesNobody(t *testing.T) {
 		}
 		if err := check(); err != nil {
 			t.Errorf("a liveness check afterwards: got %v", err)
-		}
-	})
-}
-
-// TestDrainEndsWaitingDials: dials that wait for their turn when the draining begins are not made, and nothing is said of
-// their addresses.
-func TestDrainEndsWaitingDials(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		a, c := net.Start(gamelan.Config{MaxDials: 1, Floor: 3}), net.Start(gamelan.Config{})
-		far := net.Start(gamelan.Config{})
-		net.Partition(a, far) // its dial takes the one place until its time is over
-		net.Introduce(a, far)
-		time.Sleep(time.Second)
-		net.Introduce(a, c)
-		time.Sleep(time.Second)
-		a.Drain()
-		time.Sleep(10 * time.Minute)
-		if _, ok := a.Connection(c.ID()); ok {
-			t.Error("a dial that waited was made")
-		}
-		if p, ok := a.Peers().Get(c.ID()); !ok || len(p.Addresses) == 0 || p.Addresses[0].Attempts != 0 {
-			t.Errorf("got the peer %+v, want no attempt", p)
-		}
-		a.Undrain()
-		time.Sleep(10 * time.Minute)
-		if _, ok := a.Connection(c.ID()); !ok {
-			t.Error("afterwards: got no connection")
 		}
 	})
 }

@@ -173,7 +173,9 @@ func screens() map[string]func(*Output) error {
 		}, 1234, 3)
 	}
 	for name, footer := range map[string]string{"": "", " with keys": "a actors  p peers  c connections  s sort: rate  q end"} {
-		all["top conns"+name] = func(o *Output) error { return (&Top{Output: o, At: screenTime, Footer: footer}).Conns(trafficOnScreen(), 3) }
+		all["top conns"+name] = func(o *Output) error {
+			return (&Top{Output: o, At: screenTime, Footer: footer}).Conns(trafficOnScreen(), 3)
+		}
 	}
 	status := func(name string, s Status) {
 		all["status "+name] = func(o *Output) error { return ShowStatus(o, s, screenTime) }

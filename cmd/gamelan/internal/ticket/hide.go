@@ -1,7 +1,9 @@
 package ticket
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"os"
@@ -81,14 +83,7 @@ func (g *gatherer) secrets() {
 			}
 		}
 		if b, _, err := dir.ReadFile(torIdentity, maxKeyFile, false); err == nil {
-			var any map[string]any
-			if json.Unmarshal(b, &any) == nil {
-				for _, v := range any {
-					if text, ok := v.(string); ok {
-						g.hide.Secret([]byte(text))
-					}
-				}
-			}
+			g.onionKey(b)
 		}
 		dir.Close()
 	}
@@ -156,6 +151,26 @@ func texts(v any) (all []string) {
 		}
 	}
 	return all
+}
+
+// onionKey has the key of an onion service be looked for, given the file with it.
+func (g *gatherer) onionKey(b []byte) {
+	for bytes.HasPrefix(b, []byte("//")) { // a remark
+		_, b, _ = bytes.Cut(b, []byte("\n"))
+	}
+	var file struct {
+		PrivateKey map[string]any `json:"private_key"` // by the kind of the key
+	}
+	if json.Unmarshal(b, &file) != nil {
+		return
+	}
+	for _, v := range file.PrivateKey {
+		text, _ := v.(string)
+		g.hide.Secret([]byte(text))
+		if key, err := base64.StdEncoding.DecodeString(text); err == nil {
+			g.hide.Secret(key)
+		}
+	}
 }
 
 // torIdentity is the file with the key of an onion service.

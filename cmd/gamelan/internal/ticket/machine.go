@@ -5,9 +5,14 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/config"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
 // versions says what runs.
@@ -63,6 +68,19 @@ type File struct {
 // mostFiles is how many files are listed.
 const mostFiles = 200
 
+// ownFiles are those of a data directory, and the directories with files of the node alone.
+var ownFiles = []string{
+	".", "gamelan.lock", inspect.SocketName, inspect.TokenName, config.IdentityFile, torIdentity, "names.json", "names.json.lock", "listen", kv.StoreDir,
+}
+
+// fileName returns the name of a file in the data directory: a pseudonym, if it is not the node's.
+func (g *gatherer) fileName(name string) string {
+	if first, below, _ := strings.Cut(name, "/"); slices.Contains(ownFiles, first) && (below == "" || first == kv.StoreDir) {
+		return name
+	}
+	return g.hide.Word("file", name)
+}
+
 func (g *gatherer) disk() Disk {
 	d := Disk{Files: []File{}}
 	d.Total, d.Free = room(g.Dir.Path)
@@ -87,7 +105,7 @@ func (g *gatherer) disk() Disk {
 		if err != nil {
 			return err
 		}
-		d.Files = append(d.Files, File{filepath.ToSlash(name), info.Mode().String(), info.Size(), info.ModTime().UTC().Truncate(time.Second)})
+		d.Files = append(d.Files, File{g.fileName(filepath.ToSlash(name)), info.Mode().String(), info.Size(), info.ModTime().UTC().Truncate(time.Second)})
 		return nil
 	})
 	if err != nil {

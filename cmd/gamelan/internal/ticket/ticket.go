@@ -205,7 +205,8 @@ Pseudonyms: the same one stands for the same thing in all files.
   address-N          an IP address; private-address-N is one of a private network
   host-N, onion-N    a DNS name, a Tor address
   digits-N           other hexadecimal digits, such as the tag of a message, or with which several ids begin
-  topic-N, network-N names that people have chosen
+  topic-N, network-N, file-N
+                     names that people have chosen
   DATA-DIR, ~        the data directory, the home directory
 Addresses that mean the same on each machine, such as 127.0.0.1, stand as they are. So do chosen names that are words of these
 files anyhow, such as "state".

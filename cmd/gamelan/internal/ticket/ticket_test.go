@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,7 +32,9 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
 // planted are secrets, by where they were put.
@@ -140,7 +144,7 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 	start := func(path string, opts ...gamelan.Option) *gamelan.Node {
 		n, err := gamelan.Start(t.Context(), gamelan.Config{DataDir: path, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Private: &network},
-			append(opts, gamelan.WithInbox(gamelan.InboxConfig{}), gamelan.WithLogger(slog.New(slog.DiscardHandler)))...)
+			append(opts, gamelan.WithInbox(gamelan.InboxConfig{MaxAttempts: 1}), gamelan.WithLogger(slog.New(slog.DiscardHandler)))...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,6 +185,43 @@ func TestSecretsStayOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	given := "given up: " + secrets.text("a message that was given up")
+	if _, err := carol.Send(t.Context(), id, []byte(given), gamelan.Kept()); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range bob.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break // without an answer
+	}
+	for n := 0; n == 0; time.Sleep(10 * time.Millisecond) { // until it is on the shelf
+		for m, err := range bob.Inbox().Dead(t.Context()) {
+			if n++; err != nil || string(m.Body) != given {
+				t.Fatalf("on the shelf: got %q, %v", m.Body, err)
+			}
+		}
+	}
+	hub := kad.NewHub(kad.HubOptions{})
+	open := func(n *gamelan.Node, name string, bootstrap ...kad.Address) *kad.Client {
+		c, err := n.KV().Open(t.Context(), kad.Config{Name: name, Networks: []kad.Network{hub.Network()}, Bootstrap: bootstrap})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	values := open(bob, "main")
+	others := open(carol, "main", values.Addresses()...)
+	for c, where := range map[*kad.Client]string{values: "a value that it publishes", others: "a value that it keeps for others"} {
+		value := []byte(secrets.text(where))
+		for accepted := 0; accepted == 0; time.Sleep(10 * time.Millisecond) { // until they know each other
+			r, err := c.Put(t.Context(), value)
+			if accepted = r.Accepted; accepted == 0 && t.Context().Err() != nil {
+				t.Fatalf("%s: got %+v, %v", where, r, err)
+			}
+		}
+	}
+	plantFiles(t, dir, secrets)
 	for _, topic := range []string{"", secrets.text("a topic")} {
 		opts := []gamelan.SendOption{gamelan.Kept()}
 		if topic != "" {
@@ -234,11 +275,15 @@ func TestSecretsStayOut(t *testing.T) {
 		}
 		return all
 	}
-	all := look("running", true, "README.txt", "version.json", "machine.json", "disk.json", "health.json", "settings.json", "sections/node.json", "sections/inbox.json", "sections/network.json",
+	secrets.everywhere(t, dir)
+	all := look("running", true, "README.txt", "version.json", "machine.json", "disk.json", "health.json", "settings.json", "sections/node.json", "sections/inbox.json", "sections/kad.json", "sections/kad-own.json", "sections/network.json",
 		"peers.json", "closed.json", "events.json", "actors.json", "failures.json", "doctor.json")
 	for name, want := range map[string]string{
 		"failures.json":         `\(left out: \d+ bytes\)[^}]*ticket\.blow\(…\)`,
 		"events.json":           `clumsy has failed: \(left out`,
+		"disk.json":             `"name": "tor_identity\.json".*"name": "file-1"|"name": "file-1".*"name": "tor_identity\.json"`,
+		"sections/inbox.json":   `"text": "\(left out: \d+ bytes\)"`,
+		"sections/kad-own.json": `"bytes": 17`,
 		"settings.json":         `username_password=\*\*\*`,
 		"sections/node.json":    `network-1`,
 		"sections/network.json": `peer-1`,
@@ -255,6 +300,90 @@ func TestSecretsStayOut(t *testing.T) {
 	all = look("stopped", false, "README.txt", "machine.json", "disk.json", "settings.json", "store.json", "events.json")
 	if !bytes.Contains(all["events.json"], []byte(`"peer": "peer-1"`)) || !bytes.Contains(all["events.json"], []byte(models.NodeStopping)) {
 		t.Errorf("stopped: got the events\n%s", all["events.json"])
+	}
+}
+
+// plantFiles plants secrets in the files of a data directory that nothing else in the test writes, and in one that is a person's.
+func plantFiles(t *testing.T, dir nodedir.Dir, secrets planted) {
+	t.Helper()
+	key, err := tor.NewKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onion := tor.Identity{Key: key, Port: 1}.Append(nil)
+	secrets["the key of the onion service"] = onionKey(t, onion)
+	secrets["the name of the onion service"] = []byte(key.ID())
+	notes := secrets.text("the name of a file") + ".txt"
+	for name, text := range map[string][]byte{
+		"tor_identity.json": onion,
+		"listen":            []byte("/dns4/" + secrets.text("the address of the last start") + "/tcp/1\n"),
+		"names.json.lock":   []byte(secrets.text("another one")),
+		"gamelan.lock":      []byte(secrets.text("the file that is locked")),
+		notes:               []byte(secrets.text("a file of somebody's")),
+	} {
+		if err := os.WriteFile(filepath.Join(dir.Path, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// onionKey returns the key in a file tor_identity.json.
+func onionKey(t *testing.T, file []byte) []byte {
+	t.Helper()
+	digits := regexp.MustCompile(`"Ed25519V3":"([^"]+)"`).FindSubmatch(file)
+	if digits == nil {
+		t.Fatalf("got no key in %s", file)
+	}
+	key, err := base64.StdEncoding.DecodeString(string(digits[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// everywhere reports a file of the data directory without a secret: whoever has the node write another one
+// plants one there.
+func (p planted) everywhere(t *testing.T, dir nodedir.Dir) {
+	t.Helper()
+	store := false
+	err := filepath.WalkDir(dir.Path, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		switch found := p.in(b); {
+		case err != nil:
+			return err
+		case filepath.Base(filepath.Dir(path)) == "peers": // files of the store, of which one has what was written last
+			store = store || len(found) > 0
+		case len(found) == 0:
+			t.Errorf("%s holds no secret that is looked for", e.Name())
+		}
+		return nil
+	})
+	if err != nil || !store {
+		t.Errorf("got %v, and secrets in the store %v", err, store)
+	}
+}
+
+// TestKeyOfOnionService: the key of the onion service is looked for in what is written, in each of its forms.
+func TestKeyOfOnionService(t *testing.T) {
+	key, err := tor.NewKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, onion := nodedir.Dir{Path: t.TempDir()}, tor.Identity{Key: key, Port: 1}.Append(nil)
+	if err := os.WriteFile(filepath.Join(dir.Path, "tor_identity.json"), onion, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	raw := onionKey(t, onion)
+	for _, form := range []string{base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), hex.EncodeToString(raw)} {
+		loaded := daemonconfig.Load(daemonconfig.Sources{Flags: map[string][]string{"data_dir": {dir.Path}}})
+		g := &gatherer{Options: Options{Dir: dir, Loaded: loaded}, hide: disguise.New()}
+		g.secrets()
+		if !g.hide.Finds([]byte("before " + form + " behind")) {
+			t.Errorf("it is not found as %s", form)
+		}
 	}
 }
 
