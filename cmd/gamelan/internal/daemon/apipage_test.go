@@ -99,7 +99,7 @@ var apiPages = []struct {
 		{path: "GET /v1/actors/{path...}", about: "One actor. The end of its path is enough, if it fits one alone.", ask: "/v1/actors/node/disk/space", gives: inspect.Actor{}, bad: []refusal{{"/v1/actors/nobody", 404, "not_found"}}},
 		{path: "GET /v1/actors/{path...}/stacks", about: "The stacks of the goroutines of an actor, and of its last failure.", ask: "/v1/actors/node/disk/space/stacks", gives: inspect.Stacks{}, bad: []refusal{{"/v1/actors/nobody/stacks", 404, "not_found"}}},
 		{
-			path: "POST /v1/actors/restart", about: "Start an actor again, after the message that it has in hand. The answer comes when it has started.", ask: "/v1/actors/restart?path=dht/pinger", gives: anything{},
+			path: "POST /v1/actors/restart", about: "Start an actor again, after the message that it handles now. The answer comes when it has started.", ask: "/v1/actors/restart?path=dht/pinger", gives: anything{},
 			bad: []refusal{{"/v1/actors/restart", 400, "bad_query"}, {"/v1/actors/restart?path=nobody", 404, "not_found"}, {"/v1/actors/restart?path=node", 409, "failed"}},
 		},
 		{
@@ -107,8 +107,10 @@ var apiPages = []struct {
 			bad: []refusal{{"/v1/actors/stop?path=nobody", 404, "not_found"}, {"/v1/actors/stop?path=dht/pinger", 409, "failed"}},
 		},
 		{path: "GET /v1/trace", about: "The traces under way.", gives: anything{}},
-		{path: "POST /v1/trace/actor", about: "Follow an actor for a while: a line for each message that it handles, and the end.", ask: "/v1/trace/actor?path=node/conns&limit=1&for=100ms", gives: anything{}, lines: true,
-			bad: []refusal{{"/v1/trace/actor?path=nobody", 404, "not_found"}, {"/v1/trace/actor?path=conns&limit=0", 400, "bad_query"}}},
+		{
+			path: "POST /v1/trace/actor", about: "Follow an actor for a while: a line for each message that it handles, and the end.", ask: "/v1/trace/actor?path=node/conns&limit=1&for=100ms", gives: anything{}, lines: true,
+			bad: []refusal{{"/v1/trace/actor?path=nobody", 404, "not_found"}, {"/v1/trace/actor?path=conns&limit=0", 400, "bad_query"}},
+		},
 		{path: "POST /v1/trace/peer", about: "Follow the messages with a peer for a while.", ask: "/v1/trace/peer?peer=ID&limit=1&for=100ms", gives: anything{}, lines: true, bad: []refusal{{"/v1/trace/peer?peer=nobody", 404, "unknown_peer"}}},
 		{path: "POST /v1/trace/message", about: "Follow a message over the DHT, by its tag, for a while.", ask: "/v1/trace/message?tag=0000000000000001&limit=1&for=100ms", gives: anything{}, lines: true},
 		{path: "GET /v1/failures", about: "The last failure of each actor, the newest first.", gives: inspect.Failure{}, list: true},
