@@ -99,7 +99,7 @@ var apiPages = []struct {
 		{path: "GET /v1/actors/{path...}", about: "One actor. The end of its path is enough, if it fits one alone.", ask: "/v1/actors/node/disk/space", gives: inspect.Actor{}, bad: []refusal{{"/v1/actors/nobody", 404, "not_found"}}},
 		{path: "GET /v1/actors/{path...}/stacks", about: "The stacks of the goroutines of an actor, and of its last failure.", ask: "/v1/actors/node/disk/space/stacks", gives: inspect.Stacks{}, bad: []refusal{{"/v1/actors/nobody/stacks", 404, "not_found"}}},
 		{
-			path: "POST /v1/actors/restart", about: "Start an actor again, after the message that it has in hand. The answer comes when it has started.", ask: "/v1/actors/restart?path=dht/pinger", gives: anything{},
+			path: "POST /v1/actors/restart", about: "Start an actor again, after the message that it handles. The answer comes when it has started.", ask: "/v1/actors/restart?path=dht/pinger", gives: anything{},
 			bad: []refusal{{"/v1/actors/restart", 400, "bad_query"}, {"/v1/actors/restart?path=nobody", 404, "not_found"}, {"/v1/actors/restart?path=node", 409, "failed"}},
 		},
 		{
