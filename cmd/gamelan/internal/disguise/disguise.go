@@ -243,21 +243,27 @@ func (d *Disguise) Text(text string) string {
 	}
 	text = d.words.Replace(text)
 	text = ofPeople.ReplaceAllString(text, "${1}(left out)")
-	text = userOfURL.ReplaceAllString(text, "${1}"+Hidden+"@")
-	text = homes.ReplaceAllString(text, "${1}user")
-	text = replaceGroups(dnsName, text, d.Host)
-	text = replaceGroups(lookedUp, text, func(name string) string {
-		if d.ordinary[strings.ToLower(name)] { // a word, as in "lookup failed: "
-			return name
-		}
-		return d.Host(name)
-	})
-	text = replaceGroups(withPort, text, func(name string) string {
-		if slices.Contains(suffixes, path.Ext(name)) {
-			return name
-		}
-		return d.Host(name)
-	})
+	if strings.Contains(text, "://") {
+		text = userOfURL.ReplaceAllString(text, "${1}"+Hidden+"@")
+	}
+	if strings.Contains(text, "/") {
+		text = homes.ReplaceAllString(text, "${1}user")
+		text = replaceGroups(dnsName, text, d.Host)
+	}
+	if strings.Contains(text, ":") {
+		text = replaceGroups(lookedUp, text, func(name string) string {
+			if d.ordinary[strings.ToLower(name)] { // a word, as in "lookup failed: "
+				return name
+			}
+			return d.Host(name)
+		})
+		text = replaceGroups(withPort, text, func(name string) string {
+			if slices.Contains(suffixes, path.Ext(name)) {
+				return name
+			}
+			return d.Host(name)
+		})
+	}
 	if len(d.hosts) > 0 {
 		text = labels.ReplaceAllStringFunc(text, d.label)
 	}

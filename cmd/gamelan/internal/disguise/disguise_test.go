@@ -208,8 +208,10 @@ func TestWordsOfPrograms(t *testing.T) {
 	d := New()
 	got, err := d.JSON([]any{
 		models.Health{Reasons: models.Notices{mine, borrowed}},
-		models.Checked{Step: "health", What: secret, Notice: &mine}, models.Diagnosis{What: secret, Cause: &borrowed, Also: models.Notices{mine}},
-		models.Event{What: secret, Code: mine.Code}, models.Event{What: secret, Code: codes.Deaf.Name, Data: map[string]string{"by": "program"}},
+		models.Checked{Step: "health", What: secret, Notice: &mine},
+		models.Diagnosis{What: secret, Cause: &borrowed, Also: models.Notices{mine}},
+		models.Event{What: secret, Code: mine.Code},
+		models.Event{What: secret, Code: codes.Deaf.Name, Data: map[string]string{"by": "program"}},
 		"peer " + carol + " is not admitted by the program: " + secret + "\n" + secret, "banned until 2026-11-29T14:25:53Z: " + secret + "\n" + secret,
 	})
 	if err != nil {

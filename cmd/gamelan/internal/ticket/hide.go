@@ -34,9 +34,31 @@ func (g *gatherer) constant() {
 		g.hide.Constant(s.name, s.about)
 	}
 	for _, of := range []any{
-		g.Version, Machine{}, Disk{}, setting{}, examination{}, failure{}, inspect.HealthReport{}, inspect.Actor{}, inspect.DeadLetter{}, gamelan.StoreReport{},
-		models.Node{}, models.Peer{}, models.Connection{}, models.Event{}, models.Report{}, models.Admission{}, models.DHT{}, models.InboxShelf{}, models.Kad{},
-		models.KadPublications{}, models.KadContacts{}, models.Network{}, models.StoreForward{}, models.Tor{}, models.Traffic{},
+		g.Version,
+		Machine{},
+		Disk{},
+		setting{},
+		examination{},
+		failure{},
+		inspect.HealthReport{},
+		inspect.Actor{},
+		inspect.DeadLetter{},
+		gamelan.StoreReport{},
+		models.Node{},
+		models.Peer{},
+		models.Connection{},
+		models.Event{},
+		models.Report{},
+		models.Admission{},
+		models.DHT{},
+		models.InboxShelf{},
+		models.Kad{},
+		models.KadPublications{},
+		models.KadContacts{},
+		models.Network{},
+		models.StoreForward{},
+		models.Tor{},
+		models.Traffic{},
 	} {
 		if of != nil {
 			g.hide.Shape(reflect.TypeOf(of))

@@ -410,7 +410,7 @@ func peerIn(t *testing.T, n *gamelan.Node) identity.NodeID {
 func TestLongListsAreCut(t *testing.T) {
 	g := &gatherer{hide: disguise.New()}
 	g.add("x.json", "", first(g, "x.json", make([]int, 5*maxList)))
-	g.add("y.json", "", strings.Repeat("x ", maxEntry))
+	g.add("y.json", "", strings.Repeat("x ", maxEntry/2+1))
 	g.seal()
 	var list []int
 	if len(g.Entries) != 1 || json.Unmarshal(g.Entries[0].data, &list) != nil || len(list) != maxList {
