@@ -322,8 +322,16 @@ func TestKeysOfTop(t *testing.T) {
 		}()
 		var got []byte
 		for _, x := range []struct{ until, key string }{
-			{"s sort: rate", "c"}, {"DIR", ""}, {"s sort: rate", "s"}, {"DIR", ""}, {"s sort: bytes", "p"}, {"connection, at", ""}, {"s sort: bytes", "x"},
-			{"s sort: bytes", "a"}, {"ACTOR", ""}, {"s sort: rate", end},
+			{"s sort: rate", "c"},
+			{"DIR", ""},
+			{"s sort: rate", "s"},
+			{"DIR", ""},
+			{"s sort: bytes", "p"},
+			{"connection, at", ""},
+			{"s sort: bytes", "x"},
+			{"s sort: bytes", "a"},
+			{"ACTOR", ""},
+			{"s sort: rate", end},
 		} {
 			for b := make([]byte, 4096); !bytes.Contains(got, []byte(x.until)); {
 				n, err := master.Read(b)

@@ -134,7 +134,7 @@ func (l *Ledger) Of(now time.Time, id identity.NodeID, from share.Source) Answer
 	if p := l.peers.Get(id); p != nil {
 		a.Records = p.records(a.Records, now)
 	}
-	if p := l.sources.Get(from); p != nil && from != share.None && from != share.Exempt {
+	if p := l.sources.Get(from); p != nil { // nothing is kept of those that many share
 		a.Records = p.records(a.Records, now)
 	}
 	slices.SortStableFunc(a.Records, func(x, y Record) int { return cmp.Compare(x.Last, y.Last) })

@@ -25,7 +25,6 @@ var (
 	}}
 )
 
-// conforms: V 44
 func TestWire(t *testing.T) {
 	if err := ReadAsk(bytes.NewReader(AppendAsk(nil))); err != nil {
 		t.Errorf("a request: %v", err)
@@ -57,6 +56,9 @@ func TestWireRoom(t *testing.T) {
 	}
 }
 
+// TestWireRefuses: what is no answer is refused, control characters of a peer are, and more records than there may be are skipped.
+//
+// conforms: V 44
 func TestWireRefuses(t *testing.T) {
 	record := func(inner string) string { return "\x12" + string(rune(len(inner))) + inner }
 	for name, body := range map[string]string{
@@ -96,6 +98,8 @@ func nodeID(b byte) (id identity.NodeID) {
 }
 
 // TestLedger: equal things are counted, others have a line each, and all is forgotten after an hour.
+//
+// conforms: V 44
 func TestLedger(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	l := NewLedger(now)

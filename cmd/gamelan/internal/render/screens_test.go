@@ -168,7 +168,8 @@ func screens() map[string]func(*Output) error {
 	all["top peers"] = func(o *Output) error {
 		conns := trafficOnScreen()
 		return (&Top{Output: o, At: screenTime}).Peers([]TopPeer{
-			{NodeID: seedID, PublicKey: seedKey, Connections: 1, Traffic: TrafficOf(&conns[0])}, {NodeID: carolID, PublicKey: carolKey, Connections: 2, Traffic: TrafficOf(&conns[1])},
+			{NodeID: seedID, PublicKey: seedKey, Connections: 1, Traffic: TrafficOf(&conns[0])},
+			{NodeID: carolID, PublicKey: carolKey, Connections: 2, Traffic: TrafficOf(&conns[1])},
 			{NodeID: noNameID, PublicKey: strings.Repeat("2f", 32)},
 		}, 1234, 3)
 	}
