@@ -297,7 +297,7 @@ func TestFieldNames(t *testing.T) {
 		{Current{}, "message_type since age_ms"},
 		{LastFailure{}, "at reason message_type where stack_id"},
 		{Labels{}, "peer conn protocol direction"},
-		{models.Node{}, "node_id public_key network private profile addresses status cause since tried wanted held warnings credit inbox tor moved reach disk clock started_at version pid inbound outbound peers banned places"},
+		{models.Node{}, "node_id public_key network private profile addresses status cause since tried wanted held calls warnings credit inbox tor moved reach disk clock started_at version pid inbound outbound peers banned places"},
 		{models.Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since pool connection ended_at ended_why next_dial_at added_at"},
 		{models.Address{}, "addr source last_ok last_attempt last_error last_code attempts failures latency_ms score"},
 		{models.Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at silent_ms substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls protected closed_at close_reason closed_by"},

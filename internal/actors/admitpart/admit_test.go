@@ -15,6 +15,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
+	"github.com/gamelan-p2p/gamelan/internal/view"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -28,9 +29,12 @@ func (alone) OnWall(t time.Time) time.Time                       { return t }
 func (alone) PID(string) *actor.PID                              { return nil }
 func (a alone) Key() identity.PublicKey                          { return a.key }
 func (alone) Connection(identity.NodeID) (*actors.ConnRef, bool) { return nil, false }
-func (alone) NoSecret(time.Time) connections.Knocks              { return connections.Knocks{} }
-func (alone) NotAdmitted(time.Time) connections.Knocks           { return connections.Knocks{} }
-func (alone) Latecomers() []connections.Latecomer                { return nil }
+func (alone) Connections() *view.Map[identity.NodeID, *actors.ConnRef] {
+	return new(view.Map[identity.NodeID, *actors.ConnRef])
+}
+func (alone) NoSecret(time.Time) connections.Knocks    { return connections.Knocks{} }
+func (alone) NotAdmitted(time.Time) connections.Knocks { return connections.Knocks{} }
+func (alone) Latecomers() []connections.Latecomer      { return nil }
 
 func (alone) Profile() protocol.Profile { return protocol.Tari(protocol.LocalNet) }
 
