@@ -18,7 +18,7 @@ type drainCmd struct {
 
 // Help returns the text of gamelan drain --help below the flags.
 func (*drainCmd) Help() string {
-	return "A node that drains accepts no connections and dials nobody. It goes on with the peers that are connected. gamelan health says degraded, and /readyz has the status 503, so that others send their work elsewhere. " +
+	return "A node that drains accepts no connections and dials nobody. It goes on with the peers that are connected. gamelan health says degraded, and /readyz has the status 503. " +
 		"The command waits until no message and no call is under way; streams that programs have opened are not waited for. The exit code is 1 if some still are. It ends with --off, or when the node is started again."
 }
 

@@ -34,14 +34,11 @@ func ownCause(err error) *codes.Code {
 	return nil
 }
 
-// CauseOf returns the code of an error of a dial, or nil.
-func CauseOf(err error) *codes.Code { return cmp.Or(ownCause(err), base.CauseOf(err)) }
-
 // Because returns why a peer is not reached: a code, which is DialFailed if no other fits, and the same as a
 // sentence. who is the address that was tried, or what the peer is. step is what helps in this case, if the
 // error knows more than the code.
 func Because(err error, who string) (c *codes.Code, sentence, step string) {
-	c = cmp.Or(CauseOf(err), codes.DialFailed)
+	c = cmp.Or(ownCause(err), base.CauseOf(err), codes.DialFailed)
 	text := err.Error()
 	if e, ok := errors.AsType[*upgrade.Error](err); ok {
 		text = e.Err.Error()

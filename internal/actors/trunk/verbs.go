@@ -72,7 +72,7 @@ func NotConnected(err error, peer string) error {
 		return &inspect.Error{Code: inspect.CodeFailed, Message: "the peer is not admitted: this node has connections only with listed peers", Hint: inspect.HintAdmit + refused.Key.String()}
 	}
 	if errors.Is(err, actors.ErrDraining) {
-		hint = codes.Draining.Step
+		return &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: codes.Draining.Step, Cause: codes.Draining.Name}
 	}
 	e := &inspect.Error{Code: inspect.CodeFailed, Message: words.Sentence(err), Hint: hint}
 	if cause := CauseOf(err); cause != nil {
