@@ -180,3 +180,33 @@ func TestDialAnewOfOtherAddresses(t *testing.T) {
 		}
 	})
 }
+
+// TestDialAnewEndsPauses: a peer that could not be reached for long is dialled soon when there may be a new way to it, whether
+// it is a seed or protected.
+func TestDialAnewEndsPauses(t *testing.T) {
+	for _, protected := range []bool{false, true} {
+		gamelantest.Bubble(t, func(t *testing.T) {
+			net := gamelantest.NewNetwork(t)
+			b := net.Start(gamelan.Config{})
+			a := net.Start(gamelan.Config{Seeds: []string{b.Seed()}, Floor: 3})
+			if protected {
+				defer a.Protect(b.ID(), "test")()
+			}
+			net.Connect(a, b)
+			for range 5 {
+				net.Partition(a, b)
+				time.Sleep(10 * time.Minute)
+				if len(a.Connections()) > 0 {
+					t.Fatal("they are still connected")
+				}
+				net.Heal(a, b)
+				nodetest.Trunk(a).DialAnew()
+				time.Sleep(3 * time.Second)
+				if len(a.Connections()) == 0 {
+					t.Errorf("protected %v: got no connection soon", protected)
+				}
+				time.Sleep(10 * time.Minute)
+			}
+		})
+	}
+}

@@ -50,6 +50,7 @@ func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.No
 	var mu sync.Mutex
 	seen := map[string]*job{}
 	again, begun := 0, 0
+	var inHand atomic.Int64
 	start := func() (*gamelantest.Node, *atomic.Bool) {
 		dead := new(atomic.Bool)
 		return net.Start(cfg, gamelan.WithInbox(gamelan.InboxConfig{}), gamelan.WithMessages(func(ctx context.Context, m gamelan.Message) error {
@@ -58,8 +59,10 @@ func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.No
 				mu.Unlock()
 				return errOff
 			}
-			took := time.Duration(random.IntN(20)) * time.Millisecond
+			took := time.Duration(random.IntN(60)) * time.Millisecond
+			defer inHand.Add(-1)
 			defer time.Sleep(took) // the effect is there, and the job goes on
+			inHand.Add(1)
 			defer mu.Unlock()
 			begun++
 			j := seen[string(m.Body)]
@@ -95,8 +98,11 @@ func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.No
 			}
 		})
 	}
-	for range kills {
-		time.Sleep(time.Duration(pauses.IntN(300)) * time.Millisecond)
+	for k := range kills {
+		time.Sleep(time.Duration(pauses.IntN(1500)) * time.Millisecond) // they are connected again after about a second
+		for k == 0 && inHand.Load() == 0 {                              // at least one is interrupted
+			time.Sleep(time.Millisecond)
+		}
 		mu.Lock()
 		dead.Store(true)
 		mu.Unlock()

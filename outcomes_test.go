@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -377,6 +378,7 @@ func TestPoison(t *testing.T) {
 		if got := dead(); len(got) != 1 || b.Inbox().Status().Dead != 1 || poison.Result().Kind != 0 {
 			t.Fatalf("got %v on the shelf and outcome %v, want the message, and that its sender waits", got, poison.Result())
 		}
+		synctest.Wait() // the log has a line each hour
 		if got := strings.Count(log.String(), "on the shelf of the inbox"); got != 1 {
 			t.Errorf("got %d lines of the log that say so, want one: %s", got, &log)
 		}

@@ -158,6 +158,7 @@ func TestTraceRefuses(t *testing.T) {
 
 // end returns why a trace has ended, and how many lines it had before.
 func (x *traced) end() (why string, lines int) {
+	synctest.Wait()
 	if len(x.lines) == 0 || !x.over || x.err != nil {
 		return "it has not ended", len(x.lines)
 	}
@@ -179,10 +180,12 @@ func TestTraceOfAnActorByItsPath(t *testing.T) {
 		name := ref.PID.Id[strings.LastIndexByte(ref.PID.Id, '/')+1:]
 		for _, path := range []string{ref.PID.Id, "node/conns/" + name, "node/conns/" + inspect.ShortName(name), name, "conns", "/node/conns/", "dht/pinger", "peers"} {
 			x := trace(t, a, "actor", url.Values{"path": {path}, "for": {"100ms"}})
-			if time.Sleep(time.Second); x.err != nil || !x.accepted {
+			time.Sleep(time.Second)
+			why, _ := x.end()
+			if x.err != nil || !x.accepted {
 				t.Errorf("%s: got %v, accepted %v", path, x.err, x.accepted)
 			}
-			if why, _ := x.end(); why != "100ms are over" {
+			if why != "100ms are over" {
 				t.Errorf("%s: it has ended because %q", path, why)
 			}
 		}

@@ -29,7 +29,7 @@ import (
 // when there are too many. It alone decides on bans.
 //
 // In: ProtectPeer, UnprotectPeer, AllowPeer, RequestBan, GetStatus, PeerViolated,
-// PeerPanicked, BlamePeer, events PeerConnected, PeerDisconnected and DialFailed. Out:
+// PeerPanicked, BlamePeer, dialAnew, events PeerConnected, PeerDisconnected and DialFailed. Out:
 // DialPeer, CancelDial, CloseConn, BanPeer, Status, event StatusChanged. A restart
 // loses the counts of failed redials, of panics and of blames. Tags of protected peers,
 // the allow list, the results of dials and the time of the last change of state outlive it.
@@ -183,6 +183,8 @@ func (a *connectivity) Receive(c actor.Context) {
 		}
 	case actors.StoreTroubled, actors.StoreHealed:
 		supervisor.Publish(c, actors.StatusChanged{Status: a.current(c)})
+	case dialAnew:
+		a.dialAnew(c)
 	case redialTick:
 		if w, ok := a.wishes[m.peer]; ok {
 			w.next = nil
@@ -415,6 +417,19 @@ func (a *connectivity) redial(c actor.Context, peer identity.NodeID, w *wish) {
 	w.due = supervisor.Now(c).Add(wait)
 	w.next = supervisor.After(c, wait, redialTick{peer})
 	a.room.Redials.Set(peer, w.due)
+}
+
+// dialAnew ends the pauses before redials and rounds. They are as after a first failure, so that nobody who can
+// have this said often makes the node dial without a pause.
+func (a *connectivity) dialAnew(c actor.Context) {
+	for peer, w := range a.wishes {
+		if w.fails = 0; w.next != nil {
+			w.next.Stop()
+			w.next = nil
+			a.redial(c, peer, w)
+		}
+	}
+	a.floor.anew(c)
 }
 
 // refresh checks all connections. It closes idle ones above the limits and, with

@@ -79,6 +79,16 @@ func (f *floorDialer) soon(c actor.Context) {
 	f.timer = supervisor.After(c, wait, fillTick{})
 }
 
+// anew plans the next round anew, as after a new connection.
+func (f *floorDialer) anew(c actor.Context) {
+	f.barren = 0
+	if f.timer != nil {
+		f.timer.Stop()
+		f.timer = nil
+		f.soon(c)
+	}
+}
+
 func (f *floorDialer) due(c actor.Context) {
 	f.timer = nil
 	if f.missing() > 0 && f.uncovered() == 0 {

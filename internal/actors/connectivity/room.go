@@ -129,3 +129,9 @@ func (r *Room) Live() []connpool.Live {
 	}
 	return live
 }
+
+// dialAnew says that there may be a new way to others.
+type dialAnew struct{}
+
+// DialAnew ends the pauses before redials and rounds: there may be a new way to others.
+func (r *Room) DialAnew() { r.System.Root.Send(r.Connectivity, dialAnew{}) }

@@ -113,7 +113,7 @@ func (n Node) ConfirmNothing() { n.rooms.Silent.Store(true) }
 func (n Node) Drain(on bool) {
 	if !on {
 		if n.rooms.Draining.Swap(nil) != nil {
-			n.rooms.dialling.DialAnew()
+			n.rooms.DialAnew()
 		}
 		return
 	}

@@ -77,6 +77,12 @@ func (r *rooms) Banned(peer identity.NodeID) error { return r.peerbook.Banned(pe
 func (r *rooms) StoreTrouble() (actors.StoreTroubled, bool)         { return r.peerbook.Trouble.Get() }
 func (r *rooms) Ban(peer identity.NodeID) (time.Time, string, bool) { return r.peerbook.Ban(peer) }
 
+// DialAnew has all that dials begin again at once: there may be a new way to others.
+func (r *rooms) DialAnew() {
+	r.dialling.DialAnew()
+	r.connectivity.DialAnew()
+}
+
 // Of connections.
 
 func (r *rooms) Closed() []actors.ClosedConn { return r.connections.Closed() }

@@ -187,9 +187,9 @@ func (t Trunk) Unplugged(ip netip.Addr) {
 	t.rooms.connections.Unplugged(ip)
 }
 
-// DialAnew begins the dials under way again, unless a peer has answered: what they have sent may
+// DialAnew ends the pauses before dials, and begins the dials under way again, unless a peer has answered: what they have sent may
 // have gone out over an address, or into a cable, that is no more.
-func (t Trunk) DialAnew() { t.rooms.dialling.DialAnew() }
+func (t Trunk) DialAnew() { t.rooms.DialAnew() }
 
 // OnWall translates a time of Now into one of Wall, as [supervisor.OnWall] does.
 func (t Trunk) OnWall(at time.Time) time.Time { return t.rooms.OnWall(at) }
