@@ -24,7 +24,7 @@ func groups(flood, attack time.Duration) []harness.Group {
 			Cases: []harness.Case{
 				named("gamelan/oneway-32-not-inspected", product.OneWay(32)), product.Inspected(32), product.Watched(32),
 				named("gamelan/oneway-1KiB-not-inspected", product.OneWay(1<<10)), product.Inspected(1 << 10),
-				product.Look(), product.CrowdMemory(false), product.CrowdMemory(true),
+				product.Snapshot(), product.Look(), product.CrowdMemory(false), product.CrowdMemory(true),
 			},
 		},
 		{

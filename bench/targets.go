@@ -103,7 +103,7 @@ func targets() []harness.Target {
 		ratio("inspector", "gamelan/oneway-32-inspected", harness.Rate, 0.95, 0, "gamelan/oneway-32-not-inspected"),
 		ratio("inspector", "gamelan/oneway-1KiB-inspected", harness.Rate, 0.95, 0, "gamelan/oneway-1KiB-not-inspected"),
 		ratio("watcher", "gamelan/oneway-32-watched", harness.Rate, 0.92, 0, "gamelan/oneway-32-not-inspected"),
-		absolute("tree", "gamelan/tree-10000", harness.P50, 10*millisecond, 0),
+		absolute("snapshot", "gamelan/snapshot-10000", harness.P50, 10*millisecond, 0),
 		{
 			ID: "inspector memory", Case: "gamelan/actors-memory-inspected", Metric: harness.PerEnd, Relation: harness.Difference,
 			Against: []string{"gamelan/actors-memory"}, Bound: 400,

@@ -65,6 +65,24 @@ func watch(ctx context.Context, dir string, every time.Duration) {
 // crowd is how many actors the cases of the tree have beside those of the node.
 const crowd = 10_000
 
+// Snapshot is gamelan/snapshot-10000: what is known of all actors of a node.
+func Snapshot() harness.Case {
+	return harness.Case{Name: "gamelan/snapshot-10000", Run: func(m *harness.Meter) (err error) {
+		s := &nodes{ctx: m.Context()}
+		defer func() { err = errors.Join(err, s.close()) }()
+		n, err := crowded(s, gamelan.Config{})
+		if err != nil {
+			return err
+		}
+		return m.Loop(3, func() error {
+			if got := len(n.Inspection().Tree().Snapshot()); got < crowd {
+				return fmt.Errorf("got %d actors", got)
+			}
+			return nil
+		})
+	}}
+}
+
 // Look is gamelan/tree-10000: all actors of a node, as the inspector shows them, without asking them.
 func Look() harness.Case {
 	return harness.Case{Name: "gamelan/tree-10000", Run: func(m *harness.Meter) (err error) {
