@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 // traced collects the lines of a trace until it ends by itself.
 type traced struct {
+	mu       sync.Mutex
 	lines    []models.Traced
 	err      error
 	accepted bool
@@ -31,16 +33,19 @@ func trace(t *testing.T, n *gamelantest.Node, kind string, v url.Values) *traced
 	x := new(traced)
 	go func() {
 		for line, err := range n.Inspection().Verbs()["trace"][kind].Stream(t.Context(), v) {
-			if err != nil {
+			x.mu.Lock()
+			switch {
+			case err != nil:
 				x.err = err
-				break
-			}
-			if line == nil { // it was accepted
+			case line == nil:
 				x.accepted = true
-				continue
+			default:
+				x.lines = append(x.lines, line.(models.Traced))
 			}
-			x.lines = append(x.lines, line.(models.Traced))
+			x.mu.Unlock()
 		}
+		x.mu.Lock()
+		defer x.mu.Unlock()
 		x.over = true
 	}()
 	synctest.Wait()
@@ -159,6 +164,8 @@ func TestTraceRefuses(t *testing.T) {
 // end returns why a trace has ended, and how many lines it had before.
 func (x *traced) end() (why string, lines int) {
 	synctest.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if len(x.lines) == 0 || !x.over || x.err != nil {
 		return "it has not ended", len(x.lines)
 	}
@@ -206,8 +213,8 @@ func TestTraceEnds(t *testing.T) {
 		if why, _ := below.end(); why != "the actor has ended" {
 			t.Errorf("below an actor that was restarted: got %q", why)
 		}
-		if self.over {
-			t.Errorf("an actor that was restarted: got %+v, want that its trace goes on", self.lines)
+		if why, _ := self.end(); why != "it has not ended" {
+			t.Errorf("an actor that was restarted: got %q, want that its trace goes on", why)
 		}
 		time.Sleep(5 * time.Minute)
 		if why, _ := self.end(); why != "5m0s are over" {
