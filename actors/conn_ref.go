@@ -56,7 +56,7 @@ func (r *ConnRef) CallsUnderWay() int {
 }
 
 // Calling reports whether an RPC call runs on the connection.
-func (r *ConnRef) Calling() bool { return r.link.Live != nil && r.link.Live.Calls.Load() > 0 }
+func (r *ConnRef) Calling() bool { return r.CallsUnderWay() > 0 }
 
 // NumStreams returns how many substreams are open.
 func (r *ConnRef) NumStreams() int {

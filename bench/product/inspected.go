@@ -67,25 +67,17 @@ const crowd = 10_000
 
 // Snapshot is gamelan/snapshot-10000: what is known of all actors of a node.
 func Snapshot() harness.Case {
-	return harness.Case{Name: "gamelan/snapshot-10000", Run: func(m *harness.Meter) (err error) {
-		s := &nodes{ctx: m.Context()}
-		defer func() { err = errors.Join(err, s.close()) }()
-		n, err := crowded(s, gamelan.Config{})
-		if err != nil {
-			return err
-		}
-		return m.Loop(3, func() error {
-			if got := len(n.Inspection().Tree().Snapshot()); got < crowd {
-				return fmt.Errorf("got %d actors", got)
-			}
-			return nil
-		})
-	}}
+	return crowdLooked("gamelan/snapshot-10000", func(_ context.Context, n *gamelan.Node) int { return len(n.Inspection().Tree().Snapshot()) })
 }
 
 // Look is gamelan/tree-10000: all actors of a node, as the inspector shows them, without asking them.
 func Look() harness.Case {
-	return harness.Case{Name: "gamelan/tree-10000", Run: func(m *harness.Meter) (err error) {
+	return crowdLooked("gamelan/tree-10000", func(ctx context.Context, n *gamelan.Node) int { return n.Inspection().Look(ctx).Actors })
+}
+
+// crowdLooked is the case of a look at 10,000 actors. look returns how many it has seen.
+func crowdLooked(name string, look func(context.Context, *gamelan.Node) int) harness.Case {
+	return harness.Case{Name: name, Run: func(m *harness.Meter) (err error) {
 		s := &nodes{ctx: m.Context()}
 		defer func() { err = errors.Join(err, s.close()) }()
 		n, err := crowded(s, gamelan.Config{})
@@ -93,7 +85,7 @@ func Look() harness.Case {
 			return err
 		}
 		return m.Loop(3, func() error {
-			if got := n.Inspection().Look(s.ctx).Actors; got < crowd {
+			if got := look(s.ctx, n); got < crowd {
 				return fmt.Errorf("got %d actors", got)
 			}
 			return nil
