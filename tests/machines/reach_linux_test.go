@@ -85,7 +85,7 @@ func TestReachedForwarded(t *testing.T) {
 	if err := a.Get("/v1/node", &own); err != nil || len(own.Addresses) != 1 {
 		t.Errorf("got the addresses %v, %v, want the one outside alone", own.Addresses, err)
 	}
-	if s := a.Status(); !strings.Contains(s, "yes, at "+outside) || strings.Contains(s, "cannot connect to this node") {
+	if s := a.Status(); !strings.Contains(s, outside+", reached by ") || strings.Contains(s, "cannot connect to this node") {
 		t.Errorf("got the status\n%s", s)
 	}
 }
