@@ -58,6 +58,8 @@ type Actor struct {
 	Tasks      []Task   `json:"tasks,omitempty"` // the oldest first
 	Children   int      `json:"children"`
 	Watchers   int      `json:"watchers"`
+	WatchedBy  []string `json:"watched_by,omitempty"` // actors that are told of its end, at most 1,000; its parent is always told
+	Watches    []string `json:"watches,omitempty"`    // actors of whose end it is told; only of a single actor
 	Labels     *Labels  `json:"labels,omitempty"`
 
 	// Line is the actor's one-line description of itself, and Detail its full one.

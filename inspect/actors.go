@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -65,6 +66,7 @@ func (h *handler) actor(w http.ResponseWriter, r *http.Request, _ *query) (any, 
 	s, path := h.now(), r.PathValue("path")
 	if i, ok := s.find(path); ok {
 		a := s.actors[i]
+		a.Watches = s.watchedBy(a.ID)
 		h.ask(r.Context(), &a)
 		return a, nil
 	}
@@ -75,6 +77,16 @@ func (h *handler) actor(w http.ResponseWriter, r *http.Request, _ *query) (any, 
 		path = below
 	}
 	return nil, noActor(path)
+}
+
+// watchedBy returns the actors that the one with an id watches.
+func (s *snapshot) watchedBy(id string) (all []string) {
+	for i := range s.actors {
+		if _, ok := slices.BinarySearch(s.actors[i].WatchedBy, id); ok {
+			all = append(all, s.actors[i].ID)
+		}
+	}
+	return all
 }
 
 // FindActor returns the actor at path, or the only one whose path ends with it.

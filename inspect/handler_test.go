@@ -292,7 +292,7 @@ func TestFieldNames(t *testing.T) {
 		v    any
 		want string
 	}{
-		{Actor{}, "id parent name kind type state incarnation started_at restarts restarts_window last_failure next_restart_at policy on_panic mailbox current processed rate_1m busy_ns_total busy_pct_1m wait_ms handle_ms contained events_missed goroutines tasks children watchers labels line detail detail_timeout"},
+		{Actor{}, "id parent name kind type state incarnation started_at restarts restarts_window last_failure next_restart_at policy on_panic mailbox current processed rate_1m busy_ns_total busy_pct_1m wait_ms handle_ms contained events_missed goroutines tasks children watchers watched_by watches labels line detail detail_timeout"},
 		{Mailbox{}, "depth system_depth high_water alarm_depth oldest_age_ms"},
 		{Current{}, "message_type since age_ms"},
 		{LastFailure{}, "at reason message_type where stack_id"},

@@ -101,7 +101,7 @@ func actorOf(i *supervisor.Info, now time.Time, onWall func(time.Time) time.Time
 			Depth: i.Depth, SystemDepth: i.SystemDepth, HighWater: i.HighWater, AlarmDepth: i.Alarm,
 			OldestAgeMS: i.OldestAge.Milliseconds(),
 		},
-		Processed: i.Handled, BusyTotal: int64(i.BusyTime), Contained: i.Contained, Missed: i.EventsMissed, Goroutines: i.Tasks,
+		Watchers: len(i.Watchers), WatchedBy: i.Watchers, Processed: i.Handled, BusyTotal: int64(i.BusyTime), Contained: i.Contained, Missed: i.EventsMissed, Goroutines: i.Tasks,
 	}
 	if i.OnPanic != supervisor.Supervised {
 		a.OnPanic = i.OnPanic.String()

@@ -47,7 +47,8 @@ type cell struct {
 	tasks    []*task // running, of any incarnation
 	timers   int     // neither fired nor stopped
 	goType   reflect.Type
-	failures *failures // nil until the first panic
+	failures *failures           // nil until the first panic
+	watchers map[string]struct{} // paths of actors that watch it; nil: none
 
 	// owned by the turn
 	current  *wrapper // the present incarnation
@@ -68,6 +69,7 @@ type cell struct {
 	restarts    atomic.Uint32
 	contained   atomic.Uint64
 	unhandled   atomic.Uint64
+	looks       atomic.Uint64 // orders that it has carried out: how often somebody has looked; no messages of its own
 	heldEvents  atomic.Int64  // events since the last incarnation failed
 	byHand      atomic.Bool   // the last incarnation ended because somebody asked for that
 	missed      atomic.Uint64 // events dropped above EventsHeld, since the spawn

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -47,6 +48,8 @@ type Info struct {
 	Handled, Restarts, Contained, Unhandled uint64
 	EventsMissed                            uint64 // dropped above EventsHeld while it did not run
 	RestartsWindow                          int    // restarts that count against the parent's budget now
+
+	Watchers []string // paths of the actors that are told of its end, sorted; its parent is always told
 
 	BusyTime time.Duration // spent in Receive since the spawn
 	Tasks    []string      // names of the running Go and Do, sorted
@@ -134,7 +137,10 @@ func (h *host) infoAt(c *cell, now int64) Info {
 	i.Depth, i.SystemDepth = c.depth(), int(c.system.n)
 	i.HighWater = max(int(c.high), i.Depth)
 	i.Alarmed = c.alarmed
-	i.Handled = c.taken
+	i.Handled = c.taken - min(c.taken, c.looks.Load())
+	if len(c.watchers) > 0 {
+		i.Watchers = slices.Sorted(maps.Keys(c.watchers))
+	}
 	i.BusyTime = time.Duration(c.busy.Load())
 	if t := c.failures; t != nil {
 		i.LastFailure, i.LastFailureAt, i.NextRestart = t.last, t.at, t.next
@@ -180,7 +186,7 @@ func (h *host) infoAt(c *cell, now int64) Info {
 		if b.left.Load() > 0 {
 			i.OldestAge = max(i.OldestAge, age)
 		}
-		i.Handled -= uint64(b.left.Load())
+		i.Handled -= min(i.Handled, uint64(b.left.Load()))
 		if t, ok := b.inHand.Load().(reflect.Type); ok && t != nilType {
 			i.Message = t.String()
 			i.Since = h.base.Add(time.Duration(since))

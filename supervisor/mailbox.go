@@ -130,10 +130,29 @@ func (c *cell) PostUserMessage(m any) {
 	}
 }
 
+// watch notes who watches the actor. The caller holds mu.
+func (c *cell) watch(m any) {
+	switch m := m.(type) {
+	case *actor.Watch:
+		if c.watchers == nil {
+			c.watchers = make(map[string]struct{})
+		}
+		if len(c.watchers) < maxWatchers {
+			c.watchers[m.Watcher.GetId()] = struct{}{}
+		}
+	case *actor.Unwatch:
+		delete(c.watchers, m.Watcher.GetId())
+	}
+}
+
+// maxWatchers bounds how many watchers of an actor are shown.
+const maxWatchers = 1000
+
 // PostSystemMessage puts m into the queue of system messages. It goes before the
 // other queue, and is served also while the actor is suspended.
 func (c *cell) PostSystemMessage(m any) {
 	c.mu.Lock()
+	c.watch(m)
 	c.system.push(m)
 	if c.batch != nil {
 		c.batch.signal.Store(true)
@@ -300,6 +319,7 @@ func (c *cell) deliver(b *batch, msg any) {
 	switch m := body.(type) {
 	case *order:
 		m.run(c)
+		c.looks.Add(1)
 		return
 	case Drain:
 		if !c.drains {

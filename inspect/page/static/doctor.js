@@ -1,0 +1,48 @@
+// Examines the node, or the way to a peer: the steps as they pass or fail, one cause, one next step.
+import { h } from './dom.js'
+import { get, lines } from './api.js'
+import { ago, span } from './words.js'
+import { notice } from './draw.js'
+import { peerName, acts, trouble } from './state.js'
+
+export const title = 'Doctor'
+const SIGN = { ok: '✓', failed: '✗', warning: '!', skipped: '–', wrong: '✗', note: '·' }
+
+export function open(ctx) {
+  let peer = ctx.arg, steps = [], diagnosis = null, running = false, problem = null, last = null
+  const stop = new AbortController()
+  ctx.signal.addEventListener('abort', () => stop.abort())
+  get('/v1/doctor').then(d => { if (d.diagnosis && !running && !steps.length) { last = d.at; steps = d.steps; diagnosis = d.diagnosis } ctx.redraw() }, () => {})
+  const run = async () => {
+    if (running) return
+    ;[steps, diagnosis, running, problem, last] = [[], null, true, null, null]
+    ctx.redraw()
+    try {
+      await lines('/v1/doctor/examine', { peer: peer.trim() }, l => {
+        if (l.step) steps.push(l.step)
+        if (l.diagnosis) diagnosis = l.diagnosis
+        ctx.redraw()
+      }, stop.signal)
+    } catch (e) {
+      problem = e
+    }
+    running = false
+    ctx.redraw()
+  }
+  if (ctx.arg) run()
+  return () => [
+    acts() ? h('form', { class: 'bar', onsubmit: e => { e.preventDefault(); run() } },
+      h('input', { type: 'search', placeholder: 'a peer or an address; empty: this node', 'aria-label': 'Peer or address', value: peer, oninput: e => { peer = e.target.value } }),
+      h('button', { class: 'main', disabled: running }, running ? 'Examines …' : 'Examine')) : h('p', { class: 'quiet' }, 'An examination needs the admin scope. This is the last one.'),
+    problem && trouble(problem),
+    diagnosis && h('section', { class: 'lead', role: 'status' },
+      h('p', { class: 'state ' + (diagnosis.ok ? 'ok' : 'bad') }, diagnosis.what),
+      diagnosis.cause && h('p', { class: 'cause' }, h('b', {}, diagnosis.cause.what), diagnosis.cause.step && h('span', { class: 'step' }, diagnosis.cause.step)),
+      last && h('p', { class: 'quiet' }, `examined ${ago(last)} ago`)),
+    steps.length > 0 && h('ol', { class: 'steps' }, steps.map((s, i) => h('li', { key: i, class: s.state },
+      h('span', { class: 'sign', role: 'img', 'aria-label': s.state }, SIGN[s.state] || '·'), h('b', {}, s.step), h('span', { class: 'on' }, s.on ? (peerName(s.on) !== s.on.slice(0, 10) ? peerName(s.on) : s.on) : ''), h('span', { class: 'what' }, s.what, s.notice?.step ? h('span', { class: 'step' }, s.notice.step) : ''), h('span', { class: 'quiet n' }, s.took_ms >= 1 ? span(s.took_ms) : '')))),
+    running && h('p', { class: 'quiet', role: 'status' }, 'The next step …'),
+    diagnosis?.also?.length > 0 && h('section', {}, h('h2', {}, 'Also'), h('ul', { class: 'notices' }, diagnosis.also.map(n => notice(n)))),
+    !running && !steps.length && !problem && h('p', { class: 'quiet' }, 'Nothing was examined yet.'),
+  ]
+}

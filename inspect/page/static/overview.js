@@ -1,0 +1,73 @@
+// Is all well? If not: what is wrong, and what helps?
+import { h } from './dom.js'
+import { get } from './api.js'
+import { ago, bytes, count, plural, span, address } from './words.js'
+import { samples } from './samples.js'
+import { spark, facts, notice, table } from './draw.js'
+import { state, link, actorLink } from './state.js'
+
+export const title = 'Overview'
+
+export function open(ctx) {
+  let stuck = [], failures = [], dead = [], busiest = []
+  ctx.every(2000, async () => {
+    const all = await Promise.all([get('/v1/actors', { state: 'stuck', limit: 10 }), get('/v1/failures', { limit: 10 }), get('/v1/deadletters', { limit: 100 }), get('/v1/actors', { sort: 'depth', limit: 6 })])
+    ;[stuck, failures, dead, busiest] = all.map(a => a.items)
+  })
+  const recent = list => list.filter(f => Date.now() - Date.parse(f.at) < 3600e3)
+  return () => {
+    const n = state.node
+    if (!n) return state.error ? null : h('p', { class: 'quiet' }, 'The page asks the node …')
+    const troubles = [
+      ...(state.health?.reasons || []).filter(r => r.what).map(r => notice({ ...r, severity: 'error' })),
+      ...n.warnings.map(w => notice(w, ' ', w.program ? null : link('/doctor', 'examine'))),
+      ...stuck.map(a => notice({ severity: 'error', what: `an actor is stuck${a.current ? ` for ${span(a.current.age_ms)} on ${a.current.message_type}` : ''}`, step: 'see where it waits, on its page: ' }, actorLink(a.id))),
+      ...recent(failures).map(f => notice({ severity: 'warning', what: `an actor has failed ${ago(f.at)} ago: ${f.reason}`, step: f.where ? `at ${f.where}, on its page: ` : 'on its page: ' }, actorLink(f.actor))),
+      ...letters(recent(dead)),
+    ]
+    return [
+      h('section', { class: 'lead' },
+        h('p', { class: 'state ' + (n.status === 'online' ? 'ok' : n.status === 'offline' ? 'bad' : 'warn') }, n.status),
+        h('p', { class: 'cause' }, n.cause, h('span', { class: 'quiet' }, ' for ' + ago(n.since)))),
+      h('section', {}, h('h2', {}, 'Needs attention'), troubles.length ? h('ul', { class: 'notices' }, troubles) : h('p', { class: 'quiet' }, 'Nothing. All is well.')),
+      h('section', { class: 'sparks', 'aria-label': 'The last five minutes' },
+        card('Messages', ['messages in', 'messages out'], v => count(v) + '/s', ['in', 'out']),
+        card('Bytes', ['bytes in', 'bytes out'], v => bytes(v) + '/s', ['in', 'out']),
+        card('Confirmed', ['confirmed'], v => count(v) + '/s', ['']),
+        card('Failed, in doubt', ['failed', 'in doubt'], v => count(v) + '/s', ['failed', 'in doubt']),
+        card('Connections', ['inbound', 'outbound'], count, ['in', 'out']),
+        card('Queued', ['queued', 'unread'], count, ['in actors', 'unread'])),
+      h('section', {}, h('h2', {}, 'Longest queues'), table([
+        ['actor', a => actorLink(a.id)],
+        ['queue', a => count(a.mailbox.depth), 'n'],
+        ['oldest', a => span(a.mailbox.oldest_age_ms), 'n'],
+        ['rate', a => (a.rate_1m === undefined ? '–' : count(a.rate_1m) + '/s'), 'n'],
+        ['on', a => (a.current ? `${a.current.message_type} for ${span(a.current.age_ms)}` : ''), 'wide'],
+      ], busiest.filter(a => a.mailbox.depth > 0), { key: a => a.id, empty: 'No actor has a message waiting.', caption: 'Longest queues' })),
+      h('section', {}, h('h2', {}, 'This node'), facts([
+        ['public key', h('span', { class: 'key' }, n.public_key)],
+        ['network', n.network, n.profile === 'tari' ? '' : `, profile ${n.profile}`],
+        ['running', `gamelan ${n.version} for ${ago(n.started_at)}, process ${n.pid}`],
+        ['addresses', (n.addresses || []).map(address).join(', ') || 'none'],
+        ['connected', `${plural(n.held, 'peer')}, of ${n.peers} known`],
+        n.disk && ['disk', `${bytes(n.disk.free)} free`],
+      ])),
+    ]
+  }
+}
+
+// letters is one notice for all dead letters to one place.
+function letters(list) {
+  const by = new Map()
+  for (const l of list) by.set(l.target, [...(by.get(l.target) || []), l])
+  return [...by].slice(0, 5).map(([target, ls]) => notice({
+    severity: 'warning', what: `${plural(ls.length, 'message')} did not reach ${target}: ${ls[0].message_type}, ${ls[0].cause.replaceAll('_', ' ')}`,
+    step: ls[0].sender ? 'from ' : 'from no actor',
+  }, ls[0].sender && actorLink(ls[0].sender)))
+}
+
+function card(name, series, say, words) {
+  const last = series.map(s => samples.series[s]?.at(-1))
+  return h('div', { class: 'card' }, h('h3', {}, name), spark(series, say),
+    h('p', {}, series.map((s, i) => h('span', { class: 'leg s' + i }, last[i] === undefined ? '–' : say(last[i]), words[i] ? ' ' + words[i] : ''))))
+}

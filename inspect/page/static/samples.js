@@ -1,0 +1,44 @@
+// What the node has done in the last five minutes, as far as this page was open: a sample a second.
+
+const MOST = 300
+export const samples = { at: [], series: {} }
+let last = null
+
+// sample takes what has changed since the last one.
+export function sample(node, traffic, deep) {
+  const t = Date.now()
+  const sum = (list, field, of) => list.filter(of || (() => true)).reduce((n, x) => n + (x[field] || 0), 0)
+  const c = traffic.connections
+  const totals = {
+    'messages in': sum(traffic.messages, 'in', plain),
+    'messages out': sum(traffic.messages, 'out', plain),
+    'bytes in': c.bytes_in,
+    'bytes out': c.bytes_out,
+    confirmed: sum(traffic.sent, 'count', s => s.outcome === 'confirmed'),
+    'in doubt': sum(traffic.sent, 'count', s => s.outcome === 'in doubt'),
+    failed: sum(traffic.sent, 'count', s => s.outcome === 'failed'),
+  }
+  const gauges = {
+    inbound: node.inbound,
+    outbound: node.outbound,
+    queued: deep.items.reduce((n, a) => n + a.mailbox.depth, 0),
+    unread: node.inbox ? node.inbox.messages : 0,
+  }
+  if (last) {
+    const s = Math.max(0.2, (t - last.t) / 1000)
+    for (const k in totals) push(k, Math.max(0, totals[k] - last.totals[k]) / s)
+    for (const k in gauges) push(k, gauges[k])
+    samples.at.push(t)
+    if (samples.at.length > MOST) samples.at.shift()
+  }
+  last = { t, totals }
+}
+
+// plain leaves out answers, which are no messages of their own.
+const plain = m => m.kind !== 'answers'
+
+function push(name, v) {
+  const list = (samples.series[name] ||= [])
+  list.push(v)
+  if (list.length > MOST) list.shift()
+}
