@@ -65,6 +65,7 @@ var _ = []any{docsDHT, docsHear, docsInbox}
 
 // compiled are the pages with Go blocks, and the file that has the blocks of each.
 var compiled = map[string]string{
+	"docs/actors.md":             "docs_actors_test.go",
 	"docs/private-network.md":    "docs_private_test.go",
 	"README.md":                  "readme_test.go",
 	"docs/conformance/README.md": "internal/protocol/identify/identify_test.go",

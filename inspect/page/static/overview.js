@@ -4,7 +4,7 @@ import { get } from './api.js'
 import { ago, bytes, count, plural, span, address } from './words.js'
 import { samples } from './samples.js'
 import { spark, facts, notice, table } from './draw.js'
-import { state, link, actorLink } from './state.js'
+import { state, link, actorLink, shortActor } from './state.js'
 
 export const title = 'Overview'
 
@@ -18,13 +18,7 @@ export function open(ctx) {
   return () => {
     const n = state.node
     if (!n) return state.error ? null : h('p', { class: 'quiet' }, 'The page asks the node …')
-    const troubles = [
-      ...(state.health?.reasons || []).filter(r => r.what).map(r => notice({ ...r, severity: 'error' })),
-      ...n.warnings.map(w => notice(w, ' ', w.program ? null : link('/doctor', 'examine'))),
-      ...stuck.map(a => notice({ severity: 'error', what: `an actor is stuck${a.current ? ` for ${span(a.current.age_ms)} on ${a.current.message_type}` : ''}`, step: 'see where it waits, on its page: ' }, actorLink(a.id))),
-      ...recent(failures).map(f => notice({ severity: 'warning', what: `an actor has failed ${ago(f.at)} ago: ${f.reason}`, step: f.where ? `at ${f.where}, on its page: ` : 'on its page: ' }, actorLink(f.actor))),
-      ...letters(recent(dead)),
-    ]
+    const troubles = [...told(n.warnings, state.health, stuck, recent(failures)), ...letters(recent(dead))]
     return [
       h('section', { class: 'lead' },
         h('p', { class: 'state ' + (n.status === 'online' ? 'ok' : n.status === 'offline' ? 'bad' : 'warn') }, n.status),
@@ -56,13 +50,27 @@ export function open(ctx) {
   }
 }
 
+// told says each trouble once: what is known of an actor that is stuck or has failed says more than the warning.
+function told(warnings, health, stuck, failures) {
+  const about = w => w.args?.actor && shortActor(w.args.actor)
+  const panicked = new Set(warnings.filter(w => w.code === 'own_panicked').map(about))
+  const known = new Set([...stuck.map(a => shortActor(a.id)), ...failures.map(f => shortActor(f.actor)), ...panicked])
+  const codes = new Set(warnings.map(w => w.code))
+  return [
+    ...(health?.reasons || []).filter(r => r.what && !codes.has(r.code)).map(r => notice({ ...r, severity: 'error' })),
+    ...stuck.map(a => notice({ severity: 'error', what: `${shortActor(a.id)} is stuck${a.current ? ` on ${a.current.message_type} for ${span(a.current.age_ms)}` : ''}`, step: 'see where it waits:' }, actorLink(a.id))),
+    ...failures.filter(f => !panicked.has(shortActor(f.actor))).map(f => notice({ severity: 'warning', what: `${shortActor(f.actor)} has failed ${ago(f.at)} ago: ${f.reason}`, step: f.where ? `at ${f.where}; see its stack:` : 'see its stack:' }, actorLink(f.actor))),
+    ...warnings.filter(w => !(w.code.startsWith('actor_') && known.has(about(w)))).map(w => notice(w, w.args?.actor ? actorLink(w.args.actor) : w.program ? null : link('/doctor', 'examine'))),
+  ]
+}
+
 // letters is one notice for all dead letters to one place.
 function letters(list) {
   const by = new Map()
   for (const l of list) by.set(l.target, [...(by.get(l.target) || []), l])
   return [...by].slice(0, 5).map(([target, ls]) => notice({
-    severity: 'warning', what: `${plural(ls.length, 'message')} did not reach ${target}: ${ls[0].message_type}, ${ls[0].cause.replaceAll('_', ' ')}`,
-    step: ls[0].sender ? 'from ' : 'from no actor',
+    severity: 'warning', what: `${plural(ls.length, 'message')} did not reach ${shortActor(target)}: ${ls[0].message_type}, ${ls[0].cause.replaceAll('_', ' ')}`,
+    step: ls[0].sender ? 'sent by' : 'the message names no sender',
   }, ls[0].sender && actorLink(ls[0].sender)))
 }
 

@@ -4,6 +4,8 @@ let view = null
 let tree = null
 let problem = ''
 let known = null // ids that were there before
+let before = new Map() // how many children each actor had a minute ago: id → [time, number] …
+let troubled = [] // actors that are stuck or have failed, wherever they are
 
 self.onmessage = m => {
   const first = !view
@@ -36,7 +38,9 @@ async function load() {
     const d = depth(view)
     const r = await fetch('/v1/tree' + (d === undefined ? '' : '?depth=' + d), { cache: 'no-store' })
     if (!r.ok) throw new Error((await r.json()).error.message)
+    const lists = await Promise.all(['stuck', 'failed', 'backing_off'].map(s => fetch('/v1/actors?limit=200&state=' + s, { cache: 'no-store' }).then(r => (r.ok ? r.json() : { items: [] }))))
     tree = await r.json()
+    troubled = lists.flatMap(l => l.items)
     problem = ''
   } catch (e) {
     problem = e instanceof TypeError ? 'the node does not answer' : e.message
@@ -81,9 +85,29 @@ function show() {
   postMessage({
     problem, from, filter, shown: rows.length, actors: tree.actors,
     rows: rows.slice(from, from + view.rows).map(({ b: { actor: a }, level, open, below }) => ({
-      id: a.id, parent: a.parent, name: a.name, level, open, children: below, state: a.state, depth: a.mailbox.depth, oldest: a.mailbox.oldest_age_ms, rate: a.rate_1m || 0, busy: a.busy_pct_1m || 0,
-      restarts: a.restarts, fresh: before && !filter && !before.has(a.id),
+      id: a.id, parent: a.parent, name: a.name, level, open, children: below, more: grown(a.id, below), state: a.state, depth: a.mailbox.depth, oldest: a.mailbox.oldest_age_ms, rate: a.rate_1m || 0, busy: a.busy_pct_1m || 0,
+      restarts: a.restarts, trouble: open ? '' : below > 0 ? troubleBelow(a.id) : '', fresh: before && !filter && !before.has(a.id),
       line: a.current && a.current.age_ms > 1000 ? `on ${a.current.message_type} for ${Math.round(a.current.age_ms / 1000)} s` : a.last_failure && a.state !== 'running' ? a.last_failure.reason : a.line || '',
     })),
   })
+}
+
+// grown is how many more children an actor has than a minute ago.
+function grown(id, n) {
+  const t = Date.now()
+  let list = before.get(id)
+  if (!list) {
+    if (before.size > 5000) before = new Map()
+    before.set(id, (list = []))
+  }
+  if (!list.length || t - list.at(-1)[0] > 5000) list.push([t, n])
+  while (list.length && t - list[0][0] > 60_000) list.shift()
+  return list.length ? n - list[0][1] : 0
+}
+
+// troubleBelow says what is wrong in a branch that is closed.
+function troubleBelow(id) {
+  const n = {}
+  for (const a of troubled) if (a.id.startsWith(id + '/')) n[a.state] = (n[a.state] || 0) + 1
+  return Object.entries(n).map(([state, n]) => `${n} ${state.replace('_', ' ')}`).join(', ')
 }

@@ -36,7 +36,7 @@ export function span(ms) {
 
 const valid = t => t && !t.startsWith('0001')
 
-export const ago = t => (valid(t) ? span(Math.max(0, now() - Date.parse(t))).replace(/(\d)\.\d s$/, '$1 s') : 'never')
+export const ago = t => (valid(t) ? span(Math.max(0, now() - Date.parse(t))).replace(/(\d)\.\d s$/, '$1 s').replace(/^.* ms$/, '0 s') : 'never')
 
 // clock says when: the time alone today, else with the date.
 export function clock(t) {
