@@ -11,11 +11,27 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
+	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // askedAtOnce is how many connections are asked for their statistics at a time: one that does not
 // answer does not keep the others from it.
 const askedAtOnce = 32
+
+// shownStreams is how many substreams of a connection are shown.
+const shownStreams = 100
+
+func substream(s *mux.StreamStats, opened time.Time) models.Substream {
+	d := protocol.Outbound
+	if s.Inbound {
+		d = protocol.Inbound
+	}
+	return models.Substream{
+		ID: s.ID, Protocol: string(s.Use.Protocol), Direction: d.String(), OwnerActor: s.Use.Owner, OpenedAt: opened,
+		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Window: uint32(min(max(0, s.CanSend), 1<<32-1)),
+	}
+}
 
 func (v *View) open(ctx context.Context, ref *actors.ConnRef, now time.Time) models.Connection {
 	c := v.connection(ref)
@@ -23,6 +39,13 @@ func (v *View) open(ctx context.Context, ref *actors.ConnRef, now time.Time) mod
 	c.AgeMS = now.Sub(ref.Since).Milliseconds()
 	if now, ok := v.Trunk.Connection(ref.Peer); ok && now.ID == ref.ID { // messages go over the peer's present one
 		c.PendingBytes = v.Trunk.Pending(ref.Peer)
+	}
+	if live := ref.Link().Live; live != nil {
+		if session := live.Session.Load(); session != nil {
+			for _, s := range session.Streams(shownStreams) {
+				c.Substreams = append(c.Substreams, substream(&s, v.Trunk.OnWall(now.Add(-s.Age))))
+			}
+		}
 	}
 	if d, err := v.Tree().Inspect(ctx, ref.PID.Id); err == nil {
 		if s, ok := d.Value.(connections.ConnStats); ok {

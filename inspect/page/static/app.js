@@ -205,6 +205,7 @@ async function watchNode() {
 // session is who looks, and the names of peers; a program that serves the page may have none.
 async function session() {
   try {
+    state.sections = new Set((await get('/v1/sections', { limit: 1000 })).items)
     const s = await get('/session')
     state.scope = s.scope
     state.names = s.names || {}

@@ -3,7 +3,7 @@ import { h } from './dom.js'
 import { get, lines } from './api.js'
 import { ago, bytes, clock, count, plural, span } from './words.js'
 import { facts, table } from './draw.js'
-import { link, go, peerLink, acts } from './state.js'
+import { state, link, go, peerLink, acts } from './state.js'
 import { traced } from './actor.js'
 
 const mood = s => ({ confirmed: 'ok', failed: 'bad', 'in doubt': 'warn' })[s] || ''
@@ -13,10 +13,9 @@ export const messages = {
   open(ctx) {
     let sent = { items: [], total: 0 }, traffic = null, inbox = null, wanted = '', only = ''
     ctx.every(2000, async () => {
-      ;[sent, traffic] = await Promise.all([get('/v1/ledger', { limit: 200, state: only }).catch(none), get('/v1/traffic')])
-      inbox = await get('/v1/inbox').catch(e => { if (e.status !== 404) throw e })
+      const has = name => state.sections.has(name)
+      ;[sent, traffic, inbox] = await Promise.all([has('ledger') ? get('/v1/ledger', { limit: 200, state: only }) : sent, get('/v1/traffic'), has('inbox') ? get('/v1/inbox') : null])
     })
-    const none = e => { if (e.status === 404) return { items: [], total: 0 }; throw e }
     return () => [
       traffic && h('section', {}, h('h2', {}, 'What became of messages'), table([
         ['outcome', s => h('span', { class: mood(s.outcome) }, s.outcome)], ['reason', s => (s.reason === 'none' ? '' : s.reason)], ['messages', s => count(s.count), 'n'],

@@ -7,6 +7,7 @@ export const state = {
   error: null, // why the node is not seen
   names: {}, // of peers, by node id
   scope: 'read',
+  sections: new Set(), // names of those that the node has
   events: [], // of the last hour, the oldest first
   ids: new Set(), // theirs
   next: '', // id of the last one

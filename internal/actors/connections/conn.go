@@ -88,6 +88,7 @@ type (
 	sessionEnded struct{ err error }
 	negotiated   struct { // result of a negotiation task
 		id     protocol.ID
+		mux    *mux.Stream // what the stream is, to note what it is for
 		stream *supervisor.Handover[protocol.Stream]
 		Agreement
 	}
@@ -259,7 +260,7 @@ func (a *conn) negotiate(s *mux.Stream, rounds int) (negotiated, error) {
 		return negotiated{}, err
 	}
 	s.Agreed()
-	return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), Agreement: Agreement{Owed: owed}}, nil
+	return negotiated{id: id, mux: s, stream: supervisor.Hand[protocol.Stream](s, actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}), Agreement: Agreement{Owed: owed}}, nil
 }
 
 func (a *conn) supported(id protocol.ID) bool {
@@ -285,6 +286,7 @@ func (a *conn) accepted(c actor.Context, s *mux.Stream, n negotiated, err error)
 		if a.room.substreamsOfUse(n.id, pid) {
 			base.Use(a.ref)
 		}
+		n.mux.For(mux.Use{Protocol: n.id, Owner: pid.GetId()})
 		c.Send(pid, a.substream(0, protocol.Inbound, n))
 		a.offered = append(a.offered, offer{n.stream, supervisor.Now(c).Add(handoffLimit)})
 		if !a.sweeping {
@@ -401,7 +403,7 @@ func (a *conn) openNow(c actor.Context, key openKey) {
 			return negotiated{}, err
 		}
 		s.SetDeadline(time.Time{})
-		return negotiated{id: id, stream: supervisor.Hand[protocol.Stream](s, nil), Agreement: Agreement{Answer: answer}}, nil
+		return negotiated{id: id, mux: s, stream: supervisor.Hand[protocol.Stream](s, nil), Agreement: Agreement{Answer: answer}}, nil
 	}
 	if m.Held = m.Held && session.Prompt(); m.Held && knownTo(ref, m) { // it waits for nothing
 		n, err := open(context.Background())
@@ -444,6 +446,7 @@ func (a *conn) opened(c actor.Context, key openKey, n negotiated, err error) {
 		if a.room.substreamsOfUse(n.id, nil) {
 			base.Use(a.ref)
 		}
+		n.mux.For(mux.Use{Protocol: n.id, Owner: m.Reply.GetId()})
 		c.Send(m.Reply, a.substream(m.Token, protocol.Outbound, n))
 	}
 	a.drained(c)

@@ -11,7 +11,8 @@ type outflow struct {
 	ready waker // wakes a Write that waits; it looks itself at what has happened
 
 	mu       sync.Mutex
-	window   int64 // bytes that the peer takes
+	window   int64  // bytes that the peer takes
+	wrote    uint64 // bytes that had credit
 	deadline time.Time
 	closed   bool // CloseWrite was called
 }
@@ -55,6 +56,7 @@ func (o *outflow) take(n int) (int, error) {
 	}
 	n = int(min(int64(n), o.window))
 	o.window -= int64(n)
+	o.wrote += uint64(n)
 	return n, nil
 }
 

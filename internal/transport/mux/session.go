@@ -1,11 +1,15 @@
 package mux
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
 // Session is one multiplexed connection. It ends with the first failure of the
@@ -206,4 +210,55 @@ func (s *Session) Stats() Stats {
 		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
 		Streams: t.live, Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
 	}
+}
+
+// Use is what a substream is for.
+type Use struct {
+	Protocol protocol.ID
+	Owner    string // path of the actor that has it, as far as it is known
+}
+
+// For notes what the substream is for, to be shown.
+func (st *Stream) For(u Use) { st.use.Store(&u) }
+
+// StreamStats describe a live substream.
+type StreamStats struct {
+	ID       uint32
+	Inbound  bool // the peer has opened it
+	Use      Use  // zero while its protocol is not agreed on
+	Age      time.Duration
+	BytesIn  uint64 // announced by the peer
+	BytesOut uint64 // for which there was credit
+	Unread   int    // bytes that wait to be read
+	CanSend  int64  // bytes that the peer takes now
+}
+
+// Streams describes the live substreams, at most limit of them, those with the lowest ids.
+func (s *Session) Streams(limit int) []StreamStats {
+	t := s.link.table
+	t.mu.Lock()
+	all := make([]*Stream, 0, t.live)
+	for _, st := range t.streams {
+		if st.live {
+			all = append(all, st)
+		}
+	}
+	t.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Stream) int { return cmp.Compare(a.id, b.id) })
+	now := time.Since(s.link.made)
+	var found []StreamStats
+	for _, st := range all[:min(limit, len(all))] {
+		d := StreamStats{ID: st.id, Inbound: st.inbound, Age: now - st.began}
+		if u := st.use.Load(); u != nil {
+			d.Use = *u
+		}
+		st.in.mu.Lock()
+		d.BytesIn, d.Unread = st.in.sent, st.in.unread
+		st.in.mu.Unlock()
+		st.out.mu.Lock()
+		d.BytesOut, d.CanSend = st.out.wrote, st.out.window
+		st.out.mu.Unlock()
+		found = append(found, d)
+	}
+	return found
 }

@@ -36,6 +36,8 @@ type Stream struct {
 	churned       bool // counted as one that ended without
 	closeTimer    *time.Timer
 
+	began    time.Duration       // since the session was made
+	use      atomic.Pointer[Use] // nil: nobody has said yet what it is for
 	state    atomic.Int32
 	over     atomic.Bool              // not live any more
 	listener atomic.Pointer[listener] // of Notify
@@ -45,7 +47,7 @@ type Stream struct {
 
 func newStream(l *link, id uint32, inbound bool) *Stream {
 	return &Stream{
-		link: l, id: id, inbound: inbound,
+		link: l, id: id, inbound: inbound, began: time.Since(l.made),
 		in:  inflow{ready: newWaker(), window: uint64(l.cfg.Window), promised: initialWindow},
 		out: outflow{ready: newWaker(), window: initialWindow},
 	}

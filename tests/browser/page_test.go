@@ -1,0 +1,262 @@
+package browser
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+//go:embed testdata/axe.min.js
+var axe string
+
+// tab is a page of the browser, with what was wrong in it.
+type tab struct {
+	ctx  context.Context
+	base string
+
+	mu       sync.Mutex
+	problems []string
+}
+
+func (b *tab) wrong(format string, a ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.problems = append(b.problems, fmt.Sprintf(format, a...))
+}
+
+// settled fails the test for what was wrong, and forgets it.
+func (b *tab) settled(t *testing.T, where string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.problems {
+		t.Errorf("%s: %s", where, p)
+	}
+	b.problems = nil
+}
+
+// chrome starts a browser, and opens what gamelan ui wrote.
+func chrome(t *testing.T, at string) *tab {
+	t.Helper()
+	var found string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			found = p
+			break
+		}
+	}
+	if found == "" {
+		t.Skip("no Chromium on the PATH")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(found), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("enable-precise-memory-info", true), chromedp.Flag("js-flags", "--expose-gc"))
+	alloc, end := chromedp.NewExecAllocator(t.Context(), opts...)
+	t.Cleanup(end)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(cancel)
+	b := &tab{ctx: ctx, base: at[:strings.Index(at[8:], "/")+8]}
+	chromedp.ListenTarget(ctx, func(e any) {
+		switch e := e.(type) {
+		case *runtime.EventExceptionThrown:
+			b.wrong("an exception: %s", e.ExceptionDetails.Error())
+		case *runtime.EventConsoleAPICalled:
+			if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
+				b.wrong("the console: %s %v", e.Type, args(e.Args))
+			}
+		case *log.EventEntryAdded:
+			if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
+				b.wrong("the log: %s %s", e.Entry.Text, e.Entry.URL)
+			}
+		case *network.EventRequestWillBeSent:
+			if !strings.HasPrefix(e.Request.URL, b.base) && !strings.HasPrefix(e.Request.URL, "data:") && e.Request.URL != "about:blank" {
+				b.wrong("a request to %s", e.Request.URL)
+			}
+		}
+	})
+	if err := chromedp.Run(ctx, network.Enable(), log.Enable(), runtime.Enable(), chromedp.Navigate(at), chromedp.WaitVisible(".state", chromedp.ByQuery)); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func args(all []*runtime.RemoteObject) (said []string) {
+	for _, a := range all {
+		said = append(said, string(a.Value)+a.Description)
+	}
+	return said
+}
+
+func (b *tab) run(t *testing.T, acts ...chromedp.Action) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Run(ctx, acts...); err != nil {
+		var seen string
+		_ = chromedp.Run(b.ctx, chromedp.Text("main", &seen, chromedp.ByQuery))
+		t.Fatalf("%v; the page has\n%s", err, seen)
+	}
+}
+
+// open goes to a page, and waits until it shows what is there.
+func (b *tab) open(t *testing.T, page, shows string) {
+	t.Helper()
+	b.run(t, chromedp.Evaluate(fmt.Sprintf("location.hash = %q", "#/"+page), nil))
+	b.sees(t, shows)
+}
+
+// sees waits until the content of the page has a text.
+func (b *tab) sees(t *testing.T, text string) {
+	t.Helper()
+	b.run(t, chromedp.Poll(fmt.Sprintf("document.querySelector('main').innerText.includes(%q)", text), nil, chromedp.WithPollingTimeout(25*time.Second)))
+}
+
+// click clicks on the button or link with a text.
+func (b *tab) click(t *testing.T, text string) {
+	t.Helper()
+	b.run(t, chromedp.Click(fmt.Sprintf(`//main//*[self::button or self::a][contains(., %q)]`, text), chromedp.BySearch))
+}
+
+// clean runs axe-core on what is seen.
+func (b *tab) clean(t *testing.T, where string) {
+	t.Helper()
+	var found []struct {
+		ID, Impact, Help string
+		Nodes            []struct{ HTML, FailureSummary string }
+	}
+	var raw string
+	b.run(t, chromedp.Evaluate(axe+";0", nil), chromedp.Evaluate(`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}).then(r => JSON.stringify(r.violations))`, &raw, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	if err := json.Unmarshal([]byte(raw), &found); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range found {
+		for _, n := range v.Nodes[:min(2, len(v.Nodes))] {
+			t.Errorf("%s: %s (%s): %s: %s\n%s", where, v.ID, v.Impact, v.Help, n.HTML, n.FailureSummary)
+		}
+	}
+}
+
+// pages are all pages, each with a text that it shows in the network of these tests.
+func pages(s *shop) []struct{ at, shows string } {
+	return []struct{ at, shows string }{
+		{"", "is stuck on int"},
+		{"tree", "extensions"},
+		{"actor/node/extensions/cashier", "stuck"},
+		{"actor/node/extensions/printer", "runtime"},
+		{"peers", "connected"},
+		{"peer/" + s.others[0].ID().String(), "connected"},
+		{"peer/" + s.alone.String(), "Why is it not connected?"},
+		{"connections", "inbound"},
+		{"network", "Neighbours by distance"},
+		{"messages", "confirmed"},
+		{"events", "conn.opened"},
+		{"doctor", "Examine"},
+		{"sections", "stock"},
+		{"section/stock", "jars"},
+		{"section/traffic", "bytes in"},
+	}
+}
+
+// TestPages opens every page in both themes and three widths: each shows what is there, nothing is wrong in
+// the console, nothing is asked for elsewhere, no text of a stranger is markup, and axe-core finds nothing.
+// With GAMELAN_SHOTS it writes a picture of each.
+func TestPages(t *testing.T) {
+	s := opened(t)
+	b := chrome(t, s.ui(t))
+	shots := os.Getenv("GAMELAN_SHOTS")
+	b.sees(t, "is stuck on int") // after ten seconds
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int64{1440, 820, 390} {
+			b.run(t, emulation.SetDeviceMetricsOverride(width, 900, 1, width < 500), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}))
+			for _, p := range pages(s) {
+				where := fmt.Sprintf("#/%s, %s, %d px", p.at, theme, width)
+				if strings.Contains(p.at, "printer") {
+					p.shows = "onerror"
+				}
+				b.open(t, p.at, p.shows)
+				var wide bool
+				var taken bool
+				b.run(t, chromedp.Evaluate("document.documentElement.scrollWidth > innerWidth", &wide), chromedp.Evaluate("!!window.taken || document.querySelectorAll('main img, main script').length > 0", &taken))
+				if wide {
+					t.Errorf("%s: is wider than the window", where)
+				}
+				if taken {
+					t.Errorf("%s: a text of a stranger is markup", where)
+				}
+				if theme == "light" && width == 1440 || theme == "dark" && width == 390 {
+					b.clean(t, where)
+				}
+				b.settled(t, where)
+				if shots != "" {
+					var png []byte
+					b.run(t, chromedp.CaptureScreenshot(&png))
+					name := strings.NewReplacer("/", "-", s.others[0].ID().String(), "other", s.alone.String(), "alone").Replace(p.at)
+					if err := os.WriteFile(filepath.Join(shots, fmt.Sprintf("%s-%s-%d.png", strings.TrimSuffix("page-"+name, "-"), theme, width)), png, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestTasks does what a new user wants, from opening the page: which actor is stuck and on what, why a peer is
+// not connected, what happened at a time, which peer sends most; and acts on an actor and a peer. The seconds
+// are in the log.
+func TestTasks(t *testing.T) {
+	s := opened(t)
+	b := chrome(t, s.ui(t))
+	timed := func(task string, do func()) {
+		t.Helper()
+		b.run(t, chromedp.Evaluate("location.hash = '#/'", nil))
+		begin := time.Now()
+		do()
+		t.Logf("%-45s %.1f s", task, time.Since(begin).Seconds())
+		b.settled(t, task)
+	}
+	b.sees(t, "is stuck on int")
+	timed("which actor is stuck, and on what?", func() {
+		b.sees(t, "extensions/cashier is stuck on int")
+		b.click(t, "extensions/cashier")
+		b.click(t, "Show stacks")
+		b.sees(t, "fails.Receive")
+	})
+	timed("why is a peer not connected?", func() {
+		b.open(t, "peer/"+s.alone.String(), "Why is it not connected?")
+		b.click(t, "Why is it not connected?")
+		b.sees(t, "firewall")
+	})
+	timed("what happened then?", func() {
+		b.open(t, "events", "conn.opened")
+		b.run(t, chromedp.Focus(".strip", chromedp.ByQuery), chromedp.KeyEvent("\ue012"), chromedp.KeyEvent("\r")) // left, Enter
+		b.sees(t, "within ten minutes of")
+	})
+	timed("which peer sends most?", func() {
+		b.open(t, "connections", "received")
+		b.run(t, chromedp.SetValue("select", "received", chromedp.ByQuery), chromedp.Evaluate("document.querySelector('select').dispatchEvent(new Event('change'))", nil))
+		b.sees(t, "inbound")
+	})
+	timed("start an actor again", func() {
+		b.run(t, chromedp.Evaluate("window.confirm = () => true", nil))
+		b.open(t, "actor/node/extensions/printer", "when it fails")
+		b.click(t, "Restart")
+		b.sees(t, "It has started again.")
+	})
+	timed("disconnect from a peer", func() {
+		b.open(t, "peer/"+s.others[1].ID().String(), "connected")
+		b.click(t, "Disconnect")
+		b.sees(t, "Disconnected.")
+	})
+}
