@@ -30,7 +30,7 @@ var hints = map[string]string{
 	inspect.HintGiven:         api.GivenHint,
 	inspect.HintConnect:       api.ConnectHint,
 	inspect.HintNoDHT:         api.NoDHTHint,
-	inspect.HintListenHere:    "use gamelan listen on the machine of the node",
+	inspect.HintListenHere:    "use gamelan listen on the machine of the node, or over https with the admin's token",
 	inspect.HintDHTParameters: "see gamelan send --help",
 	control.HintOther:         "give the key of another node, as gamelan id prints it there",
 	control.HintReceiver:      "give a public key, a name that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it",
