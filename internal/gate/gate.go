@@ -85,8 +85,11 @@ func New(o Options) *Gate {
 	return &Gate{o: o, sites: http.NewCrossOriginProtection()}
 }
 
-// Login is the path of a link.
-const Login = "/login"
+// Paths of links.
+const (
+	Login = "/login"           // of a link
+	Links = "/v1/inspect/link" // where the node makes them, on its Unix socket alone: a session must not prolong itself
+)
 
 // Link returns the path and query of a link for a browser. It works once, within [LinkFor].
 func (g *Gate) Link(s Scope) (string, error) {
@@ -170,6 +173,10 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) {
 	case !reads && in.scope < Admin:
 		g.refuse(w, r, &g.counts.Scope, "", &inspect.Error{
 			Code: inspect.CodeForbidden, Message: "this token, or session, may look and change nothing", Hint: "use the admin's token, or a link of the scope admin",
+		})
+	case r.URL.Path == Links:
+		g.refuse(w, r, &g.counts.Scope, "", &inspect.Error{
+			Code: inspect.CodeForbidden, Message: "links are made on the machine of the node alone", Hint: "make it there",
 		})
 	case !private && hasContents(r.URL.Path):
 		g.refuse(w, r, &g.counts.Scope, "", &inspect.Error{

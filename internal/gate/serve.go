@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
-
-	"net"
 
 	"github.com/gamelan-p2p/gamelan/internal/listenat"
 )
@@ -52,6 +51,10 @@ type Server struct {
 	served   chan struct{} // closed when it has ended
 	err      error         // set before that
 }
+
+// ParseAddress returns the address that a text stands for. A port alone is one of 127.0.0.1. The error says what
+// to write instead.
+func ParseAddress(text string) (netip.AddrPort, error) { return listenat.Parse(text, "9465") }
 
 // Listener is an open address, before requests are served there.
 type Listener struct {
