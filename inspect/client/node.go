@@ -23,13 +23,12 @@ func (c *Client) Ready(ctx context.Context) (inspect.HealthReport, error) {
 }
 
 func (c *Client) check(ctx context.Context, path string) (h inspect.HealthReport, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gamelan"+path, nil)
-	if err != nil {
-		return h, err
-	}
-	res, err := c.http.Do(r)
+	res, err := c.look(ctx, path)
 	if err != nil {
 		return h, c.gone(ctx, err)
+	}
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusServiceUnavailable {
+		return h, c.refusal(res)
 	}
 	err = c.decode(ctx, res, &h)
 	return h, err
