@@ -39,6 +39,12 @@ func (c *Client) Node(ctx context.Context) (models.Node, error) {
 	return get[models.Node](ctx, c, "/v1/node")
 }
 
+// Access requests how the node's API is reached over TCP. An older node, or one of a program, answers with
+// [inspect.CodeNotFound].
+func (c *Client) Access(ctx context.Context) (models.Access, error) {
+	return get[models.Access](ctx, c, "/v1/inspect")
+}
+
 // DHT requests the state of the node's DHT.
 func (c *Client) DHT(ctx context.Context) (models.DHT, error) {
 	return get[models.DHT](ctx, c, "/v1/dht")

@@ -128,3 +128,6 @@ func (c *Client) Transport() (http.RoundTripper, string) { return c.http.Transpo
 // Token returns the token that lets c change the node. Over the socket it is the one that the running node has
 // written.
 func (c *Client) Token(ctx context.Context) (inspect.Token, error) { return c.token(ctx) }
+
+// Failed returns the [*Error] for a request on the connections of [Client.Transport] that failed with err.
+func (c *Client) Failed(err error) error { return c.gone(context.Background(), err) }

@@ -85,6 +85,12 @@ func New(o Options) *Gate {
 	return &Gate{o: o, sites: http.NewCrossOriginProtection()}
 }
 
+// Hints. A program with commands puts these in their place.
+const (
+	HintToken = "send a token of the node as Authorization: Bearer, or open a link for a browser"
+	HintScope = "use the admin's token, or a link of the scope admin"
+)
+
 // Paths of links.
 const (
 	Login = "/login"           // of a link
@@ -172,7 +178,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) {
 		g.session(w, r, in, private)
 	case !reads && in.scope < Admin:
 		g.refuse(w, r, &g.counts.Scope, "", &inspect.Error{
-			Code: inspect.CodeForbidden, Message: "this token, or session, may look and change nothing", Hint: "use the admin's token, or a link of the scope admin",
+			Code: inspect.CodeForbidden, Message: "this token, or session, may look and change nothing", Hint: HintScope,
 		})
 	case r.URL.Path == Links:
 		g.refuse(w, r, &g.counts.Scope, "", &inspect.Error{
@@ -252,7 +258,7 @@ func (g *Gate) who(r *http.Request) visitor {
 
 // unknown refuses a request without a token or session.
 func (g *Gate) unknown(w http.ResponseWriter, r *http.Request, in visitor) {
-	hint := "send a token of the node as Authorization: Bearer, or open a link for a browser"
+	hint := HintToken
 	if in.why == "a session that is over" {
 		hint = "open a new link"
 	}
@@ -287,8 +293,9 @@ func (g *Gate) login(w http.ResponseWriter, r *http.Request) {
 		Name: cookieName(r), Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 		MaxAge: int(s.until.Sub(g.o.Now()) / time.Second),
 	})
-	w.Header().Set("Location", "/")
-	w.WriteHeader(http.StatusFound)
+	// No redirect: browsers take that for a request of the page with the link, and send no strict cookie.
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>Opening</title><p><a href="/">Open the page</a></p></html>`+"\n")
 }
 
 // sessionPath is where a page learns of its session, and ends it with POST.

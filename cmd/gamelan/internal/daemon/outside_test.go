@@ -244,7 +244,7 @@ func TestOutsidePlain(t *testing.T) {
 		return res
 	}
 	first := get(link.URL, nil)
-	if first.StatusCode != http.StatusFound || len(first.Cookies()) != 1 {
+	if first.StatusCode != http.StatusOK || len(first.Cookies()) != 1 {
 		t.Fatalf("got %d, %v", first.StatusCode, first.Cookies())
 	}
 	if again := get(link.URL, nil); again.StatusCode != http.StatusUnauthorized {
