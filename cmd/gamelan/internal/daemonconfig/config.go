@@ -62,7 +62,7 @@ func LoadFile(path string) *Loaded {
 // so that the node uses its default.
 func unread() *Loaded {
 	c := Config{Node: gamelan.Config{DHT: new(gamelan.DHTConfig)}}
-	settings.Fill(&c, slices.Concat(kadRows(), ownRows()))
+	settings.Fill(&c, slices.Concat(kadRows(), inspectRows(), ownRows()))
 	return settings.New(Table, c)
 }
 

@@ -36,7 +36,8 @@ var Settings = Table.Rows
 func newTable() *settings.Table {
 	t := config.Table(func(c *Config) *config.Config { return &c.Node }, func(c *Config) *config.InboxConfig { return &c.Inbox })
 	t.Example = "log.level"
-	t.Rows = append(settings.Before(t.Rows, "inbox.max_bytes", kadRows()...), ownRows()...)
+	t.Rows = settings.Before(settings.Before(t.Rows, "inbox.max_bytes", kadRows()...), "inspect.share_why", inspectRows()...)
+	t.Rows = append(t.Rows, ownRows()...)
 	for key, more := range map[string]string{
 		"node.seeds":        "gamelan id --address prints it on the other node.",
 		"dht.types":         "gamelan listen shows their messages.",
@@ -52,11 +53,11 @@ func newTable() *settings.Table {
 	}
 	inbox := slices.IndexFunc(t.Sections, func(s settings.Section) bool { return s.Name == "inbox" })
 	t.Sections[inbox].Doc = "Received messages, kept until they are acknowledged: see gamelan listen."
+	outside := slices.IndexFunc(t.Sections, func(s settings.Section) bool { return s.Name == "inspect" })
+	t.Sections[outside].Doc = "Who may look at the node: with a browser or from another machine (see docs/operating.md), and peers, of connections with them."
 	t.Sections = append(slices.Insert(t.Sections, inbox, settings.Section{
 		Name: "kad", Doc: "The key-value DHT, a Kademlia network for small values: the client that this node runs. It has nothing in common with the DHT that passes messages on.",
-	}), settings.Section{Name: "metrics", Doc: "Metrics for Prometheus. See docs/metrics.md."}, settings.Section{
-		Name: "inspect", Doc: "The node's API and its page over TCP: for a browser, and for commands on other machines. See docs/operating.md.",
-	}, settings.Section{Name: "log", Doc: "The log, on standard error."}, settings.Section{Name: "daemon", Doc: "The running of the program."})
+	}), settings.Section{Name: "metrics", Doc: "Metrics for Prometheus. See docs/metrics.md."}, settings.Section{Name: "log", Doc: "The log, on standard error."}, settings.Section{Name: "daemon", Doc: "The running of the program."})
 	return t
 }
 
@@ -78,30 +79,38 @@ func kadRows() []*Setting {
 	)
 }
 
-func ownRows() []*Setting {
+// inspectRows are those of the section inspect that a program has no fields for: it serves what it likes.
+func inspectRows() []*Setting {
 	type opt = settings.Options
 	return doc(map[string]string{
-		"metrics.listen": "Where Prometheus finds the metrics, at /metrics: a port of 127.0.0.1. With an address before it, as in 10.0.0.7:9464, other machines find them as well. " +
-			"There is no password.",
 		"inspect.listen": "Where the node's page and its API are reached over TCP: a port of 127.0.0.1. With an address before it, as in 0.0.0.0:9465, other machines reach them as well, over TLS alone. " +
 			"Each request needs a token or a link: see gamelan token and gamelan ui.",
 		"inspect.tls":      "Encrypts inspect.listen with a certificate that the node makes and keeps in its data directory. gamelan token tells others its fingerprint.",
 		"inspect.tls_cert": "File with a certificate and those of its issuers, in PEM, in place of the node's own one.",
 		"inspect.tls_key":  "File with the key of that certificate, in PEM.",
 		"inspect.hosts":    "Names, or addresses, by which others reach inspect.listen, beside those of this machine: that of a proxy in front of it, for instance. Requests to other names are refused.",
-		"log.level":        "Least important messages that are logged, on standard error.",
-		"log.levels":       "Levels of single packages, as in connections=debug,dhtpart=warn. gamelan log level lists the packages, and changes levels of a running node.",
-		"log.format":       "How messages are logged. With --json it is json.",
-		"daemon.drain":     "Time to finish accepted messages when the node stops.",
 	},
-		settings.Words("metrics.listen", func(c *Config) *string { return &c.Metrics }, "", 64, `"9464"`).
-			With(opt{Dynamic: "nowhere", Form: "a port, or an IP address and a port", Valid: refuseMetrics}),
 		settings.Words("inspect.listen", func(c *Config) *string { return &c.Inspect.Listen }, "", 64, `"9465"`).
 			With(opt{Dynamic: "nowhere", Form: "a port, or an IP address and a port", Valid: refuseInspect}),
 		settings.On("inspect.tls", func(c *Config) *bool { return &c.Inspect.TLS }),
 		settings.Dir("inspect.tls_cert", func(c *Config) *string { return &c.Inspect.Cert }, `"/etc/gamelan/inspect.crt"`).With(opt{Dynamic: "none"}),
 		settings.Dir("inspect.tls_key", func(c *Config) *string { return &c.Inspect.Key }, `"/etc/gamelan/inspect.key"`).With(opt{Dynamic: "none"}),
 		settings.List("inspect.hosts", settings.DNSNames, func(c *Config) *[]string { return &c.Inspect.Hosts }, 16, `["node.example.org"]`),
+	)
+}
+
+func ownRows() []*Setting {
+	type opt = settings.Options
+	return doc(map[string]string{
+		"metrics.listen": "Where Prometheus finds the metrics, at /metrics: a port of 127.0.0.1. With an address before it, as in 10.0.0.7:9464, other machines find them as well. " +
+			"There is no password.",
+		"log.level":    "Least important messages that are logged, on standard error.",
+		"log.levels":   "Levels of single packages, as in connections=debug,dhtpart=warn. gamelan log level lists the packages, and changes levels of a running node.",
+		"log.format":   "How messages are logged. With --json it is json.",
+		"daemon.drain": "Time to finish accepted messages when the node stops.",
+	},
+		settings.Words("metrics.listen", func(c *Config) *string { return &c.Metrics }, "", 64, `"9464"`).
+			With(opt{Dynamic: "nowhere", Form: "a port, or an IP address and a port", Valid: refuseMetrics}),
 		settings.OneOf("log.level", func(c *Config) *slog.Level { return &c.LogLevel }, slog.LevelInfo, []string{"debug", "info", "warn", "error"}, `"warn"`).With(opt{Reload: true}),
 		settings.Words("log.levels", func(c *Config) *string { return &c.LogLevels }, "", 1000, `"connections=debug"`).
 			With(opt{Dynamic: "those of log.level", Form: "PACKAGE=LEVEL, with commas between several", Reload: true, Valid: func(text string) error { _, err := loglevel.Parse(text); return err }}),
