@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,11 +14,12 @@ import (
 // another host, and everything that a browser says is of another site. [Handler] has it already.
 func Guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !overUnix(r) && !allowedHost(hosts, r.Host) {
+		_, checked := entry(r)
+		if !checked && !overUnix(r) && !allowedHost(hosts, r.Host) {
 			fail(w, &Error{Code: CodeForbidden, Message: "the host name of this request is not allowed", Hint: "use localhost, or add the name to the allowed hosts"})
 			return
 		}
-		if origin := r.Header.Get("Origin"); !overUnix(r) && origin != "" && !allowedOrigin(hosts, origin) {
+		if origin := r.Header.Get("Origin"); !checked && !overUnix(r) && origin != "" && !allowedOrigin(hosts, origin) {
 			foreign(w, r)
 			return
 		}
@@ -35,6 +37,35 @@ func allowedOrigin(hosts []string, origin string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && allowedHost(hosts, u.Host)
 }
+
+// entered is the key of a request's context for what a server in front of the handlers says of it.
+type entered struct{}
+
+// Checked returns r for the handlers of this package, as one whose Host, origin and sender a server in front of
+// them has checked: [Guard] lets it pass. With private, nobody reads along, and the sender may see
+// everything: the handlers then answer as on the node's Unix socket, with what is in messages and values.
+func Checked(r *http.Request, private bool) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), entered{}, private))
+}
+
+// entry returns what [Checked] was told about a request.
+func entry(r *http.Request) (private, checked bool) {
+	private, checked = r.Context().Value(entered{}).(bool)
+	return private, checked
+}
+
+// isPrivate reports whether the answer may have what is in messages and values.
+func isPrivate(r *http.Request) bool {
+	private, _ := entry(r)
+	return private || overUnix(r)
+}
+
+// withheld is the key of the context of a section's function that must leave out what is in messages and values.
+type withheld struct{}
+
+// Withheld reports whether the function of a section that was called with ctx must leave out what is in messages
+// and values: others may read along.
+func Withheld(ctx context.Context) bool { return ctx.Value(withheld{}) != nil }
 
 // overUnix reports whether the request came over a Unix socket.
 func overUnix(r *http.Request) bool {

@@ -26,8 +26,8 @@ type Options struct {
 	Source   Source
 	Sections *Sections
 
-	// Messages are the messages that the node receives. They are served only over a
-	// Unix socket.
+	// Messages are the messages that the node receives. They are served over a Unix socket, and
+	// where [Checked] says that nobody reads along.
 	Messages Messages
 
 	// Events are what happened in the node.

@@ -11,8 +11,8 @@ const (
 	HintGiven         = "compare KEY::ADDRESS with the key and the addresses of the other node"
 	HintConnect       = "connect the node to a peer first, or name seeds"
 	HintNoDHT         = "start the node with the DHT"
-	HintHere          = "do it on the machine of the node"
-	HintListenHere    = "listen on the machine of the node"
+	HintHere          = "do it on the machine of the node, or over TLS with the admin's token"
+	HintListenHere    = "listen on the machine of the node, or over TLS with the admin's token"
 	HintDHTParameters = "see the parameters of messages of the DHT"
 )
 

@@ -38,8 +38,8 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request, q *query) (an
 		return nil, q.err
 	case len(o.Name) > maxListener:
 		return nil, &Error{Code: CodeBadQuery, Message: "the name of the listener is too long", Hint: "take at most 64 bytes"}
-	case !overUnix(r):
-		return nil, &Error{Code: CodeForbidden, Message: "messages are shown on the node's Unix socket only", Hint: HintListenHere}
+	case !isPrivate(r):
+		return nil, &Error{Code: CodeForbidden, Message: "messages are shown on the node's Unix socket, and over TLS with the admin's token", Hint: HintListenHere}
 	case h.Messages == nil:
 		return nil, notFound("this node does not show its messages", "its program receives them in its own handler")
 	}

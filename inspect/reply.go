@@ -33,6 +33,8 @@ const (
 	CodeBusy         = "busy"      // too many do the same
 	CodeNoAnswer     = "no_answer" // of a ping that has come to nothing, where the next may be answered
 
+	CodeTooMany = "too_many_requests" // wrong tokens, of one source
+
 	CodeNoValue    = "no_value"   // of the key-value DHT: there is no such value
 	CodeNoPeers    = "no_peers"   // nobody else is known, or answers
 	CodeSuperseded = "superseded" // there is a newer version
@@ -50,6 +52,7 @@ var statusOf = map[string]int{
 	CodeInternal:     http.StatusInternalServerError,
 	CodeBusy:         http.StatusServiceUnavailable,
 	CodeNoAnswer:     http.StatusInternalServerError,
+	CodeTooMany:      http.StatusTooManyRequests,
 	CodeNoValue:      http.StatusNotFound,
 	CodeNoPeers:      http.StatusConflict,
 	CodeSuperseded:   http.StatusConflict,
@@ -57,6 +60,9 @@ var statusOf = map[string]int{
 
 // mostMessage bounds the message of an error, in bytes: it may quote the request.
 const mostMessage = 2 << 10
+
+// Refuse answers with an error, with the HTTP status of its code, as the handlers do.
+func Refuse(w http.ResponseWriter, e *Error) { fail(w, e) }
 
 func fail(w http.ResponseWriter, e *Error) {
 	if len(e.Message) > mostMessage {

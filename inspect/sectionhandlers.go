@@ -96,6 +96,9 @@ func (h *handler) figures(_ http.ResponseWriter, r *http.Request, q *query) (any
 func (h *handler) value(r *http.Request, name string) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), sectionTimeout)
 	defer cancel()
+	if !isPrivate(r) {
+		ctx = context.WithValue(ctx, withheld{}, true)
+	}
 	v, err := h.Sections.Value(ctx, name)
 	switch {
 	case errors.Is(err, ErrNoSection):

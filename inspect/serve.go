@@ -24,6 +24,10 @@ const SocketName = "gamelan.sock"
 // can only be inspected has none.
 const TokenName = "token"
 
+// ReadTokenName is the name of the file with the token of those who look at the node over TCP and change
+// nothing.
+const ReadTokenName = "token.read"
+
 // maxSocketPath is the longest path of a Unix socket that every system takes,
 // in bytes.
 const maxSocketPath = 103

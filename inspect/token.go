@@ -63,10 +63,32 @@ func (t Token) LogValue() slog.Value { return slog.StringValue("***") }
 // MarshalText returns ***.
 func (t Token) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
+// IsZero reports whether t is not valid.
+func (t Token) IsZero() bool { return !t.set }
+
+// Equal reports whether both are valid and the same. It takes the same time wherever they differ.
+func (t Token) Equal(o Token) bool {
+	same := subtle.ConstantTimeCompare(o.secret[:], t.secret[:]) == 1
+	return t.set && o.set && same
+}
+
+// TokenOf returns the token that a request carries. given is false if it has no Authorization; one that
+// is no token is an error.
+func TokenOf(r *http.Request) (t Token, given bool, err error) {
+	head, given := r.Header["Authorization"]
+	if !given {
+		return t, false, nil
+	}
+	scheme, text, _ := strings.Cut(head[0], " ")
+	if len(head) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return t, true, ErrBadToken
+	}
+	t, err = ParseToken(text)
+	return t, true, err
+}
+
 // admits reports whether r carries the token. It compares in constant time.
 func (t Token) admits(r *http.Request) bool {
-	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	g, err := ParseToken(given)
-	same := subtle.ConstantTimeCompare(g.secret[:], t.secret[:]) == 1
-	return t.set && err == nil && same && strings.EqualFold(scheme, "Bearer")
+	given, _, err := TokenOf(r)
+	return err == nil && t.Equal(given)
 }

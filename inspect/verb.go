@@ -20,7 +20,8 @@ type Verb struct {
 	Params []string
 	// Body is the length of the longest body in bytes; 0: a body is not read.
 	Body int
-	// Local says that requests may carry secrets. They are taken on the Unix socket only.
+	// Local says that requests or answers may carry secrets, or what is in messages and values. They are
+	// taken on the Unix socket, and where [Checked] says that nobody reads along.
 	Local bool
 	// Do carries out the action, and returns when it has ended. Its result is the answer.
 	// Errors are as in [PeerAction].
@@ -37,7 +38,7 @@ type VerbInfo struct {
 	Verb    string   `json:"verb"`
 	Params  []string `json:"params"`
 	Body    int      `json:"body,omitempty"`  // length of the longest body in bytes; 0: it takes none
-	Local   bool     `json:"local,omitempty"` // it is done on the Unix socket only
+	Local   bool     `json:"local,omitempty"` // it is done on the Unix socket, and over TLS with the admin's token
 }
 
 // verbs lists Options.Verbs, by section and verb.
@@ -66,8 +67,8 @@ func (m *mutations) verb(w http.ResponseWriter, r *http.Request) (any, error) {
 	case !ok:
 		return nil, notFound("there is nothing to do at "+Escape(r.URL.Path),
 			"see /v1/verbs; the verbs of "+section+" are: "+strings.Join(slices.Sorted(maps.Keys(m.Verbs[section])), ", "))
-	case verb.Local && !overUnix(r):
-		return nil, &Error{Code: CodeForbidden, Message: Escape(r.URL.Path) + " is done on the node's Unix socket only", Hint: HintHere}
+	case verb.Local && !isPrivate(r):
+		return nil, &Error{Code: CodeForbidden, Message: Escape(r.URL.Path) + " is done on the node's Unix socket, and over TLS with the admin's token", Hint: HintHere}
 	}
 	q := newQuery(r, verb.Params...)
 	if q.err != nil {

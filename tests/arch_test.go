@@ -25,7 +25,7 @@ const module = "github.com/gamelan-p2p/gamelan"
 // and no part another.
 var layers = map[string]int{
 	"identity": 0, "supervisor": 0, "internal": 0,
-	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/rawpeer": 1, "internal/story": 1, "internal/lost": 1, "internal/taps": 1,
+	"protocol": 1, "internal/protocol": 1, "inspect": 1, "internal/gate": 2, "internal/rawpeer": 1, "internal/story": 1, "internal/lost": 1, "internal/taps": 1,
 	"transport": 2, "internal/transport": 2, "peerstore": 2, "dht/wire": 2, "kad/overlay": 2,
 	"dht": 3, "internal/dht": 3, "internal/kad": 3, "internal/actors/park": 3, "internal/actors/link": 3, "internal/wirecheck": 3, "internal/settings": 3,
 	"config": 4, "actors": 4, "kad": 5, "internal/kad/keep": 5,
@@ -67,7 +67,7 @@ var narrow = map[string][]string{
 	"inspect":         {"inspect/codes", "inspect/models", "supervisor"},
 	"inspect/client":  {"inspect", "internal/datadir"},
 	"inspect/control": nil,
-	"inspect/metrics": {"inspect", "inspect/models"},
+	"inspect/metrics": {"inspect", "inspect/models", "internal/listenat"},
 	"inspect/models":  {},
 }
 
@@ -128,9 +128,9 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "internal/transport", "inspect", "internal/streams", "", "examples/http", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
-	"net/http": {"inspect", "examples/http", "gamelantest", "tests/onion/tornet", "tests/machines"},
-	"net/url":  {"inspect", "internal/actors", "kad", "cmd/gamelan/internal/daemon"}, // of verbs
+	"net":      {"transport", "internal/transport", "inspect", "internal/gate", "internal/listenat", "internal/streams", "", "examples/http", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
+	"net/http": {"inspect", "internal/gate", "examples/http", "gamelantest", "tests/onion/tornet", "tests/machines"},
+	"net/url":  {"inspect", "internal/gate", "internal/actors", "kad", "cmd/gamelan/internal/daemon"}, // of verbs
 }
 
 // partNames are names of parts of a node, and of their sections, which package inspect does not

@@ -39,6 +39,9 @@ type app struct {
 	parser    *kong.Kong
 	node      *client.Client // what client returns, once it has been called
 	patience  string         // the flag that gives the node more time to answer
+
+	remote     *client.Remote // the node of --node and --token-file; nil: that of the data directory
+	remoteArgs string         // these flags, with a space before them
 }
 
 // embeddedWait is how long a command waits for the socket of a node that a program runs.
@@ -50,11 +53,11 @@ const embeddedWait = time.Second
 func (a *app) client() *client.Client {
 	if a.node == nil {
 		a.patience = "--wait"
-		a.node = client.New(a.dir.Path, client.Options{Answer: max(a.wait, client.Patience), Wait: a.wait, Waiting: func() time.Duration {
-			if a.dir.Embedded() { // the socket of a program is there a moment after its node, or never
+		a.node = a.asks(client.Options{Answer: max(a.wait, client.Patience), Wait: a.wait, Waiting: func() time.Duration {
+			if a.remote == nil && a.dir.Embedded() { // the socket of a program is there a moment after its node, or never
 				return embeddedWait
 			}
-			a.Note("Waiting up to %s for the node in %s: none answers there yet.", a.wait, a.dir.Path)
+			a.Note("Waiting up to %s for the node %s: none answers there yet.", a.wait, a.where())
 			return a.wait
 		}})
 	}
@@ -91,10 +94,12 @@ func atNow[T any](show func(*render.Output, *T, time.Time) error) func(*render.O
 
 // cli is the command line. The groups of its commands, and their order, are those of the help. The first one has the list of peers as well.
 type cli struct {
-	DataDir string `help:"Directory of the node's identity, store and socket (default: ${data_dir})." placeholder:"DIR"`
-	Config  string `help:"Configuration file (default: the first that exists of ${config_files})." env:"GAMELAN_CONFIG" placeholder:"FILE"`
-	JSON    bool   `help:"Write JSON, for programs."`
-	Verbose bool   `short:"v" help:"Show the node ids of peers beside their names and public keys."`
+	DataDir   string `help:"Directory of the node's identity, store and socket (default: ${data_dir})." placeholder:"DIR"`
+	Config    string `help:"Configuration file (default: the first that exists of ${config_files})." env:"GAMELAN_CONFIG" placeholder:"FILE"`
+	NodeURL   string `name:"node" help:"Ask the node at https://HOST:PORT, on any machine, and not that of the data directory. It needs inspect.listen there." env:"GAMELAN_NODE" placeholder:"URL"`
+	TokenFile string `name:"token-file" help:"File with the token for that node, as gamelan token writes it; it has the address, too." env:"GAMELAN_TOKEN_FILE" placeholder:"FILE"`
+	JSON      bool   `help:"Write JSON, for programs."`
+	Verbose   bool   `short:"v" help:"Show the node ids of peers beside their names and public keys."`
 
 	Wait time.Duration `help:"How long a command waits for a node that is just starting; 0s does not wait. One that runs has at least ${patience} to answer." default:"5s" env:"GAMELAN_WAIT" placeholder:"TIME"`
 
@@ -140,6 +145,8 @@ type cli struct {
 	Show     showCmd     `cmd:"" group:"Inside a node:" help:"Show any section of the running node."`
 	Do       doCmd       `cmd:"" group:"Inside a node:" help:"Have a part of the running node do something."`
 	Store    storeCmd    `cmd:"" group:"Inside a node:" help:"The peer store on the disk."`
+	UI       uiCmd       `cmd:"" name:"ui" group:"Inside a node:" help:"Open the node's page in a browser."`
+	Token    tokenCmd    `cmd:"" name:"token" group:"Inside a node:" help:"Write what another machine needs to ask this node."`
 	Report   reportCmd   `cmd:"" group:"Inside a node:" help:"Gather what helpers need in one file, without secrets."`
 
 	Settings   configCmd     `cmd:"" name:"config" group:"Settings and tools:" help:"The settings: make, check, show and explain them."`
@@ -216,6 +223,12 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 	}
 	a.setSources(c.Config, c.DataDir)
 	verb := k.Selected().Target.Addr().Interface()
+	if err := a.setRemote(c.NodeURL, c.TokenFile); err != nil {
+		return a.fail(err)
+	}
+	if err := a.onlyHere(verb); err != nil {
+		return a.fail(err)
+	}
 	switch verb.(type) {
 	case *nodeCmd, *seedCmd: // before the settings, which may take long to read
 		a.log = daemon.NewQueue(a.Err)
@@ -230,7 +243,7 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		if err := a.locate(a.load(nil)); err != nil {
 			return a.fail(err)
 		}
-		a.Names, a.Keys = sync.OnceValue(a.namesOf), keysOf(a.ctx, a.dir, args)
+		a.Names, a.Keys = sync.OnceValue(a.namesOf), keysOf(a.ctx, a.asks(client.Options{}), args)
 	}
 	return a.fail(k.Run(a))
 }

@@ -70,6 +70,15 @@ var examples = map[string][]example{
 		{"Before an upgrade: finish what is under way, then stop", "gamelan drain --stop"},
 		{"Connect to others again", "gamelan drain --off"},
 	},
+	"gamelan ui": {
+		{"Look at the node in a browser", "gamelan ui"},
+		{"Write the address of the page, which changes nothing", "gamelan ui --read-only --no-browser"},
+		{"Look at a node on another machine", "gamelan ui --token-file carol.token"},
+	},
+	"gamelan token": {
+		{"Write a file for another machine, where it replaces --data-dir: gamelan --token-file carol.token status", "gamelan token --output carol.token"},
+		{"Write one for a program that only looks", "gamelan token --read-only --output watch.token"},
+	},
 	"gamelan report": {
 		{"What would be in a report?", "gamelan report --list"},
 		{"Write one for those who help", "gamelan report"},

@@ -52,7 +52,7 @@ func (c *healthCmd) Run(a *app) error {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	v, err := askHealth(ctx, client.New(a.dir.Path, client.Options{Answer: c.Timeout}), a)
+	v, err := askHealth(ctx, a.asks(client.Options{Answer: c.Timeout}), a)
 	if err != nil && a.ctx.Err() != nil {
 		return err
 	}

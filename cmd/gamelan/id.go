@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/phrases"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -32,6 +33,9 @@ func (c *idCmd) Run(a *app) error {
 		return failure.Usage("leave it out, or add --address", "--all belongs to --address")
 	}
 	node := a.client()
+	if a.remote != nil {
+		return c.remote(a, node)
+	}
 	id, err := a.dir.Load()
 	switch {
 	case errors.Is(err, gamelan.ErrNoIdentity): // the node that is starting makes one
@@ -61,6 +65,23 @@ func (c *idCmd) Run(a *app) error {
 		self.Seeds = render.Pasteable(key, addrs)
 		a.Note("The node is not running; this is where it will listen. Start it with: %s", a.Command("node"))
 	}
+	if c.Address {
+		return render.ShowAddress(a.Output, self, c.All)
+	}
+	return render.ShowIdentity(a.Output, self)
+}
+
+// remote shows the identity of a node that is asked over TCP.
+func (c *idCmd) remote(a *app, node *client.Client) error {
+	n, err := node.Node(a.ctx)
+	if err != nil {
+		return err
+	}
+	key, err := identity.ParsePublicKey(n.PublicKey)
+	if err != nil {
+		return err
+	}
+	self := render.NewIdentity(key, n.Network, &n)
 	if c.Address {
 		return render.ShowAddress(a.Output, self, c.All)
 	}

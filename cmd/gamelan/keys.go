@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
-	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
@@ -23,11 +22,10 @@ const (
 var publicKey = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 
 // keysOf returns a function that returns the public key of a peer, by its node id or the
-// beginning of it: one that stands in args, or that the running node in a directory knows. It
+// beginning of it: one that stands in args, or that the running node knows, for which node does not wait. It
 // remembers the answers of the node, and returns "" if none answers. It also works after the
 // end of ctx.
-func keysOf(ctx context.Context, d nodedir.Dir, args []string) func(nodeID string) string {
-	node := client.New(d.Path, client.Options{}) // it waits for no node
+func keysOf(ctx context.Context, node *client.Client, args []string) func(nodeID string) string {
 	var (
 		mu    sync.Mutex
 		keys  = map[string]string{}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -24,14 +25,14 @@ func TestKeysOf(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", id, got, key)
 		}
 	}
-	without := keysOf(t.Context(), d, args)
+	without := keysOf(t.Context(), client.New(d.Path, client.Options{}), args)
 	want(without, given.NodeID().String(), given.String())
 	want(without, fakePeer, "") // no node runs
 
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- fakeNode(ctx, d.Path) }()
-	with := keysOf(ctx, d, args)
+	with := keysOf(ctx, client.New(d.Path, client.Options{}), args)
 	gamelantest.Eventually(t, patience, "an answer", func() bool { return with(fakePeer) == fakeKey })
 	want(with, fakePeer[:16], fakeKey)
 	want(with, "9c01d2e4a1b2c3d4e5f6a7b8c9", "") // the node does not know it

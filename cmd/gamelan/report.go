@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/ticket"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 )
 
 type reportCmd struct {
@@ -50,7 +51,7 @@ func (c *reportCmd) Run(a *app) error {
 	}
 	a.Note("Gathering the report.")
 	t, err := ticket.Gather(a.ctx, ticket.Options{
-		Dir: a.dir, Loaded: a.load(nil), Version: buildVersion(debug.ReadBuildInfo()), Now: now, Doctor: c.Doctor,
+		Dir: a.dir, Node: a.asks(client.Options{}), Elsewhere: a.remote != nil, Loaded: a.load(nil), Version: buildVersion(debug.ReadBuildInfo()), Now: now, Doctor: c.Doctor,
 	})
 	if errors.Is(err, ticket.ErrSecret) {
 		return failure.New("secret", "report this as a fault of gamelan", "nothing was written: a secret would have been in the report").Because(err)

@@ -76,6 +76,7 @@ func (a *app) locate(l *daemonconfig.Loaded) error {
 		a.dir = nodedir.Dir{Path: path, Args: a.configArg}
 	}
 	a.dir.Group = l.Config.Node.DataDirGroup
+	a.dir.Args += a.remoteArgs
 	a.Args = a.dir.Args
 	return nil
 }

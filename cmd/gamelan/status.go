@@ -32,7 +32,7 @@ func (c *statusCmd) Run(a *app) error {
 	node.Await(a.ctx) // its time is not the node's
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	node, a.patience = client.New(a.dir.Path, client.Options{Answer: c.Timeout}), "--timeout"
+	node, a.patience = a.asks(client.Options{Answer: c.Timeout}), "--timeout"
 	var s render.Status
 	var err error
 	if s.Node, err = node.Node(ctx); err != nil {

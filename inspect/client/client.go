@@ -35,10 +35,14 @@ type Options struct {
 	Waiting func() time.Duration
 }
 
-// Client sends requests to the node of one data directory. It holds no connection that must be
+// Client sends requests to one node. It holds no connection that must be
 // closed. It may be used from any goroutine.
 type Client struct {
-	dir    string
+	dir    string        // "" for one that is asked over TCP
+	url    string        // of that one
+	host   string        // where its URL leads to
+	given  inspect.Token // for it
+	base   string        // of the URLs of requests
 	o      Options
 	http   *http.Client
 	waited *sync.Once                // the client waits once; nil: it does not wait
@@ -63,7 +67,7 @@ func New(dir string, o Options) *Client {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, inspect.SocketName))
 	}
 	return &Client{
-		dir: dir, o: o, waited: new(sync.Once), silent: new(atomic.Pointer[standing]),
+		dir: dir, base: "http://gamelan", o: o, waited: new(sync.Once), silent: new(atomic.Pointer[standing]),
 		http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, IdleConnTimeout: idle}},
 	}
 }
@@ -76,11 +80,10 @@ func (c *Client) answers(ctx context.Context) error {
 	}
 	within, cancel := context.WithTimeout(ctx, cmp.Or(c.o.Answer, Patience))
 	defer cancel()
-	r, err := http.NewRequestWithContext(within, http.MethodGet, "http://gamelan/v1", nil)
-	if err != nil {
-		return err
+	res, err := c.look(within, "/v1")
+	if err == nil && c.dir == "" && res.StatusCode >= http.StatusBadRequest {
+		return c.refusal(res)
 	}
-	res, err := c.http.Do(r)
 	if err == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)) // so that the connection is used again
 		return res.Body.Close()
@@ -90,6 +93,28 @@ func (c *Client) answers(ctx context.Context) error {
 		c.silent.Store(&standing{time.Now(), err})
 	}
 	return err
+}
+
+// look makes one request that needs no other before it.
+func (c *Client) look(ctx context.Context, path string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if c.dir == "" {
+		r.Header.Set("Authorization", "Bearer "+c.given.Reveal())
+	}
+	return c.http.Do(r)
+}
+
+// refusal returns the error that an answer is.
+func (c *Client) refusal(res *http.Response) error {
+	defer res.Body.Close()
+	var refused struct{ Error inspect.Error }
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&refused); err != nil || refused.Error.Message == "" {
+		return c.fail(CodeForeign, errors.New(res.Status))
+	}
+	return &refused.Error
 }
 
 // get requests path and decodes the answer into v.
@@ -122,24 +147,27 @@ func (c *Client) decode(ctx context.Context, res *http.Response, v any) error {
 	return nil
 }
 
-// do makes one request. A method that changes something carries the token.
+// do makes one request. A method that changes something carries the token, and so does every request over TCP.
 func (c *Client) do(ctx context.Context, method, path, kind string, body io.Reader) (*http.Response, error) {
 	c.Await(ctx)
 	if err := c.answers(ctx); err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://gamelan"+path, body)
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err
 	}
-	if method != http.MethodGet {
+	if method != http.MethodGet || c.dir == "" {
 		token, err := c.token(ctx)
 		if err != nil {
 			return nil, err
 		}
 		r.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	switch {
+	case method != http.MethodGet:
 		r.Header.Set("Content-Type", kind)
-	} else if kind != "" {
+	case kind != "":
 		r.Header.Set("Accept", kind)
 	}
 	res, err := c.http.Do(r)
@@ -149,12 +177,7 @@ func (c *Client) do(ctx context.Context, method, path, kind string, body io.Read
 	if res.StatusCode < 300 {
 		return res, nil
 	}
-	defer res.Body.Close()
-	var refused struct{ Error inspect.Error }
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&refused); err != nil || refused.Error.Message == "" {
-		return nil, c.fail(CodeForeign, errors.New(res.Status))
-	}
-	return nil, &refused.Error
+	return nil, c.refusal(res)
 }
 
 // maxToken bounds the file of the token, in bytes.
@@ -162,6 +185,9 @@ const maxToken = 4 << 10
 
 // token reads the token that the running node has written.
 func (c *Client) token(ctx context.Context) (t inspect.Token, err error) {
+	if c.dir == "" {
+		return c.given, nil
+	}
 	var b []byte
 	dir, err := datadir.Look(c.dir) // may belong to another user: root may ask any node
 	if err == nil {
@@ -276,8 +302,17 @@ func (c *Client) await(ctx context.Context) {
 	}
 }
 
-// absent reports whether no process serves the socket.
+// absent reports whether no process serves the socket, or the address.
 func (c *Client) absent(ctx context.Context) bool {
+	if c.dir == "" {
+		within, cancel := context.WithTimeout(ctx, remoteDial)
+		defer cancel()
+		conn, err := new(net.Dialer).DialContext(within, "tcp", c.host)
+		if err == nil {
+			conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(c.dir, inspect.SocketName))
 	if err == nil {
 		conn.Close()

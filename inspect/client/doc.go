@@ -1,5 +1,5 @@
 // Package client asks a running node over the socket in its data directory, from another process
-// or from the same one.
+// or from the same one, or over TCP with a token: [NewRemote].
 //
 //	c := client.New(dir, client.Options{})
 //	tree, err := c.Tree(ctx, client.Part{Depth: -1})

@@ -2,9 +2,12 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"strings"
 	"syscall"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -20,6 +23,7 @@ const (
 	CodeGone         = "node_gone"     // the node ended during the request
 	CodeInterrupted  = "interrupted"   // the caller's context ended while messages were under way
 	CodeForeign      = "node"          // the answer has no form that this package knows
+	CodeCertificate  = "certificate"   // over TCP: nobody vouches for the node's certificate, or it is another one
 )
 
 var texts = map[string]string{
@@ -31,19 +35,25 @@ var texts = map[string]string{
 	CodeGone:         "the node in %s went away",
 	CodeInterrupted:  "the request to the node in %s was interrupted",
 	CodeForeign:      "the node in %s has given an unknown answer",
+	CodeCertificate:  "the certificate of the node in %s is not the one that was expected",
 }
 
 // Error reports a request without an answer of the node.
 type Error struct {
 	Code  string
-	Dir   string // data directory of the node
+	Dir   string // data directory of the node; "": it was asked over TCP
+	URL   string // of a node that was asked over TCP
 	Begun bool   // messages were given to the node: those without an outcome may or may not have arrived
 	Err   error  // the cause; may be nil
 }
 
-// Error says what is wrong with the node in Dir.
+// Error says what is wrong with the node in Dir, or at URL.
 func (e *Error) Error() string {
-	text := "client: " + fmt.Sprintf(texts[e.Code], e.Dir)
+	where, text := e.Dir, texts[e.Code]
+	if e.URL != "" {
+		where, text = e.URL, strings.Replace(text, " in %s", " at %s", 1)
+	}
+	text = "client: " + fmt.Sprintf(text, where)
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
@@ -64,7 +74,9 @@ func CodeOf(err error) string {
 	return ""
 }
 
-func (c *Client) fail(code string, err error) *Error { return &Error{Code: code, Dir: c.dir, Err: err} }
+func (c *Client) fail(code string, err error) *Error {
+	return &Error{Code: code, Dir: c.dir, URL: c.url, Err: err}
+}
 
 // gone returns the error for a node that could not be reached, or that ended during a request.
 func (c *Client) gone(ctx context.Context, err error) error {
@@ -73,10 +85,26 @@ func (c *Client) gone(ctx context.Context, err error) error {
 		return c.fail(CodeSilent, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case c.url != "":
+		return c.fail(remoteCode(err), err)
 	case errors.Is(err, fs.ErrPermission):
 		return c.fail(CodeNotPermitted, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return c.fail(CodeNotRunning, err)
 	}
 	return c.fail(CodeGone, err)
+}
+
+// remoteCode returns the code for an error of a request over TCP.
+func remoteCode(err error) string {
+	_, other := errors.AsType[*CertificateError](err)
+	_, unknown := errors.AsType[*tls.CertificateVerificationError](err)
+	dial, refused := errors.AsType[*net.OpError](err)
+	switch {
+	case other || unknown:
+		return CodeCertificate
+	case refused && dial.Op == "dial":
+		return CodeNotRunning
+	}
+	return CodeGone
 }

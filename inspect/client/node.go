@@ -23,13 +23,12 @@ func (c *Client) Ready(ctx context.Context) (inspect.HealthReport, error) {
 }
 
 func (c *Client) check(ctx context.Context, path string) (h inspect.HealthReport, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gamelan"+path, nil)
-	if err != nil {
-		return h, err
-	}
-	res, err := c.http.Do(r)
+	res, err := c.look(ctx, path)
 	if err != nil {
 		return h, c.gone(ctx, err)
+	}
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusServiceUnavailable {
+		return h, c.refusal(res)
 	}
 	err = c.decode(ctx, res, &h)
 	return h, err
@@ -38,6 +37,12 @@ func (c *Client) check(ctx context.Context, path string) (h inspect.HealthReport
 // Node requests the state of the node: its identity, addresses, status and warnings.
 func (c *Client) Node(ctx context.Context) (models.Node, error) {
 	return get[models.Node](ctx, c, "/v1/node")
+}
+
+// Access requests how the node's API is reached over TCP. An older node, or one of a program, answers with
+// [inspect.CodeNotFound].
+func (c *Client) Access(ctx context.Context) (models.Access, error) {
+	return get[models.Access](ctx, c, "/v1/inspect")
 }
 
 // DHT requests the state of the node's DHT.

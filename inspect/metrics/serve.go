@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/internal/listenat"
 )
 
 // Path is where [Serve] has the metrics.
@@ -47,25 +47,11 @@ func (e *ListenError) Unwrap() error { return e.Err }
 // reach what is said in full, such as "10.0.0.7:9464" or "0.0.0.0:9464", all IPv4 addresses, or "[::]:9464", all of both kinds. Port 0 is a free
 // one. The error is an [*AddressError].
 func ParseAddress(text string) (netip.AddrPort, error) {
-	bad := func(why string) (netip.AddrPort, error) { return netip.AddrPort{}, &AddressError{text, why} }
-	host, port, err := net.SplitHostPort(text)
+	at, err := listenat.Parse(text, "9464")
 	if err != nil {
-		host, port = "127.0.0.1", text
+		return at, &AddressError{text, err.Error()}
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	switch {
-	case err != nil:
-		return bad("write a port, such as 9464, or an IP address with a port, such as 10.0.0.7:9464")
-	case host == "":
-		return bad("write " + port + " for this machine alone, or 0.0.0.0:" + port + " for all of its IPv4 addresses")
-	case strings.EqualFold(host, "localhost"):
-		host = "127.0.0.1"
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return bad(host + " is no IP address; write a port, such as 9464, or an IP address with a port, such as 10.0.0.7:9464")
-	}
-	return netip.AddrPortFrom(ip, uint16(n)), nil
+	return at, nil
 }
 
 // Limits of a [Server], beside those of a scrape.
@@ -92,15 +78,8 @@ func Serve(address string, node inspect.Options, l *slog.Logger) (*Server, error
 	if err != nil {
 		return nil, err
 	}
-	network := "tcp"
-	if at.Addr().Is4() {
-		network = "tcp4" // 0.0.0.0 would be all addresses of IPv6 as well
-	}
-	listener, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(at))
+	listener, err := listenat.Listen(at)
 	if err != nil {
-		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // without the address
-		}
 		return nil, &ListenError{at.String(), err}
 	}
 	mux := http.NewServeMux()
@@ -124,7 +103,7 @@ func Serve(address string, node inspect.Options, l *slog.Logger) (*Server, error
 	}
 	go func() {
 		defer close(s.served)
-		s.err = s.http.Serve(&limited{Listener: listener, places: make(chan struct{}, maxConns)})
+		s.err = s.http.Serve(listenat.Limit(listener, maxConns, maxConns))
 	}()
 	return s, nil
 }
@@ -141,39 +120,6 @@ func (s *Server) Close(ctx context.Context) error {
 		return fmt.Errorf("metrics: %w", s.err)
 	}
 	return nil
-}
-
-// limited is a listener with a limit of open connections.
-type limited struct {
-	net.Listener
-	places chan struct{}
-}
-
-// Accept returns the next connection for which there is a place.
-func (l *limited) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.places <- struct{}{}:
-			return &placed{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
-		default:
-			c.Close()
-		}
-	}
-}
-
-type placed struct {
-	net.Conn
-	leave func()
-}
-
-// Close closes the connection and frees its place.
-func (c *placed) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }
 
 // errorLog logs errors of scrapes: the first, and then once a minute the last one with the number of further

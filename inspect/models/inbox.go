@@ -74,7 +74,7 @@ type ShelfMessage struct {
 	From     string    `json:"from,omitempty"` // the public key of its author
 	Attempts int       `json:"attempts"`
 	Bytes    int       `json:"bytes"` // of its body
-	Text     string    `json:"text"`  // the first 80 bytes
+	Text     string    `json:"text"`  // the first 80 bytes; empty where others may read along
 }
 
 // ShelfTaken is the answer of the verbs retry and drop of the section "inbox".

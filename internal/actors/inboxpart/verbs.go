@@ -36,7 +36,10 @@ func (b *Inbox) shelfSection(ctx context.Context) models.InboxShelf {
 		if err != nil || len(v.Shelf) == shelfMost {
 			break
 		}
-		x := models.ShelfMessage{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Attempts: m.Attempt, Bytes: len(m.Body), Text: string(m.Body[:min(len(m.Body), shelfText)])}
+		x := models.ShelfMessage{Seq: m.Seq, At: m.At, Peer: m.Peer.String(), Attempts: m.Attempt, Bytes: len(m.Body)}
+		if !inspect.Withheld(ctx) {
+			x.Text = string(m.Body[:min(len(m.Body), shelfText)])
+		}
 		if !m.From.IsZero() {
 			x.From = m.From.String()
 		}

@@ -91,6 +91,11 @@ var apiPages = []struct {
 		{path: "GET /v1/doctor", about: "The last examination of the node.", gives: models.Doctor{}},
 		{path: "POST /v1/doctor/examine", about: "Examine the node, or with `peer` the way to a peer: a line for each step, and the diagnosis.", gives: models.Examined{}, lines: true},
 		{path: "GET /v1/events", about: "What has happened, oldest first; `type` takes several, with commas. [events.md](events.md) tells of streams.", ask: "/v1/events?type=node&limit=1", gives: models.Event{}, list: true, bad: []refusal{{"/v1/events?from=yesterday", 400, "bad_query"}, {"/v1/events?since=x", 400, "bad_query"}}},
+		{path: "GET /v1/inspect", about: "How the API is reached over TCP, and what was refused there. Only `gamelan node` has it.", gives: models.Access{}},
+		{
+			path: "POST /v1/inspect/link", about: "Make a link for a browser, with `scope` read or admin: it works once, within a minute. On the Unix socket alone.", ask: "/v1/inspect/link?scope=read", gives: models.AccessLink{},
+			bad: []refusal{{"/v1/inspect/link", 400, "bad_query"}},
+		},
 		{path: "GET /v1/config", about: "Every setting, with its origin. Only `gamelan node` has it.", ask: "/v1/config?limit=1", gives: models.Setting{}, list: true},
 	}},
 	{"Actors", []shown{
@@ -130,7 +135,7 @@ var apiPages = []struct {
 	}},
 	{"Messages", []shown{
 		{path: "POST /v1/messages", about: "Send messages to a peer: the body has one a line, the answer a line for each. With `Content-Type: application/octet-stream` the body is one message.", ask: "/v1/messages?peer=ID&timeout=10s", body: "hello", gives: models.Sent{}, lines: true, bad: []refusal{{"/v1/messages", 400, "bad_query"}, {"/v1/messages?peer=0000", 404, "unknown_peer"}, {"/v1/messages?peer=ID&timeout=x", 400, "bad_query"}}},
-		{path: "GET /v1/messages", about: "Messages as they arrive, a line for each, on the Unix socket alone.", ask: "/v1/messages?count=1&all=true", gives: anything{}, lines: true},
+		{path: "GET /v1/messages", about: "Messages as they arrive, a line for each: on the Unix socket, and over TLS with the admin's token.", ask: "/v1/messages?count=1&all=true", gives: anything{}, lines: true},
 		{path: "POST /v1/messages:ack", about: "Acknowledge messages: the node deletes them.", body: `{"seqs":[SEQ]}`, gives: anything{}},
 		{path: "POST /v1/messages:back", about: "End the listener with a name: what it has not acknowledged goes to others.", body: `{"name":"a"}`, gives: anything{}},
 		{path: "GET /v1/inbox", about: "Messages that are not acknowledged, and those on the shelf.", gives: models.InboxShelf{}},
@@ -253,7 +258,7 @@ func startAPINode(t *testing.T) *apiNode {
 	a.other = other
 	d := nodedir.Dir{Path: filepath.Join(dir, "node")}
 	loaded := daemonconfig.Load(daemonconfig.Sources{Flags: map[string][]string{
-		"data_dir": {d.Path}, "node.listen": {loopback}, "node.seeds": {other.Seed()}, "kad.enabled": {"true"}, "daemon.drain": {"2s"},
+		"data_dir": {d.Path}, "node.listen": {loopback}, "node.seeds": {other.Seed()}, "kad.enabled": {"true"}, "inspect.listen": {"0"}, "daemon.drain": {"2s"},
 	}})
 	if len(loaded.Problems) > 0 {
 		t.Fatal(loaded.Problems)

@@ -79,6 +79,7 @@ type daemon struct {
 	manager  manager
 	node     *gamelan.Node
 	api      *control.Server
+	outside  *outside                     // nil: the settings have none
 	metrics  *metrics.Server              // nil: the settings have none
 	allowed  *allowList                   // applies changes of the allow list
 	network  *config.PrivateConfig        // the file of the private network as it is in force; nil: none
@@ -141,6 +142,11 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 		cfg.Network, cfg.Private = "", d.network
 	}
 	d.admitted = d.seedKeys(settings.Node.Seeds)
+	if d.outside, err = openOutside(d.Dir, &settings.Inspect); err != nil { // before a node that others see
+		d.removeIdentity()
+		return err
+	}
+	defer d.outside.giveUp() // unless it has begun to answer
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {
 		d.removeIdentity()
 		return notStarted(d.inForce(), err)
@@ -158,8 +164,15 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	ctx, stop := context.WithCancel(outer)
 	defer stop()
 	shown := d.shown()
-	if d.api, err = Serve(d.Dir, shown, d.actions(stop), d.logger); err == nil {
-		if err = d.serveMetrics(settings.Metrics, shown); err != nil {
+	begin := control.Serve
+	if d.outside != nil {
+		begin = control.ServeKept
+	}
+	if d.api, err = serveBy(begin, d.Dir, shown, d.actions(stop), d.logger); err == nil {
+		if err = d.serveMetrics(settings.Metrics, shown); err == nil && d.outside != nil {
+			err = d.outside.serve(d.api, d.logger)
+		}
+		if err != nil {
 			d.api.Close(context.Background())
 		}
 	}
@@ -178,6 +191,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	self := render.NewIdentity(id.Secret.PublicKey(), id.NetworkName(), new(d.node.Inspection().Node(ctx)))
 	self.Beyond = len(cfg.Listen) == 0 && id.Network == protocol.LocalNet && slices.ContainsFunc(d.node.Listening(), address.Beyond)
 	d.announce(ctx, self)
+	d.outside.announce(d.Output)
 	d.manager.ready(d.statusLine(ctx))
 	work.Go(func() { d.reloads(around, d.Signals.reload) })
 	work.Go(func() { d.report(around) })
@@ -241,6 +255,7 @@ func (d *daemon) stop() error {
 	at, atOnce := context.WithTimeout(context.Background(), stopTimeout)
 	defer atOnce()
 	apiErr := d.api.Close(at)
+	apiErr = errors.Join(apiErr, d.outside.close(at))
 	if d.metrics != nil {
 		apiErr = errors.Join(apiErr, d.metrics.Close(at))
 	}
@@ -267,6 +282,7 @@ func (d *daemon) shown() inspect.Options {
 	o := d.node.Inspection().Options
 	o.Sections.Section("log", func(context.Context) any { return d.levels.Show() })
 	o.Sections.Section("config", func(context.Context) any { return d.configSection() })
+	o.Sections.Section("inspect", func(context.Context) any { return d.outside.section() })
 	o.Messages, o.Ready, o.Health = control.Messages(d.node), d.unhealthy, d.unhealthy
 	return o
 }
@@ -276,7 +292,7 @@ func (d *daemon) actions(stop func()) inspect.Actions {
 	a := control.Actions(d.node, control.Options{
 		Shutdown: stop, Stopping: d.stopping.Load, Admin: func(event string) { d.logger.Info("admin", "event", event) },
 	})
-	a.Verbs["log"] = d.logVerbs()
+	a.Verbs["log"], a.Verbs["inspect"] = d.logVerbs(), d.outside.verbs()
 	return a
 }
 

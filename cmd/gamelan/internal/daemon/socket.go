@@ -14,7 +14,12 @@ import (
 
 // Serve is [control.Serve] with errors for the user. The caller holds the lock of d.
 func Serve(d nodedir.Dir, o inspect.Options, actions inspect.Actions, l *slog.Logger) (*control.Server, error) {
-	s, err := control.Serve(d.Path, o, actions, l)
+	return serveBy(control.Serve, d, o, actions, l)
+}
+
+// serveBy is Serve with [control.Serve] or [control.ServeKept].
+func serveBy(begin func(string, inspect.Options, inspect.Actions, *slog.Logger) (*control.Server, error), d nodedir.Dir, o inspect.Options, actions inspect.Actions, l *slog.Logger) (*control.Server, error) {
+	s, err := begin(d.Path, o, actions, l)
 	if err == nil {
 		return s, nil
 	}

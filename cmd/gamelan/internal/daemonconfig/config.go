@@ -23,6 +23,7 @@ type Config struct {
 	Inbox     gamelan.InboxConfig // Types without the command's own
 	Kad       Kad
 	Metrics   string // where metrics are served, "" nowhere: see [metrics.ParseAddress]
+	Inspect   Inspect
 	LogLevel  slog.Level
 	LogLevels string        // of packages; see package loglevel
 	LogFormat string        // "text" or "json"
@@ -38,6 +39,17 @@ type Kad struct {
 	MaxBytes   int64
 }
 
+// Inspect are the settings of the API and the page over TCP.
+type Inspect struct {
+	Listen    string // "" nowhere: see [gate.ParseAddress]
+	TLS       bool   // with the node's own certificate, unless there are files
+	Cert, Key string // files
+	Hosts     []string
+}
+
+// Encrypted reports whether there is TLS.
+func (i *Inspect) Encrypted() bool { return i.TLS || i.Cert != "" }
+
 // Load reads the sources.
 func Load(s Sources) *Loaded { return unread().Load(s, check) }
 
@@ -50,7 +62,7 @@ func LoadFile(path string) *Loaded {
 // so that the node uses its default.
 func unread() *Loaded {
 	c := Config{Node: gamelan.Config{DHT: new(gamelan.DHTConfig)}}
-	settings.Fill(&c, slices.Concat(kadRows(), ownRows()))
+	settings.Fill(&c, slices.Concat(kadRows(), inspectRows(), ownRows()))
 	return settings.New(Table, c)
 }
 

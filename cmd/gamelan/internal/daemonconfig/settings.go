@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/loglevel"
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/inspect/metrics"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
 	"github.com/gamelan-p2p/gamelan/internal/kad/nativewire"
 	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/internal/settings"
@@ -35,7 +36,8 @@ var Settings = Table.Rows
 func newTable() *settings.Table {
 	t := config.Table(func(c *Config) *config.Config { return &c.Node }, func(c *Config) *config.InboxConfig { return &c.Inbox })
 	t.Example = "log.level"
-	t.Rows = append(settings.Before(t.Rows, "inbox.max_bytes", kadRows()...), ownRows()...)
+	t.Rows = settings.Before(settings.Before(t.Rows, "inbox.max_bytes", kadRows()...), "inspect.share_why", inspectRows()...)
+	t.Rows = append(t.Rows, ownRows()...)
 	for key, more := range map[string]string{
 		"node.seeds":        "gamelan id --address prints it on the other node.",
 		"dht.types":         "gamelan listen shows their messages.",
@@ -51,6 +53,8 @@ func newTable() *settings.Table {
 	}
 	inbox := slices.IndexFunc(t.Sections, func(s settings.Section) bool { return s.Name == "inbox" })
 	t.Sections[inbox].Doc = "Received messages, kept until they are acknowledged: see gamelan listen."
+	outside := slices.IndexFunc(t.Sections, func(s settings.Section) bool { return s.Name == "inspect" })
+	t.Sections[outside].Doc = "Who may look at the node: with a browser or from another machine (see docs/operating.md), and peers, of connections with them."
 	t.Sections = append(slices.Insert(t.Sections, inbox, settings.Section{
 		Name: "kad", Doc: "The key-value DHT, a Kademlia network for small values: the client that this node runs. It has nothing in common with the DHT that passes messages on.",
 	}), settings.Section{Name: "metrics", Doc: "Metrics for Prometheus. See docs/metrics.md."}, settings.Section{Name: "log", Doc: "The log, on standard error."}, settings.Section{Name: "daemon", Doc: "The running of the program."})
@@ -72,6 +76,26 @@ func kadRows() []*Setting {
 		settings.Words("kad.network", func(c *Config) *string { return &c.Kad.Network }, "", nativewire.MaxNetwork, `"staging"`).With(opt{Dynamic: "the common one"}),
 		settings.Number("kad.max_records", func(c *Config) *int { return &c.Kad.MaxRecords }, stored.Records, 1, 10_000_000, `20000`),
 		settings.Number("kad.max_bytes", func(c *Config) *int64 { return &c.Kad.MaxBytes }, int64(stored.Bytes), 64<<10, 1<<36, `"64MiB"`),
+	)
+}
+
+// inspectRows are those of the section inspect that a program has no fields for: it serves what it likes.
+func inspectRows() []*Setting {
+	type opt = settings.Options
+	return doc(map[string]string{
+		"inspect.listen": "Where the node's page and its API are reached over TCP: a port of 127.0.0.1. With an address before it, as in 0.0.0.0:9465, other machines reach them as well, over TLS alone. " +
+			"Each request needs a token or a link: see gamelan token and gamelan ui.",
+		"inspect.tls":      "Encrypts inspect.listen with a certificate that the node makes and keeps in its data directory. gamelan token tells others its fingerprint.",
+		"inspect.tls_cert": "File with a certificate and those of its issuers, in PEM, in place of the node's own one.",
+		"inspect.tls_key":  "File with the key of that certificate, in PEM.",
+		"inspect.hosts":    "Names, or addresses, by which others reach inspect.listen, beside those of this machine: that of a proxy in front of it, for instance. Requests to other names are refused.",
+	},
+		settings.Words("inspect.listen", func(c *Config) *string { return &c.Inspect.Listen }, "", 64, `"9465"`).
+			With(opt{Dynamic: "nowhere", Form: "a port, or an IP address and a port", Valid: refuseInspect}),
+		settings.On("inspect.tls", func(c *Config) *bool { return &c.Inspect.TLS }),
+		settings.Dir("inspect.tls_cert", func(c *Config) *string { return &c.Inspect.Cert }, `"/etc/gamelan/inspect.crt"`).With(opt{Dynamic: "none"}),
+		settings.Dir("inspect.tls_key", func(c *Config) *string { return &c.Inspect.Key }, `"/etc/gamelan/inspect.key"`).With(opt{Dynamic: "none"}),
+		settings.List("inspect.hosts", settings.DNSNames, func(c *Config) *[]string { return &c.Inspect.Hosts }, 16, `["node.example.org"]`),
 	)
 }
 
@@ -101,6 +125,12 @@ func doc(texts map[string]string, rows ...*Setting) []*Setting {
 		r.Doc, r.Field = texts[r.Key], ""
 	}
 	return rows
+}
+
+// refuseInspect returns an error unless a text is an address to listen at.
+func refuseInspect(text string) error {
+	_, err := gate.ParseAddress(text)
+	return err
 }
 
 // refuseMetrics returns an error unless metrics can be served at an address.

@@ -39,6 +39,9 @@ func (d Dir) Socket() string { return filepath.Join(d.Path, inspect.SocketName) 
 // TokenFile returns the path of the file with the running node's token.
 func (d Dir) TokenFile() string { return filepath.Join(d.Path, inspect.TokenName) }
 
+// ReadTokenFile returns the path of the file with the token of those who only look at the node, over TCP.
+func (d Dir) ReadTokenFile() string { return filepath.Join(d.Path, inspect.ReadTokenName) }
+
 // LockFile returns the path of the file that a running node locks.
 func (d Dir) LockFile() string { return filepath.Join(d.Path, "gamelan.lock") }
 

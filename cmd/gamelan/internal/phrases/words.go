@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/discoverypart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/safpart"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
 )
 
 // hints are those of the API in commands of this program.
@@ -30,8 +31,10 @@ var hints = map[string]string{
 	inspect.HintGiven:         api.GivenHint,
 	inspect.HintConnect:       api.ConnectHint,
 	inspect.HintNoDHT:         api.NoDHTHint,
-	inspect.HintListenHere:    "use gamelan listen on the machine of the node",
+	inspect.HintListenHere:    "use gamelan listen on the machine of the node, or over https with the admin's token",
 	inspect.HintDHTParameters: "see gamelan send --help",
+	gate.HintToken:            "write the file of --token-file anew, with gamelan token on the machine of the node",
+	gate.HintScope:            "take the admin's token: gamelan token, without --read-only, on the machine of the node",
 	control.HintOther:         "give the key of another node, as gamelan id prints it there",
 	control.HintReceiver:      "give a public key, a name that gamelan peers lists, or KEY::ADDRESS as gamelan id prints it",
 	control.HintPing:          "see why with gamelan why PEER",
@@ -101,6 +104,9 @@ func ofNode(e *inspect.Error) *failure.Error {
 // ofClient returns the failure for a node that has not answered.
 func ofClient(e *client.Error, d nodedir.Dir, flag string) *failure.Error {
 	const doubt = "messages without an outcome may or may not have arrived"
+	if e.URL != "" {
+		return ofRemote(e, flag, doubt)
+	}
 	switch e.Code {
 	case client.CodeNotPermitted:
 		return failure.Unreachable(e.Code, "run gamelan as its owner", "the node in %s belongs to another user", d.Path).Because(e)
@@ -134,4 +140,32 @@ func ofClient(e *client.Error, d nodedir.Dir, flag string) *failure.Error {
 		hint = fmt.Sprintf("look at what it printed last, or start it again with %q", d.Command("node"))
 	}
 	return failure.Unreachable(e.Code, hint, "the node went away").Because(e)
+}
+
+// ofRemote is ofClient for a node that was asked over TCP.
+func ofRemote(e *client.Error, flag, doubt string) *failure.Error {
+	switch e.Code {
+	case client.CodeNotRunning:
+		return failure.Unreachable(e.Code, "see on its machine whether it runs, and what inspect.listen is: gamelan token writes its address", "nothing answers at %s: %s", e.URL, failure.Reason(e.Err)).Because(e)
+	case client.CodeCertificate:
+		if _, ok := errors.AsType[*client.CertificateError](e.Err); ok {
+			return failure.Unreachable(e.Code, "ask its operator for the file that gamelan token writes now; somebody between may have answered in its place", "the node at %s has another certificate than the file of --token-file says", e.URL).Because(e)
+		}
+		return failure.Unreachable(e.Code, "take the file that gamelan token writes on the machine of the node: it has the fingerprint", "nobody vouches for the certificate of the node at %s", e.URL).Because(e)
+	case client.CodeSilent:
+		hint := "see on its machine what it does"
+		if flag != "" {
+			hint += ", or give it more time with " + flag
+		}
+		return failure.Unreachable(e.Code, hint, "the node at %s does not answer in time", e.URL).Because(e)
+	case client.CodeForeign:
+		return failure.New(e.Code, "check that a node of the same version answers there", "%s answered %s", e.URL, e.Err).Because(e)
+	case client.CodeInterrupted:
+		return failure.New(e.Code, doubt, "interrupted")
+	}
+	hint := doubt
+	if !e.Begun {
+		hint = "try it again; see on its machine whether it runs"
+	}
+	return failure.Unreachable(e.Code, hint, "the node at %s went away", e.URL).Because(e)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -19,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
 )
 
 // constant tells what each report has.
@@ -99,9 +101,18 @@ func (g *gatherer) secrets() {
 		g.hide.Secret(id.Secret.Bytes())
 	}
 	if dir, err := datadir.Look(g.Dir.Path); err == nil {
-		if b, _, err := dir.ReadFile(inspect.TokenName, maxKeyFile, false); err == nil {
-			if t, err := inspect.ParseToken(string(b)); err == nil {
-				g.hide.Secret(unhex(t.Reveal()))
+		for _, name := range []string{inspect.TokenName, inspect.ReadTokenName} {
+			if b, _, err := dir.ReadFile(name, maxKeyFile, false); err == nil {
+				if t, err := inspect.ParseToken(string(b)); err == nil {
+					g.hide.Secret(unhex(t.Reveal()))
+				}
+			}
+		}
+		if b, _, err := dir.ReadFile(gate.CertificateName, maxKeyFile, false); err == nil {
+			for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+				if block.Type == "PRIVATE KEY" {
+					g.hide.Secret(block.Bytes)
+				}
 			}
 		}
 		if b, _, err := dir.ReadFile(torIdentity, maxKeyFile, false); err == nil {
@@ -144,7 +155,7 @@ func (g *gatherer) namesIn(list []models.Setting) {
 			case text == "":
 			case s.Key == "kad.network":
 				g.hide.Name("network", text)
-			case s.Key == "discovery.seed_names":
+			case s.Key == "discovery.seed_names", s.Key == "inspect.hosts":
 				g.hide.Host(text)
 			case s.Key == "tor.user" && !strings.Contains(text, "tor"): // else it is a usual one
 				g.hide.Name("user", text)

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/config"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 )
 
@@ -70,7 +71,7 @@ const mostFiles = 200
 
 // ownFiles are those of a data directory, and the directories with files of the node alone.
 var ownFiles = []string{
-	".", "gamelan.lock", inspect.SocketName, inspect.TokenName, config.IdentityFile, torIdentity, "names.json", "names.json.lock", "listen", kv.StoreDir,
+	".", "gamelan.lock", inspect.SocketName, inspect.TokenName, inspect.ReadTokenName, gate.CertificateName, config.IdentityFile, torIdentity, "names.json", "names.json.lock", "listen", kv.StoreDir,
 }
 
 // fileName returns the name of a file in the data directory: a pseudonym, if it is not the node's.

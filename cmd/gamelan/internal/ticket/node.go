@@ -24,6 +24,7 @@ var sections = []struct{ name, about string }{
 	{"node", "identity, state and its cause, warnings, limits"},
 	{"admission", "with whom the node has connections, and who was refused"},
 	{"dht", "messages over the DHT: received, sent, relayed"},
+	{"inspect", "how the API is reached over TCP, and what was refused there"},
 	{"inbox", "received messages that are not acknowledged: their number and size"},
 	{"kad", "the key-value DHT: clients, lookups, records"},
 	{"kad-own", "the keys that this node publishes"},
@@ -45,7 +46,10 @@ func (g *gatherer) ofNode(ctx context.Context) {
 		g.hide.TrustMarked() // a daemon says what is wrong, and no program
 	case client.CodeOf(err) == inspect.CodeNotFound: // of a program
 		err = nil
-		settings = daemon.Settings(g.Loaded, nil)
+		settings = nil
+		if !g.Elsewhere {
+			settings = daemon.Settings(g.Loaded, nil)
+		}
 	}
 	got(g, "settings.json", "every setting, and where it comes from", g.settings(settings), err)
 	there, err := g.node.Sections(ctx)
@@ -223,6 +227,9 @@ func (g *gatherer) settings(list []models.Setting) any {
 	}
 	problems := []string{}
 	for _, p := range g.Loaded.Problems {
+		if g.Elsewhere {
+			break // they are this machine's
+		}
 		key := ""
 		if _, ok := daemonconfig.Table.Find(p.Key); ok { // else it is a word of the user's
 			key = p.Key + ": "

@@ -22,11 +22,14 @@ import (
 
 // Options say what a ticket is about.
 type Options struct {
-	Dir     nodedir.Dir
-	Loaded  *daemonconfig.Loaded // the settings that a node would have
-	Version any                  // of the command
-	Now     time.Time
-	Doctor  time.Duration // how long the examination of the node may take; 0: there is none
+	Dir  nodedir.Dir
+	Node *client.Client // nil: that of Dir
+	// Elsewhere says that Node is on another machine: nothing of this one is in the ticket.
+	Elsewhere bool
+	Loaded    *daemonconfig.Loaded // the settings that a node would have
+	Version   any                  // of the command
+	Now       time.Time
+	Doctor    time.Duration // how long the examination of the node may take; 0: there is none
 }
 
 // Limits of a ticket, in bytes before it is compressed.
@@ -72,21 +75,31 @@ type draft struct {
 }
 
 // Gather gathers what can be gathered. It asks the node, or if none answers looks at the data directory. The
-// error is ctx's, or [ErrSecret].
+// error is ctx's, [ErrSecret], or that of a node elsewhere which does not answer.
 func Gather(ctx context.Context, o Options) (*Ticket, error) {
-	g := &gatherer{Options: o, Ticket: Ticket{at: o.Now, Missing: []string{}}, node: client.New(o.Dir.Path, client.Options{}), hide: disguise.New()}
+	g := &gatherer{Options: o, Ticket: Ticket{at: o.Now, Missing: []string{}}, node: o.Node, hide: disguise.New()}
+	if g.node == nil {
+		g.node = client.New(o.Dir.Path, client.Options{})
+	}
 	g.constant()
 	g.places()
 	g.secrets()
 	n, err := g.node.Node(ctx)
+	if err != nil && o.Elsewhere {
+		return nil, err
+	}
 	if err != nil && client.CodeOf(err) != client.CodeNotRunning {
 		g.miss("the running node", err)
 	}
 	g.Running = err == nil
 	g.acquaint(ctx, &n)
 	g.add("version.json", "versions of the command and of the node, and what they were built with", g.versions(&n))
-	g.add("machine.json", "operating system, memory, clock, limits and use of the process", machine(n.PID, o.Now))
-	g.add("disk.json", "room on the disk, and the files of the data directory with their sizes", g.disk())
+	if o.Elsewhere {
+		g.miss("machine.json, disk.json", errors.New("the node is on another machine; gamelan report tells of it there"))
+	} else {
+		g.add("machine.json", "operating system, memory, clock, limits and use of the process", machine(n.PID, o.Now))
+		g.add("disk.json", "room on the disk, and the files of the data directory with their sizes", g.disk())
+	}
 	if g.Running {
 		g.ofNode(ctx)
 	} else {

@@ -1,0 +1,309 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/nodedir"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
+)
+
+// openNode is a daemon whose API is served over TCP.
+type openNode struct {
+	t      *testing.T
+	dir    nodedir.Dir
+	local  *client.Client
+	access models.Access
+	stop   func() error
+}
+
+// startOpen runs a daemon in dir with inspect.listen and further settings.
+func startOpen(t *testing.T, dir string, more map[string][]string) *openNode {
+	t.Helper()
+	flags := map[string][]string{"data_dir": {dir}, "node.listen": {"/ip4/127.0.0.1/tcp/0"}, "inspect.listen": {"0"}, "daemon.drain": {"2s"}}
+	for k, v := range more {
+		flags[k] = v
+	}
+	loaded := daemonconfig.Load(daemonconfig.Sources{Flags: flags})
+	if len(loaded.Problems) > 0 {
+		t.Fatal(loaded.Problems)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended, ready := make(chan error, 1), make(chan struct{}, 1)
+	go func() {
+		ended <- Run(ctx, Options{
+			Dir: nodedir.Dir{Path: dir}, Output: &render.Output{Out: writerFunc(func(b []byte) (int, error) {
+				select {
+				case ready <- struct{}{}:
+				default:
+				}
+				return len(b), nil
+			}), Err: io.Discard},
+			Loaded: loaded, Load: func() *daemonconfig.Loaded { return loaded }, Signals: &Signals{reload: make(chan struct{})},
+		})
+	}()
+	n := &openNode{t: t, dir: nodedir.Dir{Path: dir}, local: client.New(dir, client.Options{})}
+	stopped := false
+	n.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-ended
+	}
+	t.Cleanup(func() {
+		if err := n.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-ended:
+		stopped = true
+		t.Fatal(err)
+	}
+	if err := n.local.Section(t.Context(), "inspect", &n.access); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// dataDir returns a directory whose socket has a short path.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "open") //nolint:usetesting // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "d")
+}
+
+// token reads a token of the node.
+func (n *openNode) token(file string) inspect.Token {
+	n.t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if info, _ := os.Stat(file); info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+		n.t.Errorf("%s has the mode %o", file, info.Mode().Perm())
+	}
+	k, err := inspect.ParseToken(string(b))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return k
+}
+
+// remote returns a client over TCP.
+func (n *openNode) remote(k inspect.Token) *client.Client {
+	n.t.Helper()
+	c, err := client.NewRemote(client.Remote{URL: n.access.URL, Token: k, Fingerprint: n.access.Fingerprint}, client.Options{})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	t, _ := c.Transport()
+	n.t.Cleanup(t.(*http.Transport).CloseIdleConnections)
+	return c
+}
+
+// TestOutsideOverTLS: over TLS, the admin's token does what the socket does, a reader's only looks, and nothing
+// is said without one. Tokens and certificate are those of the next start.
+func TestOutsideOverTLS(t *testing.T) {
+	dir := dataDir(t)
+	n := startOpen(t, dir, map[string][]string{"inspect.listen": {"127.0.0.1:0"}, "inspect.tls": {"true"}})
+	if !n.access.TLS || !strings.HasPrefix(n.access.URL, "https://127.0.0.1:") || !strings.HasPrefix(n.access.Fingerprint, "sha256:") {
+		t.Fatalf("got %+v", n.access)
+	}
+	adminToken, readToken := n.token(n.dir.TokenFile()), n.token(n.dir.ReadTokenFile())
+	admin, reader, ctx := n.remote(adminToken), n.remote(readToken), t.Context()
+	own, err := n.local.Node(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]*client.Client{"admin": admin, "reader": reader} {
+		if v, err := c.Node(ctx); err != nil || v.NodeID != own.NodeID {
+			t.Errorf("%s: got %v, %v", name, v.NodeID, err)
+		}
+		if _, err := c.Health(ctx); err != nil {
+			t.Errorf("%s: got %v for the health", name, err)
+		}
+		followed, end := context.WithCancel(ctx)
+		events := 0
+		err := c.Follow(followed, inspect.EventQuery{Limit: 1}, func(*models.Event) error { events++; end(); return nil })
+		if end(); events == 0 || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %d events, %v", name, events, err)
+		}
+	}
+	if err := reader.Do(ctx, "log", "level", url.Values{"level": {"info"}}, nil, nil); client.CodeOf(err) != inspect.CodeForbidden {
+		t.Errorf("got %v for a change by a reader", err)
+	}
+	if err := admin.Do(ctx, "log", "level", url.Values{"level": {"info"}}, nil, nil); err != nil {
+		t.Errorf("got %v for a change by the admin", err)
+	}
+	if _, err := reader.Hear(ctx, inspect.Listening{}); client.CodeOf(err) != inspect.CodeForbidden {
+		t.Errorf("got %v for a reader who listens", err)
+	}
+	h, err := admin.Hear(ctx, inspect.Listening{})
+	if err != nil {
+		t.Errorf("got %v for an admin who listens over TLS", err)
+	} else {
+		h.Close()
+	}
+	other, _ := inspect.NewToken(strings.NewReader(strings.Repeat("x", 32)))
+	if _, err := n.remote(other).Node(ctx); client.CodeOf(err) != inspect.CodeUnauthorized {
+		t.Errorf("got %v for a wrong token", err)
+	}
+	if err := admin.Do(ctx, "inspect", "link", url.Values{"scope": {"admin"}}, nil, nil); client.CodeOf(err) != inspect.CodeForbidden {
+		t.Errorf("got %v for a link made from elsewhere", err)
+	}
+	wrong := n.access.Fingerprint[:len(n.access.Fingerprint)-1] + map[bool]string{true: "1", false: "0"}[strings.HasSuffix(n.access.Fingerprint, "0")]
+	for fingerprint, want := range map[string]string{wrong: client.CodeCertificate, "": client.CodeCertificate} {
+		c, err := client.NewRemote(client.Remote{URL: n.access.URL, Token: adminToken, Fingerprint: fingerprint}, client.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = c.Node(ctx); client.CodeOf(err) != want {
+			t.Errorf("fingerprint %q: got %v", fingerprint, err)
+		}
+	}
+	var v models.Access
+	if err := reader.Section(ctx, "inspect", &v); err != nil || v.Refused.Credential != 1 || v.Refused.Scope != 3 || v.Connections == 0 {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	if err := n.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.Node(ctx); client.CodeOf(err) != client.CodeNotRunning {
+		t.Errorf("got %v of a node that has ended", err)
+	}
+	again := startOpen(t, dir, map[string][]string{"inspect.listen": {"127.0.0.1:0"}, "inspect.tls": {"true"}})
+	if again.access.Fingerprint != n.access.Fingerprint || !again.token(n.dir.TokenFile()).Equal(adminToken) || !again.token(n.dir.ReadTokenFile()).Equal(readToken) {
+		t.Error("got other secrets at the second start")
+	}
+	if err := again.remote(adminToken).Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOutsidePlain: without TLS, messages are not shown, and foreign hosts and origins are refused. A link opens a
+// session, once.
+func TestOutsidePlain(t *testing.T) {
+	n := startOpen(t, dataDir(t), nil)
+	admin, ctx := n.remote(n.token(n.dir.TokenFile())), t.Context()
+	if _, err := admin.Hear(ctx, inspect.Listening{}); client.CodeOf(err) != inspect.CodeForbidden {
+		t.Errorf("got %v", err)
+	}
+	var link models.AccessLink
+	if err := n.local.Do(ctx, "inspect", "link", url.Values{"scope": {"read"}}, nil, &link); err != nil || !strings.HasPrefix(link.URL, n.access.URL+gate.Login) {
+		t.Fatalf("got %+v, %v", link, err)
+	}
+	if err := n.local.Do(ctx, "inspect", "link", url.Values{"scope": {"root"}}, nil, nil); client.CodeOf(err) != inspect.CodeBadQuery {
+		t.Errorf("got %v for another scope", err)
+	}
+	browser := &http.Client{Transport: new(http.Transport), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer browser.CloseIdleConnections()
+	get := func(target string, cookies []*http.Cookie, header ...string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
+		for i := 0; i+1 < len(header); i += 2 {
+			if r.Header.Set(header[i], header[i+1]); header[i] == "Host" {
+				r.Host = header[i+1]
+			}
+		}
+		res, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		return res
+	}
+	first := get(link.URL, nil)
+	if first.StatusCode != http.StatusOK || len(first.Cookies()) != 1 {
+		t.Fatalf("got %d, %v", first.StatusCode, first.Cookies())
+	}
+	if again := get(link.URL, nil); again.StatusCode != http.StatusUnauthorized {
+		t.Errorf("got %d for the link once more", again.StatusCode)
+	}
+	for what, x := range map[string]struct {
+		cookies []*http.Cookie
+		header  []string
+		want    int
+	}{
+		"a browser":                {first.Cookies(), nil, 200},
+		"nobody":                   {nil, nil, 401},
+		"another name":             {first.Cookies(), []string{"Host", "attacker.example"}, 403},
+		"a page of another site":   {first.Cookies(), []string{"Origin", "http://attacker.example"}, 403},
+		"another port of loopback": {first.Cookies(), []string{"Origin", "http://127.0.0.1:1"}, 403},
+	} {
+		for _, path := range []string{"/", "/v1/tree", "/v1/peers"} {
+			if res := get(n.access.URL+path, x.cookies, x.header...); res.StatusCode != x.want {
+				t.Errorf("%s: %s: got %d, want %d", what, path, res.StatusCode, x.want)
+			}
+		}
+	}
+}
+
+// TestOutsideRefused: a node does not start with an address that others reach and no TLS, or with a certificate
+// that cannot be used, or on a port that is in use; each says what to do.
+func TestOutsideRefused(t *testing.T) {
+	d := nodedir.Dir{Path: dataDir(t)}
+	if err := d.Make(); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := gate.Listen(netip.MustParseAddrPort("127.0.0.1:0"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, x := range map[string]struct {
+		c          daemonconfig.Inspect
+		kind, hint string
+		code       int
+	}{
+		"plain":       {daemonconfig.Inspect{Listen: "0.0.0.0:0"}, "inspect_plain", "inspect.tls = true", failure.ExitUsage},
+		"half":        {daemonconfig.Inspect{Listen: "0", Cert: "/none.crt"}, "usage", "inspect.tls_key", failure.ExitUsage},
+		"certificate": {daemonconfig.Inspect{Listen: "0", Cert: "/none.crt", Key: "/none.key"}, "inspect_listen", "inspect.tls_cert", failure.ExitFailed},
+		"port":        {daemonconfig.Inspect{Listen: taken.Address().String()}, "inspect_listen", "inspect.listen", failure.ExitFailed},
+	} {
+		o, err := openOutside(d, &x.c)
+		f, ok := errors.AsType[*failure.Error](err)
+		if !ok || f.Kind != x.kind || f.Code != x.code || !strings.Contains(f.Hint, x.hint) {
+			t.Errorf("%s: got %v, %+v", name, o, f)
+		}
+	}
+	if o, err := openOutside(d, &daemonconfig.Inspect{}); o != nil || err != nil {
+		t.Errorf("got %v, %v without a setting", o, err)
+	}
+	if v := (*outside)(nil).section(); v.On || v.MaxConnections != gate.MaxConns {
+		t.Errorf("got %+v", v)
+	}
+	if names := namesOf(netip.MustParseAddr("192.0.2.7"), []string{"a.example"}); !slices.Contains(names, "192.0.2.7") || names[0] != "a.example" {
+		t.Errorf("got %v", names)
+	}
+}
