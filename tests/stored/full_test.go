@@ -63,7 +63,7 @@ func TestBubbleStoredFull(t *testing.T) {
 				t.Errorf("%s: got warnings %q", what, got)
 			}
 			if isFull {
-				kit.Says(t, server.Node, codes.StoredFull)
+				kit.Says(t, server.Node.Node, codes.StoredFull)
 			}
 			s := server.DHT().StoreForward(t.Context())
 			if s.Server.Full != isFull || strings.Contains(s.Summary, "and is full") != isFull {
