@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -52,6 +53,9 @@ func TestAdmission(t *testing.T) {
 		if warnings := fmt.Sprint(a.Inspection().Node(t.Context()).Warnings); !strings.Contains(warnings, b.PublicKey().String()) || !strings.Contains(warnings, "it is not admitted") {
 			t.Errorf("got the warnings %v, want that b is not admitted", warnings)
 		}
+		wantSaid(t, a.Node, codes.NotAdmitted)
+		end, _ := examined(t, a.Node, c.Seed())
+		wantCause(t, "a peer that is not listed", end, codes.DialUnlisted)
 		if a.Peers().Len() != 0 || a.Inspection().Node(t.Context()).Banned != 0 {
 			t.Errorf("got %d peers and %d bans, want nothing stored", a.Peers().Len(), a.Inspection().Node(t.Context()).Banned)
 		}

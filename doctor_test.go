@@ -47,6 +47,16 @@ func wantCause(t *testing.T, what string, end models.Diagnosis, code *codes.Code
 	}
 }
 
+// wantSaid checks that the health of a node says a code.
+func wantSaid(t *testing.T, n *gamelan.Node, c *codes.Code) {
+	t.Helper()
+	h := n.Health(t.Context())
+	all := slices.Concat(h.Reasons, h.Warnings)
+	if !slices.ContainsFunc(all, func(n models.Notice) bool { return n.Code == c.Name }) {
+		t.Errorf("got the health %s %q, want %s", h.State, all.Texts(), c.Name)
+	}
+}
+
 // TestDoctorOfAPeer induces what can be wrong between two nodes, one after the other.
 func TestDoctorOfAPeer(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {

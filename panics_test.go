@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 )
 
@@ -87,6 +88,7 @@ func TestPanicsShow(t *testing.T) {
 				if got, want := warnings(), "actor "+test.actor+" panicked on 1 message of peers, last 1s ago; look at what it has failed on"; got != want {
 					t.Errorf("got %q, want %q", got, want)
 				}
+				wantSaid(t, b.Node, codes.ActorPanicked)
 				post(13)
 				if got := log.with(first...); got != 1 {
 					t.Errorf("got %d lines for the first panic, want 1", got)

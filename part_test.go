@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport/memory"
@@ -160,6 +161,7 @@ func TestWithSectionAndHealth(t *testing.T) {
 		if list := i.Degraded(t.Context()).Texts(); !slices.Equal(list, []string{"the queue is long", "panic: no database"}) {
 			t.Errorf("the health: got %q", list)
 		}
+		wantSaid(t, n.Node, codes.Program)
 	})
 }
 

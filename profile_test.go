@@ -8,6 +8,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -31,6 +32,7 @@ func TestLessonProfile(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 
+		wantSaid(t, a.Node, codes.KeyInClear)
 		net.Introduce(a, b)
 		if out, err := a.Send(ctx, b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
 			t.Errorf("send: got %v, %v, want confirmed", out, err)

@@ -74,7 +74,6 @@ func (c *statusCmd) Run(a *app) error {
 	}
 	s.Healthy, s.Health, s.Reasons = h.OK, h.State, h.Reasons
 	s.Warnings = slices.Concat(besides(h.Degraded, s.Warnings), s.Warnings, besides(h.Warnings, s.Warnings))
-	s.Warnings = append(s.Warnings, render.Unheard(s.DHT, time.Now())...)
 	return render.ShowStatus(a.Output, s, time.Now())
 }
 

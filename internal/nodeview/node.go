@@ -42,9 +42,6 @@ func (v *View) node(ctx context.Context) models.Node {
 			n.Cause += "; " + dialling + ": it is away, it hangs, or a firewall drops it"
 		}
 	}
-	if profile := v.Trunk.Profile(); n.Profile != "tari" && profile.Pattern == protocol.IX {
-		n.Warnings = append(n.Warnings, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
-	}
 	return n
 }
 

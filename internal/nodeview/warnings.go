@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/words"
+	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
@@ -35,6 +36,9 @@ func (v *View) warnings(now time.Time) (list models.Notices) {
 		codes.SourceRefused, "sources are refused because of their offences")...)
 	list = append(list, limitWarning(t.InboundTrouble(), now)...)
 	list = append(list, v.Files...)
+	if profile := t.Profile(); profile.Name != "tari" && profile.Pattern == protocol.IX {
+		list = append(list, codes.KeyInClear.Notice("the wire profile sends this node's key unencrypted when it dials"))
+	}
 	list = append(list, v.ofParts(func(p *actors.Part) func() models.Notices { return p.Warnings })...)
 	list = append(list, v.stopped()...)
 	list = append(list, v.degraded(now)...)

@@ -15,3 +15,9 @@ func Crowded(fd uintptr) bool { return crowded(fd, Most()) }
 func crowded(fd uintptr, most uint64) bool {
 	return most > 0 && uint64(fd) >= most-min(spare, most/fraction)
 }
+
+// Gone reports whether of most files that a process may have open so many are used that its listeners take no
+// more connections, or hardly any are left.
+func Gone(used int, most uint64) bool {
+	return most > 0 && (crowded(uintptr(used), most) || uint64(used) >= most-most/10)
+}

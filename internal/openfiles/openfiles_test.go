@@ -20,3 +20,21 @@ func TestCrowded(t *testing.T) {
 		}
 	}
 }
+
+func TestGone(t *testing.T) {
+	for _, c := range []struct {
+		used int
+		most uint64
+		want bool
+	}{
+		{29, 40, false},
+		{30, 40, true},
+		{921, 1024, false},
+		{922, 1024, true},
+		{5, 0, false}, // unknown
+	} {
+		if got := Gone(c.used, c.most); got != c.want {
+			t.Errorf("%d of %d used: got %v, want %v", c.used, c.most, got, c.want)
+		}
+	}
+}

@@ -25,6 +25,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
@@ -192,7 +193,7 @@ func fillDisk(n *gamelan.Node) error {
 	if err != nil || !strings.Contains(status.Cause, "peer store cannot be written: ") {
 		return fmt.Errorf("on a full disk: got status %q (%w), want it to say so", status.Cause, err)
 	}
-	if why := n.Inspection().Degraded(ctx).Texts(); len(why) == 0 || !strings.HasPrefix(why[0], "the peer store cannot be written: ") {
+	if why := n.Inspection().Degraded(ctx); len(why) == 0 || why[0].Code != codes.PeersUnwritten.Name || !strings.HasPrefix(why[0].What, "the peer store cannot be written: ") {
 		return fmt.Errorf("on a full disk: got %q, want the node degraded because of it", why)
 	}
 	if got := n.Peers().Len(); got != next {

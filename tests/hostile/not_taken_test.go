@@ -12,11 +12,13 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/onecall"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
@@ -75,6 +77,7 @@ func TestResetInNegotiation(t *testing.T) {
 		if w := n.warned(p); len(w) != 1 || !strings.Contains(w[0], "takes none of our messages") {
 			t.Errorf("got the warnings %q, want one that names the peer", w)
 		}
+		kit.Says(t, n.Node.Node, codes.TakesNothing)
 		out := m.Wait(t.Context())
 		if out.Kind != protocol.Failed || out.Reason != gamelan.NotTaken || !errors.Is(out.Err, mux.ErrReset) {
 			t.Errorf("got %v, want failed: %v", out, gamelan.NotTaken)

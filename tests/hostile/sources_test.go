@@ -17,10 +17,12 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/internal/transport/mux"
 	"github.com/gamelan-p2p/gamelan/internal/transport/noise"
 	"github.com/gamelan-p2p/gamelan/protocol"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
 // sourced attacks a node whose inbound connections come from where the test says;
@@ -239,6 +241,7 @@ func TestIdentityRotation(t *testing.T) {
 		if !strings.Contains(d, "6.6.6.6/32") || strings.Contains(d, "8.8.8.8") {
 			t.Errorf("status: got %q, want the one source that is refused", d)
 		}
+		kit.Says(t, n.Node.Node, codes.SourceRefused)
 		time.Sleep(2 * time.Minute)
 		if n := log.count("level=WARN"); n > 5 {
 			t.Errorf("got %d warnings for %d offences, want one and a sum a minute of offences and of refusals, and one of the source", n, 71)

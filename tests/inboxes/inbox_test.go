@@ -20,6 +20,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
@@ -286,6 +287,8 @@ func TestBubbleInboxFull(t *testing.T) {
 		if !strings.Contains(fmt.Sprint(section.Warnings), "the inbox is full, with 15 messages of connected peers") || !strings.Contains(fmt.Sprint(section.Warnings), "1 message over the DHT was dropped") {
 			t.Errorf("got warnings %q, want one that it is full and one of the drop", section.Warnings)
 		}
+		kit.Says(t, to.Node, codes.InboxFull)
+		kit.Says(t, to.Node, codes.InboxDropped)
 		if got := strings.Count(fmt.Sprint(section.Warnings), "the inbox is full"); got != 1 {
 			t.Errorf("got %d warnings that it is full, want one: %q", got, section.Warnings)
 		}

@@ -371,6 +371,9 @@ func busyFault(t *testing.T, f *faults) {
 	f.ask(t, told{number: 11, fault: "the node refuses set-ups", cause: cause, step: step, never: `give both nodes the same network|compare KEY`}, b, "send", a.Line(), outcomeOf)
 	f.doctor(t, told{number: 11, fault: "the node refuses set-ups"}, "dial_hung_up", b, a.Line())
 	f.ask(t, told{number: 11, fault: "the node refuses set-ups", cause: `\d refused \(.{0,40}max_inbound_per_source\).*max_inbound_per_source is 1`, step: `raise it`}, a, "status")
+	if _, ok := notice(a, "source_limited"); !ok {
+		t.Error("got no notice source_limited")
+	}
 }
 
 // proxyFault: the proxy is down.

@@ -54,6 +54,9 @@ func TestReached(t *testing.T) {
 	if s := a.Status(); !strings.Contains(s, "no, not at "+outside) || !strings.Contains(s, "forward it in the router") {
 		t.Errorf("got the status\n%s", s)
 	}
+	if n, ok := notice(a, "not_reached"); !ok || n.Args["port"] != strconv.Itoa(bed.Port) {
+		t.Errorf("got %+v, want not_reached and the port", n)
+	}
 	for _, m := range []*bed.Machine{b, c} {
 		at := m.Addr().String() + ":" + strconv.Itoa(bed.Port)
 		net.Within(patience, m.Name+" reachable", func() bool {

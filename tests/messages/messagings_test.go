@@ -10,6 +10,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/view"
@@ -142,6 +143,7 @@ func TestBubbleUselessFrames(t *testing.T) {
 		if !warned(a) || warned(b) {
 			t.Errorf("got the warnings %q, want one of the sender, with the number and the protocol", b.Inspection().Node(t.Context()).Warnings.Texts())
 		}
+		kit.Says(t, b.Node, codes.Undecodable)
 		time.Sleep(view.RecentQuiet)
 		if warned(a) {
 			t.Errorf("got %q after a time without any, want no warning", b.Inspection().Node(t.Context()).Warnings.Texts())

@@ -23,6 +23,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/negotiate"
@@ -374,6 +375,7 @@ func TestBubblePanicPolicies(t *testing.T) {
 					if len(reasons) != 1 || !strings.HasPrefix(reasons[0], wantReason) || !strings.Contains(reasons[0], "assignment to entry in nil map; look at what it has failed on") {
 						t.Errorf("got %q, want %q…", reasons, wantReason)
 					}
+					kit.Says(t, to.Node, codes.OwnPanicked)
 					if w := to.Inspection().Node(t.Context()).Warnings.Texts(); len(w) != 1 || w[0] != reasons[0] {
 						t.Errorf("got the warnings %q, want what degrades the node", w)
 					}
@@ -461,6 +463,7 @@ func TestBubblePanicStops(t *testing.T) {
 				if len(reasons) != 1 || !strings.HasPrefix(reasons[0], "your actor extensions/"+k.name+" has stopped after a panic 1h1m") {
 					t.Errorf("got %q, want that it has stopped", reasons)
 				}
+				kit.Says(t, to.Node, codes.OwnStopped)
 				if all := log.take(); len(all) != 1 || !strings.HasPrefix(all[0], "ERROR your code panicked") || !strings.Contains(all[0], "then=it has stopped for good") {
 					t.Errorf("got %q, want one record", all)
 				}

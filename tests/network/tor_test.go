@@ -20,7 +20,9 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
+	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 
@@ -199,6 +201,7 @@ func TestBubbleTorAddress(t *testing.T) {
 		if s.Reachable() || !strings.Contains(s.Trouble(), "cannot be reached") || s.Service.State != tor.Unpublished {
 			t.Errorf("got %q and %s without Tor, want Tor's trouble", s.Trouble(), s.Service.State)
 		}
+		kit.Says(t, a.Node, codes.TorFailed)
 		if got := a.Addresses(); len(got) != 1 || !got[0].Equal(onion) {
 			t.Errorf("got the addresses %v without Tor, want %s to stay", got, onion)
 		}

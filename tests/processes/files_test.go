@@ -58,6 +58,16 @@ func TestOutOfFiles(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "degraded") || !strings.Contains(out, "ulimit -n") {
 		t.Errorf("health: exit %d, %s%s, want degraded with a remedy", code, out, errs)
 	}
+	out, errs, _ = run(t, nil, "health", "--json", "--timeout", "1m", "--data-dir", dir)
+	for _, want := range []string{`"code":"few_files"`, `"code":"deaf"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("health: got %s%s, want %s", out, errs, want)
+		}
+	}
+	waitFor(t, "the doctor to say that the files are gone", func() bool { // between two connections some are free
+		out, _, code := run(t, nil, "doctor", "--json", "--data-dir", dir)
+		return code == 1 && strings.Contains(out, `"cause":{"code":"files_gone"`)
+	})
 	n.stop()
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
@@ -60,6 +61,9 @@ func TestBubbleStoredFull(t *testing.T) {
 			}
 			if got := v.(models.Node).Warnings.Texts(); slices.ContainsFunc(got, has) != isFull {
 				t.Errorf("%s: got warnings %q", what, got)
+			}
+			if isFull {
+				kit.Says(t, server.Node.Node, codes.StoredFull)
 			}
 			s := server.DHT().StoreForward(t.Context())
 			if s.Server.Full != isFull || strings.Contains(s.Summary, "and is full") != isFull {

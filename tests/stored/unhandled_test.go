@@ -10,6 +10,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
@@ -70,6 +71,9 @@ func TestBubbleStoredCopyOfUnhandled(t *testing.T) {
 				time.Sleep(15 * time.Second)
 				synctest.Wait()
 				wantLetters(t, "unhandled", wallet, nil)
+				if name == "no handler" {
+					kit.Says(t, wallet.Node.Node, codes.Unhandled)
+				}
 				mend()
 				time.Sleep(4 * time.Minute) // within the server's grace
 				synctest.Wait()

@@ -161,7 +161,7 @@ func (d *DHT) Part() actors.Part {
 		{Name: "pinger", Kind: "pinger", New: func() actor.Actor { return NewPinger(d) }},
 	}
 	p := actors.Part{
-		Name: "dht", Actors: append(specs, d.Inbounds()...), Sections: sections(d.section, d.ledger), Metrics: d.metrics, PeerWarnings: d.peerWarnings,
+		Name: "dht", Actors: append(specs, d.Inbounds()...), Sections: sections(d.section, d.ledger), Metrics: d.metrics, Warnings: d.warnings, PeerWarnings: d.peerWarnings,
 		Stages: map[string]actors.Stage{outboundPath: actors.StopSenders, dedupPath: actors.StopStores},
 	}
 	for _, s := range d.shards { // after all frames, and before those who get the messages

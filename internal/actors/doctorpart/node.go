@@ -91,7 +91,7 @@ func here(n *models.Node, h *models.Health, used int, most uint64, known bool, n
 	if known && most > 0 {
 		what := fmt.Sprintf("%s of %s open", inspect.Number(uint64(used)), inspect.Number(most))
 		var wrong *models.Notice
-		if uint64(used) >= most-most/10 {
+		if openfiles.Gone(used, most) {
 			wrong = new(codes.FilesGone.Notice("of the files that the process may have open, " + what))
 		}
 		if wrong == nil {

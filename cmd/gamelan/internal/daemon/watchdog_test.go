@@ -50,6 +50,9 @@ func TestWatchdogIsSilentWhenTheNodeDoesNotWork(t *testing.T) {
 	if err := d.node.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if got := d.unhealthy(t.Context()); len(got) != 1 || got[0].Code != codes.Ended.Name {
+		t.Errorf("of a node that has ended: got %v, want that", got)
+	}
 	d.guard(t.Context())
 	for _, want := range []string{"the connectivity actor does not answer; look at it in the tree of actors", "the node has ended"} {
 		if !strings.Contains(errs.String(), `level=ERROR msg="the node does not work" reasons="`+want+`"`) {

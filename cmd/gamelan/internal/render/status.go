@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -324,24 +323,4 @@ func inboxText(v *models.Inbox, age func() string) string {
 		text += ", " + inspect.Number(uint64(v.Waiting)) + " wait for room"
 	}
 	return text
-}
-
-// Unheard returns a warning about messages over the DHT that were dropped because no actor
-// of the node handles their type, with advice.
-func Unheard(d *models.DHT, now time.Time) models.Notices {
-	if d == nil {
-		return nil
-	}
-	for _, c := range d.Inbound {
-		if c.Reason != dht.NoHandler.String() || c.Count == 0 {
-			continue
-		}
-		text := inspect.Count(c.Count, "message") + " over the DHT dropped: nobody here handles the type"
-		if c.LastError != "" {
-			_, kind, _ := strings.Cut(c.LastError, "nobody handles ")
-			text = fmt.Sprintf("%s (the last %s ago from %s, of %s)", text, long(now.Sub(c.LastAt)), inspect.ShortName(c.LastPeer), kind)
-		}
-		return models.Notices{codes.Unhandled.Notice(text)}
-	}
-	return nil
 }

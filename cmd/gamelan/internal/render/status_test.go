@@ -1,32 +1,10 @@
 package render
 
 import (
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
-
-func TestUnheard(t *testing.T) {
-	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	dropped := models.DHTCount{Reason: "no handler", Count: 2, LastAt: now.Add(-3 * time.Second), LastPeer: "00112233445566778899aabbcc", LastError: "actors: nobody handles type 7"}
-	delivered := models.DHTCount{Reason: "delivered", Count: 9}
-	for name, c := range map[string]struct {
-		dht  *models.DHT
-		want []string
-	}{
-		"unknown": {nil, nil},
-		"none":    {&models.DHT{On: true, Inbound: []models.DHTCount{delivered}}, nil},
-		"some": {&models.DHT{On: true, Inbound: []models.DHTCount{delivered, dropped}}, []string{
-			"2 messages over the DHT dropped: nobody here handles the type (the last 3 s ago from 0011223344556677, of type 7); to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again",
-		}},
-	} {
-		if got := Notices(Unheard(c.dht, now)); !slices.Equal(got, c.want) {
-			t.Errorf("%s: got %q, want %q", name, got, c.want)
-		}
-	}
-}
 
 // TestStatusInPlainWords has no word that only the code explains.
 func TestStatusInPlainWords(t *testing.T) {
