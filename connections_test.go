@@ -548,3 +548,37 @@ func TestPendingBytes(t *testing.T) {
 		}
 	})
 }
+
+// TestSubstreamsShown: the section "connections" has the substreams of a connection, each with its protocol, the
+// actor that has it, and its bytes.
+func TestSubstreamsShown(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithProtocol("/echo/1", newEcho))
+		net.Connect(a, b)
+		stream, err := a.OpenStream(t.Context(), b.ID(), "/echo/1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stream.Close()
+		if _, err := stream.Write(make([]byte, 300)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for _, n := range []struct {
+			node             *gamelan.Node
+			direction, owner string
+			in, out          uint64
+		}{{a, "outbound", "", 0, 300}, {b, "inbound", "/extensions/echo-1", 300, 0}} {
+			for _, c := range nodeview.Section[[]models.Connection](t.Context(), n.node.Inspection().Sections, "connections") {
+				i := slices.IndexFunc(c.Substreams, func(s models.Substream) bool { return s.Protocol == "/echo/1" })
+				if i < 0 {
+					t.Fatalf("%s: got the substreams %+v, want one of /echo/1", n.direction, c.Substreams)
+				}
+				if s := c.Substreams[i]; s.Direction != n.direction || !strings.HasSuffix(s.OwnerActor, n.owner) || s.BytesIn < n.in || s.BytesOut < n.out || time.Since(s.OpenedAt) > 2*time.Second {
+					t.Errorf("%s: got %+v", n.direction, s)
+				}
+			}
+		}
+	})
+}

@@ -78,7 +78,7 @@ func (c *uiCmd) Run(a *app) error {
 	if c.Port != nil {
 		port = *c.Port
 	}
-	p, err := gate.ServeProxy(port, u, t, token, failed, slog.New(slog.DiscardHandler))
+	p, err := gate.ServeProxy(port, u, t, token, a.dir.NamesOfNodes, failed, slog.New(slog.DiscardHandler))
 	if busy, ok := errors.AsType[*gate.ListenError](err); ok {
 		return failure.New("port", "choose another one with --port", "the page cannot be served at %s: %s", busy.Address, failure.Text(busy.Err)).Because(err)
 	}

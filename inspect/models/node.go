@@ -166,7 +166,7 @@ type Connection struct {
 	RTTMS            float64     `json:"rtt_ms"`
 	LastPongAt       time.Time   `json:"last_pong_at,omitzero"` // when the round trip was measured
 	SilentMS         int64       `json:"silent_ms,omitzero"`    // since the last byte, if an answer has been due for 5 s
-	Substreams       []Substream `json:"substreams"` // at most 100, those that were opened first
+	Substreams       []Substream `json:"substreams"`            // at most 100, those that were opened first
 	BytesIn          uint64      `json:"bytes_in"`
 	BytesOut         uint64      `json:"bytes_out"`
 	MessagesIn       uint64      `json:"msgs_in" label:"Messages in"`

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/page"
 	"github.com/gamelan-p2p/gamelan/internal/listenat"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	Token inspect.Token
 	// Page answers all other requests; nil: there is no page.
 	Page http.Handler
+	// Names are what this user calls peers: a name for each node id. It may be nil.
+	Names func() map[string]string
 
 	// Admin and Read are the tokens of programs; with the zero Token nobody comes in.
 	Admin, Read inspect.Token
@@ -119,13 +122,10 @@ func (g *Gate) Counts() Counts {
 // answerWithin is how long a client may take to read an answer that is no stream.
 const answerWithin = time.Minute
 
-// policy is what browsers may load and do on a page of the node.
-const policy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-
 // ServeHTTP lets a request in, or answers why not.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", page.Policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -310,12 +310,17 @@ func (g *Gate) session(w http.ResponseWriter, r *http.Request, in visitor, priva
 		http.SetCookie(w, &http.Cookie{Name: cookieName(r), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil, MaxAge: -1})
 		in.scope, in.until, private = Nothing, time.Time{}, false
 	}
+	var names map[string]string
+	if g.o.Names != nil && in.scope != Nothing {
+		names = g.o.Names()
+	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_ = json.NewEncoder(w).Encode(struct {
-		Scope   string    `json:"scope"`
-		Until   time.Time `json:"until,omitzero"`
-		Private bool      `json:"private"`
-	}{in.scope.String(), in.until, private})
+		Scope   string            `json:"scope"`
+		Until   time.Time         `json:"until,omitzero"`
+		Private bool              `json:"private"`
+		Names   map[string]string `json:"names,omitempty"`
+	}{in.scope.String(), in.until, private, names})
 }
 
 // cookieName returns the name of a session's cookie. Browsers send cookies to every port of a host, where other

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/page"
 )
 
 // Proxy serves a node's page on loopback, for one user: whoever has a link from [Proxy.Link].
@@ -16,17 +17,17 @@ type Proxy struct {
 }
 
 // ServeProxy serves the page of a node on a port of 127.0.0.1, 0 for a free one. Requests go to the node at base
-// over t, those of admins with token. There are no tokens: only links let somebody in, and, where the
+// over t, those of admins with token; names is as in [Options]. There are no tokens: only links let somebody in, and, where the
 // system tells whose a connection is, only this user. The error is a
 // [*ListenError].
-func ServeProxy(port uint16, base *url.URL, t http.RoundTripper, token inspect.Token, failed func(error) *inspect.Error, l *slog.Logger) (*Proxy, error) {
+func ServeProxy(port uint16, base *url.URL, t http.RoundTripper, token inspect.Token, names func() map[string]string, failed func(error) *inspect.Error, l *slog.Logger) (*Proxy, error) {
 	listener, err := Listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), true)
 	if err != nil {
 		return nil, err
 	}
 	listener.limited.Listener = ownOnly{listener.limited.Listener}
 	g := New(Options{
-		Node: Through(base, t, failed), Token: token, Page: Page(), Private: true,
+		Node: Through(base, t, failed), Token: token, Page: page.Handler(), Names: names, Private: true,
 		Ask: "from the command that serves this page",
 	})
 	return &Proxy{Serve(listener, nil, g, l), g}, nil

@@ -91,7 +91,7 @@ func opened(t *testing.T) *shop {
 	for i := range 4 {
 		c := gamelan.Config{}
 		if i == 0 {
-			c.UserAgent = hostile[:60]
+			c.UserAgent = `<img src=x onerror=taken=1>`
 		}
 		n := start("", c, gamelan.WithMessages(func(context.Context, gamelan.Message) error { return nil }))
 		if _, err := n.Peers().AddSeed(t.Context(), s.Seed()); err != nil {

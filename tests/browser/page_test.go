@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 //go:embed testdata/axe.min.js
@@ -240,7 +241,7 @@ func TestTasks(t *testing.T) {
 	})
 	timed("what happened then?", func() {
 		b.open(t, "events", "conn.opened")
-		b.run(t, chromedp.Focus(".strip", chromedp.ByQuery), chromedp.KeyEvent("\ue012"), chromedp.KeyEvent("\r")) // left, Enter
+		b.run(t, chromedp.Focus(".strip", chromedp.ByQuery), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.Enter)) // left, Enter
 		b.sees(t, "within ten minutes of")
 	})
 	timed("which peer sends most?", func() {

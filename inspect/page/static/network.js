@@ -55,7 +55,7 @@ export function open(ctx) {
           [90, 153, 217, 280].map(r => h('circle', { key: r, class: 'ring', cx: C, cy: C, r })),
           drawn.filter(d => d.conn).map(d => h('line', { key: 'l' + d.id, class: `edge ${d.conn.direction} ${through(d.conn) === 'Tor' ? 'tor' : ''} ${d.near ? 'near' : ''}`, x1: C, y1: C, x2: d.x.toFixed(1), y2: d.y.toFixed(1) })),
           h('g', { class: 'me' }, h('circle', { cx: C, cy: C, r: 13 }), h('text', { x: C, y: C + 36, class: 'mid' }, 'this node')),
-          drawn.map(d => h('g', { key: d.id, class: `peer ${kind(d)} ${d.near ? 'near' : ''}`, tabindex: '0', role: 'link', 'aria-label': say(d), onclick: () => go('/peer/' + d.id), onkeydown: k => k.key === 'Enter' && go('/peer/' + d.id) },
+          drawn.map(d => h('g', { key: d.id, class: `peer ${kind(d)} ${d.near ? 'near' : ''}`, tabindex: '0', role: 'link', onclick: () => go('/peer/' + d.id), onkeydown: k => k.key === 'Enter' && go('/peer/' + d.id) },
             h('title', {}, say(d)), h('circle', { cx: d.x.toFixed(1), cy: d.y.toFixed(1), r: d.seed ? 10 : 7 }),
             (drawn.length <= 40 || d.conn) && h('text', { x: (d.x + (d.right ? 14 : -14)).toFixed(1), y: (d.y + 5).toFixed(1), class: d.right ? '' : 'end' }, peerName(d.id))))),
         h('div', {},

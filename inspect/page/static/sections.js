@@ -75,7 +75,7 @@ function lists(figures) {
       l.rows.push(l.index.get(i))
     }
     l.index.get(i)[rest] = f
-    if (!l.columns.some(c => c.path === rest)) l.columns.push({ path: rest, label: f.label.toLowerCase() + (l.columns.some(c => c.label === f.label.toLowerCase()) ? ` (${rest})` : ''), unit: f.unit })
+    if (!l.columns.some(c => c.path === rest)) l.columns.push({ path: rest, label: rest === 'value' || f.label.toLowerCase() !== at.split('.').at(-1).replaceAll('_', ' ') ? f.label.toLowerCase() : rest.replaceAll('_', ' '), unit: f.unit })
   }
   return [...by.values()]
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/inspect/page"
 	"github.com/gamelan-p2p/gamelan/internal/gate"
 )
 
@@ -112,7 +113,7 @@ func (o *outside) serve(api *control.Server, log *slog.Logger) error {
 		return nodedir.Unusable(o.dir.ReadTokenFile(), err)
 	}
 	o.gate = gate.New(gate.Options{
-		Node: api.Handler(), Token: api.Token(), Page: gate.Page(), Admin: api.Token(), Read: read, Hosts: o.hosts,
+		Node: api.Handler(), Token: api.Token(), Page: page.Handler(), Names: o.dir.NamesOfNodes, Admin: api.Token(), Read: read, Hosts: o.hosts,
 		Ask: "with the command gamelan ui on the machine of the node", Refused: gate.LogRefused(log),
 	})
 	o.server = gate.Serve(o.listener, o.certificate, o.gate, log)

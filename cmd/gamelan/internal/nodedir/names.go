@@ -89,6 +89,19 @@ func (d Dir) ReadNames() (Names, error) {
 	return names, nil
 }
 
+// NamesOfNodes returns the name of each node id that has one, for a page; none if the file cannot be read.
+func (d Dir) NamesOfNodes() map[string]string {
+	names, err := d.ReadNames()
+	if err != nil {
+		return nil
+	}
+	of := make(map[string]string, len(names))
+	for name, key := range names {
+		of[key.NodeID().String()] = name
+	}
+	return of
+}
+
 // ChangeNames changes the names of peers, one process at a time.
 func (d Dir) ChangeNames(change func(Names) error) error {
 	lock := flock.New(d.NamesFile()+".lock", flock.SetFlag(os.O_CREATE|os.O_RDONLY|datadir.NoFollow), flock.SetPermissions(0o600))
