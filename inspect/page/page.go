@@ -40,6 +40,7 @@ func load() map[string]file {
 		all["/"+e.Name()] = file{body, kindOf(e.Name()), `"` + strconv.FormatUint(sum.Sum64(), 36) + `"`}
 	}
 	all["/"] = all["/index.html"]
+	all["/favicon.ico"] = all["/icon.svg"] // what browsers ask for on pages that name none
 	return all
 }
 

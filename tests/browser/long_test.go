@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -46,7 +45,7 @@ func (a crowd) Receive(c actor.Context) {
 // for an update (wanted: 16 ms at most).
 func TestManyActors(t *testing.T) {
 	const many = 5000
-	s := opened(t)
+	s := opened(t, hostile)
 	if _, err := s.Spawn(t.Context(), "crowd", func(*gamelan.Node) actor.Actor { return crowd{many} }); err != nil {
 		t.Fatal(err)
 	}
@@ -80,11 +79,11 @@ func TestWatching(t *testing.T) {
 	if err != nil {
 		t.Skip("set GAMELAN_WATCH to a time, such as 30m")
 	}
-	s := opened(t)
+	s := opened(t, hostile)
 	b := chrome(t, s.ui(t))
 	heap := func() float64 {
 		var kept float64
-		b.run(t, chromedp.Evaluate("gc(); gc(); performance.memory.usedJSHeapSize / 1e6", &kept, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p }))
+		b.run(t, chromedp.Evaluate("gc(); gc(); performance.memory.usedJSHeapSize / 1e6", &kept))
 		return kept
 	}
 	var all []float64

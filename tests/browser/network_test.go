@@ -23,7 +23,7 @@ import (
 )
 
 // hostile is what strangers write wherever they can: it would act if it were markup.
-const hostile = `<img src=x onerror=window.taken=1><script>window.taken=1</script>"'`
+const hostile = `<img src=x onerror=taken=1><script>taken=1</script>"'`
 
 // walled is a port that the firewall of this machine drops, see tools/tests.sh.
 const walled = 20199
@@ -34,14 +34,18 @@ type shop struct {
 	dir    string
 	others []*gamelan.Node
 	alone  identity.NodeID // the peer behind the firewall
+	key    string          // its public key
 }
 
 // fails panics on each string, and does not end on each number.
-type fails struct{ never chan struct{} }
+type fails struct {
+	never chan struct{}
+	says  string
+}
 
-func (fails) String() string { return hostile }
+func (f fails) String() string { return f.says }
 
-func (fails) Inspect() any { return map[string]string{hostile: hostile} }
+func (f fails) Inspect() any { return map[string]string{f.says: f.says} }
 
 func (f fails) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -52,9 +56,9 @@ func (f fails) Receive(c actor.Context) {
 	}
 }
 
-// opened starts five nodes: the shop, and four others, one of which has a hostile name. The shop has an
+// opened starts five nodes: the shop, and four others. All that strangers and actors write is says. The shop has an
 // actor that is stuck, one that fails again and again, messages to nobody, and a peer behind a firewall.
-func opened(t *testing.T) *shop {
+func opened(t *testing.T, says string) *shop {
 	t.Helper()
 	s := &shop{dir: filepath.Join(t.TempDir(), "shop")}
 	never := make(chan struct{})
@@ -79,9 +83,9 @@ func opened(t *testing.T) *shop {
 	is := func(a actor.Actor) gamelan.NewActor { return func(*gamelan.Node) actor.Actor { return a } }
 	var acts int
 	s.Node = start(s.dir, gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}),
-		gamelan.WithActor("cashier", is(fails{never})), gamelan.WithActor("printer", is(fails{never})),
+		gamelan.WithActor("cashier", is(fails{never, says})), gamelan.WithActor("printer", is(fails{never, says})),
 		gamelan.WithSection("stock", func(context.Context) any {
-			return map[string]any{"note": hostile, "jars": []map[string]any{{"name": hostile, "bytes": 12}}}
+			return map[string]any{"note": says, "jars": []map[string]any{{"name": says, "bytes": 12}}}
 		}))
 	api, err := control.Serve(s.dir, s.Inspection().Options, control.Actions(s.Node, control.Options{Admin: func(string) { acts++ }}), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -91,7 +95,7 @@ func opened(t *testing.T) *shop {
 	for i := range 4 {
 		c := gamelan.Config{}
 		if i == 0 {
-			c.UserAgent = `<img src=x onerror=taken=1>`
+			c.UserAgent = says[:min(len(says), 28)]
 		}
 		n := start("", c, gamelan.WithMessages(func(context.Context, gamelan.Message) error { return nil }))
 		if _, err := n.Peers().AddSeed(t.Context(), s.Seed()); err != nil {
@@ -103,7 +107,8 @@ func opened(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.alone, err = s.Peers().AddSeed(t.Context(), fmt.Sprintf("%s::/ip4/127.0.0.1/tcp/%d", secret.PublicKey(), walled)); err != nil {
+	s.key = secret.PublicKey().String()
+	if s.alone, err = s.Peers().AddSeed(t.Context(), fmt.Sprintf("%s::/ip4/127.0.0.1/tcp/%d", s.key, walled)); err != nil {
 		t.Fatal(err)
 	}
 	root := s.System().Root
@@ -117,14 +122,14 @@ func opened(t *testing.T) *shop {
 	done.Go(func() { // something to see: messages, panics, letters to nobody
 		for i := 0; ctx.Err() == nil; i++ {
 			if printer, ok := s.Actor("printer"); ok && i%20 == 0 {
-				root.Send(printer, hostile)
+				root.Send(printer, says)
 			}
 			if i%10 == 0 {
 				root.Send(s.System().NewLocalPID(cashier.Id+"/gone"), "letter")
 			}
 			to := s.others[i%len(s.others)]
-			_, _ = s.Send(ctx, to.ID(), []byte(hostile))
-			_, _ = to.Send(ctx, s.ID(), []byte(hostile))
+			_, _ = s.Send(ctx, to.ID(), []byte(says))
+			_, _ = to.Send(ctx, s.ID(), []byte(says))
 			select {
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -140,11 +145,7 @@ var link = regexp.MustCompile(`http://127\.0\.0\.1:\d+/\S+`)
 // ui runs gamelan ui, and returns the address that it writes.
 func (s *shop) ui(t *testing.T, flags ...string) string {
 	t.Helper()
-	program := os.Getenv("GAMELAN_PROGRAM")
-	if program == "" {
-		program = built(t)
-	}
-	cmd := exec.CommandContext(t.Context(), program, append([]string{"ui", "--no-browser", "--data-dir", s.dir}, flags...)...)
+	cmd := exec.CommandContext(t.Context(), program(t), append([]string{"ui", "--no-browser", "--data-dir", s.dir}, flags...)...)
 	var out lines
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -165,16 +166,30 @@ func (s *shop) ui(t *testing.T, flags ...string) string {
 	return ""
 }
 
-// built builds the command once.
-func built(t *testing.T) string {
+var build sync.Once
+
+// program returns the command gamelan: that of GAMELAN_PROGRAM, or one that is built now.
+func program(t *testing.T) string {
 	t.Helper()
-	at := filepath.Join(t.TempDir(), "gamelan")
-	cmd := exec.Command("go", "build", "-o", at, "./cmd/gamelan")
-	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	at := os.Getenv("GAMELAN_PROGRAM")
+	if at != "" {
+		return at
 	}
+	at = filepath.Join(os.TempDir(), fmt.Sprintf("gamelan-browser-%d", os.Getpid()))
+	build.Do(func() {
+		cmd := exec.Command("go", "build", "-o", at, "./cmd/gamelan")
+		cmd.Dir = "../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
 	return at
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.Remove(filepath.Join(os.TempDir(), fmt.Sprintf("gamelan-browser-%d", os.Getpid())))
+	os.Exit(code)
 }
 
 // lines is what a program writes.

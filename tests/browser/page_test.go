@@ -93,6 +93,9 @@ func chrome(t *testing.T, at string) *tab {
 	return b
 }
 
+// awaited lets a script end with a promise.
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
 func args(all []*runtime.RemoteObject) (said []string) {
 	for _, a := range all {
 		said = append(said, string(a.Value)+a.Description)
@@ -114,7 +117,7 @@ func (b *tab) run(t *testing.T, acts ...chromedp.Action) {
 // open goes to a page, and waits until it shows what is there.
 func (b *tab) open(t *testing.T, page, shows string) {
 	t.Helper()
-	b.run(t, chromedp.Evaluate(fmt.Sprintf("location.hash = %q", "#/"+page), nil))
+	b.run(t, chromedp.Evaluate(fmt.Sprintf("location.hash = %q; new Promise(r => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => r(0))), 50))", "#/"+page), nil, awaited))
 	b.sees(t, shows)
 }
 
@@ -138,7 +141,7 @@ func (b *tab) clean(t *testing.T, where string) {
 		Nodes            []struct{ HTML, FailureSummary string }
 	}
 	var raw string
-	b.run(t, chromedp.Evaluate(axe+";0", nil), chromedp.Evaluate(`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}).then(r => JSON.stringify(r.violations))`, &raw, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	b.run(t, chromedp.Evaluate(axe+";0", nil), chromedp.Evaluate(`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}).then(r => JSON.stringify(r.violations))`, &raw, awaited))
 	if err := json.Unmarshal([]byte(raw), &found); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +177,7 @@ func pages(s *shop) []struct{ at, shows string } {
 // the console, nothing is asked for elsewhere, no text of a stranger is markup, and axe-core finds nothing.
 // With GAMELAN_SHOTS it writes a picture of each.
 func TestPages(t *testing.T) {
-	s := opened(t)
+	s := opened(t, hostile)
 	b := chrome(t, s.ui(t))
 	shots := os.Getenv("GAMELAN_SHOTS")
 	b.sees(t, "is stuck on int") // after ten seconds
@@ -189,7 +192,7 @@ func TestPages(t *testing.T) {
 				b.open(t, p.at, p.shows)
 				var wide bool
 				var taken bool
-				b.run(t, chromedp.Evaluate("document.documentElement.scrollWidth > innerWidth", &wide), chromedp.Evaluate("!!window.taken || document.querySelectorAll('main img, main script').length > 0", &taken))
+				b.run(t, chromedp.Evaluate("document.documentElement.scrollWidth > innerWidth", &wide), chromedp.Evaluate("'taken' in window || document.querySelectorAll('main img, main script').length > 0", &taken))
 				if wide {
 					t.Errorf("%s: is wider than the window", where)
 				}
@@ -217,7 +220,7 @@ func TestPages(t *testing.T) {
 // not connected, what happened at a time, which peer sends most; and acts on an actor and a peer. The seconds
 // are in the log.
 func TestTasks(t *testing.T) {
-	s := opened(t)
+	s := opened(t, hostile)
 	b := chrome(t, s.ui(t))
 	timed := func(task string, do func()) {
 		t.Helper()

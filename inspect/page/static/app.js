@@ -4,7 +4,7 @@ import { get, follow } from './api.js'
 import { clock, ago, now, plural } from './words.js'
 import { samples, sample } from './samples.js'
 import { pages, shown } from './pages.js'
-import { state, go, shortActor, trouble } from './state.js'
+import { state, go, named, shortActor, trouble } from './state.js'
 
 const HOUR = 3600e3
 
@@ -79,7 +79,7 @@ function frame() {
         key: name, href: '#/' + (name === 'overview' ? '' : name), 'aria-current': (pages[page.name].under || page.name) === name && 'page',
       }, pages[name].title, h('kbd', { 'aria-hidden': 'true' }, i === 9 ? '0' : i + 1)))),
     h('main', { id: 'main', tabindex: '-1' },
-      h('h1', { class: page.name === 'overview' ? 'unseen' : '' }, top.title, page.arg && !top.own ? h('span', { class: 'arg' }, ' ', shortActor(page.arg)) : null),
+      h('h1', { class: page.name === 'overview' ? 'unseen' : '' }, top.title, page.arg && !top.own ? h('span', { class: 'arg' }, ' ', named(shortActor(page.arg))) : null),
       state.error && trouble(state.error),
       page.problem && page.problem.code !== 'gone' && trouble(page.problem),
       page.view && page.view()),
@@ -103,8 +103,8 @@ function timeline() {
   const e = list[chosen]
   const move = to => { chosen = Math.max(0, Math.min(list.length - 1, to)); redraw() }
   return h('section', { class: 'time', 'aria-label': 'Events of the last hour' },
-    h('p', { class: 'told', 'aria-live': 'polite' }, e ? [h('b', {}, clock(e.at)), ' ', e.what] :
-      list.length ? [plural(list.length, 'event'), ' in the last hour; the last one ', ago(list[list.length - 1].at), ' ago: ', list[list.length - 1].what] : 'no events in the last hour'),
+    h('p', { class: 'told', 'aria-live': 'polite' }, e ? [h('b', {}, clock(e.at)), ' ', named(e.what)] :
+      list.length ? [plural(list.length, 'event'), ' in the last hour; the last one ', ago(list[list.length - 1].at), ' ago: ', named(list[list.length - 1].what)] : 'no events in the last hour'),
     h('div', {
       class: 'strip', role: 'slider', tabindex: '0', 'aria-label': 'Event', 'aria-valuemin': '0', 'aria-valuemax': String(Math.max(0, list.length - 1)),
       'aria-valuenow': String(Math.max(0, chosen)), 'aria-valuetext': e ? clock(e.at) + ' ' + e.what : 'none chosen',

@@ -3,7 +3,7 @@ import { h } from './dom.js'
 import { get, lines } from './api.js'
 import { ago, span } from './words.js'
 import { notice } from './draw.js'
-import { peerName, acts, trouble } from './state.js'
+import { named, peerName, acts, trouble } from './state.js'
 
 export const title = 'Doctor'
 const SIGN = { ok: '✓', failed: '✗', warning: '!', skipped: '–', wrong: '✗', note: '·' }
@@ -36,11 +36,11 @@ export function open(ctx) {
       h('button', { class: 'main', disabled: running }, running ? 'Examines …' : 'Examine')) : h('p', { class: 'quiet' }, 'An examination needs the admin scope. This is the last one.'),
     problem && trouble(problem),
     diagnosis && h('section', { class: 'lead', role: 'status' },
-      h('p', { class: 'state ' + (diagnosis.ok ? 'ok' : 'bad') }, diagnosis.what),
-      diagnosis.cause && h('p', { class: 'cause' }, h('b', {}, diagnosis.cause.what), diagnosis.cause.step && h('span', { class: 'step' }, diagnosis.cause.step)),
+      h('p', { class: 'state ' + (diagnosis.ok ? 'ok' : 'bad') }, named(diagnosis.what)),
+      diagnosis.cause && h('p', { class: 'cause' }, h('b', {}, named(diagnosis.cause.what)), diagnosis.cause.step && h('span', { class: 'step' }, named(diagnosis.cause.step))),
       last && h('p', { class: 'quiet' }, `examined ${ago(last)} ago`)),
     steps.length > 0 && h('ol', { class: 'steps' }, steps.map((s, i) => h('li', { key: i, class: s.state },
-      h('span', { class: 'sign', role: 'img', 'aria-label': s.state }, SIGN[s.state] || '·'), h('b', {}, s.step), h('span', { class: 'on' }, s.on ? (peerName(s.on) !== s.on.slice(0, 10) ? peerName(s.on) : s.on) : ''), h('span', { class: 'what' }, s.what, s.notice?.step ? h('span', { class: 'step' }, s.notice.step) : ''), h('span', { class: 'quiet n' }, s.took_ms >= 1 ? span(s.took_ms) : '')))),
+      h('span', { class: 'sign', role: 'img', 'aria-label': s.state }, SIGN[s.state] || '·'), h('b', {}, s.step), h('span', { class: 'on' }, s.on ? (peerName(s.on) !== s.on.slice(0, 10) ? peerName(s.on) : s.on) : ''), h('span', { class: 'what' }, named(s.what), s.notice?.step ? h('span', { class: 'step' }, s.notice.step) : ''), h('span', { class: 'quiet n' }, s.took_ms >= 1 ? span(s.took_ms) : '')))),
     running && h('p', { class: 'quiet', role: 'status' }, 'The next step …'),
     diagnosis?.also?.length > 0 && h('section', {}, h('h2', {}, 'Also'), h('ul', { class: 'notices' }, diagnosis.also.map(n => notice(n)))),
     !running && !steps.length && !problem && h('p', { class: 'quiet' }, 'Nothing was examined yet.'),

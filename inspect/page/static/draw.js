@@ -1,6 +1,7 @@
 // Drawings and tables.
 import { h } from './dom.js'
 import { samples } from './samples.js'
+import { named } from './state.js'
 
 // spark draws up to two series of samples, the second one dashed.
 export function spark(names, say) {
@@ -27,6 +28,6 @@ export const facts = rows => h('dl', { class: 'facts' }, rows.filter(Boolean).ma
 
 // notice draws a warning with what helps.
 export const notice = (n, ...more) => h('li', { class: 'notice ' + (n.severity === 'error' || n.severity === 'failed' ? 'bad' : n.severity === 'info' ? '' : 'warn') },
-  h('b', {}, n.what), (n.step || more.some(Boolean)) && h('span', { class: n.step ? 'step' : 'more' }, n.step, ' ', more))
+  h('b', {}, named(n.what)), (n.step || more.some(Boolean)) && h('span', { class: n.step ? 'step' : 'more' }, named(n.step), ' ', more))
 
 export const meter = (part, cls) => h('span', { class: 'meter ' + (cls || ''), 'aria-hidden': 'true' }, h('i', { at: { width: Math.min(100, Math.max(0, part * 100)).toFixed(1) + '%' } }))

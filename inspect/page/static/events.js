@@ -3,7 +3,7 @@ import { h } from './dom.js'
 import { get } from './api.js'
 import { clock, plural } from './words.js'
 import { table } from './draw.js'
-import { state, peerLink, peerName } from './state.js'
+import { state, named, peerLink, peerName } from './state.js'
 
 export const title = 'Events'
 const AROUND = 10 * 60e3
@@ -38,7 +38,7 @@ export function open(ctx) {
       h('p', { class: 'quiet', role: 'status' }, at ? `${plural(list.length, 'event')} within ten minutes of ${clock(at)}` : `${plural(list.length, 'event')} of the last hour, and those that come`, found?.lost ? `; ${found.lost} are gone` : ''),
       table([
         ['at', e => h('time', { datetime: e.at, title: e.at }, clock(e.at))], ['event', e => h('span', { class: e.severity }, e.type)], ['peer', e => (e.peer ? peerLink(e.peer) : '')],
-        ['what', e => [e.what, e.code ? h('small', {}, ' ' + e.code) : ''], 'wide'],
+        ['what', e => [named(e.what), e.code ? h('small', {}, ' ' + e.code) : ''], 'wide'],
       ], [...list].reverse().slice(0, 1000), { key: e => e.id, empty: 'None.', caption: 'Events', mood: e => (at && e.at === at ? 'chosen' : '') }),
     ]
   }

@@ -3,7 +3,7 @@ import { h } from './dom.js'
 import { get, post } from './api.js'
 import { ago, address, clock, plural, span } from './words.js'
 import { facts, table } from './draw.js'
-import { go, peerName, peerLink, doing, said } from './state.js'
+import { go, named, peerName, peerLink, doing, said } from './state.js'
 
 const stateOf = (p, dials) => p.connection ? 'connected' : p.banned_until && Date.parse(p.banned_until) > Date.now() ? 'banned' : dials?.has(p.node_id) ? 'dialling' : p.offline_since ? 'away' : lastOf(p).failures ? 'not reached' : 'known'
 const lastOf = p => (p.addresses || []).reduce((a, b) => (a.last_ok || '') >= (b.last_ok || '') ? a : b, {})
@@ -68,9 +68,9 @@ export const peer = {
           is === 'banned' && doing(ctx, 'Lift the ban', () => 'The ban is lifted.', act('unban'))),
         h('section', {}, h('h2', {}, 'Addresses'), table([
           ['address', a => address(a.addr)], ['reached', a => (a.last_ok ? ago(a.last_ok) + ' ago' : 'never'), 'n'], ['tried', a => plural(a.attempts, 'time') + (a.failures ? `, ${a.failures} failed` : ''), 'n'],
-          ['source', a => a.source], ['last error', a => a.last_error || '', 'wide'],
+          ['source', a => a.source], ['last error', a => named(a.last_error), 'wide'],
         ], p.addresses || [], { key: a => a.addr, empty: 'None is known.', caption: 'Addresses' })),
-        h('section', {}, h('h2', {}, 'What has happened'), table([['at', e => clock(e.at)], ['event', e => h('span', { class: e.severity }, e.type)], ['what', e => e.what, 'wide']], happened, { key: e => e.id, caption: 'Events of the peer' })),
+        h('section', {}, h('h2', {}, 'What has happened'), table([['at', e => clock(e.at)], ['event', e => h('span', { class: e.severity }, e.type)], ['what', e => named(e.what), 'wide']], happened, { key: e => e.id, caption: 'Events of the peer' })),
         ended.length > 0 && h('section', {}, h('h2', {}, 'Ended connections'), table([['ended', c => clock(c.closed_at)], ['lasted', c => span(c.age_ms), 'n'], ['by', c => c.closed_by || ''], ['why', c => c.close_reason || '', 'wide']], ended, { key: c => c.id, caption: 'Ended connections' })),
         h('section', {}, h('h2', {}, 'Who it is'), facts([['node id', h('span', { class: 'key' }, p.node_id)], ['public key', h('span', { class: 'key' }, p.public_key)], ['program', p.user_agent || '–'], ['takes part as', p.features || '–'], ['kept as', p.pool || '–'], ['known for', ago(p.added_at)], ['protocols', (p.protocols || []).join(', ') || '–']])),
       ]
@@ -81,6 +81,6 @@ export const peer = {
 // why says what is known without an examination.
 function why(p, happened) {
   const failed = happened.find(e => e.type === 'dial.failed' || e.type === 'conn.closed')
-  if (failed) return `${ago(failed.at)} ago: ${failed.what}`
+  if (failed) return `${ago(failed.at)} ago: ${named(failed.what)}`
   return p.addresses?.length ? 'it was not dialled yet' : 'no address of it is known'
 }

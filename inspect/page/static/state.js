@@ -21,6 +21,8 @@ export const shortActor = id => id.replace(/^gamelan-[0-9a-f]{16}\/(node\/)?/, '
 export const actorLink = (id, what) => link('/actor/' + id.split('/').map(encodeURIComponent).join('/'), what || shortActor(id))
 
 export const peerName = id => state.names[id] || (id || '').slice(0, 10) || '–'
+// named puts names in the place of node ids.
+export const named = text => (text || '').replace(/\b[0-9a-f]{26}\b/g, id => state.names[id] || id)
 export const peerLink = id => (id ? link('/peer/' + encodeURIComponent(id), peerName(id)) : '–')
 
 // acts reports whether who looks may change the node.
