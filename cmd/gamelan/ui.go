@@ -62,6 +62,12 @@ func (c *uiCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if a.remote != nil {
+		if may, err := node.Session(a.ctx); err == nil && may.Scope == gate.Read.String() {
+			scope = gate.Read
+			a.Note("The token is a reader's: the page can change nothing.")
+		}
+	}
 	t, base := node.Transport()
 	u, err := url.Parse(base)
 	if err != nil {
