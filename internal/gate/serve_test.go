@@ -350,9 +350,8 @@ func TestProxy(t *testing.T) {
 		heard = append(heard, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization")+r.Header.Get(inspect.WithholdHeader))
 	}))
 	defer node.Close()
-	base, _ := url.Parse(node.URL)
 	own := token(t)
-	p, err := ServeProxy(0, base, http.DefaultTransport, own, func(err error) *inspect.Error {
+	p, err := ServeProxy(0, node.URL, http.DefaultTransport, own, func(err error) *inspect.Error {
 		return &inspect.Error{Code: inspect.CodeStopping, Message: err.Error()}
 	}, quiet)
 	if err != nil {
