@@ -54,10 +54,14 @@ func entry(r *http.Request) (private, checked bool) {
 	return private, checked
 }
 
+// WithholdHeader is a header of a request whose answer must not have what is in messages and values, wherever it
+// comes from: one that a program hands on for somebody who may not see them.
+const WithholdHeader = "Gamelan-Withhold"
+
 // isPrivate reports whether the answer may have what is in messages and values.
 func isPrivate(r *http.Request) bool {
 	private, _ := entry(r)
-	return private || overUnix(r)
+	return (private || overUnix(r)) && r.Header.Get(WithholdHeader) == ""
 }
 
 // withheld is the key of the context of a section's function that must leave out what is in messages and values.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -62,14 +62,13 @@ func (c *uiCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if a.remote != nil {
+		if may, err := node.Session(a.ctx); err == nil && may.Scope == gate.Read.String() {
+			scope = gate.Read
+			a.Note("The token is a reader's: the page can change nothing.")
+		}
+	}
 	t, base := node.Transport()
-	u, err := url.Parse(base)
-	if err != nil {
-		return err
-	}
-	if a.remote == nil {
-		u.Host = "localhost" // on a socket it stands for nothing
-	}
 	failed := func(err error) *inspect.Error {
 		f := phrases.Of(node.Failed(err), a.dir, "")
 		return &inspect.Error{Code: inspect.CodeStopping, Message: f.Message, Hint: f.Hint}
@@ -78,7 +77,7 @@ func (c *uiCmd) Run(a *app) error {
 	if c.Port != nil {
 		port = *c.Port
 	}
-	p, err := gate.ServeProxy(port, u, t, token, a.dir.NamesOfNodes, failed, slog.New(slog.DiscardHandler))
+	p, err := gate.ServeProxy(port, base, t, token, a.dir.NamesOfNodes, failed, slog.New(slog.DiscardHandler))
 	if busy, ok := errors.AsType[*gate.ListenError](err); ok {
 		return failure.New("port", "choose another one with --port", "the page cannot be served at %s: %s", busy.Address, failure.Text(busy.Err)).Because(err)
 	}
@@ -105,7 +104,7 @@ func (c *uiCmd) Run(a *app) error {
 // ofNode opens the page that the node itself serves.
 func (c *uiCmd) ofNode(a *app, node *client.Client, scope gate.Scope, at *models.Access) error {
 	var link models.AccessLink
-	if err := node.Do(a.ctx, "inspect", "link", url.Values{"scope": {scope.String()}}, nil, &link); err != nil {
+	if err := node.Do(a.ctx, "inspect", "link", map[string][]string{"scope": {scope.String()}}, nil, &link); err != nil {
 		return err
 	}
 	if at.Fingerprint != "" {
@@ -130,7 +129,7 @@ func (c *uiCmd) show(a *app, link models.AccessLink) error {
 
 // openBrowser has the system open an address. It reports whether there is a program for that.
 func openBrowser(address string) bool {
-	if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" {
+	if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
 		return false // it is no address, and may be an option
 	}
 	name, args := "xdg-open", []string{address}

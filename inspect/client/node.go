@@ -45,6 +45,11 @@ func (c *Client) Access(ctx context.Context) (models.Access, error) {
 	return get[models.Access](ctx, c, "/v1/inspect")
 }
 
+// Session requests what the token of a client over TCP may do.
+func (c *Client) Session(ctx context.Context) (models.AccessSession, error) {
+	return get[models.AccessSession](ctx, c, "/session")
+}
+
 // DHT requests the state of the node's DHT.
 func (c *Client) DHT(ctx context.Context) (models.DHT, error) {
 	return get[models.DHT](ctx, c, "/v1/dht")

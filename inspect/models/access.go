@@ -29,6 +29,15 @@ type AccessRefused struct {
 	Connections uint64 `json:"connections"`
 }
 
+// AccessSession is what the sender of a request over TCP may do: the answer at /session.
+type AccessSession struct {
+	Scope   string    `json:"scope"`          // "read" or "admin"; "nothing": the session was ended
+	Until   time.Time `json:"until,omitzero"` // end of a browser's session; zero: it came with a token
+	Private bool      `json:"private"`        // messages and values are shown
+
+	Names map[string]string `json:"names,omitempty"` // what the operator calls peers, by node id
+}
+
 // AccessLink is a link for a browser. It works once.
 type AccessLink struct {
 	URL   string    `json:"url"`

@@ -21,13 +21,14 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/inspect/page"
 	"github.com/gamelan-p2p/gamelan/internal/listenat"
 )
 
 // Options configure a [Gate]. Node is required.
 type Options struct {
-	// Node answers requests of the API. Requests of admins carry Token.
+	// Node answers requests of the API. They carry Token, but for changes, which only those of admins are let in for.
 	Node  http.Handler
 	Token inspect.Token
 	// Page answers all other requests; nil: there is no page.
@@ -217,8 +218,11 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, in visitor, private 
 		g.o.Page.ServeHTTP(w, r)
 		return
 	}
-	if in.scope == Admin {
+	if in.scope == Admin || r.Method != http.MethodPost {
 		r.Header.Set("Authorization", "Bearer "+g.o.Token.Reveal())
+	}
+	if !private {
+		r.Header.Set(inspect.WithholdHeader, "1")
 	}
 	g.o.Node.ServeHTTP(w, inspect.Checked(r, private))
 }
@@ -315,12 +319,7 @@ func (g *Gate) session(w http.ResponseWriter, r *http.Request, in visitor, priva
 		names = g.o.Names()
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(struct {
-		Scope   string            `json:"scope"`
-		Until   time.Time         `json:"until,omitzero"`
-		Private bool              `json:"private"`
-		Names   map[string]string `json:"names,omitempty"`
-	}{in.scope.String(), in.until, private, names})
+	_ = json.NewEncoder(w).Encode(models.AccessSession{Scope: in.scope.String(), Until: in.until, Private: private, Names: names})
 }
 
 // cookieName returns the name of a session's cookie. Browsers send cookies to every port of a host, where other

@@ -20,14 +20,18 @@ type Proxy struct {
 // over t, those of admins with token; names is as in [Options]. There are no tokens: only links let somebody in, and, where the
 // system tells whose a connection is, only this user. The error is a
 // [*ListenError].
-func ServeProxy(port uint16, base *url.URL, t http.RoundTripper, token inspect.Token, names func() map[string]string, failed func(error) *inspect.Error, l *slog.Logger) (*Proxy, error) {
+func ServeProxy(port uint16, base string, t http.RoundTripper, token inspect.Token, names func() map[string]string, failed func(error) *inspect.Error, l *slog.Logger) (*Proxy, error) {
+	node, err := url.Parse(base)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := Listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), true)
 	if err != nil {
 		return nil, err
 	}
 	listener.limited.Listener = ownOnly{listener.limited.Listener}
 	g := New(Options{
-		Node: Through(base, t, failed), Token: token, Page: page.Handler(), Names: names, Private: true,
+		Node: Through(node, t, failed), Token: token, Page: page.Handler(), Names: names, Private: true,
 		Ask: "from the command that serves this page",
 	})
 	return &Proxy{Serve(listener, nil, g, l), g}, nil

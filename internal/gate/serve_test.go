@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -336,7 +337,86 @@ func TestThrough(t *testing.T) {
 		t.Errorf("got %v", h)
 	}
 	node.Close()
-	if w = d.ask("GET", "/v1/tree", session); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "gone") {
+	if w = d.ask("GET", "/v1/tree", session); w.Code != http.StatusBadGateway || !strings.Contains(w.Body.String(), "gone") {
 		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+// TestProxy: what a command serves of a node is for who has the link: nobody else gets in, a reader changes nothing,
+// and the node hears the command's token.
+func TestProxy(t *testing.T) {
+	var heard []string
+	node := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		heard = append(heard, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization")+r.Header.Get(inspect.WithholdHeader))
+	}))
+	defer node.Close()
+	own := token(t)
+	p, err := ServeProxy(0, node.URL, http.DefaultTransport, own, func(err error) *inspect.Error {
+		return &inspect.Error{Code: inspect.CodeStopping, Message: err.Error()}
+	}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(t.Context())
+	if !p.Address().Addr().IsLoopback() {
+		t.Fatalf("got %s", p.Address())
+	}
+	ask := func(method, target string, c *http.Cookie, header ...string) (int, []*http.Cookie) {
+		t.Helper()
+		r, err := http.NewRequest(method, target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c != nil {
+			r.AddCookie(c)
+		}
+		if len(header) == 2 {
+			r.Header.Set(header[0], header[1])
+		}
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode, res.Cookies()
+	}
+	at := "http://" + p.Address().String()
+	for _, header := range [][]string{nil, {"Authorization", "Bearer " + own.Reveal()}} { // its token is for the node alone
+		if code, _ := ask("GET", at+"/v1/tree", nil, header...); code != 401 {
+			t.Errorf("%v: got %d without a link", header, code)
+		}
+	}
+	sessions := map[Scope]*http.Cookie{}
+	for _, s := range []Scope{Read, Admin} {
+		link, err := p.Link(s)
+		if err != nil || !strings.HasPrefix(link, at+Login) {
+			t.Fatalf("got %s, %v", link, err)
+		}
+		code, cookies := ask("GET", link, nil)
+		if code != 200 || len(cookies) != 1 {
+			t.Fatalf("got %d, %v", code, cookies)
+		}
+		sessions[s] = cookies[0]
+	}
+	for _, x := range []struct {
+		scope        Scope
+		method, path string
+		want         int
+	}{
+		{Read, "GET", "/", 200},
+		{Read, "GET", "/v1/tree", 200},
+		{Read, "POST", "/v1/shutdown", 403},
+		{Read, "GET", "/v1/messages", 403},
+		{Admin, "GET", "/v1/messages", 200},
+		{Admin, "POST", "/v1/log/level", 200},
+	} {
+		if code, _ := ask(x.method, at+x.path, sessions[x.scope]); code != x.want {
+			t.Errorf("%s: %s %s: got %d, want %d", x.scope, x.method, x.path, code, x.want)
+		}
+	}
+	with := "Bearer " + own.Reveal()
+	if want := []string{"GET /v1/tree " + with + "1", "GET /v1/messages " + with, "POST /v1/log/level " + with}; !slices.Equal(heard, want) {
+		t.Errorf("got %q, want %q", heard, want)
 	}
 }

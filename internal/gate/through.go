@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -18,7 +19,7 @@ func Through(base *url.URL, t http.RoundTripper, failed func(error) *inspect.Err
 			p.Out.Host = base.Host
 			for name := range p.Out.Header { // what a browser says of a page of this machine
 				switch name {
-				case "Accept", "Authorization", "Content-Type", "Last-Event-Id":
+				case "Accept", "Authorization", "Content-Type", "Last-Event-Id", inspect.WithholdHeader:
 				default:
 					p.Out.Header.Del(name)
 				}
@@ -31,6 +32,10 @@ func Through(base *url.URL, t http.RoundTripper, failed func(error) *inspect.Err
 			}
 			return nil
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { inspect.Refuse(w, failed(err)) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			w.WriteHeader(http.StatusBadGateway)
+			_ = json.NewEncoder(w).Encode(map[string]*inspect.Error{"error": failed(err)}) // a browser that has gone
+		},
 	}
 }

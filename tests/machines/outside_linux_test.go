@@ -39,8 +39,20 @@ func TestCommandFromAnotherMachine(t *testing.T) {
 	}
 	key := a.Key()
 	for _, args := range [][]string{
-		{"status"}, {"health"}, {"id"}, {"tree"}, {"peers"}, {"conns"}, {"top", "--count", "1"}, {"events"}, {"doctor"},
-		{"trace", "peer", b.Key(), "--limit", "1", "--for", "1s"}, {"report", "--doctor", "0s"}, {"why", b.Key()}, {"log", "level", "debug"}, {"send", b.Key(), "hello"},
+		{"status"},
+		{"health"},
+		{"id"},
+		{"tree"},
+		{"peers"},
+		{"conns"},
+		{"top", "--count", "1"},
+		{"events"},
+		{"doctor"},
+		{"trace", "peer", b.Key(), "--limit", "1", "--for", "1s"},
+		{"report", "--doctor", "0s"},
+		{"why", b.Key()},
+		{"log", "level", "debug"},
+		{"send", b.Key(), "hello"},
 	} {
 		p := ask("admin.token", args...)
 		if p.Code() != 0 {

@@ -83,12 +83,11 @@ func kadRows() []*Setting {
 func inspectRows() []*Setting {
 	type opt = settings.Options
 	return doc(map[string]string{
-		"inspect.listen": "Where the node's page and its API are reached over TCP: a port of 127.0.0.1. With an address before it, as in 0.0.0.0:9465, other machines reach them as well, over TLS alone. " +
-			"Each request needs a token or a link: see gamelan token and gamelan ui.",
+		"inspect.listen":   "Where the page and the API are reached over TCP: a port of 127.0.0.1. With an address, as in 0.0.0.0:9465, other machines reach it, over TLS. See gamelan token, gamelan ui.",
 		"inspect.tls":      "Encrypts inspect.listen with a certificate that the node makes and keeps in its data directory. gamelan token tells others its fingerprint.",
 		"inspect.tls_cert": "File with a certificate and those of its issuers, in PEM, in place of the node's own one.",
 		"inspect.tls_key":  "File with the key of that certificate, in PEM.",
-		"inspect.hosts":    "Names, or addresses, by which others reach inspect.listen, beside those of this machine: that of a proxy in front of it, for instance. Requests to other names are refused.",
+		"inspect.hosts":    "Names by which others reach inspect.listen, beside the addresses of this machine: that of a proxy, for instance. Requests to other names are refused.",
 	},
 		settings.Words("inspect.listen", func(c *Config) *string { return &c.Inspect.Listen }, "", 64, `"9465"`).
 			With(opt{Dynamic: "nowhere", Form: "a port, or an IP address and a port", Valid: refuseInspect}),
