@@ -33,7 +33,7 @@ func TestBubbleLateOutcomes(t *testing.T) {
 		if got := untaken.Wait(t.Context()); got.Kind != protocol.Failed || got.Reason != protocol.Expired || !errors.Is(got.Err, actors.ErrNotTaken) {
 			t.Errorf("got %v, want failed, and that nobody takes it", got)
 		}
-		ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel = context.WithTimeout(t.Context(), 5500*time.Millisecond) // not while it is written again
 		defer cancel()
 		withdrawn := kit.Enqueue(t, a, b, "job", gamelan.To("jobs"), gamelan.Until(time.Hour))
 		if got := withdrawn.Wait(ctx); got.Kind != protocol.Failed || got.Reason != protocol.Expired || !errors.Is(got.Err, actors.ErrNotTaken) {
