@@ -255,10 +255,12 @@ func (n *Node) openOn(ctx context.Context, ref *Connection, ids []protocol.ID) (
 // with secret from now on, and lets in who has secret or accept; a nil accept is none. Connections that
 // were set up with another secret are closed, within two seconds. To change the secret of a network without a gap, let every node accept the new one
 // first, then have every node dial with it and accept the old one, and give the old one up when none
-// uses it any more. The error says why the node cannot have these secrets, and nothing has changed.
+// uses it any more. The error says why the node cannot have these secrets, and nothing has changed. The change is an event of
+// the node, with the digits of the secrets ([protocol.NetworkSecret.Digits]).
 func (n *Node) SetSecrets(secret, accept *protocol.NetworkSecret) error {
 	if err := n.e.Trunk.SetSecrets(secret, accept); err != nil {
 		return fmt.Errorf("gamelan: %w", err)
 	}
+	n.Inspection().Acted("admin.network.secrets dials=" + secret.Digits() + " accepts=" + cmp.Or(accept.Digits(), "none"))
 	return nil
 }

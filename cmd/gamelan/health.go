@@ -100,7 +100,12 @@ func askHealth(ctx context.Context, c *client.Client, a *app) (v healthJSON, err
 		v.Cause += inboxLevel(n.Inbox)
 	}
 	if len(v.Warnings) > 0 && v.State == models.HealthOK {
-		v.Cause += "; " + inspect.Count(uint64(len(v.Warnings)), "warning") + ", see gamelan status"
+		v.Cause += "; " + inspect.Count(uint64(len(v.Warnings)), "warning")
+		if len(v.Warnings) == 1 {
+			what, _, _ := strings.Cut(v.Warnings[0].What, ": ")
+			v.Cause += ": " + what
+		}
+		v.Cause += ", see gamelan status"
 	}
 	if network, err := c.Network(ctx); err == nil && network.On {
 		v.Discovery = network.Summary

@@ -278,10 +278,10 @@ func TestRetryOfWhatCannotBeSent(t *testing.T) {
 func TestWaitingPlain(t *testing.T) {
 	p := fakePeers()
 	for i, want := range []string{
-		"Message 2 waits for e2f2ae0a6abc4e71: connected, but has not confirmed it yet; Ctrl-C gives it up.",
+		"Message 2 waits for e2f2ae0a6abc4e71: connected, but has not confirmed it yet; Ctrl-C gives it up, and --timeout does after a time.",
 		"Message 2 waits for 9c01d2e4a1b2c3d4: not connected, and being dialled (failed 1d ago: connection refused); it is given up after 30s.",
 	} {
-		if got := new(render.Output).WaitingPlain(2, &p[i], time.Duration(i)*30*time.Second, time.Now()); got != want {
+		if got := new(render.Output).WaitingPlain(2, &p[i], render.There{}, time.Duration(i)*30*time.Second, time.Now()); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -290,7 +290,7 @@ func TestWaitingPlain(t *testing.T) {
 func TestWaitingGiven(t *testing.T) {
 	const addr = "/ip4/192.0.2.1/tcp/9"
 	for _, x := range []struct{ got, want string }{
-		{new(render.Output).WaitingGiven(2, fakeKey+"::"+addr, 0), "Message 2 waits for e2f2ae0a6abc4e71: being dialled at " + addr + ", without an answer so far: it is away, it hangs, or a firewall drops it; Ctrl-C gives it up."},
+		{new(render.Output).WaitingGiven(2, fakeKey+"::"+addr, 0), "Message 2 waits for e2f2ae0a6abc4e71: being dialled at " + addr + ", without an answer so far: it is away, it hangs, or a firewall drops it; Ctrl-C gives it up, and --timeout does after a time."},
 		{new(render.Output).WaitingGiven(1, fakeKey+"::"+addr+"::"+addr, time.Minute), "Message 1 waits for e2f2ae0a6abc4e71: being dialled at " + addr + " and others, without an answer so far: it is away, it hangs, or a firewall drops it; it is given up after 1m0s."},
 		{new(render.Output).Dialling(fakeKey+"::"+addr, &models.Peer{}), "e2f2ae0a6abc4e71 is being dialled at " + addr + ", without an answer so far: it is away, it hangs, or a firewall drops it; Ctrl-C ends the wait."},
 		{new(render.Output).Dialling("0011", &fakePeers()[0]), "e2f2ae0a6abc4e71 is being dialled, without an answer so far: it is away, it hangs, or a firewall drops it; Ctrl-C ends the wait."},

@@ -128,7 +128,7 @@ func (c *sendCmd) lookPlain(a *app, in *client.Input) looker {
 		case err != nil:
 			return "" // it is being searched for, or the send itself reports the error
 		}
-		return a.WaitingPlain(ended+1, &p, c.Timeout, time.Now())
+		return a.WaitingPlain(ended+1, &p, c.there(ctx, node, p.NodeID), c.Timeout, time.Now())
 	}
 }
 
@@ -150,6 +150,27 @@ func tellDialling(a *app, peer string) *waitTeller {
 func (c *sendCmd) receiver(ctx context.Context, node *client.Client) (models.Peer, error) {
 	peer, _, _ := strings.Cut(*c.Peer, "::")
 	return node.Peer(ctx, peer)
+}
+
+// there asks a node what a peer has read of messages that are to be kept or handled.
+func (c *sendCmd) there(ctx context.Context, node *client.Client, peer string) render.There {
+	there := render.There{Outcome: c.outcome()}
+	if there.Outcome == "" {
+		return there
+	}
+	x, err := node.Actor(ctx, "node/services/outcomes")
+	if err != nil {
+		return there
+	}
+	list, _ := x.Detail.([]any)
+	for _, of := range list {
+		if of, _ := of.(map[string]any); of["peer"] == peer {
+			read, _ := of["read"].(float64)
+			refused, _ := of["refused"].(float64)
+			there.Read, there.Refused = read > 0, refused > 0
+		}
+	}
+	return there
 }
 
 // tellAway returns functions that say on standard error that the peer is away.
@@ -178,5 +199,5 @@ func (c *sendCmd) whyLate(a *app) string {
 	if err != nil {
 		return protocol.Expired.String()
 	}
-	return render.Late(&p, time.Now())
+	return render.Late(&p, c.there(ctx, a.client(), p.NodeID), time.Now())
 }

@@ -65,7 +65,7 @@ func (c *statusCmd) Run(a *app) error {
 	}
 	for _, c := range conns { // none of a program that does not show them
 		if c.SilentMS > 0 {
-			s.Silent++
+			s.Silent, s.SilentWho = s.Silent+1, c.Peer
 		}
 	}
 	h, err := node.Health(ctx)

@@ -81,7 +81,9 @@ type pending struct {
 // Wait returns the outcome. That of a message whose time was over says what it waited for.
 func (p pending) Wait(ctx context.Context) models.Outcome {
 	o := trunk.DescribeOutcome(p.Pending.Wait(ctx))
-	if o.Reason == protocol.Expired.String() && o.Detail == "" {
+	conn, connected := p.node.Connection(p.peer)
+	full := connected && conn.Accepts(protocol.FullMarker)
+	if o.Reason == protocol.Expired.String() && (o.Detail == "" || full) {
 		var why *codes.Code
 		if o.Detail, why = waitedFor(p.node, p.peer); why != nil {
 			o.Code = why.Name

@@ -99,7 +99,7 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		if last := history.Ended; last != nil {
 			w.Lost, w.LostAt = words.OneLine(last.Reason.String()), last.At
 		}
-		w.Others = othersThan(n, id)
+		w.Others, w.NotReached = othersThan(n, id), notReached(ctx, n)
 	}
 	if i := slices.IndexFunc(dials, func(d gamelan.DialUnderWay) bool { return d.Peer == id }); i >= 0 && !connected {
 		w.Dialling = &models.WhyDialling{Since: dials[i].Since, By: dials[i].By}
@@ -170,10 +170,26 @@ func othersThan(n *gamelan.Node, id identity.NodeID) *models.WhyOthers {
 			continue
 		}
 		if slices.ContainsFunc(p.Addresses, func(a peerstore.Address) bool { return a.LastFailure != "" && now.Sub(a.LastAttempted) < othersFor }) {
-			o.Away++
+			o.Away, o.Who = o.Away+1, p.ID.String()
 		}
 	}
+	if o.Away != 1 {
+		o.Who = ""
+	}
 	return o
+}
+
+// unreached are the codes that say why others cannot connect to a node.
+var unreached = []string{codes.NotReached.Name, codes.WrongPublicAddress.Name, codes.ListenGone.Name, codes.LoopbackOnly.Name}
+
+// notReached returns why others cannot connect to the node, nil if nothing is known against it.
+func notReached(ctx context.Context, n *gamelan.Node) *models.Notice {
+	h := n.Health(ctx)
+	all := slices.Concat(h.Reasons, h.Warnings)
+	if i := slices.IndexFunc(all, func(n models.Notice) bool { return slices.Contains(unreached, n.Code) }); i >= 0 {
+		return &all[i]
+	}
+	return nil
 }
 
 // movedFrom returns the IP address of an earlier connection to a peer, and whether the present

@@ -59,6 +59,7 @@ type Why struct {
 	Tried       int               `json:"tried,omitempty"`       // dials that have failed since its last connection
 	Known       []Address         `json:"known,omitempty"`       // its addresses
 	Others      *WhyOthers        `json:"others,omitempty"`      // if not connected: how it stands with other peers
+	NotReached  *Notice           `json:"not_reached,omitempty"` // if not connected: why others cannot connect to this node
 	At          time.Time         `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string            `json:"purpose,omitempty"`
 	Missing     int               `json:"missing,omitempty"`
@@ -70,8 +71,9 @@ type Why struct {
 
 // WhyOthers are the other nodes that this one reaches, or has tried to reach in the last ten minutes.
 type WhyOthers struct {
-	Reached int `json:"reached"` // are connected
-	Away    int `json:"away"`    // were dialled, and not reached
+	Reached int    `json:"reached"`       // are connected
+	Away    int    `json:"away"`          // were dialled, and not reached
+	Who     string `json:"who,omitempty"` // the one that is away, if it is one alone
 }
 
 // WhyDialling is a dial that has not ended.

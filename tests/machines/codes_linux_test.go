@@ -2,6 +2,7 @@ package machines
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/tests/machines/internal/bed"
@@ -80,4 +81,40 @@ func TestAddressesThatAreWrong(t *testing.T) {
 	d.ChangeAddress()
 	says(t, net, d, "listen_gone")
 	says(t, net, a, "wrong_public_address")
+}
+
+// TestBlockedHere: a firewall of the own machine lets nobody in, in each kind of network. Others find it out, and status, health, doctor and
+// why say so on the machine itself.
+func TestBlockedHere(t *testing.T) {
+	for _, network := range []string{localnet, "acme.network"} {
+		t.Run(network, func(t *testing.T) {
+			net := fresh(t)
+			a, b, c := net.Machine("A"), net.Machine("B"), net.Machine("C")
+			if network != localnet {
+				b.Run("network", "create", "acme", "--file", network)
+				file := b.Start(nil, "cat", network)
+				file.Code()
+				for _, m := range []*bed.Machine{a, c} {
+					must(t, m, "umask 077; cat > "+network+" <<'X'\n"+file.Out()+"\nX")
+				}
+			}
+			must(t, a, fmt.Sprintf("nft 'table inet closed { chain in { type filter hook input priority 0; iif eth0 tcp dport %d drop; }; }'", bed.Port))
+			b.Node("--network", network, "--listen", bed.Listen)
+			gone := c.Node("--network", network, "--listen", bed.Listen, "--peer", b.Line())
+			a.Node("--network", network, "--listen", bed.Listen, "--peer", b.Line(), "--peer", c.Line())
+			says(t, net, a, "not_reached")
+			for _, command := range []string{"status", "health", "doctor"} {
+				if out := a.Run(command); !strings.Contains(strings.Join(strings.Fields(out), " "), "others cannot connect to this node") {
+					t.Errorf("%s: got\n%s", command, out)
+				}
+			}
+			gone.End()
+			net.Within(patience, "C is away", func() bool { return !a.Connected(c) })
+			why := strings.Join(strings.Fields(a.Run("why", c.Key())), " ")
+			if !strings.Contains(why, "others cannot connect to this node") {
+				t.Errorf("why: got\n%s", why)
+			}
+			t.Log(why)
+		})
+	}
 }

@@ -325,7 +325,7 @@ func TestBubblePeerLost(t *testing.T) {
 		time.Sleep(9 * time.Minute)
 		wantHealth(t, "after ten minutes", a, "ok (peer_lost)")
 		n := a.Health(t.Context()).Warnings[0]
-		if !strings.HasPrefix(n.What, "peer "+mine.ID().String()+", which is protected, is not reached for ") || !strings.Contains(n.What, ", while 1 other are: no answer from "+mine.Addr.String()+", tried ") {
+		if !strings.HasPrefix(n.What, "peer "+mine.ID().String()+", which is protected, is not reached for ") || !strings.Contains(n.What, ", while 1 other is: no answer from "+mine.Addr.String()+", tried ") {
 			t.Errorf("got %q, want who, since when and why", n.What)
 		}
 		if n.Args["peer"] != mine.ID().String() || n.Args["cause"] != "dial_no_answer" || n.Args["since"] == "" {

@@ -103,7 +103,12 @@ func (a *away) text(kind func(identity.NodeID) (word string, rank int)) (text st
 	case a.more:
 		text += fmt.Sprintf(", and more than %d other peers", others)
 	case others == 1:
-		text += ", and 1 other peer"
+		for other := range a.tried {
+			if other != peer {
+				word, _ := kind(other)
+				text += ", and " + word + " " + other.String()
+			}
+		}
 	case others > 1:
 		text += fmt.Sprintf(", and %d other peers", others)
 	}

@@ -36,7 +36,7 @@ func TestAway(t *testing.T) {
 		"": nil,
 		"203.0.113.10:18189 (seed) refuses connections, tried once": {failedDial(1, seed, transport.ErrRefused)},
 		"no answer from 203.0.113.10:18189 (seed), tried twice":     {failedDial(1, seed, transport.ErrTimeout), failedDial(1, seed, transport.ErrTimeout)},
-		"no route to 203.0.113.10:18189 (seed), tried once, and 1 other peer": {
+		"no route to 203.0.113.10:18189 (seed), tried once, and node " + identity.NodeID{2}.String(): {
 			failedDial(2, other, transport.ErrRefused), failedDial(2, other, transport.ErrRefused),
 			failedDial(1, seed, fmt.Errorf("dial tcp4: connect: %w", syscall.ENETUNREACH)),
 		},

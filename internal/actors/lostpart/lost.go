@@ -91,8 +91,11 @@ func (l *Lost) notice(p *lost.Peer, now time.Time) models.Notice {
 		where = "it"
 	}
 	cause, why, _ := trunk.Because(p.Err, where)
-	others := inspect.Count(uint64(l.trunk.Connections().Len()), "other")
-	return codes.PeerLost.Notice(fmt.Sprintf("peer %s, %s, is not reached for %s, while %s are: %s, tried %s", p.ID, kind, words.Long(now.Sub(p.Since)), others,
+	others := "1 other is"
+	if n := l.trunk.Connections().Len(); n != 1 {
+		others = inspect.Number(uint64(n)) + " others are"
+	}
+	return codes.PeerLost.Notice(fmt.Sprintf("peer %s, %s, is not reached for %s, while %s: %s, tried %s", p.ID, kind, words.Long(now.Sub(p.Since)), others,
 		why, inspect.Count(uint64(p.Dials), "time")), p.ID.String(), l.trunk.OnWall(p.Since).UTC().Format(time.RFC3339), cause.Name)
 }
 

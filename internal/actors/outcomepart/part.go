@@ -69,6 +69,9 @@ var (
 	ErrNotKept = errors.New("gamelan: the peer has no inbox, so it keeps no message; start it with WithInbox, or wait for Handled")
 	// ErrNoHandler reports a peer on which nobody takes the message.
 	ErrNoHandler = fmt.Errorf("%w: it has no handler any more", actors.ErrNotTaken)
+	// errNotHandledYet and errNotKeptYet report messages that the peer has read, and whose time is over.
+	errNotHandledYet = errors.New("the peer has read it, and nobody there has handled it in time")
+	errNotKeptYet    = errors.New("the peer has read it, and has not kept it on its disk in time")
 	// ErrDropped reports a message that the peer had and that will not be handled.
 	ErrDropped = errors.New("gamelan: the message came, and was not handled")
 	// ErrForgotten reports a peer that has lost what it knew of the message.

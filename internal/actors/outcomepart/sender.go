@@ -135,14 +135,10 @@ func (a *sender) Receive(c actor.Context) {
 	case heard:
 		a.heard(c, m)
 	case withdraw:
-		a.withdraw(c, m.serial, protocol.Outcome{Reason: protocol.Expired})
+		a.withdraw(c, m.serial, protocol.Outcome{Reason: protocol.Expired, Err: a.late(m.serial, nil)})
 	case expired:
 		if s := a.sends[m.serial]; s != nil {
-			err := s.last.Err
-			if s.to.machine.Refused(s.number) {
-				err = ErrNoHandler
-			}
-			a.withdraw(c, m.serial, protocol.Outcome{Reason: protocol.Expired, Err: err})
+			a.withdraw(c, m.serial, protocol.Outcome{Reason: protocol.Expired, Err: a.late(m.serial, s.last.Err)})
 		}
 	case again:
 		m.to.retry = nil
@@ -409,6 +405,22 @@ func (a *sender) cut(c actor.Context, p *peer) {
 	a.goOn(c, p)
 }
 
+// late returns why a message has no outcome in time, as far as the peer has said it, and else err.
+func (a *sender) late(serial uint64, err error) error {
+	s := a.sends[serial]
+	switch {
+	case s == nil || s.to == nil:
+		return err
+	case s.to.machine.Refused(s.number):
+		return ErrNoHandler
+	case s.to.machine.WasRead(s.number) && s.Want == outcomes.Kept:
+		return errNotKeptYet
+	case s.to.machine.WasRead(s.number):
+		return errNotHandledYet
+	}
+	return err
+}
+
 // withdraw ends a message for which nobody waits.
 func (a *sender) withdraw(c actor.Context, serial uint64, o protocol.Outcome) {
 	s := a.sends[serial]
@@ -531,4 +543,28 @@ func (a *sender) receive(c actor.Context) bool {
 		return false
 	}
 	return true
+}
+
+// mostShown is of how many peers the actor's detail tells.
+const mostShown = 100
+
+// underWay are the messages to a peer that have no outcome.
+type underWay struct {
+	Peer    string `json:"peer"`
+	Open    int    `json:"open"`
+	Read    int    `json:"read"`    // it has read them, and has not said what became of them
+	Refused int    `json:"refused"` // nobody there took them; they are written again
+}
+
+// Inspect returns what is under way to the first peers, in the order of their ids.
+func (a *sender) Inspect() any {
+	all := make([]underWay, 0, min(len(a.peers), mostShown))
+	for _, id := range slices.SortedFunc(maps.Keys(a.peers), identity.NodeID.Compare) {
+		if p := a.peers[id]; len(all) < mostShown && p.machine.Len() > 0 {
+			x := underWay{Peer: id.String(), Open: p.machine.Len() + len(p.full)}
+			x.Read, x.Refused = p.machine.Reads()
+			all = append(all, x)
+		}
+	}
+	return all
 }

@@ -342,6 +342,22 @@ func (s *Sender[T]) Refused(number uint64) bool {
 	return m != nil && m.state == sendRefused
 }
 
+// WasRead reports whether the peer has read that message, and it has no answer.
+func (s *Sender[T]) WasRead(number uint64) bool {
+	m := s.find(number)
+	return m != nil && m.state == sendRead && !m.greets
+}
+
+// Reads returns how many messages the peer has read that have no answer, and how many nobody there took.
+func (s *Sender[T]) Reads() (read, refused int) {
+	for _, m := range s.list {
+		if m.state == sendRead && !m.greets {
+			read++
+		}
+	}
+	return read, s.refuses
+}
+
 // outcome is that of a message with a result; ok is false while it is open.
 func outcome(r Result, want Want) (o protocol.Outcome, ok bool) {
 	switch r {

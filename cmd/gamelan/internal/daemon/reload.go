@@ -51,6 +51,7 @@ func (d *daemon) reload(ctx context.Context) {
 		d.loaded.Take(now, c.Setting)
 		d.mu.Unlock()
 		d.say(false, "%s is now %s.", c.Setting.Key, c.New.Text())
+		d.node.Inspection().Acted("admin.settings.reload " + c.Setting.Key)
 	}
 	if d.reloadNetwork(ctx, now) {
 		changed = true

@@ -159,7 +159,7 @@ func TestStatusNames(t *testing.T) {
 func TestWaitingNames(t *testing.T) {
 	o, now := withBob(new(bytes.Buffer)), time.Now()
 	for _, got := range []string{
-		o.WaitingPlain(1, &models.Peer{NodeID: bobID}, 0, now),
+		o.WaitingPlain(1, &models.Peer{NodeID: bobID}, There{}, 0, now),
 		o.Waiting(&models.Report{Tag: "0a", Begin: now}, &models.Copy{Peer: bobID}, &models.Peer{}, time.Minute, now),
 	} {
 		if !strings.Contains(got, " waits for bob: ") {

@@ -142,7 +142,7 @@ func whyAway(c *codes.Code, addr, why string) models.Why {
 	return models.Why{
 		NodeID: carolID, PublicKey: carolKey, Addresses: 1, Lost: "no answer by network: nothing came for 30s, not even the answer to a ping; the peer is gone", LostAt: before(4 * time.Minute),
 		Because: new(c.Notice(c.Because(hostPort(addr), why))), Tried: 7, NextDialAt: screenTime.Add(18 * time.Second),
-		Known: []models.Address{addressOf(addr, c, 4*time.Minute, 12*time.Second)}, Others: &models.WhyOthers{Reached: 1, Away: 1},
+		Known: []models.Address{addressOf(addr, c, 4*time.Minute, 12*time.Second)}, Others: &models.WhyOthers{Reached: 1, Away: 1, Who: doraID},
 		Dials: []models.WhyDial{{At: before(time.Minute), Addr: addr, Stage: "connect", Error: "dial " + addr + ": failed; look", By: "neighbours", TookMS: 1.2}, {At: before(12 * time.Second), Addr: addr, Stage: "connect", Error: "dial " + addr + ": failed; look", By: "neighbours", TookMS: 3}},
 	}
 }

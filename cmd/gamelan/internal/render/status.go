@@ -16,6 +16,7 @@ import (
 type Status struct {
 	models.Node
 	Silent    int                  `json:"silent"`              // connections on which an answer is due, and nothing has come for 5 s
+	SilentWho string               `json:"-"`                   // the peer of the one that is silent
 	DHT       *models.DHT          `json:"dht,omitempty"`       // nil: the node does not show it
 	Discovery *models.Network      `json:"discovery,omitempty"` // nil: the node does not show it
 	Stored    *models.StoreForward `json:"saf,omitempty"`       // nil: the node does not show it
@@ -58,7 +59,7 @@ func ShowStatus(o *Output, s Status, now time.Time) error {
 		line("tor", "%s", torText(s.Tor, now))
 	}
 	if o.Verbose || s.Silent > 0 {
-		line("connections", "%s", connectionsText(&s.Node, s.Silent))
+		line("connections", "%s", o.connectionsText(&s.Node, s.Silent, s.SilentWho))
 	}
 	if o.Verbose || troubled(&s.Places) {
 		line("inbound", "%s", placesText(s.Places))
@@ -267,9 +268,12 @@ func torText(v *models.Tor, now time.Time) string {
 }
 
 // connectionsText returns how many connections there are, and to how many peers they are kept open.
-func connectionsText(n *models.Node, silent int) string {
+func (o *Output) connectionsText(n *models.Node, silent int, who string) string {
 	text := fmt.Sprintf("%s: %d outbound, %d inbound", inspect.Count(uint64(n.Held), "connection"), n.Outbound, n.Inbound)
-	if silent > 0 {
+	switch {
+	case silent == 1 && who != "":
+		text += "; 1 of them silent, that with " + o.Who(who) + ": see gamelan conns"
+	case silent > 0:
 		text += fmt.Sprintf("; %d of them silent, see gamelan conns", silent)
 	}
 	if n.Wanted > 0 {

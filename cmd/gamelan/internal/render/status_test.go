@@ -14,9 +14,9 @@ func TestStatusInPlainWords(t *testing.T) {
 	for got, want := range map[string]string{
 		placesText(calm): "1 of at most 500 connections; 0 of at most 100 being set up",
 		placesText(busy): "1 of at most 500 connections; 4 of at most 100 being set up; 9 refused; 3 of them because their source began over 120 in a minute; 2 of unknown peers had to wait; 5 given up in their set-up for newer ones; 1 closed while idle for newer ones; 6 refused because they were of another network",
-		connectionsText(&models.Node{Held: 2, Outbound: 2}, 1):                        "2 connections: 2 outbound, 0 inbound; 1 of them silent, see gamelan conns",
-		connectionsText(&models.Node{Held: 1, Outbound: 1}, 0):                        "1 connection: 1 outbound, 0 inbound",
-		connectionsText(&models.Node{Held: 3, Inbound: 1, Outbound: 2, Wanted: 2}, 0): "3 connections: 2 outbound, 1 inbound; the node keeps 2 protected peers connected",
+		new(Output).connectionsText(&models.Node{Held: 2, Outbound: 2}, 1, ""):                        "2 connections: 2 outbound, 0 inbound; 1 of them silent, see gamelan conns",
+		new(Output).connectionsText(&models.Node{Held: 1, Outbound: 1}, 0, ""):                        "1 connection: 1 outbound, 0 inbound",
+		new(Output).connectionsText(&models.Node{Held: 3, Inbound: 1, Outbound: 2, Wanted: 2}, 0, ""): "3 connections: 2 outbound, 1 inbound; the node keeps 2 protected peers connected",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

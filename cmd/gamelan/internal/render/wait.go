@@ -27,9 +27,16 @@ func (o *Output) Waiting(r *models.Report, c *models.Copy, p *models.Peer, limit
 }
 
 // WaitingPlain returns a sentence about what the nth plain message of a send waits for.
-// limit is how long it may take, 0 without a limit.
-func (o *Output) WaitingPlain(n uint64, p *models.Peer, limit time.Duration, now time.Time) string {
-	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), o.whoIs(p), waitReason(p, true, now), until(limit))
+// limit is how long it may take, 0 without a limit, and there is what the peer has read.
+func (o *Output) WaitingPlain(n uint64, p *models.Peer, there There, limit time.Duration, now time.Time) string {
+	return fmt.Sprintf("Message %s waits for %s: %s; %s.", inspect.Number(n), o.whoIs(p), Late(p, there, now), until(limit))
+}
+
+// There is what a peer has done with messages whose outcome says more than that they were read.
+type There struct {
+	Outcome string // what they wait for: [inspect.OutcomeKept], [inspect.OutcomeHandled], or empty
+	Read    bool   // it has read some, and has not said what became of them
+	Refused bool   // nobody there took some
 }
 
 // WaitingGiven is WaitingPlain for a peer that is given as KEY::ADDRESS, and that the node
@@ -74,7 +81,7 @@ func until(limit time.Duration) string {
 	if limit > 0 {
 		return fmt.Sprintf("it is given up after %s", limit)
 	}
-	return "Ctrl-C gives it up"
+	return "Ctrl-C gives it up, and --timeout does after a time"
 }
 
 // waitReason returns why a message for p has no outcome; tried tells that it was given to
@@ -119,8 +126,19 @@ func Cause(last models.Outcome) string {
 	return why
 }
 
-// Late returns why a message to p had no outcome in time.
-func Late(p *models.Peer, now time.Time) string { return waitReason(p, true, now) }
+// Late returns why a message to p has no outcome.
+func Late(p *models.Peer, there There, now time.Time) string {
+	switch {
+	case p.Connection == nil || slices.Contains(p.Protocols, string(protocol.FullMarker)):
+	case there.Refused:
+		return "connected, and nobody there takes such messages now"
+	case there.Read && there.Outcome == inspect.OutcomeKept:
+		return "connected, and has read it, but has not kept it on its disk yet"
+	case there.Read:
+		return "connected, and has read it, but no program there has handled it yet, as gamelan listen does"
+	}
+	return waitReason(p, true, now)
+}
 
 // GaveUp returns a sentence about the end of a send after limit, for the reason why. rest
 // tells that messages were not sent.

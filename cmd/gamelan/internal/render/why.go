@@ -3,6 +3,7 @@ package render
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -174,8 +175,15 @@ func (o *Output) whyFacts(w *models.Why, x WhyOptions) error {
 	if w.Tor != "" {
 		fact("tor", strings.TrimSuffix(w.Tor, "."))
 	}
-	if text := hereText(w); text != "" {
-		fact("here", text)
+	var here []string
+	if text := o.hereText(w); text != "" {
+		here = append(here, text)
+	}
+	if w.NotReached != nil && !w.Connected {
+		here = append(here, w.NotReached.What)
+	}
+	if len(here) > 0 {
+		fact("here", here...)
 	}
 	return b.print(o)
 }
@@ -231,16 +239,52 @@ func knownText(w *models.Why, now time.Time) (lines []string) {
 	return lines
 }
 
-// hereText says whether the fault may be on this machine.
-func hereText(w *models.Why) string {
+// The causes of a dial by where the fault is, as far as they say it. The others say nothing of that.
+var (
+	// hereCauses are of this machine or this node, whatever it reaches.
+	hereCauses = []*codes.Code{
+		codes.DialForbidden, codes.FilesGone, codes.DialProxy, codes.DialNoPort, codes.DialBanned, codes.DialUnlisted, codes.DialExcluded, codes.DialNoAddress,
+		codes.Draining,
+	}
+	// thereCauses come of an answer from the address of the peer, so that the network works.
+	thereCauses = []*codes.Code{
+		codes.DialRefused, codes.DialOtherKey, codes.DialForeign, codes.DialMute, codes.DialHungUp, codes.DialSecret, codes.DialTurnedAway,
+	}
+)
+
+// hereText says whether the fault may be on this machine. It never contradicts what helps against the cause.
+func (o *Output) hereText(w *models.Why) string {
 	if w.Others == nil || w.Others.Reached+w.Others.Away == 0 || w.Because == nil {
 		return ""
 	}
+	cause := codes.Named(w.Because.Code)
 	all := inspect.Count(uint64(w.Others.Reached+w.Others.Away), "other peer")
-	if w.Others.Reached == 0 {
-		return "this machine reaches none of " + all + ", so look at its network first"
+	text := fmt.Sprintf("this machine reaches %d of %s", w.Others.Reached, all)
+	switch {
+	case w.Others.Reached == 0:
+		text = "this machine reaches none of " + all
+	case w.Others.Away == 1 && w.Others.Who != "":
+		text += " (not " + o.Who(w.Others.Who) + ")"
 	}
-	return fmt.Sprintf("this machine reaches %d of %s, so the fault is there or on the way", w.Others.Reached, all)
+	switch none := w.Others.Reached == 0; {
+	case slices.Contains(hereCauses, cause):
+		return ""
+	case slices.Contains(thereCauses, cause):
+		return text + ", and this address answers, so the fault is there"
+	case cause == codes.DialUnresolved:
+		return text + ", which says nothing of the name"
+	case cause == codes.DialProhibited && none:
+		return text + ", so this firewall may stop all that it sends"
+	case cause == codes.DialProhibited:
+		return text + ", so this firewall is there or on the way"
+	case cause == codes.DialFailed:
+		return text
+	case none:
+		return text + ", so look at its network first"
+	case cause == codes.DialNoRoute:
+		return text + ", so its network works, and the way to this address does not"
+	}
+	return text + ", so the fault is there or on the way"
 }
 
 // pools are the words for why the node wants a peer.
@@ -301,7 +345,7 @@ func (o *Output) whyNext(w *models.Why, x WhyOptions) error {
 		lines = append(lines, line{"give its address:", "dial " + key + "::ADDRESS"}, line{"search for it:", "discover " + key})
 	default:
 		if w.Because != nil {
-			step = Step(*w.Because)
+			step = stepFor(w)
 		} else if !w.Connected && w.Dialling == nil {
 			lines = append(lines, line{"connect to it:", "dial " + w.NodeID})
 		}
@@ -309,9 +353,12 @@ func (o *Output) whyNext(w *models.Why, x WhyOptions) error {
 		if c := codes.Named(codeOf(w.Because)); w.Connected || c == nil || c.Misaddressed() || c == codes.DialNoAnswer || c == codes.DialNoRoute {
 			lines = append(lines, line{"if it has moved:", "dial " + key + "::ADDRESS"})
 		}
-		if x.DHT && !w.Connected {
+		if x.DHT && !w.Connected && !cutOff(w) {
 			lines = append(lines, line{"to leave it a message:", "send --to " + key + " --store TEXT"})
 		}
+	}
+	if step == "" && w.NotReached != nil && !w.Connected {
+		step = Step(*w.NotReached)
 	}
 	if !x.All {
 		lines = append(lines, line{"all attempts, scores:", "why " + w.NodeID + " --all"})
@@ -333,6 +380,26 @@ func (o *Output) whyNext(w *models.Why, x WhyOptions) error {
 		name = ""
 	}
 	return b.print(o)
+}
+
+// cutOff reports whether this machine reaches nobody, as far as it has tried: what goes over others does not leave it.
+func cutOff(w *models.Why) bool {
+	return w.Others != nil && w.Others.Reached == 0 && w.Others.Away > 0
+}
+
+// stepFor returns what helps against the cause. What this machine reaches may rule a part of it out.
+func stepFor(w *models.Why) string {
+	switch codes.Named(w.Because.Code) {
+	case codes.DialNoRoute:
+		if w.Others != nil && w.Others.Reached > 0 {
+			return "check the address"
+		}
+	case codes.DialNoAnswer:
+		if cutOff(w) {
+			return "check this machine's network, and that no firewall stops what it sends"
+		}
+	}
+	return Step(*w.Because)
 }
 
 func codeOf(n *models.Notice) string {
