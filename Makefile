@@ -12,7 +12,7 @@ LOAD     ?= $(shell nproc 2>/dev/null || echo 2)
 CAMPAIGN ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help interop machines monitoring check full test race lint fmt vuln licences api bench kadsim conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
+.PHONY: help interop machines monitoring browser check full test race lint fmt vuln licences api bench kadsim conformance prose gen gen-check fuzz kills virtual-soak soak campaign census mutation mutation-report inversions release snapshot reproducible installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ machines: ## nodes on machines in network namespaces: cables, routers, addresses
 
 monitoring: ## Prometheus (apt-get install prometheus) scrapes two nodes, and raises alerts when one is killed
 	GAMELAN_PROMETHEUS=1 $(GO) test -count=1 -timeout 5m ./tests/monitoring
+
+browser: ## the page in Chromium (apt-get install chromium nftables; as root on Linux); PICTURES=1 draws those of the documentation again
+	$(GO) -C tests/browser test -count=1 -exec ./walled -timeout 8m -v $(if $(PICTURES),-run TestPictures . -args -update,.)
 
 kills: ## kill KILLS (10000) actors at random under load; SEED picks others
 	GAMELAN_ACTOR_KILLS=$(KILLS) GAMELAN_ACTOR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 3h -run TestRandomKills ./tests/crashes
