@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -566,11 +568,15 @@ func TestSubstreamsShown(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		for _, n := range []struct {
-			node             *gamelan.Node
+			node             *gamelantest.Node
 			direction, owner string
 			in, out          uint64
 		}{{a, "outbound", "", 0, 300}, {b, "inbound", "/extensions/echo-1", 300, 0}} {
-			for _, c := range nodeview.Section[[]models.Connection](t.Context(), n.node.Inspection().Sections, "connections") {
+			all, err := n.node.Inspection().Sections.Value(t.Context(), "connections")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range all.([]models.Connection) {
 				i := slices.IndexFunc(c.Substreams, func(s models.Substream) bool { return s.Protocol == "/echo/1" })
 				if i < 0 {
 					t.Fatalf("%s: got the substreams %+v, want one of /echo/1", n.direction, c.Substreams)

@@ -341,7 +341,7 @@ func TestHeaders(t *testing.T) {
 	for _, with := range [][]string{{"/", bearer(d.read)}, {"/v1", bearer(d.read)}, {"/v1"}, {"/", "Accept: text/html"}, {link}, {"/v1", "Host: attacker.example"}} {
 		h := d.ask("GET", with[0], with[1:]...).Header()
 		for name, want := range map[string]string{
-			"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'", "X-Content-Type-Options": "nosniff",
+			"Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff",
 			"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin",
 		} {
 			if got := h[name]; len(got) != 1 || got[0] != want {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/page"
 	"github.com/gamelan-p2p/gamelan/internal/listenat"
 )
 
@@ -333,7 +334,7 @@ func TestThrough(t *testing.T) {
 	if w.Body.String() != want {
 		t.Errorf("got %s, want %s", w.Body, want)
 	}
-	if h := w.Header(); h.Get("Set-Cookie") != "" || h["Content-Security-Policy"][0] != policy || len(h["Content-Security-Policy"]) != 1 {
+	if h := w.Header(); h.Get("Set-Cookie") != "" || h["Content-Security-Policy"][0] != page.Policy || len(h["Content-Security-Policy"]) != 1 {
 		t.Errorf("got %v", h)
 	}
 	node.Close()
@@ -351,7 +352,7 @@ func TestProxy(t *testing.T) {
 	}))
 	defer node.Close()
 	own := token(t)
-	p, err := ServeProxy(0, node.URL, http.DefaultTransport, own, func(err error) *inspect.Error {
+	p, err := ServeProxy(0, node.URL, http.DefaultTransport, own, func() map[string]string { return map[string]string{"00": "zoe"} }, func(err error) *inspect.Error {
 		return &inspect.Error{Code: inspect.CodeStopping, Message: err.Error()}
 	}, quiet)
 	if err != nil {
@@ -413,6 +414,24 @@ func TestProxy(t *testing.T) {
 	} {
 		if code, _ := ask(x.method, at+x.path, sessions[x.scope]); code != x.want {
 			t.Errorf("%s: %s %s: got %d, want %d", x.scope, x.method, x.path, code, x.want)
+		}
+	}
+	for scope, want := range map[Scope]string{Read: `"names":{"00":"zoe"}`, Nothing: `unauthorized`} {
+		r, err := http.NewRequest(http.MethodGet, at+sessionPath, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := sessions[scope]; c != nil {
+			r.AddCookie(c)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) || scope == Nothing && strings.Contains(string(body), "zoe") {
+			t.Errorf("%s: got the session %s, %v, want %s", scope, body, err, want)
 		}
 	}
 	with := "Bearer " + own.Reveal()
