@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/page"
 	"github.com/gamelan-p2p/gamelan/internal/listenat"
 )
 
@@ -333,7 +334,7 @@ func TestThrough(t *testing.T) {
 	if w.Body.String() != want {
 		t.Errorf("got %s, want %s", w.Body, want)
 	}
-	if h := w.Header(); h.Get("Set-Cookie") != "" || h["Content-Security-Policy"][0] != policy || len(h["Content-Security-Policy"]) != 1 {
+	if h := w.Header(); h.Get("Set-Cookie") != "" || h["Content-Security-Policy"][0] != page.Policy || len(h["Content-Security-Policy"]) != 1 {
 		t.Errorf("got %v", h)
 	}
 	node.Close()
@@ -351,7 +352,7 @@ func TestProxy(t *testing.T) {
 	}))
 	defer node.Close()
 	own := token(t)
-	p, err := ServeProxy(0, node.URL, http.DefaultTransport, own, func(err error) *inspect.Error {
+	p, err := ServeProxy(0, node.URL, http.DefaultTransport, own, nil, func(err error) *inspect.Error {
 		return &inspect.Error{Code: inspect.CodeStopping, Message: err.Error()}
 	}, quiet)
 	if err != nil {

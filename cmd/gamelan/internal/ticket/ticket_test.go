@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -31,6 +32,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -176,6 +178,18 @@ func TestSecretsStayOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets["the token"] = unhexed(t, strings.TrimSpace(string(token)))
+	reader, err := control.KeptToken(dir.Path, inspect.ReadTokenName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["the token of a reader"] = unhexed(t, reader.Reveal())
+	certificate, err := gate.Own(dir.Path, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secrets["the key of the certificate"], err = x509.MarshalPKCS8PrivateKey(certificate.PrivateKey); err != nil {
+		t.Fatal(err)
+	}
 	if err := dir.ChangeNames(func(n nodedir.Names) error { n["Carol-Smith"] = carol.PublicKey(); return nil }); err != nil {
 		t.Fatal(err)
 	}
