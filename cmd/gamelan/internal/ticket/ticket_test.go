@@ -4,11 +4,12 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/x509"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +33,8 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
-	"github.com/gamelan-p2p/gamelan/internal/gate"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -190,6 +191,8 @@ func TestSecretsStayOut(t *testing.T) {
 	if secrets["the key of the certificate"], err = x509.MarshalPKCS8PrivateKey(certificate.PrivateKey); err != nil {
 		t.Fatal(err)
 	}
+	inPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secrets["the key of the certificate"]})
+	secrets["a line of that key"] = bytes.Split(inPEM, []byte("\n"))[1]
 	if err := dir.ChangeNames(func(n nodedir.Names) error { n["Carol-Smith"] = carol.PublicKey(); return nil }); err != nil {
 		t.Fatal(err)
 	}
