@@ -204,7 +204,7 @@ func TestContents(t *testing.T) {
 
 // TestLinks: a link works once, for a minute, and the session is of its scope, and ends.
 func TestLinks(t *testing.T) {
-	d := newDoor(t, nil)
+	d := newDoor(t, func(o *Options) { o.Names = func() map[string]string { return map[string]string{"00ff": "bob"} } })
 	path, _ := d.Link(Read)
 	w := d.ask("GET", path)
 	set := w.Header().Get("Set-Cookie")
@@ -241,7 +241,7 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	admin := d.enter(Admin, "tls")
-	if w = d.ask("GET", "/session", admin, "tls"); w.Body.String() != `{"scope":"admin","until":"2026-01-02T15:05:05Z","private":true}`+"\n" {
+	if w = d.ask("GET", "/session", admin, "tls"); w.Body.String() != `{"scope":"admin","until":"2026-01-02T15:05:05Z","private":true,"names":{"00ff":"bob"}}`+"\n" {
 		t.Errorf("got %s", w.Body)
 	}
 	if w = d.ask("POST", "/v1/shutdown", admin); w.Code != http.StatusAccepted || d.stopped != 1 {

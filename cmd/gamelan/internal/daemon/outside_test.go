@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -266,6 +267,61 @@ func TestOutsidePlain(t *testing.T) {
 				t.Errorf("%s: %s: got %d, want %d", what, path, res.StatusCode, x.want)
 			}
 		}
+	}
+}
+
+// TestOutsideWrongTokens: of 1,000 wrong tokens of one source the node looks at a few and refuses the rest, while
+// another source, and a right token of that one, are answered.
+func TestOutsideWrongTokens(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs another address of loopback")
+	}
+	n := startOpen(t, dataDir(t), nil)
+	from := func(ip string) *http.Client {
+		dial := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+		c := &http.Client{Transport: &http.Transport{DialContext: dial.DialContext}}
+		t.Cleanup(c.CloseIdleConnections)
+		return c
+	}
+	ask := func(c *http.Client, token string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.access.URL+"/v1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		return res
+	}
+	bad, good := from("127.0.0.2"), from("127.0.0.3")
+	right, wrong := n.token(n.dir.ReadTokenFile()).Reveal(), strings.Repeat("00", 32)
+	answers := map[int]int{}
+	for i := range 1000 {
+		res := ask(bad, wrong)
+		answers[res.StatusCode]++
+		if res.StatusCode == http.StatusTooManyRequests && res.Header.Get("Retry-After") == "" {
+			t.Fatal("got no Retry-After")
+		}
+		if i%100 == 0 {
+			if got := ask(good, right).StatusCode; got != http.StatusOK {
+				t.Errorf("got %d for another source", got)
+			}
+		}
+	}
+	if got := ask(bad, right).StatusCode; got != http.StatusOK {
+		t.Errorf("got %d for a right token of that source", got)
+	}
+	if answers[http.StatusUnauthorized] < gate.FailureBurst || answers[http.StatusTooManyRequests] < 900 || len(answers) != 2 {
+		t.Errorf("got %v", answers)
+	}
+	var v models.Access
+	if err := n.local.Section(t.Context(), "inspect", &v); err != nil || v.Refused.Credential != 1000 || v.Refused.TooMany != uint64(answers[http.StatusTooManyRequests]) {
+		t.Errorf("got %+v, %v", v, err)
 	}
 }
 

@@ -58,3 +58,30 @@ func TestNoAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestNoAnswerOverTCP: each error about a node elsewhere names it, and says what to do.
+func TestNoAnswerOverTCP(t *testing.T) {
+	const url = "https://192.0.2.7:9465"
+	for _, x := range []struct {
+		err  client.Error
+		hint string
+		code int
+	}{
+		{client.Error{Code: client.CodeNotRunning, Err: errors.New("connection refused")}, "inspect.listen", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeCertificate, Err: &client.CertificateError{Want: "a", Got: "b"}}, "somebody between", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeCertificate, Err: errors.New("unknown authority")}, "it has the fingerprint", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeSilent}, "with --wait", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeForeign, Err: errors.New("502 Bad Gateway")}, "same version", failure.ExitFailed},
+		{client.Error{Code: client.CodeGone}, "try it again", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeGone, Begun: true}, "may or may not have arrived", failure.ExitUnreachable},
+	} {
+		x.err.URL = url
+		f := Of(fmt.Errorf("ask: %w", &x.err), nodedir.Dir{}, "--wait")
+		if f.Kind != x.err.Code || !strings.Contains(f.Hint, x.hint) || f.Code != x.code || !strings.Contains(f.Message, url) {
+			t.Errorf("%s: got %s, %d: %s; %s", x.err.Code, f.Kind, f.Code, f.Message, f.Hint)
+		}
+		if !strings.Contains(x.err.Error(), " at "+url) {
+			t.Errorf("%s: got %v", x.err.Code, &x.err)
+		}
+	}
+}

@@ -109,11 +109,7 @@ func (g *gatherer) secrets() {
 			}
 		}
 		if b, _, err := dir.ReadFile(gate.CertificateName, maxKeyFile, false); err == nil {
-			for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
-				if block.Type == "PRIVATE KEY" {
-					g.hide.Secret(block.Bytes)
-				}
-			}
+			g.pemKey(b)
 		}
 		if b, _, err := dir.ReadFile(torIdentity, maxKeyFile, false); err == nil {
 			g.onionKey(b)
@@ -184,6 +180,21 @@ func texts(v any) (all []string) {
 		}
 	}
 	return all
+}
+
+// pemKey makes the keys in a file known, also the lines on which they stand.
+func (g *gatherer) pemKey(file []byte) {
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "PRIVATE KEY" {
+			continue
+		}
+		g.hide.Secret(block.Bytes)
+		for line := range bytes.Lines(pem.EncodeToMemory(block)) {
+			if line = bytes.TrimSpace(line); !bytes.HasPrefix(line, []byte("-----")) {
+				g.hide.Secret(line)
+			}
+		}
+	}
 }
 
 // onionKey has the key of an onion service be looked for, given the file with it.

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +34,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/control"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/gate"
 	"github.com/gamelan-p2p/gamelan/kad"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
@@ -176,6 +179,20 @@ func TestSecretsStayOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets["the token"] = unhexed(t, strings.TrimSpace(string(token)))
+	reader, err := control.KeptToken(dir.Path, inspect.ReadTokenName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["the token of a reader"] = unhexed(t, reader.Reveal())
+	certificate, err := gate.Own(dir.Path, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secrets["the key of the certificate"], err = x509.MarshalPKCS8PrivateKey(certificate.PrivateKey); err != nil {
+		t.Fatal(err)
+	}
+	inPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secrets["the key of the certificate"]})
+	secrets["a line of that key"] = bytes.Split(inPEM, []byte("\n"))[1]
 	if err := dir.ChangeNames(func(n nodedir.Names) error { n["Carol-Smith"] = carol.PublicKey(); return nil }); err != nil {
 		t.Fatal(err)
 	}
