@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan/dht"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -83,6 +85,13 @@ func (i *Inspection) Examine(ctx context.Context, peer string, step func(models.
 // that happens now, and in more detail.
 func (i *Inspection) Recorded(q inspect.EventQuery) (models.Events, error) {
 	return i.n.e.Record.Select(&q)
+}
+
+// Refused returns the connections of the last hour that this node has refused: those of a peer, and those of the first 32 of these
+// addresses that ended before their key was known. The peer may be zero. Nothing is known of addresses that many share, such as those of
+// this machine. The error is ctx's, or says that the node has ended.
+func (i *Inspection) Refused(ctx context.Context, peer identity.NodeID, addrs ...ma.Multiaddr) ([]models.WhyRefused, error) {
+	return i.n.e.Why.Refused(ctx, peer, addrs...)
 }
 
 // Acted records that somebody has made the node do something, such as admin.peer.ban.

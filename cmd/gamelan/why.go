@@ -1,9 +1,12 @@
 package main
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/api"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -11,18 +14,20 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 type whyCmd struct {
 	Stacks bool   `help:"Of an actor: show the stacks of its goroutines, too."`
 	Since  string `help:"Of a peer: show what happened with it since a time, too: 24h, 03:00, 2026-01-31 03:00." placeholder:"TIME"`
 	All    bool   `help:"Of a peer: show all of its last dials, and the scores of the choice that considered it."`
-	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name or public key that gamelan peers lists, or the path or name of an actor in gamelan tree."`
+	Peer   string `arg:"" peer:"" name:"peer-or-actor" help:"A name or public key that gamelan peers lists, an IP address from which others connect, or the path or name of an actor in gamelan tree."`
 }
 
 // Help returns the text of gamelan why --help below the flags.
 func (*whyCmd) Help() string {
-	return "Of a peer: the first line says how it stands, since when, and the cause. Below stand what was tried, its addresses, whether this machine reaches others, and what can be done. " +
+	return "Of a peer: the first line says how it stands, since when, and the cause. Below stand what was tried, its addresses, whether this machine reaches others, connections of it that this node has refused, and what can be done. " +
+		"Of an IP address: which connections from there this node has refused before their key was known. " +
 		"It says what the node has done; \"gamelan doctor PEER\" tries it now."
 }
 
@@ -32,6 +37,13 @@ func (c *whyCmd) Run(a *app) error {
 	var err error
 	if c.Peer, err = a.named(c.Peer); err != nil {
 		return err
+	}
+	if ip := addressIn(c.Peer); ip != "" {
+		w, err := a.client().Why(a.ctx, ip)
+		if err != nil {
+			return err
+		}
+		return render.Why(a.Output, w, render.WhyOptions{Now: time.Now()})
 	}
 	if err := api.CheckKnownPeer(c.Peer); err != nil {
 		if strings.Contains(c.Peer, "::") {
@@ -59,6 +71,22 @@ func (c *whyCmd) Run(a *app) error {
 		return err
 	}
 	return render.WhySince(a.Output, w, all.Events, x)
+}
+
+// addressIn returns the IP address of a text that is one, with a port or as a multiaddr, and otherwise "".
+func addressIn(text string) string {
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return ip.Unmap().String()
+	}
+	if at, err := netip.ParseAddrPort(text); err == nil {
+		return at.Addr().Unmap().String()
+	}
+	if m, err := ma.NewMultiaddr(text); err == nil && strings.HasPrefix(text, "/ip") {
+		if ip, ok := transport.IP(m); ok {
+			return ip.Unmap().String()
+		}
+	}
+	return ""
 }
 
 // hasDHT reports whether the node runs the DHT.

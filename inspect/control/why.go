@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,6 +32,9 @@ func whyPeer(n *gamelan.Node) inspect.PeerAction {
 		dials, err := n.Inspection().Dialling(ctx)
 		if err != nil {
 			return nil, err
+		}
+		if ip, err := netip.ParseAddr(peer); err == nil {
+			return whySource(ctx, n, ip)
 		}
 		id, err := n.Peers().Given(ctx, peer, true)
 		if err != nil {
@@ -130,6 +134,7 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		}
 		w.Dials = append(w.Dials, x)
 	}
+	w.Refused = refusedOf(ctx, n, id)
 	choice := history.Choice
 	if choice == nil {
 		return w
@@ -146,6 +151,59 @@ func whyOf(ctx context.Context, n *gamelan.Node, id identity.NodeID, dials []gam
 		w.Candidates = append(w.Candidates, x)
 	}
 	return w
+}
+
+// refusedOf returns what the node has refused of a peer, and from its addresses.
+func refusedOf(ctx context.Context, n *gamelan.Node, id identity.NodeID) []models.WhyRefused {
+	var from []ma.Multiaddr
+	if last := n.Inspection().Peer(id).Ended; last != nil {
+		from = append(from, last.Ref.Addr)
+	}
+	if ref, connected := n.Connection(id); connected {
+		from = append(from, ref.Addr)
+	}
+	if p, ok := n.Peers().Get(id); ok {
+		for _, a := range p.Addresses {
+			from = append(from, a.Addr)
+		}
+	}
+	asking, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
+	defer cancel()
+	list, err := n.Inspection().Refused(asking, id, from...)
+	if err != nil {
+		return nil // the node ends
+	}
+	return list
+}
+
+// mostThere is how many peers with an address are told.
+const mostThere = 100
+
+// whySource returns what the node has refused from an IP address, and who is known there.
+func whySource(ctx context.Context, n *gamelan.Node, ip netip.Addr) (any, error) {
+	w := models.Why{Source: ip.String(), Protected: []string{}, Pools: []string{}, Candidates: []models.WhyCandidate{}, Dials: []models.WhyDial{}}
+	var err error
+	if w.Refused, err = n.Inspection().Refused(ctx, identity.NodeID{}, transport.FromAddrPort(netip.AddrPortFrom(ip.Unmap(), 1))); err != nil {
+		return nil, err
+	}
+	looked := 0
+	for p := range n.Peers().All() {
+		if looked++; looked > othersLooked || len(w.Peers) == mostThere {
+			break
+		}
+		there := slices.ContainsFunc(p.Addresses, func(a peerstore.Address) bool {
+			at, ok := transport.IP(a.Addr)
+			return ok && at.Unmap() == ip.Unmap()
+		})
+		if ref, connected := n.Connection(p.ID); connected && !there {
+			at, ok := transport.IP(ref.Addr)
+			there = ok && at.Unmap() == ip.Unmap()
+		}
+		if there {
+			w.Peers = append(w.Peers, p.ID.String())
+		}
+	}
+	return w, nil
 }
 
 const (

@@ -60,6 +60,9 @@ type Why struct {
 	Known       []Address         `json:"known,omitempty"`       // its addresses
 	Others      *WhyOthers        `json:"others,omitempty"`      // if not connected: how it stands with other peers
 	NotReached  *Notice           `json:"not_reached,omitempty"` // if not connected: why others cannot connect to this node
+	Refused     []WhyRefused      `json:"refused,omitempty"`     // connections of it, or of its addresses, that this node has refused in the last hour
+	Source      string            `json:"source,omitempty"`      // the IP address of which this tells, in place of a peer
+	Peers       []string          `json:"peers,omitempty"`       // … ids of known peers with an address there, at most 100
 	At          time.Time         `json:"at,omitzero"`           // time of the last choice that considered it; zero: none is remembered
 	Purpose     string            `json:"purpose,omitempty"`
 	Missing     int               `json:"missing,omitempty"`
@@ -74,6 +77,15 @@ type WhyOthers struct {
 	Reached int    `json:"reached"`       // are connected
 	Away    int    `json:"away"`          // were dialled, and not reached
 	Who     string `json:"who,omitempty"` // the one that is away, if it is one alone
+}
+
+// WhyRefused are connections that this node has refused for one reason.
+type WhyRefused struct {
+	Code    string    `json:"code"`
+	Why     string    `json:"why"` // in words
+	Count   int       `json:"count"`
+	FirstAt time.Time `json:"first_at"`
+	LastAt  time.Time `json:"last_at"`
 }
 
 // WhyDialling is a dial that has not ended.

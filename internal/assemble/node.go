@@ -39,6 +39,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/tracepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
+	"github.com/gamelan-p2p/gamelan/internal/actors/whypart"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
 	"github.com/gamelan-p2p/gamelan/internal/nodeview"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
@@ -113,6 +114,7 @@ type Node struct {
 	Kad       *kadpart.Kad
 	Doctor    *doctorpart.Doctor
 	Trace     *tracepart.Trace
+	Why       *whypart.Why
 	Story     *storypart.Story
 	Record    *storypart.Record
 	Reach     *reachpart.Reach

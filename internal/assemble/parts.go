@@ -90,13 +90,12 @@ func (b *builder) addParts(n *Node) error {
 		Node:   func(ctx context.Context) models.Node { return nodeview.Section[models.Node](ctx, n.View, "node") },
 		Health: func(ctx context.Context) models.Health { return n.View.Whole(ctx) },
 	}
-	if b.Inspect.ShareWhy == config.ShareAlways || b.Inspect.ShareWhy == config.SharePrivate && b.Private != nil {
-		records := whypart.New(t)
-		doctor.Ask = records.Ask
-		n.Parts = append(n.Parts, records.Part())
-	} else {
-		n.Parts = append(n.Parts, whypart.Off())
+	shares := b.Inspect.ShareWhy == config.ShareAlways || b.Inspect.ShareWhy == config.SharePrivate && b.Private != nil
+	n.Why = whypart.New(t, shares)
+	if shares {
+		doctor.Ask = n.Why.Ask
 	}
+	n.Parts = append(n.Parts, n.Why.Part())
 	n.Trace = tracepart.New(t, n.Tree)
 	n.Parts = append(n.Parts, n.Trace.Part())
 	n.Doctor = doctorpart.New(t, doctor)

@@ -340,6 +340,9 @@ func networkFaults(t *testing.T, f *faults) {
 	w.cause, w.step = `refused because (it was|they were) of another network`, `.`
 	f.ask(t, w, b, "status")
 
+	w.cause, w.step = `refused +\d+ connections? by this node: of another network`, `give both nodes the same network`
+	f.ask(t, w, b, "why", a.Addr().String())
+
 	c.Router.NAT()
 	node := c.Node("--network", nextnet, "--listen", bed.Listen)
 	f.ask(t, told{number: 12, fault: "public network, private addresses only", cause: `is an address of a private network`, step: `forward a port of the router to it, and set the router's address as node\.public_addresses`}, c, "status")

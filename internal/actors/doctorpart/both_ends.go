@@ -75,16 +75,8 @@ func where(f why.Finding) string {
 	return " at " + address.Short(f.Address)
 }
 
-// reasons says in words why a connection was refused or ended, by the code on the wire.
+// reasons says in words why a connection was ended, by the code on the wire. Those of refused ones are why.Texts.
 var reasons = map[string]string{
-	why.CodeLimit:    "too many connections",
-	why.CodeBanned:   "banned", // of both
-	why.CodeUnlisted: "only listed peers are admitted",
-	why.CodeSecret:   "without the secret of the private network",
-	why.CodeNetwork:  "of another network",
-	why.CodeDraining: "it makes no new connections",
-	why.CodeSetup:    "a rule was broken in the set-up",
-
 	actors.CloseUnlisted: "only listed peers are admitted", actors.CloseSecret: "its secret was given up", actors.CloseViolation: "a rule was broken",
 	actors.CloseNoAnswer: "no answer to its pings", actors.CloseStalled: "nothing was read for too long", actors.ClosePanics: "messages made it panic",
 	actors.CloseBlamed: "its program has blamed this peer", actors.CloseChurn: "too many substreams without a protocol", actors.CloseCrashed: "a part of it has failed",
@@ -98,7 +90,10 @@ var stages = []string{string(upgrade.StageWire), string(upgrade.StageNoise), str
 
 // reason returns the code of a reason, or "other", and what it says.
 func reason(code, detail string) (known, text string) {
-	text, ok := reasons[code]
+	text, ok := why.Texts[code]
+	if !ok {
+		text, ok = reasons[code]
+	}
 	switch {
 	case !ok:
 		return "other", "for a reason that this release does not know"

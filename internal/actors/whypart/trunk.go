@@ -16,6 +16,7 @@ import (
 type Trunk interface {
 	System() *actor.ActorSystem
 	Now() time.Time
+	OnWall(t time.Time) time.Time
 	NewID() uint64
 	PID(path string) *actor.PID
 	Services() *actor.PID

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
@@ -44,14 +47,14 @@ var ErrNotShared = errors.New("it does not tell what it remembers")
 // Why is the part. It outlives the incarnations of its actor.
 type Why struct {
 	trunk  Trunk
+	shares bool        // with other nodes
 	ledger *why.Ledger // of the actor
 }
 
-// New returns the part.
-func New(t Trunk) *Why { return &Why{trunk: t, ledger: why.NewLedger(t.Now())} }
-
-// Off returns the part of a node that tells nobody what it remembers.
-func Off() actors.Part { return actors.Part{Name: name} }
+// New returns the part. If shares is false, the node tells no other one what it remembers, and asks none.
+func New(t Trunk, shares bool) *Why {
+	return &Why{trunk: t, shares: shares, ledger: why.NewLedger(t.Now())}
+}
 
 // Part returns the actor.
 func (w *Why) Part() actors.Part {
@@ -60,6 +63,30 @@ func (w *Why) Part() actors.Part {
 		Actors: []supervisor.Spec{{Name: "records", Kind: "records", New: func() actor.Actor { return &records{w: w} }}},
 		Policy: supervisor.Policy{Action: supervisor.Isolate, Retry: retry},
 	}
+}
+
+// mostSources is of how many addresses of a peer it is looked what was refused from there.
+const mostSources = 32
+
+// Refused returns the connections of the last hour that this node has refused: those of a peer, and those of the first 32 of these
+// addresses whose key is not known. The peer may be zero. Of addresses that many share, as that of this machine, nothing is known.
+func (w *Why) Refused(ctx context.Context, peer identity.NodeID, addrs ...ma.Multiaddr) (list []models.WhyRefused, err error) {
+	r, err := supervisor.Ask[answered](ctx, w.trunk.System(), w.trunk.PID(name+"/records"), lookUp{peer, addrs})
+	if err != nil {
+		return nil, err
+	}
+	now := w.trunk.OnWall(w.trunk.Now())
+	for _, x := range r.ours.Records {
+		if x.Kind != why.Refused {
+			continue
+		}
+		text := why.Texts[x.Code]
+		if x.Detail != "" {
+			text += ", " + x.Detail
+		}
+		list = append(list, models.WhyRefused{Code: x.Code, Why: text, Count: int(x.Count), FirstAt: now.Add(-x.First), LastAt: now.Add(-x.Last)})
+	}
+	return list, nil
 }
 
 // Ask asks a connected peer what it remembers of this node, and returns what this node remembers of the
@@ -74,7 +101,7 @@ func (w *Why) Ask(ctx context.Context, with *actors.ConnRef) (ours, theirs why.A
 
 // records keeps the ledger, and answers and asks peers.
 //
-// In: ServicesStarted, PeerConnected, PeerDisconnected, PeerRefused, InboundRejected, DialFailed, askPeer,
+// In: ServicesStarted, PeerConnected, PeerDisconnected, PeerRefused, InboundRejected, DialFailed, askPeer, lookUp,
 // SubstreamOpened, SubstreamFailed, results of its tasks. Out: AddProtocol, OpenSubstream, PeerViolated,
 // answered. A restart ends what is being asked, and forgets nothing.
 type records struct {
@@ -97,6 +124,11 @@ type (
 	answered struct {
 		ours, theirs why.Answer
 		err          error
+	}
+	// lookUp asks what is remembered. The answer is answered.
+	lookUp struct {
+		peer  identity.NodeID
+		addrs []ma.Multiaddr
 	}
 	// askRead is a request of a peer that has arrived.
 	askRead struct {
@@ -136,6 +168,8 @@ func (a *records) Receive(c actor.Context) {
 		a.offer(c)
 	case users.ServicesStarted:
 		a.offer(c)
+	case lookUp:
+		a.lookUp(c, m)
 	case users.ProtocolAdded:
 		if m.Err != nil {
 			supervisor.Log(c).Error("peers cannot ask what this node remembers of them", "err", m.Err)
@@ -256,6 +290,9 @@ func source(with *actors.ConnRef) share.Source {
 }
 
 func (a *records) offer(c actor.Context) {
+	if !a.w.shares {
+		return
+	}
 	c.Request(a.w.trunk.Services(), users.AddProtocol{ID: why.ID, PID: c.Self(), Own: true, Later: true})
 }
 
@@ -318,6 +355,15 @@ func (a *records) wasRead(c actor.Context, m supervisor.Done[askRead]) {
 		}
 		return written{}, stream.CloseWrite()
 	})
+}
+
+// lookUp answers what is remembered of a peer and of addresses.
+func (a *records) lookUp(c actor.Context, m lookUp) {
+	from := make([]share.Source, 0, min(len(m.addrs), mostSources))
+	for _, addr := range m.addrs[:min(len(m.addrs), mostSources)] {
+		from = append(from, a.w.trunk.SourceOf(addr))
+	}
+	c.Respond(answered{ours: a.w.ledger.Of(supervisor.Now(c), m.peer, from...)})
 }
 
 // remembered returns what this node remembers of the other end of a connection.

@@ -127,15 +127,17 @@ func (p *page) note(now time.Time, s Seen) {
 
 func equal(a, b ma.Multiaddr) bool { return len(a) == len(b) && (len(a) == 0 || a.Equal(b)) }
 
-// Of returns what is remembered of a peer, and of a source if it is not share.None. Refusals of the
+// Of returns what is remembered of a peer, and of sources that are not share.None. Refusals of a
 // source are those of connections whose key is not known.
-func (l *Ledger) Of(now time.Time, id identity.NodeID, from share.Source) Answer {
+func (l *Ledger) Of(now time.Time, id identity.NodeID, from ...share.Source) Answer {
 	a := Answer{Since: min(Window, now.Sub(l.start))}
 	if p := l.peers.Get(id); p != nil {
 		a.Records = p.records(a.Records, now)
 	}
-	if p := l.sources.Get(from); p != nil { // nothing is kept of those that many share
-		a.Records = p.records(a.Records, now)
+	for i, s := range from {
+		if p := l.sources.Get(s); p != nil && !slices.Contains(from[:i], s) { // nothing is kept of those that many share
+			a.Records = p.records(a.Records, now)
+		}
 	}
 	slices.SortStableFunc(a.Records, func(x, y Record) int { return cmp.Compare(x.Last, y.Last) })
 	return a

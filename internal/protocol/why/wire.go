@@ -63,6 +63,17 @@ const (
 	CodeSetup    = "setup"         // the other node broke a rule, in the stage of Record.Detail
 )
 
+// Texts say in words why a connection was refused, by the codes above.
+var Texts = map[string]string{
+	CodeLimit:    "too many connections",
+	CodeBanned:   "banned",
+	CodeUnlisted: "only listed peers are admitted",
+	CodeSecret:   "without the secret of the private network",
+	CodeNetwork:  "of another network",
+	CodeDraining: "it makes no new connections",
+	CodeSetup:    "a rule was broken in the set-up",
+}
+
 // CodeNoAnswer is the code of a dial to which nothing answered, as in package inspect/codes.
 const CodeNoAnswer = "dial_no_answer"
 

@@ -37,6 +37,9 @@ func Why(o *Output, w models.Why, x WhyOptions) error {
 	if o.JSON {
 		return o.PrintJSON(w)
 	}
+	if w.Source != "" {
+		return o.whySource(&w, x.Now)
+	}
 	answer, colour := o.whyAnswer(&w, x.Now)
 	b := o.lines()
 	b.sentence(answer)
@@ -62,6 +65,55 @@ func Why(o *Output, w models.Why, x WhyOptions) error {
 		}
 	}
 	return o.whyNext(&w, x)
+}
+
+// refusedLines says which connections this node has refused.
+func refusedLines(list []models.WhyRefused, now time.Time) (lines []string) {
+	for _, r := range list {
+		text := inspect.Count(uint64(r.Count), "connection") + " by this node"
+		if r.Why != "" {
+			text += ": " + r.Why
+		}
+		lines = append(lines, text+", the last "+ago(now, r.LastAt))
+	}
+	return lines
+}
+
+// refusedSteps are what helps if what was refused is the user's own, by code.
+var refusedSteps = map[string]string{
+	"limit":         "if they are yours, raise this setting, or exempt the address: connections.exempt_sources",
+	"banned":        "if it is yours, lift the ban: gamelan unban",
+	"not_admitted":  "if it is yours, admit its key: gamelan peers admit",
+	"no_secret":     "if it is yours, compare the files of the network on both machines: gamelan network file",
+	"other_network": "if it is yours, give both nodes the same network; gamelan id shows it",
+	"draining":      "end the draining, or wait until this node has been started again",
+	"setup":         "if it is yours, look at the log of the node there",
+}
+
+// whySource writes what this node has refused from an IP address.
+func (o *Output) whySource(w *models.Why, now time.Time) error {
+	b := o.lines()
+	if len(w.Refused) == 0 {
+		b.sentence("This node has refused no connection from " + w.Source + " in the last hour before its key was known. Of the addresses of this machine it remembers none.")
+	} else {
+		b.sentence("This node has refused connections from " + w.Source + " in the last hour, before their key was known.")
+	}
+	b.names = whyNames + sentenceIndent
+	name := strings.Repeat(" ", sentenceIndent)
+	if list := refusedLines(w.Refused, now); len(list) > 0 {
+		b.about(name+"refused", list...)
+	}
+	if len(w.Peers) > 0 {
+		who := make([]string, 0, len(w.Peers))
+		for _, id := range w.Peers {
+			who = append(who, o.Who(id))
+		}
+		b.about(name+"peers", strings.Join(who, ", "))
+	}
+	if len(w.Refused) > 0 { // the last one counts
+		b.about("Next", cmp.Or(refusedSteps[w.Refused[0].Code], "look at the log of this node"))
+	}
+	return b.print(o)
 }
 
 // whySinceJSON is the answer with what happened.
@@ -171,6 +223,9 @@ func (o *Output) whyFacts(w *models.Why, x WhyOptions) error {
 		for _, text := range list {
 			fact("", strings.TrimSuffix(Plain(text), "."))
 		}
+	}
+	if list := refusedLines(w.Refused, now); len(list) > 0 {
+		fact("refused", list...)
 	}
 	if w.Tor != "" {
 		fact("tor", strings.TrimSuffix(w.Tor, "."))
