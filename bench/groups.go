@@ -22,7 +22,7 @@ func groups(flood, attack time.Duration) []harness.Group {
 			Name:  "inspect",
 			About: "what it costs that a node can be inspected, while nobody looks and while somebody looks once a second; 10,000 actors",
 			Cases: []harness.Case{
-				named("gamelan/oneway-32-not-inspected", product.OneWay(32)), product.Inspected(32), product.Watched(32),
+				named("gamelan/oneway-32-not-inspected", product.OneWay(32)), product.Inspected(32), product.Watched(32), product.Paged(32),
 				named("gamelan/oneway-1KiB-not-inspected", product.OneWay(1<<10)), product.Inspected(1 << 10),
 				product.Snapshot(), product.Look(), product.CrowdMemory(false), product.CrowdMemory(true),
 			},

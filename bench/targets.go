@@ -102,6 +102,7 @@ func targets() []harness.Target {
 		},
 		ratio("inspector", "gamelan/oneway-32-inspected", harness.Rate, 0.95, 0, "gamelan/oneway-32-not-inspected"),
 		ratio("inspector", "gamelan/oneway-1KiB-inspected", harness.Rate, 0.95, 0, "gamelan/oneway-1KiB-not-inspected"),
+		ratio("the page open", "gamelan/oneway-32-paged", harness.Rate, 0.92, 0, "gamelan/oneway-32-not-inspected"),
 		ratio("watcher", "gamelan/oneway-32-watched", harness.Rate, 0.92, 0, "gamelan/oneway-32-not-inspected"),
 		absolute("snapshot", "gamelan/snapshot-10000", harness.P50, 10*millisecond, 0),
 		{

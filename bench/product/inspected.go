@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"time"
 
@@ -17,17 +19,46 @@ import (
 
 // Inspected is gamelan/oneway-N-inspected: [OneWay] between nodes that can be inspected, and nobody looks.
 func Inspected(n int) harness.Case {
-	return harness.Case{Name: "gamelan/oneway-" + size(n) + "-inspected", Run: func(m *harness.Meter) error { return inspected(m, n, 0) }}
+	return harness.Case{Name: "gamelan/oneway-" + size(n) + "-inspected", Run: func(m *harness.Meter) error { return inspected(m, n, nil) }}
 }
 
 // Watched is gamelan/oneway-N-watched: [Inspected] with somebody who looks at all actors of both nodes once
 // a second, as gamelan top does.
 func Watched(n int) harness.Case {
-	return harness.Case{Name: "gamelan/oneway-" + size(n) + "-watched", Run: func(m *harness.Meter) error { return inspected(m, n, time.Second) }}
+	return harness.Case{Name: "gamelan/oneway-" + size(n) + "-watched", Run: func(m *harness.Meter) error { return inspected(m, n, lookAtActors) }}
 }
 
-// inspected measures nodes with an inspector. They are looked at each time that every has passed; 0: never.
-func inspected(m *harness.Meter, n int, every time.Duration) (err error) {
+// Paged is gamelan/oneway-N-paged: [Inspected] with the page of both nodes open in a browser, at the tree.
+func Paged(n int) harness.Case {
+	return harness.Case{Name: "gamelan/oneway-" + size(n) + "-paged", Run: func(m *harness.Meter) error { return inspected(m, n, lookAsPage) }}
+}
+
+func lookAtActors(ctx context.Context, c *client.Client) { _, _ = c.Actors(ctx) }
+
+// paged is what the page asks each second.
+var paged = []string{
+	"/v1/node", "/v1/traffic", "/healthz", "/v1/actors?sort=depth&limit=50",
+	"/v1/tree?depth=2", "/v1/actors?limit=200&state=stuck", "/v1/actors?limit=200&state=failed", "/v1/actors?limit=200&state=backing_off",
+}
+
+func lookAsPage(ctx context.Context, c *client.Client) {
+	t, base := c.Transport()
+	for _, path := range paged {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+		if err != nil {
+			return
+		}
+		answer, err := t.RoundTrip(r)
+		if err != nil {
+			return // before the start of the node, or after its end
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+	}
+}
+
+// inspected measures nodes with an inspector. They are looked at once a second; nil: never.
+func inspected(m *harness.Meter, n int, look func(context.Context, *client.Client)) (err error) {
 	ctx, cancel := context.WithCancel(m.Context())
 	defer cancel()
 	var dirs []string
@@ -42,20 +73,20 @@ func inspected(m *harness.Meter, n int, every time.Duration) (err error) {
 			return gamelan.Config{}, nil, err
 		}
 		dirs = append(dirs, dir)
-		if every > 0 {
-			go watch(ctx, dir, every)
+		if look != nil {
+			go watch(ctx, dir, look)
 		}
 		return gamelan.Config{DataDir: dir}, []gamelan.Option{gamelan.WithInspector()}, nil
 	})
 }
 
 // watch looks at a node until ctx ends. Before its start and after its end there is nothing to see.
-func watch(ctx context.Context, dir string, every time.Duration) {
+func watch(ctx context.Context, dir string, look func(context.Context, *client.Client)) {
 	c := client.New(dir, client.Options{})
-	for tick := time.NewTicker(every); ; {
+	for tick := time.NewTicker(time.Second); ; {
 		select {
 		case <-tick.C:
-			_, _ = c.Actors(ctx)
+			look(ctx, c)
 		case <-ctx.Done():
 			return
 		}

@@ -17,7 +17,7 @@ import (
 // drawn are the milliseconds of script that each update of the page has taken since the last call.
 func (b *tab) drawn(t *testing.T) (all []float64) {
 	t.Helper()
-	b.run(t, chromedp.Evaluate(`(() => { const all = performance.getEntriesByName('gamelan draw').map(e => e.duration); performance.clearMeasures(); return all })()`, &all))
+	b.run(t, chromedp.Evaluate(`gamelan.drawn.splice(0)`, &all))
 	slices.Sort(all)
 	return all
 }

@@ -14,6 +14,7 @@ let chosen = -1 // event of the time line under the cursor
 
 const root = document.getElementById('app')
 let planned = false
+const drawn = [] // milliseconds of script of the last updates
 function redraw() {
   if (planned) return
   planned = true
@@ -21,7 +22,8 @@ function redraw() {
     planned = false
     const began = performance.now()
     patch(root, frame())
-    performance.measure('gamelan draw', { start: began, end: performance.now() })
+    drawn.push(performance.now() - began)
+    if (drawn.length > 1000) drawn.shift()
   })
 }
 
@@ -214,7 +216,7 @@ async function session() {
   }
 }
 
-window.gamelan = { state, samples } // for those who look from the browser's console
+window.gamelan = { state, samples, drawn } // for those who look from the browser's console
 window.addEventListener('hashchange', open)
 document.addEventListener('visibilitychange', redraw)
 open()
