@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -38,9 +39,7 @@ type openNode struct {
 func startOpen(t *testing.T, dir string, more map[string][]string) *openNode {
 	t.Helper()
 	flags := map[string][]string{"data_dir": {dir}, "node.listen": {"/ip4/127.0.0.1/tcp/0"}, "inspect.listen": {"0"}, "daemon.drain": {"2s"}}
-	for k, v := range more {
-		flags[k] = v
-	}
+	maps.Copy(flags, more)
 	loaded := daemonconfig.Load(daemonconfig.Sources{Flags: flags})
 	if len(loaded.Problems) > 0 {
 		t.Fatal(loaded.Problems)
