@@ -149,7 +149,7 @@ func TestOutsideOverTLS(t *testing.T) {
 		followed, end := context.WithCancel(ctx)
 		events := 0
 		err := c.Follow(followed, inspect.EventQuery{Limit: 1}, func(*models.Event) error { events++; end(); return nil })
-		if end(); events == 0 || !errors.Is(err, context.Canceled) {
+		if end(); events == 0 || err != nil && !errors.Is(err, context.Canceled) { // the node may see the end first, and end the answer in order
 			t.Errorf("%s: got %d events, %v", name, events, err)
 		}
 	}
