@@ -35,7 +35,7 @@ func TestWhatIsWithheld(t *testing.T) {
 	} {
 		ask := func(path string) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, x.from(httptest.NewRequest("GET", "http://"+x.host+path, nil)))
+			h.ServeHTTP(w, x.from(httptest.NewRequest(http.MethodGet, "http://"+x.host+path, nil)))
 			return w
 		}
 		w := ask("/v1/secret")

@@ -71,7 +71,7 @@ func readTokenFile(path string) (r client.Remote, err error) {
 	if err != nil {
 		return r, failure.New("token", "write it with gamelan token on the machine of the node", "%s cannot be read: %s", path, failure.Reason(err)).Because(err)
 	}
-	for _, word := range strings.Fields(string(b)) {
+	for word := range strings.FieldsSeq(string(b)) {
 		token, err := inspect.ParseToken(word)
 		switch {
 		case err == nil:
@@ -163,6 +163,9 @@ type tokenJSON struct {
 // Run asks the node where it listens, and writes the token that it has.
 func (c *tokenCmd) Run(a *app) error {
 	at, err := a.client().Access(a.ctx)
+	if client.CodeOf(err) == inspect.CodeNotFound {
+		return failure.New("no_listen", "run it with gamelan node, and set inspect.listen", "a program, or an older gamelan, runs the node in %s: it is not reached over TCP", a.dir.Path).Because(err)
+	}
 	if err != nil {
 		return err
 	}

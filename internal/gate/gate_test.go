@@ -170,7 +170,7 @@ func TestEveryRequestNeedsAToken(t *testing.T) {
 	if n := d.Counts(); n.Credential != 10 || n.Scope != 2 {
 		t.Errorf("got %+v", n)
 	}
-	if w := New(Options{Node: http.NotFoundHandler()}); w.who(httptest.NewRequest("GET", "/", nil)).scope != Nothing {
+	if w := New(Options{Node: http.NotFoundHandler()}); w.who(httptest.NewRequest(http.MethodGet, "/", nil)).scope != Nothing {
 		t.Error("got a gate without tokens open")
 	}
 }

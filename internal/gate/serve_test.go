@@ -90,7 +90,7 @@ func TestOwnCertificate(t *testing.T) {
 		return nil
 	}}}}
 	defer client.CloseIdleConnections()
-	r, _ := http.NewRequest("GET", "https://"+s.Address().String()+"/session", nil)
+	r, _ := http.NewRequest(http.MethodGet, "https://"+s.Address().String()+"/session", nil)
 	r.Header.Set("Authorization", "Bearer "+d.admin.Reveal())
 	res, err := client.Do(r)
 	if err != nil {
@@ -129,7 +129,7 @@ func TestHostOfTheListener(t *testing.T) {
 		t.Skip("needs another address of loopback")
 	}
 	d := newDoor(t, nil)
-	r := httptest.NewRequest("GET", "http://192.0.2.7:9465/v1", nil)
+	r := httptest.NewRequest(http.MethodGet, "http://192.0.2.7:9465/v1", nil)
 	for at, want := range map[string]bool{"192.0.2.7:9465": true, "192.0.2.8:9465": false} {
 		ctx := contextWithLocal(r, at)
 		if got := d.ownHost(ctx); got != want {
@@ -142,7 +142,7 @@ func TestHostOfTheListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if res.StatusCode != 401 || !res.Close {
+	if res.StatusCode != http.StatusUnauthorized || !res.Close {
 		t.Errorf("got %d, kept open: %v", res.StatusCode, !res.Close)
 	}
 }

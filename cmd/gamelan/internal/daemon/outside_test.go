@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -38,9 +39,7 @@ type openNode struct {
 func startOpen(t *testing.T, dir string, more map[string][]string) *openNode {
 	t.Helper()
 	flags := map[string][]string{"data_dir": {dir}, "node.listen": {"/ip4/127.0.0.1/tcp/0"}, "inspect.listen": {"0"}, "daemon.drain": {"2s"}}
-	for k, v := range more {
-		flags[k] = v
-	}
+	maps.Copy(flags, more)
 	loaded := daemonconfig.Load(daemonconfig.Sources{Flags: flags})
 	if len(loaded.Problems) > 0 {
 		t.Fatal(loaded.Problems)
@@ -150,7 +149,7 @@ func TestOutsideOverTLS(t *testing.T) {
 		followed, end := context.WithCancel(ctx)
 		events := 0
 		err := c.Follow(followed, inspect.EventQuery{Limit: 1}, func(*models.Event) error { events++; end(); return nil })
-		if end(); events == 0 || !errors.Is(err, context.Canceled) {
+		if end(); events == 0 || err != nil && !errors.Is(err, context.Canceled) { // the node may see the end first, and end the answer in order
 			t.Errorf("%s: got %d events, %v", name, events, err)
 		}
 	}
