@@ -15,11 +15,10 @@ const file = "../../packaging/grafana/gamelan.json"
 
 // strict reads a dashboard, and refuses what Grafana's types do not have or need.
 func strict(b []byte) (d dashboard.Dashboard, err error) {
-	if err := d.UnmarshalJSONStrict(b); err != nil {
-		return d, err
-	}
-	if err := d.Validate(); err != nil && err.Error() != "" { // an empty list of errors may come as an error
-		return d, err
+	for _, err := range []error{d.UnmarshalJSONStrict(b), d.Validate()} {
+		if err != nil && err.Error() != "" { // the SDK returns an empty list of errors as an error
+			return d, err
+		}
 	}
 	return d, nil
 }
