@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -35,6 +36,9 @@ type DHTRequest struct {
 	// may store it until the receiver is back. The message is encrypted, and there is
 	// no Strategy.
 	Store bool
+	// Tag is what all copies of the messages carry, so that they can be traced at each node; 0: each message has one of its own, chosen
+	// at random.
+	Tag uint64
 	// Timeout is how long the node tries to send a message, from when it has accepted the
 	// message; the search for the receiver counts. 0, and more than the sender allows, is the
 	// sender's limit.
@@ -45,7 +49,7 @@ type DHTRequest struct {
 func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request, q *query) (any, error) {
 	req := DHTRequest{
 		To: q.text("to"), Strategy: q.text("strategy"), Encrypt: q.flag("encrypt", false), Sign: q.flag("sign", false), Store: q.flag("store", false), Type: q.messageType(),
-		Timeout: q.duration("timeout"),
+		Timeout: q.duration("timeout"), Tag: q.tag(),
 	}
 	kind := q.bodyKind(r)
 	switch {
@@ -71,6 +75,17 @@ func (m *mutations) sendDHT(w http.ResponseWriter, r *http.Request, q *query) (a
 			return models.Report{Begin: now, End: now, Reason: reason, Detail: detail, Summary: models.OutcomeFailed + ": " + reason + ": " + detail, Copies: []models.Copy{}}
 		},
 	))
+}
+
+// ParseTag reads the tag of a message: up to 16 hexadecimal digits, not all zero, with or without 0x.
+func ParseTag(text string) (tag uint64, ok bool) {
+	tag, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(text), "0x"), 16, 64)
+	return tag, err == nil && tag != 0
+}
+
+// tag reads the tag of a message. It returns 0 if there is none.
+func (q *query) tag() uint64 {
+	return parsed(q, "tag", 0, "give up to 16 hexadecimal digits, not all zero", ParseTag)
 }
 
 // messageType reads the type of a message. It returns nil if there is none.

@@ -100,7 +100,7 @@ func (m *mutations) routes() []route {
 		taking("/v1/messages", m.send, "peer", "resend", "outcome", "until", "topic", "timeout", "at_once"),
 		taking(ackPath, m.acknowledge),
 		taking("/v1/messages:back", m.handBack),
-		taking("/v1/dht/messages", m.sendDHT, "to", "strategy", "type", "encrypt", "sign", "store", "timeout"),
+		taking("/v1/dht/messages", m.sendDHT, "to", "strategy", "type", "encrypt", "sign", "store", "timeout", "tag"),
 		taking("/v1/peers", m.addPeer),
 		taking("/v1/peers:import", m.importPeers),
 		{"/v1/peers/{target}", nil, m.peerAction},

@@ -18,7 +18,7 @@ import (
 // or a test. A new one needs a line here and in the table of docs/architecture.md.
 var public = []string{
 	"", "actors", "config", "dht", "dht/wire", "gamelantest", "identity",
-	"inspect", "inspect/client", "inspect/codes", "inspect/control", "inspect/metrics", "inspect/models",
+	"inspect", "inspect/client", "inspect/codes", "inspect/control", "inspect/metrics", "inspect/models", "inspect/page",
 	"kad", "kad/overlay", "kad/seed", "peerstore", "protocol", "protocol/rpc", "supervisor",
 	"transport", "transport/memory", "transport/socks", "transport/tcp", "transport/tor",
 }

@@ -14,6 +14,7 @@ require (
 	github.com/bufbuild/protocompile v0.14.1
 	github.com/gamelan-p2p/gamelan v0.0.0
 	github.com/google/licensecheck v0.3.1
+	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	golang.org/x/tools v0.52.0
 	google.golang.org/protobuf v1.36.12
 )

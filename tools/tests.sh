@@ -13,7 +13,7 @@ skipped() {
 }
 
 # Bubbles of many nodes, and the checks of the repository.
-many="./tests ./tests/calls ./tests/crashes ./tests/envelopes ./tests/finding ./tests/hostile ./tests/inboxes ./tests/keyvalue ./tests/messages ./tests/network ./tests/stored"
+many="./tests ./tests/calls ./tests/conditions ./tests/crashes ./tests/envelopes ./tests/finding ./tests/hostile ./tests/inboxes ./tests/keyvalue ./tests/messages ./tests/network ./tests/stored"
 
 raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, Prometheus, and machines
 	local all apart

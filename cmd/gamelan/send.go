@@ -40,6 +40,7 @@ type sendCmd struct {
 	Sign     bool   `help:"Over the DHT: sign the message, so that every reader learns its author. An encrypted message is always signed, for its receiver alone."`
 	Store    bool   `help:"Over the DHT: if the receiver is not connected, send the message to nodes near it, which may store it until the receiver is back. It is encrypted. Needs --to."`
 	Type     *int32 `help:"Over the DHT: the type of the messages, which determines their handler at the receiver. Default: ${text_type}, text." placeholder:"N"`
+	Tag      string `help:"Over the DHT: give the messages this tag, up to 16 hexadecimal digits. Every node that they reach can show what becomes of them: gamelan trace message TAG." placeholder:"TAG"`
 }
 
 // resends is what becomes of messages in doubt with --retry.
@@ -232,8 +233,8 @@ func (c *sendCmd) check() error {
 
 func (c *sendCmd) checkPlain() error {
 	switch {
-	case c.Encrypt || c.Clear || c.Sign || c.Type != nil:
-		return failure.Usage("name the receiver with --to KEY", "--encrypt, --clear, --sign and --type are for messages over the DHT")
+	case c.Encrypt || c.Clear || c.Sign || c.Type != nil || c.Tag != "":
+		return failure.Usage("name the receiver with --to KEY", "--encrypt, --clear, --sign, --type and --tag are for messages over the DHT")
 	case c.Peer == nil || *c.Peer == "":
 		return failure.Usage("name a peer, or use --to KEY for a message over the DHT", "no recipient")
 	}

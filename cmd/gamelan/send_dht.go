@@ -45,7 +45,10 @@ func (c *sendCmd) checkDHT() error {
 	if e, bad := errors.AsType[*inspect.Error](err); bad {
 		return failure.Usage(e.Hint, "%s", e.Message)
 	}
+	_, isTag := inspect.ParseTag(c.Tag)
 	switch {
+	case c.Tag != "" && !isTag:
+		return failure.Usage("give up to 16 hexadecimal digits, such as 2a, not all zero", "--tag cannot be %q", c.Tag)
 	case c.Timeout > dht.DefaultLimit:
 		return failure.Usage(fmt.Sprintf("give %s or less; for a receiver that is away for longer there is --store, with --to KEY", dht.DefaultLimit),
 			"--timeout cannot be %s: a message over the DHT ends after %s at the latest", c.Timeout, dht.DefaultLimit)
@@ -122,6 +125,7 @@ func (c *sendCmd) runDHT(a *app) error {
 		found = followReceiver(a, c.To)
 	}
 	r := inspect.DHTRequest{To: c.To, Strategy: c.Strategy, Type: c.Type, Encrypt: c.Encrypt, Sign: c.Sign, Store: c.Store, Timeout: within}
+	r.Tag, _ = inspect.ParseTag(c.Tag) // it was checked
 	in := c.input(a)
 	err := outlast.Send(func(each func(models.SentReport, bool) error) error { return a.client().SendDHT(a.ctx, r, in, each) }, in, answers[models.SentReport](a, show, found, waits))
 	found()

@@ -234,7 +234,7 @@ func onTerminals(file string) map[string][][]string {
 	key := strings.Repeat("ab", 32)
 	return map[string][][]string{
 		"init": nil, "id": {{}}, "node": nil, "seed": nil, "status": {{}}, "health": {{}},
-		"send": {{fakePeer, "text"}, {"--to", "broadcast", "text"}}, "listen": {{"-n", "1"}, {"-n", "1", "--raw"}, {"-n", "1", "--json"}},
+		"send": {{fakePeer, "text"}, {"--to", "broadcast", "text"}, {"--to", "broadcast", "--tag", "2a", "text"}}, "listen": {{"-n", "1"}, {"-n", "1", "--raw"}, {"-n", "1", "--json"}},
 		"messages": {{}}, "message": {{hostileText}}, "dht": {{}}, "network status": {{}}, "network sync": {{}},
 		"network create": nil, "network add": {{file, fakeKey + "::/ip4/127.0.0.1/tcp/1"}}, "network rotate": {{"begin", file}}, "network file": {{file}},
 		"peers admit": {{fakeKey}}, "peers unadmit": {{fakeKey}}, "peers admitted": {{}, {"--json"}},

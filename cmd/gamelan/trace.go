@@ -60,7 +60,7 @@ type traceMessageCmd struct {
 
 // Help returns the text of gamelan trace message --help below the flags.
 func (*traceMessageCmd) Help() string {
-	return "A program chooses the tag. Begin the trace before the message is sent, or at a node that it has still to reach: the tag is the same at all nodes."
+	return "Choose a tag such as 2a, begin the trace, and send the message elsewhere: gamelan send --to bob --tag 2a hello. Begin the trace before the message is sent, or at a node that it has still to reach: the tag is the same at all nodes."
 }
 
 // Run traces a message.

@@ -85,6 +85,9 @@ func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in *Input, e
 	if r.Type != nil {
 		q.Set("type", strconv.Itoa(int(*r.Type)))
 	}
+	if r.Tag != 0 {
+		q.Set("tag", strconv.FormatUint(r.Tag, 16))
+	}
 	return transmit(ctx, c, "/v1/dht/messages?"+q.Encode(), in, each)
 }
 

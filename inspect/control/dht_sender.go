@@ -61,7 +61,7 @@ func (s dhtSender) Prepare(ctx context.Context, r inspect.DHTRequest) (inspect.D
 	if !s.node.DHT().Enabled() {
 		return nil, trunk.VerbError(actors.ErrNoDHT, "")
 	}
-	m := dht.Message{Type: TextType, Encrypt: r.Encrypt, Sign: r.Sign, Limit: r.Timeout}
+	m := dht.Message{Type: TextType, Encrypt: r.Encrypt, Sign: r.Sign, Limit: r.Timeout, Tag: r.Tag}
 	if r.Type != nil {
 		m.Type = *r.Type
 	}

@@ -249,8 +249,8 @@ func (x *Trace) peer(v url.Values) (l looker, err error) {
 
 // message traces what happens with a message of the DHT.
 func (x *Trace) message(v url.Values) (l looker, err error) {
-	tag, err := strconv.ParseUint(strings.TrimPrefix(v.Get("tag"), "0x"), 16, 64)
-	if err != nil || tag == 0 {
+	tag, ok := inspect.ParseTag(v.Get("tag"))
+	if !ok {
 		return l, badQuery("the tag of a message cannot be "+strconv.Quote(inspect.Escape(v.Get("tag"))), "give the hexadecimal digits that /v1/ledger shows")
 	}
 	l.want = func(e *taps.Event) bool { return e.Tag == tag }
