@@ -81,13 +81,12 @@ func opened(t *testing.T, says string) *shop {
 		return n
 	}
 	is := func(a actor.Actor) gamelan.NewActor { return func(*gamelan.Node) actor.Actor { return a } }
-	var acts int
 	s.Node = start(s.dir, gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}),
 		gamelan.WithActor("cashier", is(fails{never, says})), gamelan.WithActor("printer", is(fails{never, says})),
 		gamelan.WithSection("stock", func(context.Context) any {
 			return map[string]any{"note": says, "jars": []map[string]any{{"name": says, "bytes": 12}}}
 		}))
-	api, err := control.Serve(s.dir, s.Inspection().Options, control.Actions(s.Node, control.Options{Admin: func(string) { acts++ }}), slog.New(slog.DiscardHandler))
+	api, err := control.Serve(s.dir, s.Inspection().Options, control.Actions(s.Node, control.Options{}), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +129,9 @@ func opened(t *testing.T, says string) *shop {
 			to := s.others[i%len(s.others)]
 			_, _ = s.Send(ctx, to.ID(), []byte(says))
 			_, _ = to.Send(ctx, s.ID(), []byte(says))
+			if i%5 == 0 { // one sends most
+				_, _ = s.others[0].Send(ctx, s.ID(), make([]byte, 20_000))
+			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -142,28 +144,43 @@ func opened(t *testing.T, says string) *shop {
 
 var link = regexp.MustCompile(`http://127\.0\.0\.1:\d+/\S+`)
 
+// served is a gamelan ui that runs.
+type served struct {
+	at   string // the address that it writes
+	stop func()
+}
+
 // ui runs gamelan ui, and returns the address that it writes.
-func (s *shop) ui(t *testing.T, flags ...string) string {
+func (s *shop) ui(t *testing.T) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program(t), append([]string{"ui", "--no-browser", "--data-dir", s.dir}, flags...)...)
+	return s.start(t).at
+}
+
+// start runs gamelan ui.
+func (s *shop) start(t *testing.T, flags ...string) served {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, program(t), append([]string{"ui", "--no-browser", "--data-dir", s.dir}, flags...)...)
 	var out lines
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
+		cancel()
 		if err := cmd.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 			t.Logf("gamelan ui: %v\n%s", err, out.String())
 		}
 	})
+	t.Cleanup(stop)
 	for begin := time.Now(); time.Since(begin) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
 		if at := link.FindString(out.String()); at != "" {
-			return at
+			return served{at, stop}
 		}
 	}
 	t.Fatalf("gamelan ui writes no address:\n%s", out.String())
-	return ""
+	return served{}
 }
 
 var build sync.Once

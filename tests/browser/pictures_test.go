@@ -53,7 +53,7 @@ func TestPictures(t *testing.T) {
 		{"overview", "light", "", "is stuck on int", []chromedp.Action{chromedp.Sleep(45e9)}}, // the sparks need samples
 		{"tree", "light", "tree", "extensions", []chromedp.Action{chromedp.Evaluate(`[...document.querySelectorAll('.row')].find(r => r.querySelector('.name').textContent === 'extensions').querySelector('.fold').click()`, nil), chromedp.Sleep(3e9)}},
 		{"network", "dark", "network", "Neighbours by distance", nil},
-		{"doctor", "light", "doctor/" + s.alone.String(), "firewall", nil},
+		{"doctor", "light", "peer/" + s.alone.String(), "Why is it not connected?", []chromedp.Action{chromedp.Click(`//main//button[contains(., "Why is it")]`, chromedp.BySearch), chromedp.Poll("document.querySelector('main .state')?.innerText.includes('erin') && document.querySelector('.steps')", nil, chromedp.WithPollingTimeout(30e9))}},
 	} {
 		b.run(t, emulation.SetDeviceMetricsOverride(1280, 800, 1, false), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: p.theme}}))
 		b.open(t, p.at, p.shows)

@@ -1,6 +1,6 @@
 // One actor: what it does, what waits for it, how it has failed.
 import { h } from './dom.js'
-import { get, post, lines } from './api.js'
+import { post, lines } from './api.js'
 import { ago, clock, count, span } from './words.js'
 import { facts, table, meter } from './draw.js'
 import { actorLink, peerLink, peerName, doing, said, acts } from './state.js'
@@ -11,14 +11,18 @@ export const under = 'tree'
 export function open(ctx) {
   const path = ctx.arg.split('/').map(encodeURIComponent).join('/')
   let a = null, branch = null, failures = [], stacks = null, trace = null
-  ctx.every(1000, async () => { a = await get('/v1/actors/' + path) })
+  ctx.every(1000, async () => { a = await ctx.get('/v1/actors/' + path) })
   ctx.every(2000, async () => {
-    const [t, f] = await Promise.all([get('/v1/tree', { path: ctx.arg, depth: 1 }), get('/v1/failures', { limit: 1000 })])
+    const [t, f] = await Promise.all([ctx.get('/v1/tree', { path: ctx.arg, depth: 1 }), ctx.get('/v1/failures', { limit: 1000 })])
     branch = t.branches[0]
     failures = f.items.filter(f => a && f.actor === a.id)
   })
   const look = async () => {
-    stacks = await get('/v1/actors/' + path + '/stacks')
+    try {
+      stacks = await ctx.get('/v1/actors/' + path + '/stacks')
+    } catch (e) {
+      ctx.said = { what: e.message }
+    }
     ctx.redraw()
   }
   const follow = async () => {
@@ -40,11 +44,11 @@ export function open(ctx) {
       h('section', { class: 'lead' }, h('p', { class: 'state ' + (['running', 'busy'].includes(a.state) ? 'ok' : ['stuck', 'failed'].includes(a.state) ? 'bad' : 'warn') }, a.state.replace('_', ' ')),
         h('p', { class: 'cause' }, a.current ? ['on ', h('b', {}, a.current.message_type), ` for ${span(a.current.age_ms)}`] : ['failed', 'suspended', 'backing_off'].includes(a.state) && a.last_failure ? a.last_failure.reason : a.line || 'waits for messages')),
       said(ctx),
-      acts() && h('p', { class: 'acts' },
+      h('p', { class: 'acts' },
         doing(ctx, 'Restart', () => 'It has started again.', () => post('/v1/actors/restart', { path: ctx.arg }), { ask: `Restart ${ctx.arg}?` }),
         doing(ctx, 'Stop', () => 'It has stopped.', () => post('/v1/actors/stop', { path: ctx.arg }), { ask: `Stop ${ctx.arg}?` }),
         h('button', { onclick: look }, 'Show stacks'),
-        h('button', { onclick: follow, disabled: trace?.on }, trace?.on ? 'Follows for 30 s' : 'Follow its messages')),
+        acts() && h('button', { onclick: follow, disabled: trace?.on }, trace?.on ? 'Follows for 30 s' : 'Follow its messages')),
       h('div', { class: 'columns' },
         h('section', {}, h('h2', {}, 'Queue'), facts([
           ['waiting', count(m.depth), m.alarm_depth ? meter(m.depth / m.alarm_depth, m.depth >= m.alarm_depth ? 'bad' : '') : ''],
@@ -67,8 +71,8 @@ export function open(ctx) {
         ]))),
       a.detail !== undefined && h('section', {}, h('h2', {}, 'What it says of itself'), detail(a.detail)),
       a.detail_timeout && h('p', { class: 'notice warn' }, 'It did not say anything of itself within 100 ms.'),
-      (a.tasks || a.goroutines) && h('section', {}, h('h2', {}, 'Tasks'), table([['task', t => t.name], ['for', t => span(t.age_ms), 'n']], a.tasks || [], { key: t => t.name + t.age_ms, caption: 'Tasks', empty: (a.goroutines || []).join(', ') })),
-      failures.length > 0 && h('section', {}, h('h2', {}, 'Last failure'), failures.map(f => h('div', { key: f.at }, h('p', { class: 'notice bad' }, h('b', {}, f.reason), h('span', { class: 'more' }, `${clock(f.at)}, ${ago(f.at)} ago`, f.message_type ? `, on ${f.message_type}` : '', f.where ? `, at ${f.where}` : '', f.peer ? [', from ', peerLink(f.peer)] : ''))))),
+      (a.tasks || a.goroutines) && h('section', {}, h('h2', {}, 'Tasks'), table([['task', t => t.name], ['for', t => span(t.age_ms), 'n']], a.tasks || [], { caption: 'Tasks', empty: (a.goroutines || []).join(', ') })),
+      failures.length > 0 && h('section', {}, h('h2', {}, 'Failures, the newest first'), failures.map(f => h('div', { key: f.at }, h('p', { class: 'notice bad' }, h('b', {}, f.reason), h('span', { class: 'more' }, `${clock(f.at)}, ${ago(f.at)} ago`, f.message_type ? `, on ${f.message_type}` : '', f.where ? `, at ${f.where}` : '', f.peer ? [', from ', peerLink(f.peer)] : ''))))),
       stacks && h('section', {}, h('h2', {}, 'Stacks'),
         !stacks.goroutines.length && !stacks.last_failure && h('p', { class: 'quiet' }, 'No goroutine of it runs now: it waits for messages.'),
         stacks.goroutines.map((g, i) => h('pre', { key: i, tabindex: '0' }, `${g.count === 1 ? 'one goroutine' : g.count + ' goroutines'}${g.labels?.task ? ', task ' + g.labels.task : ''}\n` + g.stack.join('\n'))),

@@ -1,9 +1,9 @@
 // Examines the node, or the way to a peer: the steps as they pass or fail, one cause, one next step.
 import { h } from './dom.js'
-import { get, lines } from './api.js'
+import { lines } from './api.js'
 import { ago, span } from './words.js'
 import { notice } from './draw.js'
-import { named, peerName, acts, trouble } from './state.js'
+import { state, named, peerName, acts, trouble } from './state.js'
 
 export const title = 'Doctor'
 const SIGN = { ok: '✓', failed: '✗', warning: '!', skipped: '–', wrong: '✗', note: '·' }
@@ -12,7 +12,7 @@ export function open(ctx) {
   let peer = ctx.arg, steps = [], diagnosis = null, running = false, problem = null, last = null
   const stop = new AbortController()
   ctx.signal.addEventListener('abort', () => stop.abort())
-  get('/v1/doctor').then(d => { if (d.diagnosis && !running && !steps.length) { last = d.at; steps = d.steps; diagnosis = d.diagnosis } ctx.redraw() }, () => {})
+  ctx.get('/v1/doctor').then(d => { if (d.diagnosis && !running && !steps.length) { last = d.at; steps = d.steps; diagnosis = d.diagnosis } ctx.redraw() }, () => {})
   const run = async () => {
     if (running) return
     ;[steps, diagnosis, running, problem, last] = [[], null, true, null, null]
@@ -29,7 +29,8 @@ export function open(ctx) {
     running = false
     ctx.redraw()
   }
-  if (ctx.arg) run()
+  if (ctx.arg && state.examine === ctx.arg) run() // an address alone, which may be of another page, makes the node do nothing
+  state.examine = ''
   return () => [
     acts() ? h('form', { class: 'bar', onsubmit: e => { e.preventDefault(); run() } },
       h('input', { type: 'search', placeholder: 'a peer or an address; empty: this node', 'aria-label': 'Peer or address', value: peer, oninput: e => { peer = e.target.value } }),

@@ -33,7 +33,7 @@ export function patch(parent, kids) {
       keyed.delete(v.key)
     }
     if (!o || o.v.tag !== v.tag) return { v, node: create(v, parent), fresh: true }
-    update(o.node, o.v, v)
+    if (o.v !== v) update(o.node, o.v, v)
     return { v, node: o.node }
   })
   const kept = new Set(next.map(o => o.node))

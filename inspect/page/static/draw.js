@@ -1,6 +1,6 @@
 // Drawings and tables.
 import { h } from './dom.js'
-import { samples } from './samples.js'
+import { samples, SPAN } from './samples.js'
 import { named } from './state.js'
 
 // spark draws up to two series of samples, the second one dashed.
@@ -9,7 +9,9 @@ export function spark(names, say) {
   const most = Math.max(1e-9, ...series.flat())
   const W = 240
   const H = 48
-  const line = list => list.map((v, i) => `${i ? 'L' : 'M'}${(W - (list.length - 1 - i) * (W / 299)).toFixed(1)} ${(H - 2 - (v / most) * (H - 6)).toFixed(1)}`).join('')
+  const t = samples.at
+  const end = t.at(-1) || 0
+  const line = list => list.map((v, i) => `${i && t[i] - t[i - 1] < 10_000 ? 'L' : 'M'}${(W - (end - t[i]) * W / SPAN).toFixed(1)} ${(H - 2 - (v / most) * (H - 6)).toFixed(1)}`).join('') // what was not seen is a gap
   return h('svg', { class: 'spark', viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': names.map((n, i) => `${n} ${say(series[i].at(-1) || 0)}`).join(', ') + ', five minutes' },
     h('line', { x1: 0, x2: W, y1: H - 1.5, y2: H - 1.5, class: 'axis' }),
     series.map((s, i) => s.length > 1 && h('path', { key: names[i], d: line(s), class: 'line s' + i + (s.some(v => v > 0) ? '' : ' flat') })))

@@ -1,6 +1,5 @@
 // What has happened, now and before: by time, kind and peer.
 import { h } from './dom.js'
-import { get } from './api.js'
 import { clock, plural } from './words.js'
 import { table } from './draw.js'
 import { state, named, peerLink, peerName } from './state.js'
@@ -9,16 +8,17 @@ export const title = 'Events'
 const AROUND = 10 * 60e3
 
 // local is a time as the field for times wants it.
-const local = t => { const d = new Date(t); return new Date(d - d.getTimezoneOffset() * 60e3).toISOString().slice(0, 16) }
+const local = t => { const d = new Date(t); return Number.isNaN(+d) ? '' : new Date(d - d.getTimezoneOffset() * 60e3).toISOString().slice(0, 16) }
 
 export function open(ctx) {
   let at = ctx.query.get('at'), found = null, kind = '', search = '', problem = null
   const load = async () => {
-    found = null
+    found = problem = null
+    if (at && Number.isNaN(Date.parse(at))) at = null
     if (at) {
       const t = Date.parse(at)
       try {
-        found = await get('/v1/events', { from: new Date(t - AROUND).toISOString(), to: new Date(t + AROUND).toISOString(), limit: 1000 })
+        found = await ctx.get('/v1/events', { from: new Date(t - AROUND).toISOString(), to: new Date(t + AROUND).toISOString(), limit: 1000 })
       } catch (e) {
         problem = e
       }

@@ -1,6 +1,6 @@
 // What was sent, what became of it, and what waits to be read.
 import { h } from './dom.js'
-import { get, lines } from './api.js'
+import { lines } from './api.js'
 import { ago, bytes, clock, count, plural, span } from './words.js'
 import { facts, table } from './draw.js'
 import { state, link, go, peerLink, acts } from './state.js'
@@ -14,7 +14,7 @@ export const messages = {
     let sent = { items: [], total: 0 }, traffic = null, inbox = null, wanted = '', only = ''
     ctx.every(2000, async () => {
       const has = name => state.sections.has(name)
-      ;[sent, traffic, inbox] = await Promise.all([has('ledger') ? get('/v1/ledger', { limit: 200, state: only }) : sent, get('/v1/traffic'), has('inbox') ? get('/v1/inbox') : null])
+      ;[sent, traffic, inbox] = await Promise.all([has('ledger') ? ctx.get('/v1/ledger', { limit: 200, state: only }) : sent, ctx.get('/v1/traffic'), has('inbox') ? ctx.get('/v1/inbox') : null])
     })
     return () => [
       traffic && h('section', {}, h('h2', {}, 'What became of messages'), table([
@@ -28,7 +28,7 @@ export const messages = {
         inbox.messages > 0 && ['oldest', ago(inbox.oldest_at)], ['on the shelf', inbox.dead ? h('span', { class: 'bad' }, count(inbox.dead)) : '0'],
       ])),
       h('section', {}, h('h2', {}, 'Sent over the DHT'),
-        h('form', { class: 'bar', onsubmit: e => { e.preventDefault(); if (wanted.trim()) go('/message/' + wanted.trim()) } },
+        h('form', { class: 'bar', onsubmit: e => { e.preventDefault(); if (wanted.trim()) go('/message/' + encodeURIComponent(wanted.trim())) } },
           h('input', { type: 'search', placeholder: 'a tag, to see the life of a message', 'aria-label': 'Tag of a message', value: wanted, oninput: e => { wanted = e.target.value } }),
           h('label', {}, 'show ', h('select', { value: only, onchange: e => { only = e.target.value; ctx.redraw() } }, [['', 'all'], ['open', 'open'], ['failed', 'failed']].map(([v, t]) => h('option', { key: v, value: v }, t)))),
           h('span', { class: 'quiet', role: 'status' }, plural(sent.total, 'message'))),
@@ -45,7 +45,7 @@ export const message = {
   open(ctx) {
     let m = null, none = false, trace = null
     ctx.every(1000, async () => {
-      const found = await get('/v1/ledger', { tag: ctx.arg, limit: 10 })
+      const found = await ctx.get('/v1/ledger', { tag: ctx.arg, limit: 10 })
       m = found.items[0]
       none = !m
     })

@@ -1,7 +1,6 @@
 // The network as this node knows it: who is connected through what, and who is near.
 import { h } from './dom.js'
-import { get } from './api.js'
-import { ago, count, plural, address } from './words.js'
+import { ago, count, now, plural, address } from './words.js'
 import { facts, table } from './draw.js'
 import { state, go, named, peerLink, peerName } from './state.js'
 
@@ -24,7 +23,7 @@ const through = c => !c ? '' : c.transport === 'onion' || /onion/.test(c.remote)
 export function open(ctx) {
   let peers = [], total = 0, conns = new Map(), net = null
   ctx.every(2000, async () => {
-    const [p, c, n] = await Promise.all([get('/v1/peers', { limit: 1000 }), get('/v1/connections', { state: 'open', limit: 1000 }), get('/v1/network')])
+    const [p, c, n] = await Promise.all([ctx.get('/v1/peers', { limit: 1000 }), ctx.get('/v1/connections', { state: 'open', limit: 1000 }), ctx.get('/v1/network')])
     total = p.total
     conns = new Map(c.items.map(c => [c.peer, c]))
     peers = p.items
@@ -36,8 +35,8 @@ export function open(ctx) {
     const wanted = new Set((net.neighbours?.members || []).map(m => m.node_id))
     const known = new Set(peers.map(p => p.node_id))
     const all = peers.concat([...conns.keys()].filter(id => !known.has(id)).map(id => ({ node_id: id })))
-    const drawn = all.map(p => ({ p, id: p.node_id, conn: conns.get(p.node_id), near: wanted.has(p.node_id), bits: shared(me.node_id, p.node_id), seed: (net.seeds || []).some(s => s.node_id === p.node_id) }))
-      .sort((a, b) => !!b.conn - !!a.conn || b.near - a.near || b.bits - a.bits).slice(0, MOST).sort((a, b) => a.id.localeCompare(b.id))
+    const every = all.map(p => ({ p, id: p.node_id, conn: conns.get(p.node_id), near: wanted.has(p.node_id), bits: shared(me.node_id, p.node_id), seed: (net.seeds || []).some(s => s.node_id === p.node_id) }))
+    const drawn = [...every].sort((a, b) => !!b.conn - !!a.conn || b.near - a.near || b.bits - a.bits).slice(0, MOST).sort((a, b) => a.id.localeCompare(b.id))
     const far = Math.max(4, ...drawn.map(d => d.bits))
     drawn.forEach((d, i) => {
       const angle = 2 * Math.PI * (i + 0.5) / drawn.length - Math.PI / 2
@@ -46,7 +45,7 @@ export function open(ctx) {
       d.y = C + d.r * Math.sin(angle)
       d.right = Math.cos(angle) >= 0
     })
-    const kind = d => d.p.banned_until && Date.parse(d.p.banned_until) > Date.now() ? 'banned' : d.conn ? 'connected' : d.p.offline_since ? 'away' : 'known'
+    const kind = d => d.p.banned_until && Date.parse(d.p.banned_until) > now() ? 'banned' : d.conn ? 'connected' : d.p.offline_since ? 'away' : 'known'
     const say = d => `${peerName(d.id)}, ${kind(d)}${d.conn ? ` ${d.conn.direction} through ${through(d.conn)}` : ''}${d.near ? ', a neighbour' : ''}${d.seed ? ', a seed' : ''}`
     return [
       h('p', { class: 'cause' }, net.summary || '', total > drawn.length ? h('span', { class: 'quiet' }, ` ${drawn.length} of ${count(total)} are drawn.`) : ''),
@@ -72,7 +71,7 @@ export function open(ctx) {
       h('section', {}, h('h2', {}, 'Seeds'), table([['seed', s => peerLink(s.node_id)], ['state', s => s.connected ? h('span', { class: 'ok' }, 'connected') : s.answered ? 'has answered' : h('span', { class: 'warn' }, 'silent')], ['asked', s => (s.asked_at ? ago(s.asked_at) + ' ago' : 'never'), 'n'], ['', s => named(s.error), 'wide']], net.seeds || [], { key: s => s.node_id, empty: 'The settings name none.', caption: 'Seeds' })),
       h('section', {}, h('h2', {}, 'Neighbours by distance'), table([
         ['peer', d => peerLink(d.id)], ['state', kind], ['bits in common', d => d.bits.toFixed(1), 'n'], ['through', d => through(d.conn)], ['address', d => address(d.conn?.remote || d.p.addresses?.[0]?.addr), 'wide'],
-      ], [...drawn].sort((a, b) => b.bits - a.bits).slice(0, 20), { key: d => d.id, empty: 'No peer is known.', caption: 'Neighbours by distance' })),
+      ], every.sort((a, b) => b.bits - a.bits).slice(0, 20), { key: d => d.id, empty: 'No peer is known.', caption: 'Neighbours by distance' })),
     ]
   }
 }

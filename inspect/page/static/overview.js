@@ -1,7 +1,6 @@
 // Is all well? If not: what is wrong, and what helps?
 import { h } from './dom.js'
-import { get } from './api.js'
-import { ago, bytes, count, plural, span, address } from './words.js'
+import { ago, bytes, count, now, plural, span, address } from './words.js'
 import { samples } from './samples.js'
 import { spark, facts, notice, table } from './draw.js'
 import { state, link, actorLink, shortActor } from './state.js'
@@ -9,21 +8,23 @@ import { state, link, actorLink, shortActor } from './state.js'
 export const title = 'Overview'
 
 export function open(ctx) {
-  let stuck = [], failures = [], dead = [], busiest = []
+  let stuck = [], failures = [], dead = { items: [], total: 0 }, busiest = [], loaded = false
   ctx.every(2000, async () => {
-    const all = await Promise.all([get('/v1/actors', { state: 'stuck', limit: 10 }), get('/v1/failures', { limit: 10 }), get('/v1/deadletters', { limit: 100 }), get('/v1/actors', { sort: 'depth', limit: 6 })])
-    ;[stuck, failures, dead, busiest] = all.map(a => a.items)
+    const all = await Promise.all([ctx.get('/v1/actors', { state: 'stuck', limit: 10 }), ctx.get('/v1/failures', { limit: 100 }), ctx.get('/v1/deadletters', { limit: 1000 }), ctx.get('/v1/actors', { sort: 'depth', limit: 6 })])
+    ;[stuck, failures, , busiest] = all.map(a => a.items)
+    dead = all[2]
+    loaded = true
   })
-  const recent = list => list.filter(f => Date.now() - Date.parse(f.at) < 3600e3)
+  const recent = list => list.filter(f => now() - Date.parse(f.at) < 3600e3)
   return () => {
     const n = state.node
     if (!n) return state.error ? null : h('p', { class: 'quiet' }, 'The page asks the node …')
-    const troubles = [...told(n.warnings, state.health, stuck, recent(failures)), ...letters(recent(dead))]
+    const troubles = [...told(n.warnings, state.health, stuck, recent(failures)), ...letters(recent(dead.items), dead.items.length === 1000)]
     return [
       h('section', { class: 'lead' },
         h('p', { class: 'state ' + (n.status === 'online' ? 'ok' : n.status === 'offline' ? 'bad' : 'warn') }, n.status),
         h('p', { class: 'cause' }, n.cause, h('span', { class: 'quiet' }, ' for ' + ago(n.since)))),
-      h('section', {}, h('h2', {}, 'Needs attention'), troubles.length ? h('ul', { class: 'notices' }, troubles) : h('p', { class: 'quiet' }, 'Nothing. All is well.')),
+      h('section', {}, h('h2', {}, 'Needs attention'), troubles.length ? h('ul', { class: 'notices' }, troubles) : h('p', { class: 'quiet' }, loaded && !state.error ? 'Nothing. All is well.' : 'The page asks the node …')),
       h('section', { class: 'sparks', 'aria-label': 'The last five minutes' },
         card('Messages', ['messages in', 'messages out'], v => count(v) + '/s', ['in', 'out']),
         card('Bytes', ['bytes in', 'bytes out'], v => bytes(v) + '/s', ['in', 'out']),
@@ -56,20 +57,22 @@ function told(warnings, health, stuck, failures) {
   const panicked = new Set(warnings.filter(w => w.code === 'own_panicked').map(about))
   const known = new Set([...stuck.map(a => shortActor(a.id)), ...failures.map(f => shortActor(f.actor)), ...panicked])
   const codes = new Set(warnings.map(w => w.code))
+  const by = new Map() // the newest one comes first
+  for (const f of failures) by.set(f.actor, [...(by.get(f.actor) || []), f])
   return [
     ...(health?.reasons || []).filter(r => r.what && !codes.has(r.code)).map(r => notice({ ...r, severity: 'error' })),
     ...stuck.map(a => notice({ severity: 'error', what: `${shortActor(a.id)} is stuck${a.current ? ` on ${a.current.message_type} for ${span(a.current.age_ms)}` : ''}`, step: 'see where it waits:' }, actorLink(a.id))),
-    ...failures.filter(f => !panicked.has(shortActor(f.actor))).map(f => notice({ severity: 'warning', what: `${shortActor(f.actor)} has failed ${ago(f.at)} ago: ${f.reason}`, step: f.where ? `at ${f.where}; see its stack:` : 'see its stack:' }, actorLink(f.actor))),
+    ...[...by.values()].filter(([f]) => !panicked.has(shortActor(f.actor))).slice(0, 10).map(([f, ...more]) => notice({ severity: 'warning', what: `${shortActor(f.actor)} has failed ${more.length ? plural(more.length + 1, 'time') + ', the last time ' : ''}${ago(f.at)} ago: ${f.reason}`, step: f.where ? `at ${f.where}; see its stack:` : 'see its stack:' }, actorLink(f.actor))),
     ...warnings.filter(w => !(w.code.startsWith('actor_') && known.has(about(w)))).map(w => notice(w, w.args?.actor ? actorLink(w.args.actor) : w.program ? null : link('/doctor', 'examine'))),
   ]
 }
 
-// letters is one notice for all dead letters to one place.
-function letters(list) {
+// letters is one notice for all dead letters to one place; more says that there were more than are kept.
+function letters(list, more) {
   const by = new Map()
   for (const l of list) by.set(l.target, [...(by.get(l.target) || []), l])
   return [...by].slice(0, 5).map(([target, ls]) => notice({
-    severity: 'warning', what: `${plural(ls.length, 'message')} did not reach ${shortActor(target)}: ${ls[0].message_type}, ${ls[0].cause.replaceAll('_', ' ')}`,
+    severity: 'warning', what: `${more ? 'at least ' : ''}${plural(ls.length, 'message')} did not reach ${shortActor(target)}: ${ls[0].message_type}, ${ls[0].cause.replaceAll('_', ' ')}`,
     step: ls[0].sender ? 'sent by' : 'the message names no sender',
   }, ls[0].sender && actorLink(ls[0].sender)))
 }

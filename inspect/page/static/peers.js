@@ -1,11 +1,11 @@
 // Whom the node knows, and for each: is it connected, and if not, why?
 import { h } from './dom.js'
-import { get, post } from './api.js'
-import { ago, address, clock, plural, span } from './words.js'
+import { post } from './api.js'
+import { ago, address, clock, now, plural, span } from './words.js'
 import { facts, table } from './draw.js'
-import { go, named, peerName, peerLink, doing, said } from './state.js'
+import { state, acts, go, named, peerName, peerLink, doing, said } from './state.js'
 
-const stateOf = (p, dials) => p.connection ? 'connected' : p.banned_until && Date.parse(p.banned_until) > Date.now() ? 'banned' : dials?.has(p.node_id) ? 'dialling' : p.offline_since ? 'away' : lastOf(p).failures ? 'not reached' : 'known'
+const stateOf = (p, dials) => p.connection ? 'connected' : p.banned_until && Date.parse(p.banned_until) > now() ? 'banned' : dials?.has(p.node_id) ? 'dialling' : p.offline_since ? 'away' : lastOf(p).failures ? 'not reached' : 'known'
 const lastOf = p => (p.addresses || []).reduce((a, b) => (a.last_ok || '') >= (b.last_ok || '') ? a : b, {})
 const seen = p => p.connection ? 'now' : lastOf(p).last_ok ? ago(lastOf(p).last_ok) : 'never'
 
@@ -14,7 +14,7 @@ export const peers = {
   open(ctx) {
     let list = [], total = 0, search = '', open = new Map()
     ctx.every(2000, async () => {
-      const [p, c] = await Promise.all([get('/v1/peers', { limit: 1000 }), get('/v1/connections', { state: 'open', limit: 1000 })])
+      const [p, c] = await Promise.all([ctx.get('/v1/peers', { limit: 1000 }), ctx.get('/v1/connections', { state: 'open', limit: 1000 })])
       list = p.items
       total = p.total
       open = new Map(c.items.map(c => [c.peer, c]))
@@ -46,7 +46,7 @@ export const peer = {
   open(ctx) {
     let p = null, conn = null, ended = [], happened = []
     ctx.every(2000, async () => {
-      const [q, open, closed, events] = await Promise.all([get('/v1/peers/' + encodeURIComponent(ctx.arg)), get('/v1/connections', { state: 'open', limit: 1000 }), get('/v1/connections', { state: 'closed', limit: 1000 }), get('/v1/events', { peer: ctx.arg, limit: 50 })])
+      const [q, open, closed, events] = await Promise.all([ctx.get('/v1/peers/' + encodeURIComponent(ctx.arg)), ctx.get('/v1/connections', { state: 'open', limit: 1000 }), ctx.get('/v1/connections', { state: 'closed', limit: 1000 }), ctx.get('/v1/events', { peer: ctx.arg, limit: 50 })])
       p = q
       conn = open.items.find(c => c.peer === p.node_id)
       ended = closed.items.filter(c => c.peer === p.node_id)
@@ -58,9 +58,9 @@ export const peer = {
       const act = (verb, params) => () => post(`/v1/peers/${p.node_id}:${verb}`, params)
       return [
         h('section', { class: 'lead' }, h('p', { class: 'state ' + (is === 'connected' ? 'ok' : is === 'banned' || is === 'not reached' ? 'bad' : 'warn') }, peerName(p.node_id), ' ', is),
-          h('p', { class: 'cause' }, conn ? `${conn.direction} at ${address(conn.remote)} for ${span(conn.age_ms)}, ${span(conn.rtt_ms)} away` : is === 'banned' ? `until ${clock(p.banned_until)}: ${p.ban_reason || 'no reason given'}` : why(p, happened))),
+          h('p', { class: 'cause' }, conn ? `${conn.direction} at ${address(conn.remote)} for ${span(conn.age_ms)}${conn.rtt_ms ? `, ${span(conn.rtt_ms)} away` : ''}` : is === 'banned' ? `until ${clock(p.banned_until)}: ${p.ban_reason || 'no reason given'}` : why(p, happened))),
         said(ctx),
-        h('p', { class: 'acts' }, h('button', { class: 'main', onclick: () => go('/doctor/' + p.node_id) }, conn ? 'Examine the way to it' : 'Why is it not connected?'),
+        h('p', { class: 'acts' }, acts() && h('button', { class: 'main', onclick: () => { state.examine = p.node_id; go('/doctor/' + p.node_id) } }, conn ? 'Examine the way to it' : 'Why is it not connected?'),
           !conn && doing(ctx, 'Dial', () => 'Connected.', act('dial')),
           conn && doing(ctx, 'Ping', r => `It has answered after ${span(r.rtt_ms)}.`, act('ping', { timeout: '5s' })),
           conn && doing(ctx, 'Disconnect', () => 'Disconnected.', act('disconnect'), { ask: `Close the connection with ${peerName(p.node_id)}?` }),

@@ -1,6 +1,6 @@
 // What the node has done in the last five minutes, as far as this page was open: a sample a second.
 
-const MOST = 300
+export const SPAN = 300_000 // ms that are drawn
 export const samples = { at: [], series: {} }
 let last = null
 
@@ -24,21 +24,22 @@ export function sample(node, traffic, deep) {
     queued: deep.items.reduce((n, a) => n + a.mailbox.depth, 0),
     unread: node.inbox ? node.inbox.messages : 0,
   }
-  if (last) {
+  if (last && last.started === node.started_at) {
     const s = Math.max(0.2, (t - last.t) / 1000)
+    samples.at.push(t)
     for (const k in totals) push(k, Math.max(0, totals[k] - last.totals[k]) / s)
     for (const k in gauges) push(k, gauges[k])
-    samples.at.push(t)
-    if (samples.at.length > MOST) samples.at.shift()
+    while (samples.at.length && samples.at[0] < t - SPAN) {
+      samples.at.shift()
+      for (const k in samples.series) samples.series[k].shift()
+    }
   }
-  last = { t, totals }
+  last = { t, totals, started: node.started_at }
 }
 
 // plain leaves out answers, which are no messages of their own.
 const plain = m => m.kind !== 'answers'
 
 function push(name, v) {
-  const list = (samples.series[name] ||= [])
-  list.push(v)
-  if (list.length > MOST) list.shift()
+  (samples.series[name] ||= []).push(v)
 }

@@ -1,9 +1,9 @@
 // What each part says of itself, a program's own parts, too: drawn from the labels and units that it gives.
 import { h } from './dom.js'
-import { get, post } from './api.js'
+import { post } from './api.js'
 import { value, count } from './words.js'
 import { facts, table } from './draw.js'
-import { link, acts, said } from './state.js'
+import { state, link, acts, said } from './state.js'
 
 export const sections = {
   title: 'Parts',
@@ -11,16 +11,19 @@ export const sections = {
     let names = []
     const first = new Map()
     ctx.every(4000, async () => {
-      names = (await get('/v1/sections', { limit: 1000 })).items
-      await Promise.all(names.map(async n => { try { first.set(n, (await get(`/v1/sections/${n}/figures`, { limit: 40 })).items) } catch (e) { first.set(n, []) } }))
+      names = (await ctx.get('/v1/sections', { limit: 1000 })).items
+      await Promise.all(names.map(async n => { try { first.set(n, (await ctx.get(`/v1/sections/${n}/figures`, { limit: 40 })).items) } catch (e) { if (!ctx.signal.aborted) first.set(n, e) } }))
     })
     return () => h('div', { class: 'parts' }, names.map(n => h('section', { key: n, class: 'card' }, h('h2', {}, link('/section/' + encodeURIComponent(n), n.replaceAll('-', ' '))),
-      facts((first.get(n) || []).filter(f => f.rank <= 2 && !/(^|\.)\d+(\.|$)/.test(f.path)).sort((a, b) => a.rank - b.rank).slice(0, 6).map(f => [name(f), value(f.value, f.unit)])), rows(first.get(n)))))
+      facts(known(first.get(n)).filter(f => f.rank <= 2 && !/(^|\.)\d+(\.|$)/.test(f.path)).sort((a, b) => a.rank - b.rank).slice(0, 6).map(f => [name(f), value(f.value, f.unit)])), rows(first.get(n)))))
   },
 }
 
+const known = figures => (Array.isArray(figures) ? figures : [])
+
 // rows says how long a section is that is a list alone.
 function rows(figures) {
+  if (figures instanceof Error) return h('p', { class: 'warn' }, figures.message)
   if (!figures || !figures.length) return h('p', { class: 'quiet' }, 'nothing now')
   if (!/^\d+\./.test(figures[0].path)) return null
   return h('p', { class: 'quiet' }, 'a list; its page shows it')
@@ -39,11 +42,11 @@ export const section = {
     let figures = [], total = 0, verbs = [], all = false
     const results = new Map()
     ctx.every(2000, async () => {
-      const f = await get(`/v1/sections/${encodeURIComponent(ctx.arg)}/figures`, { limit: 1000 })
+      const f = await ctx.get(`/v1/sections/${encodeURIComponent(ctx.arg)}/figures`, { limit: 1000 })
       figures = f.items
       total = f.total
     })
-    get('/v1/verbs', { limit: 1000 }).then(v => { verbs = v.items.filter(v => v.section === ctx.arg); ctx.redraw() }, () => {})
+    ctx.get('/v1/verbs', { limit: 1000 }).then(v => { verbs = v.items.filter(v => v.section === ctx.arg && !v.body && (!v.local || state.private)); ctx.redraw() }, () => {})
     return () => {
       const shown = figures.filter(f => all || f.rank <= 2)
       const single = shown.filter(f => !/(^|\.)\d+(\.|$)/.test(f.path))

@@ -7,6 +7,11 @@ export const state = {
   error: null, // why the node is not seen
   names: {}, // of peers, by node id
   scope: 'read',
+  private: false, // contents of messages and values may pass
+  session: false, // it is known who looks
+  over: false, // the session has ended
+  seen: 0, // when the node has answered last
+  examine: '', // the peer that somebody wants to have examined
   sections: new Set(), // names of those that the node has
   events: [], // of the last hour, the oldest first
   ids: new Set(), // theirs

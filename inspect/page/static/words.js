@@ -1,6 +1,16 @@
 // Numbers and times as the commands write them.
 
-export const now = () => Date.now()
+let ahead = 0 // ms that the node's clock is before the browser's
+
+// serverTime takes the Date of an answer: ages are those of the node's clock.
+export function serverTime(date) {
+  const t = Date.parse(date || '')
+  if (Number.isNaN(t)) return
+  const d = t + 500 - Date.now() // the header has whole seconds
+  ahead = Math.abs(d) > 2000 ? d : 0
+}
+
+export const now = () => Date.now() + ahead
 
 export function bytes(n) {
   if (n === undefined || n === null) return '–'
