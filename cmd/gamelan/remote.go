@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -182,7 +181,7 @@ func (c *tokenCmd) Run(a *app) error {
 		return nodedir.Unusable(file, err)
 	}
 	v.Token = strings.TrimSpace(string(b))
-	if _, err := hex.DecodeString(v.Token); err != nil {
+	if _, err := inspect.ParseToken(v.Token); err != nil {
 		return failure.New("token", "start the node again: it writes a new one", "%s is damaged", file)
 	}
 	line := strings.Join(strings.Fields(v.URL+" "+v.Fingerprint+" "+v.Token), " ") + "\n"

@@ -61,6 +61,9 @@ const standsFor = time.Second
 // idle is how long a connection without a request is kept.
 const idle = 10 * time.Second
 
+// idleMost is how many such connections are kept: a page asks several things at once.
+const idleMost = 16
+
 // New returns a client of the node whose data directory is dir. It makes no request.
 func New(dir string, o Options) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -68,7 +71,7 @@ func New(dir string, o Options) *Client {
 	}
 	return &Client{
 		dir: dir, base: "http://gamelan", o: o, waited: new(sync.Once), silent: new(atomic.Pointer[standing]),
-		http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, IdleConnTimeout: idle}},
+		http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, IdleConnTimeout: idle, MaxIdleConnsPerHost: idleMost}},
 	}
 }
 

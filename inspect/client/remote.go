@@ -109,7 +109,7 @@ func (r *Remote) transport() (*http.Transport, error) {
 	}
 	return &http.Transport{
 		DialContext: (&net.Dialer{Timeout: remoteDial}).DialContext, TLSClientConfig: c, TLSHandshakeTimeout: remoteDial,
-		DisableCompression: true, IdleConnTimeout: idle,
+		DisableCompression: true, IdleConnTimeout: idle, MaxIdleConnsPerHost: idleMost,
 	}, nil
 }
 

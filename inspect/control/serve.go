@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -72,7 +73,15 @@ func KeptToken(dir, name string) (t inspect.Token, err error) {
 		return t, err
 	}
 	defer d.Close()
-	if b, info, err := d.ReadFile(name, maxToken, true); err == nil && d.CheckKey(name, info) == nil {
+	b, info, err := d.ReadFile(name, maxToken, true)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil: // another token would lock out whoever has this one
+		return t, err
+	default:
+		if err := d.CheckKey(name, info); err != nil {
+			return t, err
+		}
 		if t, err := inspect.ParseToken(string(b)); err == nil {
 			return t, nil
 		}

@@ -294,7 +294,7 @@ func (g *Gate) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName(r), Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		Name: cookieName(r), Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: overTLS(r),
 		MaxAge: int(s.until.Sub(g.o.Now()) / time.Second),
 	})
 	// No redirect: browsers take that for a request of the page with the link, and send no strict cookie.
@@ -311,7 +311,7 @@ func (g *Gate) session(w http.ResponseWriter, r *http.Request, in visitor, priva
 		g.mu.Lock()
 		g.visitors.leave(cookie(r))
 		g.mu.Unlock()
-		http.SetCookie(w, &http.Cookie{Name: cookieName(r), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil, MaxAge: -1})
+		http.SetCookie(w, &http.Cookie{Name: cookieName(r), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: overTLS(r), MaxAge: -1})
 		in.scope, in.until, private = Nothing, time.Time{}, false
 	}
 	var names map[string]string
@@ -320,6 +320,20 @@ func (g *Gate) session(w http.ResponseWriter, r *http.Request, in visitor, priva
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_ = json.NewEncoder(w).Encode(models.AccessSession{Scope: in.scope.String(), Until: in.until, Private: private, Names: names})
+}
+
+// overTLS reports whether the browser uses TLS: with the node, or with a proxy before it, as whoever asks for
+// another name than loopback does.
+func overTLS(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	name := r.Host
+	if h, _, err := net.SplitHostPort(name); err == nil {
+		name = h
+	}
+	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return !strings.EqualFold(name, "localhost") && (err != nil || !ip.IsLoopback())
 }
 
 // cookieName returns the name of a session's cookie. Browsers send cookies to every port of a host, where other
@@ -340,11 +354,15 @@ func cookie(r *http.Request) string {
 	return ""
 }
 
+// refusedWithin is how long the server reads the rest of a request that is refused.
+const refusedWithin = time.Second
+
 // refuse counts a request and answers with an error. A failure is counted for its source; for one too many
 // the answer is to wait.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, count *uint64, failure string, e *inspect.Error) {
 	wait := g.count(r, count, failure)
-	w.Header().Set("Connection", "close") // it holds no place
+	w.Header().Set("Connection", "close")                                            // it holds no place
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedWithin)) // nor does a body that does not come
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		e = &inspect.Error{Code: inspect.CodeTooMany, Message: "too many requests from this address had " + failure, Hint: "wait " + wait.Round(time.Second).String() + "; a right token is taken meanwhile"}

@@ -55,13 +55,19 @@ func userOf(c net.Conn) (uid int, known bool) {
 	return -1, known
 }
 
+// established is the state of a connection that neither side has ended, as the table has it.
+const established = "01"
+
 // userIn looks the end of a connection up in a table of the system.
 func userIn(table io.Reader, end, other netip.AddrPort) (uid int, ok bool) {
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
-		if len(f) < 8 || entry(f[1]) != end || entry(f[2]) != other {
+		if len(f) < 10 || entry(f[1]) != end || entry(f[2]) != other {
 			continue
+		}
+		if f[3] != established || f[9] == "0" { // its program has closed it: nobody's, though the table names root
+			return 0, false
 		}
 		uid, err := strconv.Atoi(f[7])
 		return uid, err == nil

@@ -262,6 +262,11 @@ func TestSlowHeaders(t *testing.T) {
 		if took := ends(p.dial()); took > HeaderTimeout {
 			t.Errorf("a silent connection was cut after %s", took)
 		}
+		lazy := p.dial()
+		go fmt.Fprint(lazy, "POST /v1/shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+		if took := ends(lazy); took > 5*time.Second {
+			t.Errorf("a refused request whose body does not come was cut after %s", took)
+		}
 		long := p.dial()
 		go fmt.Fprintf(long, "GET / HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n", strings.Repeat("x", 2*MaxHeader))
 		res, err := http.ReadResponse(bufio.NewReader(long), nil)

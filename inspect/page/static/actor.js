@@ -99,7 +99,7 @@ export function traced(t) {
   return [
     table([
       ['at', l => clock(l.at)], ['what', l => l.what], ['message', l => l.type || l.protocol || ''],
-      ['from', l => (l.from ? actorLink(l.from) : l.peer ? peerName(l.peer) : '')], ['took', l => (l.took_ms ? span(l.took_ms) : ''), 'n'], ['size', l => (l.size ? count(l.size) : ''), 'n'], ['', l => [l.failed && h('b', { class: 'bad' }, 'failed '), l.note, l.lost ? ` ${l.lost} lost before` : ''], 'wide'],
+      ['from', l => (l.from ? actorLink(l.from) : l.peer ? peerName(l.peer) : '')], ['took', l => (l.took_ms ? span(l.took_ms) : ''), 'n'], ['size', l => (l.size ? count(l.size) : ''), 'n'], ['note', l => [l.failed && h('b', { class: 'bad' }, 'failed '), l.note, l.lost ? ` ${l.lost} lost before` : ''], 'wide'],
     ], t.lines.slice(-200), { empty: t.on ? 'None yet.' : 'None came.', caption: 'Trace' }),
     t.problem && h('p', { class: 'notice bad' }, t.problem.message, ' ', t.problem.hint),
   ]

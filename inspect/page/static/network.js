@@ -68,7 +68,7 @@ export function open(ctx) {
             ['asked for peers', net.sync?.last_at ? `${ago(net.sync.last_at)} ago: ${plural(net.sync.asked, 'node')}, ${net.sync.answered} answered` : 'never'],
             ['heard of', count(net.join?.heard || 0)],
           ]))),
-      h('section', {}, h('h2', {}, 'Seeds'), table([['seed', s => peerLink(s.node_id)], ['state', s => s.connected ? h('span', { class: 'ok' }, 'connected') : s.answered ? 'has answered' : h('span', { class: 'warn' }, 'silent')], ['asked', s => (s.asked_at ? ago(s.asked_at) + ' ago' : 'never'), 'n'], ['', s => named(s.error), 'wide']], net.seeds || [], { key: s => s.node_id, empty: 'The settings name none.', caption: 'Seeds' })),
+      h('section', {}, h('h2', {}, 'Seeds'), table([['seed', s => peerLink(s.node_id)], ['state', s => s.connected ? h('span', { class: 'ok' }, 'connected') : s.answered ? 'has answered' : h('span', { class: 'warn' }, 'silent')], ['asked', s => (s.asked_at ? ago(s.asked_at) + ' ago' : 'never'), 'n'], ['error', s => named(s.error), 'wide']], net.seeds || [], { key: s => s.node_id, empty: 'The settings name none.', caption: 'Seeds' })),
       h('section', {}, h('h2', {}, 'Neighbours by distance'), table([
         ['peer', d => peerLink(d.id)], ['state', kind], ['bits in common', d => d.bits.toFixed(1), 'n'], ['through', d => through(d.conn)], ['address', d => address(d.conn?.remote || d.p.addresses?.[0]?.addr), 'wide'],
       ], every.sort((a, b) => b.bits - a.bits).slice(0, 20), { key: d => d.id, empty: 'No peer is known.', caption: 'Neighbours by distance' })),

@@ -128,7 +128,7 @@ func (o *outside) url() string {
 	if all := machine(); at.Addr().IsUnspecified() && len(all) > 0 {
 		host = all[0].String()
 	}
-	if len(o.hosts) > 0 {
+	if len(o.hosts) > 0 && o.certificate != nil { // without TLS they are names of a proxy, at a port of its own
 		host = o.hosts[0]
 	}
 	u := url.URL{Scheme: "http", Host: net.JoinHostPort(host, port(at))}
