@@ -15,7 +15,7 @@ import (
 
 // Packages are those that write to the log of a node; "actor" is that of protoactor-go.
 var Packages = []string{
-	"actor", "admitpart", "assemble", "base", "comms", "connections", "connectivity", "daemon", "dhtpart", "discoverypart", "diskpart", "gamelan", "inboxpart", "inspect", "kad", "messengers",
+	"actor", "admitpart", "assemble", "base", "comms", "connections", "connectivity", "daemon", "dhtpart", "discoverypart", "diskpart", "gamelan", "gate", "inboxpart", "inspect", "kad", "messengers",
 	"metrics", "morepart", "outcomepart", "peerbook", "reachpart", "receive", "rpcpart", "safpart", "storypart", "streams", "supervisor", "torpart", "users", "whypart",
 }
 
