@@ -184,7 +184,7 @@ var notRun = []struct{ page, has, why string }{
 	{"docs/mutation.md", "make mutation", "hours"},
 	{"docs/paths/message-out.md", "", "a diagram"},
 	{"docs/operating.md", "[metrics]", "a file of settings; tests/monitoring sets it with the flag"},
-	{"docs/actors.md", "gamelan ui  ", "opens a browser; TestExampleBroken of tests looks at that program"},
+	{"docs/actors.md", "gamelan ui --data-dir", "opens a browser; TestExampleBroken of tests looks at that program"},
 	{"docs/operating.md", "gamelan ui  ", "opens a browser; script outside.txtar runs it without one"},
 	{"docs/operating.md", "[inspect]", "a file of settings; script outside.txtar sets it with flags"},
 	{"docs/operating.md", "gamelan token", "script outside.txtar runs it"},
