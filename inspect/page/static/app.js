@@ -158,7 +158,7 @@ function timeline() {
       onkeydown: k => {
         const to = { ArrowLeft: chosen < 0 ? list.length - 1 : chosen - 1, ArrowRight: chosen + 1, Home: 0, End: list.length - 1 }[k.key]
         if (to !== undefined && last) move(to)
-        else if (k.key === 'Enter' && e) go('/events?at=' + e.at)
+        else if (k.key === 'Enter' && list[chosen]) go('/events?at=' + list[chosen].at) // as it is now, not as it was drawn
         else return
         k.preventDefault()
       },
@@ -171,7 +171,7 @@ function timeline() {
         list.forEach((e, i) => { if (Math.abs(placed(e) - x) < 2 && (best < 0 || Math.abs(placed(e) - x) <= Math.abs(placed(list[best]) - x))) best = i })
         if (best !== chosen) { chosen = best; redraw() }
       },
-      onclick: () => e && go('/events?at=' + e.at),
+      onclick: () => list[chosen] && go('/events?at=' + list[chosen].at),
     },
     [15, 30, 45].map(m => h('span', { class: 'quarter', key: 'q' + m, at: { left: 100 * (1 - m / 60) + '%' } }, m + ' min ago')), ticks()))
 }
