@@ -105,7 +105,7 @@ func Handler(node inspect.Options, l *slog.Logger) http.Handler {
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: MaxScrapes, Timeout: ScrapeTimeout, EnableOpenMetrics: true, Registry: r,
 	}
 	if l != nil {
-		o.ErrorLog = &errorLog{to: l}
+		o.ErrorLog = errorsTo(l)
 	}
 	h := promhttp.HandlerFor(r, o)
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

@@ -2,15 +2,12 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -64,10 +61,8 @@ const (
 
 // Server serves the metrics of a node at [Path], until Close.
 type Server struct {
-	http   http.Server
 	at     netip.AddrPort
-	served chan struct{} // closed when it has ended
-	err    error         // set before that
+	served *listenat.Served
 }
 
 // Serve listens on an address, as [ParseAddress] reads it, and serves the metrics of a node there, without a
@@ -94,18 +89,11 @@ func Serve(address string, node inspect.Options, l *slog.Logger) (*Server, error
 	if l == nil {
 		l = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{
-		at: listener.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}),
-		http: http.Server{
-			Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: ScrapeTimeout + headerTimeout, IdleTimeout: idleTimeout,
-			MaxHeaderBytes: maxHeader, ErrorLog: log.New(&errorLog{to: l}, "", 0),
-		},
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: ScrapeTimeout + headerTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: log.New(errorsTo(l), "", 0),
 	}
-	go func() {
-		defer close(s.served)
-		s.err = s.http.Serve(listenat.Limit(listener, maxConns, maxConns))
-	}()
-	return s, nil
+	return &Server{listener.Addr().(*net.TCPAddr).AddrPort(), listenat.Serve(server, listenat.Limit(listener, maxConns, maxConns))}, nil
 }
 
 // Address returns where the server listens.
@@ -113,43 +101,13 @@ func (s *Server) Address() netip.AddrPort { return s.at }
 
 // Close ends the server. It waits for scrapes under way until ctx ends. It may be called again.
 func (s *Server) Close(ctx context.Context) error {
-	if s.http.Shutdown(ctx) != nil {
-		s.http.Close()
-	}
-	if <-s.served; !errors.Is(s.err, http.ErrServerClosed) {
-		return fmt.Errorf("metrics: %w", s.err)
+	if err := s.served.Close(ctx); err != nil {
+		return fmt.Errorf("metrics: %w", err)
 	}
 	return nil
 }
 
-// errorLog logs errors of scrapes: the first, and then once a minute the last one with the number of further
-// ones.
-type errorLog struct {
-	to *slog.Logger
-
-	mu   sync.Mutex
-	said time.Time
-	n    int
-}
-
-const errorEvery = time.Minute
-
-// Println logs an error of client_golang.
-func (l *errorLog) Println(v ...any) { l.say(strings.TrimSpace(fmt.Sprintln(v...))) }
-
-// Write logs an error of the server.
-func (l *errorLog) Write(b []byte) (int, error) {
-	l.say(strings.TrimSpace(string(b)))
-	return len(b), nil
-}
-
-func (l *errorLog) say(what string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now := time.Now(); l.said.IsZero() || now.Sub(l.said) >= errorEvery {
-		l.to.Warn("metrics are missing, or could not be served", "err", what, "n", l.n+1)
-		l.said, l.n = now, 0
-		return
-	}
-	l.n++
+// errorsTo takes errors of scrapes, of the server and of client_golang.
+func errorsTo(l *slog.Logger) *listenat.Errors {
+	return &listenat.Errors{Say: func(what string, n int) { l.Warn("metrics are missing, or could not be served", "err", what, "n", n) }}
 }

@@ -328,12 +328,18 @@ func overTLS(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
+	name := hostName(r)
+	ip, err := netip.ParseAddr(name)
+	return !strings.EqualFold(name, "localhost") && (err != nil || !ip.IsLoopback())
+}
+
+// hostName returns the Host of a request without its port, and without the brackets of an IPv6 address.
+func hostName(r *http.Request) string {
 	name := r.Host
 	if h, _, err := net.SplitHostPort(name); err == nil {
 		name = h
 	}
-	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return !strings.EqualFold(name, "localhost") && (err != nil || !ip.IsLoopback())
+	return strings.Trim(name, "[]")
 }
 
 // cookieName returns the name of a session's cookie. Browsers send cookies to every port of a host, where other
@@ -404,11 +410,7 @@ func (g *Gate) count(r *http.Request, count *uint64, failure string) (wait time.
 // ownHost reports whether the Host of a request is one of the node. A web page can reach a machine through a name
 // of its own, but not through an address that is not the page's.
 func (g *Gate) ownHost(r *http.Request) bool {
-	name := r.Host
-	if h, _, err := net.SplitHostPort(name); err == nil {
-		name = h
-	}
-	name = strings.Trim(name, "[]")
+	name := hostName(r)
 	if strings.EqualFold(name, "localhost") || slices.ContainsFunc(g.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) }) {
 		return true
 	}

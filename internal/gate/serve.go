@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/listenat"
@@ -45,11 +43,9 @@ func (e *ListenError) Unwrap() error { return e.Err }
 
 // Server serves a gate until Close.
 type Server struct {
-	http     http.Server
 	listener *listenat.Limited
 	at       netip.AddrPort
-	served   chan struct{} // closed when it has ended
-	err      error         // set before that
+	served   *listenat.Served
 }
 
 // ParseAddress returns the address that a text stands for. A port alone is one of 127.0.0.1. The error says what
@@ -84,21 +80,17 @@ func (l *Listener) Close() error { return l.limited.Close() }
 // Serve serves a handler, with TLS unless the certificate is nil. Errors of connections are not logged one by
 // one: strangers cause them.
 func Serve(l *Listener, certificate *tls.Certificate, h http.Handler, to *slog.Logger) *Server {
-	s := &Server{listener: l.limited, at: l.at, served: make(chan struct{})}
-	s.http = http.Server{
+	failed := &listenat.Errors{Say: func(what string, n int) { to.Debug("a connection to the API over TCP failed", "err", what, "n", n) }}
+	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: HeaderTimeout, IdleTimeout: IdleTimeout, MaxHeaderBytes: MaxHeader,
-		ErrorLog: log.New(&errorLog{to: to}, "", 0), Protocols: new(http.Protocols),
+		ErrorLog: log.New(failed, "", 0), Protocols: new(http.Protocols),
 	}
-	s.http.Protocols.SetHTTP1(true) // a limit of connections is one of requests
+	server.Protocols.SetHTTP1(true) // a limit of connections is one of requests
 	var listener net.Listener = l.limited
 	if certificate != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
-	go func() {
-		defer close(s.served)
-		s.err = s.http.Serve(listener)
-	}()
-	return s
+	return &Server{l.limited, l.at, listenat.Serve(server, listener)}
 }
 
 // Address returns where the server listens.
@@ -109,34 +101,8 @@ func (s *Server) Open() (open int, refused uint64) { return s.listener.Open() }
 
 // Close ends the server. It waits until ctx ends for requests under way; streams do not end by themselves.
 func (s *Server) Close(ctx context.Context) error {
-	if s.http.Shutdown(ctx) != nil {
-		s.http.Close()
-	}
-	if <-s.served; !errors.Is(s.err, http.ErrServerClosed) {
-		return fmt.Errorf("gate: %w", s.err)
+	if err := s.served.Close(ctx); err != nil {
+		return fmt.Errorf("gate: %w", err)
 	}
 	return nil
-}
-
-// errorLog logs errors of a server: the first, and then once a minute the last one with the number of further
-// ones.
-type errorLog struct {
-	to *slog.Logger
-
-	mu   sync.Mutex
-	said time.Time
-	n    int
-}
-
-// Write logs an error, or counts it.
-func (l *errorLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now := time.Now(); l.said.IsZero() || now.Sub(l.said) >= tellEvery {
-		l.to.Debug("a connection to the API over TCP failed", "err", strings.TrimSpace(string(b)), "n", l.n+1)
-		l.said, l.n = now, 0
-		return len(b), nil
-	}
-	l.n++
-	return len(b), nil
 }

@@ -262,6 +262,11 @@ func TestTasks(t *testing.T) {
 		b.run(t, chromedp.SetValue("select", "received", chromedp.ByQuery), chromedp.Evaluate("document.querySelector('select').dispatchEvent(new Event('change'))", nil))
 		b.run(t, chromedp.Poll(fmt.Sprintf("document.querySelector('tbody tr a').textContent === %q", s.others[0].ID().String()[:10]), nil, chromedp.WithPollingTimeout(20*time.Second)))
 	})
+	timed("what does an actor handle now?", func() {
+		b.open(t, "actor/node/extensions/handler", "running")
+		b.click(t, "Follow its messages")
+		b.run(t, chromedp.Poll("document.querySelector('[aria-label=Trace] tbody tr')?.innerText.includes('handled')", nil, chromedp.WithPollingTimeout(20*time.Second)))
+	})
 	timed("start an actor again", func() {
 		b.run(t, chromedp.Evaluate("window.confirm = () => true", nil))
 		b.open(t, "actor/node/extensions/printer", "when it fails")

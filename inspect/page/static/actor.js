@@ -25,16 +25,7 @@ export function open(ctx) {
     }
     ctx.redraw()
   }
-  const follow = async () => {
-    trace = { lines: [], on: true }
-    try {
-      await lines('/v1/trace/actor', { path: ctx.arg, limit: 200, for: '30s' }, l => { trace.lines.push(l); ctx.redraw() }, ctx.signal)
-    } catch (e) {
-      trace.problem = e
-    }
-    trace.on = false
-    ctx.redraw()
-  }
+  const follow = () => followed(ctx, 'actor', { path: ctx.arg, limit: 200, for: '30s' }, t => { trace = t })
   return () => {
     if (!a) return h('p', { class: 'quiet' }, 'The page asks the node …')
     const m = a.mailbox
@@ -92,6 +83,19 @@ export function detail(v) {
   const rows = Object.entries(v)
   if (rows.length > 200) return h('pre', { tabindex: '0' }, JSON.stringify(v, null, 1).slice(0, 50_000))
   return facts(rows.map(([k, x]) => [k.replaceAll('_', ' '), detail(x)]))
+}
+
+// followed traces an actor, a peer or a message. made has the trace, whose lines then come.
+export async function followed(ctx, what, params, made) {
+  const trace = { lines: [], on: true }
+  made(trace)
+  try {
+    await lines('/v1/trace/' + what, params, l => { trace.lines.push(l); ctx.redraw() }, ctx.signal)
+  } catch (e) {
+    trace.problem = e
+  }
+  trace.on = false
+  ctx.redraw()
 }
 
 // traced shows the lines of a trace.

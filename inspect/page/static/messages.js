@@ -1,10 +1,9 @@
 // What was sent, what became of it, and what waits to be read.
 import { h } from './dom.js'
-import { lines } from './api.js'
 import { ago, bytes, clock, count, plural, span } from './words.js'
 import { facts, table } from './draw.js'
 import { state, link, go, peerLink, acts } from './state.js'
-import { traced } from './actor.js'
+import { followed, traced } from './actor.js'
 
 const mood = s => ({ confirmed: 'ok', failed: 'bad', 'in doubt': 'warn' })[s] || ''
 
@@ -49,16 +48,7 @@ export const message = {
       m = found.items[0]
       none = !m
     })
-    const follow = async () => {
-      trace = { lines: [], on: true }
-      try {
-        await lines('/v1/trace/message', { tag: ctx.arg, limit: 500, for: '60s' }, l => { trace.lines.push(l); ctx.redraw() }, ctx.signal)
-      } catch (e) {
-        trace.problem = e
-      }
-      trace.on = false
-      ctx.redraw()
-    }
+    const follow = () => followed(ctx, 'message', { tag: ctx.arg, limit: 500, for: '60s' }, t => { trace = t })
     return () => [
       none && h('p', { class: 'notice' }, 'This node has not sent a message with this tag, or has forgotten it. It may pass through: follow it.'),
       acts() && h('p', { class: 'acts' }, h('button', { onclick: follow, disabled: trace?.on }, trace?.on ? 'Follows for a minute' : 'Follow the tag')),
