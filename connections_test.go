@@ -511,6 +511,94 @@ func (d *rememberedDials) Dial(ctx context.Context, a ma.Multiaddr) (transport.C
 	return conn, nil
 }
 
+// shownConnection returns the first connection of the section "connections".
+func shownConnection(t *testing.T, n *gamelan.Node) models.Connection {
+	t.Helper()
+	all, err := n.Inspection().Sections.Value(t.Context(), "connections")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.([]models.Connection)[0]
+}
+
+// TestMessagesShown: the section "connections" counts the messages of a connection, tells what of the peer's
+// messages is being handled, and keeps the counts when the connection has ended.
+func TestMessagesShown(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		handles, done := make(chan struct{}), make(chan struct{})
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithMessages(func(context.Context, gamelan.Message) error {
+			handles <- struct{}{}
+			<-done
+			return nil
+		}))
+		net.Connect(a, b)
+		for range 3 {
+			if _, err := a.Send(t.Context(), b.ID(), make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-handles
+		synctest.Wait()
+		if c := shownConnection(t, b.Node); c.MessagesIn != 3 || c.MessagesOut != 0 || c.Credit.Used < 3000 || c.Credit.Used > 6000 || c.Credit.Limit < c.Credit.Used {
+			t.Errorf("while the first is handled: got %d in, %d out, credit %+v, want 3 in and somewhat more than 3000 bytes", c.MessagesIn, c.MessagesOut, c.Credit)
+		}
+		if c := shownConnection(t, a.Node); c.MessagesOut != 3 || c.MessagesIn != 0 || c.Credit.Used != 0 {
+			t.Errorf("the sender: got %d in, %d out, credit %+v, want 3 out and no credit", c.MessagesIn, c.MessagesOut, c.Credit)
+		}
+		close(done)
+		<-handles
+		<-handles
+		synctest.Wait()
+		if c := shownConnection(t, b.Node); c.Credit.Used != 0 {
+			t.Errorf("when all is handled: got credit %+v, want none", c.Credit)
+		}
+		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if c := shownConnection(t, b.Node); c.ClosedAt.IsZero() || c.MessagesIn != 3 {
+			t.Errorf("ended: got %+v, want 3 messages in", c)
+		}
+	})
+}
+
+// TestStallsShown: a write that has to wait because the peer does not read is counted.
+func TestStallsShown(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		reads := make(chan struct{})
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithStreams("/late/1", func(_ context.Context, s *gamelan.Stream) error {
+			<-reads
+			_, err := io.Copy(io.Discard, s)
+			return err
+		}))
+		net.Connect(a, b)
+		stream, err := a.OpenStream(t.Context(), b.ID(), "/late/1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stream.Close()
+		wrote := make(chan error)
+		go func() {
+			_, err := stream.Write(make([]byte, 4<<20))
+			wrote <- err
+		}()
+		if c := shownConnection(t, a.Node); c.Stalls != 0 {
+			t.Errorf("at first: got %d stalls, want none", c.Stalls)
+		}
+		time.Sleep(time.Second)
+		if c := shownConnection(t, a.Node); c.Stalls != 1 {
+			t.Errorf("while the peer does not read: got %d stalls, want 1", c.Stalls)
+		}
+		close(reads)
+		if err := <-wrote; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestPendingBytes: the section "connections" tells what the messages to a peer cost that have no outcome yet.
 func TestPendingBytes(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {

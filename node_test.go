@@ -57,6 +57,12 @@ func TestTwoNodesOverTCP(t *testing.T) {
 			t.Fatalf("heard: got %q, want %q", got, want)
 		}
 	}
+	if c := shownConnection(t, a); c.Local != "127.0.0.1" || c.Handshake.Dial <= 0 || c.Handshake.Noise <= 0 || c.MessagesOut < 20 {
+		t.Errorf("the connection: got from %q, set-up %+v, %d messages out", c.Local, c.Handshake, c.MessagesOut)
+	}
+	if c := shownConnection(t, b); c.Local != "127.0.0.1" || c.Handshake.Dial != 0 || c.MessagesIn < 20 {
+		t.Errorf("the inbound end: got at %q, set-up %+v, %d messages in", c.Local, c.Handshake, c.MessagesIn)
+	}
 	for _, i := range a.Inspection().Tree().Snapshot() {
 		t.Logf("%-90s %-12s depth %d handled %d", i.Path, i.State, i.Depth, i.Handled)
 	}

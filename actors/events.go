@@ -34,7 +34,9 @@ type ClosedConn struct {
 	Reason CloseReason
 	// BytesIn and BytesOut are with the multiplexer's headers, without those of encryption. They are 0 if the
 	// actor of the connection has failed.
-	BytesIn, BytesOut uint64
+	BytesIn, BytesOut       uint64
+	MessagesIn, MessagesOut uint64
+	Stalls                  uint64 // writes that had to wait because the peer did not read
 }
 
 // PeerRefused is published when conns does not adopt a finished upgrade.

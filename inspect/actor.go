@@ -43,14 +43,12 @@ type Actor struct {
 	Policy         string       `json:"policy,omitempty"`   // what happens when it fails: restart, temporary, isolate or, at the top, stop
 	OnPanic        string       `json:"on_panic,omitempty"` // only of users' actors; what a panic does first: restart, contain or stop
 
-	Mailbox   Mailbox    `json:"mailbox"`
-	Current   *Current   `json:"current,omitempty"`
-	Processed uint64     `json:"processed"`
-	Rate      *float64   `json:"rate_1m,omitempty"` // messages a second; absent until there is an earlier sample
-	BusyTotal int64      `json:"busy_ns_total"`
-	BusyPct   *float64   `json:"busy_pct_1m,omitempty"`
-	Wait      *Quantiles `json:"wait_ms,omitempty"`
-	Handle    *Quantiles `json:"handle_ms,omitempty"`
+	Mailbox   Mailbox  `json:"mailbox"`
+	Current   *Current `json:"current,omitempty"`
+	Processed uint64   `json:"processed"`
+	Rate      *float64 `json:"rate_1m,omitempty"` // messages a second; absent until there is an earlier sample
+	BusyTotal int64    `json:"busy_ns_total"`
+	BusyPct   *float64 `json:"busy_pct_1m,omitempty"`
 
 	Contained  uint64   `json:"contained,omitempty"`     // panics on peers' messages
 	Missed     uint64   `json:"events_missed,omitempty"` // events dropped while it waited for its restart
@@ -102,12 +100,6 @@ type Current struct {
 type Task struct {
 	Name  string `json:"name"`
 	AgeMS int64  `json:"age_ms"`
-}
-
-// Quantiles of a duration in milliseconds.
-type Quantiles struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
 }
 
 // Labels name the peer, connection or protocol of an actor. They come from its path.

@@ -292,7 +292,7 @@ func TestFieldNames(t *testing.T) {
 		v    any
 		want string
 	}{
-		{Actor{}, "id parent name kind type state incarnation started_at restarts restarts_window last_failure next_restart_at policy on_panic mailbox current processed rate_1m busy_ns_total busy_pct_1m wait_ms handle_ms contained events_missed goroutines tasks children watchers watched_by watches labels line detail detail_timeout"},
+		{Actor{}, "id parent name kind type state incarnation started_at restarts restarts_window last_failure next_restart_at policy on_panic mailbox current processed rate_1m busy_ns_total busy_pct_1m contained events_missed goroutines tasks children watchers watched_by watches labels line detail detail_timeout"},
 		{Mailbox{}, "depth system_depth high_water alarm_depth oldest_age_ms"},
 		{Current{}, "message_type since age_ms"},
 		{LastFailure{}, "at reason message_type where stack_id"},
@@ -300,7 +300,7 @@ func TestFieldNames(t *testing.T) {
 		{models.Node{}, "node_id public_key network private profile addresses status cause since tried wanted held calls warnings credit inbox tor moved reach disk clock started_at version pid inbound outbound peers banned places"},
 		{models.Peer{}, "node_id public_key features user_agent protocols addresses banned_until ban_reason offline_since pool connection ended_at ended_why next_dial_at added_at"},
 		{models.Address{}, "addr source last_ok last_attempt last_error last_code attempts failures latency_ms score"},
-		{models.Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at silent_ms substreams bytes_in bytes_out msgs_in msgs_out pending_bytes unconfirmed_bytes credit stalls protected closed_at close_reason closed_by"},
+		{models.Connection{}, "id peer direction transport local remote opened_at age_ms handshake_ms rtt_ms last_pong_at silent_ms substreams bytes_in bytes_out msgs_in msgs_out pending_bytes credit stalls protected closed_at close_reason closed_by"},
 		{models.Substream{}, "id protocol direction owner_actor opened_at bytes_in bytes_out window"},
 		{Failure{}, "at actor incarnation message_type reason where peer stack_id"},
 		{DeadLetter{}, "at target sender message_type size cause"},

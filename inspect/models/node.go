@@ -154,37 +154,35 @@ type Address struct {
 // Connection is one element of the section "connections", a []Connection.
 // A closed one has ClosedAt, CloseReason and ClosedBy.
 type Connection struct {
-	ID               string      `json:"id"`
-	Peer             string      `json:"peer"` // node id
-	Direction        string      `json:"direction"`
-	Transport        string      `json:"transport"`
-	Local            string      `json:"local"`
-	Remote           string      `json:"remote"`
-	OpenedAt         time.Time   `json:"opened_at"`
-	AgeMS            int64       `json:"age_ms"`
-	Handshake        Handshake   `json:"handshake_ms"`
-	RTTMS            float64     `json:"rtt_ms"`
-	LastPongAt       time.Time   `json:"last_pong_at,omitzero"` // when the round trip was measured
-	SilentMS         int64       `json:"silent_ms,omitzero"`    // since the last byte, if an answer has been due for 5 s
-	Substreams       []Substream `json:"substreams"`            // at most 100, those that were opened first
-	BytesIn          uint64      `json:"bytes_in"`
-	BytesOut         uint64      `json:"bytes_out"`
-	MessagesIn       uint64      `json:"msgs_in" label:"Messages in"`
-	MessagesOut      uint64      `json:"msgs_out" label:"Messages out"`
-	PendingBytes     int64       `json:"pending_bytes"`     // of messages to the peer that wait or are not confirmed yet, with what each costs
-	UnconfirmedBytes int64       `json:"unconfirmed_bytes"` // written, no pong yet
-	Credit           Credit      `json:"credit"`            // inbound, of this peer
-	Stalls           uint64      `json:"stalls"`
-	Protected        []string    `json:"protected"` // the tags of who has it kept open
-	ClosedAt         time.Time   `json:"closed_at,omitzero"`
-	CloseReason      string      `json:"close_reason,omitempty"`
-	ClosedBy         string      `json:"closed_by,omitempty"`
+	ID           string      `json:"id"`
+	Peer         string      `json:"peer"` // node id
+	Direction    string      `json:"direction"`
+	Transport    string      `json:"transport"`
+	Local        string      `json:"local,omitempty"` // this machine's IP address at its end
+	Remote       string      `json:"remote"`
+	OpenedAt     time.Time   `json:"opened_at"`
+	AgeMS        int64       `json:"age_ms"`
+	Handshake    Handshake   `json:"handshake_ms"`
+	RTTMS        float64     `json:"rtt_ms"`
+	LastPongAt   time.Time   `json:"last_pong_at,omitzero"` // when the round trip was measured
+	SilentMS     int64       `json:"silent_ms,omitzero"`    // since the last byte, if an answer has been due for 5 s
+	Substreams   []Substream `json:"substreams"`            // at most 100, those that were opened first
+	BytesIn      uint64      `json:"bytes_in"`
+	BytesOut     uint64      `json:"bytes_out"`
+	MessagesIn   uint64      `json:"msgs_in" label:"Messages in"`
+	MessagesOut  uint64      `json:"msgs_out" label:"Messages out"`
+	PendingBytes int64       `json:"pending_bytes"` // of messages to the peer that wait or are not confirmed yet, with what each costs
+	Credit       Credit      `json:"credit"`        // of the peer's messages that are being handled, or wait for it
+	Stalls       uint64      `json:"stalls"`        // writes that had to wait because the peer did not read
+	Protected    []string    `json:"protected"`     // the tags of who has it kept open
+	ClosedAt     time.Time   `json:"closed_at,omitzero"`
+	CloseReason  string      `json:"close_reason,omitempty"`
+	ClosedBy     string      `json:"closed_by,omitempty"`
 }
 
 // Handshake are the durations of the steps of a connection's set-up, in milliseconds.
 type Handshake struct {
-	TCP      float64 `json:"tcp" unit:"ms"`
-	SOCKS    float64 `json:"socks" unit:"ms"`
+	Dial     float64 `json:"dial" unit:"ms"` // the name, the proxy and TCP; 0 for an inbound one
 	Wire     float64 `json:"wire" unit:"ms"`
 	Noise    float64 `json:"noise" unit:"ms"`
 	Identity float64 `json:"identity" unit:"ms"`

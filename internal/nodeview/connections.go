@@ -39,8 +39,10 @@ func (v *View) open(ctx context.Context, ref *actors.ConnRef, now time.Time) mod
 	c.AgeMS = now.Sub(ref.Since).Milliseconds()
 	if now, ok := v.Trunk.Connection(ref.Peer); ok && now.ID == ref.ID { // messages go over the peer's present one
 		c.PendingBytes = v.Trunk.Pending(ref.Peer)
+		c.Credit.Used, c.Credit.Limit = v.Trunk.Handling(ref.Peer)
 	}
 	if live := ref.Link().Live; live != nil {
+		c.MessagesIn, c.MessagesOut = live.Received.Load(), live.Sent.Load()
 		if session := live.Session.Load(); session != nil {
 			for _, s := range session.Streams(shownStreams) {
 				c.Substreams = append(c.Substreams, substream(&s, v.Trunk.OnWall(now.Add(-s.Age))))
@@ -50,7 +52,7 @@ func (v *View) open(ctx context.Context, ref *actors.ConnRef, now time.Time) mod
 	if d, err := v.Tree().Inspect(ctx, ref.PID.Id); err == nil {
 		if s, ok := d.Value.(connections.ConnStats); ok {
 			c.RTTMS, c.LastPongAt, c.SilentMS = milliseconds(s.RTT), v.Trunk.OnWall(s.LastPong), s.Silent.Milliseconds()
-			c.BytesIn, c.BytesOut = s.BytesIn, s.BytesOut
+			c.BytesIn, c.BytesOut, c.Stalls = s.BytesIn, s.BytesOut, s.Stalls
 		}
 	}
 	return c
@@ -79,7 +81,8 @@ func (v *View) connections(ctx context.Context) []models.Connection {
 	for _, last := range v.Trunk.Closed() {
 		c := v.connection(last.Ref)
 		c.AgeMS = last.At.Sub(last.Ref.Since).Milliseconds()
-		c.BytesIn, c.BytesOut = last.BytesIn, last.BytesOut
+		c.BytesIn, c.BytesOut, c.Stalls = last.BytesIn, last.BytesOut, last.Stalls
+		c.MessagesIn, c.MessagesOut = last.MessagesIn, last.MessagesOut
 		c.ClosedAt, c.CloseReason, c.ClosedBy = v.Trunk.OnWall(last.At), last.Reason.Code, last.Reason.By
 		if last.Reason.Err != nil {
 			c.CloseReason += ": " + last.Reason.Err.Error()
@@ -93,11 +96,15 @@ func connectionID(ref *actors.ConnRef) string { return fmt.Sprintf("%s-%d", ref.
 
 // connection returns what does not change of a connection.
 func (v *View) connection(ref *actors.ConnRef) models.Connection {
+	local := ""
+	if ip := ref.Link().Local; ip.IsValid() {
+		local = ip.String()
+	}
 	return models.Connection{
 		ID: connectionID(ref), Peer: ref.Peer.String(), Direction: ref.Direction.String(), Transport: ref.Transport,
-		Remote: ref.Addr.String(), OpenedAt: v.Trunk.OnWall(ref.Since),
+		Local: local, Remote: ref.Addr.String(), OpenedAt: v.Trunk.OnWall(ref.Since),
 		Handshake: models.Handshake{
-			Wire: milliseconds(ref.Timings.Wire), Noise: milliseconds(ref.Timings.Noise), Identity: milliseconds(ref.Timings.Identity),
+			Dial: milliseconds(ref.Timings.Dial), Wire: milliseconds(ref.Timings.Wire), Noise: milliseconds(ref.Timings.Noise), Identity: milliseconds(ref.Timings.Identity),
 		},
 		Substreams: []models.Substream{}, Protected: []string{},
 	}

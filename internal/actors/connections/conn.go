@@ -706,6 +706,7 @@ type ConnStats struct {
 	Silent     time.Duration `json:"silent_ns"`    // since the last byte came, if an answer is due for 5 s; else 0
 	BytesIn    uint64        `json:"bytes_in"`
 	BytesOut   uint64        `json:"bytes_out"`
+	Stalls     uint64        `json:"stalls"` // writes that had to wait because the peer did not read
 	Substreams int           `json:"substreams"`
 	Unagreed   uint64        `json:"unagreed"`  // substreams of the peer that ended without an agreed protocol
 	HeldBack   bool          `json:"held_back"` // reading is paused because of them
@@ -716,7 +717,7 @@ func (a *conn) Inspect() any {
 	s := ConnStats{RTT: a.rtt, LastPong: a.pongAt, Waiting: len(a.waiting)}
 	if a.session != nil {
 		stats := a.session.Stats()
-		s.BytesIn, s.BytesOut, s.Substreams = stats.BytesIn, stats.BytesOut, stats.Streams
+		s.BytesIn, s.BytesOut, s.Stalls, s.Substreams = stats.BytesIn, stats.BytesOut, stats.Stalls, stats.Streams
 		s.Unagreed, s.HeldBack = stats.Unagreed, stats.HeldBack
 		s.Silent = a.silent(a.room.Now())
 	}

@@ -387,9 +387,10 @@ func (a *conns) remove(c actor.Context, ch child, why actors.CloseReason) {
 	ch.session.Discard() // if the conn crashed before it took the session
 	ended := actors.ClosedConn{At: supervisor.Now(c), Reason: why}
 	if live := ref.Link().Live; live != nil {
+		ended.MessagesIn, ended.MessagesOut = live.Received.Load(), live.Sent.Load()
 		if session := live.Session.Load(); session != nil {
 			last := session.Stats()
-			ended.BytesIn, ended.BytesOut = last.BytesIn, last.BytesOut
+			ended.BytesIn, ended.BytesOut, ended.Stalls = last.BytesIn, last.BytesOut, last.Stalls
 		}
 	}
 	ended.Ref = over(ref)

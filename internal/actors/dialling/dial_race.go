@@ -313,7 +313,9 @@ func (r *Room) dialOne(ctx, connecting context.Context, race *dialRace, i int) (
 		limit = max(limit, l.DialLimit(to.addr))
 	}
 	dialing, cancel := context.WithTimeout(connecting, limit)
+	began := r.Now()
 	conn, err := r.connectTo(transport.WithPeer(dialing, race.peer), t, to)
+	took := r.Now().Sub(began)
 	cancel()
 	if err != nil {
 		return up, err
@@ -338,6 +340,6 @@ func (r *Room) dialOne(ctx, connecting context.Context, race *dialRace, i int) (
 		return up, err
 	}
 	up = r.needs.Upgraded(res, conn, t.Name(), protocol.Outbound)
-	up.Addr = to.addr
+	up.Addr, up.Timings.Dial = to.addr, took
 	return up, nil
 }

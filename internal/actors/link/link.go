@@ -41,16 +41,18 @@ type Other struct {
 // Live is the state of a connection that any goroutine may read without asking the actor of
 // the connection.
 type Live struct {
-	Session atomic.Pointer[mux.Session]   // set when the actor starts, nil after the end; nobody writes on it
-	Calls   atomic.Int32                  // RPC calls under way, of both sides
-	Retired atomic.Bool                   // another connection has taken its place
-	Lists   atomic.Int32                  // lists of protocols that the peer has sent
-	Useful  atomic.Bool                   // it was of use: a message or a call
-	Used    atomic.Bool                   // it was of use since somebody looked
-	Asked   *atomic.Bool                  // somebody has asked for it; shared with the connections whose place this one has taken
-	Leaving atomic.Bool                   // it is being closed to make room for another peer's connection
-	Closing atomic.Pointer[Closing]       // why this node closes it, before it does so
-	Listed  atomic.Pointer[[]protocol.ID] // the last list that the peer has sent; nil: what its identity message lists
+	Received atomic.Uint64                 // messages, in readers' batches; apart from Sent, which others count
+	Session  atomic.Pointer[mux.Session]   // set when the actor starts, nil after the end; nobody writes on it
+	Calls    atomic.Int32                  // RPC calls under way, of both sides
+	Retired  atomic.Bool                   // another connection has taken its place
+	Lists    atomic.Int32                  // lists of protocols that the peer has sent
+	Useful   atomic.Bool                   // it was of use: a message or a call
+	Used     atomic.Bool                   // it was of use since somebody looked
+	Asked    *atomic.Bool                  // somebody has asked for it; shared with the connections whose place this one has taken
+	Leaving  atomic.Bool                   // it is being closed to make room for another peer's connection
+	Closing  atomic.Pointer[Closing]       // why this node closes it, before it does so
+	Listed   atomic.Pointer[[]protocol.ID] // the last list that the peer has sent; nil: what its identity message lists
+	Sent     atomic.Uint64                 // messages written, in writers' batches
 }
 
 // SuspectLimit is how long a peer has to answer when a cable or network of this machine has gone.

@@ -85,10 +85,15 @@ var (
 func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 	b.room, b.protocol, b.peer = m.room, m, peer
 	b.whole, b.arriving = m.whole, m.arriving
-	b.account = b.whole.Account(b.room.PeerCredit)
+}
+
+// handling returns a new account for the messages of a peer.
+func (m *Messaging) handling(peer identity.NodeID) *credit.Account {
+	a := m.whole.Account(m.room.PeerCredit)
 	if !m.frames() { // of frames most are discarded with a good reason; see Messaging.Lost
-		b.account.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
+		a.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
 	}
+	return a
 }
 
 func (b *inbox) opened(c actor.Context, m actors.SubstreamOpened) {
@@ -163,7 +168,7 @@ func (b *inbox) wake(c actor.Context) {
 	in.parker.Unpark()
 	in.allow(time.Time{})
 	r := reader{
-		messages: messages{box: b, intake: b.intake(in)},
+		messages: messages{box: b, live: in.conn.Link().Live, intake: b.intake(in)},
 		in:       in,
 		broke:    broke,
 		limit:    limit,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/actors/link"
 	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/frame"
 	"github.com/gamelan-p2p/gamelan/internal/taps"
@@ -14,6 +15,7 @@ import (
 // messages makes the actor's messages from bodies.
 type messages struct {
 	box     *inbox
+	live    *link.Live // of the connection
 	intake  Intake
 	permits []credit.Permit
 	slab    int               // size of the last allocation of permits
@@ -103,6 +105,9 @@ func (r *messages) passed(n int) {
 	r.box.received.Add(uint64(n))
 	in.messages.Add(uint64(n))
 	in.bytes.Add(r.bytes)
+	if r.live != nil {
+		r.live.Received.Add(uint64(n))
+	}
 	r.bytes = 0
 }
 

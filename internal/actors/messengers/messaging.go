@@ -44,8 +44,9 @@ func (m *Enqueue) entry() messaging.Entry[*Enqueue] {
 
 // Messenger is a peer's messaging session in the directory.
 type Messenger struct {
-	PID     *actor.PID
-	account *outAccount
+	PID      *actor.PID
+	account  *outAccount
+	handling *credit.Account // of the peer's messages
 }
 
 // settle returns the credit and reports the outcome. Only the first call counts.
@@ -357,14 +358,14 @@ func (a *messengers) withdraw(c actor.Context, m withdraw) {
 }
 
 func (a *messengers) spawn(c actor.Context, peer identity.NodeID) Messenger {
-	account := a.protocol.accounts.pin(peer)
+	account, handling := a.protocol.accounts.pin(peer), a.protocol.handling(peer)
 	pid := supervisor.Spawn(c, supervisor.Spec{
 		Name: peer.String(), Kind: "messagingSession",
-		New:    func() actor.Actor { return newSession(a.protocol, peer, account) },
+		New:    func() actor.Actor { return newSession(a.protocol, peer, account, handling) },
 		Alarm:  a.room.sessionAlarm(),
 		Drains: true,
 	})
-	session := Messenger{PID: pid, account: account}
+	session := Messenger{PID: pid, account: account, handling: handling}
 	a.protocol.Sessions.Set(peer, session)
 	return session
 }

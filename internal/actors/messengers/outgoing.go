@@ -163,7 +163,7 @@ func (o *outgoing) do(c actor.Context, a messaging.Actions[*Enqueue]) {
 	}
 	if len(a.Write) > 0 {
 		o.uses()
-		o.writer.write(c, o.gen, movingWriter{o.stream, o.room, o.account, &o.protocol.traffic.out}, a.Write)
+		o.writer.write(c, o.gen, movingWriter{o.stream, o.room, o.account, &o.protocol.traffic.out, o.conn.Link().Live}, a.Write)
 	}
 	if a.Dial {
 		o.dial(c, a.Request)

@@ -113,6 +113,18 @@ func (r *Room) Pending(peer identity.NodeID) (n int64) {
 	return n
 }
 
+// Handling returns the credit, in bytes, of the messages of a peer that are being handled or wait for it,
+// and the most there may be.
+func (r *Room) Handling(peer identity.NodeID) (used, limit int64) {
+	for _, m := range r.Messagings() {
+		limit += r.PeerCredit
+		if session, ok := m.Sessions.Get(peer); ok && session.handling != nil {
+			used += session.handling.Used()
+		}
+	}
+	return used, limit
+}
+
 // PlainBesideFrames reports whether the peer has a session of plain messages on a node that has
 // the DHT's frames, too.
 func (r *Room) PlainBesideFrames(peer identity.NodeID) bool {

@@ -308,5 +308,5 @@ func (r *Room) newEnqueue(m SendBody, reply *actor.PID) *Enqueue {
 // NewSession makes the actor that carries the messages of this protocol from and
 // to one peer.
 func (m *Messaging) NewSession(peer identity.NodeID) actor.Actor {
-	return newSession(m, peer, m.accounts.pin(peer))
+	return newSession(m, peer, m.accounts.pin(peer), m.handling(peer))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/park"
+	"github.com/gamelan-p2p/gamelan/internal/credit"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -47,8 +48,9 @@ type idleTick struct{}
 
 // newSession makes the actor that carries the messages of one protocol from and
 // to one peer.
-func newSession(m *Messaging, peer identity.NodeID, account *outAccount) actor.Actor {
+func newSession(m *Messaging, peer identity.NodeID, account *outAccount, handling *credit.Account) actor.Actor {
 	s := &session{room: m.room, protocol: m, peer: peer}
+	s.in.account = handling
 	s.out = newOutgoing(m, peer, account, s)
 	return s
 }

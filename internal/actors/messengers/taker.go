@@ -54,7 +54,7 @@ func takes(i Intake, n int) bool {
 // start begins the work for a substream that is parked. The lock is held.
 func (t *taker) start(r *reader) {
 	if t.ready, t.on = r.intake.(readyIntake); t.on {
-		t.stream, t.box, t.intake, t.limit = r.in.parker.Stream, r.box, r.intake, r.limit
+		t.stream, t.box, t.live, t.intake, t.limit = r.in.parker.Stream, r.box, r.live, r.intake, r.limit
 	}
 }
 

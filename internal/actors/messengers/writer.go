@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gamelan-p2p/gamelan/internal/actors/link"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/messaging"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -163,12 +164,16 @@ type movingWriter struct {
 	room    *Room
 	account *outAccount
 	out     *flow
+	live    *link.Live // of the connection
 }
 
 // frames writes messages, and counts them: see [messaging.WriteFrames].
 func (w movingWriter) frames(b batch) (started int, err error) {
 	started, err = messaging.WriteFrames(w, b)
 	w.out.messages.Add(uint64(started))
+	if w.live != nil {
+		w.live.Sent.Add(uint64(started))
+	}
 	return started, err
 }
 

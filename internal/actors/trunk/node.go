@@ -105,6 +105,11 @@ func (n Node) Credit() (inUsed, inLimit, outUsed, outLimit int64) { return n.roo
 // Pending returns the credit of messages to a peer without an outcome; see [messengers.Room.Pending].
 func (n Node) Pending(peer identity.NodeID) int64 { return n.rooms.messengers.Pending(peer) }
 
+// Handling is [messengers.Room.Handling].
+func (n Node) Handling(peer identity.NodeID) (used, limit int64) {
+	return n.rooms.messengers.Handling(peer)
+}
+
 // ConfirmNothing has no peer see anything confirmed that arrives from now on: the node
 // stops, and may handle none of it.
 func (n Node) ConfirmNothing() { n.rooms.Silent.Store(true) }

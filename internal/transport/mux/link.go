@@ -44,6 +44,7 @@ type link struct {
 	writer writer
 
 	bytesIn, bytesOut atomic.Uint64
+	stalls            atomic.Uint64 // writes that found no window
 
 	withhold atomic.Pointer[atomic.Bool] // see Session.WithholdPongs; nil: no flag
 

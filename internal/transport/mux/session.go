@@ -197,6 +197,7 @@ func (s *Session) WriteBlocked() time.Duration {
 type Stats struct {
 	BytesIn, BytesOut uint64 // of the connection, headers included
 	Streams           int    // live
+	Stalls            uint64 // writes that had to wait because the peer did not read
 	Unagreed          uint64 // substreams of the peer that ended without an agreed protocol, if they are limited
 	HeldBack          bool   // the peer waits because of them
 }
@@ -208,7 +209,7 @@ func (s *Session) Stats() Stats {
 	defer t.mu.Unlock()
 	return Stats{
 		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
-		Streams: t.live, Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
+		Streams: t.live, Stalls: l.stalls.Load(), Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
 	}
 }
 

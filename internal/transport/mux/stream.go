@@ -143,6 +143,7 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		if k == 0 {
 			if until.IsZero() {
 				until = time.Now().Add(st.link.cfg.StallTimeout)
+				st.link.stalls.Add(1)
 			}
 			if err := st.out.await(until); err != nil {
 				return n, err
