@@ -66,7 +66,9 @@ type calling struct {
 }
 
 // Invoke makes a call with one request.
-func (c *calling) Invoke(ctx context.Context, call rpc.Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) error {
+func (c *calling) Invoke(ctx context.Context, call rpc.Invocation, encode func([]byte) ([]byte, error), got func([]byte) error) (err error) {
+	began := c.n.e.Trunk.Now()
+	defer func() { c.n.e.Calls.Made(began, err, call.Stream) }()
 	if c.key.Peer == c.n.ID() {
 		if c.n.e.Stopping() {
 			return ErrClosed
@@ -79,7 +81,9 @@ func (c *calling) Invoke(ctx context.Context, call rpc.Invocation, encode func([
 }
 
 // Exchange makes a call with a stream of requests.
-func (c *calling) Exchange(ctx context.Context, call rpc.Invocation, f func(rpc.Channel) error) error {
+func (c *calling) Exchange(ctx context.Context, call rpc.Invocation, f func(rpc.Channel) error) (err error) {
+	began := c.n.e.Trunk.Now()
+	defer func() { c.n.e.Calls.Made(began, err, true) }()
 	if c.key.Peer == c.n.ID() {
 		if c.n.e.Stopping() {
 			return ErrClosed

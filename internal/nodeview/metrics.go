@@ -13,6 +13,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
 	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
+	"github.com/gamelan-p2p/gamelan/internal/durations"
 	"github.com/gamelan-p2p/gamelan/internal/transport/connpool"
 	"github.com/gamelan-p2p/gamelan/internal/version"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -160,7 +161,7 @@ func (v *View) traffic() models.Traffic {
 	for _, x := range t.SentFor() {
 		s.Sent = append(s.Sent, models.TrafficSent{Outcome: x.Kind.String(), Reason: reason(x.Reason), Count: x.Count})
 	}
-	s.SendTook.Bounds = messengers.SendBounds
+	s.SendTook.Bounds = durations.Bounds
 	s.SendTook.Counts, s.SendTook.Sum = t.SendTook()
 	for _, x := range t.DialsEnded() {
 		s.Dials = append(s.Dials, models.TrafficDials{Result: x.Result, Stage: x.Stage, Count: x.Count})

@@ -103,7 +103,7 @@ func items[T any](ctx context.Context, c *Client, call Invocation, req any, enco
 }
 
 // errEnough reports that the caller has left the loop.
-var errEnough = errors.New("rpc: no more items wanted")
+var errEnough = fmt.Errorf("rpc: no more items wanted: %w", context.Canceled)
 
 func encoder[Req any](c codec, m *Req) func([]byte) ([]byte, error) {
 	return func(b []byte) ([]byte, error) { return c.append(b, m) }

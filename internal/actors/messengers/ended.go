@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/durations"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -48,7 +49,7 @@ type ended struct {
 	doubts map[identity.NodeID]time.Time // peers of messages in doubt, and the last time; at most maxDoubts
 
 	reasons [protocol.Failed + 1][maxReasons]atomic.Uint64 // by outcome, but of those confirmed
-	took    durations
+	took    durations.Counts
 }
 
 // because counts the reason of an outcome that is not confirmed.

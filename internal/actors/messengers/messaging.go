@@ -75,7 +75,7 @@ func (m *Enqueue) told(o protocol.Outcome) {
 // timed counts how long a message took that is confirmed.
 func (m *Enqueue) timed(k protocol.OutcomeKind, now func() time.Time) {
 	if k == protocol.Confirmed && m.began != 0 {
-		m.room.ended.took.add(time.Duration(now().UnixNano() - m.began))
+		m.room.ended.took.Add(time.Duration(now().UnixNano() - m.began))
 	}
 }
 

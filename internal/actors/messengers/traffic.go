@@ -3,7 +3,6 @@ package messengers
 import (
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
@@ -56,29 +55,10 @@ func (r *Room) ofKind(kind string) *Messaging {
 	return map[string]*Messaging{KindPlain: r.Plain, KindDHT: r.Frames, KindOutcomes: r.Outcomes, KindAnswers: r.Answers}[kind]
 }
 
-// SendBounds are the bounds of the durations of sends, in seconds.
-var SendBounds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-
-// durations counts durations by the bounds above. Whoever settles messages writes it.
-type durations struct {
-	counts [17]atomic.Uint64 // one more than bounds
-	sum    atomic.Uint64     // nanoseconds
-}
-
-func (d *durations) add(took time.Duration) {
-	i, _ := slices.BinarySearch(SendBounds, took.Seconds())
-	d.counts[i].Add(1)
-	d.sum.Add(uint64(max(0, took)))
-}
-
-// SendTook returns how many confirmed messages took how long, by SendBounds, and the sum in seconds. Only
+// SendTook returns how many confirmed messages took how long, by [durations.Bounds], and the sum in seconds. Only
 // those are timed that were sent from outside an actor.
 func (r *Room) SendTook() (counts []uint64, sum float64) {
-	d := &r.ended.took
-	for i := range d.counts {
-		counts = append(counts, d.counts[i].Load())
-	}
-	return counts, time.Duration(d.sum.Load()).Seconds()
+	return r.ended.took.Read()
 }
 
 // EndedFor counts the messages of the program that have ended in one way.

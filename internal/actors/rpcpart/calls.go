@@ -48,6 +48,8 @@ type Calls struct {
 	windows  *credit.Budget    // for items of streams that may wait, of all peers
 	once     sync.Once
 	limit    callLimit
+	made     callCounts
+	served   callCounts
 }
 
 // New returns the Calls of a node.
@@ -66,8 +68,10 @@ func (k *Calls) Part() actors.Part {
 			{Name: "rpc", Kind: "rpc", New: func() actor.Actor { return newServer(k) }, Children: sessions, Drains: true},
 			{Name: "rpc-client", Kind: "rpc-client", New: func() actor.Actor { return newClient(k) }, Children: sessions},
 		},
-		Stages: map[string]actors.Stage{serverPath: actors.StopMessages},
-		Ready:  k.ready,
+		Stages:   map[string]actors.Stage{serverPath: actors.StopMessages},
+		Ready:    k.ready,
+		Sections: map[string]func(context.Context) any{"calls": func(context.Context) any { return k.section().Calls }},
+		Metrics:  func(context.Context) any { return k.section() },
 	}
 }
 

@@ -152,8 +152,12 @@ func (c *own) begin(serve func(context.Context) error) (ends func()) {
 	return func() {
 		c.unwatched()
 		over()
-		c.cancel(errGivenUp)
-		c.ends(errGivenUp)
+		why := errGivenUp
+		if errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
+			why = errExpired
+		}
+		c.cancel(why)
+		c.ends(why)
 	}
 }
 
@@ -280,7 +284,7 @@ func (c *own) run(serve func(context.Context) error) error {
 	}()
 	c.err = onecall.ErrorOf(rpc.General, []byte(serviceFailed)) // also if the method ends its goroutine
 	ctx := c.inner
-	err := serveMethod(c.method, func() error { return serve(rpc.WithCaller(ctx, &c.caller)) })
+	err := c.k.serve(ctx, c.service, c.method, func() error { return serve(rpc.WithCaller(ctx, &c.caller)) })
 	if err == nil && !c.method.Streams() && !c.sent {
 		err = errNoAnswerMade
 	}

@@ -539,7 +539,7 @@ func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 	defer s.conn.Link().Live.CallEnds()
 	w := callWriter{m: m, k: k, stream: method.Streams()}
 	defer func() { putBuffer(w.buf) }()
-	err := serveMethod(method, func() error {
+	err := s.shared.serve(k.ctx, s.service, method, func() error {
 		if ctx := rpc.WithCaller(k.ctx, &caller); !k.requests {
 			return method.Serve(ctx, k.request.body, w.send)
 		} else {

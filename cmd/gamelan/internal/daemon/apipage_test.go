@@ -142,6 +142,7 @@ var apiPages = []struct {
 		{path: "POST /v1/inbox/retry", about: "Have messages of the shelf handed out again.", ask: "/v1/inbox/retry?all=true", gives: models.ShelfTaken{}, bad: []refusal{{"/v1/inbox/retry", 400, "bad_query"}}},
 		{path: "POST /v1/inbox/drop", about: "Delete messages of the shelf.", ask: "/v1/inbox/drop?all=true", gives: models.ShelfTaken{}},
 		{path: "GET /v1/outcomes", about: "Messages that are to be kept or handled, and wait.", gives: anything{}},
+		{path: "GET /v1/calls", about: "Calls that the program has made, and those to its services, by their results.", gives: models.Calls{}},
 		{path: "GET /v1/traffic", about: "Messages and bytes in and out, dials, ends of connections.", gives: models.Traffic{}},
 	}},
 	{"The DHT, and stored messages", []shown{

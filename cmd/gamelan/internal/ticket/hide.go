@@ -61,6 +61,7 @@ func (g *gatherer) constant() {
 		models.StoreForward{},
 		models.Tor{},
 		models.Traffic{},
+		models.Calls{},
 	} {
 		if of != nil {
 			g.hide.Shape(reflect.TypeOf(of))

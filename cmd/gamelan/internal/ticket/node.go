@@ -23,6 +23,7 @@ import (
 var sections = []struct{ name, about string }{
 	{"node", "identity, state and its cause, warnings, limits"},
 	{"admission", "with whom the node has connections, and who was refused"},
+	{"calls", "calls made and served, by their results"},
 	{"dht", "messages over the DHT: received, sent, relayed"},
 	{"inspect", "how the API is reached over TCP, and what was refused there"},
 	{"inbox", "received messages that are not acknowledged: their number and size"},
