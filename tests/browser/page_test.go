@@ -244,6 +244,7 @@ func TestTasks(t *testing.T) {
 	}
 	b.sees(t, "is stuck on int")
 	b.run(t, chromedp.Poll("/^online for \\d+ s$/.test(document.querySelector('.lead .state').innerText)", nil, chromedp.WithPollingTimeout(20*time.Second)))
+	b.run(t, chromedp.Poll("gamelan.samples.at.length >= 8", nil, chromedp.WithPollingTimeout(25*time.Second))) // one a second
 	timed("which actor is stuck, and on what?", func() {
 		b.sees(t, "extensions/cashier is stuck on int")
 		b.click(t, "extensions/cashier")
