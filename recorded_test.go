@@ -69,6 +69,9 @@ func TestRecorded(t *testing.T) {
 			if e.Type == models.DialFailed && e.Code == "" {
 				t.Errorf("got %+v, want a code", e)
 			}
+			if e.Type == models.DialFailed && (!strings.HasPrefix(e.What, "no answer from ") || strings.Contains(e.What, "dial ")) {
+				t.Errorf("got %q, want it in the words of gamelan why", e.What)
+			}
 		}
 		if cut != 1 {
 			t.Errorf("got %d events of the cut, want 1: %+v", cut, all)

@@ -205,6 +205,11 @@ func TestPages(t *testing.T) {
 				if taken {
 					t.Errorf("%s: a text of a stranger is markup", where)
 				}
+				var off string
+				b.run(t, chromedp.Evaluate("(() => { const nav = document.querySelector('nav').getBoundingClientRect(), at = document.querySelector('nav [aria-current]').getBoundingClientRect(); return at.left < nav.left - 1 || at.right > nav.right + 1 || at.bottom > nav.top + document.querySelector('nav').clientHeight ? JSON.stringify([nav, at]) : '' })()", &off))
+				if off != "" {
+					t.Errorf("%s: the page's own name is not all seen in the list of pages: %s", where, off)
+				}
 				b.clean(t, where)
 				b.settled(t, where)
 				if shots != "" {
@@ -238,6 +243,8 @@ func TestTasks(t *testing.T) {
 		b.settled(t, task)
 	}
 	b.sees(t, "is stuck on int")
+	b.run(t, chromedp.Poll("/^online for \\d+ s$/.test(document.querySelector('.lead .state').innerText)", nil, chromedp.WithPollingTimeout(20*time.Second)))
+	b.run(t, chromedp.Poll("gamelan.samples.at.length >= 8", nil, chromedp.WithPollingTimeout(25*time.Second))) // one a second
 	timed("which actor is stuck, and on what?", func() {
 		b.sees(t, "extensions/cashier is stuck on int")
 		b.click(t, "extensions/cashier")
@@ -250,6 +257,7 @@ func TestTasks(t *testing.T) {
 		b.sees(t, "Why is it not connected?")
 		b.click(t, "Why is it not connected?")
 		b.sees(t, "firewall")
+		b.open(t, "doctor/nobody", "Nothing was examined yet") // what was found of another is not shown
 	})
 	timed("what happened then?", func() {
 		b.open(t, "events", "conn.opened")
@@ -307,6 +315,18 @@ func TestWays(t *testing.T) {
 		b.problems = nil
 		b.mu.Unlock()
 	}
+	for at, want := range map[string]string{"peer/nobody": "see the page Peers", "actor/nobody": "see the page Tree", "nowhere": "There is no page nowhere.", "connections/7": "There is no page connections/7.", "peer/": "search: a name"} {
+		b.open(t, at, "")
+		b.run(t, chromedp.Poll(fmt.Sprintf("(document.querySelector('main').innerText + document.querySelector('main input')?.placeholder).includes(%q)", want), nil, chromedp.WithPollingTimeout(20*time.Second)))
+		var waits bool
+		b.run(t, chromedp.Evaluate("document.querySelector('main').innerText.includes('The page asks')", &waits))
+		if waits {
+			t.Errorf("%s: it waits for an answer that has come", at)
+		}
+	}
+	b.mu.Lock()
+	b.problems = nil // what is asked for is not there
+	b.mu.Unlock()
 	var asked bool
 	b.open(t, "doctor/"+s.alone.String(), "Examine")
 	b.run(t, chromedp.Sleep(time.Second), chromedp.Evaluate("document.querySelectorAll('.steps li').length > 0", &asked))

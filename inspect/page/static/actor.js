@@ -27,7 +27,7 @@ export function open(ctx) {
   }
   const follow = () => followed(ctx, 'actor', { path: ctx.arg, limit: 200, for: '30s' }, t => { trace = t })
   return () => {
-    if (!a) return h('p', { class: 'quiet' }, 'The page asks the node …')
+    if (!a) return ctx.waits()
     const m = a.mailbox
     const children = branch?.children || []
     return [
@@ -61,7 +61,7 @@ export function open(ctx) {
           ['type', a.type || '–'],
         ]))),
       a.detail !== undefined && h('section', {}, h('h2', {}, 'What it says of itself'), detail(a.detail)),
-      a.detail_timeout && h('p', { class: 'notice warn' }, 'It did not say anything of itself within 100 ms.'),
+      a.detail_timeout && h('p', { class: 'notice warn apart' }, 'It did not say anything of itself within 100 ms.'),
       (a.tasks || a.goroutines) && h('section', {}, h('h2', {}, 'Tasks'), table([['task', t => t.name], ['for', t => span(t.age_ms), 'n']], a.tasks || [], { caption: 'Tasks', empty: (a.goroutines || []).join(', ') })),
       failures.length > 0 && h('section', {}, h('h2', {}, 'Failures, the newest first'), failures.map(f => h('div', { key: f.at }, h('p', { class: 'notice bad' }, h('b', {}, f.reason), h('span', { class: 'more' }, `${clock(f.at)}, ${ago(f.at)} ago`, f.message_type ? `, on ${f.message_type}` : '', f.where ? `, at ${f.where}` : '', f.peer ? [', from ', peerLink(f.peer)] : ''))))),
       stacks && h('section', {}, h('h2', {}, 'Stacks'),

@@ -4,17 +4,19 @@ import { get, follow } from './api.js'
 import { clock, ago, now, plural } from './words.js'
 import { samples, sample } from './samples.js'
 import { pages, shown } from './pages.js'
-import { state, go, named, shortActor, trouble } from './state.js'
+import { state, go, link, named, shortActor, trouble } from './state.js'
 
 const HOUR = 3600e3
 
 let page = null // { name, arg, query, view, problem, close }
+let nowhere = null // says that the address is of no page
 let help = false
 let chosen = -1 // event of the time line under the cursor
 let version = 0 // of the events
 
 const root = document.getElementById('app')
 let planned = false
+let seen = false // where one is, in the list of pages
 const drawn = [] // milliseconds of script of the last updates
 function redraw() {
   if (planned) return
@@ -23,6 +25,8 @@ function redraw() {
     planned = false
     const began = performance.now()
     patch(root, frame())
+    if (!seen) root.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }) // a narrow page has not room for all
+    seen = true
     drawn.push(performance.now() - began)
     if (drawn.length > 1000) drawn.shift()
   })
@@ -39,9 +43,13 @@ const decoded = text => {
 function open() {
   const [path, query = ''] = location.hash.slice(1).split('?')
   const parts = path.split('/').filter(Boolean).map(decoded)
-  const name = Object.hasOwn(pages, parts[0]) ? parts[0] : 'overview'
-  const arg = parts.slice(1).join('/')
-  if (page && page.name === name && page.arg === arg && page.query === query) return
+  const there = Object.hasOwn(pages, parts[0])
+  const takes = there && (pages[parts[0]].under || parts[0] === 'doctor') // it is about something
+  const rest = parts.slice(1).join('/')
+  const name = !there ? 'overview' : pages[parts[0]].under && !rest ? pages[parts[0]].under : parts[0]
+  const arg = takes ? rest : ''
+  nowhere = parts.length && (!there || (rest && !takes)) ? { message: `There is no page ${parts.join('/').slice(0, 60)}.`, hint: `this is the page ${pages[name].title}` } : null
+  if (page && page.name === name && page.arg === arg && page.query === query) return redraw()
   const first = !page
   if (page) page.close()
   const stop = new AbortController()
@@ -71,9 +79,12 @@ function open() {
       }
       again()
     },
+    // waits is shown before the first answer.
+    waits: () => (mine.problem ? null : h('p', { class: 'quiet' }, 'The page asks the node …')),
     get: (path, params) => get(path, params, { signal: stop.signal }),
   }
   page.view = pages[name].open(ctx)
+  seen = false
   document.title = `${pages[name].title}${arg ? ' ' + named(shortActor(arg)) : ''} – Gamelan`
   const main = document.getElementById('main')
   if (main) {
@@ -105,6 +116,7 @@ function frame() {
   const top = pages[page.name]
   const old = n && now() - state.seen > 5000
   const wrong = state.over ? ended : state.error || (page.problem?.code !== 'gone' && page.problem)
+  const away = top.under && wrong?.status === 404 && { message: wrong.message, hint: ['see the page ', link('/' + top.under, pages[top.under].title)] } // the hint is for programs
   return [
     h('header', { class: 'top' },
       h('a', { class: 'mark', href: '#/' }, h('span', { class: 'dot ' + mood() }), h('b', {}, 'Gamelan')),
@@ -117,7 +129,7 @@ function frame() {
       }, pages[name].title, h('kbd', { 'aria-hidden': 'true' }, i === 9 ? '0' : i + 1)))),
     h('main', { id: 'main', tabindex: '-1' },
       h('h1', { class: page.name === 'overview' ? 'unseen' : '' }, top.title, page.arg && !top.own ? h('span', { class: 'arg' }, ' ', named(shortActor(page.arg))) : null),
-      h('div', { key: 'wrong' }, wrong && trouble(wrong)),
+      h('div', { key: 'wrong' }, (wrong || nowhere) && trouble(away || wrong || nowhere)),
       h('div', { key: `${page.name}/${page.arg}?${page.query}`, class: 'page' }, page.view && content())),
     timeline(),
     help && keys(),

@@ -12,7 +12,8 @@ export function open(ctx) {
   let peer = ctx.arg, steps = [], diagnosis = null, running = false, problem = null, last = null
   const stop = new AbortController()
   ctx.signal.addEventListener('abort', () => stop.abort())
-  ctx.get('/v1/doctor').then(d => { if (d.diagnosis && !running && !steps.length) { last = d.at; steps = d.steps; diagnosis = d.diagnosis } ctx.redraw() }, () => {})
+  // The last examination is shown, unless it was of something else than this page.
+  ctx.get('/v1/doctor').then(d => { if (d.diagnosis && !running && !steps.length && (!ctx.arg || JSON.stringify(d).includes(ctx.arg))) { last = d.at; steps = d.steps; diagnosis = d.diagnosis } ctx.redraw() }, () => {})
   const run = async () => {
     if (running) return
     ;[steps, diagnosis, running, problem, last] = [[], null, true, null, null]

@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { ago, bytes, clock, count, plural, span } from './words.js'
 import { facts, table } from './draw.js'
-import { state, link, go, peerLink, acts } from './state.js'
+import { state, link, go, named, peerLink, acts } from './state.js'
 import { followed, traced } from './actor.js'
 
 const mood = s => ({ confirmed: 'ok', failed: 'bad', 'in doubt': 'warn' })[s] || ''
@@ -32,7 +32,7 @@ export const messages = {
           h('label', {}, 'show ', h('select', { value: only, onchange: e => { only = e.target.value; ctx.redraw() } }, [['', 'all'], ['open', 'open'], ['failed', 'failed']].map(([v, t]) => h('option', { key: v, value: v }, t)))),
           h('span', { class: 'quiet', role: 'status' }, plural(sent.total, 'message'))),
         table([
-          ['tag', m => link('/message/' + m.tag, m.tag)], ['began', m => clock(m.begin)], ['outcome', m => h('span', { class: mood(m.summary) }, m.summary || 'open')], ['copies', m => count(m.copies?.length || 0), 'n'], ['size', m => bytes(m.size), 'n'], ['to', m => m.to, 'wide'],
+          ['tag', m => link('/message/' + m.tag, m.tag)], ['began', m => clock(m.begin)], ['outcome', m => h('span', { class: mood(m.summary) }, m.summary || 'open')], ['copies', m => count(m.copies?.length || 0), 'n'], ['size', m => bytes(m.size), 'n'], ['to', m => named(m.to), 'wide'],
         ], sent.items, { key: m => m.tag + m.begin, empty: 'None.', caption: 'Messages sent over the DHT' })),
     ]
   },
@@ -53,7 +53,7 @@ export const message = {
       none && h('p', { class: 'notice' }, 'This node has not sent a message with this tag, or has forgotten it. It may pass through: follow it.'),
       acts() && h('p', { class: 'acts' }, h('button', { onclick: follow, disabled: trace?.on }, trace?.on ? 'Follows for a minute' : 'Follow the tag')),
       m && h('ol', { class: 'life' },
-        h('li', {}, h('b', {}, clock(m.begin)), ` sent: ${bytes(m.size)}, type ${m.type}${m.encrypted ? ', encrypted' : ''}, ${m.to}`),
+        h('li', {}, h('b', {}, clock(m.begin)), ` sent: ${bytes(m.size)}, type ${m.type}${m.encrypted ? ', encrypted' : ''}, ${named(m.to)}`),
         (m.copies || []).map((c, i) => h('li', { key: c.peer + i, class: mood(c.outcome) }, h('b', {}, c.at ? clock(c.at) : 'open'), ' ', peerLink(c.peer), ` ${c.outcome || 'open'}${c.reason ? ': ' + c.reason : ''}, ${span(Date.parse(c.at) - Date.parse(m.begin))} after it was sent, ${plural(c.tries, 'try').replace('trys', 'tries')}`)),
         m.end && !m.end.startsWith('0001') ? h('li', { class: mood(m.summary) }, h('b', {}, clock(m.end)), ' ended: ', m.summary) : h('li', {}, 'It goes on.')),
       trace && h('section', {}, h('h2', {}, 'What passes now'), traced(trace)),

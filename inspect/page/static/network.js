@@ -3,6 +3,7 @@ import { h } from './dom.js'
 import { ago, count, now, plural, address } from './words.js'
 import { facts, table } from './draw.js'
 import { state, go, named, peerLink, peerName } from './state.js'
+import { stateOf } from './peers.js'
 
 export const title = 'Network'
 const MOST = 160 // peers that are drawn
@@ -31,7 +32,7 @@ export function open(ctx) {
   })
   return () => {
     const me = state.node
-    if (!me || !net) return h('p', { class: 'quiet' }, 'The page asks the node …')
+    if (!me || !net) return ctx.waits()
     const wanted = new Set((net.neighbours?.members || []).map(m => m.node_id))
     const known = new Set(peers.map(p => p.node_id))
     const all = peers.concat([...conns.keys()].filter(id => !known.has(id)).map(id => ({ node_id: id })))
@@ -45,7 +46,7 @@ export function open(ctx) {
       d.y = C + d.r * Math.sin(angle)
       d.right = Math.cos(angle) >= 0
     })
-    const kind = d => d.p.banned_until && Date.parse(d.p.banned_until) > now() ? 'banned' : d.conn ? 'connected' : d.p.offline_since ? 'away' : 'known'
+    const kind = d => d.p.banned_until && Date.parse(d.p.banned_until) > now() ? 'banned' : d.conn ? 'connected' : stateOf(d.p)
     const say = d => `${peerName(d.id)}, ${kind(d)}${d.conn ? ` ${d.conn.direction} through ${through(d.conn)}` : ''}${d.near ? ', a neighbour' : ''}${d.seed ? ', a seed' : ''}`
     return [
       h('p', { class: 'cause' }, net.summary || '', total > drawn.length ? h('span', { class: 'quiet' }, ` ${drawn.length} of ${count(total)} are drawn.`) : ''),

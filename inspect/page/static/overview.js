@@ -22,8 +22,8 @@ export function open(ctx) {
     const troubles = [...told(n.warnings, state.health, stuck, recent(failures)), ...letters(recent(dead.items), dead.items.length === 1000)]
     return [
       h('section', { class: 'lead' },
-        h('p', { class: 'state ' + (n.status === 'online' ? 'ok' : n.status === 'offline' ? 'bad' : 'warn') }, n.status),
-        h('p', { class: 'cause' }, n.cause, h('span', { class: 'quiet' }, ' for ' + ago(n.since)))),
+        h('p', { class: 'state ' + (n.status === 'online' ? 'ok' : n.status === 'offline' ? 'bad' : 'warn') }, n.status, h('span', { class: 'since' }, ' for ' + ago(n.since))),
+        h('p', { class: 'cause' }, n.cause)),
       h('section', {}, h('h2', {}, 'Needs attention'), troubles.length ? h('ul', { class: 'notices' }, troubles) : h('p', { class: 'quiet' }, loaded && !state.error ? 'Nothing. All is well.' : 'The page asks the node …')),
       h('section', { class: 'sparks', 'aria-label': 'The last five minutes' },
         card('Messages', ['messages in', 'messages out'], v => count(v) + '/s', ['in', 'out']),

@@ -5,7 +5,7 @@ import { ago, address, clock, now, plural, span } from './words.js'
 import { facts, table } from './draw.js'
 import { state, acts, go, named, peerName, peerLink, doing, said } from './state.js'
 
-const stateOf = (p, dials) => p.connection ? 'connected' : p.banned_until && Date.parse(p.banned_until) > now() ? 'banned' : dials?.has(p.node_id) ? 'dialling' : p.offline_since ? 'away' : lastOf(p).failures ? 'not reached' : 'known'
+export const stateOf = (p, dials) => p.connection ? 'connected' : p.banned_until && Date.parse(p.banned_until) > now() ? 'banned' : dials?.has(p.node_id) ? 'dialling' : p.offline_since || p.ended_at || lastOf(p).failures ? 'away' : 'known' // as gamelan peers has it
 const lastOf = p => (p.addresses || []).reduce((a, b) => (a.last_ok || '') >= (b.last_ok || '') ? a : b, {})
 const seen = p => p.connection ? 'now' : lastOf(p).last_ok ? ago(lastOf(p).last_ok) : 'never'
 
@@ -19,7 +19,7 @@ export const peers = {
       total = p.total
       open = new Map(c.items.map(c => [c.peer, c]))
     })
-    const rank = { connected: 0, dialling: 1, banned: 2, 'not reached': 3, away: 4, known: 5 }
+    const rank = { connected: 0, dialling: 1, banned: 2, away: 3, known: 4 }
     return () => {
       const fits = p => !search || `${peerName(p.node_id)} ${p.node_id} ${p.public_key} ${p.user_agent} ${(p.addresses || []).map(a => a.addr).join(' ')} ${stateOf(p)}`.toLowerCase().includes(search.toLowerCase())
       const rows = list.filter(fits).sort((a, b) => rank[stateOf(a)] - rank[stateOf(b)] || peerName(a.node_id).localeCompare(peerName(b.node_id)))
@@ -28,7 +28,7 @@ export const peers = {
           h('span', { class: 'quiet', role: 'status' }, rows.length === total ? plural(total, 'peer') : `${rows.length} of ${plural(total, 'peer')}`)),
         table([
           ['peer', p => peerLink(p.node_id)],
-          ['state', p => h('span', { class: { connected: 'ok', banned: 'bad', 'not reached': 'warn' }[stateOf(p)] }, stateOf(p))],
+          ['state', p => h('span', { class: { connected: 'ok', banned: 'bad', away: 'warn' }[stateOf(p)] }, stateOf(p))],
           ['seen', seen, 'n'],
           ['rtt', p => (open.get(p.node_id)?.rtt_ms ? span(open.get(p.node_id).rtt_ms) : ''), 'n'],
           ['address', p => address(lastOf(p).addr || p.addresses?.[0]?.addr)],
@@ -53,11 +53,11 @@ export const peer = {
       happened = events.items.reverse()
     })
     return () => {
-      if (!p) return h('p', { class: 'quiet' }, 'The page asks the node …')
+      if (!p) return ctx.waits()
       const is = stateOf(p)
       const act = (verb, params) => () => post(`/v1/peers/${p.node_id}:${verb}`, params)
       return [
-        h('section', { class: 'lead' }, h('p', { class: 'state ' + (is === 'connected' ? 'ok' : is === 'banned' || is === 'not reached' ? 'bad' : 'warn') }, peerName(p.node_id), ' ', is),
+        h('section', { class: 'lead' }, h('p', { class: 'state ' + (is === 'connected' ? 'ok' : is === 'banned' ? 'bad' : 'warn') }, peerName(p.node_id), ' ', is),
           h('p', { class: 'cause' }, conn ? `${conn.direction} at ${address(conn.remote)} for ${span(conn.age_ms)}${conn.rtt_ms ? `, ${span(conn.rtt_ms)} away` : ''}` : is === 'banned' ? `until ${clock(p.banned_until)}: ${p.ban_reason || 'no reason given'}` : why(p, happened))),
         said(ctx),
         h('p', { class: 'acts' }, acts() && h('button', { class: 'main', onclick: () => { state.examine = p.node_id; go('/doctor/' + p.node_id) } }, conn ? 'Examine the way to it' : 'Why is it not connected?'),
@@ -68,7 +68,7 @@ export const peer = {
           is === 'banned' && doing(ctx, 'Lift the ban', () => 'The ban is lifted.', act('unban'))),
         h('section', {}, h('h2', {}, 'Addresses'), table([
           ['address', a => address(a.addr)], ['reached', a => (a.last_ok ? ago(a.last_ok) + ' ago' : 'never'), 'n'], ['tried', a => plural(a.attempts, 'time') + (a.failures ? `, ${a.failures} failed` : ''), 'n'],
-          ['source', a => a.source], ['last error', a => named(a.last_error), 'wide'],
+          ['source', a => a.source], ['last error', a => failure(a.last_error), 'wide'],
         ], p.addresses || [], { key: a => a.addr, empty: 'None is known.', caption: 'Addresses' })),
         h('section', {}, h('h2', {}, 'What has happened'), table([['at', e => clock(e.at)], ['event', e => h('span', { class: e.severity }, e.type)], ['what', e => named(e.what), 'wide']], happened, { key: e => e.id, caption: 'Events of the peer' })),
         ended.length > 0 && h('section', {}, h('h2', {}, 'Ended connections'), table([['ended', c => clock(c.closed_at)], ['lasted', c => span(c.age_ms), 'n'], ['by', c => c.closed_by || ''], ['why', c => c.close_reason || '', 'wide']], ended, { key: c => c.id, caption: 'Ended connections' })),
@@ -76,6 +76,12 @@ export const peer = {
       ]
     }
   },
+}
+
+// failure is the error of a dial without what its row says, and without what the system adds to it.
+function failure(error) {
+  const [what, ...step] = named(error).split('; ')
+  return [h('span', { title: error }, what.replace(/^dial \S+: /, '').replace(/: (context deadline exceeded|dial (tcp|udp)).*$/, '')), step.length > 0 && h('span', { class: 'step' }, step.join('; '))]
 }
 
 // why says what is known without an examination.

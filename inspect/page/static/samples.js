@@ -24,7 +24,8 @@ export function sample(node, traffic, deep) {
     queued: deep.items.reduce((n, a) => n + a.mailbox.depth, 0),
     unread: node.inbox ? node.inbox.messages : 0,
   }
-  if (last && last.started === node.started_at) {
+  const started = Date.parse(node.started_at) // counted from now, and so never quite the same
+  if (last && last.pid === node.pid && Math.abs(started - last.started) < 1000) {
     const s = Math.max(0.2, (t - last.t) / 1000)
     samples.at.push(t)
     for (const k in totals) push(k, Math.max(0, totals[k] - last.totals[k]) / s)
@@ -34,7 +35,7 @@ export function sample(node, traffic, deep) {
       for (const k in samples.series) samples.series[k].shift()
     }
   }
-  last = { t, totals, started: node.started_at }
+  last = { t, totals, started, pid: node.pid }
 }
 
 // plain leaves out answers, which are no messages of their own.

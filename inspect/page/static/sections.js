@@ -15,7 +15,8 @@ export const sections = {
       await Promise.all(names.map(async n => { try { first.set(n, (await ctx.get(`/v1/sections/${n}/figures`, { limit: 40 })).items) } catch (e) { if (!ctx.signal.aborted) first.set(n, e) } }))
     })
     return () => h('div', { class: 'parts' }, names.map(n => h('section', { key: n, class: 'card' }, h('h2', {}, link('/section/' + encodeURIComponent(n), n.replaceAll('-', ' '))),
-      facts(known(first.get(n)).filter(f => f.rank <= 2 && !/(^|\.)\d+(\.|$)/.test(f.path)).sort((a, b) => a.rank - b.rank).slice(0, 6).map(f => [name(f), value(f.value, f.unit)])), rows(first.get(n)))))
+      known(first.get(n)).filter(f => f.path === 'summary').map(f => h('p', {}, f.value)),
+      facts(known(first.get(n)).filter(f => f.path !== 'summary' && f.rank <= 2 && !/(^|\.)\d+(\.|$)/.test(f.path)).sort((a, b) => a.rank - b.rank).slice(0, 6).map(f => [name(f), value(f.value, f.unit)])), rows(first.get(n)))))
   },
 }
 
@@ -39,7 +40,7 @@ export const section = {
   title: 'Part',
   under: 'sections',
   open(ctx) {
-    let figures = [], total = 0, verbs = [], all = false
+    let figures = null, total = 0, verbs = [], all = false
     const results = new Map()
     ctx.every(2000, async () => {
       const f = await ctx.get(`/v1/sections/${encodeURIComponent(ctx.arg)}/figures`, { limit: 1000 })
@@ -48,6 +49,7 @@ export const section = {
     })
     ctx.get('/v1/verbs', { limit: 1000 }).then(v => { verbs = v.items.filter(v => v.section === ctx.arg && !v.body && (!v.local || state.private)); ctx.redraw() }, () => {})
     return () => {
+      if (!figures) return ctx.waits()
       const shown = figures.filter(f => all || f.rank <= 2)
       const single = shown.filter(f => !/(^|\.)\d+(\.|$)/.test(f.path))
       return [

@@ -12,6 +12,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -109,13 +110,14 @@ func (a *log) dialFailed(c actor.Context, m actors.DialFailed) {
 	if !tell {
 		return
 	}
-	what, _, _ := strings.Cut(words.Sentence(m.Err), "; ")
-	e := models.Event{Type: models.DialFailed, Severity: models.EventWarning, What: what, Peer: m.Peer.String()}
+	err, where := m.Err, "it"
+	if n := len(m.Attempts); n > 0 {
+		err, where = m.Attempts[n-1].Err, address.Short(m.Attempts[n-1].Addr)
+	}
+	code, what, _ := trunk.Because(err, where)
+	e := models.Event{Type: models.DialFailed, Severity: models.EventWarning, What: what, Peer: m.Peer.String(), Code: code.Name}
 	if n > 1 {
 		e.What += fmt.Sprintf(", the last of %s", inspect.Count(uint64(n), "dial"))
-	}
-	if code := trunk.CauseOf(m.Err); code != nil {
-		e.Code = code.Name
 	}
 	a.record(c, e)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
@@ -87,10 +88,17 @@ func As(err error) *Error {
 // Text returns an error's text on one line, without the name of its package.
 func Text(err error) string { return words.WithoutPackage(err.Error()) }
 
-// Reason returns the system's text of an error, without the path.
+// Reason returns the system's text of an error, without the path or the address.
 func Reason(err error) string {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err.Error()
 	}
-	return err.Error()
+	if s, ok := errors.AsType[*os.SyscallError](err); ok {
+		return s.Err.Error()
+	}
+	text := err.Error()
+	if _, cause, ok := strings.Cut(text, ": dial tcp: "); ok { // a name that is not resolved
+		return cause
+	}
+	return text
 }

@@ -165,7 +165,7 @@ func ofRemote(e *client.Error, flag, doubt string) *failure.Error {
 	}
 	hint := doubt
 	if !e.Begun {
-		hint = "try it again; see on its machine whether it runs"
+		hint = "try it again; see on its machine whether it runs, and whether inspect.listen there has this port"
 	}
 	return failure.Unreachable(e.Code, hint, "the node at %s went away", e.URL).Because(e)
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -67,18 +69,22 @@ func TestNoAnswerOverTCP(t *testing.T) {
 		hint string
 		code int
 	}{
-		{client.Error{Code: client.CodeNotRunning, Err: errors.New("connection refused")}, "inspect.listen", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeNotRunning, Err: fmt.Errorf("Get %q: dial tcp 192.0.2.7:9465: %w", url+"/v1", os.NewSyscallError("connect", syscall.ECONNREFUSED))}, "inspect.listen", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeNotRunning, Err: fmt.Errorf("Get %q: dial tcp: lookup a.example: no such host", url+"/v1")}, "inspect.listen", failure.ExitUnreachable},
 		{client.Error{Code: client.CodeCertificate, Err: &client.CertificateError{Want: "a", Got: "b"}}, "somebody between", failure.ExitUnreachable},
 		{client.Error{Code: client.CodeCertificate, Err: errors.New("unknown authority")}, "it has the fingerprint", failure.ExitUnreachable},
 		{client.Error{Code: client.CodeSilent}, "with --wait", failure.ExitUnreachable},
 		{client.Error{Code: client.CodeForeign, Err: errors.New("502 Bad Gateway")}, "same version", failure.ExitFailed},
-		{client.Error{Code: client.CodeGone}, "try it again", failure.ExitUnreachable},
+		{client.Error{Code: client.CodeGone}, "whether inspect.listen there has this port", failure.ExitUnreachable},
 		{client.Error{Code: client.CodeGone, Begun: true}, "may or may not have arrived", failure.ExitUnreachable},
 	} {
 		x.err.URL = url
 		f := Of(fmt.Errorf("ask: %w", &x.err), nodedir.Dir{}, "--wait")
 		if f.Kind != x.err.Code || !strings.Contains(f.Hint, x.hint) || f.Code != x.code || !strings.Contains(f.Message, url) {
 			t.Errorf("%s: got %s, %d: %s; %s", x.err.Code, f.Kind, f.Code, f.Message, f.Hint)
+		}
+		if strings.Contains(f.Message, "Get") || strings.Contains(f.Message, "dial tcp") {
+			t.Errorf("%s: got %q, want the cause alone", x.err.Code, f.Message)
 		}
 		if !strings.Contains(x.err.Error(), " at "+url) {
 			t.Errorf("%s: got %v", x.err.Code, &x.err)
