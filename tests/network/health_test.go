@@ -171,7 +171,7 @@ func TestBubbleSeedsSilent(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		wantHealth(t, "no seed", a, "ok (seeds_silent)")
 		why := wantHealth(t, "no seed, and strict", strict, "degraded seeds_silent")
-		if !strings.HasPrefix(why, "the seed has not answered, ") || !strings.Contains(why, "/memory/77") {
+		if !strings.HasPrefix(why, "the seed has not answered, ") || !strings.Contains(why, " ago: /memory/77 refuses connections; ") {
 			t.Errorf("got %q, want why", why)
 		}
 	})

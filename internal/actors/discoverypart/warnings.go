@@ -8,6 +8,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 )
 
@@ -32,8 +33,12 @@ func (d *Discovery) warnings() models.Notices {
 		return nil
 	}
 	ago := words.Long(d.trunk.Now().Sub(last.At))
-	if len(s.Seeds) == 1 {
-		return models.Notices{codes.SeedsSilent.Notice(fmt.Sprintf("the seed has not answered, %s ago: %s", ago, words.Sentence(last.Err)))}
+	why := words.Sentence(last.Err)
+	if err, where, dialled := trunk.LastTried(last.Err); dialled {
+		_, why, _ = trunk.Because(err, where)
 	}
-	return models.Notices{codes.SeedsSilent.Notice(fmt.Sprintf("none of %s has answered, the last %s ago: %s", inspect.Count(uint64(len(s.Seeds)), "seed"), ago, words.Sentence(last.Err)))}
+	if len(s.Seeds) == 1 {
+		return models.Notices{codes.SeedsSilent.Notice(fmt.Sprintf("the seed has not answered, %s ago: %s", ago, why))}
+	}
+	return models.Notices{codes.SeedsSilent.Notice(fmt.Sprintf("none of %s has answered, the last %s ago: %s", inspect.Count(uint64(len(s.Seeds)), "seed"), ago, why))}
 }

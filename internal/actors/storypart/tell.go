@@ -12,7 +12,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/trunk"
-	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
@@ -110,9 +109,9 @@ func (a *log) dialFailed(c actor.Context, m actors.DialFailed) {
 	if !tell {
 		return
 	}
-	err, where := m.Err, "it"
-	if n := len(m.Attempts); n > 0 {
-		err, where = m.Attempts[n-1].Err, address.Short(m.Attempts[n-1].Addr)
+	err, where, dialled := trunk.LastTried(m.Err)
+	if !dialled {
+		where = "it"
 	}
 	code, what, _ := trunk.Because(err, where)
 	e := models.Event{Type: models.DialFailed, Severity: models.EventWarning, What: what, Peer: m.Peer.String(), Code: code.Name}

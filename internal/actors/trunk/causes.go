@@ -1,9 +1,13 @@
 package trunk
 
 import (
+	"errors"
+
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/dialling"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/address"
 )
 
 // CauseOf is [base.CauseOf].
@@ -12,4 +16,15 @@ func CauseOf(err error) *codes.Code { return base.CauseOf(err) }
 // Because returns why a peer is not reached, as [dialling.Because] does.
 func Because(err error, who string) (c *codes.Code, sentence, step string) {
 	return dialling.Because(err, who)
+}
+
+// LastTried returns the error of the last address that a dial has tried, and the address as people write it; ok
+// is false if err is not of a dial that has tried one.
+func LastTried(err error) (cause error, where string, ok bool) {
+	d, ok := errors.AsType[*actors.DialError](err)
+	if !ok || len(d.Attempts) == 0 {
+		return err, "", false
+	}
+	last := d.Attempts[len(d.Attempts)-1]
+	return last.Err, address.Short(last.Addr), last.Err != nil
 }
