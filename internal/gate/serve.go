@@ -17,7 +17,7 @@ import (
 
 // Limits of a [Server].
 const (
-	MaxConns       = 64              // open connections; further ones are closed at once
+	MaxConns       = 64              // open connections; see [listenat.Limited] for one more
 	MaxConnsSource = 16              // of one source: an IPv4 address, or an IPv6 /64
 	HeaderTimeout  = 5 * time.Second // for the TLS handshake, and for the header of a request
 	IdleTimeout    = time.Minute     // of a connection without a request
@@ -83,7 +83,7 @@ func Serve(l *Listener, certificate *tls.Certificate, h http.Handler, to *slog.L
 	failed := &listenat.Errors{Say: func(what string, n int) { to.Debug("a connection to the API over TCP failed", "err", what, "n", n) }}
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: HeaderTimeout, IdleTimeout: IdleTimeout, MaxHeaderBytes: MaxHeader,
-		ErrorLog: log.New(failed, "", 0), Protocols: new(http.Protocols),
+		ErrorLog: log.New(failed, "", 0), Protocols: new(http.Protocols), ConnContext: listenat.Context,
 	}
 	server.Protocols.SetHTTP1(true) // a limit of connections is one of requests
 	var listener net.Listener = l.limited
