@@ -26,7 +26,7 @@ const (
 	envAttacker = "GAMELAN_CAMPAIGN_ATTACKER" // the test binary attacks this seed
 	envPrivate  = "GAMELAN_CAMPAIGN_PRIVATE"  // 1: in a private network, whose secret the attacker has not
 	envWatched  = "GAMELAN_CAMPAIGN_WATCHED"  // 1: peers ask what the receiver remembers, and operators look at it and act on it without end
-	envPage     = "GAMELAN_CAMPAIGN_PAGE"     // 1: strangers and a reader attack the receiver's inspect.listen
+	envPage     = "GAMELAN_CAMPAIGN_PAGE"     // strangers, of so many sources but at least 8, and a reader attack the receiver's inspect.listen
 	envNetwork  = "GAMELAN_CAMPAIGN_NETWORK"  // the file of that network, for the attacker
 )
 
@@ -105,9 +105,11 @@ func TestCampaign(t *testing.T) {
 	if os.Getenv(envWatched) != "" {
 		watched = pairs[0].operate(operating)
 	}
-	var visited *visits
-	if pairs[0].page != nil {
-		visited = pairs[0].visit(operating)
+	var visited []*visits
+	for _, p := range pairs {
+		if p.page != nil {
+			visited = append(visited, p.visit(operating))
+		}
 	}
 	begin, stop := time.Now(), make(chan struct{})
 	var watching sync.WaitGroup
@@ -130,8 +132,8 @@ func TestCampaign(t *testing.T) {
 	if watched != nil {
 		watched.say()
 	}
-	if visited != nil {
-		visited.say()
+	for _, v := range visited {
+		v.say()
 	}
 	_ = stdin.Close()
 	if err := attacker.Wait(); err != nil {

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,7 @@ func (a *pageAt) attacked() string {
 	return a.address + " " + a.read
 }
 
-// openPage has the receiver serve its API and its page over TCP.
+// openPage has the receiver serve its API and its page over TCP, as the control's does, which nobody attacks.
 func (p *pair) openPage() {
 	ports, err := freeport.Ports(2)
 	if err != nil {
@@ -89,9 +90,21 @@ type doorAttack struct {
 
 // sources of strangers, and of whoever has the reader's token. The operator has none of them.
 var (
-	strangers = [8]string{"127.0.1.1", "127.0.1.2", "127.0.1.3", "127.0.1.4", "127.0.1.5", "127.0.1.6", "127.0.1.7", "127.0.1.8"}
-	readers   = [4]string{"127.0.3.1", "127.0.3.2", "127.0.3.3", "127.0.3.4"}
+	strangers = sources("127.0.1.", max(8, atoi(os.Getenv(envPage))))
+	readers   = sources("127.0.3.", 4)
 )
+
+func sources(net string, n int) (all []string) {
+	for i := range n {
+		all = append(all, net+strconv.Itoa(i+1))
+	}
+	return all
+}
+
+func atoi(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
+}
 
 func (a *doorAttack) attacks() []attackKind {
 	a.at, a.read, _ = strings.Cut(a.door, " ")
@@ -163,7 +176,7 @@ func (a *doorAttack) connect(ctx context.Context, from []string, encrypted bool,
 // talk writes something, all at once or slowly byte by byte, and stays until the node or the time ends it.
 func (a *doorAttack) talk(encrypted bool, what []byte, slowly time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
-		c, err := a.connect(ctx, strangers[:], encrypted)
+		c, err := a.connect(ctx, strangers, encrypted)
 		if err != nil {
 			return err
 		}
@@ -189,7 +202,7 @@ func (a *doorAttack) talk(encrypted bool, what []byte, slowly time.Duration) fun
 }
 
 func (a *doorAttack) hugeHeaders(ctx context.Context) error {
-	c, err := a.connect(ctx, strangers[:], true)
+	c, err := a.connect(ctx, strangers, true)
 	if err != nil {
 		return err
 	}
@@ -206,7 +219,7 @@ func (a *doorAttack) hugeHeaders(ctx context.Context) error {
 
 func (a *doorAttack) handshakes(ctx context.Context) error {
 	for range 20 {
-		if c, err := a.connect(ctx, strangers[:], true); err == nil {
+		if c, err := a.connect(ctx, strangers, true); err == nil {
 			c.Close()
 		}
 		pause(ctx, 20*time.Millisecond)
@@ -224,7 +237,7 @@ func (a *doorAttack) client(from []string) *http.Client {
 // guesses makes requests that are changed in a way, and none may be let in.
 func (a *doorAttack) guesses(with func(*http.Request)) func(context.Context) error {
 	return func(ctx context.Context) error {
-		c := a.client(strangers[:])
+		c := a.client(strangers)
 		defer c.CloseIdleConnections()
 		for i := range 50 {
 			method, path := http.MethodGet, []string{"/v1", "/v1/node", "/", "/session", "/healthz"}[i%5]
@@ -270,12 +283,12 @@ func (a *doorAttack) foreign(r *http.Request) {
 
 // http2 speaks HTTP/2 to a server that does not: with its offer in TLS, and without asking.
 func (a *doorAttack) http2(ctx context.Context) error {
-	if c, err := a.connect(ctx, strangers[:], true, "h2"); err == nil {
+	if c, err := a.connect(ctx, strangers, true, "h2"); err == nil {
 		_, _ = c.Write(nil)
 		c.Close()
 		intruded("the node agrees to HTTP/2")
 	}
-	c, err := a.connect(ctx, strangers[:], true)
+	c, err := a.connect(ctx, strangers, true)
 	if err != nil {
 		return err
 	}
@@ -314,7 +327,7 @@ func (a *doorAttack) http2(ctx context.Context) error {
 
 func (a *doorAttack) junk(ctx context.Context) error {
 	for _, encrypted := range []bool{false, true} {
-		c, err := a.connect(ctx, strangers[:], encrypted)
+		c, err := a.connect(ctx, strangers, encrypted)
 		if err != nil {
 			return err
 		}
@@ -330,7 +343,7 @@ func (a *doorAttack) junk(ctx context.Context) error {
 
 // request writes a request of the reader on a connection of its own.
 func (a *doorAttack) request(ctx context.Context, method, path, more string) (net.Conn, error) {
-	c, err := a.connect(ctx, readers[:], true)
+	c, err := a.connect(ctx, readers, true)
 	if err != nil {
 		return nil, err
 	}
@@ -369,7 +382,7 @@ func (a *doorAttack) watch(reads bool) func(context.Context) error {
 }
 
 func (a *doorAttack) trees(ctx context.Context) error {
-	c := a.client(readers[:])
+	c := a.client(readers)
 	defer c.CloseIdleConnections()
 	for ctx.Err() == nil {
 		if code, _, err := a.ask(ctx, c, http.MethodGet, "/v1/tree", nil); err != nil || code != http.StatusOK {
@@ -412,7 +425,7 @@ func (a *doorAttack) ask(ctx context.Context, c *http.Client, method, path strin
 
 // acts tries to change the node, and to see messages, with the token of a reader, in every way.
 func (a *doorAttack) acts(ctx context.Context) error {
-	c := a.client(readers[:])
+	c := a.client(readers)
 	defer c.CloseIdleConnections()
 	code, body, err := a.ask(ctx, c, http.MethodGet, "/v1/verbs", nil)
 	a.mu.Lock()
@@ -468,6 +481,7 @@ type visits struct {
 	follows   []visit // of requests that follow events: until they ended
 	events    atomic.Uint64
 	following time.Duration
+	stream    time.Time // since when a stream is open; zero: none is
 	began     time.Time
 }
 
@@ -562,6 +576,9 @@ func (v *visits) follow(ctx context.Context) {
 		return
 	}
 	began := time.Now()
+	v.mu.Lock()
+	v.stream = began
+	v.mu.Unlock()
 	lines := bufio.NewScanner(res.Body)
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "data:") {
@@ -569,7 +586,7 @@ func (v *visits) follow(ctx context.Context) {
 		}
 	}
 	v.mu.Lock()
-	v.following += time.Since(began)
+	v.following, v.stream = v.following+time.Since(began), time.Time{}
 	v.mu.Unlock()
 	end(fmt.Errorf("the stream ended: %w", errors.Join(lines.Err(), io.EOF)))
 }
@@ -604,7 +621,7 @@ func (v *visits) measure(ctx context.Context) {
 	}
 	asked := len(v.commands)
 	v.mu.Unlock()
-	v.p.t.Logf("%v page: %d MiB, %d files, %s goroutines; %d commands, %d failed; %d events; %s", time.Since(v.began).Round(time.Second),
+	v.p.t.Logf("%v %s page: %d MiB, %d files, %s goroutines; %d commands, %d failed; %d events; %s", time.Since(v.began).Round(time.Second), v.p.name,
 		v.p.resident()>>20, len(files), goroutines, asked, failed, v.events.Load(), compactJSON(at))
 }
 
@@ -620,6 +637,9 @@ func compactJSON(b []byte) string {
 func (v *visits) say() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if !v.stream.IsZero() {
+		v.following += time.Since(v.stream)
+	}
 	v.p.mu.Lock()
 	pauses := slices.Clone(v.p.page.frozen)
 	for _, e := range v.p.pauses {

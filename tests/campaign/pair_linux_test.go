@@ -166,7 +166,7 @@ func newPair(t *testing.T, bin, name, dir string) *pair {
 	if os.Getenv(envWatched) != "" {
 		t.Setenv("GAMELAN_INSPECT_SHARE_WHY", "always")
 	}
-	if os.Getenv(envPage) != "" && name == "attacked" {
+	if os.Getenv(envPage) != "" {
 		p.openPage()
 	}
 	p.listener.running = make(map[*exec.Cmd]string)
