@@ -37,7 +37,11 @@ func serve(t *testing.T, certificate *tls.Certificate, h http.Handler) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Serve(l, certificate, h, quiet)
+	var present func() *tls.Certificate
+	if certificate != nil {
+		present = func() *tls.Certificate { return certificate }
+	}
+	s := Serve(l, present, h, quiet)
 	t.Cleanup(func() {
 		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
