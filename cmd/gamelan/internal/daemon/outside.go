@@ -56,7 +56,7 @@ func openOutside(d nodedir.Dir, c *daemonconfig.Inspect) (*outside, error) {
 		certificate, err = certified(gate.Own(d.Path, namesOf(at.Addr(), c.Hosts), time.Now()))
 	}
 	if bad, ok := errors.AsType[*gate.CertificateError](err); ok {
-		return nil, refuse(err, "remove it, and the node makes another one with another fingerprint", "the node's own certificate %s cannot be used: %s", filepath.Join(d.Path, bad.Path), failure.Text(bad.Err))
+		return nil, refuse(err, "or remove it, and the node makes another one, with another fingerprint", "the node's own certificate %s cannot be used: %s", filepath.Join(d.Path, bad.Path), failure.Text(bad.Err))
 	}
 	if err != nil {
 		return nil, err

@@ -208,6 +208,13 @@ func TestOutsideOverTLS(t *testing.T) {
 			t.Errorf("fingerprint %q: got %v", fingerprint, err)
 		}
 	}
+	plain, err := client.NewRemote(client.Remote{URL: strings.Replace(n.access.URL, "https", "http", 1), Token: adminToken}, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plain.Node(ctx); !errors.Is(err, client.ErrScheme) || client.CodeOf(err) != client.CodeForeign {
+		t.Errorf("got %v of a node with TLS that is asked without", err)
+	}
 	var v models.Access
 	if err := reader.Section(ctx, "inspect", &v); err != nil || v.Refused.Credential != 1 || v.Refused.Scope != 3 || v.Connections == 0 {
 		t.Errorf("got %+v, %v", v, err)
@@ -234,6 +241,13 @@ func TestOutsidePlain(t *testing.T) {
 	admin, ctx := n.remote(n.token(n.dir.TokenFile())), t.Context()
 	if _, err := admin.Hear(ctx, inspect.Listening{}); client.CodeOf(err) != inspect.CodeForbidden {
 		t.Errorf("got %v", err)
+	}
+	secure, err := client.NewRemote(client.Remote{URL: strings.Replace(n.access.URL, "http", "https", 1), Token: n.token(n.dir.TokenFile())}, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secure.Node(ctx); !errors.Is(err, client.ErrScheme) || client.CodeOf(err) != client.CodeForeign {
+		t.Errorf("got %v of a node without TLS that is asked with it", err)
 	}
 	var link models.AccessLink
 	if err := n.local.Do(ctx, "inspect", "link", url.Values{"scope": {"read"}}, nil, &link); err != nil || !strings.HasPrefix(link.URL, n.access.URL+gate.Login) {

@@ -100,6 +100,10 @@ func TestWhatDoesNotWorkTogether(t *testing.T) {
 		{map[string][]string{"node.listen": {"/dns4/node.example.org/tcp/18189"}}, "address not supported"},
 		{map[string][]string{"node.listen": {"/ip6/fe80::1/tcp/18189"}}, "a link-local IPv6 address"},
 		{map[string][]string{"node.listen": {"nowhere"}}, ""},
+		{map[string][]string{"node.listen": {"/ip4/127.0.0.1/tcp/18189"}}, ""},
+		{map[string][]string{"node.network": {"nextnet"}, "node.listen": {"/ip4/127.0.0.1/tcp/18189"}}, "node.public_addresses does not work with the other settings: no address listened on can be reached by others"},
+		{map[string][]string{"node.network": {"nextnet"}, "node.listen": {"/ip4/127.0.0.1/tcp/18189"}, "node.public_addresses": {"/ip4/203.0.113.7/tcp/1"}}, ""},
+		{map[string][]string{"node.network": {"nextnet"}, "node.listen": {"nowhere"}}, ""},
 	} {
 		l := Load(Sources{Flags: x.flags})
 		got := strings.Join(problems(l), "\n")
