@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -196,8 +197,14 @@ func (s *Settled) parse() error {
 	if err != nil {
 		return err
 	}
+	if s.Transport != TransportTor && !s.Wire.TestAddresses && len(s.Advertised) == 0 && len(s.ListenOn) > 0 && !slices.ContainsFunc(s.ListenOn, address.Beyond) {
+		return bad("PublicAddresses", ErrUnreached)
+	}
 	return s.checkListen()
 }
+
+// ErrUnreached reports a node that has no address to show to its peers, whatever its machine has.
+var ErrUnreached = errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
 
 func (s *Settled) privateSeeds() []string {
 	if s.Private == nil {

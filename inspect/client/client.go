@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -114,7 +115,11 @@ func (c *Client) look(ctx context.Context, path string) (*http.Response, error) 
 func (c *Client) refusal(res *http.Response) error {
 	defer res.Body.Close()
 	var refused struct{ Error inspect.Error }
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&refused); err != nil || refused.Error.Message == "" {
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err == nil && res.StatusCode == http.StatusBadRequest && strings.Contains(string(body), "HTTP request to an HTTPS server") { // as net/http has it
+		return c.fail(CodeForeign, ErrScheme)
+	}
+	if err := json.Unmarshal(body, &refused); err != nil || refused.Error.Message == "" {
 		return c.fail(CodeForeign, errors.New(res.Status))
 	}
 	return &refused.Error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 
@@ -85,6 +86,8 @@ func (c *Client) gone(ctx context.Context, err error) error {
 		return c.fail(CodeSilent, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return c.fail(CodeForeign, ErrScheme)
 	case c.url != "":
 		return c.fail(remoteCode(err), err)
 	case errors.Is(err, fs.ErrPermission):

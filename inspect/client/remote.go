@@ -37,6 +37,9 @@ var (
 	ErrURL = errors.New("client: the URL of a node is https://HOST:PORT, or http://127.0.0.1:PORT on the same machine")
 	// ErrPlainURL reports a URL with which anybody on the way could read the token.
 	ErrPlainURL = errors.New("client: the URL of a node on another machine begins with https")
+	// ErrScheme reports a URL that begins with http of a node that answers over TLS, or with https of one that
+	// does not.
+	ErrScheme = errors.New("client: the URL begins with https for a node that has TLS, and with http for one that has not")
 	// ErrFingerprint reports a text that is no fingerprint.
 	ErrFingerprint = errors.New("client: a fingerprint is sha256: and 64 hexadecimal digits")
 )

@@ -3,7 +3,6 @@ package assemble
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -109,7 +108,7 @@ func (b *builder) noAddress() error {
 			return fmt.Errorf("%w: the node listens on all %s addresses of this machine, and others can reach none of them now; if its network is up, set one, or listen on ListenNowhere", config.ErrNoNetwork, kind)
 		}
 	}
-	return errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
+	return config.ErrUnreached
 }
 
 // present returns the addresses that the node may tell others now, and the policy by which. There

@@ -17,6 +17,8 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/datadir"
@@ -48,15 +50,57 @@ func (e *CertificateError) Unwrap() error { return e.Err }
 
 // Files returns the certificate in a file, with the key in another one, both in PEM. The error is a [*CertificateError].
 func Files(certificate, key string) (tls.Certificate, error) {
-	c, err := tls.LoadX509KeyPair(certificate, key)
+	var files [2][]byte
+	for i, path := range []string{certificate, key} {
+		var err error
+		if files[i], err = readPEM(path); err != nil {
+			return tls.Certificate{}, &CertificateError{path, err}
+		}
+	}
+	c, err := tls.X509KeyPair(files[0], files[1])
 	if err != nil {
 		path := certificate
-		if p, ok := errors.AsType[*fs.PathError](err); ok {
-			path, err = p.Path, p.Err
+		if !hasBlock(files[1], "PRIVATE KEY") {
+			path, err = key, errors.New("it has no private key in PEM")
+		} else if !hasBlock(files[0], "CERTIFICATE") {
+			err = errors.New("it has no certificate in PEM")
 		}
 		return c, &CertificateError{path, err}
 	}
 	return c, nil
+}
+
+// readPEM reads a small file. One that is no regular file may have no end.
+func readPEM(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file")
+	}
+	var b []byte
+	if err == nil && info.Size() > maxCertificate {
+		return nil, fmt.Errorf("it has more than %d bytes", maxCertificate)
+	}
+	if err == nil {
+		b, err = os.ReadFile(path)
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	return b, err
+}
+
+// hasBlock reports whether a file in PEM has a block whose type ends in that.
+func hasBlock(b []byte, kind string) bool {
+	for {
+		block, rest := pem.Decode(b)
+		if block == nil {
+			return false
+		}
+		if strings.HasSuffix(block.Type, kind) {
+			return true
+		}
+		b = rest
+	}
 }
 
 // Own returns the certificate in the data directory dir. The first time, it makes one, for the names and

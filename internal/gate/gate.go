@@ -62,6 +62,7 @@ type Gate struct {
 	visitors visitors
 	failures failures
 	counts   Counts
+	follow   int // readers that follow the events
 	told     time.Time
 	untold   uint64
 }
@@ -171,6 +172,12 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case in.scope == Nothing:
 		g.unknown(w, r, in)
+	case !listenat.Vouch(r.Context(), in.scope == Admin):
+		g.refuse(w, r, nil, "", &inspect.Error{
+			Code: inspect.CodeBusy, Message: "readers have all connections that are theirs", Hint: "end one of them, or use the admin's token",
+		})
+	case reads && r.Body != nil && r.Body != http.NoBody:
+		g.refuse(w, r, nil, "", &inspect.Error{Code: inspect.CodeBadQuery, Message: "a request that only looks has no body", Hint: "send it without one"})
 	case !reads && in.cookie && g.sites.Check(r) != nil:
 		g.refuse(w, r, &g.counts.Origin, "", &inspect.Error{
 			Code: inspect.CodeForbidden, Message: "the request comes from a page of another site", Hint: "send it from a program, or from the node's own page",
@@ -210,6 +217,15 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, in visitor, private 
 	r.Header = r.Header.Clone()
 	r.Header.Del("Cookie")
 	r.Header.Del("Authorization")
+	if in.scope < Admin && r.URL.Path == "/v1/events" && strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		if !g.follows(+1) {
+			g.refuse(w, r, nil, "", &inspect.Error{
+				Code: inspect.CodeBusy, Message: fmt.Sprintf("%d readers follow the events already", MaxFollowers), Hint: "end one of them, or ask for lists",
+			})
+			return
+		}
+		defer g.follows(-1)
+	}
 	if !ofAPI(r.URL.Path) {
 		if g.o.Page == nil {
 			inspect.Refuse(w, &inspect.Error{Code: inspect.CodeNotFound, Message: "there is no page here", Hint: "the API is at /v1"})
@@ -225,6 +241,20 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, in visitor, private 
 		r.Header.Set(inspect.WithholdHeader, "1")
 	}
 	g.o.Node.ServeHTTP(w, inspect.Checked(r, private))
+}
+
+// MaxFollowers is how many readers may follow the events at a time: half of those that the node lets.
+const MaxFollowers = 16
+
+// follows counts a reader that begins or ends to follow the events. The result is false for one too many.
+func (g *Gate) follows(change int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.follow+change > MaxFollowers {
+		return false
+	}
+	g.follow += change
+	return true
 }
 
 // visitor is the sender of a request.
@@ -276,7 +306,7 @@ func (g *Gate) unknown(w http.ResponseWriter, r *http.Request, in visitor) {
 func (g *Gate) login(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		inspect.Refuse(w, &inspect.Error{Code: inspect.CodeBadMethod, Message: "a link is opened with GET", Hint: "open it in a browser"})
+		g.refuse(w, r, nil, "", &inspect.Error{Code: inspect.CodeBadMethod, Message: "a link is opened with GET", Hint: "open it in a browser"})
 		return
 	}
 	g.mu.Lock()
@@ -363,8 +393,8 @@ func cookie(r *http.Request) string {
 // refusedWithin is how long the server reads the rest of a request that is refused.
 const refusedWithin = time.Second
 
-// refuse counts a request and answers with an error. A failure is counted for its source; for one too many
-// the answer is to wait.
+// refuse answers with an error, and counts the request unless count is nil. A failure is counted for its source;
+// for one too many the answer is to wait.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, count *uint64, failure string, e *inspect.Error) {
 	wait := g.count(r, count, failure)
 	w.Header().Set("Connection", "close")                                            // it holds no place
@@ -373,7 +403,8 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, count *uint64, fai
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		e = &inspect.Error{Code: inspect.CodeTooMany, Message: "too many requests from this address had " + failure, Hint: "wait " + wait.Round(time.Second).String() + "; a right token is taken meanwhile"}
 	}
-	if !ofAPI(r.URL.Path) && strings.Contains(r.Header.Get("Accept"), "text/html") {
+	forPeople := e.Code == inspect.CodeUnauthorized || e.Code == inspect.CodeForbidden || e.Code == inspect.CodeTooMany
+	if forPeople && !ofAPI(r.URL.Path) && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		g.refusePage(w, e)
 		return
 	}
@@ -386,7 +417,9 @@ const tellEvery = time.Minute
 func (g *Gate) count(r *http.Request, count *uint64, failure string) (wait time.Duration) {
 	source := sourceOf(r)
 	g.mu.Lock()
-	*count++
+	if count != nil {
+		*count++
+	}
 	if failure == "" {
 		g.mu.Unlock()
 		return 0

@@ -17,7 +17,7 @@ import (
 
 // Limits of a [Server].
 const (
-	MaxConns       = 64              // open connections; further ones are closed at once
+	MaxConns       = 64              // open connections; see [listenat.Limited] for one more
 	MaxConnsSource = 16              // of one source: an IPv4 address, or an IPv6 /64
 	HeaderTimeout  = 5 * time.Second // for the TLS handshake, and for the header of a request
 	IdleTimeout    = time.Minute     // of a connection without a request
@@ -52,6 +52,9 @@ type Server struct {
 // to write instead.
 func ParseAddress(text string) (netip.AddrPort, error) { return listenat.Parse(text, "9465") }
 
+// Beyond reports whether other machines reach an address.
+func Beyond(at netip.AddrPort) bool { return !at.Addr().Unmap().IsLoopback() }
+
 // Listener is an open address, before requests are served there.
 type Listener struct {
 	limited *listenat.Limited
@@ -61,7 +64,7 @@ type Listener struct {
 // Listen opens an address. plain says that there will be no TLS; then an address beyond loopback is refused
 // with [ErrPlain]. Otherwise the error is a [*ListenError].
 func Listen(at netip.AddrPort, plain bool) (*Listener, error) {
-	if plain && !at.Addr().Unmap().IsLoopback() {
+	if plain && Beyond(at) {
 		return nil, ErrPlain
 	}
 	l, err := listenat.Listen(at)
@@ -77,18 +80,21 @@ func (l *Listener) Address() netip.AddrPort { return l.at }
 // Close gives the address up.
 func (l *Listener) Close() error { return l.limited.Close() }
 
-// Serve serves a handler, with TLS unless the certificate is nil. Errors of connections are not logged one by
+// Serve serves a handler, with TLS and the certificate that is there at each handshake, unless the function is nil. Errors of connections are not logged one by
 // one: strangers cause them.
-func Serve(l *Listener, certificate *tls.Certificate, h http.Handler, to *slog.Logger) *Server {
+func Serve(l *Listener, certificate func() *tls.Certificate, h http.Handler, to *slog.Logger) *Server {
 	failed := &listenat.Errors{Say: func(what string, n int) { to.Debug("a connection to the API over TCP failed", "err", what, "n", n) }}
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: HeaderTimeout, IdleTimeout: IdleTimeout, MaxHeaderBytes: MaxHeader,
-		ErrorLog: log.New(failed, "", 0), Protocols: new(http.Protocols),
+		ErrorLog: log.New(failed, "", 0), Protocols: new(http.Protocols), ConnContext: listenat.Context,
 	}
 	server.Protocols.SetHTTP1(true) // a limit of connections is one of requests
 	var listener net.Listener = l.limited
 	if certificate != nil {
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+		listener = tls.NewListener(listener, &tls.Config{
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate(), nil },
+			MinVersion:     tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		})
 	}
 	return &Server{l.limited, l.at, listenat.Serve(server, listener)}
 }

@@ -37,7 +37,11 @@ func serve(t *testing.T, certificate *tls.Certificate, h http.Handler) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Serve(l, certificate, h, quiet)
+	var present func() *tls.Certificate
+	if certificate != nil {
+		present = func() *tls.Certificate { return certificate }
+	}
+	s := Serve(l, present, h, quiet)
 	t.Cleanup(func() {
 		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -149,15 +153,17 @@ func TestHostOfTheListener(t *testing.T) {
 
 // TestConnections: one source has so many connections and no more, and others have theirs.
 func TestConnections(t *testing.T) {
-	s := serve(t, nil, newDoor(t, nil))
-	var open []net.Conn
+	d := newDoor(t, nil)
+	s := serve(t, nil, d)
 	for range MaxConnsSource {
 		c, err := net.Dial("tcp", s.Address().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		open = append(open, c)
+		if got := statusOf(t, c, "Authorization: Bearer "+d.admin.Reveal()+"\r\n"); got != 200 {
+			t.Fatalf("got %d", got)
+		}
 	}
 	c, err := net.Dial("tcp", s.Address().String())
 	if err != nil {
@@ -168,22 +174,97 @@ func TestConnections(t *testing.T) {
 		t.Error("got an answer on one connection too many")
 	}
 	if runtime.GOOS == "linux" {
-		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-		other, err := from.Dial("tcp", s.Address().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer other.Close()
-		if got := statusOf(t, other, ""); got != 401 {
+		if got := statusOf(t, dialFrom(t, s, 2), ""); got != 401 {
 			t.Errorf("got %d for another source", got)
 		}
 	}
 	if n, refused := s.Open(); n < MaxConnsSource || refused != 1 {
 		t.Errorf("got %d open, %d refused", n, refused)
 	}
-	if got := statusOf(t, open[0], ""); got != 401 {
-		t.Errorf("got %d on the first connection", got)
+}
+
+// dialFrom connects from 127.0.0.x.
+func dialFrom(t *testing.T, s *Server, x byte) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, x)}}
+	c, err := d.Dial("tcp", s.Address().String())
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// TestStrangersHoldAllPlaces: somebody with a token gets in all the same, and so does the admin when readers
+// have all that is theirs.
+func TestStrangersHoldAllPlaces(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs other addresses of loopback")
+	}
+	d := newDoor(t, nil)
+	own, err := Own(t.TempDir(), nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, certificate := range map[string]*tls.Certificate{"plain": nil, "tls": &own} {
+		s := serve(t, certificate, d)
+		for i := range MaxConns {
+			dialFrom(t, s, byte(2+i%4))
+		}
+		for i := range MaxConns - 8 { // four strangers of as many sources have their grace
+			token, want := d.read, 200
+			if i >= MaxConns*3/4 {
+				token, want = d.admin, 200
+				if i == MaxConns*3/4 {
+					token, want = d.read, 503
+				}
+			}
+			c := dialFrom(t, s, byte(100+i%8))
+			if certificate != nil {
+				c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+			}
+			if got := statusOf(t, c, "Authorization: Bearer "+token.Reveal()+"\r\n"); got != want {
+				t.Fatalf("%s: got %d for visitor %d, want %d", name, got, i, want)
+			}
+		}
+	}
+}
+
+// TestFollowersOfReaders: they are half of those that the node lets, so that the admin has a place.
+func TestFollowersOfReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t, func(o *Options) {
+			o.Node = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		})
+		ctx, end := context.WithCancel(t.Context())
+		follow := func(k inspect.Token, accept string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/v1/events", nil)
+			r.Header.Set("Authorization", "Bearer "+k.Reveal())
+			r.Header.Set("Accept", accept)
+			w := httptest.NewRecorder()
+			go d.ServeHTTP(w, r)
+			synctest.Wait()
+			return w
+		}
+		for i := range MaxFollowers + 1 {
+			if busy := strings.Contains(follow(d.read, "text/event-stream").Body.String(), inspect.CodeBusy); busy != (i == MaxFollowers) {
+				t.Errorf("follower %d: busy %v", i, busy)
+			}
+		}
+		for k, accept := range map[inspect.Token]string{d.admin: "text/event-stream", d.read: "application/json"} {
+			if w := follow(k, accept); w.Body.Len() > 0 {
+				t.Errorf("got %s", w.Body)
+			}
+		}
+		end()
+		synctest.Wait()
+		ctx, end = context.WithCancel(t.Context())
+		if w := follow(d.read, "text/event-stream"); w.Body.Len() > 0 {
+			t.Errorf("got %s after all have ended", w.Body)
+		}
+		end()
+		synctest.Wait()
+	})
 }
 
 func contextWithLocal(r *http.Request, at string) *http.Request {
@@ -262,10 +343,14 @@ func TestSlowHeaders(t *testing.T) {
 		if took := ends(p.dial()); took > HeaderTimeout {
 			t.Errorf("a silent connection was cut after %s", took)
 		}
-		lazy := p.dial()
-		go fmt.Fprint(lazy, "POST /v1/shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
-		if took := ends(lazy); took > 5*time.Second {
-			t.Errorf("a refused request whose body does not come was cut after %s", took)
+		for _, request := range []string{
+			"POST /v1/shutdown HTTP/1.1\r\n", "POST /login HTTP/1.1\r\n", "GET /v1 HTTP/1.1\r\nAuthorization: Bearer " + d.read.Reveal() + "\r\n",
+		} {
+			lazy := p.dial()
+			go fmt.Fprint(lazy, request+"Host: localhost\r\nContent-Length: 100\r\n\r\n")
+			if took := ends(lazy); took > 5*time.Second {
+				t.Errorf("%q, whose body does not come, was cut after %s", request, took)
+			}
 		}
 		long := p.dial()
 		go fmt.Fprintf(long, "GET / HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n", strings.Repeat("x", 2*MaxHeader))

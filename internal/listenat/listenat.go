@@ -3,12 +3,16 @@
 package listenat
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Parse returns the address that a text stands for. A port alone is one of 127.0.0.1; port 0 is a free
@@ -63,21 +67,20 @@ func Source(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// Limited is a listener with limits of open connections, in all and for each source. It closes further
-// ones at once.
+// Limited is a listener with limits of open connections, in all and for each source. One that nobody has vouched
+// for may make way for a new one: see [Limited.take]. If none does, the new one is closed at once.
 type Limited struct {
 	net.Listener
 	total, each int
 
 	mu      sync.Mutex
-	open    int
-	sources map[netip.Prefix]int
+	conns   []*placed // oldest first
 	refused uint64
 }
 
 // Limit returns a Limited.
 func Limit(l net.Listener, total, each int) *Limited {
-	return &Limited{Listener: l, total: total, each: each, sources: make(map[netip.Prefix]int)}
+	return &Limited{Listener: l, total: total, each: each}
 }
 
 // Accept returns the next connection for which there is a place.
@@ -87,40 +90,140 @@ func (l *Limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		source := sourceOf(c)
-		if l.take(source) {
-			return &placed{Conn: c, leave: sync.OnceFunc(func() { l.give(source) })}, nil
+		p := &placed{Conn: c, of: l, source: sourceOf(c), since: time.Now()}
+		ok, out := l.take(p)
+		if out != nil {
+			out.Close()
+		}
+		if ok {
+			return p, nil
 		}
 		c.Close()
 	}
 }
 
-// Open returns how many connections are open, and how many were closed at once.
+// Open returns how many connections are open, and how many were closed for want of a place.
 func (l *Limited) Open() (open int, refused uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open, l.refused
+	return len(l.conns), l.refused
 }
 
-func (l *Limited) take(source netip.Prefix) bool {
+// Grace is how long a connection keeps its place at least, unless its source has more of them than others: time
+// for a handshake and the first request.
+const Grace = 250 * time.Millisecond
+
+// take gives p a place, and returns the connection that makes way for it, if there is none left. A source that
+// has all of its own places loses its oldest connection for which nobody has vouched. So does, of all sources, the one
+// with most of these: at once if it then still has no fewer than the source of p, otherwise after [Grace].
+func (l *Limited) take(p *placed) (ok bool, out *placed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open >= l.total || l.sources[source] >= l.each {
+	all, oldest := make(map[netip.Prefix]int), make(map[netip.Prefix]*placed)
+	unknown := make(map[netip.Prefix]int)
+	for _, c := range l.conns {
+		if all[c.source]++; c.user == nobody {
+			if unknown[c.source]++; unknown[c.source] == 1 {
+				oldest[c.source] = c
+			}
+		}
+	}
+	at := p.source // whose connection makes way
+	switch {
+	case all[p.source] >= l.each:
+	case len(l.conns) < l.total:
+		l.conns = append(l.conns, p)
+		return true, nil
+	default:
+		for _, c := range l.conns { // in the order of age, so that nothing depends on that of a map
+			if unknown[c.source] > unknown[at] {
+				at = c.source
+			}
+		}
+	}
+	out = oldest[at]
+	if out == nil || unknown[at] <= unknown[p.source]+1 && p.since.Sub(out.since) < Grace || at == p.source && p.since.Sub(out.since) < Grace {
+		l.refused++
+		return false, nil
+	}
+	l.refused++
+	l.give(out)
+	l.conns = append(l.conns, p)
+	return true, out
+}
+
+// give frees the place of a connection, if it has one; mu is locked.
+func (l *Limited) give(p *placed) {
+	if i := slices.Index(l.conns, p); i >= 0 {
+		l.conns = slices.Delete(l.conns, i, i+1)
+	}
+}
+
+// user is who uses a connection, as far as it is known.
+type user int
+
+const (
+	nobody user = iota // has shown that it may
+	guest
+	owner
+)
+
+type placed struct {
+	net.Conn
+	of     *Limited
+	source netip.Prefix
+	since  time.Time
+	user   user // under of.mu
+}
+
+// Close closes the connection and frees its place.
+func (p *placed) Close() error {
+	p.of.mu.Lock()
+	p.of.give(p)
+	p.of.mu.Unlock()
+	return p.Conn.Close()
+}
+
+type connKey struct{}
+
+// Context returns the context of a server's connection, for [Vouch]: it is a ConnContext of an [http.Server].
+func Context(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// Vouch says who sends a request of that context: an owner, or a guest. From then on its connection makes way for no
+// other. Guests have three quarters of the places, in all and of each source; the result is false if all of
+// these are taken.
+func Vouch(ctx context.Context, isOwner bool) bool {
+	p, ok := ctx.Value(connKey{}).(*placed)
+	if !ok {
+		return true
+	}
+	l := p.of
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if isOwner {
+		p.user = owner
+		return true
+	}
+	all, each := 1, 1
+	for _, c := range l.conns {
+		if c == p || c.user != guest {
+			continue
+		}
+		if all++; c.source == p.source {
+			each++
+		}
+	}
+	if all > l.total*3/4 || each > l.each*3/4 {
 		l.refused++
 		return false
 	}
-	l.open++
-	l.sources[source]++
+	p.user = guest
 	return true
-}
-
-func (l *Limited) give(source netip.Prefix) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open--
-	if l.sources[source]--; l.sources[source] == 0 {
-		delete(l.sources, source)
-	}
 }
 
 func sourceOf(c net.Conn) netip.Prefix {
@@ -128,15 +231,4 @@ func sourceOf(c net.Conn) netip.Prefix {
 		return Source(tcp.AddrPort().Addr())
 	}
 	return netip.Prefix{}
-}
-
-type placed struct {
-	net.Conn
-	leave func()
-}
-
-// Close closes the connection and frees its place.
-func (c *placed) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

@@ -25,7 +25,7 @@ func Cause(err error) string {
 }
 
 // packages are the prefixes of errors of this library.
-var packages = []string{"gamelan: ", "actors: ", "peerstore: ", "transport: ", "kv: ", "dht: ", "netsync: ", "saf: ", "kad: "}
+var packages = []string{"gamelan: ", "actors: ", "peerstore: ", "transport: ", "kv: ", "dht: ", "netsync: ", "saf: ", "kad: ", "client: "}
 
 // WithoutPackage returns a text on one line, without the prefixes of packages.
 func WithoutPackage(text string) string {

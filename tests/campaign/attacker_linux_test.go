@@ -88,6 +88,9 @@ func attack(seed string) error {
 	if os.Getenv(envWatched) != "" {
 		attacks = a.asks()
 	}
+	if door := os.Getenv(envDoor); door != "" {
+		attacks = (&doorAttack{door: door}).attacks()
+	}
 	if file := os.Getenv(envNetwork); file != "" {
 		if attacks, err = a.intrusions(file); err != nil {
 			return err

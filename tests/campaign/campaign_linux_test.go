@@ -26,6 +26,7 @@ const (
 	envAttacker = "GAMELAN_CAMPAIGN_ATTACKER" // the test binary attacks this seed
 	envPrivate  = "GAMELAN_CAMPAIGN_PRIVATE"  // 1: in a private network, whose secret the attacker has not
 	envWatched  = "GAMELAN_CAMPAIGN_WATCHED"  // 1: peers ask what the receiver remembers, and operators look at it and act on it without end
+	envPage     = "GAMELAN_CAMPAIGN_PAGE"     // strangers, of so many sources but at least 8, and a reader attack the receiver's inspect.listen
 	envNetwork  = "GAMELAN_CAMPAIGN_NETWORK"  // the file of that network, for the attacker
 )
 
@@ -87,7 +88,7 @@ func TestCampaign(t *testing.T) {
 		pairs = append(pairs, newPair(t, bin, name, d))
 	}
 	attacker := exec.Command(os.Args[0])
-	attacker.Env = append(os.Environ(), envAttacker+"="+pairs[0].receiver.seed, envNetwork+"="+pairs[0].network)
+	attacker.Env = append(os.Environ(), envAttacker+"="+pairs[0].receiver.seed, envNetwork+"="+pairs[0].network, envDoor+"="+pairs[0].page.attacked())
 	attacker.Stdout, attacker.Stderr = os.Stdout, os.Stderr
 	stdin, err := attacker.StdinPipe()
 	if err != nil {
@@ -103,6 +104,12 @@ func TestCampaign(t *testing.T) {
 	defer ended()
 	if os.Getenv(envWatched) != "" {
 		watched = pairs[0].operate(operating)
+	}
+	var visited []*visits
+	for _, p := range pairs {
+		if p.page != nil {
+			visited = append(visited, p.visit(operating))
+		}
 	}
 	begin, stop := time.Now(), make(chan struct{})
 	var watching sync.WaitGroup
@@ -124,6 +131,9 @@ func TestCampaign(t *testing.T) {
 	ended()
 	if watched != nil {
 		watched.say()
+	}
+	for _, v := range visited {
+		v.say()
 	}
 	_ = stdin.Close()
 	if err := attacker.Wait(); err != nil {
@@ -179,8 +189,10 @@ func (p *pair) term() { p.restart("stop", syscall.SIGTERM) }
 // freeze has the receiver stand still.
 func (p *pair) freeze() {
 	_ = p.receiver.cmd.Process.Signal(syscall.SIGSTOP)
+	from := time.Now()
 	time.Sleep(7 * time.Second)
 	_ = p.receiver.cmd.Process.Signal(syscall.SIGCONT)
+	p.froze(from)
 }
 
 // deafen has nobody listen for a while.

@@ -45,6 +45,8 @@ type pair struct {
 	network string                 // the file of the private network; "": localnet
 	private *gamelan.PrivateConfig // nil: localnet
 
+	page *pageAt // where the receiver is reached over TCP; nil: nowhere
+
 	receiver *process
 	command  *process // node of the sender on the command line
 	library  *gamelan.Node
@@ -163,6 +165,9 @@ func newPair(t *testing.T, bin, name, dir string) *pair {
 	p.args = []string{"--inbox-max-bytes=64MiB"} // their disk has 400; what they store for others is limited by its free space
 	if os.Getenv(envWatched) != "" {
 		t.Setenv("GAMELAN_INSPECT_SHARE_WHY", "always")
+	}
+	if os.Getenv(envPage) != "" {
+		p.openPage()
 	}
 	p.listener.running = make(map[*exec.Cmd]string)
 	var joins []string

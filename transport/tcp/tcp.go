@@ -177,16 +177,10 @@ func dialError(ctx context.Context, a ma.Multiaddr, err error, refused *transpor
 // Listen binds a, which is /ip4/…/tcp/… or /ip6/…/tcp/…; with port 0 the
 // system chooses the port. An IPv6 listener takes no IPv4 connections.
 func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Listener, error) {
-	at, ok := targetOf(a)
-	if !ok || !at.resolved {
-		return nil, &transport.ListenError{Addr: a, Err: transport.ErrUnsupported}
+	if err := CheckListen(a); err != nil {
+		return nil, err
 	}
-	switch ip, _ := netip.ParseAddr(at.host); {
-	case ip.Is6() && ip.IsLinkLocalUnicast():
-		return nil, &transport.ListenError{Addr: a, Err: ErrNoZone}
-	case ip.IsMulticast(), ip == broadcast:
-		return nil, &transport.ListenError{Addr: a, Err: ErrGroup}
-	}
+	at, _ := targetOf(a)
 	lc := net.ListenConfig{KeepAlive: -1}
 	l, err := lc.Listen(ctx, at.network, at.hostPort())
 	if err != nil {
@@ -198,6 +192,22 @@ func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Liste
 		return nil, &transport.ListenError{Addr: a, Err: fmt.Errorf("unexpected address %s", l.Addr())}
 	}
 	return &listener{TCPListener: l.(*net.TCPListener), addr: bound}, nil
+}
+
+// CheckListen returns the error with which Listen refuses an address on any machine, a
+// [*transport.ListenError], or nil.
+func CheckListen(a ma.Multiaddr) error {
+	at, ok := targetOf(a)
+	if !ok || !at.resolved {
+		return &transport.ListenError{Addr: a, Err: transport.ErrUnsupported}
+	}
+	switch ip, _ := netip.ParseAddr(at.host); {
+	case ip.Is6() && ip.IsLinkLocalUnicast():
+		return &transport.ListenError{Addr: a, Err: ErrNoZone}
+	case ip.IsMulticast(), ip == broadcast:
+		return &transport.ListenError{Addr: a, Err: ErrGroup}
+	}
+	return nil
 }
 
 type listener struct {

@@ -144,7 +144,10 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	d.admitted = d.seedKeys(settings.Node.Seeds)
 	if d.outside, err = openOutside(d.Dir, &settings.Inspect); err != nil { // before a node that others see
 		d.removeIdentity()
-		return err
+		if _, ok := errors.AsType[*failure.Error](err); ok {
+			return err
+		}
+		return notStarted(d.inForce(), err)
 	}
 	defer d.outside.giveUp() // unless it has begun to answer
 	if d.node, err = gamelan.Start(outer, cfg, opts...); err != nil {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,10 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
@@ -24,12 +29,13 @@ import (
 
 // outside is the API and the page over TCP: the setting inspect.listen. A nil one is switched off.
 type outside struct {
-	dir         nodedir.Dir
-	hosts       []string
-	listener    *gate.Listener
-	certificate *tls.Certificate // nil: no TLS
-	gate        *gate.Gate
-	server      *gate.Server
+	dir      nodedir.Dir
+	hosts    []string
+	listener *gate.Listener
+	gate     *gate.Gate
+	server   *gate.Server
+
+	certificate atomic.Pointer[tls.Certificate] // nil: no TLS
 }
 
 // openOutside opens the address of the settings, before the node starts. It returns nil without the setting.
@@ -45,31 +51,33 @@ func openOutside(d nodedir.Dir, c *daemonconfig.Inspect) (*outside, error) {
 		return nil, refuse(err, "set inspect.listen to a port, or to an IP address and a port", "the API cannot be served over TCP: %s", err)
 	}
 	o := &outside{dir: d, hosts: c.Hosts}
-	switch {
-	case (c.Cert == "") != (c.Key == ""):
-		return nil, failure.Usage("set both inspect.tls_cert and inspect.tls_key, or inspect.tls = true for a certificate of the node's own", "one of inspect.tls_cert and inspect.tls_key is missing")
-	case c.Cert != "":
-		o.certificate, err = certified(gate.Files(c.Cert, c.Key))
-	case c.TLS:
-		o.certificate, err = certified(gate.Own(d.Path, namesOf(at.Addr(), c.Hosts), time.Now()))
+	certificate, err := c.Certificate()
+	if err == nil && certificate == nil && c.TLS {
+		certificate, err = certified(gate.Own(d.Path, namesOf(at.Addr(), c.Hosts), time.Now()))
 	}
 	if bad, ok := errors.AsType[*gate.CertificateError](err); ok {
-		return nil, refuse(err, "name files that this user can read with inspect.tls_cert and inspect.tls_key, or leave them out and set inspect.tls = true", "the certificate %s cannot be used: %s", bad.Path, failure.Text(bad.Err))
+		return nil, refuse(err, "or remove it, and the node makes another one, with another fingerprint", "the node's own certificate %s cannot be used: %s", filepath.Join(d.Path, bad.Path), failure.Text(bad.Err))
 	}
 	if err != nil {
 		return nil, err
 	}
-	o.listener, err = gate.Listen(at, o.certificate == nil)
-	if errors.Is(err, gate.ErrPlain) {
-		f := failure.Usage("set inspect.tls = true (--inspect-tls), or a port alone for this machine, as in inspect.listen = \"9465\"",
-			"inspect.listen = %q: other machines reach this address, and without TLS anybody between them and the node reads the token", c.Listen)
-		f.Kind = "inspect_plain"
-		return nil, f.Because(err)
-	}
+	o.certificate.Store(certificate)
+	o.listener, err = gate.Listen(at, certificate == nil)
 	if busy, ok := errors.AsType[*gate.ListenError](err); ok {
-		return nil, refuse(err, "stop the program that has the port, or set another inspect.listen", "the API cannot be served at %s: %s", busy.Address, failure.Text(busy.Err))
+		return nil, refuse(err, listenHint("inspect.listen", busy.Err), "the API cannot be served at %s: %s", busy.Address, failure.Text(busy.Err))
 	}
 	return o, err
+}
+
+// listenHint says what to do about an address that cannot be opened.
+func listenHint(key string, err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "set " + key + " to an address of this machine, or to a port alone for 127.0.0.1"
+	case errors.Is(err, os.ErrPermission):
+		return "set " + key + " to a port from 1024 on"
+	}
+	return "stop the program that has the port, or set another " + key
 }
 
 func certified(c tls.Certificate, err error) (*tls.Certificate, error) { return &c, err }
@@ -116,9 +124,27 @@ func (o *outside) serve(api *control.Server, log *slog.Logger) error {
 		Node: api.Handler(), Token: api.Token(), Page: page.Handler(), Names: o.dir.NamesOfNodes, Admin: api.Token(), Read: read, Hosts: o.hosts,
 		Ask: "with the command gamelan ui on the machine of the node", Refused: gate.LogRefused(log),
 	})
-	o.server = gate.Serve(o.listener, o.certificate, o.gate, log)
+	present := o.certificate.Load
+	if present() == nil {
+		present = nil
+	}
+	o.server = gate.Serve(o.listener, present, o.gate, log)
 	log.Info("the API and the page over TCP", "url", o.url(), "fingerprint", o.fingerprint())
 	return nil
+}
+
+// renew takes the certificate that is in the files of the settings now, and returns it, or nil if it is the same. With
+// an error the old one stays.
+func (o *outside) renew(c *daemonconfig.Inspect) (*tls.Certificate, error) {
+	if o == nil || c.Cert == "" {
+		return nil, nil
+	}
+	now, err := c.Certificate()
+	if err != nil || now == nil || slices.EqualFunc(now.Certificate, o.certificate.Load().Certificate, bytes.Equal) {
+		return nil, err
+	}
+	o.certificate.Store(now)
+	return now, nil
 }
 
 // url returns the address by which others reach the node.
@@ -128,11 +154,11 @@ func (o *outside) url() string {
 	if all := machine(); at.Addr().IsUnspecified() && len(all) > 0 {
 		host = all[0].String()
 	}
-	if len(o.hosts) > 0 && o.certificate != nil { // without TLS they are names of a proxy, at a port of its own
+	if len(o.hosts) > 0 && o.certificate.Load() != nil { // without TLS they are names of a proxy, at a port of its own
 		host = o.hosts[0]
 	}
 	u := url.URL{Scheme: "http", Host: net.JoinHostPort(host, port(at))}
-	if o.certificate != nil {
+	if o.certificate.Load() != nil {
 		u.Scheme = "https"
 	}
 	return u.String()
@@ -145,10 +171,11 @@ func port(at netip.AddrPort) string {
 
 // fingerprint returns that of a certificate that others know by it alone, or "".
 func (o *outside) fingerprint() string {
-	if o.certificate == nil || !gate.IsSelfSigned(*o.certificate) {
+	c := o.certificate.Load()
+	if c == nil || !gate.IsSelfSigned(*c) {
 		return ""
 	}
-	return gate.Fingerprint(*o.certificate)
+	return gate.Fingerprint(*c)
 }
 
 // section returns the section "inspect".
@@ -158,7 +185,7 @@ func (o *outside) section() models.Access {
 		return v
 	}
 	n := o.gate.Counts()
-	v.On, v.URL, v.TLS, v.Fingerprint, v.Sessions, v.Links = true, o.url(), o.certificate != nil, o.fingerprint(), n.Sessions, n.Links
+	v.On, v.URL, v.TLS, v.Fingerprint, v.Sessions, v.Links = true, o.url(), o.certificate.Load() != nil, o.fingerprint(), n.Sessions, n.Links
 	v.Refused = models.AccessRefused{Credential: n.Credential, TooMany: n.TooMany, Host: n.Host, Origin: n.Origin, Scope: n.Scope}
 	v.Connections, v.Refused.Connections = o.server.Open()
 	return v

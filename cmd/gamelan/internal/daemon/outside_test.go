@@ -13,8 +13,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemonconfig"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
@@ -33,6 +35,19 @@ type openNode struct {
 	local  *client.Client
 	access models.Access
 	stop   func() error
+	asks   chan<- struct{} // for a reload
+	notes  chan string     // what the node tells its operator
+}
+
+// reload has the node read its settings again, and waits until it says something.
+func (n *openNode) reload(says string) {
+	n.t.Helper()
+	n.asks <- struct{}{}
+	for text := range n.notes {
+		if strings.Contains(text, says) {
+			return
+		}
+	}
 }
 
 // startOpen runs a daemon in dir with inspect.listen and further settings.
@@ -40,12 +55,14 @@ func startOpen(t *testing.T, dir string, more map[string][]string) *openNode {
 	t.Helper()
 	flags := map[string][]string{"data_dir": {dir}, "node.listen": {"/ip4/127.0.0.1/tcp/0"}, "inspect.listen": {"0"}, "daemon.drain": {"2s"}}
 	maps.Copy(flags, more)
-	loaded := daemonconfig.Load(daemonconfig.Sources{Flags: flags})
+	load := func() *daemonconfig.Loaded { return daemonconfig.Load(daemonconfig.Sources{Flags: flags}) }
+	loaded := load()
 	if len(loaded.Problems) > 0 {
 		t.Fatal(loaded.Problems)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended, ready := make(chan error, 1), make(chan struct{}, 1)
+	asks, notes := make(chan struct{}), make(chan string, 1000)
 	go func() {
 		ended <- Run(ctx, Options{
 			Dir: nodedir.Dir{Path: dir}, Output: &render.Output{Out: writerFunc(func(b []byte) (int, error) {
@@ -54,11 +71,17 @@ func startOpen(t *testing.T, dir string, more map[string][]string) *openNode {
 				default:
 				}
 				return len(b), nil
-			}), Err: io.Discard},
-			Loaded: loaded, Load: func() *daemonconfig.Loaded { return loaded }, Signals: &Signals{reload: make(chan struct{})},
+			}), Err: writerFunc(func(b []byte) (int, error) {
+				select {
+				case notes <- string(b):
+				default:
+				}
+				return len(b), nil
+			})},
+			Loaded: loaded, Load: load, Signals: &Signals{reload: asks},
 		})
 	}()
-	n := &openNode{t: t, dir: nodedir.Dir{Path: dir}, local: client.New(dir, client.Options{})}
+	n := &openNode{t: t, dir: nodedir.Dir{Path: dir}, local: client.New(dir, client.Options{}), asks: asks, notes: notes}
 	stopped := false
 	n.stop = func() error {
 		if stopped {
@@ -185,6 +208,13 @@ func TestOutsideOverTLS(t *testing.T) {
 			t.Errorf("fingerprint %q: got %v", fingerprint, err)
 		}
 	}
+	plain, err := client.NewRemote(client.Remote{URL: strings.Replace(n.access.URL, "https", "http", 1), Token: adminToken}, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plain.Node(ctx); !errors.Is(err, client.ErrScheme) || client.CodeOf(err) != client.CodeForeign {
+		t.Errorf("got %v of a node with TLS that is asked without", err)
+	}
 	var v models.Access
 	if err := reader.Section(ctx, "inspect", &v); err != nil || v.Refused.Credential != 1 || v.Refused.Scope != 3 || v.Connections == 0 {
 		t.Errorf("got %+v, %v", v, err)
@@ -211,6 +241,13 @@ func TestOutsidePlain(t *testing.T) {
 	admin, ctx := n.remote(n.token(n.dir.TokenFile())), t.Context()
 	if _, err := admin.Hear(ctx, inspect.Listening{}); client.CodeOf(err) != inspect.CodeForbidden {
 		t.Errorf("got %v", err)
+	}
+	secure, err := client.NewRemote(client.Remote{URL: strings.Replace(n.access.URL, "http", "https", 1), Token: n.token(n.dir.TokenFile())}, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secure.Node(ctx); !errors.Is(err, client.ErrScheme) || client.CodeOf(err) != client.CodeForeign {
+		t.Errorf("got %v of a node without TLS that is asked with it", err)
 	}
 	var link models.AccessLink
 	if err := n.local.Do(ctx, "inspect", "link", url.Values{"scope": {"read"}}, nil, &link); err != nil || !strings.HasPrefix(link.URL, n.access.URL+gate.Login) {
@@ -324,8 +361,8 @@ func TestOutsideWrongTokens(t *testing.T) {
 	}
 }
 
-// TestOutsideRefused: a node does not start with an address that others reach and no TLS, or with a certificate
-// that cannot be used, or on a port that is in use; each says what to do.
+// TestOutsideRefused: a node does not start on a port that is in use, or at an address of another machine; each says
+// what to do. What its settings alone tell is refused when they are read.
 func TestOutsideRefused(t *testing.T) {
 	d := nodedir.Dir{Path: dataDir(t)}
 	if err := d.Make(); err != nil {
@@ -341,15 +378,18 @@ func TestOutsideRefused(t *testing.T) {
 		kind, hint string
 		code       int
 	}{
-		"plain":       {daemonconfig.Inspect{Listen: "0.0.0.0:0"}, "inspect_plain", "inspect.tls = true", failure.ExitUsage},
-		"half":        {daemonconfig.Inspect{Listen: "0", Cert: "/none.crt"}, "usage", "inspect.tls_key", failure.ExitUsage},
-		"certificate": {daemonconfig.Inspect{Listen: "0", Cert: "/none.crt", Key: "/none.key"}, "inspect_listen", "inspect.tls_cert", failure.ExitFailed},
-		"port":        {daemonconfig.Inspect{Listen: taken.Address().String()}, "inspect_listen", "inspect.listen", failure.ExitFailed},
+		"port":      {daemonconfig.Inspect{Listen: taken.Address().String()}, "inspect_listen", "stop the program", failure.ExitFailed},
+		"elsewhere": {daemonconfig.Inspect{Listen: "192.0.2.7:0", TLS: true}, "inspect_listen", "an address of this machine", failure.ExitFailed},
 	} {
 		o, err := openOutside(d, &x.c)
 		f, ok := errors.AsType[*failure.Error](err)
 		if !ok || f.Kind != x.kind || f.Code != x.code || !strings.Contains(f.Hint, x.hint) {
 			t.Errorf("%s: got %v, %+v", name, o, f)
+		}
+	}
+	for _, c := range []daemonconfig.Inspect{{Listen: "0.0.0.0:0"}, {Listen: "0", Cert: "/none.crt"}} { // that were not read
+		if o, err := openOutside(d, &c); err == nil {
+			t.Errorf("%+v: got %v", c, o)
 		}
 	}
 	if o, err := openOutside(d, &daemonconfig.Inspect{}); o != nil || err != nil {
@@ -360,5 +400,71 @@ func TestOutsideRefused(t *testing.T) {
 	}
 	if names := namesOf(netip.MustParseAddr("192.0.2.7"), []string{"a.example"}); !slices.Contains(names, "192.0.2.7") || names[0] != "a.example" {
 		t.Errorf("got %v", names)
+	}
+}
+
+// TestRenewedCertificate: a certificate that is renewed in its files is taken with the next reload, and told. With a
+// bad one the node goes on with the old one.
+func TestRenewedCertificate(t *testing.T) {
+	files := t.TempDir()
+	cert, key := filepath.Join(files, "a.crt"), filepath.Join(files, "a.key")
+	made := 0
+	renew := func() string {
+		t.Helper()
+		made++
+		dir := filepath.Join(files, strconv.Itoa(made))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		c, err := gate.Own(dir, nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, gate.CertificateName))
+		if err == nil {
+			err = errors.Join(os.WriteFile(cert, b, 0o600), os.WriteFile(key, b, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return gate.Fingerprint(c)
+	}
+	first := renew()
+	n := startOpen(t, dataDir(t), map[string][]string{"inspect.listen": {"127.0.0.1:0"}, "inspect.tls_cert": {cert}, "inspect.tls_key": {key}})
+	admin := n.token(n.dir.TokenFile())
+	// asked sees with which certificate the node answers.
+	asked := func(want string) {
+		t.Helper()
+		var v models.Access
+		if err := n.local.Section(t.Context(), "inspect", &v); err != nil || v.Fingerprint != want {
+			t.Errorf("the node says %s, %v, want %s", v.Fingerprint, err, want)
+		}
+		n.access.Fingerprint = want
+		if _, err := n.remote(admin).Node(t.Context()); err != nil {
+			t.Errorf("got %v of a node with the certificate %s", err, want)
+		}
+	}
+	asked(first)
+	n.reload("nothing has changed")
+	asked(first)
+	second := renew()
+	n.reload(second)
+	asked(second)
+	if err := os.WriteFile(key, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.reload("it has no private key in PEM")
+	asked(second)
+	third := renew()
+	n.reload(third)
+	asked(third)
+	enough := errors.New("enough")
+	if err := n.local.Follow(t.Context(), inspect.EventQuery{Types: []string{models.AdminActed}}, func(e *models.Event) error {
+		if e.What == "admin.settings.reload inspect.tls_cert" {
+			return enough
+		}
+		return nil
+	}); !errors.Is(err, enough) {
+		t.Errorf("got %v", err)
 	}
 }

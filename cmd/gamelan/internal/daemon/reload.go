@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -56,6 +57,9 @@ func (d *daemon) reload(ctx context.Context) {
 	if d.reloadNetwork(ctx, now) {
 		changed = true
 	}
+	if d.reloadCertificate() {
+		changed = true
+	}
 	seeds := d.settings().Node.Seeds
 	if slices.Contains(waiting, "node.seeds") { // some of them may be taken over
 		seeds = slices.Concat(seeds, now.Config.Node.Seeds)
@@ -72,6 +76,30 @@ func (d *daemon) reload(ctx context.Context) {
 	if !changed {
 		d.say(false, "Reloaded; nothing has changed.")
 	}
+}
+
+// reloadCertificate takes over a certificate of inspect.tls_cert that was renewed in its files, and reports whether
+// anything has changed. Other files take a restart.
+func (d *daemon) reloadCertificate() (changed bool) {
+	settings := d.settings().Inspect
+	c, err := d.outside.renew(&settings)
+	switch {
+	case err != nil:
+		d.say(true, "The certificate of inspect.tls_cert stays as it was read: %s", failure.Text(err))
+		return true
+	case c == nil:
+		return false
+	}
+	if f := d.outside.fingerprint(); f != "" {
+		d.say(false, "inspect.tls_cert has a new certificate, %s: write the files of other machines anew with %s.", f, d.Dir.Command("token"))
+	} else {
+		d.say(false, "inspect.tls_cert has a new certificate.")
+	}
+	if why := settings.Unfit(c, time.Now()); why != "" {
+		d.say(true, "Clients refuse the certificate of inspect.tls_cert: %s", why)
+	}
+	d.node.Inspection().Acted("admin.settings.reload inspect.tls_cert")
+	return true
 }
 
 // setRefused notes why a reload was refused, until the next successful one.

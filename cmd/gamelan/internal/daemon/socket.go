@@ -46,7 +46,7 @@ func (d *daemon) serveMetrics(address string, shown inspect.Options) (err error)
 		return nil
 	}
 	if busy, ok := errors.AsType[*metrics.ListenError](err); ok {
-		return failure.New("metrics_listen", "stop the program that has the port, or set another metrics.listen",
+		return failure.New("metrics_listen", listenHint("metrics.listen", busy.Err),
 			"metrics cannot be served at %s: %s", busy.Address, failure.Text(busy.Err)).Because(err)
 	}
 	return failure.New("metrics_listen", "set metrics.listen to a port, or to an IP address and a port", "metrics cannot be served: %s", failure.Text(err)).Because(err)

@@ -51,7 +51,13 @@ type Inspect struct {
 func (i *Inspect) Encrypted() bool { return i.TLS || i.Cert != "" }
 
 // Load reads the sources.
-func Load(s Sources) *Loaded { return unread().Load(s, check) }
+func Load(s Sources) *Loaded {
+	l := unread().Load(s, check)
+	if len(l.Problems) == 0 {
+		l.Notes = append(l.Notes, notes(&l.Config)...)
+	}
+	return l
+}
 
 // LoadFile reads one file alone.
 func LoadFile(path string) *Loaded {
@@ -68,8 +74,6 @@ func unread() *Loaded {
 
 // Changes lists the settings whose values differ.
 func Changes(old, now *Loaded) []Change { return settings.Changes(old, now) }
-
-func check(c *Config) error { return c.ForNode().Validate() }
 
 // DataDir returns the data directory that the sources name, or "" for the default. unknown
 // are the problems because of which the directory is not certain.

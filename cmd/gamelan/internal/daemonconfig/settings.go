@@ -85,7 +85,7 @@ func inspectRows() []*Setting {
 	return doc(map[string]string{
 		"inspect.listen":   "Where the page and the API are reached over TCP: a port of 127.0.0.1. With an address, as in 0.0.0.0:9465, other machines reach it, over TLS. See gamelan token, gamelan ui.",
 		"inspect.tls":      "Encrypts inspect.listen with a certificate that the node makes and keeps in its data directory. gamelan token tells others its fingerprint.",
-		"inspect.tls_cert": "File with a certificate and those of its issuers, in PEM, in place of the node's own one. It is read when the node starts.",
+		"inspect.tls_cert": "File with a certificate and those of its issuers, in PEM, in place of the node's own one. After HUP the node takes a renewed one, with its key.",
 		"inspect.tls_key":  "File with the key of that certificate, in PEM.",
 		"inspect.hosts":    "Names by which others reach inspect.listen, beside the addresses of this machine: that of a proxy, for instance. Requests to other names are refused.",
 	},
@@ -118,10 +118,10 @@ func ownRows() []*Setting {
 	)
 }
 
-// doc gives rows of the command their texts; programs have no fields for them.
+// doc gives rows of the command their texts. Programs have no fields for them: errors about them have the key.
 func doc(texts map[string]string, rows ...*Setting) []*Setting {
 	for _, r := range rows {
-		r.Doc, r.Field = texts[r.Key], ""
+		r.Doc, r.Field = texts[r.Key], r.Key
 	}
 	return rows
 }

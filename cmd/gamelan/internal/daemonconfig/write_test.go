@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/internal/settings"
 )
@@ -30,6 +31,8 @@ func TestFileSaysTheDefaults(t *testing.T) {
 	}
 	// A proxy goes with some transports alone, and tcp, the default, is not one of them.
 	proxied := strings.Replace(set.String(), `transport = "tcp"`, `transport = "tcp+tor"`, 1)
+	cert, key := issued(t, "node.example.org", time.Now().Add(time.Hour))
+	proxied = strings.NewReplacer("/etc/gamelan/inspect.crt", cert, "/etc/gamelan/inspect.key", key).Replace(proxied)
 	l := load(t, proxied)
 	if len(l.Problems) != 0 {
 		t.Errorf("got %v, want no problem with any line", problems(l))

@@ -159,6 +159,11 @@ func ofRemote(e *client.Error, flag, doubt string) *failure.Error {
 		}
 		return failure.Unreachable(e.Code, hint, "the node at %s does not answer in time", e.URL).Because(e)
 	case client.CodeForeign:
+		if errors.Is(e.Err, client.ErrScheme) && strings.HasPrefix(e.URL, "http:") {
+			return failure.New(e.Code, "give "+strings.Replace(e.URL, "http:", "https:", 1), "the node at %s answers over TLS alone", e.URL).Because(e)
+		} else if errors.Is(e.Err, client.ErrScheme) {
+			return failure.New(e.Code, "set inspect.tls = true on its machine, or give "+strings.Replace(e.URL, "https:", "http:", 1)+" there", "the node at %s answers without TLS", e.URL).Because(e)
+		}
 		return failure.New(e.Code, "check that a node of the same version answers there", "%s answered %s", e.URL, e.Err).Because(e)
 	case client.CodeInterrupted:
 		return failure.New(e.Code, doubt, "interrupted")
