@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # Runs every fuzz target of the module for the time given (default 10s), one
-# after another. The targets are found, not listed.
+# after another: bash tools/fuzz.sh 10s
+# With a number behind it, each day another one of so many shares: bash tools/fuzz.sh 1s 3
+# The targets are found, not listed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 duration=${1:-10s}
+shares=${2:-1}
+today=$(($(date -u +%s) / 86400 % shares))
 
 # go test -list prints the targets of a package and then "ok  <package>  <time>".
 targets=$(go test -list '^Fuzz' ./... | awk '
@@ -14,6 +18,7 @@ if [ -z "$targets" ]; then
 	echo "fuzz: found no fuzz target; every decoder needs one" >&2
 	exit 1
 fi
+targets=$(awk -v shares="$shares" -v today="$today" 'NR % shares == today' <<<"$targets")
 failed=0
 while read -r package name; do
 	echo "fuzz: $package $name"

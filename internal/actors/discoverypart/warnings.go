@@ -34,7 +34,7 @@ func (d *Discovery) warnings() models.Notices {
 	}
 	ago := words.Long(d.trunk.Now().Sub(last.At))
 	why := words.Sentence(last.Err)
-	if err, where, dialled := trunk.LastTried(last.Err); dialled {
+	if where, err := trunk.LastTried(last.Err); where != "" {
 		_, why, _ = trunk.Because(err, where)
 	}
 	if len(s.Seeds) == 1 {

@@ -1,6 +1,7 @@
 package storypart
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -109,11 +110,8 @@ func (a *log) dialFailed(c actor.Context, m actors.DialFailed) {
 	if !tell {
 		return
 	}
-	err, where, dialled := trunk.LastTried(m.Err)
-	if !dialled {
-		where = "it"
-	}
-	code, what, _ := trunk.Because(err, where)
+	where, err := trunk.LastTried(m.Err)
+	code, what, _ := trunk.Because(err, cmp.Or(where, "it"))
 	e := models.Event{Type: models.DialFailed, Severity: models.EventWarning, What: what, Peer: m.Peer.String(), Code: code.Name}
 	if n > 1 {
 		e.What += fmt.Sprintf(", the last of %s", inspect.Count(uint64(n), "dial"))

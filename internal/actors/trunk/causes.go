@@ -18,13 +18,13 @@ func Because(err error, who string) (c *codes.Code, sentence, step string) {
 	return dialling.Because(err, who)
 }
 
-// LastTried returns the error of the last address that a dial has tried, and the address as people write it; ok
-// is false if err is not of a dial that has tried one.
-func LastTried(err error) (cause error, where string, ok bool) {
+// LastTried returns the last address that a dial has tried, as people write it, and its error. The address is
+// empty if err is not of a dial that has tried one.
+func LastTried(err error) (where string, _ error) {
 	d, ok := errors.AsType[*actors.DialError](err)
-	if !ok || len(d.Attempts) == 0 {
-		return err, "", false
+	if !ok || len(d.Attempts) == 0 || d.Attempts[len(d.Attempts)-1].Err == nil {
+		return "", err
 	}
 	last := d.Attempts[len(d.Attempts)-1]
-	return last.Err, address.Short(last.Addr), last.Err != nil
+	return address.Short(last.Addr), last.Err
 }
