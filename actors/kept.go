@@ -22,8 +22,8 @@ type ListenOptions struct {
 	All bool
 	// Most is how many messages are handed out; 0 is no limit.
 	Most int
-	// Wait makes Listen wait after Most messages until they are acknowledged or ctx
-	// ends, at most for ten seconds. Messages that are not acknowledged by then go to the
+	// Wait makes Listen wait after Most messages until they are acknowledged, none was
+	// for ten seconds, or ctx ends. Messages that are not acknowledged by then go to the
 	// next listener at once. It is for a caller that acknowledges on another goroutine
 	// and ends ctx when it gives up.
 	Wait bool

@@ -209,6 +209,47 @@ func TestBubbleInboxHandedBack(t *testing.T) {
 	}
 }
 
+// TestBubbleInboxSlowAcks: a listener that has got all it asked for and acknowledges them one by one, with less
+// than AckGrace between two, keeps them: no other listener gets one.
+func TestBubbleInboxSlowAcks(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		from, to := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}))
+		net.Connect(from, to)
+		for _, body := range kit.Numbered("message", 4) {
+			kit.Enqueue(t, from, to, body)
+		}
+		time.Sleep(time.Second)
+		seqs, ended := make(chan uint64, 3), make(chan time.Time, 1)
+		go func() {
+			for m := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{Most: 3, Wait: true}) {
+				seqs <- m.Seq
+			}
+			ended <- time.Now()
+		}()
+		synctest.Wait()
+		others := make(chan uint64, 4)
+		go func() {
+			for m := range to.Inbox().Listen(t.Context(), gamelan.ListenOptions{}) {
+				others <- m.Seq
+			}
+		}()
+		for range 3 {
+			time.Sleep(inboxpart.AckGrace - time.Second)
+			if err := to.Inbox().Ack(t.Context(), <-seqs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if n := len(others); n != 1 {
+			t.Errorf("another listener got %d messages, want the fourth alone", n)
+		}
+		if at := <-ended; time.Since(at) > time.Second {
+			t.Errorf("the listener ended %v ago, want with the last acknowledgement", time.Since(at))
+		}
+	})
+}
+
 // TestBubbleInboxHandedBackOverCrash has the inbox's actor fail on the end of a
 // listener that is handed back: that is told as soon as the actor works again.
 func TestBubbleInboxHandedBackOverCrash(t *testing.T) {

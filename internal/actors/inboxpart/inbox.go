@@ -273,11 +273,17 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 	}
 }
 
-// settled waits until the listener has no message in hand, at most for AckGrace.
+// settled waits until the listener has no message in hand, or has acknowledged none for AckGrace.
 func (b *Inbox) settled(ctx context.Context, listener uint64) {
-	ctx, cancel := context.WithTimeout(ctx, AckGrace)
-	defer cancel()
-	_, _ = until[handsFree](b, ctx, await{listener, false}) // the time may be over
+	for below := math.MaxInt; below > 0; {
+		soon, cancel := context.WithTimeout(ctx, AckGrace)
+		r, err := until[handsFree](b, soon, await{listener: listener, below: below})
+		cancel()
+		if err != nil {
+			return
+		}
+		below = r.hands
+	}
 }
 
 // running is a Listen that has a name.
@@ -314,7 +320,7 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 	}
 	r := v.(*running)
 	r.cancel()
-	_, err := until[handsFree](b, ctx, await{r.listener, true})
+	_, err := until[handsFree](b, ctx, await{listener: r.listener, left: true})
 	return err
 }
 

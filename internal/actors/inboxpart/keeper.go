@@ -124,12 +124,13 @@ type (
 	// handled says that Inbox.handled has messages. No reply.
 	handled struct{}
 	// await asks for an answer when the listener has left or, unless left is set, when
-	// it has nothing in hand. Reply: handsFree.
+	// it has fewer messages in hand than below. Reply: handsFree.
 	await struct {
 		listener uint64
 		left     bool
+		below    int
 	}
-	handsFree struct{}
+	handsFree struct{ hands int } // that it has still
 	// decline has a message rest. No reply.
 	decline struct{ seq uint64 }
 	// unreadable takes a message out whose record cannot be read. No reply.
@@ -517,10 +518,10 @@ func (k *keeper) settle(c actor.Context) {
 	q := &k.in.queue
 	q.awaits = slices.DeleteFunc(q.awaits, func(a awaiter) bool {
 		hands, listens := k.box.Hands(a.listener)
-		if listens && (a.left || hands > 0) {
+		if listens && (a.left || hands >= a.below) {
 			return false
 		}
-		c.Send(a.from, handsFree{})
+		c.Send(a.from, handsFree{hands})
 		return true
 	})
 }
