@@ -365,7 +365,7 @@ func (p *pair) judgeSender(sender string) {
 			if !p.since(s.at.Add(-s.took-3*time.Second), all[i].at.Add(time.Second)) {
 				odd++
 				if odd <= 10 {
-					p.t.Errorf("%s: %s %d is printed again without a reason: %v", p.name, sender, n, all)
+					p.t.Errorf("%s: %s %d is printed again without a reason: %v; sent %s took %v printed %s %s", p.name, sender, n, all, s.at.Format("15:04:05.000"), s.took, all[0].at.Format("15:04:05.000"), all[i].at.Format("15:04:05.000"))
 				}
 			}
 		}

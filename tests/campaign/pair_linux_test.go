@@ -370,6 +370,9 @@ func (p *pair) listen(kind string, life time.Duration, args ...string) {
 			p.happened("listener", began) // it may not have acknowledged
 			p.saying(errs.String())
 		}
+		if errs.Len() > 0 {
+			p.t.Logf("%s: %s listener %d, begun %s ended %s with %v, said %q", p.name, kind, id, began.Format("15:04:05.000"), time.Now().Format("15:04:05.000"), cmd.ProcessState, errs.String())
+		}
 		if timer != nil {
 			timer.Stop()
 		}
