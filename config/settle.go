@@ -197,7 +197,7 @@ func (s *Settled) parse() error {
 	if err != nil {
 		return err
 	}
-	if s.Transport != TransportTor && !s.Wire.TestAddresses && len(s.Advertised) == 0 && len(s.ListenOn) > 0 && !slices.ContainsFunc(s.ListenOn, address.Beyond) {
+	if s.Transport != TransportTor && !s.Wire.TestAddresses && len(s.Advertised) == 0 && len(s.ListenOn) > 0 && !slices.ContainsFunc(s.ListenOn, mayReach) {
 		return bad("PublicAddresses", ErrUnreached)
 	}
 	return s.checkListen()
@@ -205,6 +205,10 @@ func (s *Settled) parse() error {
 
 // ErrUnreached reports a node that has no address to show to its peers, whatever its machine has.
 var ErrUnreached = errors.New("no address listened on can be reached by others; set one that can, or listen on ListenNowhere")
+
+// mayReach reports whether others may reach a node where it listens: from another machine, or within a
+// network in memory.
+func mayReach(a ma.Multiaddr) bool { return address.Beyond(a) || a[0].Code() == ma.P_MEMORY }
 
 func (s *Settled) privateSeeds() []string {
 	if s.Private == nil {

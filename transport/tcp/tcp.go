@@ -198,6 +198,9 @@ func (t *Transport) Listen(ctx context.Context, a ma.Multiaddr) (transport.Liste
 // [*transport.ListenError], or nil.
 func CheckListen(a ma.Multiaddr) error {
 	at, ok := targetOf(a)
+	if !ok && len(a) > 0 && a[0].Code() == ma.P_IP6ZONE {
+		return &transport.ListenError{Addr: a, Err: ErrNoZone}
+	}
 	if !ok || !at.resolved {
 		return &transport.ListenError{Addr: a, Err: transport.ErrUnsupported}
 	}

@@ -155,6 +155,7 @@ func TestListenErrors(t *testing.T) {
 		{"not ours", "/ip4/203.0.113.7/tcp/0", transport.ErrAddressNotAvailable, "use an address of this machine"},
 		{"name", "/dns4/localhost/tcp/0", transport.ErrUnsupported, "a kind this transport can bind"},
 		{"link-local", "/ip6/fe80::1/tcp/0", tcp.ErrNoZone, "listen on /ip6/::/tcp/PORT"},
+		{"link-local, with a zone", "/ip6zone/lo/ip6/fe80::1/tcp/0", tcp.ErrNoZone, "listen on /ip6/::/tcp/PORT"},
 		{"multicast", "/ip4/224.0.0.1/tcp/0", tcp.ErrGroup, "listen on one of this machine"},
 		{"multicast", "/ip6/ff02::1/tcp/0", tcp.ErrGroup, "listen on one of this machine"},
 		{"broadcast", "/ip4/255.255.255.255/tcp/0", tcp.ErrGroup, "listen on one of this machine"},
