@@ -118,8 +118,8 @@ func TestTenThousandSubstreams(t *testing.T) {
 			p.must(open())
 		}
 		synctest.Wait()
-		if s := n.connStats(p); s.Substreams != 80 {
-			t.Errorf("got %d live substreams, want 80", s.Substreams)
+		if got := n.opened(p); got != 80 {
+			t.Errorf("got %d live substreams of the peer, want 80", got)
 		}
 		refused := 0
 		for i := uint32(1); i < id; i += 2 {
@@ -204,8 +204,8 @@ func TestDroppedSubstreams(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s := n.connStats(p); s.Substreams != 0 {
-			t.Errorf("got %d live substreams, want none", s.Substreams)
+		if got := n.opened(p); got != 0 {
+			t.Errorf("got %d live substreams of the peer, want none", got)
 		}
 		for _, info := range n.Inspection().Tree().Snapshot() {
 			if info.Depth > 0 || len(info.Tasks) > 10 {

@@ -304,7 +304,7 @@ func TestSilentSubstreams(t *testing.T) {
 		synctest.Wait() // until what was reset for them has ended
 		open := 0
 		for _, p := range silent {
-			open += n.connStats(p).Substreams
+			open += n.opened(p)
 		}
 		if open == 0 || open > connpool.MaxNegotiations {
 			t.Errorf("got %d silent substreams, want at most %d", open, connpool.MaxNegotiations)
