@@ -26,7 +26,7 @@ import (
 func main() {
 	o := options{copies: filepath.Join(os.TempDir(), "gamelan-inversions"), grace: 20 * time.Second}
 	flag.StringVar(&o.root, "root", "..", "root of the repository")
-	flag.BoolVar(&o.check, "check", false, "only see that every inversion applies and that none is missing")
+	flag.BoolVar(&o.check, "check", false, "only see that every inversion applies and compiles, and that none is missing")
 	flag.BoolVar(&o.report, "report", false, "only write docs/inversions.md")
 	flag.StringVar(&o.only, "only", "", "inversions to try, also those whose result is known: comms-031,dht-007-b,V")
 	flag.StringVar(&o.in, "in", "", "only tests of packages that this expression matches, such as ^dht$; of others earlier results stand")

@@ -204,12 +204,17 @@ func TestCheck(t *testing.T) {
 		"all there":           {"x", "", ""},
 		"does not apply":      {"p/a.go", "package p\n", "has no function T.sum"},
 		"twice":               {"tools/inversions/demo/002.txt", "Inverted: x\nfile: p/a.go\n- return\n+ return\n", `"return" 2 times, want once`},
+		"does not compile":    {"tools/inversions/demo/003-b.txt", "Inverted: x\nfile: p/a.go\nin: loop\n- sum += i\n+ sum += nothing\n", "demo-003-b does not compile: a.go:15:10: undefined: nothing"},
+		"an import less":      {"tools/inversions/demo/003.txt", "Inverted: x\nfile: p/a.go\nin: quiet\n- time.Sleep(0)\n+ return\n", ""},
 		"missing":             {"docs/conformance/list.md", "Area: demo\nClaimed: 1-4\nLater: none\n\n1. A.\n2. B.\n3. C.\n4. D.\n", "write tools/inversions/demo/004.txt"},
 		"not claimed":         {"docs/conformance/list.md", "Area: demo\nClaimed: 1-2\nLater: 3\n\n1. A.\n2. B.\n3. C.\n", "demo-003 inverts demo 3, which is not claimed"},
 		"needlessly excepted": {"tools/inversions/missing.txt", "demo 1\n", "take it out of tools/inversions/missing.txt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := repository(t)
+			if err := os.Remove(filepath.Join(root, "tools/inversions/demo/003-b.txt")); err != nil { // it does not compile
+				t.Fatal(err)
+			}
 			if err := os.WriteFile(filepath.Join(root, tt.file), []byte(tt.text), 0o644); err != nil {
 				t.Fatal(err)
 			}
