@@ -141,12 +141,11 @@ func (l *Limited) take(p *placed) (ok bool, out *placed) {
 			}
 		}
 	}
+	l.refused++ // p, or the one that makes way
 	out = oldest[at]
-	if out == nil || unknown[at] <= unknown[p.source]+1 && p.since.Sub(out.since) < Grace || at == p.source && p.since.Sub(out.since) < Grace {
-		l.refused++
+	if out == nil || unknown[at] <= unknown[p.source]+1 && p.since.Sub(out.since) < Grace {
 		return false, nil
 	}
-	l.refused++
 	l.give(out)
 	l.conns = append(l.conns, p)
 	return true, out

@@ -317,11 +317,7 @@ func TestUnregisteredMeanwhile(t *testing.T) {
 // opened returns how many live substreams the peer has opened. The node may have opened others, whenever it likes.
 func (n *target) opened(p *peer) (live int) {
 	n.t.Helper()
-	ref, ok := n.Connection(p.id())
-	if !ok {
-		n.t.Fatalf("%x is not connected", p.id())
-	}
-	for _, s := range ref.Link().Live.Session.Load().Streams(1000) {
+	for _, s := range n.conn(p).Link().Live.Session.Load().Streams(1000) {
 		if s.Inbound {
 			live++
 		}
@@ -329,13 +325,19 @@ func (n *target) opened(p *peer) (live int) {
 	return live
 }
 
-func (n *target) connStats(p *peer) connections.ConnStats {
+// conn returns the connection of a peer.
+func (n *target) conn(p *peer) *actors.ConnRef {
 	n.t.Helper()
 	ref, ok := n.Connection(p.id())
 	if !ok {
 		n.t.Fatalf("%x is not connected", p.id())
 	}
-	d, err := n.Inspection().Tree().Inspect(n.t.Context(), ref.PID.Id)
+	return ref
+}
+
+func (n *target) connStats(p *peer) connections.ConnStats {
+	n.t.Helper()
+	d, err := n.Inspection().Tree().Inspect(n.t.Context(), n.conn(p).PID.Id)
 	if err != nil {
 		n.t.Fatal(err)
 	}

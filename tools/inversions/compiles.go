@@ -26,10 +26,6 @@ func uncompiled(root string, invs []*inversion, src *sources) ([]string, error) 
 			}
 		}
 	}
-	root, err := filepath.Abs(root)
-	if err != nil {
-		return nil, err
-	}
 	cfg := &loaded.Config{Dir: root, Fset: token.NewFileSet(), Mode: loaded.NeedName | loaded.NeedFiles | loaded.NeedCompiledGoFiles |
 		loaded.NeedImports | loaded.NeedTypes | loaded.NeedTypesSizes | loaded.NeedSyntax | loaded.NeedTypesInfo | loaded.NeedDeps | loaded.NeedExportFile}
 	all, err := loaded.Load(cfg, dirs...)
