@@ -4,6 +4,7 @@ package gamelantest_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,8 +64,8 @@ func TestKillEndsLoops(t *testing.T) {
 		}
 		b := start()
 		net.Connect(a, b)
-		loop := func(n *gamelantest.Node) (handled *int, ended chan struct{}) {
-			handled, ended = new(int), make(chan struct{})
+		loop := func(n *gamelantest.Node) (handled *atomic.Int64, ended chan struct{}) {
+			handled, ended = new(atomic.Int64), make(chan struct{})
 			go func() {
 				defer close(ended)
 				for _, err := range n.Messages(context.Background()) {
@@ -72,7 +73,7 @@ func TestKillEndsLoops(t *testing.T) {
 						return
 					}
 					time.Sleep(50 * time.Millisecond)
-					*handled++
+					handled.Add(1)
 				}
 			}()
 			return handled, ended
@@ -85,23 +86,23 @@ func TestKillEndsLoops(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		net.Kill(b)
-		before := *first
+		before := first.Load()
 		time.Sleep(20 * time.Second)
 		select {
 		case <-ended:
 		default:
 			t.Error("the loop of a killed node goes on")
 		}
-		if before == 0 || *first > before+1 {
-			t.Errorf("got %d handled before the kill, and %d after it", before, *first-before)
+		if before == 0 || first.Load() > before+1 {
+			t.Errorf("got %d handled before the kill, and %d after it", before, first.Load()-before)
 		}
 		b = start()
 		second, ended := loop(b)
 		if out, err := a.Send(t.Context(), b.ID(), []byte("again"), gamelan.Handled(), gamelan.Until(time.Minute)); err != nil || out.Kind != protocol.Confirmed {
 			t.Errorf("got %v, %v of a message to the node that was started again", out, err)
 		}
-		if before+*second < 100 || before+*second > 105 {
-			t.Errorf("got %d and %d handled, want 101 and a few again", before, *second)
+		if before+second.Load() < 100 || before+second.Load() > 105 {
+			t.Errorf("got %d and %d handled, want 101 and a few again", before, second.Load())
 		}
 		b.Close(t.Context())
 		<-ended

@@ -165,13 +165,17 @@ Try it: gamelan demo. A node of your own: gamelan init, then gamelan node.`
 // like every other verb.
 type helpShown int
 
-// newParser returns the parser of the command line. The help, the manual and the
-// completions are made from its model, too.
-func newParser(a *app) (*cli, *kong.Kong, error) {
+// newParser returns the parser of the command line args, or without one that of every command line. The
+// help, the manual and the completions are made from its model, too. The node's settings as flags are most of
+// the model, and of the time that it takes: a verb has them where args may be of it.
+func newParser(a *app, args ...string) (*cli, *kong.Kong, error) {
 	c := new(cli)
-	c.Node.Plugins = kong.Plugins{newSettingFlags()}
-	c.Seed.Plugins = kong.Plugins{newSettingFlags()}
-	c.Settings.Show.Plugins = kong.Plugins{newSettingFlags()}
+	whole := len(args) == 0 || slices.Contains(args, "man") || slices.Contains(args, "completion")
+	for verb, flags := range map[string]*kong.Plugins{"node": &c.Node.Plugins, "seed": &c.Seed.Plugins, "show": &c.Settings.Show.Plugins} {
+		if whole || slices.Contains(args, verb) {
+			*flags = kong.Plugins{newSettingFlags()}
+		}
+	}
 	k, err := kong.New(c,
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
 		kong.Vars{
@@ -194,7 +198,7 @@ func newParser(a *app) (*cli, *kong.Kong, error) {
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, a *app) (code int) {
 	a.ctx = ctx
-	c, parser, err := newParser(a)
+	c, parser, err := newParser(a, args...)
 	if err != nil {
 		return a.fail(err)
 	}

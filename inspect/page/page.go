@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"sync"
 )
 
 //go:embed static
@@ -22,9 +23,8 @@ type file struct {
 	kind, mark string
 }
 
-var files = load()
-
-func load() map[string]file {
+// files returns the page's files by path. They are read when the page is first asked for: most commands serve none.
+var files = sync.OnceValue(func() map[string]file {
 	all := map[string]file{}
 	entries, err := fs.ReadDir(static, "static")
 	if err != nil {
@@ -42,7 +42,7 @@ func load() map[string]file {
 	all["/"] = all["/index.html"]
 	all["/favicon.ico"] = all["/icon.svg"] // what browsers ask for on pages that name none
 	return all
-}
+})
 
 // kindOf is the type of a file, whatever the machine's own tables say.
 func kindOf(name string) string {
@@ -65,7 +65,7 @@ const Policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-a
 
 // Has reports whether the page has a file at a path, such as "/".
 func Has(path string) bool {
-	_, ok := files[path]
+	_, ok := files()[path]
 	return ok
 }
 
@@ -73,7 +73,7 @@ func Has(path string) bool {
 // page shows, it asks of the API, which decides who may see it.
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f, ok := files[r.URL.Path]
+		f, ok := files()[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
 			return

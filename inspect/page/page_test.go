@@ -13,12 +13,12 @@ const most = 150_000
 
 func TestSize(t *testing.T) {
 	all := 0
-	for path, f := range files {
+	for path, f := range files() {
 		if path != "/" && path != "/favicon.ico" {
 			all += len(f.body)
 		}
 	}
-	t.Logf("%d bytes in %d files", all, len(files)-2)
+	t.Logf("%d bytes in %d files", all, len(files())-2)
 	if all > most {
 		t.Errorf("the page has %d bytes, want at most %d", all, most)
 	}
@@ -27,7 +27,7 @@ func TestSize(t *testing.T) {
 // TestSelfContained: what the files name is among them, and nothing is loaded from elsewhere.
 func TestSelfContained(t *testing.T) {
 	named := regexp.MustCompile(`(?:from|import|src=|href=|url\(|new Worker\()\s*['"(]?(\.?/?[a-z0-9-]+\.(?:js|css|svg|woff2))`)
-	for path, f := range files {
+	for path, f := range files() {
 		if strings.HasSuffix(path, ".woff2") || strings.HasSuffix(path, ".txt") {
 			continue
 		}
@@ -56,7 +56,7 @@ func TestHandler(t *testing.T) {
 		{http.MethodGet, "/app.js", "", http.StatusOK, "text/javascript; charset=utf-8"},
 		{http.MethodGet, "/style.css", "", http.StatusOK, "text/css; charset=utf-8"},
 		{http.MethodGet, "/plex-400.woff2", "", http.StatusOK, "font/woff2"},
-		{http.MethodGet, "/app.js", files["/app.js"].mark, http.StatusNotModified, "text/javascript; charset=utf-8"},
+		{http.MethodGet, "/app.js", files()["/app.js"].mark, http.StatusNotModified, "text/javascript; charset=utf-8"},
 		{http.MethodPost, "/", "", http.StatusMethodNotAllowed, "text/plain; charset=utf-8"},
 		{http.MethodGet, "/../page.go", "", http.StatusNotFound, "text/plain; charset=utf-8"},
 		{http.MethodGet, "/v1/node", "", http.StatusNotFound, "text/plain; charset=utf-8"},

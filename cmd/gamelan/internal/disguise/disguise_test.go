@@ -121,7 +121,7 @@ func TestJSON(t *testing.T) {
 	d := New()
 	d.Peer("", carol)
 	got, err := d.JSON(map[string]any{
-		"text": "hello", "value": map[string]any{"a": 1}, "stack_id": "0123456789abcdef", "n": 12345678901234567,
+		"text": "hello", "value": map[string]any{"a": 1}, "stack_id": "0123456789abcdef", "n": int64(12345678901234567),
 		carol: []string{carol}, "untaken": map[string]int{"salaries": 3}, "seed_names": map[string]any{"names": []string{"seeds.acme.example"}, "bad_records": 1}, "ok": true, "nothing": nil,
 		"warnings": []any{codes.Program.Notice("my secret"), codes.Deaf.Notice("deaf on 203.0.113.7")},
 	})

@@ -153,6 +153,14 @@ func (g *gatherer) miss(what string, why error) {
 
 // add adds a value. One that is too large will be missing.
 func (g *gatherer) add(name, about string, v any) {
+	raw, err := json.Marshal(v)
+	if err == nil && len(raw) > maxEntry { // to disguise it would take seconds
+		err = tooLarge(len(raw))
+	}
+	if err != nil {
+		g.miss(name, err)
+		return
+	}
 	g.drafts = append(g.drafts, draft{name, about, v})
 }
 
@@ -171,11 +179,13 @@ func (g *gatherer) write(d draft) {
 	case err != nil:
 		g.miss(d.name, err)
 	case b.Len() > maxEntry:
-		g.miss(d.name, fmt.Errorf("it has %d bytes, more than %d", b.Len(), maxEntry))
+		g.miss(d.name, tooLarge(b.Len()))
 	default:
 		g.Entries = append(g.Entries, Entry{d.name, d.about, b.Len(), b.Bytes()})
 	}
 }
+
+func tooLarge(size int) error { return fmt.Errorf("it has %d bytes, more than %d", size, maxEntry) }
 
 // got adds what a request has returned, unless it has failed.
 func got[T any](g *gatherer, name, about string, v T, err error) {
