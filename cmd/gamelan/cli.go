@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,16 +167,13 @@ Try it: gamelan demo. A node of your own: gamelan init, then gamelan node.`
 // like every other verb.
 type helpShown int
 
-// newParser returns the parser of the command line args, or without one that of every command line. The
-// help, the manual and the completions are made from its model, too. The node's settings as flags are most of
-// the model, and of the time that it takes: a verb has them where args may be of it.
-func newParser(a *app, args ...string) (*cli, *kong.Kong, error) {
+// newParser returns the parser of command lines. The help, the manual and the completions are made from its
+// model, too. The model of all verbs takes most of the time of a short command, so with words there are
+// only those verbs that one of the words names, and the whole only where none does.
+func newParser(a *app, words ...string) (*cli, *kong.Kong, error) {
 	c := new(cli)
-	whole := len(args) == 0 || slices.Contains(args, "man") || slices.Contains(args, "completion")
-	for verb, flags := range map[string]*kong.Plugins{"node": &c.Node.Plugins, "seed": &c.Seed.Plugins, "show": &c.Settings.Show.Plugins} {
-		if whole || slices.Contains(args, verb) {
-			*flags = kong.Plugins{newSettingFlags()}
-		}
+	for _, flags := range []*kong.Plugins{&c.Node.Plugins, &c.Seed.Plugins, &c.Settings.Show.Plugins} {
+		*flags = kong.Plugins{newSettingFlags()}
 	}
 	k, err := kong.New(c,
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
@@ -184,7 +183,7 @@ func newParser(a *app, args ...string) (*cli, *kong.Kong, error) {
 			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "store_limit": storeLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
 			"patience": client.Patience.String(), "forgotten": render.ForgottenText, "resends": resends,
 		},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
+		kong.IgnoreFields(unnamed(words)...), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))
 	if err != nil {
 		return nil, nil, err
@@ -195,14 +194,46 @@ func newParser(a *app, args ...string) (*cli, *kong.Kong, error) {
 	return c, k, nil
 }
 
+// unnamed returns patterns of the fields of cli whose verb is none of words.
+func unnamed(words []string) []string {
+	var named bool
+	var others []string
+	for f := range reflect.TypeFor[cli]().Fields() {
+		switch _, verb := f.Tag.Lookup("cmd"); {
+		case !verb:
+		case slices.Contains(words, cmp.Or(f.Tag.Get("name"), strings.ToLower(f.Name))):
+			named = true
+		default:
+			others = append(others, f.Name)
+		}
+	}
+	if !named || slices.ContainsFunc(words, ofAll) {
+		return nil
+	}
+	return []string{`^cli\.(` + strings.Join(others, "|") + `)$`}
+}
+
+// ofAll reports whether a word is of a command that writes of all verbs.
+func ofAll(word string) bool {
+	return slices.Contains([]string{"--help", "-h", "man", "completion"}, word)
+}
+
+// parse parses a command line. An error is that of the parser of all verbs: it names others.
+func (a *app) parse(words []string) (c *cli, k *kong.Context, err error) {
+	for _, of := range [][]string{words, nil} {
+		if c, a.parser, err = newParser(a, of...); err != nil {
+			return nil, nil, err
+		}
+		if k, err = a.parser.Parse(words); err == nil {
+			break
+		}
+	}
+	return c, k, err
+}
+
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, a *app) (code int) {
 	a.ctx = ctx
-	c, parser, err := newParser(a, args...)
-	if err != nil {
-		return a.fail(err)
-	}
-	a.parser = parser
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -216,8 +247,10 @@ func run(ctx context.Context, args []string, a *app) (code int) {
 		_, err := io.WriteString(a.Out, shortHelp)
 		return a.fail(err)
 	}
-	k, err := parser.Parse(withoutDashes(inOurWords(args)))
-	a.JSON, a.Verbose = c.JSON, c.Verbose
+	c, k, err := a.parse(withoutDashes(inOurWords(args)))
+	if c != nil {
+		a.JSON, a.Verbose = c.JSON, c.Verbose
+	}
 	if err != nil {
 		a.JSON = a.JSON || hasFlag(args, "--json") // parsing may have stopped before it
 		return a.fail(usageOf(err))

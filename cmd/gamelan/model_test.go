@@ -202,3 +202,27 @@ func TestPagesNameVerbs(t *testing.T) {
 		t.Errorf("got %d commands, want those of each code", n)
 	}
 }
+
+// A command line is parsed with the verb that it names alone, and what that does not understand with all of them.
+func TestParserOfOneVerb(t *testing.T) {
+	env := func() *app { return &app{Output: &render.Output{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}} }
+	_, whole, err := newParser(env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range whole.Model.Children {
+		_, k, err := newParser(env(), "--data-dir", "d", n.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if of := k.Model.Children; !ofAll(n.Name) && (len(of) != 1 || of[0].Name != n.Name) || ofAll(n.Name) && len(of) != len(whole.Model.Children) {
+			t.Errorf("%s: got %d verbs", n.Name, len(of))
+		}
+	}
+	for _, line := range []string{"--data-dir status", "statsu", "send --hlp", "status --listen 1", "peers statsu", "--data-dir node statsu"} {
+		_, _, got := env().parse(strings.Fields(line))
+		if _, want := whole.Parse(strings.Fields(line)); got == nil || want == nil || got.Error() != want.Error() {
+			t.Errorf("%s: got %v, want %v", line, got, want)
+		}
+	}
+}
