@@ -12,8 +12,8 @@ skipped() {
 	return $status
 }
 
-# Bubbles of many nodes, and the checks of the repository.
-many="./tests ./tests/calls ./tests/conditions ./tests/crashes ./tests/envelopes ./tests/finding ./tests/hostile ./tests/inboxes ./tests/keyvalue ./tests/messages ./tests/network ./tests/stored"
+# Bubbles of many nodes.
+many="./tests/calls ./tests/conditions ./tests/crashes ./tests/envelopes ./tests/finding ./tests/hostile ./tests/inboxes ./tests/keyvalue ./tests/messages ./tests/network ./tests/stored"
 
 # alone lists the packages in which nothing runs beside another, tests included: no goroutine, lock,
 # channel, socket or node. The race detector has nothing to find there.
@@ -24,9 +24,11 @@ alone() {
 	done
 }
 
-raced() { # all but the bubbles of many nodes, Tari's nodes, Tor, Prometheus, and machines; they are vetted before
+# raced runs all but the bubbles of many nodes, Tari's nodes, Tor, Prometheus, machines, and what runs programs that
+# are built without the race detector. All is vetted before.
+raced() {
 	local all apart
-	apart=$(go list $many ./tests/interop ./tests/machines ./tests/monitoring ./tests/onion && alone) || return 1
+	apart=$(go list $many ./tests ./tests/processes ./tests/interop ./tests/machines ./tests/monitoring ./tests/onion && alone) || return 1
 	all=$(go list ./...) || return 1
 	grep -vxF "$apart" <<<"$all" | xargs go test -race -vet=off -timeout 15m -json "$@" | skipped
 }

@@ -1,11 +1,13 @@
-// Elsewhere type-checks the module, tests included, for the systems that this machine is not:
+// Elsewhere type-checks a module, tests included, for other systems than this machine's:
 //
 //	go -C tools run ./elsewhere windows/amd64 darwin/arm64
+//	go -C tools run ./elsewhere -in ../bench linux/amd64
 //
 // It reads all that the module needs from source, so nothing is compiled: a release compiles.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +17,9 @@ import (
 )
 
 func main() {
-	if err := run(os.Stderr, "..", os.Args[1:]); err != nil {
+	in := flag.String("in", "..", "the module's directory")
+	flag.Parse()
+	if err := run(os.Stderr, *in, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "elsewhere:", err)
 		os.Exit(1)
 	}
