@@ -82,11 +82,12 @@ func (e *Error) Unwrap() error { return e.Status }
 
 // StatusOf returns the status of the error of a call: what its caller gets, or got. It is OK for nil, and General for an error without a status.
 func StatusOf(err error) Status {
+	if err == nil {
+		return OK
+	}
 	var e *Error
 	var s Status
 	switch {
-	case err == nil:
-		return OK
 	case errors.As(err, &e) && e.Status != OK:
 		return e.Status
 	case errors.As(err, &s) && s != OK:

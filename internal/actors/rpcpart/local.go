@@ -284,7 +284,7 @@ func (c *own) run(serve func(context.Context) error) error {
 	}()
 	c.err = onecall.ErrorOf(rpc.General, []byte(serviceFailed)) // also if the method ends its goroutine
 	ctx := c.inner
-	err := c.k.serve(ctx, c.service, c.method, func() error { return serve(rpc.WithCaller(ctx, &c.caller)) })
+	_, err := c.k.serve(ctx, c.service, c.method, func() error { return serve(rpc.WithCaller(ctx, &c.caller)) })
 	if err == nil && !c.method.Streams() && !c.sent {
 		err = errNoAnswerMade
 	}

@@ -539,7 +539,7 @@ func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 	defer s.conn.Link().Live.CallEnds()
 	w := callWriter{m: m, k: k, stream: method.Streams()}
 	defer func() { putBuffer(w.buf) }()
-	err := s.shared.serve(k.ctx, s.service, method, func() error {
+	took, err := s.shared.serve(k.ctx, s.service, method, func() error {
 		if ctx := rpc.WithCaller(k.ctx, &caller); !k.requests {
 			return method.Serve(ctx, k.request.body, w.send)
 		} else {
@@ -550,7 +550,7 @@ func (m *servedCalls) run(ctx context.Context, k *servedCall) {
 	returned = true
 	m.finish(ctx, k, &w, err)
 	pace := s.service.slow[k.number]
-	if s.shared.trunk.Now().Sub(k.opened) > slowCall {
+	if took > slowCall {
 		pace.Store(slowTurns)
 	} else if n := pace.Load(); n > 0 {
 		pace.CompareAndSwap(n, n-1)

@@ -15,76 +15,88 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol/rpc"
 )
 
-// Results of calls that have no status.
+// statuses are those with which calls end.
+var statuses = []rpc.Status{
+	rpc.OK, rpc.BadRequest, rpc.UnsupportedMethod, rpc.NotImplemented, rpc.Timeout, rpc.MalformedResponse, rpc.General, rpc.NotFound,
+	rpc.ProtocolError, rpc.Forbidden, rpc.Conflict, rpc.Unavailable, rpc.Exhausted, rpc.Unauthenticated,
+}
+
+// result is how a call has ended: the place of its status in statuses, or
+type result int
+
 const (
-	cancelled   = "cancelled"    // by the caller
-	sessionLost = "session lost" // before the answer
-	notRun      = "not run"      // the service was not reached
+	cancelled   = result(iota + 14) // by the caller
+	sessionLost                     // before the answer
+	notRun                          // the service was not reached
+	otherResult
+	allResults
 )
 
-// results are the results of calls.
-var results = append(statuses(), cancelled, sessionLost, notRun, models.OtherValue)
+// results are the names of the results.
+var results = func() (names []string) {
+	for _, s := range statuses {
+		names = append(names, s.String())
+	}
+	return append(names, "cancelled", "session lost", "not run", models.OtherValue)
+}()
 
 // usualResults are those of which the section tells even when there was none: a counter that has been there at
 // 0 shows its first step.
-var usualResults = []string{rpc.OK.String(), rpc.Timeout.String(), rpc.General.String(), sessionLost, notRun}
+var usualResults = []result{ofStatus(rpc.OK), ofStatus(rpc.Timeout), ofStatus(rpc.General), sessionLost, notRun}
 
 // neverRun are the errors of calls that have reached no service.
 var neverRun = []error{rpc.ErrNotRun, actors.ErrUnknownPeer, actors.ErrBanned, negotiate.ErrUnsupported}
 
-func statuses() (list []string) {
-	for s := rpc.OK; s <= rpc.Conflict; s++ {
-		list = append(list, s.String())
+func ofStatus(s rpc.Status) result {
+	if i := slices.Index(statuses, s); i >= 0 {
+		return result(i)
 	}
-	return append(list, rpc.Unavailable.String(), rpc.Exhausted.String(), rpc.Unauthenticated.String())
+	return otherResult
 }
 
 // resultOf returns the result of a call for its caller.
-func resultOf(err error) string {
-	status := rpc.StatusOf(err)
-	switch {
+func resultOf(err error) result {
+	switch status := rpc.StatusOf(err); {
 	case err == nil, errors.Is(err, status):
-		if name := status.String(); slices.Contains(results, name) {
-			return name
-		}
+		return ofStatus(status)
 	case errors.Is(err, context.Canceled):
 		return cancelled
 	case errors.Is(err, context.DeadlineExceeded):
-		return rpc.Timeout.String()
+		return ofStatus(rpc.Timeout)
 	case errors.Is(err, rpc.ErrSessionLost):
 		return sessionLost
 	case rpc.Retryable(err), slices.ContainsFunc(neverRun, func(e error) bool { return errors.Is(err, e) }):
 		return notRun
 	}
-	return models.OtherValue
+	return otherResult
 }
 
 // servedResult returns the result of a method whose context is ctx.
-func servedResult(ctx context.Context, err error) string {
+func servedResult(ctx context.Context, err error) result {
+	if err == nil {
+		return ofStatus(rpc.OK)
+	}
 	_, panicked := err.(*methodPanicked)
 	switch {
 	case panicked:
-		return rpc.General.String()
-	case err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), errExpired):
-		return rpc.Timeout.String()
-	case err != nil && ctx.Err() != nil:
+		return ofStatus(rpc.General)
+	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errExpired):
+		return ofStatus(rpc.Timeout)
+	case ctx.Err() != nil:
 		return cancelled
 	}
 	status, _, _ := onecall.StatusOf(err)
-	if name := status.String(); slices.Contains(results, name) {
-		return name
-	}
-	return models.OtherValue
+	return ofStatus(status)
 }
 
 // callCounts counts the calls in one direction.
 type callCounts struct {
-	ended [18]atomic.Uint64 // by results
+	ended [allResults]atomic.Uint64
 	took  durations.Counts
 }
 
-func (c *callCounts) add(result string, took time.Duration, streams bool) {
-	c.ended[slices.Index(results, result)].Add(1)
+func (c *callCounts) add(r result, took time.Duration, streams bool) {
+	c.ended[r].Add(1)
 	if !streams {
 		c.took.Add(took)
 	}
@@ -92,9 +104,9 @@ func (c *callCounts) add(result string, took time.Duration, streams bool) {
 
 func (c *callCounts) section(ended *[]models.CallsEnded, took *models.Histogram) {
 	*ended = []models.CallsEnded{}
-	for i, result := range results {
-		if n := c.ended[i].Load(); n > 0 || slices.Contains(usualResults, result) {
-			*ended = append(*ended, models.CallsEnded{Result: result, Count: n})
+	for i, name := range results {
+		if n := c.ended[i].Load(); n > 0 || slices.Contains(usualResults, result(i)) {
+			*ended = append(*ended, models.CallsEnded{Result: name, Count: n})
 		}
 	}
 	took.Bounds = durations.Bounds
@@ -106,16 +118,17 @@ func (k *Calls) Made(began time.Time, err error, streams bool) {
 	k.made.add(resultOf(err), k.trunk.Now().Sub(began), streams)
 }
 
-// serve runs a method for a call whose context is ctx, and counts it.
-func (k *Calls) serve(ctx context.Context, r *registered, m rpc.Method, f func() error) (err error) {
-	if r.own != nil {
-		return serveMethod(m, f)
-	}
-	began, result := k.trunk.Now(), rpc.General.String() // also when the method ends its goroutine
-	defer func() { k.served.add(result, k.trunk.Now().Sub(began), m.Streams() || m.TakesStream()) }()
+// serve runs a method for a call whose context is ctx, and counts it. took is how long the method ran.
+func (k *Calls) serve(ctx context.Context, r *registered, m rpc.Method, f func() error) (took time.Duration, err error) {
+	began, ended := k.trunk.Now(), ofStatus(rpc.General) // also when the method ends its goroutine
+	defer func() {
+		if took = k.trunk.Now().Sub(began); r.own == nil {
+			k.served.add(ended, took, m.Streams() || m.TakesStream())
+		}
+	}()
 	err = serveMethod(m, f)
-	result = servedResult(ctx, err)
-	return err
+	ended = servedResult(ctx, err)
+	return took, err
 }
 
 // section returns the section "calls".

@@ -412,7 +412,7 @@ func (s *servedSession) call(ctx context.Context, call onecall.CallInfo, payload
 		caller.Deadline = call.Deadline
 	}
 	a := responseWriter{s: s, stream: method.Streams()}
-	err := s.shared.serve(inner, s.service, method, func() error { return method.Serve(rpc.WithCaller(inner, &caller), payload, a.send) })
+	_, err := s.shared.serve(inner, s.service, method, func() error { return method.Serve(rpc.WithCaller(inner, &caller), payload, a.send) })
 	if panicked, ok := err.(*methodPanicked); ok {
 		if err = a.broken; err == nil {
 			err = s.finish(rpc.General, serviceFailed)
