@@ -168,9 +168,8 @@ Try it: gamelan demo. A node of your own: gamelan init, then gamelan node.`
 type helpShown int
 
 // newParser returns the parser of command lines. The help, the manual and the completions are made from its
-// model, too. The model of all verbs takes most of the time of a short command, so with words there are
-// only those verbs that one of the words names, and the whole only where none does.
-func newParser(a *app, words ...string) (*cli, *kong.Kong, error) {
+// model, too. without are patterns of fields of cli that it leaves out.
+func newParser(a *app, without ...string) (*cli, *kong.Kong, error) {
 	c := new(cli)
 	for _, flags := range []*kong.Plugins{&c.Node.Plugins, &c.Seed.Plugins, &c.Settings.Show.Plugins} {
 		*flags = kong.Plugins{newSettingFlags()}
@@ -183,7 +182,7 @@ func newParser(a *app, words ...string) (*cli, *kong.Kong, error) {
 			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "store_limit": storeLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
 			"patience": client.Patience.String(), "forgotten": render.ForgottenText, "resends": resends,
 		},
-		kong.IgnoreFields(unnamed(words)...), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
+		kong.IgnoreFields(without...), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))
 	if err != nil {
 		return nil, nil, err
@@ -194,7 +193,8 @@ func newParser(a *app, words ...string) (*cli, *kong.Kong, error) {
 	return c, k, nil
 }
 
-// unnamed returns patterns of the fields of cli whose verb is none of words.
+// unnamed returns patterns of the fields of cli whose verb is none of words. There are none if words name no verb, or
+// are of a command that writes of all.
 func unnamed(words []string) []string {
 	var named bool
 	var others []string
@@ -218,17 +218,17 @@ func ofAll(word string) bool {
 	return slices.Contains([]string{"--help", "-h", "man", "completion"}, word)
 }
 
-// parse parses a command line. An error is that of the parser of all verbs: it names others.
+// parse parses a command line. The model of all verbs takes most of the time of a short command, so it is parsed with the verbs
+// that it names. An error is that of the parser of all verbs: it names others.
 func (a *app) parse(words []string) (c *cli, k *kong.Context, err error) {
-	for _, of := range [][]string{words, nil} {
-		if c, a.parser, err = newParser(a, of...); err != nil {
+	for without := unnamed(words); ; without = nil {
+		if c, a.parser, err = newParser(a, without...); err != nil {
 			return nil, nil, err
 		}
-		if k, err = a.parser.Parse(words); err == nil {
-			break
+		if k, err = a.parser.Parse(words); err == nil || without == nil {
+			return c, k, err
 		}
 	}
-	return c, k, err
 }
 
 // run executes one command line and returns the exit code.

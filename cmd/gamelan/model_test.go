@@ -211,7 +211,7 @@ func TestParserOfOneVerb(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range whole.Model.Children {
-		_, k, err := newParser(env(), "--data-dir", "d", n.Name)
+		_, k, err := newParser(env(), unnamed([]string{"--data-dir", "d", n.Name})...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func (x *exchange) Send(encode func([]byte) ([]byte, error)) error {
 	}
 	return x.send(func() (whole bool) {
 		whole = x.m.send(x.ctx, x.k, manycalls.Frame{Call: x.k.c.ID, Kind: manycalls.Message}, buf, false)
-		x.m.extend(x.ctx, x.k, x.m.s.shared.trunk.Now())
+		x.m.extend(x.ctx, x.k)
 		return whole
 	})
 }

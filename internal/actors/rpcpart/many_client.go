@@ -224,7 +224,7 @@ func (m *manyCalls) begin(ctx context.Context, k *manyCall) (f manycalls.Frame, 
 	k.at = m.gather.added
 	k.began = m.s.shared.trunk.Now()
 	k.deadline = k.began.Add(k.limit)
-	m.extend(ctx, k, k.began)
+	m.extend(ctx, k)
 	f = manycalls.Frame{Call: k.c.ID, Kind: manycalls.Open, Number: uint64(k.method), Deadline: milliseconds(k.limit), Window: uint64(k.window)}
 	if len(k.metadata) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(k.metadata)) {
@@ -305,7 +305,7 @@ func (m *manyCalls) next(ctx context.Context, k *manyCall, got func([]byte) erro
 				k.given = true
 				return true, onecall.RepeatNever, err
 			}
-			m.extend(ctx, k, m.s.shared.trunk.Now())
+			m.extend(ctx, k)
 			m.taken(k, a)
 			return true, onecall.RepeatNever, nil
 		case k.done && k.err == nil && !k.stream && !k.ping && !k.given:
@@ -444,9 +444,9 @@ func (m *manyCalls) ends(k *manyCall) {
 }
 
 // extend sets the time limit for the next message of a call whose ctx has no deadline.
-func (m *manyCalls) extend(ctx context.Context, k *manyCall, now time.Time) {
+func (m *manyCalls) extend(ctx context.Context, k *manyCall) {
 	if _, ok := ctx.Deadline(); !ok {
-		k.until = now.Add(k.patience)
+		k.until = m.s.shared.trunk.Now().Add(k.patience)
 	}
 }
 
@@ -706,7 +706,7 @@ func (m *manyCalls) ping(ctx context.Context) (took time.Duration, again onecall
 	number := m.pinged
 	m.pings[number] = k
 	k.at = m.gather.added
-	m.extend(ctx, k, began)
+	m.extend(ctx, k)
 	m.gather.add(&manycalls.Frame{Kind: manycalls.Ping, Number: number})
 	m.flush(k)
 	k.err = m.err

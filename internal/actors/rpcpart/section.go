@@ -16,7 +16,7 @@ import (
 )
 
 // statuses are those with which calls end.
-var statuses = []rpc.Status{
+var statuses = [...]rpc.Status{
 	rpc.OK, rpc.BadRequest, rpc.UnsupportedMethod, rpc.NotImplemented, rpc.Timeout, rpc.MalformedResponse, rpc.General, rpc.NotFound,
 	rpc.ProtocolError, rpc.Forbidden, rpc.Conflict, rpc.Unavailable, rpc.Exhausted, rpc.Unauthenticated,
 }
@@ -25,9 +25,9 @@ var statuses = []rpc.Status{
 type result int
 
 const (
-	cancelled   = result(iota + 14) // by the caller
-	sessionLost                     // before the answer
-	notRun                          // the service was not reached
+	cancelled   = result(len(statuses) + iota) // by the caller
+	sessionLost                                // before the answer
+	notRun                                     // the service was not reached
 	otherResult
 	allResults
 )
@@ -48,7 +48,7 @@ var usualResults = []result{ofStatus(rpc.OK), ofStatus(rpc.Timeout), ofStatus(rp
 var neverRun = []error{rpc.ErrNotRun, actors.ErrUnknownPeer, actors.ErrBanned, negotiate.ErrUnsupported}
 
 func ofStatus(s rpc.Status) result {
-	if i := slices.Index(statuses, s); i >= 0 {
+	if i := slices.Index(statuses[:], s); i >= 0 {
 		return result(i)
 	}
 	return otherResult

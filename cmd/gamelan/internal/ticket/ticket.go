@@ -71,7 +71,7 @@ type gatherer struct {
 // draft is an entry with all that it holds.
 type draft struct {
 	name, about string
-	value       any
+	value       json.RawMessage
 }
 
 // Gather gathers what can be gathered. It asks the node, or if none answers looks at the data directory. The
@@ -161,7 +161,7 @@ func (g *gatherer) add(name, about string, v any) {
 		g.miss(name, err)
 		return
 	}
-	g.drafts = append(g.drafts, draft{name, about, v})
+	g.drafts = append(g.drafts, draft{name, about, raw})
 }
 
 // write makes an entry of a draft.
