@@ -206,6 +206,9 @@ func (a *conn) start(c actor.Context) {
 	a.session = session
 	session.RunOn(supervisor.Lender(c))
 	session.WithholdPongs(&a.room.Silent)
+	if a.silence != nil {
+		session.LetReadsLead()
+	}
 	session.LimitChurn(maxChurn, a.room.inbound.pacer(a.ref.Addr))
 	if a.ref.Link().Live != nil {
 		a.ref.Link().Live.Session.Store(session)

@@ -69,6 +69,8 @@ type link struct {
 	injecting atomic.Int32
 	kicked    waker // wakes the reader while it is held back
 
+	lead *lead
+
 	acceptor acceptor
 	outbox   outbox
 	pings    pings
@@ -78,6 +80,7 @@ func newLink(conn Conn, client bool, cfg Config) *link {
 	l := &link{
 		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg), acceptor: acceptor{came: newWaker()},
 		released: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}), kicked: newWaker(),
+		lead: newLead(),
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)

@@ -16,6 +16,8 @@ type reader struct {
 	out     []byte              // the rest of hand
 	rest    uint32              // of the frame's body, for the substream into
 	into    *Stream             // the last one for which a frame came
+	row     int                 // frames in a row for it that a Read has waited for, one at a time
+	came    int                 // frames since reading has last waited
 	skip    uint32              // bytes of a body that nobody wants
 	fin     *Stream             // its FIN counts when rest is through
 	answer  *header             // for the peer, to be sent outside the lock
@@ -54,9 +56,7 @@ func (l *link) Read(p []byte) (int, error) {
 			r.fin = nil
 
 		case r.heard != nil && r.boundary():
-			st := r.heard
-			r.heard = nil
-			st.arrived(r.plain)
+			l.tell()
 
 		case len(r.opened) > 0 && (r.ended || len(r.opened) == handOverAt || l.conn.Buffered() == 0 || l.table.churn.untilSet.Load()):
 			l.handOver(r.opened)
@@ -73,21 +73,17 @@ func (l *link) Read(p []byte) (int, error) {
 		case l.table.churn.untilSet.Load() && !l.swallow.Load():
 			l.holdBackReading()
 
+		case r.have == headerLen: // a Read has left it
+			l.handle()
+
+		case l.conn.Buffered() == 0 && l.offers():
+			l.standBy()
+
 		case l.conn.Buffered() == 0:
-			err := l.await()
-			if !r.boundary() || r.have > 0 {
-				err = cut(err)
-			}
-			l.stop(err)
+			l.awaited()
 
 		case r.rest > 0:
-			n, due, err := r.into.in.fill(l.conn, int(r.rest))
-			l.bytesIn.Add(uint64(n))
-			r.rest -= uint32(n)
-			if due > 0 && r.into.state.Load() == lingering {
-				err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
-			}
-			l.stop(err)
+			l.fill()
 
 		case r.skip > 0:
 			n, err := l.conn.Read(p[:min(uint32(len(p)), r.skip)])
@@ -99,15 +95,60 @@ func (l *link) Read(p []byte) (int, error) {
 			l.stop(io.EOF)
 
 		default:
-			n, err := l.conn.Read(r.head[r.have:])
-			l.bytesIn.Add(uint64(n))
-			if r.have += n; r.have == headerLen {
-				r.have = 0
-				err = l.frame(r.head)
+			if l.header(); r.have == headerLen {
+				l.handle()
 			}
-			l.stop(err)
 		}
 	}
+}
+
+// awaited waits until there is something to read, or reading has to look around.
+func (l *link) awaited() {
+	r := &l.reader
+	r.came = 0
+	err := l.await()
+	if !r.boundary() || r.have > 0 {
+		err = cut(err)
+	}
+	l.stop(err)
+}
+
+// fill reads a part of the frame's body.
+func (l *link) fill() {
+	r := &l.reader
+	n, due, met, err := r.into.in.fill(l.conn, int(r.rest))
+	l.bytesIn.Add(uint64(n))
+	if r.rest -= uint32(n); !met || r.came > 1 || r.rest > 0 {
+		r.row = 0
+	} else {
+		r.row++
+	}
+	if due > 0 && r.into.state.Load() == lingering {
+		err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
+	}
+	l.stop(err)
+}
+
+// tell tells who listens that a frame has come.
+func (l *link) tell() {
+	st := l.reader.heard
+	l.reader.heard = nil
+	st.arrived(l.reader.plain)
+}
+
+// header reads the next header, or a part of it.
+func (l *link) header() {
+	r := &l.reader
+	n, err := l.conn.Read(r.head[r.have:])
+	l.bytesIn.Add(uint64(n))
+	r.have += n
+	l.stop(err)
+}
+
+// handle handles the header.
+func (l *link) handle() {
+	l.reader.have = 0
+	l.stop(l.frame(l.reader.head))
 }
 
 // handOverAt is how many substreams are handed over before all that has been deciphered is
@@ -190,6 +231,7 @@ func (l *link) frame(h header) error {
 				return violation(ErrWindowExceeded)
 			}
 			r.rest, r.heard, r.plain = h.body(), st, true
+			r.came++
 		}
 		return nil
 	}
@@ -218,7 +260,7 @@ func (l *link) find(id uint32) *Stream {
 		if st == nil {
 			return nil
 		}
-		r.into = st
+		r.into, r.row = st, 0
 	}
 	return r.into
 }
@@ -267,7 +309,7 @@ func (l *link) flagged(h header) error {
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard, r.plain = st, false
 	}
-	r.into, r.rest = st, h.body()
+	r.into, r.rest, r.row = st, h.body(), 0
 
 	// The library hears of an opening, and forgets the substream at once: what was opened is
 	// this package's.

@@ -69,7 +69,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 		}
 		return 0, nil
 	}
-	n, due, err := st.in.read(p)
+	n, due, err := st.in.read(st, p)
 	if due > 0 {
 		st.link.outbox.awaitRoom(st.link, nil)
 		st.give(due)
