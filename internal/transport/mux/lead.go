@@ -169,7 +169,7 @@ func (l *link) step() bool {
 		if l.header(); r.have < headerLen {
 			return !r.ended
 		}
-		if h := header(r.head); h.flags() != 0 || h.version() != 0 || h.kind() > typeWindow {
+		if h := &r.head; h.flags() != 0 || h.version() != 0 || h.kind() > typeWindow {
 			return false
 		}
 		l.handle()
