@@ -190,7 +190,7 @@ func (r *reader) needed(l *link) bool {
 
 // lookout looks after the connections that a Read reads, at most leadMost of the process. It has a goroutine while there are such.
 type lookout struct {
-	nap func() // half of lateAfter, about
+	nap func() // about 0.1 ms
 
 	mu   sync.Mutex
 	over map[*link]seen
