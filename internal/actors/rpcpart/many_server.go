@@ -27,6 +27,7 @@ type servedCalls struct {
 	gather  gather
 	running map[*servedCall]struct{} // whose methods have not returned
 	shared  sharedCredit
+	places  callPlaces // those that its calls have among those of all peers
 	begun   uint64
 	since   time.Time // when the last call ended
 	over    bool      // nothing more is accepted or answered
@@ -63,9 +64,9 @@ type servedCall struct {
 	charged  int       // bytes that memory has for the request that comes
 	waits    int       // for the client: of the method for a request, and of its answers for credit
 	begun    bool      // its method runs
-	enter    func()    // gives the place back that the call has among those of all peers, once; nil: it has none
+	placed   bool      // it has a place among those of all peers
 
-	wake   turns.Bell // there is more credit
+	wake   turns.Bell // there is more credit; made when the call first waits for it
 	came   turns.Bell // a request of a stream, or their end
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -89,7 +90,7 @@ const unreadMost = 4 << 20
 const idleTasks = 4
 
 func newServedCalls(s *servedSession, now time.Time, rest func()) *servedCalls {
-	m := &servedCalls{s: s, machine: manycalls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall]()}
+	m := &servedCalls{s: s, machine: manycalls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall](), places: s.shared.limit.join(s.holder)}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: rest}
 	return m
 }
@@ -192,7 +193,7 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 		m.begun++
 		k = &servedCall{
 			c: e.Call, serial: m.begun, number: uint32(f.Number), limit: min(time.Duration(min(f.Deadline, uint64(rpc.MaxDeadline/time.Millisecond)))*time.Millisecond, rpc.MaxDeadline),
-			opened: now, memory: memory{of: m.s.account}, wake: turns.NewBell(),
+			opened: now, memory: memory{of: m.s.account},
 		}
 		k.until = now.Add(k.limit)
 		k.ctx, k.cancel = context.WithCancelCause(context.Background())
@@ -203,12 +204,11 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 		for _, p := range f.Metadata {
 			k.metadata[p.Name] = p.Value
 		}
-		leave, err := m.s.shared.limit.enter(m.s.holder)
-		if err != nil {
+		if err := m.places.take(); err != nil {
 			m.refuse(k, rpc.Exhausted, err.Error())
 			return nil
 		}
-		k.enter = leave
+		k.placed = true
 		m.looksAt(k)
 	}
 	switch f.Kind {
@@ -421,8 +421,9 @@ func (m *servedCalls) forget(k *servedCall) {
 	if _, runs := m.running[k]; runs {
 		return
 	}
-	if k.enter != nil {
-		k.enter()
+	if k.placed {
+		k.placed = false
+		m.places.giveBack()
 	}
 	k.request.frame.giveBack()
 	for _, a := range k.queue {
@@ -657,6 +658,9 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 		}
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
 		if !ok {
+			if k.wake == (turns.Bell{}) {
+				k.wake = turns.NewBell()
+			}
 			m.await(k.ctx, k, k.wake) // the client takes its time, which is not the method's
 			continue
 		}
@@ -818,6 +822,7 @@ func (m *servedCalls) end() {
 		defer m.mu.Unlock()
 		m.cut()
 		m.shared.giveBack()
+		m.places.leave()
 	}()
 	m.dismiss()
 }
