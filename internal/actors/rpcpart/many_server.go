@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +56,7 @@ type servedCall struct {
 	begins   bool // its method runs or is about to
 	requests bool // the method takes a stream of requests
 	request  arrived
-	queue    []arrived // requests of a stream that wait
+	queue    queue     // requests of a stream that wait
 	got      int       // cost of those that were taken since the window has grown
 	wanted   callWants // memory that is to be taken for a request; a serial of 0: none
 	asks     bool      // a task takes it, or is about to
@@ -270,12 +269,12 @@ func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.F
 			supervisor.Tell(ctx, callAsks{k})
 		}
 	}
-	request, whole := k.assembly.add(&m.s.in, e, f.Payload, !k.requests || k.waits > 0 && len(k.queue) == 0)
+	request, whole := k.assembly.add(&m.s.in, e, f.Payload, !k.requests || k.waits > 0 && k.queue.len() == 0)
 	switch {
 	case !whole:
 	case k.requests:
 		request.charge, k.charged = k.charged, 0
-		k.queue = append(k.queue, request)
+		k.queue.push(request)
 		k.came.Ring()
 	default:
 		k.request, k.begins = request, true
@@ -288,7 +287,7 @@ func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.F
 func (m *servedCalls) receive(ctx context.Context, k *servedCall, got func([]byte) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(k.queue) == 0 {
+	for k.queue.len() == 0 {
 		switch {
 		case k.c.Over() || m.over || k.ctx.Err() != nil:
 			return errNobodyWants
@@ -299,9 +298,7 @@ func (m *servedCalls) receive(ctx context.Context, k *servedCall, got func([]byt
 		}
 		m.await(ctx, k, k.came)
 	}
-	a := k.queue[0]
-	k.queue[0] = arrived{}
-	k.queue = k.queue[1:]
+	a := k.queue.pop()
 	if a.charge > 0 {
 		k.memory.giveBack(a.charge)
 	} else if k.wanted.serial == a.serial { // it needs no memory any more
@@ -312,7 +309,7 @@ func (m *servedCalls) receive(ctx context.Context, k *servedCall, got func([]byt
 	err := m.give(a, got)
 	if err == nil && !k.c.Over() && !m.over {
 		k.got += a.cost
-		m.machine.Taken(k.c, a.cost, k.memory.growth(&k.got, k.c.Window(), len(k.queue)))
+		m.machine.Taken(k.c, a.cost, k.memory.growth(&k.got, k.c.Window(), k.queue.len()))
 		m.gather.control(m.machine)
 		m.flushAfter(k)
 	}
@@ -381,8 +378,8 @@ func (m *servedCalls) wants(k *servedCall) {
 func (m *servedCalls) has(k *servedCall, w callWants) {
 	k.wanted = callWants{}
 	k.memory.took(w.n)
-	if i := slices.IndexFunc(k.queue, func(a arrived) bool { return a.serial == w.serial }); i >= 0 {
-		k.queue[i].charge = w.n
+	if a := k.queue.find(w.serial); a != nil {
+		a.charge = w.n
 	} else {
 		k.charged = w.n
 	}
@@ -426,10 +423,10 @@ func (m *servedCalls) forget(k *servedCall) {
 		m.places.giveBack()
 	}
 	k.request.frame.giveBack()
-	for _, a := range k.queue {
+	for _, a := range k.queue.take() {
 		a.frame.giveBack()
 	}
-	k.queue, k.wanted = nil, callWants{}
+	k.wanted = callWants{}
 	k.memory.release()
 	m.since = m.s.shared.trunk.Now()
 }
