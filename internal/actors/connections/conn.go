@@ -215,8 +215,7 @@ func (a *conn) start(c actor.Context) {
 	}
 	source := actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}
 	tell := supervisor.Teller(c)
-	supervisor.OwnFunc(c, a.room.traffic.carries(session)) // ends after the session
-	supervisor.Own(c, session)
+	supervisor.Own(c, a.room.traffic.carries(session))
 	session.Handle(
 		func(s *mux.Stream) { tell(acceptedStream{supervisor.Hand(s, source), source}) },
 		func(err error) { tell(sessionEnded{err}) },

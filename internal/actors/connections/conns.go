@@ -205,7 +205,7 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Since:     supervisor.Now(c),
 	}
 	old, replaces := a.table.Get(m.Peer)
-	claim := m.Message.Claim // alone: m has the session
+	claim := m.Message.Claim // alone: m is large
 	*ref.Link() = link.Link{
 		Claim:   &claim,
 		Other:   otherClaim(old, claim, supervisor.Now(c)),
@@ -222,13 +222,14 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)
 	ref.PID = a.room.System.NewLocalPID(c.Self().Id + "/" + name)
+	session, flight := m.Session, m.flight // alone: New outlives m
 	supervisor.Spawn(c, supervisor.Spec{
 		Name: name,
 		Kind: "conn",
-		New:  func() actor.Actor { return NewConn(a.room, ref, m.Session, m.flight) },
+		New:  func() actor.Actor { return NewConn(a.room, ref, session, flight) },
 	})
 	a.room.came(ref)
-	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
+	a.children[ref.PID.Id] = child{ref, session, supervisor.Own(c, session)}
 	a.room.traffic.began(m.Direction)
 	if replaces {
 		if m.Direction == protocol.Inbound {

@@ -50,14 +50,14 @@ func (s *Session) LetReadsLead() { s.link.lead.may.Store(leadsPay) }
 // offers reports whether the library's goroutine leaves the reading to a Read.
 func (l *link) offers() bool {
 	r := &l.reader
-	return r.row >= l.lead.after && r.have == 0 && r.boundary() && l.lead.may.Load() && !r.into.over.Load()
+	return r.row >= l.lead.after && r.have == 0 && r.boundary() && l.lead.may.Load()
 }
 
 // standBy leaves the reading to a Read until it is called back.
 func (l *link) standBy() {
-	d, st := l.lead, l.reader.into
+	d, st := l.lead, l.table.last.Load()
 	l.reader.row = 0
-	if !d.lookout.add(l) {
+	if st == nil || !d.lookout.add(l) {
 		return
 	}
 	defer d.lookout.remove(l)
@@ -134,7 +134,7 @@ func (st *Stream) lead() bool {
 	calls := true
 	defer func() { // also when a listener panics
 		st.in.follow()
-		d.leave(calls || l.reader.needed(l) || st.over.Load())
+		d.leave(calls || l.reader.needed(l) || l.table.last.Load() != st)
 	}()
 	for goes := true; goes && !d.ends.Load(); {
 		if !st.in.leads(l) {

@@ -15,8 +15,8 @@ type reader struct {
 	hand    [2 * headerLen]byte // headers on their way to the library
 	out     []byte              // the rest of hand
 	rest    uint32              // of the frame's body, for the substream into
-	into    *Stream             // the last one for which a frame came
-	row     int                 // frames in a row for it that a Read has waited for, one at a time
+	into    *Stream             // nil: rest is 0
+	row     int                 // frames in a row for the last substream that a Read has waited for, one at a time
 	came    int                 // frames since reading has last waited
 	skip    uint32              // bytes of a body that nobody wants
 	fin     *Stream             // its FIN counts when rest is through
@@ -126,6 +126,9 @@ func (l *link) fill() {
 	if due > 0 && r.into.state.Load() == lingering {
 		err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
 	}
+	if r.rest == 0 {
+		r.into = nil
+	}
 	l.stop(err)
 }
 
@@ -230,7 +233,7 @@ func (l *link) frame(h header) error {
 			if !st.in.announced(h.body()) {
 				return violation(ErrWindowExceeded)
 			}
-			r.rest, r.heard, r.plain = h.body(), st, true
+			r.into, r.rest, r.heard, r.plain = st, h.body(), st, true
 			r.came++
 		}
 		return nil
@@ -252,17 +255,17 @@ func (l *link) frame(h header) error {
 // find returns the live substream with that id; nil: there is none. The last one is kept, so
 // that most frames need no lock.
 func (l *link) find(id uint32) *Stream {
-	r := &l.reader
-	if r.into == nil || r.into.id != id || r.into.over.Load() {
-		l.table.mu.Lock()
-		defer l.table.mu.Unlock()
-		st := l.table.lookup(id)
-		if st == nil {
-			return nil
-		}
-		r.into, r.row = st, 0
+	if st := l.table.last.Load(); st != nil && st.id == id {
+		return st
 	}
-	return r.into
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	st := l.table.lookup(id)
+	if st != nil {
+		l.table.last.Store(st)
+		l.reader.row = 0
+	}
+	return st
 }
 
 // flagged handles a frame that opens, acknowledges or ends a substream.
@@ -309,7 +312,10 @@ func (l *link) flagged(h header) error {
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard, r.plain = st, false
 	}
-	r.into, r.rest, r.row = st, h.body(), 0
+	r.row = 0
+	if t.last.Store(st); h.body() > 0 {
+		r.into, r.rest = st, h.body()
+	}
 
 	// The library hears of an opening, and forgets the substream at once: what was opened is
 	// this package's.

@@ -39,7 +39,6 @@ type Stream struct {
 	began    time.Duration       // since the session was made
 	use      atomic.Pointer[Use] // nil: nobody has said yet what it is for
 	state    atomic.Int32
-	over     atomic.Bool              // not live any more
 	listener atomic.Pointer[listener] // of Notify
 	in       inflow
 	out      outflow
