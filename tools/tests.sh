@@ -41,7 +41,7 @@ raced_in_bubbles() { go test -race -vet=off -cpu 1 -timeout 25m -json "$@" $many
 # rounds, or for less time. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand,
 # a simulated network of 1,000 nodes by make full.
 second_tier() {
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$|TestThousandClients$|TestOutcomesForADay$' -json "$@" . $many ./tests/processes | skipped
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$|TestThousandClients$|TestOutcomesForADay$|TestExample' -json "$@" . $many ./tests/processes | skipped
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
