@@ -205,7 +205,7 @@ func spared(p point) bool {
 
 // TestEveryActorPanicsEverywhere learns where code of the node runs and then
 // makes it panic at each of these places, one after another, under load: with
-// GAMELAN_LONG at all of them, otherwise at each third.
+// GAMELAN_LONG at all of them, otherwise at each fourth.
 func TestEveryActorPanicsEverywhere(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
@@ -236,7 +236,7 @@ func TestEveryActorPanicsEverywhere(t *testing.T) {
 		time.Sleep(5 * time.Minute) // timers of all kinds
 		var silent []point
 		fired := 0
-		each, least, most := 3, 35, 5
+		each, least, most := 4, 45, 5
 		if os.Getenv("GAMELAN_LONG") != "" {
 			each, least, most = 1, 130, 9
 		}
