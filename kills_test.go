@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,7 +42,10 @@ func TestKeptOverKills(t *testing.T) {
 }
 
 func keptOverKills(t *testing.T, kill func(*gamelantest.Network, *gamelantest.Node), want gamelan.SendOption) {
-	const jobs, kills = 300, 20
+	jobs, kills := 150, 8
+	if os.Getenv("GAMELAN_LONG") != "" {
+		jobs, kills = 300, 20
+	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random, pauses := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1)) // random is guarded by mu

@@ -33,10 +33,10 @@ func outcomesOf(t *testing.T, n *gamelantest.Node) (s outcomesSection) {
 	return s
 }
 
-// TestOutcomesForADay: over 24 hours (6 without GAMELAN_LONG) a node's memory does not grow. With senders that start again each hour it remembers
+// TestOutcomesForADay: over 24 hours (5 without GAMELAN_LONG) a node's memory does not grow. With senders that start again each hour it remembers
 // one book for each start, and nothing of what was handled; a day later it remembers nothing.
 func TestOutcomesForADay(t *testing.T) {
-	hours := 6
+	hours := 5
 	if os.Getenv("GAMELAN_LONG") != "" {
 		hours = 24
 	}

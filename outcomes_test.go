@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -216,9 +217,13 @@ func TestUntil(t *testing.T) {
 }
 
 // TestUntilSoon: what waits is written with the first connection, in whatever order the dial, the greeting and its answer
-// are heard of. The connection itself may take a pause between two dials.
+// are heard of. The connection itself may take a pause between two dials. GAMELAN_LONG tries each third of a second.
 func TestUntilSoon(t *testing.T) {
-	for k := range 60 {
+	step := 5
+	if os.Getenv("GAMELAN_LONG") != "" {
+		step = 1
+	}
+	for k := 0; k < 60; k += step {
 		gamelantest.Bubble(t, func(t *testing.T) {
 			net := gamelantest.NewNetwork(t)
 			a := net.Start(gamelan.Config{})
@@ -445,8 +450,13 @@ func TestOrderOfOutcomes(t *testing.T) {
 }
 
 // TestFirstRestart: a receiver with an inbox that ends before it has written anything of its sender is the same one afterwards.
+// GAMELAN_LONG tries each 10 ms.
 func TestFirstRestart(t *testing.T) {
-	for d := time.Duration(0); d < 300*time.Millisecond; d += 10 * time.Millisecond {
+	step := 30 * time.Millisecond
+	if os.Getenv("GAMELAN_LONG") != "" {
+		step = 10 * time.Millisecond
+	}
+	for d := time.Duration(0); d < 300*time.Millisecond; d += step {
 		gamelantest.Bubble(t, func(t *testing.T) {
 			net := gamelantest.NewNetwork(t)
 			a := net.Start(gamelan.Config{})

@@ -186,7 +186,7 @@ func TestREADMEFirst(t *testing.T) {
 	if len(shown) != 2 {
 		t.Fatalf("got %d text blocks in README.md, want what the first program prints, and a tree", len(shown))
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "run", "./examples/first").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "run", "-ldflags=-s -w", "./examples/first").Output()
 	if err != nil || string(out) != string(shown[0][1]) {
 		t.Errorf("got %q, %v, want %q as README.md says", out, err, shown[0][1])
 	}

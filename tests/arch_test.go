@@ -169,6 +169,7 @@ var otherFolders = []string{"bench", "dist", "docs", "packaging", "tools"}
 //
 // conforms: kad 67
 func TestArchitecture(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ var (
 // TestClockTable compares the table of docs/clock.md with the code: the
 // files in it are those that make clockCalls, and its tests exist.
 func TestClockTable(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../docs/clock.md")
 	if err != nil {
 		t.Fatal(err)

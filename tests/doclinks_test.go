@@ -17,6 +17,7 @@ var docLink = regexp.MustCompile(`\[\*?([A-Z]\w*)(?:\.([A-Z]\w*))?\](?:[^(:\w]|$
 
 // TestDocLinks finds links in doc comments that lead to no name of the package.
 func TestDocLinks(t *testing.T) {
+	t.Parallel()
 	fset := token.NewFileSet()
 	var folders int
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,39 +31,6 @@ func examples(t *testing.T) []string {
 		dirs[i] = filepath.Base(filepath.Dir(f))
 	}
 	return dirs
-}
-
-// programs is where the examples were built; "": they were not.
-var programs string
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if programs != "" {
-		os.RemoveAll(programs)
-	}
-	os.Exit(code)
-}
-
-// built builds all examples at once.
-var built = sync.OnceValue(func() (err error) {
-	if programs, err = os.MkdirTemp("", "gamelan-examples"); err != nil {
-		return err
-	}
-	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", programs, "./...")
-	cmd.Dir = "../examples"
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
-})
-
-// build returns the program of an example.
-func build(t *testing.T, example string) string {
-	t.Helper()
-	if err := built(); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(programs, example)
 }
 
 // TestExamplesPage finds each example in examples/README.md, with a line that runs it and only

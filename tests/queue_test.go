@@ -22,7 +22,7 @@ import (
 // sends 20,000 jobs and more.
 func TestExampleQueue(t *testing.T) {
 	t.Parallel()
-	jobs, most, ends := 2000, 8, 3 // of each producer; kills of the worker, and of a producer
+	jobs, most, ends := 1000, 5, 2 // of each producer; kills of the worker, and of a producer
 	if os.Getenv("GAMELAN_LONG") != "" {
 		jobs, most, ends = 7000, 20, 10
 	}

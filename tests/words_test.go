@@ -40,6 +40,7 @@ func commandName(t *testing.T) *regexp.Regexp {
 // TestLibraryNamesNoCommand: a program that embeds a node may not have the command, so the
 // library says what helps, and the command puts its own words in the place.
 func TestLibraryNamesNoCommand(t *testing.T) {
+	t.Parallel()
 	commandName, files := commandName(t), 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -80,6 +81,7 @@ var explanation = regexp.MustCompile(`(?m)^\t("[a-z_.]+"): +(".*"),$`)
 
 // TestASettingIsExplainedOnce: the explanation is the comment of the setting's field. What else shows it is generated.
 func TestASettingIsExplainedOnce(t *testing.T) {
+	t.Parallel()
 	const file = "../config/docs_generated.go"
 	table, err := os.ReadFile(file)
 	if err != nil {

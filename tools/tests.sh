@@ -38,11 +38,23 @@ raced() {
 # itself (Go 1.26), which many nodes in a bubble bring about now and then.
 raced_in_bubbles() { go test -race -vet=off -cpu 1 -timeout 25m -json "$@" $many | skipped; }
 
-# second_tier runs the tests that go test ./... runs with fewer nodes, messages or
-# rounds, or for less time. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand,
+# Tests that go test ./... runs with fewer nodes, messages or rounds, or for less time.
+long='
+	TestBubbleSoak$ TestBubbleManaged$ TestBubbleStoredDay$ TestChurn$ TestMemoryNetworkOf40$ TestMemorynet$
+	TestNetwork$ TestRelayRing$ TestLines TestInbox TestReaderThatStandsStill$ TestBubbleHandlerLeaves$
+	TestBlockedHandlerOverTCP$ TestThousandClients$ TestOutcomesForADay$ TestExample TestRotationUnderTraffic$
+	TestBubbleCrossingDials$ TestEveryActorPanicsEverywhere$ TestRandomKills$ TestSingles$ TestUntilSoon$
+	TestCloseRounds$ TestFirstRestart$ TestKeptOverKills$ TestEverythingAtOnce$ TestBubbleTypeStuck$
+	TestBubbleDHTDay$ TestDHTOrderUnderLoad$ TestBubbleSmallNetworkIsNotStarved$ TestBubblePeerLists$
+	TestMixedNetwork$ TestNoCallIsLostWhenSessionsMakeWay$
+'
+
+# second_tier runs them in full. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand,
 # a simulated network of 1,000 nodes by make full.
 second_tier() {
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run 'TestBubbleSoak$|TestBubbleManaged$|TestBubbleStoredDay$|TestChurn$|TestMemoryNetworkOf40$|TestMemorynet$|TestNetwork$|TestRelayRing$|TestLines|TestInbox|TestReaderThatStandsStill$|TestBubbleHandlerLeaves$|TestBlockedHandlerOverTCP$|TestThousandClients$|TestOutcomesForADay$' -json "$@" . $many ./tests/processes | skipped
+	local names
+	names=$(printf '%s|' $long)
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run "${names%|}" -json "$@" . $many ./tests/processes ./tests/seednode | skipped
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

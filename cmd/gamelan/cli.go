@@ -168,11 +168,17 @@ Try it: gamelan demo. A node of your own: gamelan init, then gamelan node.`
 type helpShown int
 
 // newParser returns the parser of command lines. The help, the manual and the completions are made from its
-// model, too. without are patterns of fields of cli that it leaves out.
+// model, too. without are fields of cli that it leaves out.
 func newParser(a *app, without ...string) (*cli, *kong.Kong, error) {
 	c := new(cli)
-	for _, flags := range []*kong.Plugins{&c.Node.Plugins, &c.Seed.Plugins, &c.Settings.Show.Plugins} {
-		*flags = kong.Plugins{newSettingFlags()}
+	for field, flags := range map[string]*kong.Plugins{"Node": &c.Node.Plugins, "Seed": &c.Seed.Plugins, "Settings": &c.Settings.Show.Plugins} {
+		if !slices.Contains(without, field) {
+			*flags = kong.Plugins{reflect.New(settingFlagsType()).Interface()}
+		}
+	}
+	var ignored []string
+	if len(without) > 0 {
+		ignored = []string{`^cli\.(` + strings.Join(without, "|") + `)$`}
 	}
 	k, err := kong.New(c,
 		kong.Name("gamelan"), kong.Description(description), kong.Writers(a.Out, a.Err),
@@ -182,7 +188,7 @@ func newParser(a *app, without ...string) (*cli, *kong.Kong, error) {
 			"dht_body": inspect.Number(control.MaxDHTBody), "dht_limit": dht.DefaultLimit.String(), "store_limit": storeLimit.String(), "kad_client": api.KadClient, "ping_timeout": control.PingTimeout.String(),
 			"patience": client.Patience.String(), "forgotten": render.ForgottenText, "resends": resends,
 		},
-		kong.IgnoreFields(without...), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
+		kong.IgnoreFields(ignored...), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.ValueFormatter(formatValue),
 		kong.Exit(func(code int) { panic(helpShown(code)) }))
 	if err != nil {
 		return nil, nil, err
@@ -193,7 +199,7 @@ func newParser(a *app, without ...string) (*cli, *kong.Kong, error) {
 	return c, k, nil
 }
 
-// unnamed returns patterns of the fields of cli whose verb is none of words. There are none if words name no verb, or
+// unnamed returns the fields of cli whose verb is none of words. There are none if words name no verb, or
 // are of a command that writes of all.
 func unnamed(words []string) []string {
 	var named bool
@@ -210,7 +216,7 @@ func unnamed(words []string) []string {
 	if !named || slices.ContainsFunc(words, ofAll) {
 		return nil
 	}
-	return []string{`^cli\.(` + strings.Join(others, "|") + `)$`}
+	return others
 }
 
 // ofAll reports whether a word is of a command that writes of all verbs.

@@ -125,6 +125,7 @@ func numbered(n int) *strings.Reader {
 // TestRetryBurnsNoLine: of many lines to a peer that goes away in between, each arrives
 // once and in order.
 func TestRetryBurnsNoLine(t *testing.T) {
+	t.Parallel()
 	const n = 20000
 	p := &leavingPeer{leave: 7000, tries: -1}
 	got, err := sendRetry(t.Context(), t, p, outlast.Sending{Sending: client.Sending{Peer: fakePeer}}, numbered(n), false, func() { p.back(1) })
@@ -177,6 +178,7 @@ func TestRetryReadsNothingWhileAway(t *testing.T) {
 // TestRetryEndsBesideAnOpenInput: an input that has nothing to say for now keeps no send from
 // its end, neither by Ctrl-C after an absence nor by a message without an outcome.
 func TestRetryEndsBesideAnOpenInput(t *testing.T) {
+	t.Parallel()
 	open, w := io.Pipe()
 	defer w.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -217,6 +219,7 @@ func TestRetryEndsBesideAnOpenInput(t *testing.T) {
 }
 
 func TestRetryEnds(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		name, in string
 		peer     *leavingPeer
@@ -243,6 +246,7 @@ func TestRetryEnds(t *testing.T) {
 		},
 	} {
 		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
 			x.send.Peer = fakePeer
 			got, err := sendRetry(t.Context(), t, x.peer, x.send, strings.NewReader(x.in), x.whole, func() {})
 			if err != nil {

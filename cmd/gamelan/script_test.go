@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -106,12 +107,20 @@ func embedded() {
 // kadScripts are those of the verbs of the key-value DHT.
 const kadScripts = "testdata/script/kad*.txtar"
 
+// longScripts are scripts that wait for what takes a node many seconds. They begin before the
+// others, the last one first.
+var longScripts = []string{"still.txtar", "width.txtar", "dht.txtar", "silent.txtar"}
+
 // The scripts hold whole command lines and what they print.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	files := scripts(t, "testdata/script/*.txtar")
 	for _, own := range scripts(t, kadScripts) { // TestKadVerbs
 		files = slices.DeleteFunc(files, func(f string) bool { return f == own })
 	}
+	slices.SortStableFunc(files, func(a, b string) int { // package testing starts the last parallel tests first
+		return cmp.Compare(slices.Index(longScripts, filepath.Base(a)), slices.Index(longScripts, filepath.Base(b)))
+	})
 	runScripts(t, files)
 }
 
@@ -119,7 +128,10 @@ func TestScripts(t *testing.T) {
 // codes.
 //
 // conforms: kad 66
-func TestKadVerbs(t *testing.T) { runScripts(t, scripts(t, kadScripts)) }
+func TestKadVerbs(t *testing.T) {
+	t.Parallel()
+	runScripts(t, scripts(t, kadScripts))
+}
 
 func scripts(t *testing.T, pattern string) []string {
 	t.Helper()

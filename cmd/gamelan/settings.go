@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/adrg/xdg"
 	"github.com/alecthomas/kong"
@@ -81,9 +82,9 @@ func (a *app) locate(l *daemonconfig.Loaded) error {
 	return nil
 }
 
-// newSettingFlags returns a struct with a flag for every setting except the data
+// settingFlagsType is a struct with a flag for every setting except the data
 // directory, whose flag all verbs have.
-func newSettingFlags() any {
+var settingFlagsType = sync.OnceValue(func() reflect.Type {
 	var fields []reflect.StructField
 	for i, s := range daemonconfig.Settings {
 		if s.Key == "data_dir" {
@@ -110,8 +111,8 @@ func newSettingFlags() any {
 		}
 		fields = append(fields, f)
 	}
-	return reflect.New(reflect.StructOf(fields)).Interface()
-}
+	return reflect.StructOf(fields)
+})
 
 func fieldName(i int) string { return "S" + strconv.Itoa(i) }
 
@@ -131,7 +132,7 @@ func placeholder(s *daemonconfig.Setting) string {
 	return "NAME"
 }
 
-// settingFlags returns the values of the flags of newSettingFlags, by the key of the
+// settingFlags returns the values of the flags of settingFlagsType, by the key of the
 // setting.
 func settingFlags(p kong.Plugins) map[string][]string {
 	given := map[string][]string{}

@@ -72,6 +72,7 @@ func TestNoNewLog(t *testing.T) {
 	} {
 		for _, big := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, big batch %v", name, big), func(t *testing.T) {
+				t.Parallel() // it waits for the next try
 				var on atomic.Bool
 				files := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 					if on.Load() && fails(op) {
@@ -181,6 +182,7 @@ func TestTablesOnABrokenDisk(t *testing.T) {
 		"directory cannot be synced": {errorfs.OpFileSync},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits for the next try
 			var on atomic.Bool
 			files := failing(&on, &fs.PathError{Op: "write", Path: "/store", Err: syscall.ENOSPC}, kinds...)
 			db, err := openPebble("/store", files)

@@ -33,7 +33,10 @@ import (
 func killsOf(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("GAMELAN_ACTOR_KILLS")
-	if text == "" {
+	switch {
+	case text == "" && os.Getenv("GAMELAN_LONG") == "":
+		return 20
+	case text == "":
 		return 100
 	}
 	n, err := strconv.Atoi(text)
@@ -58,7 +61,7 @@ const killsInRound = 50
 //   - the tree is the one from before, and every actor in it runs;
 //   - all credit is back, and no goroutine has come on top.
 //
-// GAMELAN_ACTOR_KILLS=10000 makes it a soak, GAMELAN_ACTOR_SEED another one.
+// There are 20 kills, and 100 with GAMELAN_LONG. GAMELAN_ACTOR_KILLS=10000 makes it a soak, GAMELAN_ACTOR_SEED another one.
 func TestRandomKills(t *testing.T) {
 	seed := uint64(1)
 	if text := os.Getenv("GAMELAN_ACTOR_SEED"); text != "" {

@@ -18,7 +18,8 @@ import (
 
 // TestSingles sends single messages, 5 to 400 µs apart, so that at each moment some are
 // written and the session does not know it yet, while connections are cut and closed and
-// sessions and writers crash. GAMELAN_ACTOR_SEED is the seed of the first round.
+// sessions and writers crash. GAMELAN_ACTOR_SEED is the seed of the first of
+// 12 rounds, and of 40 with GAMELAN_LONG.
 func TestSingles(t *testing.T) {
 	first := uint64(1)
 	if text := os.Getenv("GAMELAN_ACTOR_SEED"); text != "" {
@@ -27,8 +28,12 @@ func TestSingles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	rounds := uint64(12)
+	if os.Getenv("GAMELAN_LONG") != "" {
+		rounds = 40
+	}
 	var sum tally
-	for seed := first; seed < first+40; seed++ {
+	for seed := first; seed < first+rounds; seed++ {
 		gamelantest.Bubble(t, func(t *testing.T) { sum.add(singles(t, seed)) })
 		if t.Failed() {
 			t.Fatalf("repeat it with GAMELAN_ACTOR_SEED=%d", seed)

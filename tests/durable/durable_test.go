@@ -123,6 +123,7 @@ func number(t *testing.T, v peerstore.View, key identity.PublicKey) uint64 {
 //
 // conforms: V 31 (a ban that was acknowledged holds)
 func TestKill(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -185,6 +186,7 @@ func TestKill(t *testing.T) {
 
 // TestFullDisk has a node fill its disk, and killed after there was room again.
 func TestFullDisk(t *testing.T) {
+	t.Parallel() // it waits for the disk
 	dir := t.TempDir()
 	cmd, out, errs := start(t, fullChild, dir, 0)
 	var acknowledged []int

@@ -18,18 +18,18 @@ import (
 	"github.com/gamelan-p2p/gamelan/tests/internal/kit"
 )
 
-// TestBubbleDHTDay has nodes gossip and write to each other over the DHT for two
-// virtual hours, or with GAMELAN_DHT_DAY=1 for 24, while connections are cut
+// TestBubbleDHTDay has nodes gossip and write to each other over the DHT for a
+// virtual hour, with GAMELAN_LONG two, or with GAMELAN_DHT_DAY=1 for 24, while connections are cut
 // now and then: all gossip is heard by everybody once, all that is encrypted
 // arrives once, every send has its report, nobody is banned, no credit is lost and
 // neither goroutines nor memory grow.
 func TestBubbleDHTDay(t *testing.T) {
-	nodes, hours := 12, 2
+	nodes, hours := 12, 1
 	switch {
 	case os.Getenv("GAMELAN_DHT_DAY") != "":
 		nodes, hours = 20, 24
-	case testing.Short() || kit.RaceEnabled:
-		hours = 1
+	case os.Getenv("GAMELAN_LONG") != "" && !kit.RaceEnabled:
+		hours = 2
 	}
 	began := time.Now()
 	gamelantest.Bubble(t, func(t *testing.T) { dhtDay(t, nodes, hours) })

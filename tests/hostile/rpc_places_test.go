@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -232,9 +233,14 @@ func TestSessionsMakeWay(t *testing.T) {
 }
 
 // TestNoCallIsLostWhenSessionsMakeWay has one node hold all places, with calls all the time, and
-// another come: sessions make way between calls. Every call is answered, and its method has run once.
+// another come: sessions make way between calls. Every call is answered, and its method has run once. There are 8 calls of each,
+// and 20 with GAMELAN_LONG.
 func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
 	const places = 4
+	calls := 8
+	if os.Getenv("GAMELAN_LONG") != "" {
+		calls = 20
+	}
 	var ran, answered atomic.Int64
 	service := echoing(func() {
 		ran.Add(1)
@@ -264,7 +270,7 @@ func TestNoCallIsLostWhenSessionsMakeWay(t *testing.T) {
 		for _, c := range clients {
 			for range 2 {
 				wg.Go(func() {
-					for range 20 {
+					for range calls {
 						call(c)
 						time.Sleep(rand.N(time.Minute))
 					}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -21,8 +22,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/transport/memory"
 )
 
-// crossings is how many times the two nodes dial each other at once.
-const crossings = 100
+// crossings is how many times the two nodes dial each other at once: 100 times with GAMELAN_LONG.
+var crossings = 30
+
+func init() {
+	if os.Getenv("GAMELAN_LONG") != "" {
+		crossings = 100
+	}
+}
 
 // links is how the link and the two moments of dialling are chosen for a round.
 type links func(*rand.Rand) (link memory.Link, delays [2]time.Duration)

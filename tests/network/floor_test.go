@@ -173,14 +173,12 @@ func TestFloor(t *testing.T) {
 // longer. With GAMELAN_CHURN it is 100 nodes for a virtual day, and memory must stay
 // what it was.
 func TestChurn(t *testing.T) {
-	nodes, virtual, floor := 16, 30*time.Minute, 4
+	nodes, virtual, floor := 10, 12*time.Minute, 4
 	day := os.Getenv("GAMELAN_CHURN") != ""
 	switch {
 	case day:
 		nodes, virtual, floor = 100, 24*time.Hour, 8
-	case testing.Short() || kit.RaceEnabled:
-		nodes, virtual = 12, 20*time.Minute
-	case os.Getenv("GAMELAN_LONG") != "":
+	case os.Getenv("GAMELAN_LONG") != "" && !kit.RaceEnabled:
 		nodes, virtual = 24, time.Hour
 	}
 	began := time.Now()

@@ -43,7 +43,7 @@ const managedFloor = 4
 // With GAMELAN_LONG there are more nodes for longer; GAMELAN_VIRTUAL_SOAK=24h makes it
 // 200 nodes for so long.
 func TestBubbleManaged(t *testing.T) {
-	nodes, virtual := 12, 30*time.Minute
+	nodes, virtual := 10, 15*time.Minute
 	if os.Getenv("GAMELAN_LONG") != "" && !kit.RaceEnabled {
 		nodes, virtual = 24, 2*time.Hour
 	}

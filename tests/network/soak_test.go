@@ -17,12 +17,12 @@ import (
 // connections has each.
 const soakSteps = 2
 
-// TestBubbleSoak keeps 40 nodes with 4 connections each alive for two virtual
-// hours, or with GAMELAN_LONG=1 100 nodes for a virtual day. At the end the same
+// TestBubbleSoak keeps 20 nodes with 4 connections each alive for a virtual
+// hour, or with GAMELAN_LONG=1 100 nodes for a virtual day. At the end the same
 // connections are there, each carries a message, and no goroutine has come on
 // top.
 func TestBubbleSoak(t *testing.T) {
-	nodes, virtual := 40, 2*time.Hour
+	nodes, virtual := 20, time.Hour
 	if os.Getenv("GAMELAN_LONG") != "" && !kit.RaceEnabled {
 		nodes, virtual = 100, 24*time.Hour
 	}

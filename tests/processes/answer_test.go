@@ -49,6 +49,7 @@ func (a *answerer) Receive(c actor.Context) {
 // client fails, whether the client ends its half or not, on fresh connections
 // over TCP and on one that is used again.
 func TestAnswerThenReturn(t *testing.T) {
+	t.Parallel()
 	server, err := gamelan.Start(t.Context(), gamelan.Config{Listen: []string{"/ip4/127.0.0.1/tcp/0"}},
 		gamelan.WithProtocol(answers, func(*gamelan.Node) actor.Actor { return new(answerer) }))
 	if err != nil {

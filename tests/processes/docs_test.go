@@ -234,6 +234,7 @@ func named(page, block string) bool {
 // TestDocsBlocks finds a page of the repository whose shell blocks are neither run nor named in notRun, and a
 // name there without a block.
 func TestDocsBlocks(t *testing.T) {
+	t.Parallel()
 	var pages []string
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		switch {

@@ -22,6 +22,7 @@ func module(t *testing.T) string {
 // TestInstallModule pastes the block of docs/install.md that makes a module with the library, with
 // examples/first as the program.
 func TestInstallModule(t *testing.T) {
+	t.Parallel()
 	blocks := shellBlocks(t, "docs/install.md")
 	i := slices.IndexFunc(blocks, func(b string) bool { return strings.Contains(b, "go mod init") })
 	if i < 0 || !strings.Contains(blocks[i], "=/path/to/gamelan\n") {
@@ -37,7 +38,7 @@ func TestInstallModule(t *testing.T) {
 	}
 	sh := exec.CommandContext(t.Context(), "bash", "-e", "-c", strings.ReplaceAll(blocks[i], "/path/to/gamelan", module(t)))
 	sh.Dir = dir
-	sh.Env = append(os.Environ(), "GOSUMDB=off", "GOFLAGS=-mod=mod", "GOWORK=off") // fetches go.mod files that a build of the repository does not need
+	sh.Env = append(os.Environ(), "GOSUMDB=off", "GOFLAGS=-mod=mod -ldflags=-w", "GOWORK=off") // fetches go.mod files that a build of the repository does not need
 	var stderr strings.Builder
 	sh.Stderr = &stderr
 	out, err := sh.Output()

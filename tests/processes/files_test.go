@@ -21,6 +21,7 @@ import (
 // says at its start that they are few, logs once that it cannot accept, and is degraded with a
 // remedy: some descriptors are kept for those who ask.
 func TestOutOfFiles(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,7 @@ cat heard
 // TestREADMEMachines runs README.md's recipe for two machines as it stands there, in two network
 // namespaces. The second machine reaches the first, and the first calls the second.
 func TestREADMEMachines(t *testing.T) {
+	t.Parallel()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)

@@ -14,9 +14,9 @@ import (
 )
 
 // messages is how many numbered lines cross between two processes, and cuts how often their
-// connection is cut: 20,000 and 5, and 100,000 and 10 with GAMELAN_LONG, as in CI. After each
+// connection is cut: 8,000 and 3, and 100,000 and 10 with GAMELAN_LONG, as in CI. After each
 // cut the sender waits longer before it uses the next connection, up to 5 s.
-var messages, cuts = 20_000, 5
+var messages, cuts = 8_000, 3
 
 func init() {
 	if long() {
@@ -28,6 +28,7 @@ func init() {
 //
 // conforms: comms 85
 func TestLinesBetweenTwoProcesses(t *testing.T) {
+	t.Parallel()
 	alice, bob := startNode(t, t.TempDir()), startNode(t, t.TempDir())
 	heard := listen(t, bob)
 	out, errs, code := run(t, numbered(messages), "send", "--data-dir", alice.dir, bob.seed)
@@ -68,6 +69,7 @@ func TestLinesWhileTheReceiverIsStopped(t *testing.T) {
 //
 // conforms: comms 85
 func TestLinesOverAConnectionThatIsCut(t *testing.T) {
+	t.Parallel()
 	out, lines, _ := sendCut(t)
 	got := outcomes(t, out)
 	if len(got) != messages {
@@ -99,6 +101,7 @@ func TestLinesOverAConnectionThatIsCut(t *testing.T) {
 
 // With --resend every line arrives, at least once.
 func TestLinesResentOverAConnectionThatIsCut(t *testing.T) {
+	t.Parallel()
 	out, lines, code := sendCut(t, "--resend")
 	if code != 0 {
 		t.Errorf("send: got exit %d, want 0", code)

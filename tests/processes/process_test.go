@@ -20,12 +20,14 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/waittest"
 )
 
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gamelan-test")
-	if err != nil {
+// programs is where the program was built; "": it was not.
+var programs string
+
+var binary = sync.OnceValues(func() (_ string, err error) {
+	if programs, err = os.MkdirTemp("", "gamelan-test"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "gamelan")
+	path := filepath.Join(programs, "gamelan")
 	out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "github.com/gamelan-p2p/gamelan/cmd/gamelan").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
@@ -37,8 +39,8 @@ func TestMain(m *testing.M) {
 	waittest.Parallel()
 	os.Setenv("GAMELAN_CONFIG", os.DevNull) // not that of whoever runs the tests
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if programs != "" {
+		os.RemoveAll(programs)
 	}
 	os.Exit(code)
 }

@@ -145,6 +145,7 @@ func shellBlocks(t *testing.T, page string) (blocks []string) {
 // TestREADME pastes the shell blocks of README.md, and then those of docsBlocks, each at
 // once, and expects what they promise.
 func TestREADME(t *testing.T) {
+	t.Parallel()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)

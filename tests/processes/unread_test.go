@@ -54,7 +54,7 @@ func rejected(t *testing.T, n *node) {
 
 // TestUnreadLog: nobody reads what the node logs. Actors log all the same, a peer gets in, and the
 // first TERM ends the node in order.
-func TestUnreadLog(t *testing.T) {
+func TestUnreadLog(t *testing.T) { // alone: it gives a port up and takes it again
 	dir := t.TempDir()
 	n := startNode(t, filepath.Join(dir, "a"), "--listen", "/ip4/127.0.0.1/tcp/0", "--log-level", "debug")
 	n.stop()

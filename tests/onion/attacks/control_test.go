@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,12 +220,9 @@ func hostilities() []hostility {
 		}
 	}
 	return []hostility{
-		{name: "says nothing", behave: silent, err: tor.ErrSilent, does: "does not answer"},
 		{name: "closes at once", behave: at("", "", false), err: tor.ErrNotRunning, does: "install"},
 		{name: "closes after a command", behave: at("PROTOCOLINFO", "", false), err: tor.ErrNotRunning, does: "install"},
 		{name: "half a line, then the end", behave: at("PROTOCOLINFO", "250-PROTO", false), err: tor.ErrNotRunning, does: "install"},
-		{name: "half a line, then nothing", behave: at("PROTOCOLINFO", "250-PROTO", true), err: tor.ErrSilent, does: "does not answer"},
-		{name: "half a reply", behave: at("PROTOCOLINFO", "250-PROTOCOLINFO 1\r\n", true), err: tor.ErrSilent, does: "does not answer"},
 		{name: "a web server", behave: at("PROTOCOLINFO", "HTTP/1.1 400 Bad Request\r\n\r\n", true), err: tor.ErrReply, does: "not Tor"},
 		{name: "a line without an end", behave: at("PROTOCOLINFO", strings.Repeat("2", 2<<20), true), err: tor.ErrReplyTooLong, does: "not Tor"},
 		{name: "an answer to nothing", behave: twice, err: tor.ErrAnswer, does: "not Tor", late: true},
@@ -236,6 +234,10 @@ func hostilities() []hostility {
 		{name: "refuses the service", behave: at("ADD_ONION", "512 Bad arguments\r\n", true), state: tor.Refused, does: "does not take"},
 		{name: "another service", behave: at("ADD_ONION", "250-ServiceID="+strings.Repeat("a", 56)+"\r\n250 OK\r\n", true), state: tor.Refused, does: "another onion service"},
 		{name: "an address collision", behave: at("ADD_ONION", "550 Onion address collision\r\n", true), state: tor.Collision, does: "held by another"},
+		// The last parallel tests start first, and these wait for the limit.
+		{name: "says nothing", behave: silent, err: tor.ErrSilent, does: "does not answer"},
+		{name: "half a line, then nothing", behave: at("PROTOCOLINFO", "250-PROTO", true), err: tor.ErrSilent, does: "does not answer"},
+		{name: "half a reply", behave: at("PROTOCOLINFO", "250-PROTOCOLINFO 1\r\n", true), err: tor.ErrSilent, does: "does not answer"},
 	}
 }
 
@@ -264,19 +266,23 @@ func TestControlPortIsHostile(t *testing.T) {
 			two := newStandIn(t, 3)
 			a, honest, refused := two[0], two[1], two[2]
 
-			refused.control.Behave(h.behave(refused.control))
-			err := refused.start(t)
-			switch {
-			case h.state == tor.Collision: // it may pass by itself, so the node starts
-				if err != nil {
-					t.Errorf("start: got %v", err)
+			var starting sync.WaitGroup
+			defer starting.Wait()
+			starting.Go(func() { // beside the node that runs: both may wait for the limit
+				refused.control.Behave(h.behave(refused.control))
+				err := refused.start(t)
+				switch {
+				case h.state == tor.Collision: // it may pass by itself, so the node starts
+					if err != nil {
+						t.Errorf("start: got %v", err)
+					}
+				case h.late:
+				case err == nil:
+					t.Error("start: got no error")
+				case h.err != nil && !is(err, h.err), !strings.Contains(err.Error(), cmp.Or(h.first, h.does)):
+					t.Errorf("start: got %v, want %T %[2]v, and what to do: %q", err, h.err, cmp.Or(h.first, h.does))
 				}
-			case h.late:
-			case err == nil:
-				t.Error("start: got no error")
-			case h.err != nil && !is(err, h.err), !strings.Contains(err.Error(), cmp.Or(h.first, h.does)):
-				t.Errorf("start: got %v, want %T %[2]v, and what to do: %q", err, h.err, cmp.Or(h.first, h.does))
-			}
+			})
 
 			startAll(t, a, honest)
 			a.know(t, honest)
@@ -310,6 +316,7 @@ func TestControlPortIsHostile(t *testing.T) {
 // TestControlPortSpeaksOfOther has events that are unknown, broken, or about services of others:
 // nothing changes.
 func TestControlPortSpeaksOfOther(t *testing.T) {
+	t.Parallel()
 	n := newStandIn(t, 1)[0]
 	if err := n.start(t); err != nil {
 		t.Fatal(err)

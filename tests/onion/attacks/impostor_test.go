@@ -119,6 +119,7 @@ func TestControlPortIsTaken(t *testing.T) {
 // and Tor name a proxy on another machine: the node dials through neither. It dials again when
 // the control port is back.
 func TestProxyOnlyWithControl(t *testing.T) {
+	t.Parallel()
 	three := newStandIn(t, 3)
 	startAll(t, three...)
 	a, honest, far := three[0], three[1], three[2]

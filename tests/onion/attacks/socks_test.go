@@ -122,7 +122,6 @@ func TestProxyIsHostile(t *testing.T) {
 		{"another version", []string{"\x04\x5b"}, true, transport.StageProxy, socks.StepMethod, socks.CauseProtocol},
 		{"a web server", []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, true, transport.StageProxy, socks.StepMethod, socks.CauseProtocol},
 		{"hangs up at once", nil, false, transport.StageProxy, socks.StepMethod, socks.CauseProxyDown},
-		{"says nothing", nil, true, transport.StageProxy, socks.StepMethod, socks.CauseTimeout},
 		{"half a choice", []string{"\x05"}, false, transport.StageProxy, socks.StepMethod, socks.CauseProxyDown},
 		{"no method fits", []string{"\x05\xff"}, true, transport.StageProxy, socks.StepMethod, socks.CauseAuth},
 		{"refuses the isolation", []string{socksWantsPW, "\x01\x01"}, true, transport.StageProxy, socks.StepAuth, socks.CauseAuth},
@@ -132,6 +131,7 @@ func TestProxyIsHostile(t *testing.T) {
 		{"a name without an end", []string{socksNoAuth, "\x05\x00\x00\x03\xffx"}, false, transport.StageProxy, socks.StepRequest, socks.CauseProxyDown},
 		{"an unknown code", []string{socksNoAuth, "\x05\x77\x00\x01"}, true, transport.StageConnect, socks.StepRequest, socks.CauseGeneral},
 		{"never published", []string{socksNoAuth, "\x05\xf0\x00\x01"}, true, transport.StageConnect, socks.StepRequest, socks.CauseNotPublished},
+		{"says nothing", nil, true, transport.StageProxy, socks.StepMethod, socks.CauseTimeout},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel() // silence is waited for 10 s
@@ -172,6 +172,7 @@ func TestProxyIsHostile(t *testing.T) {
 // TestDialIsCancelled has a proxy that never answers a request, and a program that no longer
 // wants the connection, or for no longer than a moment: the dial ends, and so does its socket.
 func TestDialIsCancelled(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 		"cancelled": context.WithCancel,
 		"a deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -207,6 +208,7 @@ func TestDialIsCancelled(t *testing.T) {
 // TestProxyDiesInMidStream ends every connection through a proxy under messages: each has an
 // outcome that is true, and the nodes connect again when there is a proxy.
 func TestProxyDiesInMidStream(t *testing.T) {
+	t.Parallel()
 	two := newStandIn(t, 2)
 	var mu sync.Mutex
 	heard := map[byte]int{}

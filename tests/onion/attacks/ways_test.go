@@ -54,7 +54,7 @@ func resolverHook(t *testing.T) *atomic.Int32 {
 // TestNothingGoesPastTheProxy has a node behind Tor dial peers by IP address and by name. The
 // proxy gets both as they are; nobody else hears of them, and no resolver is asked. With the
 // bypass the same hooks see the dials.
-func TestNothingGoesPastTheProxy(t *testing.T) {
+func TestNothingGoesPastTheProxy(t *testing.T) { // alone: it hooks the resolver of all
 	for _, c := range []struct {
 		name, host string
 		bypass     bool
@@ -108,6 +108,7 @@ func TestNothingGoesPastTheProxy(t *testing.T) {
 // TestNewCircuits has an onion service that Tor cannot reach. After two failed dials the next
 // ones have other circuits, and after four the node asks Tor for new ones, if it may, once.
 func TestNewCircuits(t *testing.T) {
+	t.Parallel()
 	for _, permitted := range []bool{false, true} {
 		t.Run(map[bool]string{false: "not permitted", true: "permitted"}[permitted], func(t *testing.T) {
 			two := newStandIn(t, 2)
@@ -150,6 +151,7 @@ func TestNewCircuits(t *testing.T) {
 // loopback as Tor's connections do. The peer's connection has no IP address, none is stored, and
 // 300 strangers who break the protocol do not shut the peer out.
 func TestFromTorComesNobodyKnown(t *testing.T) {
+	t.Parallel()
 	two := newStandIn(t, 2)
 	a, b := two[0], two[1]
 	startAll(t, two...)
@@ -184,6 +186,7 @@ func TestFromTorComesNobodyKnown(t *testing.T) {
 // TestWhereTheProxyIs has Tor name a SOCKS port, then another one, then a Unix socket: the node
 // reads it anew with each control connection. A port that the user has set stays.
 func TestWhereTheProxyIs(t *testing.T) {
+	t.Parallel()
 	three := newStandIn(t, 3)
 	a, b, fixed := three[0], three[1], three[2]
 	set := &relay{to: a.control.Socks}
