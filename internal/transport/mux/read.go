@@ -10,19 +10,19 @@ import (
 // it.
 type reader struct {
 	running bool
+	ended   bool
+	plain   bool   // heard is for a data frame without flags
 	head    header // the peer's header as far as it has arrived
 	have    int
 	hand    [2 * headerLen]byte // headers on their way to the library
 	out     []byte              // the rest of hand
 	rest    uint32              // of the frame's body, for the substream into
-	into    *Stream             // nil: rest is 0
 	skip    uint32              // bytes of a body that nobody wants
+	into    *Stream             // nil: rest is 0
 	fin     *Stream             // its FIN counts when rest is through
 	answer  *header             // for the peer, to be sent outside the lock
 	heard   *Stream             // a frame came for it: its Notify is called at the boundary
 	opened  []*Stream           // by the peer; nobody has them
-	plain   bool                // that was a data frame without flags
-	ended   bool
 }
 
 // Read reads frames of the peer until there is a header that the library is to see, and returns
