@@ -14,7 +14,7 @@ import (
 // is called back at once when there is more than what the Read has waited for.
 type lead struct {
 	may     atomic.Bool // see [Session.LetReadsLead]
-	after   int         // frames in a row that a Read must have waited for
+	after   int32       // frames in a row that a Read must have waited for
 	lookout *lookout
 
 	st   atomic.Pointer[Stream] // whose Read leads; nil: the library's goroutine reads
@@ -22,13 +22,17 @@ type lead struct {
 
 	ends atomic.Bool // the Read is to call it back
 
+	// Who reads the connection has them.
+	row  int32 // frames in a row for the last substream that a Read has waited for, one at a time
+	came int32 // frames since reading has last waited
+
 	mu    sync.Mutex
 	who   leader
 	turns uint64 // of the Read, that have ended
 }
 
 // leader says who reads the connection.
-type leader int
+type leader int32
 
 const (
 	library   leader = iota // its goroutine; or it is called back
@@ -50,13 +54,13 @@ func (s *Session) LetReadsLead() { s.link.lead.may.Store(leadsPay) }
 // offers reports whether the library's goroutine leaves the reading to a Read.
 func (l *link) offers() bool {
 	r := &l.reader
-	return r.row >= l.lead.after && r.have == 0 && r.boundary() && l.lead.may.Load()
+	return l.lead.row >= l.lead.after && r.have == 0 && r.boundary() && l.lead.may.Load()
 }
 
 // standBy leaves the reading to a Read until it is called back.
 func (l *link) standBy() {
 	d, st := l.lead, l.table.last.Load()
-	l.reader.row = 0
+	l.lead.row = 0
 	if st == nil || !d.lookout.add(l) {
 		return
 	}
@@ -78,7 +82,7 @@ func (l *link) standBy() {
 			l.conn.SetReadDeadline(passedDeadline)
 		}
 		if d.takeBack() {
-			l.reader.row = 0
+			l.lead.row = 0
 			return
 		}
 	}

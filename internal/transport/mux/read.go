@@ -6,25 +6,23 @@ import (
 	"time"
 )
 
-// reader is the state of the link's reading half. Only the library's reading goroutine touches
-// it.
+// reader is the state of the link's reading half. Only who reads the connection touches it: the
+// library's reading goroutine, or a Read that leads.
 type reader struct {
 	running bool
-	head    header // the peer's header as far as it has arrived
-	have    int
+	ended   bool
+	plain   bool                // heard is for a data frame without flags
+	head    header              // the peer's header as far as it has arrived
+	have    uint8               // bytes of it
 	hand    [2 * headerLen]byte // headers on their way to the library
 	out     []byte              // the rest of hand
 	rest    uint32              // of the frame's body, for the substream into
-	into    *Stream             // nil: rest is 0
-	row     int                 // frames in a row for the last substream that a Read has waited for, one at a time
-	came    int                 // frames since reading has last waited
 	skip    uint32              // bytes of a body that nobody wants
+	into    *Stream             // nil: rest is 0
 	fin     *Stream             // its FIN counts when rest is through
 	answer  *header             // for the peer, to be sent outside the lock
 	heard   *Stream             // a frame came for it: its Notify is called at the boundary
 	opened  []*Stream           // by the peer; nobody has them
-	plain   bool                // that was a data frame without flags
-	ended   bool
 }
 
 // Read reads frames of the peer until there is a header that the library is to see, and returns
@@ -105,7 +103,7 @@ func (l *link) Read(p []byte) (int, error) {
 // awaited waits until there is something to read, or reading has to look around.
 func (l *link) awaited() {
 	r := &l.reader
-	r.came = 0
+	l.lead.came = 0
 	err := l.await()
 	if !r.boundary() || r.have > 0 {
 		err = cut(err)
@@ -118,10 +116,10 @@ func (l *link) fill() {
 	r := &l.reader
 	n, due, met, err := r.into.in.fill(l.conn, int(r.rest))
 	l.bytesIn.Add(uint64(n))
-	if r.rest -= uint32(n); !met || r.came > 1 || r.rest > 0 {
-		r.row = 0
+	if r.rest -= uint32(n); !met || l.lead.came > 1 || r.rest > 0 {
+		l.lead.row = 0
 	} else {
-		r.row++
+		l.lead.row++
 	}
 	if due > 0 && r.into.state.Load() == lingering {
 		err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
@@ -144,7 +142,7 @@ func (l *link) header() {
 	r := &l.reader
 	n, err := l.conn.Read(r.head[r.have:])
 	l.bytesIn.Add(uint64(n))
-	r.have += n
+	r.have += uint8(n)
 	l.stop(err)
 }
 
@@ -234,7 +232,7 @@ func (l *link) frame(h header) error {
 				return violation(ErrWindowExceeded)
 			}
 			r.into, r.rest, r.heard, r.plain = st, h.body(), st, true
-			r.came++
+			l.lead.came++
 		}
 		return nil
 	}
@@ -263,7 +261,7 @@ func (l *link) find(id uint32) *Stream {
 	st := l.table.lookup(id)
 	if st != nil {
 		l.table.last.Store(st)
-		l.reader.row = 0
+		l.lead.row = 0
 	}
 	return st
 }
@@ -312,7 +310,7 @@ func (l *link) flagged(h header) error {
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard, r.plain = st, false
 	}
-	r.row = 0
+	l.lead.row = 0
 	if t.last.Store(st); h.body() > 0 {
 		r.into, r.rest = st, h.body()
 	}
