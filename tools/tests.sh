@@ -54,7 +54,7 @@ long='
 second_tier() {
 	local names
 	names=$(printf '%s|' $long)
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run "${names%|}" -json "$@" . $many ./tests/processes ./tests/seednode | skipped
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run "${names%|}" -json "$@" . $many ./tests ./tests/processes ./tests/seednode | skipped
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
