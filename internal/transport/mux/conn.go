@@ -11,6 +11,8 @@ type Conn interface {
 	Fill() error
 	// Buffered returns how many bytes the next Read returns without waiting.
 	Buffered() int
+	// Pending reports whether there are bytes that no Read has returned, or that are not deciphered.
+	Pending() bool
 	// WriteParts writes head and body, together at most 12 bytes more than [MaxPiece], as one.
 	WriteParts(head, body []byte) error
 }

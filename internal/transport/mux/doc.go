@@ -7,7 +7,8 @@
 //
 //   - opens substreams, with their SYN, and hears of those of the peer;
 //   - answers the peer's pings;
-//   - owns the goroutine that reads the connection, and one that the SYNs and pongs pass through.
+//   - owns the goroutine that reads the connection, unless a Read does in its place, and one that the
+//     SYNs and pongs pass through.
 //
 // All else is this package's: a substream's bytes in both directions, its windows, ACK, FIN and
 // resets, the table that limits and counts, this side's pings and GoAway. The library forgets a
@@ -15,7 +16,7 @@
 //
 //	out:  Write → outflow, the peer's credit → one frame of the connection, or the outbox, which
 //	      the next write takes along
-//	in:   the reading goroutine → inflow: into the buffer of a Read that waits, or segments → Read
+//	in:   who reads the connection → inflow: into the buffer of a Read that waits, or segments → Read
 //
 // A session's owner hears of the end behind every substream that the peer had opened. Frames that
 // only a broken or hostile peer sends end it.

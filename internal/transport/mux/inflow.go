@@ -14,7 +14,7 @@ const initialWindow = 256 << 10
 // inflow is the receiving half of a substream. It has the bytes that have arrived and were not
 // read, the credit of the peer, and the end.
 //
-// The connection's reading goroutine fills it; Read and TryRead take from it. While a Read waits,
+// Who reads the connection fills it; Read and TryRead take from it. While a Read waits,
 // nothing is unread: what comes next goes straight into its buffer, once, and what comes after
 // that into segments. So bytes are taken in the order in which they came.
 //
@@ -168,12 +168,19 @@ func (f *inflow) read(st *Stream, p []byte) (n int, due uint32, err error) {
 			return 0, due, os.ErrDeadlineExceeded
 		}
 		f.waits = p
-		f.mu.Unlock()
-		if !st.lead() {
-			<-f.ready
-		}
+		f.await(st)
+	}
+}
+
+// await waits until Read has to look around. The lock is held, but not meanwhile.
+func (f *inflow) await(st *Stream) {
+	f.mu.Unlock()
+	defer func() { // also when somebody panics who hears of a frame that this Read has read
 		f.mu.Lock()
-		f.waits = nil // no longer: p belongs to the caller again
+		f.waits = nil // no longer: the buffer belongs to the caller again
+	}()
+	if !st.lead() {
+		<-f.ready
 	}
 }
 

@@ -70,6 +70,10 @@ func (l *link) standBy() {
 	if d.back == nil {
 		d.back = newWaker()
 	}
+	select {
+	case <-d.back: // of the last time
+	default:
+	}
 	d.who = elsewhere
 	d.st.Store(st)
 	d.mu.Unlock()
@@ -100,21 +104,29 @@ func (d *lead) takeBack() bool {
 	return true
 }
 
-// enter begins a turn of a Read of st.
+// enter begins a turn of a Read of st, or calls the library's goroutine back because somebody else begins to wait for a frame.
 func (d *lead) enter(st *Stream) bool {
-	if d.st.Load() != st {
+	leads := d.st.Load()
+	if leads == nil {
 		return false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.st.Load() != st || d.who != elsewhere {
+	if leads = d.st.Load(); leads == nil || d.who != elsewhere {
+		return false
+	}
+	if leads != st {
+		d.back.wake()
 		return false
 	}
 	d.who = reads
 	return true
 }
 
-// leave ends it.
+// wanted has the library's goroutine called back at once, because somebody else begins to wait for a frame.
+func (d *lead) wanted() { d.enter(nil) }
+
+// leave ends the turn.
 func (d *lead) leave(calls bool) {
 	d.mu.Lock()
 	d.turns++
@@ -189,7 +201,7 @@ func (r *reader) needs(l *link) bool {
 
 // needed reports whether the library's goroutine has to go on at once when a turn has ended.
 func (r *reader) needed(l *link) bool {
-	return r.needs(l) || r.have > 0 || !r.boundary() || l.conn.Buffered() > 0
+	return r.needs(l) || r.have > 0 || !r.boundary() || l.conn.Pending()
 }
 
 // lookout looks after the connections that a Read reads, at most leadMost of the process. It has a goroutine while there are such.

@@ -197,3 +197,119 @@ func TestLeadEnds(t *testing.T) {
 		t.Errorf("%d connections", len(w.over))
 	}
 }
+
+// sleepy has all Reads of a test lead at once, and a lookout that looks so rarely that it does not help.
+func sleepy(t *testing.T) {
+	was := newLead
+	newLead = func() *lead {
+		d := eager()
+		d.lookout.nap = func() { time.Sleep(5 * time.Second) }
+		return d
+	}
+	t.Cleanup(func() { newLead = was })
+}
+
+// TestLeadLookoutAsleep: who begins to wait for a frame calls the library's goroutine back, and so does a Read that returns before a
+// frame that has come already: nobody waits for the lookout.
+func TestLeadLookoutAsleep(t *testing.T) {
+	for name, waits := range map[string]func(t *testing.T, client, server *Session, st, other, second, its *Stream){
+		"another Read": func(t *testing.T, _, _ *Session, _, _, second, its *Stream) {
+			mustWrite(t, its, "y")
+			mustRead(t, second, "y")
+		},
+		"ping": func(t *testing.T, client, _ *Session, _, _, _, _ *Stream) {
+			if _, err := client.Ping(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"credit": func(t *testing.T, _, _ *Session, _, _, second, its *Stream) {
+			go io.Copy(io.Discard, its)
+			if _, err := second.Write(make([]byte, 2<<20)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a frame behind": func(t *testing.T, _, _ *Session, st, other, second, its *Stream) {
+			heard := make(chan struct{})
+			second.Notify(func() { close(heard) })
+			mustWrite(t, other, "x")
+			mustWrite(t, its, "y")
+			time.Sleep(20 * time.Millisecond) // both are with the kernel
+			mustRead(t, st, "x")
+			<-heard
+			mustRead(t, second, "y")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sleepy(t)
+			a, b := noisePair(t)
+			client, server := wrap(t, a, true, Config{}), wrap(t, b, false, Config{})
+			server.link.lead.may.Store(false)
+			came := accept(server)
+			open := func() (*Stream, *Stream) {
+				st := mustOpen(t, client)
+				mustWrite(t, st, "s")
+				other := <-came
+				mustRead(t, other, "s")
+				return st, other
+			}
+			second, its := open()
+			st, other := open()
+			led(t, st, other)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				waits(t, client, server, st, other, second, its)
+			}()
+			select {
+			case <-done:
+			case <-time.After(4 * time.Second):
+				t.Fatal("it waits for the lookout")
+			}
+		})
+	}
+}
+
+// TestLeadPanic: a listener that panics while a Read leads: its caller recovers, and the session goes on.
+func TestLeadPanic(t *testing.T) {
+	eagerly(t)
+	client, server := pair(t, true, Config{})
+	came := accept(server)
+	open := func() (*Stream, *Stream) {
+		st := mustOpen(t, client)
+		mustWrite(t, st, "s")
+		other := <-came
+		mustRead(t, other, "s")
+		return st, other
+	}
+	second, its := open()
+	st, other := open()
+	for {
+		led(t, st, other)
+		got := make(chan any, 1)
+		second.Notify(func() {
+			if st.link.lead.reading() == reads {
+				panic("listener")
+			}
+			got <- nil // on the library's goroutine, which was called back
+		})
+		go func() {
+			defer func() {
+				if r := recover(); r != nil {
+					got <- r
+				}
+			}()
+			st.Read(make([]byte, 1))
+		}()
+		for st.link.lead.reading() == elsewhere {
+			runtime.Gosched()
+		}
+		mustWrite(t, its, "y")
+		recovered := <-got
+		mustRead(t, second, "y")
+		if recovered != nil {
+			break
+		}
+		mustWrite(t, other, "x") // for the Read that waits
+	}
+	turn(t, st, other, 3)
+}

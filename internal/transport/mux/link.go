@@ -28,8 +28,8 @@ const (
 // passedDeadline is a deadline that has passed.
 var passedDeadline = time.Unix(1, 0)
 
-// link stands between the library and the connection. The library reads on one goroutine and
-// writes on another; frames of substreams come from their owners. Only writeOut writes to the
+// link stands between the library and the connection. The library reads on one goroutine, unless
+// a Read does in its place, and writes on another; frames of substreams come from their owners. Only writeOut writes to the
 // connection.
 type link struct {
 	conn  Conn

@@ -3,9 +3,9 @@ package mux
 // Notify makes the session call f, once, when something arrives on the substream from now
 // on: bytes, the peer's end, a reset, or the end of the connection. If the substream has
 // ended already, f is called at once. So an idle substream needs no goroutine that waits in
-// Read. f is called on a goroutine of the session, or on the one that ended the substream; it
-// must not block and must not use the session. A later Notify replaces f. Notify(nil) removes
-// it, but f may already be running.
+// Read. f is called on a goroutine of the session, on one that ended the substream, or on one that
+// reads another substream; it must not block, must not use the session, and must take no lock that a
+// reader holds. A later Notify replaces f. Notify(nil) removes it, but f may already be running.
 //
 // f is not called for bytes that arrived before. To stop reading, call Notify first, and
 // then Read with a deadline that has passed: only if that Read finds nothing, f will be
@@ -13,7 +13,7 @@ package mux
 func (st *Stream) Notify(f func()) { st.NotifyUnless(nil, f) }
 
 // NotifyUnless is Notify with a function that may take the bytes of a frame by itself, with
-// [Stream.TryRead]. take is called on the session's goroutine when a data frame has come without
+// [Stream.TryRead]. take is called where f would be when a data frame has come without
 // flags, and must not wait. If it returns true, f stays set; if it returns false, f is called. It
 // may be called for bytes that were read already.
 func (st *Stream) NotifyUnless(take func() bool, f func()) {

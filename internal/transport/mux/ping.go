@@ -71,6 +71,7 @@ func (l *link) ping() (Pong, error) {
 		}
 		return Pong{}, err
 	}
+	l.lead.wanted()
 	timer := time.NewTimer(l.cfg.PingTimeout)
 	defer timer.Stop()
 	var err error

@@ -144,6 +144,7 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 				until = time.Now().Add(st.link.cfg.StallTimeout)
 				st.link.stalls.Add(1)
 			}
+			st.link.lead.wanted() // credit may have come
 			if err := st.out.await(until); err != nil {
 				return n, err
 			}

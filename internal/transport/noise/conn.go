@@ -84,6 +84,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 // Buffered returns how many bytes the next Read returns without waiting.
 func (c *Conn) Buffered() int { return len(c.plain) }
 
+// Pending reports whether there are bytes that no Read has returned, or that are not deciphered.
+func (c *Conn) Pending() bool { return len(c.plain) > 0 || c.large != nil || c.r.Buffered() > 0 }
+
 // Fill waits until the next Read need not wait. It fails as Read does. It skips frames without
 // plaintext, which other implementations take for the end of the stream.
 func (c *Conn) Fill() error {

@@ -23,6 +23,9 @@ func (b *Buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 // Buffered returns how many bytes are in the buffer.
 func (b *Buffered) Buffered() int { return b.r.Buffered() }
 
+// Pending reports whether Buffered is above 0.
+func (b *Buffered) Pending() bool { return b.r.Buffered() > 0 }
+
 // Fill waits for bytes in the buffer.
 func (b *Buffered) Fill() error {
 	_, err := b.r.Peek(1)
