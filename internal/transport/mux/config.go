@@ -117,18 +117,33 @@ func (c Config) Direct() Config {
 	return c
 }
 
-// libraries has the configuration of the library for each write timeout, which sessions share.
-var libraries sync.Map // *yamux.Config by time.Duration
+// settled is a valid config with its defaults, and the library's. Sessions share it, and nobody changes it.
+type settled struct {
+	Config
+	lib *yamux.Config
+}
 
-// library returns the configuration of the library, which nobody changes. It switches off the keep-alive; the
+// known has what was settled, by the config as it was given: programs have few of them.
+var known sync.Map
+
+func settle(c Config) (*settled, error) {
+	if s, ok := known.Load(c); ok {
+		return s.(*settled), nil
+	}
+	with := c.WithDefaults()
+	if err := with.validate(); err != nil {
+		return nil, err
+	}
+	s, _ := known.LoadOrStore(c, &settled{with, with.library()})
+	return s.(*settled), nil
+}
+
+// library returns the configuration of the library. It switches off the keep-alive; the
 // limit for an ACK, because peers acknowledge late or never; and the limit for half-closed
 // substreams, because the library's own can end the whole session when the peer's end arrives
 // at the same moment. This package has its own limit for them.
 func (c Config) library() *yamux.Config {
-	if shared, ok := libraries.Load(c.WriteTimeout); ok {
-		return shared.(*yamux.Config)
-	}
-	shared, _ := libraries.LoadOrStore(c.WriteTimeout, &yamux.Config{
+	return &yamux.Config{
 		AcceptBacklog:          backlog,
 		EnableKeepAlive:        false,
 		KeepAliveInterval:      30 * time.Second, // checked even when off
@@ -137,6 +152,5 @@ func (c Config) library() *yamux.Config {
 		StreamOpenTimeout:      0,
 		StreamCloseTimeout:     0,
 		Logger:                 log.New(io.Discard, "", 0), // it has nothing to say
-	})
-	return shared.(*yamux.Config)
+	}
 }

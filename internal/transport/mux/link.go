@@ -35,7 +35,7 @@ type link struct {
 	conn  Conn
 	lib   *yamux.Session
 	made  time.Time
-	cfg   Config
+	cfg   *settled
 	table *table
 
 	released chan struct{} // opens when the session may read
@@ -76,9 +76,9 @@ type link struct {
 	pings    pings
 }
 
-func newLink(conn Conn, client bool, cfg Config) *link {
+func newLink(conn Conn, client bool, cfg *settled) *link {
 	l := &link{
-		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg),
+		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, &cfg.Config),
 		released: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}), kicked: newWaker(),
 		lead: newLead(),
 	}

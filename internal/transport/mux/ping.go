@@ -10,8 +10,8 @@ import (
 // pings bypass the library, whose Ping has no time limit of its own and may take twice the
 // write timeout.
 type pings struct {
-	received atomic.Int32  // pings of the peer without our answer
 	came     atomic.Uint64 // answers to this side's pings; the reader counts them
+	received atomic.Int32  // pings of the peer without our answer
 
 	mu      sync.Mutex
 	next    uint32

@@ -33,16 +33,16 @@ func New(conn Conn, client bool, cfg Config) (*Session, error) {
 // NewHeld is New for a session that reads nothing before Release. So it answers no ping
 // before its owner has it.
 func NewHeld(conn Conn, client bool, cfg Config) (*Session, error) {
-	cfg = cfg.WithDefaults()
-	if err := cfg.validate(); err != nil {
+	config, err := settle(cfg)
+	if err != nil {
 		return nil, err
 	}
-	s := &Session{link: newLink(conn, client, cfg)}
+	s := &Session{link: newLink(conn, client, config)}
 	start := yamux.Server
 	if client {
 		start = yamux.Client
 	}
-	lib, err := start(s.link, cfg.library())
+	lib, err := start(s.link, config.lib)
 	if err != nil {
 		return nil, err
 	}
