@@ -52,6 +52,11 @@ func groups(flood, attack time.Duration) []harness.Group {
 			},
 		},
 		{
+			Name:  "beside",
+			About: "a frame on one substream, right after exchanges on another",
+			Cases: []harness.Case{product.Beside(1), product.Beside(200)},
+		},
+		{
 			Name:  "http",
 			About: "a request of net/http and its echo, one at a time, over TLS on loopback and over a stream",
 			Cases: []harness.Case{

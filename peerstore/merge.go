@@ -76,7 +76,7 @@ func merge(old *Peer, n Peer, now time.Time) *Peer {
 }
 
 func mergeAddresses(old, new []Address, a age, now time.Time) []Address {
-	list := make([]Address, 0, len(old)+len(new))
+	list := make([]Address, 0, max(len(old), len(new))) // as a rule they are the same
 	for _, o := range old {
 		i := find(new, o.Addr)
 		if i < 0 {

@@ -25,19 +25,15 @@ type cell struct {
 	kind     string
 	make     func() actor.Actor
 	policy   *Policy // for its children, with defaults
-	onPanic  OnPanic
-	began    int64 // nanoseconds on the host's clock
+	began    int64   // nanoseconds on the host's clock
 	alarm    int32
+	onPanic  OnPanic
 	top      bool
+	drains   bool // of a Group, too
+	keeps    bool // see Spec.Keeps
 
 	mu       sync.Mutex
-	running  bool  // an activation is scheduled or runs
-	blocked  bool  // failed or stopping: no user message is delivered
-	closed   bool  // has stopped: user messages go to dead letters, unless it
-	kept     bool  // … keeps them for the next child of this name
 	heir     *cell // which is this one
-	alarmed  bool
-	high     int32 // greatest length of user
 	user     fifo
 	system   fifo
 	batch    *batch // of the running activation
@@ -45,36 +41,40 @@ type cell struct {
 	mark     uint64 // user messages put into the queue until markAt
 	markAt   int64
 	tasks    []*task // running, of any incarnation
-	timers   int     // neither fired nor stopped
 	goType   reflect.Type
 	failures *failures           // nil until the first panic
 	watchers map[string]struct{} // paths of actors that watch it; nil: none
+	high     int32               // greatest length of user
+	timers   int32               // neither fired nor stopped
+	running  bool                // an activation is scheduled or runs
+	blocked  bool                // failed or stopping: no user message is delivered
+	closed   bool                // has stopped: user messages go to dead letters, unless it
+	kept     bool                // … keeps them for the next child of this name
+	alarmed  bool
 
 	// owned by the turn
-	current  *wrapper // the present incarnation
 	inSystem bool     // a system message is in hand
 	stopping bool     // Stop was seen
-	drains   bool
-	keeps    bool        // see Spec.Keeps
-	fosters  atomic.Bool // a child keeps its messages
-	up       bool        // Started has returned or failed, once
-	roster   *roster     // what a Group keeps over its restarts
+	up       bool     // Started has returned or failed, once
+	current  *wrapper // the present incarnation
+	roster   *roster  // what a Group keeps over its restarts
 	label    context.Context
 	hears    []*subscription
 	asked    *hands // nil until somebody acts on it
 
 	gen         atomic.Uint64 // of the living incarnation; zero when there is none
+	fosters     atomic.Bool   // a child keeps its messages
 	state       atomic.Uint32
 	incarnation atomic.Uint32
 	restarts    atomic.Uint32
+	byHand      atomic.Bool // the last incarnation ended because somebody asked for that
+	stuckSeen   atomic.Bool // the watchdog has reported the message in hand
 	contained   atomic.Uint64
 	unhandled   atomic.Uint64
 	looks       atomic.Uint64 // orders that it has carried out: how often somebody has looked; no messages of its own
 	heldEvents  atomic.Int64  // events since the last incarnation failed
-	byHand      atomic.Bool   // the last incarnation ended because somebody asked for that
 	missed      atomic.Uint64 // events dropped above EventsHeld, since the spawn
 	busy        atomic.Int64  // nanoseconds, up to the last refill
-	stuckSeen   atomic.Bool   // the watchdog has reported the message in hand
 
 	trace atomic.Pointer[trace] // nil but while somebody looks
 }

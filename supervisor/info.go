@@ -148,7 +148,7 @@ func (h *host) infoAt(c *cell, now int64) Info {
 			i.RestartsWindow = t.budget.inWindow(*c.parent.policy, h.base.Add(time.Duration(now)))
 		}
 	}
-	i.Timers = c.timers
+	i.Timers = int(c.timers)
 	for _, t := range c.tasks {
 		i.Tasks = append(i.Tasks, t.label())
 		if t.began > 0 {

@@ -42,7 +42,7 @@ type timer struct {
 	stamped
 	w       *wrapper
 	every   time.Duration
-	due     time.Time
+	due     int64  // of a timer of Every; nanoseconds on the host's clock
 	prev    *timer // in w.timers
 	next    *timer
 	cancel  func()
@@ -65,7 +65,7 @@ func (w *wrapper) after(d, every time.Duration, msg any) *Timer {
 	t.fired = t.fire
 	c := w.cell
 	if every > 0 {
-		t.due = c.host.rt.Now().Add(d)
+		t.due = c.host.nanos() + int64(d)
 	}
 	c.mu.Lock()
 	if t.next = w.timers; t.next != nil {
@@ -86,11 +86,11 @@ func (t *timer) fire() {
 	post := !t.stopped && !t.queued
 	t.queued = t.queued || post
 	if t.every > 0 && !t.stopped {
-		now := c.host.rt.Now()
-		if late := now.Sub(t.due); late >= 0 {
-			t.due = t.due.Add(late - late%t.every + t.every)
+		now, every := c.host.nanos(), int64(t.every)
+		if late := now - t.due; late >= 0 {
+			t.due += late - late%every + every
 		}
-		t.cancel = c.host.rt.AfterFunc(t.due.Sub(now), t.fired)
+		t.cancel = c.host.rt.AfterFunc(time.Duration(t.due-now), t.fired)
 	}
 	c.mu.Unlock()
 	if post {

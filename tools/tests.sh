@@ -25,12 +25,13 @@ alone() {
 }
 
 # raced runs all but the bubbles of many nodes, Tari's nodes, Tor, Prometheus, machines, and what runs programs that
-# are built without the race detector. All is vetted before.
+# are built without the race detector. All is vetted before. The multiplexer is tested twice, once with Reads that lead at once.
 raced() {
 	local all apart
 	apart=$(go list $many ./tests ./tests/processes ./tests/interop ./tests/machines ./tests/monitoring ./tests/onion && alone) || return 1
 	all=$(go list ./...) || return 1
-	grep -vxF "$apart" <<<"$all" | xargs go test -race -vet=off -timeout 15m -json "$@" | skipped
+	grep -vxF "$apart" <<<"$all" | xargs go test -race -vet=off -timeout 15m -json "$@" | skipped || return 1
+	GAMELAN_LEADS=1 go test -race -vet=off -json "$@" ./internal/transport/mux | skipped
 }
 
 # Two processors that fire timers of one bubble at a time crash the race detector
@@ -53,7 +54,7 @@ long='
 second_tier() {
 	local names
 	names=$(printf '%s|' $long)
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run "${names%|}" -json "$@" . $many ./tests/processes ./tests/seednode \
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run "${names%|}" -json "$@" . $many ./tests ./tests/processes ./tests/seednode \
 		./dht ./internal/dht/saf ./internal/protocol/manycalls | skipped
 }
 

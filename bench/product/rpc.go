@@ -9,6 +9,7 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -136,5 +137,94 @@ func StreamRequest(n int) harness.Case {
 			_, err := io.ReadFull(r, msg)
 			return err
 		})
+	}}
+}
+
+// Beside is gamelan/frame-after-N-others: how late a frame is that a peer sends on one substream right after n quick exchanges
+// on another: nobody reads the connection then, if the Read of those has led.
+func Beside(n int) harness.Case {
+	return harness.Case{Name: fmt.Sprintf("gamelan/frame-after-%d-others", n), Run: func(m *harness.Meter) (err error) {
+		ns := &nodes{ctx: m.Context()}
+		serves, sends, over := make(chan protocol.Stream, 2), make(chan struct{}), make(chan struct{})
+		defer func() {
+			close(sends)
+			close(over)
+			err = errors.Join(err, ns.close())
+		}()
+		from, to, err := serving(ns, gamelan.Config{}, func(s protocol.Stream) error {
+			serves <- s
+			<-over
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		open := func() (mine, its protocol.Stream, err error) {
+			if mine, err = from.OpenStream(m.Context(), to.ID(), benchProtocol); err == nil {
+				_, err = mine.Write([]byte("x"))
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			its = <-serves
+			_, err = io.ReadFull(its, make([]byte, 1))
+			return mine, its, err
+		}
+		one, others, err := open()
+		if err != nil {
+			return err
+		}
+		defer one.Close()
+		two, late, err := open()
+		if err != nil {
+			return err
+		}
+		defer two.Close()
+		go func() {
+			buf := make([]byte, 32)
+			for {
+				if _, err := io.ReadFull(others, buf); err != nil {
+					return
+				}
+				if _, err := others.Write(buf); err != nil {
+					return
+				}
+			}
+		}()
+		sent := make(chan time.Time, 1)
+		go func() {
+			for range sends {
+				sent <- time.Now()
+				if _, err := late.Write(make([]byte, 32)); err != nil {
+					return
+				}
+			}
+		}()
+		came := make(chan time.Time, 1)
+		go func() {
+			buf := make([]byte, 32)
+			for {
+				if _, err := io.ReadFull(two, buf); err != nil {
+					return
+				}
+				came <- time.Now()
+			}
+		}()
+		var all []time.Duration
+		buf := make([]byte, 32)
+		for begin := time.Now(); time.Since(begin) < m.Window(); {
+			for range n {
+				if _, err := one.Write(buf); err != nil {
+					return err
+				}
+				if _, err := io.ReadFull(one, buf); err != nil {
+					return err
+				}
+			}
+			sends <- struct{}{}
+			began := <-sent
+			all = append(all, (<-came).Sub(began))
+		}
+		return m.Latencies(all)
 	}}
 }

@@ -155,11 +155,7 @@ func (b *builder) build(ctx context.Context, n *Node) error {
 // openRecord opens the record of what happens. A disk on which it cannot be read or written is no
 // reason not to start.
 func (b *builder) openRecord() *storypart.Record {
-	db := b.db
-	if b.DataDir == "" {
-		db = nil
-	}
-	r, err := storypart.OpenRecord(db)
+	r, err := storypart.OpenRecord(b.disk())
 	if err != nil {
 		b.Logger.Warn("events of earlier starts cannot be read", "err", err)
 	}

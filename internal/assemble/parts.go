@@ -167,7 +167,7 @@ func (b *builder) kadSettings(n *Node) kadpart.Settings {
 func (b *builder) dhtSettings() dhtpart.Settings {
 	c := b.DHT
 	return dhtpart.Settings{
-		DB:     b.db,
+		DB:     b.disk(),
 		Shards: c.Shards, Occurrences: c.Occurrences, SendPace: c.SendPace, FloodLimit: c.FloodLimit, RelayBytes: c.RelayBytes,
 		Broadcast: c.Broadcast, Propagation: c.Propagation, Neighbours: c.Neighbours, NoForwarding: c.NoForwarding,
 		Dedup: b.dedup, Unreached: dht.NewUnreached(), Layers: b.Layers, SendLayers: b.SendLayers,

@@ -34,7 +34,11 @@ func (b *builder) openStore() (err error) {
 			return fmt.Errorf("gamelan: peer store: %w", err)
 		}
 	}
-	b.store, err = peerstore.Open(b.db, peerstore.Options{
+	disk := b.disk()
+	if disk == nil {
+		disk = kv.Nothing()
+	}
+	b.store, err = peerstore.Open(disk, peerstore.Options{
 		Self: b.Secret.NodeID(), MaxPeers: b.MaxPeers, TestAddresses: b.Wire.TestAddresses,
 		Connected: b.connected, Now: b.Runtime.Wall(),
 	})
@@ -45,6 +49,14 @@ func (b *builder) openStore() (err error) {
 		b.Logger.Warn("records of the peer store cannot be read; they are left as they are", "n", n)
 	}
 	return nil
+}
+
+// disk returns what outlives the node, nil if it keeps nothing on a disk.
+func (b *builder) disk() kv.DB {
+	if b.DataDir == "" {
+		return nil
+	}
+	return b.db
 }
 
 // checkDataDir returns an error if other users can change the data directory, its files or

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Bell wakes one goroutine. A ring that nobody waits for is kept, once.
+// Bell wakes one goroutine. A ring that nobody waits for is kept, once. The zero Bell rings for nobody.
 type Bell struct{ c chan struct{} }
 
 // NewBell returns a bell that has not rung.

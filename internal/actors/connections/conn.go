@@ -206,14 +206,16 @@ func (a *conn) start(c actor.Context) {
 	a.session = session
 	session.RunOn(supervisor.Lender(c))
 	session.WithholdPongs(&a.room.Silent)
+	if a.silence != nil {
+		session.LetReadsLead()
+	}
 	session.LimitChurn(maxChurn, a.room.inbound.pacer(a.ref.Addr))
 	if a.ref.Link().Live != nil {
 		a.ref.Link().Live.Session.Store(session)
 	}
 	source := actors.Origin{Peer: a.ref.Peer, Conn: a.ref.ID}
 	tell := supervisor.Teller(c)
-	supervisor.OwnFunc(c, a.room.traffic.carries(session)) // ends after the session
-	supervisor.Own(c, session)
+	supervisor.Own(c, a.room.traffic.carries(session))
 	session.Handle(
 		func(s *mux.Stream) { tell(acceptedStream{supervisor.Hand(s, source), source}) },
 		func(err error) { tell(sessionEnded{err}) },

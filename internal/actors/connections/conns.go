@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/base"
 	"github.com/gamelan-p2p/gamelan/internal/actors/link"
 	"github.com/gamelan-p2p/gamelan/internal/actors/peerbook"
@@ -49,6 +50,7 @@ type child struct {
 
 type adoption struct {
 	up      Upgraded
+	claim   *identity.Claim // that of up, which the store may have, too
 	timeout *supervisor.Timer
 	detach  func()
 }
@@ -139,9 +141,9 @@ func (a *conns) upgraded(c actor.Context, m Upgraded) {
 		supervisor.Publish(c, actors.PeerRefused{Peer: m.Peer, Err: err})
 		return
 	}
-	token := a.room.NewID()
-	a.adopting[token] = adoption{m, supervisor.After(c, adoptLimit, addTimeout{token}), supervisor.Own(c, m.Session)}
-	c.Request(a.room.Peers, peerbook.AddPeer{Token: token, Peer: a.record(m), Origin: actors.Origin{Peer: m.Peer}})
+	token, p := a.room.NewID(), a.record(m)
+	a.adopting[token] = adoption{m, p.Claim, supervisor.After(c, adoptLimit, addTimeout{token}), supervisor.Own(c, m.Session)}
+	c.Request(a.room.Peers, peerbook.AddPeer{Token: token, Peer: p, Origin: actors.Origin{Peer: m.Peer}})
 }
 
 func (a *conns) refuse(c actor.Context, m Upgraded) error {
@@ -180,12 +182,12 @@ func (a *conns) added(c actor.Context, m peerbook.PeerAdded) {
 	if m.Err != nil {
 		a.unstored.Say(c, ad.up.Peer, m.Err)
 	}
-	a.adopt(c, ad.up)
+	a.adopt(c, ad.up, ad.claim)
 }
 
 // adopt spawns the actor of a connection, and tells the table that the connection has
 // arrived.
-func (a *conns) adopt(c actor.Context, m Upgraded) {
+func (a *conns) adopt(c actor.Context, m Upgraded, claim *identity.Claim) {
 	if err := a.refuse(c, m); err != nil {
 		a.farewell(c, m)
 		supervisor.Publish(c, actors.PeerRefused{Peer: m.Peer, Err: err})
@@ -205,10 +207,9 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 		Since:     supervisor.Now(c),
 	}
 	old, replaces := a.table.Get(m.Peer)
-	claim := m.Message.Claim // alone: m has the session
 	*ref.Link() = link.Link{
-		Claim:   &claim,
-		Other:   otherClaim(old, claim, supervisor.Now(c)),
+		Claim:   claim,
+		Other:   otherClaim(old, *claim, supervisor.Now(c)),
 		Told:    m.Told,
 		NoDHT:   withoutDHT(m.Message.UserAgent, m.Message.Protocols),
 		Answers: answersWhenTaken(m.Message.UserAgent, m.Message.Protocols) && slices.Contains(m.Told, protocol.TakenMarker),
@@ -222,13 +223,14 @@ func (a *conns) adopt(c actor.Context, m Upgraded) {
 	}
 	name := fmt.Sprintf("%s-%d", m.Peer, ref.ID)
 	ref.PID = a.room.System.NewLocalPID(c.Self().Id + "/" + name)
+	session, flight := m.Session, m.flight // alone: New outlives m
 	supervisor.Spawn(c, supervisor.Spec{
 		Name: name,
 		Kind: "conn",
-		New:  func() actor.Actor { return NewConn(a.room, ref, m.Session, m.flight) },
+		New:  func() actor.Actor { return NewConn(a.room, ref, session, flight) },
 	})
 	a.room.came(ref)
-	a.children[ref.PID.Id] = child{ref, m.Session, supervisor.Own(c, m.Session)}
+	a.children[ref.PID.Id] = child{ref, session, supervisor.Own(c, session)}
 	a.room.traffic.began(m.Direction)
 	if replaces {
 		if m.Direction == protocol.Inbound {

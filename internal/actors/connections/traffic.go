@@ -60,22 +60,34 @@ func (t *traffic) ended(why actors.CloseReason) {
 	t.closed[ClosedFor{Code: why.Code, By: why.By}]++
 }
 
-// carries counts the bytes of a session until over is called.
-func (t *traffic) carries(s *mux.Session) (over func()) {
+// carried is a session whose bytes are counted as long as it lives.
+type carried struct {
+	*mux.Session
+	by *traffic
+}
+
+// carries counts the bytes of a session until what it returns, which owns the session, is closed.
+func (t *traffic) carries(s *mux.Session) carried {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.live == nil {
 		t.live = make(map[*mux.Session]struct{})
 	}
 	t.live[s] = struct{}{}
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.live, s)
-		last := s.Stats()
-		t.in += last.BytesIn
-		t.out += last.BytesOut
-	}
+	return carried{s, t}
+}
+
+// Close ends the session and adds its bytes to the sums.
+func (x carried) Close() error {
+	err := x.Session.Close()
+	t := x.by
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.live, x.Session)
+	last := x.Stats()
+	t.in += last.BytesIn
+	t.out += last.BytesOut
+	return err
 }
 
 // Traffic returns what was counted. The counts never fall.

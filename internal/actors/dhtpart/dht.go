@@ -32,7 +32,7 @@ type Settings struct {
 	Neighbours   int   // nodes closest to this one that are its neighbours
 	NoForwarding bool
 
-	DB    kv.DB // stores Dedup
+	DB    kv.DB // stores Dedup; nil: nothing does
 	Dedup *dht.Dedup
 	// Unreached remembers the peers that relayed messages did not reach. The outbound
 	// actor and the inbound actors write it, and it outlives them. Nil remembers nothing.
@@ -102,7 +102,7 @@ func New(t Trunk, s Settings) *DHT {
 	budget := t.Budgets().Outbound
 	d.sendCredit = budget.Account(budget.Limit() / sendShare)
 	d.tagKey = newTagKey(t.Secret(), t.Wall())
-	if s.DB != nil { // nil in tests of other actors
+	if s.DB != nil {
 		d.dedupStore.db = s.DB.Client()
 	}
 	for i := range max(1, s.Shards) {

@@ -54,7 +54,7 @@ type Calls struct {
 
 // New returns the Calls of a node.
 func New(t Trunk, s Settings) *Calls {
-	return &Calls{Settings: s, limit: callLimit{most: s.Calls, perPeer: s.CallsPerPeer, of: make(map[holder]int)}, Server: t.PID(serverPath), Client: t.PID("services/rpc-client"), trunk: t}
+	return &Calls{Settings: s, limit: callLimit{most: s.Calls, perPeer: s.CallsPerPeer, of: make(map[holder]*callers)}, Server: t.PID(serverPath), Client: t.PID("services/rpc-client"), trunk: t}
 }
 
 const serverPath = "services/rpc"

@@ -93,13 +93,8 @@ func (s *Session) acquire() bool {
 // release makes the session idle, and tells rpc-client so if a caller waits. On a retired
 // connection, and if the session closes when idle and no caller waits, it ends the session instead.
 func (s *Session) release() {
-	if s.many.Load() != nil {
-		switch closes := s.many.Load().release(); {
-		case closes:
-			s.shared.trunk.System().Root.Send(s.pid, closeSession{})
-		case s.pool.waiting.Load() > 0:
-			s.shared.trunk.System().Root.Send(s.shared.Client, sessionFree{s.key})
-		}
+	if m := s.many.Load(); m != nil {
+		m.release()
 		return
 	}
 	if (s.conn.Retired() || s.closesWhenIdle() && s.pool.waiting.Load() == 0) && s.state.CompareAndSwap(sessionBusy, sessionOver) {

@@ -248,6 +248,46 @@ type arrived struct {
 	charge int // bytes that memory has for it
 }
 
+// queue has messages that have come. The first one needs no memory of its own.
+type queue struct {
+	waiting []arrived
+	room    [1]arrived
+}
+
+func (q *queue) len() int { return len(q.waiting) }
+
+func (q *queue) push(a arrived) {
+	if len(q.waiting) == 0 {
+		q.waiting = q.room[:0]
+	}
+	if q.waiting = append(q.waiting, a); len(q.waiting) == 2 {
+		q.room[0] = arrived{} // it was copied
+	}
+}
+
+// pop takes the first one out.
+func (q *queue) pop() arrived {
+	a := q.waiting[0]
+	q.waiting[0] = arrived{}
+	q.waiting = q.waiting[1:]
+	return a
+}
+
+// take takes all out.
+func (q *queue) take() []arrived {
+	all := q.waiting
+	q.waiting = nil
+	return all
+}
+
+// find returns the message with that serial; nil if it is not there.
+func (q *queue) find(serial int) *arrived {
+	if i := slices.IndexFunc(q.waiting, func(a arrived) bool { return a.serial == serial }); i >= 0 {
+		return &q.waiting[i]
+	}
+	return nil
+}
+
 // assembly puts the parts of a message together.
 type assembly struct {
 	body   []byte

@@ -38,7 +38,7 @@ type manyCalls struct {
 	shared       sharedCredit
 	pinged       uint64
 	rest, drains bool // calls were left, and a task reads what the server had sent for them
-	released     bool // in has no buffers any more
+	bare         bool // in has no buffers any more
 	reader       *manyCall
 	writer       *manyCall // it writes, or is about to
 }
@@ -70,7 +70,7 @@ type manyCall struct {
 	unpay    func() // ends the waiting for them
 	charged  int    // bytes that memory has for the message that comes
 	assembly assembly
-	queue    []arrived
+	queue    queue
 	given    bool // the one answer was taken
 	done     bool // the server has ended the call
 	err      error
@@ -107,10 +107,16 @@ func (m *manyCalls) acquire() bool {
 	return true
 }
 
-// release lets a caller out.
-func (m *manyCalls) release() (closes bool) {
+// release lets a caller out. It may end the session.
+func (m *manyCalls) release() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	closes := m.out()
+	m.mu.Unlock()
+	m.released(closes)
+}
+
+// out lets a caller out, and reports whether the session ends. The caller holds mu, and calls released without it.
+func (m *manyCalls) out() (closes bool) {
 	if m.callers--; m.callers > 0 {
 		return false
 	}
@@ -118,6 +124,16 @@ func (m *manyCalls) release() (closes bool) {
 	closes = !m.over && (m.machine.Left() || m.s.conn.Retired() || m.s.closesWhenIdle() && m.s.pool.waiting.Load() == 0)
 	m.over = m.over || closes
 	return closes
+}
+
+// released tells the actors that a caller is out.
+func (m *manyCalls) released(closes bool) {
+	switch {
+	case closes:
+		m.s.shared.trunk.System().Root.Send(m.s.pid, closeSession{})
+	case m.s.pool.waiting.Load() > 0:
+		m.s.shared.trunk.System().Root.Send(m.s.shared.Client, sessionFree{m.s.key})
+	}
 }
 
 // leaving reports whether the session takes no further callers.
@@ -295,10 +311,8 @@ func (m *manyCalls) receive(ctx context.Context, k *manyCall, got func([]byte) e
 func (m *manyCalls) next(ctx context.Context, k *manyCall, got func([]byte) error) (given bool, again onecall.Repeat, err error) {
 	for {
 		switch {
-		case len(k.queue) > 0:
-			a := k.queue[0]
-			k.queue[0] = arrived{}
-			k.queue = k.queue[1:]
+		case k.queue.len() > 0:
+			a := k.queue.pop()
 			k.until = time.Time{} // the caller may take its time
 			m.paid(k, a)
 			if err := m.give(a, got); err != nil || !k.stream {
@@ -359,7 +373,7 @@ func (m *manyCalls) taken(k *manyCall, a arrived) {
 		return
 	}
 	k.got += a.cost
-	add := k.memory.growth(&k.got, k.c.Window(), len(k.queue))
+	add := k.memory.growth(&k.got, k.c.Window(), k.queue.len())
 	m.machine.Taken(k.c, a.cost, add)
 	m.gather.control(m.machine)
 	m.flush(k)
@@ -377,7 +391,7 @@ func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
 	switch {
 	case err != nil:
 		return err
-	case k.over() && len(k.queue) == 0:
+	case k.over() && k.queue.len() == 0:
 		m.s.credit.Return(n)
 		return nil
 	}
@@ -385,8 +399,8 @@ func (m *manyCalls) pay(ctx context.Context, k *manyCall) error {
 	if k.serial == serial { // otherwise the next message needs memory as well
 		k.charge = 0
 	}
-	if i := slices.IndexFunc(k.queue, func(a arrived) bool { return a.serial == serial }); i >= 0 {
-		k.queue[i].charge = n
+	if a := k.queue.find(serial); a != nil {
+		a.charge = n
 	} else {
 		k.charged = n
 	}
@@ -433,14 +447,14 @@ func (m *manyCalls) ends(k *manyCall) {
 			}
 		}
 	}
-	queue := k.queue
-	k.queue = nil
+	queue := k.queue.take()
 	k.memory.release()
+	closes := m.out()
 	m.mu.Unlock()
-	for _, a := range queue {
-		a.frame.giveBack()
+	for i := range queue {
+		queue[i].frame.giveBack()
 	}
-	m.s.release()
+	m.released(closes)
 }
 
 // extend sets the time limit for the next message of a call whose ctx has no deadline.
@@ -517,7 +531,7 @@ func (m *manyCalls) lead(k *manyCall, bell turns.Bell, receives bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for m.err == nil {
-		if bell.Rang() || k.over() || k.hasten || receives && (len(k.queue) > 0 || k.charge > 0) || len(m.gather.out) > 0 && !m.gather.busy {
+		if bell.Rang() || k.over() || k.hasten || receives && (k.queue.len() > 0 || k.charge > 0) || len(m.gather.out) > 0 && !m.gather.busy {
 			if k.hasten || !m.s.in.frames.Ready() { // what is there for others costs less now than another reader
 				break
 			}
@@ -567,8 +581,8 @@ func (m *manyCalls) read() bool {
 // rested gives buffers back that reading does not need now. The caller holds mu, and has the reading.
 func (m *manyCalls) rested() {
 	if m.err != nil {
-		if !m.released {
-			m.released = true
+		if !m.bare {
+			m.bare = true
 			m.s.in.release()
 		}
 	} else if m.machine.Calls() == 0 {
@@ -624,10 +638,10 @@ func (m *manyCalls) frame(body []byte) error {
 		if e.Charge > 0 {
 			k.charge, k.serial = e.Charge, e.Serial
 		}
-		a, whole := k.assembly.add(&m.s.in, e, f.Payload, len(k.queue) == 0)
+		a, whole := k.assembly.add(&m.s.in, e, f.Payload, k.queue.len() == 0)
 		if whole {
 			a.charge, k.charged = k.charged, 0
-			k.queue = append(k.queue, a)
+			k.queue.push(a)
 		}
 		if k.done = f.Last; k.done {
 			m.machine.End(e.Call)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ type servedCalls struct {
 	gather  gather
 	running map[*servedCall]struct{} // whose methods have not returned
 	shared  sharedCredit
+	places  callPlaces // those that its calls have among those of all peers
 	begun   uint64
 	since   time.Time // when the last call ended
 	over    bool      // nothing more is accepted or answered
@@ -56,16 +56,16 @@ type servedCall struct {
 	begins   bool // its method runs or is about to
 	requests bool // the method takes a stream of requests
 	request  arrived
-	queue    []arrived // requests of a stream that wait
+	queue    queue     // requests of a stream that wait
 	got      int       // cost of those that were taken since the window has grown
 	wanted   callWants // memory that is to be taken for a request; a serial of 0: none
 	asks     bool      // a task takes it, or is about to
 	charged  int       // bytes that memory has for the request that comes
 	waits    int       // for the client: of the method for a request, and of its answers for credit
 	begun    bool      // its method runs
-	enter    func()    // gives the place back that the call has among those of all peers, once; nil: it has none
+	placed   bool      // it has a place among those of all peers
 
-	wake   turns.Bell // there is more credit
+	wake   turns.Bell // there is more credit; made when the call first waits for it
 	came   turns.Bell // a request of a stream, or their end
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -89,7 +89,7 @@ const unreadMost = 4 << 20
 const idleTasks = 4
 
 func newServedCalls(s *servedSession, now time.Time, rest func()) *servedCalls {
-	m := &servedCalls{s: s, machine: manycalls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall]()}
+	m := &servedCalls{s: s, machine: manycalls.NewServer(rpc.MaxRequest), running: make(map[*servedCall]struct{}), since: now, work: turns.NewHand[*servedCall](), places: s.shared.limit.join(s.holder)}
 	m.gather = gather{mu: &m.mu, news: turns.News{L: &m.mu}, stream: s.stream, rest: rest}
 	return m
 }
@@ -192,7 +192,7 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 		m.begun++
 		k = &servedCall{
 			c: e.Call, serial: m.begun, number: uint32(f.Number), limit: min(time.Duration(min(f.Deadline, uint64(rpc.MaxDeadline/time.Millisecond)))*time.Millisecond, rpc.MaxDeadline),
-			opened: now, memory: memory{of: m.s.account}, wake: turns.NewBell(),
+			opened: now, memory: memory{of: m.s.account},
 		}
 		k.until = now.Add(k.limit)
 		k.ctx, k.cancel = context.WithCancelCause(context.Background())
@@ -203,12 +203,11 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 		for _, p := range f.Metadata {
 			k.metadata[p.Name] = p.Value
 		}
-		leave, err := m.s.shared.limit.enter(m.s.holder)
-		if err != nil {
+		if err := m.places.take(); err != nil {
 			m.refuse(k, rpc.Exhausted, err.Error())
 			return nil
 		}
-		k.enter = leave
+		k.placed = true
 		m.looksAt(k)
 	}
 	switch f.Kind {
@@ -270,12 +269,12 @@ func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.F
 			supervisor.Tell(ctx, callAsks{k})
 		}
 	}
-	request, whole := k.assembly.add(&m.s.in, e, f.Payload, !k.requests || k.waits > 0 && len(k.queue) == 0)
+	request, whole := k.assembly.add(&m.s.in, e, f.Payload, !k.requests || k.waits > 0 && k.queue.len() == 0)
 	switch {
 	case !whole:
 	case k.requests:
 		request.charge, k.charged = k.charged, 0
-		k.queue = append(k.queue, request)
+		k.queue.push(request)
 		k.came.Ring()
 	default:
 		k.request, k.begins = request, true
@@ -288,7 +287,7 @@ func (m *servedCalls) request(ctx context.Context, k *servedCall, f *manycalls.F
 func (m *servedCalls) receive(ctx context.Context, k *servedCall, got func([]byte) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(k.queue) == 0 {
+	for k.queue.len() == 0 {
 		switch {
 		case k.c.Over() || m.over || k.ctx.Err() != nil:
 			return errNobodyWants
@@ -299,9 +298,7 @@ func (m *servedCalls) receive(ctx context.Context, k *servedCall, got func([]byt
 		}
 		m.await(ctx, k, k.came)
 	}
-	a := k.queue[0]
-	k.queue[0] = arrived{}
-	k.queue = k.queue[1:]
+	a := k.queue.pop()
 	if a.charge > 0 {
 		k.memory.giveBack(a.charge)
 	} else if k.wanted.serial == a.serial { // it needs no memory any more
@@ -312,7 +309,7 @@ func (m *servedCalls) receive(ctx context.Context, k *servedCall, got func([]byt
 	err := m.give(a, got)
 	if err == nil && !k.c.Over() && !m.over {
 		k.got += a.cost
-		m.machine.Taken(k.c, a.cost, k.memory.growth(&k.got, k.c.Window(), len(k.queue)))
+		m.machine.Taken(k.c, a.cost, k.memory.growth(&k.got, k.c.Window(), k.queue.len()))
 		m.gather.control(m.machine)
 		m.flushAfter(k)
 	}
@@ -381,8 +378,8 @@ func (m *servedCalls) wants(k *servedCall) {
 func (m *servedCalls) has(k *servedCall, w callWants) {
 	k.wanted = callWants{}
 	k.memory.took(w.n)
-	if i := slices.IndexFunc(k.queue, func(a arrived) bool { return a.serial == w.serial }); i >= 0 {
-		k.queue[i].charge = w.n
+	if a := k.queue.find(w.serial); a != nil {
+		a.charge = w.n
 	} else {
 		k.charged = w.n
 	}
@@ -421,14 +418,15 @@ func (m *servedCalls) forget(k *servedCall) {
 	if _, runs := m.running[k]; runs {
 		return
 	}
-	if k.enter != nil {
-		k.enter()
+	if k.placed {
+		k.placed = false
+		m.places.giveBack()
 	}
 	k.request.frame.giveBack()
-	for _, a := range k.queue {
+	for _, a := range k.queue.take() {
 		a.frame.giveBack()
 	}
-	k.queue, k.wanted = nil, callWants{}
+	k.wanted = callWants{}
 	k.memory.release()
 	m.since = m.s.shared.trunk.Now()
 }
@@ -657,6 +655,9 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 		}
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
 		if !ok {
+			if k.wake == (turns.Bell{}) {
+				k.wake = turns.NewBell()
+			}
 			m.await(k.ctx, k, k.wake) // the client takes its time, which is not the method's
 			continue
 		}
@@ -818,6 +819,7 @@ func (m *servedCalls) end() {
 		defer m.mu.Unlock()
 		m.cut()
 		m.shared.giveBack()
+		m.places.leave()
 	}()
 	m.dismiss()
 }

@@ -49,22 +49,48 @@ const (
 	wholeBuffer = 256 << 10
 )
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, firstBuffer); return &b }}
+var buffers = bufferPool{size: firstBuffer}
 
 // largeBuffers has the buffers of more than smallBuffer bytes.
-var largeBuffers sync.Pool
+var largeBuffers bufferPool
+
+// bufferPool keeps buffers, and what it keeps them in, so that nothing is allocated for either.
+type bufferPool struct {
+	size         int // of a new buffer
+	full, spares sync.Pool
+}
+
+// get returns a buffer; nil if there is none and size is 0.
+func (p *bufferPool) get() (b []byte) {
+	if of, ok := p.full.Get().(*[]byte); ok {
+		b, *of = *of, nil
+		p.spares.Put(of)
+	} else if p.size > 0 {
+		b = make([]byte, 0, p.size)
+	}
+	return b
+}
+
+func (p *bufferPool) put(b []byte) {
+	of, ok := p.spares.Get().(*[]byte)
+	if !ok {
+		of = new([]byte)
+	}
+	*of = b
+	p.full.Put(of)
+}
 
 const smallBuffer = 16 << 10
 
-func getBuffer() []byte { return *buffers.Get().(*[]byte) }
+func getBuffer() []byte { return buffers.get() }
 
 // getBufferOf returns a buffer for n bytes that are about to come.
 func getBufferOf(n int) []byte {
 	if n <= smallBuffer {
 		return getBuffer()
 	}
-	if b, ok := largeBuffers.Get().(*[]byte); ok && cap(*b) >= n {
-		return *b
+	if b := largeBuffers.get(); cap(b) >= n {
+		return b
 	}
 	return make([]byte, 0, n)
 }
@@ -73,9 +99,9 @@ func putBuffer(b []byte) {
 	switch b = b[:0]; {
 	case cap(b) < firstBuffer, cap(b) > keepBuffer:
 	case cap(b) > smallBuffer:
-		largeBuffers.Put(&b)
+		largeBuffers.put(b)
 	default:
-		buffers.Put(&b)
+		buffers.put(b)
 	}
 }
 

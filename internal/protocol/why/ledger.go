@@ -34,7 +34,7 @@ type Seen struct {
 type Ledger struct {
 	start   time.Time
 	peers   *lru.Map[identity.NodeID, peerPage]
-	held    share.Shares[identity.NodeID] // the peers, by the source of the first thing that is remembered
+	held    *share.Shares[identity.NodeID] // the peers, by the source of the first thing that is remembered; nil until there are mostPeers
 	sources *lru.Map[share.Source, page]
 }
 
@@ -49,7 +49,7 @@ type page []entry
 type entry struct {
 	Seen
 	count       uint32
-	first, last time.Time
+	first, last time.Duration // since the start of the ledger
 }
 
 // NewLedger returns an empty Ledger, which begins to remember now.
@@ -60,22 +60,29 @@ func NewLedger(now time.Time) *Ledger {
 // Peer notes something that has happened with a peer. from is where its connection came from; it is
 // [share.None] of what this node did.
 func (l *Ledger) Peer(now time.Time, id identity.NodeID, from share.Source, s Seen) {
-	if l.peers.Get(id) == nil && !l.hold(now, id, from) {
+	at := now.Sub(l.start)
+	if l.peers.Get(id) == nil && !l.hold(at, id, from) {
 		return
 	}
-	l.peers.Use(id).note(now, s)
+	l.peers.Use(id).note(at, s)
 }
 
 // hold makes room for a peer. It reports false if the source of the peer has no share left.
-func (l *Ledger) hold(now time.Time, id identity.NodeID, from share.Source) bool {
-	who := share.Holder[identity.NodeID]{Source: from, Key: id}
-	l.held.Add(who, 1)
+func (l *Ledger) hold(at time.Duration, id identity.NodeID, from share.Source) bool {
 	if l.peers.Len() < mostPeers {
 		l.peers.Use(id).from = from
 		return true
 	}
+	if l.held == nil {
+		l.held = new(share.Shares[identity.NodeID])
+		for id, p := range l.peers.Newest() { // of equal ones the last makes way first
+			l.held.Add(share.Holder[identity.NodeID]{Source: p.from, Key: id}, 1)
+		}
+	}
+	who := share.Holder[identity.NodeID]{Source: from, Key: id}
+	l.held.Add(who, 1)
 	gone, oldest, _ := l.peers.Oldest()
-	if now.Sub(oldest.last()) < Window {
+	if at-oldest.last() < Window {
 		most, _ := l.held.Most()
 		if most == who && l.held.Source(from) > 1 {
 			l.held.Add(who, -1)
@@ -95,33 +102,33 @@ func (l *Ledger) hold(now time.Time, id identity.NodeID, from share.Source) bool
 // remembered of [share.None] and [share.Exempt], which many share.
 func (l *Ledger) Source(now time.Time, from share.Source, s Seen) {
 	if from != share.None && from != share.Exempt {
-		l.sources.Use(from).note(now, s)
+		l.sources.Use(from).note(now.Sub(l.start), s)
 	}
 }
 
-func (p page) last() (last time.Time) {
+func (p page) last() (last time.Duration) {
 	if len(p) > 0 {
 		last = p[len(p)-1].last
 	}
 	return last
 }
 
-func (p *page) note(now time.Time, s Seen) {
-	e := entry{Seen: s, first: now}
+func (p *page) note(at time.Duration, s Seen) {
+	e := entry{Seen: s, first: at}
 	same := func(e entry) bool {
 		return e.Kind == s.Kind && e.Code == s.Code && e.Detail == s.Detail && equal(e.Address, s.Address)
 	}
 	if i := slices.IndexFunc(*p, same); i >= 0 {
 		e = (*p)[i]
 		*p = slices.Delete(*p, i, i+1)
-		if now.Sub(e.last) >= Window {
-			e.count, e.first = 0, now
+		if at-e.last >= Window {
+			e.count, e.first = 0, at
 		}
 	} else if len(*p) == mostKinds {
 		*p = slices.Delete(*p, 0, 1)
 	}
 	e.count++
-	e.last = now
+	e.last = at
 	*p = append(*p, e)
 }
 
@@ -130,23 +137,24 @@ func equal(a, b ma.Multiaddr) bool { return len(a) == len(b) && (len(a) == 0 || 
 // Of returns what is remembered of a peer, and of sources that are not share.None. Refusals of a
 // source are those of connections whose key is not known.
 func (l *Ledger) Of(now time.Time, id identity.NodeID, from ...share.Source) Answer {
-	a := Answer{Since: min(Window, now.Sub(l.start))}
+	at := now.Sub(l.start)
+	a := Answer{Since: min(Window, at)}
 	if p := l.peers.Get(id); p != nil {
-		a.Records = p.records(a.Records, now)
+		a.Records = p.records(a.Records, at)
 	}
 	for i, s := range from {
 		if p := l.sources.Get(s); p != nil && !slices.Contains(from[:i], s) { // nothing is kept of those that many share
-			a.Records = p.records(a.Records, now)
+			a.Records = p.records(a.Records, at)
 		}
 	}
 	slices.SortStableFunc(a.Records, func(x, y Record) int { return cmp.Compare(x.Last, y.Last) })
 	return a
 }
 
-func (p *page) records(list []Record, now time.Time) []Record {
+func (p *page) records(list []Record, at time.Duration) []Record {
 	for _, e := range *p {
-		if age := now.Sub(e.last); age < Window {
-			list = append(list, Record{Kind: e.Kind, Code: e.Code, Detail: e.Detail, Address: e.Address, Count: e.count, First: now.Sub(e.first), Last: age})
+		if age := at - e.last; age < Window {
+			list = append(list, Record{Kind: e.Kind, Code: e.Code, Detail: e.Detail, Address: e.Address, Count: e.count, First: at - e.first, Last: age})
 		}
 	}
 	return list

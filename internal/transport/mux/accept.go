@@ -7,7 +7,7 @@ import "sync"
 type acceptor struct {
 	mu      sync.Mutex
 	waiting []*Stream     // nobody has them
-	came    waker         // wakes Accept
+	came    waker         // wakes Accept; nil: it has not waited yet
 	opened  func(*Stream) // of Handle
 	ended   func(error)
 	over    bool // no more will come
@@ -41,6 +41,9 @@ func (s *Session) Accept() (*Stream, error) {
 		waiting, over := a.waiting, a.over
 		if len(waiting) > 0 {
 			a.waiting = waiting[1:]
+		}
+		if a.came == nil {
+			a.came = newWaker()
 		}
 		a.mu.Unlock()
 		switch {

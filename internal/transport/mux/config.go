@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -116,12 +117,18 @@ func (c Config) Direct() Config {
 	return c
 }
 
-// library returns the configuration of the library. It switches off the keep-alive; the
+// libraries has the configuration of the library for each write timeout, which sessions share.
+var libraries sync.Map // *yamux.Config by time.Duration
+
+// library returns the configuration of the library, which nobody changes. It switches off the keep-alive; the
 // limit for an ACK, because peers acknowledge late or never; and the limit for half-closed
 // substreams, because the library's own can end the whole session when the peer's end arrives
 // at the same moment. This package has its own limit for them.
 func (c Config) library() *yamux.Config {
-	return &yamux.Config{
+	if shared, ok := libraries.Load(c.WriteTimeout); ok {
+		return shared.(*yamux.Config)
+	}
+	shared, _ := libraries.LoadOrStore(c.WriteTimeout, &yamux.Config{
 		AcceptBacklog:          backlog,
 		EnableKeepAlive:        false,
 		KeepAliveInterval:      30 * time.Second, // checked even when off
@@ -130,5 +137,6 @@ func (c Config) library() *yamux.Config {
 		StreamOpenTimeout:      0,
 		StreamCloseTimeout:     0,
 		Logger:                 log.New(io.Discard, "", 0), // it has nothing to say
-	}
+	})
+	return shared.(*yamux.Config)
 }

@@ -75,8 +75,9 @@ func over(c net.Conn) Conn { return transporttest.NewBuffered(c, 4096) }
 // inParts is over with a buffer so small that frames come in parts.
 func inParts(c net.Conn) Conn { return transporttest.NewBuffered(c, 16) }
 
-// stop makes the double read nothing until the returned function is called.
+// stop makes the double read nothing until the returned function is called, but for what it waits for.
 func (d *double) stop() (resume func()) {
+	synctest.Wait() // it has what was sent, and waits
 	resume = d.Pause()
 	d.t.Cleanup(resume)
 	return resume
@@ -146,7 +147,10 @@ func unhex(t testing.TB, s string) []byte {
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	dropTimers()
-	synctest.Test(t, f)
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Millisecond) }) // an eager lookout ends
+		f(t)
+	})
 	dropTimers()
 }
 

@@ -27,6 +27,7 @@ type inflow struct {
 	kept     segments
 	unread   int    // bytes in them
 	waits    []byte // the buffer of a Read that waits and has nothing yet
+	leader   *link  // whose connection that Read reads itself; nil: it waits to be woken
 	got      int    // bytes that were put there
 	window   uint64
 	sent     uint64 // bytes that the peer has announced
@@ -70,8 +71,8 @@ func (f *inflow) credit(least uint64) uint32 {
 }
 
 // fill takes up to n bytes out of from, which must not wait: straight to the Read that waits, or
-// into segments. It returns their number, and the credit that is due if they were dropped.
-func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, err error) {
+// into segments. It returns their number, the credit that is due if they were dropped, and whether a Read has waited for them.
+func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, met bool, err error) {
 	f.mu.Lock()
 	switch {
 	case f.end != nil: // nobody reads it
@@ -85,9 +86,11 @@ func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, err error) {
 	case f.waits != nil:
 		k, err = from.Read(f.waits[:min(n, len(f.waits))])
 		if k > 0 {
-			f.waits, f.got = nil, k
+			f.waits, f.got, met = nil, k, true
 			f.taken += uint64(k)
-			defer f.ready.wake() // after the lock is free
+			if f.leader == nil {
+				defer f.ready.wake() // after the lock is free
+			}
 		}
 	default:
 		t := f.kept.tail
@@ -99,7 +102,7 @@ func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, err error) {
 		f.unread += k
 	}
 	f.mu.Unlock()
-	return k, due, err
+	return k, due, met, err
 }
 
 // take takes what there is, up to len(p) bytes, and returns the credit that is due. What was put
@@ -123,8 +126,35 @@ func (f *inflow) take(p []byte) (n int, due uint32) {
 	return n, f.credit(f.window / 4)
 }
 
-// read is Read of the substream.
-func (f *inflow) read(p []byte) (n int, due uint32, err error) {
+// leads begins to read the connection for a Read, or goes on with it. It returns false, and ends that, if the Read has something.
+func (f *inflow) leads(l *link) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leader = nil
+	if f.got > 0 || f.unread > 0 || f.end != nil || !f.inTime() {
+		return false
+	}
+	f.leader = l
+	return true
+}
+
+// follow ends reading the connection.
+func (f *inflow) follow() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leader = nil
+}
+
+// rouse has a Read that waits look around. l is what leader was under the lock.
+func (f *inflow) rouse(l *link) {
+	if l != nil {
+		l.conn.SetReadDeadline(passedDeadline)
+	}
+	f.ready.wake()
+}
+
+// read is Read of the substream. lead may do what is awaited.
+func (f *inflow) read(st *Stream, p []byte) (n int, due uint32, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
@@ -134,19 +164,29 @@ func (f *inflow) read(p []byte) (n int, due uint32, err error) {
 		if f.end != nil {
 			return 0, due, f.end
 		}
-		if !f.deadline.IsZero() {
-			left := time.Until(f.deadline)
-			if left <= 0 {
-				return 0, due, os.ErrDeadlineExceeded
-			}
-			f.arm(left)
+		if !f.inTime() {
+			return 0, due, os.ErrDeadlineExceeded
 		}
 		f.waits = p
 		f.mu.Unlock()
-		<-f.ready
+		if !st.lead() {
+			<-f.ready
+		}
 		f.mu.Lock()
 		f.waits = nil // no longer: p belongs to the caller again
 	}
+}
+
+// inTime reports whether the deadline of Read has not passed, and has Read woken when it has. The lock is held.
+func (f *inflow) inTime() bool {
+	if f.deadline.IsZero() {
+		return true
+	}
+	left := time.Until(f.deadline)
+	if left > 0 {
+		f.arm(left)
+	}
+	return left > 0
 }
 
 // arm has Read woken when its deadline has passed. A timer that runs out before that is left
@@ -163,8 +203,9 @@ func (f *inflow) arm(left time.Duration) {
 	f.timer = time.AfterFunc(left, func() {
 		f.mu.Lock()
 		f.armed = time.Time{}
+		l := f.leader
 		f.mu.Unlock()
-		f.ready.wake()
+		f.rouse(l)
 	})
 }
 
@@ -172,10 +213,10 @@ func (f *inflow) arm(left time.Duration) {
 func (f *inflow) setDeadline(t time.Time) {
 	f.mu.Lock()
 	f.deadline = t
-	waits := f.waits != nil
+	waits, l := f.waits != nil, f.leader
 	f.mu.Unlock()
 	if waits {
-		f.ready.wake()
+		f.rouse(l)
 	}
 }
 
@@ -187,8 +228,9 @@ func (f *inflow) finish(err error) {
 		f.end = err
 		f.stop()
 	}
+	l := f.leader
 	f.mu.Unlock()
-	f.ready.wake()
+	f.rouse(l)
 }
 
 // close ends reading by this side: Read returns err, and what has arrived or still comes is
@@ -201,8 +243,9 @@ func (f *inflow) close(err error) (due uint32) {
 	f.kept.free()
 	f.stop()
 	due = f.credit(f.window / 4)
+	l := f.leader
 	f.mu.Unlock()
-	f.ready.wake()
+	f.rouse(l)
 	return due
 }
 

@@ -61,7 +61,7 @@ func (p *play) frame(n int) {
 	}
 	from := bytes.NewReader(body)
 	for from.Len() > 0 {
-		_, due, err := p.f.fill(from, from.Len())
+		_, due, _, err := p.f.fill(from, from.Len())
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func (p *play) start(n int) {
 	p.waiting = n
 	go func() {
 		b := make([]byte, n)
-		n, due, err := p.f.read(b)
+		n, due, err := p.f.read(&Stream{link: &link{lead: newLead()}}, b)
 		p.result <- result{b[:n], due, err}
 	}()
 }
@@ -274,7 +274,7 @@ func TestInflowAtOnce(t *testing.T) {
 					next++
 				}
 				for from := bytes.NewReader(body); from.Len() > 0; {
-					if _, _, err := f.fill(from, from.Len()); err != nil {
+					if _, _, _, err := f.fill(from, from.Len()); err != nil {
 						panic(err)
 					}
 				}
@@ -302,7 +302,7 @@ func TestInflowAtOnce(t *testing.T) {
 		err := func() error {
 			for {
 				b := make([]byte, 1+rnd.IntN(2000))
-				n, _, err := f.read(b)
+				n, _, err := f.read(&Stream{link: &link{lead: newLead()}}, b)
 				for _, c := range b[:n] {
 					if c != next {
 						return fmt.Errorf("got byte %d, want %d", c, next)

@@ -50,24 +50,26 @@ type link struct {
 
 	// The end. over is closed when it begins, when cause is known and writes
 	// are swallowed; done when the connection is closed.
-	swallow  atomic.Bool
 	over     chan struct{}
 	done     chan struct{}
 	endMu    sync.Mutex
 	cause    error
 	writeErr error
 	closing  sync.Once
+	swallow  atomic.Bool
 
 	// Under table.mu.
-	inject    []header // frames for the library that the peer never sent
-	readLimit time.Time
+	inject    []header   // frames for the library that the peer never sent
+	readLimit *time.Time // nil: none
 	goingAway bool
-
-	heardAt atomic.Int64 // when a frame of a substream last came, since made
 
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
-	kicked    waker // wakes the reader while it is held back
+
+	heardAt atomic.Int64 // when a frame of a substream last came, since made
+	kicked  waker        // wakes the reader while it is held back
+
+	lead *lead
 
 	acceptor acceptor
 	outbox   outbox
@@ -76,8 +78,9 @@ type link struct {
 
 func newLink(conn Conn, client bool, cfg Config) *link {
 	l := &link{
-		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg), acceptor: acceptor{came: newWaker()},
+		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg),
 		released: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}), kicked: newWaker(),
+		lead: newLead(),
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)
@@ -190,8 +193,9 @@ func (l *link) failWrite(err error) {
 	}
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	if l.readLimit.IsZero() {
-		l.readLimit = time.Now().Add(holdBack)
+	if l.readLimit == nil {
+		limit := time.Now().Add(holdBack)
+		l.readLimit = &limit
 		l.wakeReader() // it sets the limit
 	}
 }
@@ -223,12 +227,15 @@ func (l *link) wakeReader() {
 func (l *link) woken() error {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	if !l.readLimit.IsZero() && !time.Now().Before(l.readLimit) {
+	if l.readLimit == nil {
+		return l.conn.SetReadDeadline(time.Time{})
+	}
+	if !time.Now().Before(*l.readLimit) {
 		l.endMu.Lock()
 		defer l.endMu.Unlock()
 		return l.writeErr
 	}
-	return l.conn.SetReadDeadline(l.readLimit)
+	return l.conn.SetReadDeadline(*l.readLimit)
 }
 
 // injected takes the first frame that waits for the library.

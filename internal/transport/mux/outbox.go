@@ -37,8 +37,8 @@ type outbox struct {
 	running bool          // the goroutine writes, or is about to
 	stopped bool
 	holding bool        // there is a held frame, and the timer runs
-	holdEnd *time.Timer // made with the first held frame
 	leaving bool        // GoAway is among the frames, or was
+	holdEnd *time.Timer // made with the first held frame
 	wg      sync.WaitGroup
 }
 

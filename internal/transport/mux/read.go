@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// reader is the state of the link's reading half. Only the library's reading goroutine touches
-// it.
+// reader is the state of the link's reading half. Only who reads the connection touches it: the
+// library's reading goroutine, or a Read that leads.
 type reader struct {
 	running bool
-	head    header // the peer's header as far as it has arrived
-	have    int
+	ended   bool
+	plain   bool                // heard is for a data frame without flags
+	head    header              // the peer's header as far as it has arrived
+	have    uint8               // bytes of it
 	hand    [2 * headerLen]byte // headers on their way to the library
 	out     []byte              // the rest of hand
 	rest    uint32              // of the frame's body, for the substream into
-	into    *Stream             // the last one for which a frame came
 	skip    uint32              // bytes of a body that nobody wants
+	into    *Stream             // nil: rest is 0
 	fin     *Stream             // its FIN counts when rest is through
 	answer  *header             // for the peer, to be sent outside the lock
 	heard   *Stream             // a frame came for it: its Notify is called at the boundary
 	opened  []*Stream           // by the peer; nobody has them
-	plain   bool                // that was a data frame without flags
-	ended   bool
 }
 
 // Read reads frames of the peer until there is a header that the library is to see, and returns
@@ -54,9 +54,7 @@ func (l *link) Read(p []byte) (int, error) {
 			r.fin = nil
 
 		case r.heard != nil && r.boundary():
-			st := r.heard
-			r.heard = nil
-			st.arrived(r.plain)
+			l.tell()
 
 		case len(r.opened) > 0 && (r.ended || len(r.opened) == handOverAt || l.conn.Buffered() == 0 || l.table.churn.untilSet.Load()):
 			l.handOver(r.opened)
@@ -73,21 +71,17 @@ func (l *link) Read(p []byte) (int, error) {
 		case l.table.churn.untilSet.Load() && !l.swallow.Load():
 			l.holdBackReading()
 
+		case r.have == headerLen: // a Read has left it
+			l.handle()
+
+		case l.conn.Buffered() == 0 && l.offers():
+			l.standBy()
+
 		case l.conn.Buffered() == 0:
-			err := l.await()
-			if !r.boundary() || r.have > 0 {
-				err = cut(err)
-			}
-			l.stop(err)
+			l.awaited()
 
 		case r.rest > 0:
-			n, due, err := r.into.in.fill(l.conn, int(r.rest))
-			l.bytesIn.Add(uint64(n))
-			r.rest -= uint32(n)
-			if due > 0 && r.into.state.Load() == lingering {
-				err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
-			}
-			l.stop(err)
+			l.fill()
 
 		case r.skip > 0:
 			n, err := l.conn.Read(p[:min(uint32(len(p)), r.skip)])
@@ -99,15 +93,63 @@ func (l *link) Read(p []byte) (int, error) {
 			l.stop(io.EOF)
 
 		default:
-			n, err := l.conn.Read(r.head[r.have:])
-			l.bytesIn.Add(uint64(n))
-			if r.have += n; r.have == headerLen {
-				r.have = 0
-				err = l.frame(r.head)
+			if l.header(); r.have == headerLen {
+				l.handle()
 			}
-			l.stop(err)
 		}
 	}
+}
+
+// awaited waits until there is something to read, or reading has to look around.
+func (l *link) awaited() {
+	r := &l.reader
+	l.lead.came = 0
+	err := l.await()
+	if !r.boundary() || r.have > 0 {
+		err = cut(err)
+	}
+	l.stop(err)
+}
+
+// fill reads a part of the frame's body.
+func (l *link) fill() {
+	r := &l.reader
+	n, due, met, err := r.into.in.fill(l.conn, int(r.rest))
+	l.bytesIn.Add(uint64(n))
+	if r.rest -= uint32(n); !met || l.lead.came > 1 || r.rest > 0 {
+		l.lead.row = 0
+	} else {
+		l.lead.row++
+	}
+	if due > 0 && r.into.state.Load() == lingering {
+		err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
+	}
+	if r.rest == 0 {
+		r.into = nil
+	}
+	l.stop(err)
+}
+
+// tell tells who listens that a frame has come.
+func (l *link) tell() {
+	st := l.reader.heard
+	l.reader.heard = nil
+	st.arrived(l.reader.plain)
+}
+
+// header reads the next header, or a part of it.
+func (l *link) header() {
+	r := &l.reader
+	n, err := l.conn.Read(r.head[r.have:])
+	l.bytesIn.Add(uint64(n))
+	r.have += uint8(n)
+	l.stop(err)
+}
+
+// handle handles the header.
+func (l *link) handle() {
+	l.reader.have = 0
+	l.stop(l.frame(l.reader.head))
 }
 
 // handOverAt is how many substreams are handed over before all that has been deciphered is
@@ -189,7 +231,8 @@ func (l *link) frame(h header) error {
 			if !st.in.announced(h.body()) {
 				return violation(ErrWindowExceeded)
 			}
-			r.rest, r.heard, r.plain = h.body(), st, true
+			r.into, r.rest, r.heard, r.plain = st, h.body(), st, true
+			l.lead.came++
 		}
 		return nil
 	}
@@ -210,17 +253,17 @@ func (l *link) frame(h header) error {
 // find returns the live substream with that id; nil: there is none. The last one is kept, so
 // that most frames need no lock.
 func (l *link) find(id uint32) *Stream {
-	r := &l.reader
-	if r.into == nil || r.into.id != id || r.into.over.Load() {
-		l.table.mu.Lock()
-		defer l.table.mu.Unlock()
-		st := l.table.lookup(id)
-		if st == nil {
-			return nil
-		}
-		r.into = st
+	if st := l.table.last.Load(); st != nil && st.id == id {
+		return st
 	}
-	return r.into
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	st := l.table.lookup(id)
+	if st != nil {
+		l.table.last.Store(st)
+		l.lead.row = 0
+	}
+	return st
 }
 
 // flagged handles a frame that opens, acknowledges or ends a substream.
@@ -267,7 +310,10 @@ func (l *link) flagged(h header) error {
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard, r.plain = st, false
 	}
-	r.into, r.rest = st, h.body()
+	l.lead.row = 0
+	if t.last.Store(st); h.body() > 0 {
+		r.into, r.rest = st, h.body()
+	}
 
 	// The library hears of an opening, and forgets the substream at once: what was opened is
 	// this package's.

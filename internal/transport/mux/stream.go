@@ -39,7 +39,6 @@ type Stream struct {
 	began    time.Duration       // since the session was made
 	use      atomic.Pointer[Use] // nil: nobody has said yet what it is for
 	state    atomic.Int32
-	over     atomic.Bool              // not live any more
 	listener atomic.Pointer[listener] // of Notify
 	in       inflow
 	out      outflow
@@ -69,7 +68,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 		}
 		return 0, nil
 	}
-	n, due, err := st.in.read(p)
+	n, due, err := st.in.read(st, p)
 	if due > 0 {
 		st.link.outbox.awaitRoom(st.link, nil)
 		st.give(due)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type table struct {
 
 	// streams holds the live substreams, and ended ones that nobody has yet.
 	streams map[uint32]*Stream
+	last    atomic.Pointer[Stream] // a live one, for which a frame came last; nil: unknown
 
 	live, liveInbound int
 	reserved          int // opens whose SYN is not written yet
@@ -62,7 +64,9 @@ func (t *table) end(st *Stream) {
 		return
 	}
 	st.live = false
-	st.over.Store(true)
+	if t.last.Load() == st {
+		t.last.Store(nil)
+	}
 	t.live--
 	if st.inbound {
 		t.liveInbound--

@@ -1,0 +1,273 @@
+package mux
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// lead is who reads the connection: the library's goroutine, or a Read that waits, in its place. Then
+// nobody has to be woken for what comes: a wake costs more than all else of a short answer.
+//
+// The library's goroutine offers it to a Read that has waited for each of the last frames, one at a
+// time, and stands by. While the Read's caller does something else, nobody reads: the lookout calls
+// the library's goroutine back within 0.2 ms, so that frames for others are not later than that. It
+// is called back at once when there is more than what the Read has waited for.
+type lead struct {
+	may     atomic.Bool // see [Session.LetReadsLead]
+	after   int32       // frames in a row that a Read must have waited for
+	lookout *lookout
+
+	st   atomic.Pointer[Stream] // whose Read leads; nil: the library's goroutine reads
+	back waker                  // calls the library's goroutine back; nil: never yet
+
+	ends atomic.Bool // the Read is to call it back
+
+	// Who reads the connection has them.
+	row  int32 // frames in a row for the last substream that a Read has waited for, one at a time
+	came int32 // frames since reading has last waited
+
+	mu    sync.Mutex
+	who   leader
+	turns uint64 // of the Read, that have ended
+}
+
+// leader says who reads the connection.
+type leader int32
+
+const (
+	library   leader = iota // its goroutine; or it is called back
+	reads                   // the Read does
+	elsewhere               // the Read's caller does something else
+)
+
+// newLead returns the state of a connection. Tests replace it.
+var newLead = func() *lead { return &lead{after: leadAfter, lookout: &theLookout} }
+
+// leadAfter is how many frames in a row a Read must have waited for before it leads. It outweighs
+// that the library's goroutine has to be called back.
+const leadAfter = 64
+
+// LetReadsLead lets a Read that waits read the connection itself, where that pays. The connection is
+// one of the operating system's.
+func (s *Session) LetReadsLead() { s.link.lead.may.Store(leadsPay) }
+
+// offers reports whether the library's goroutine leaves the reading to a Read.
+func (l *link) offers() bool {
+	r := &l.reader
+	return l.lead.row >= l.lead.after && r.have == 0 && r.boundary() && l.lead.may.Load()
+}
+
+// standBy leaves the reading to a Read until it is called back.
+func (l *link) standBy() {
+	d, st := l.lead, l.table.last.Load()
+	l.lead.row = 0
+	if st == nil || !d.lookout.add(l) {
+		return
+	}
+	defer d.lookout.remove(l)
+	d.ends.Store(false)
+	d.mu.Lock()
+	if d.back == nil {
+		d.back = newWaker()
+	}
+	d.who = elsewhere
+	d.st.Store(st)
+	d.mu.Unlock()
+	st.in.ready.wake() // it may wait already
+	for over := l.over; ; {
+		select {
+		case <-d.back:
+		case <-over:
+			over = nil
+			l.conn.SetReadDeadline(passedDeadline)
+		}
+		if d.takeBack() {
+			l.lead.row = 0
+			return
+		}
+	}
+}
+
+// takeBack gives the reading back to the library's goroutine, unless the Read is at it.
+func (d *lead) takeBack() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.who == reads {
+		return false
+	}
+	d.who = library
+	d.st.Store(nil)
+	return true
+}
+
+// enter begins a turn of a Read of st.
+func (d *lead) enter(st *Stream) bool {
+	if d.st.Load() != st {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.st.Load() != st || d.who != elsewhere {
+		return false
+	}
+	d.who = reads
+	return true
+}
+
+// leave ends it.
+func (d *lead) leave(calls bool) {
+	d.mu.Lock()
+	d.turns++
+	if d.who = elsewhere; calls {
+		d.who = library
+	}
+	d.mu.Unlock()
+	if calls {
+		d.back.wake()
+	}
+}
+
+// lead reads the connection until something has come for a Read that waits, or it has to look around.
+// It returns false if the library's goroutine reads.
+func (st *Stream) lead() bool {
+	l := st.link
+	d := l.lead
+	if !d.enter(st) {
+		return false
+	}
+	calls := true
+	defer func() { // also when a listener panics
+		st.in.follow()
+		d.leave(calls || l.reader.needed(l) || l.table.last.Load() != st)
+	}()
+	for goes := true; goes && !d.ends.Load(); {
+		if !st.in.leads(l) {
+			calls = false
+			return true
+		}
+		goes = l.step()
+		if h := l.reader.heard; h != nil && l.reader.boundary() {
+			l.tell()
+			goes = goes && h == st
+		}
+	}
+	return true
+}
+
+// step goes on with the frames of the peer. It returns false if that needs the library's goroutine.
+func (l *link) step() bool {
+	r := &l.reader
+	switch {
+	case r.needs(l):
+		return false
+
+	case l.conn.Buffered() == 0:
+		l.awaited()
+		return !r.ended
+
+	case r.rest > 0:
+		l.fill()
+		return !r.ended
+
+	default:
+		if l.header(); r.have < headerLen {
+			return !r.ended
+		}
+		if h := &r.head; h.flags() != 0 || h.version() != 0 || h.kind() > typeWindow {
+			return false
+		}
+		l.handle()
+		return !r.ended && r.skip == 0
+	}
+}
+
+// needs reports whether there is something that only the library's goroutine does.
+func (r *reader) needs(l *link) bool {
+	return r.ended || r.fin != nil || r.skip > 0 || r.have == headerLen || len(r.out)+len(r.opened) > 0 ||
+		l.injecting.Load() > 0 || l.swallow.Load() || l.table.churn.untilSet.Load()
+}
+
+// needed reports whether the library's goroutine has to go on at once when a turn has ended.
+func (r *reader) needed(l *link) bool {
+	return r.needs(l) || r.have > 0 || !r.boundary() || l.conn.Buffered() > 0
+}
+
+// lookout looks after the connections that a Read reads, at most leadMost of the process. It has a goroutine while there are such.
+type lookout struct {
+	nap func() // about 0.1 ms
+
+	mu   sync.Mutex
+	over map[*link]seen
+	runs bool
+}
+
+// seen is what the lookout has seen of a connection.
+type seen struct {
+	who   leader
+	turns uint64
+	looks int // in a row
+}
+
+const (
+	leadMost = 16
+	// awayLooks is how many looks a Read's caller may do something else, and waitLooks how many its Read may wait: a quick exchange is over.
+	awayLooks = 1
+	waitLooks = 10
+)
+
+var theLookout = lookout{nap: nap}
+
+// add adds a connection, if there is room.
+func (w *lookout) add(l *link) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.over) >= leadMost {
+		return false
+	}
+	if w.over == nil {
+		w.over = make(map[*link]seen)
+	}
+	w.over[l] = seen{}
+	if !w.runs {
+		w.runs = true
+		go w.run()
+	}
+	return true
+}
+
+func (w *lookout) remove(l *link) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.over, l)
+}
+
+func (w *lookout) run() {
+	for w.look() {
+		w.nap()
+	}
+}
+
+// look ends the reading of Reads where nothing happens. It is false if there is no connection.
+func (w *lookout) look() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for l, was := range w.over {
+		d := l.lead
+		d.mu.Lock()
+		now := seen{who: d.who, turns: d.turns, looks: 1}
+		if now.who == was.who && now.turns == was.turns {
+			now.looks = was.looks + 1
+		}
+		switch {
+		case now.who == elsewhere && now.looks > awayLooks:
+			d.back.wake()
+		case now.who == reads && now.looks > waitLooks:
+			d.ends.Store(true)
+			l.conn.SetReadDeadline(passedDeadline)
+		}
+		d.mu.Unlock()
+		w.over[l] = now
+	}
+	w.runs = len(w.over) > 0
+	return w.runs
+}
