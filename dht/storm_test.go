@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -406,11 +407,15 @@ func (s *storm) doubts(id uint64, r dht.Report) {
 	}
 }
 
-// TestStorm lets thousands of events happen in random order.
+// TestStorm lets thousands of events happen in random order, 100 times, and 300 times with GAMELAN_LONG.
 //
 // conforms: V 15, 28
 func TestStorm(t *testing.T) {
-	for seed := range uint64(300) {
+	seeds := uint64(100)
+	if os.Getenv("GAMELAN_LONG") != "" {
+		seeds = 300
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 9))
 			data := make([]byte, 2000+r.IntN(4000))

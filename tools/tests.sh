@@ -46,7 +46,7 @@ long='
 	TestBubbleCrossingDials$ TestEveryActorPanicsEverywhere$ TestRandomKills$ TestSingles$ TestUntilSoon$
 	TestCloseRounds$ TestFirstRestart$ TestKeptOverKills$ TestEverythingAtOnce$ TestBubbleTypeStuck$
 	TestBubbleDHTDay$ TestDHTOrderUnderLoad$ TestBubbleSmallNetworkIsNotStarved$ TestBubblePeerLists$
-	TestMixedNetwork$ TestNoCallIsLostWhenSessionsMakeWay$
+	TestMixedNetwork$ TestNoCallIsLostWhenSessionsMakeWay$ TestStorm$ TestIndexModel$ TestClientAmongServers$ TestSession$
 '
 
 # second_tier runs them in full. A virtual day of TestChurn (GAMELAN_CHURN) is run by hand,
@@ -54,7 +54,8 @@ long='
 second_tier() {
 	local names
 	names=$(printf '%s|' $long)
-	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run "${names%|}" -json "$@" . $many ./tests ./tests/processes ./tests/seednode | skipped
+	GAMELAN_LONG=1 go test -count=1 -timeout 25m -run "${names%|}" -json "$@" . $many ./tests ./tests/processes ./tests/seednode \
+		./dht ./internal/dht/saf ./internal/protocol/manycalls | skipped
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

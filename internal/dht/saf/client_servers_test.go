@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -353,13 +354,13 @@ func TestFetchOfSeveralServers(t *testing.T) {
 
 // TestClientAmongServers: a day of connections that come and go, with servers of three
 // kinds, lost requests, answers and confirmations, and clocks that are set. Whatever a server of ours stores, and
-// what a server of the reference still has among its newest, arrives, and nothing twice.
+// what a server of the reference still has among its newest, arrives, and nothing twice. There are 8 such days, and 20 with GAMELAN_LONG.
 //
 // conforms: V 21
 func TestClientAmongServers(t *testing.T) {
-	seeds := uint64(20)
-	if testing.Short() {
-		seeds = 5
+	seeds := uint64(8)
+	if os.Getenv("GAMELAN_LONG") != "" {
+		seeds = 20
 	}
 	for seed := range seeds {
 		w := newWorld(t, seed, saf.ClientOptions{SinceLast: seed%2 == 1})

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"reflect"
 	"slices"
 	"testing"
@@ -722,9 +723,13 @@ func compare(s *script) error {
 
 // TestIndexModel has an index and a model of it, which looks at every record, do the same
 // thousands of times at random: limits of several kinds at once, equal hashes, ages,
-// steps of the clocks, no limits and no room.
+// steps of the clocks, no limits and no room. There are 150 rounds, and 400 with GAMELAN_LONG.
 func TestIndexModel(t *testing.T) {
-	for seed := range uint64(400) {
+	seeds := uint64(150)
+	if os.Getenv("GAMELAN_LONG") != "" {
+		seeds = 400
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 17))
 		b := make([]byte, 6000)
 		for i := range b {
