@@ -14,7 +14,7 @@ const initialWindow = 256 << 10
 // inflow is the receiving half of a substream. It has the bytes that have arrived and were not
 // read, the credit of the peer, and the end.
 //
-// Who reads the connection fills it; Read and TryRead take from it. While a Read waits,
+// The goroutine that reads the connection fills it; Read and TryRead take from it. While a Read waits,
 // nothing is unread: what comes next goes straight into its buffer, once, and what comes after
 // that into segments. So bytes are taken in the order in which they came.
 //
@@ -153,7 +153,7 @@ func (f *inflow) rouse(l *link) {
 	f.ready.wake()
 }
 
-// read is Read of the substream. lead may do what is awaited.
+// read is Read of the substream st.
 func (f *inflow) read(st *Stream, p []byte) (n int, due uint32, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -22,7 +22,7 @@ type lead struct {
 
 	ends atomic.Bool // the Read is to call it back
 
-	// Who reads the connection has them.
+	// Only the goroutine that reads the connection uses these two.
 	row  int32 // frames in a row for the last substream that a Read has waited for, one at a time
 	came int32 // frames since reading has last waited
 
@@ -60,7 +60,7 @@ func (l *link) offers() bool {
 // standBy leaves the reading to a Read until it is called back.
 func (l *link) standBy() {
 	d, st := l.lead, l.table.last.Load()
-	l.lead.row = 0
+	d.row = 0
 	if st == nil || !d.lookout.add(l) {
 		return
 	}
@@ -86,7 +86,7 @@ func (l *link) standBy() {
 			l.conn.SetReadDeadline(passedDeadline)
 		}
 		if d.takeBack() {
-			l.lead.row = 0
+			d.row = 0
 			return
 		}
 	}
@@ -104,7 +104,7 @@ func (d *lead) takeBack() bool {
 	return true
 }
 
-// enter begins a turn of a Read of st, or calls the library's goroutine back because somebody else begins to wait for a frame.
+// enter begins a turn of a Read of st. While nobody reads and another substream's Read leads, it calls the library's goroutine back instead.
 func (d *lead) enter(st *Stream) bool {
 	leads := d.st.Load()
 	if leads == nil {
