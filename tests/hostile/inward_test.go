@@ -86,7 +86,7 @@ func TestDialInward(t *testing.T) {
 // where they lead to a service: the proxy is not asked for them. A proxy that is a Tor is asked for
 // the one with a dot, and every proxy for what the user has given.
 func TestDialInwardThroughProxy(t *testing.T) {
-	gamelantest.NoLeak(t)
+	t.Parallel() // it waits most of the time
 	for _, tor := range []bool{false, true} {
 		t.Run(fmt.Sprintf("Tor %v", tor), func(t *testing.T) {
 			service := serve(t)

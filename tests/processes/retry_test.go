@@ -11,6 +11,7 @@ import (
 // --retry all of them arrive, because the peer is a node of this library; with --no-resend none
 // arrives twice.
 func TestRetryOverACable(t *testing.T) {
+	t.Parallel()
 	const lines = 64
 	for _, test := range []struct {
 		name string

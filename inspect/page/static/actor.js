@@ -29,7 +29,7 @@ export function open(ctx) {
   return () => {
     if (!a) return ctx.waits()
     const m = a.mailbox
-    const children = branch?.children || []
+    const children = branch && (branch.children || [])
     return [
       h('p', { class: 'crumbs' }, a.parent ? ['below ', actorLink(a.parent)] : 'the top of the tree', a.labels?.peer ? [' · with ', peerLink(a.labels.peer)] : '', a.labels?.protocol ? ` · ${a.labels.protocol}` : ''),
       h('section', { class: 'lead' }, h('p', { class: 'state ' + (['running', 'busy'].includes(a.state) ? 'ok' : ['stuck', 'failed'].includes(a.state) ? 'bad' : 'warn') }, a.state.replace('_', ' ')),

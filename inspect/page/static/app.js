@@ -3,6 +3,7 @@ import { h, patch } from './dom.js'
 import { get, follow } from './api.js'
 import { clock, ago, now, plural } from './words.js'
 import { samples, sample } from './samples.js'
+import { asks } from './draw.js'
 import { pages, shown } from './pages.js'
 import { state, go, link, named, shortActor, trouble } from './state.js'
 
@@ -80,7 +81,7 @@ function open() {
       again()
     },
     // waits is shown before the first answer.
-    waits: () => (mine.problem ? null : h('p', { class: 'quiet' }, 'The page asks the node …')),
+    waits: () => (mine.problem ? null : asks()),
     get: (path, params) => get(path, params, { signal: stop.signal }),
   }
   page.view = pages[name].open(ctx)
@@ -261,11 +262,15 @@ async function watchEvents() {
         const all = await get('/v1/events', { from: new Date(now() - HOUR).toISOString(), limit: 1000 })
         all.items.forEach(took)
         state.next = all.next
+        state.heard = true
       }
       await follow({ since: state.next }, took, stop.signal)
     } catch (e) {
       over(e)
-      if (e.status === 404) return
+      if (e.status === 404) {
+        state.heard = true
+        return
+      }
     }
     document.removeEventListener('visibilitychange', hide)
     await pause(1000)

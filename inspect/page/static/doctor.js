@@ -2,18 +2,18 @@
 import { h } from './dom.js'
 import { lines } from './api.js'
 import { ago, span } from './words.js'
-import { notice } from './draw.js'
+import { asks, notice } from './draw.js'
 import { state, named, peerName, acts, trouble } from './state.js'
 
 export const title = 'Doctor'
 const SIGN = { ok: '✓', failed: '✗', warning: '!', skipped: '–', wrong: '✗', note: '·' }
 
 export function open(ctx) {
-  let peer = ctx.arg, steps = [], diagnosis = null, running = false, problem = null, last = null
+  let peer = ctx.arg, steps = [], diagnosis = null, running = false, problem = null, last = null, told = false
   const stop = new AbortController()
   ctx.signal.addEventListener('abort', () => stop.abort())
   // The last examination is shown, unless it was of something else than this page.
-  ctx.get('/v1/doctor').then(d => { if (d.diagnosis && !running && !steps.length && (!ctx.arg || JSON.stringify(d).includes(ctx.arg))) { last = d.at; steps = d.steps; diagnosis = d.diagnosis } ctx.redraw() }, () => {})
+  ctx.get('/v1/doctor').then(d => { told = true; if (d.diagnosis && !running && !steps.length && (!ctx.arg || JSON.stringify(d).includes(ctx.arg))) { last = d.at; steps = d.steps; diagnosis = d.diagnosis } ctx.redraw() }, e => { problem = e; ctx.redraw() })
   const run = async () => {
     if (running) return
     ;[steps, diagnosis, running, problem, last] = [[], null, true, null, null]
@@ -45,6 +45,6 @@ export function open(ctx) {
       h('span', { class: 'sign', role: 'img', 'aria-label': s.state }, SIGN[s.state] || '·'), h('b', {}, s.step), h('span', { class: 'on' }, s.on ? (peerName(s.on) !== s.on.slice(0, 10) ? peerName(s.on) : s.on) : ''), h('span', { class: 'what' }, named(s.what), s.notice?.step ? h('span', { class: 'step' }, s.notice.step) : ''), h('span', { class: 'quiet n' }, s.took_ms >= 1 ? span(s.took_ms) : '')))),
     running && h('p', { class: 'quiet', role: 'status' }, 'The next step …'),
     diagnosis?.also?.length > 0 && h('section', {}, h('h2', {}, 'Also'), h('ul', { class: 'notices' }, diagnosis.also.map(n => notice(n)))),
-    !running && !steps.length && !problem && h('p', { class: 'quiet' }, 'Nothing was examined yet.'),
+    !running && !steps.length && !problem && (told ? h('p', { class: 'quiet' }, 'Nothing was examined yet.') : asks()),
   ]
 }

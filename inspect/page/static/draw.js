@@ -17,8 +17,12 @@ export function spark(names, say) {
     series.map((s, i) => s.length > 1 && h('path', { key: names[i], d: line(s), class: 'line s' + i + (s.some(v => v > 0) ? '' : ' flat') })))
 }
 
-// table draws rows; columns are [title, cell, class].
+// asks is shown where the node has not answered yet: nothing is claimed before.
+export const asks = () => h('p', { class: 'quiet' }, 'The page asks the node …')
+
+// table draws rows; columns are [title, cell, class]. Without rows the node has not answered yet.
 export function table(columns, rows, { key, empty, caption, mood } = {}) {
+  if (!rows) return asks()
   if (!rows.length) return h('p', { class: 'quiet' }, empty || 'none')
   return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption || 'Table' }, h('table', {},
     h('thead', {}, h('tr', {}, columns.map(([title, , cls]) => h('th', { key: title, class: cls, scope: 'col' }, title)))),

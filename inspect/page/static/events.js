@@ -27,7 +27,8 @@ export function open(ctx) {
   }
   load()
   return () => {
-    const list = (at ? found?.items || [] : state.events).filter(e => (!kind || e.type.startsWith(kind) || e.severity === kind) && (!search || `${e.what} ${e.type} ${e.code || ''} ${e.peer || ''} ${e.peer ? peerName(e.peer) : ''}`.toLowerCase().includes(search.toLowerCase())))
+    const known = at ? found?.items : state.heard && state.events
+    const list = known && known.filter(e => (!kind || e.type.startsWith(kind) || e.severity === kind) && (!search || `${e.what} ${e.type} ${e.code || ''} ${e.peer || ''} ${e.peer ? peerName(e.peer) : ''}`.toLowerCase().includes(search.toLowerCase())))
     return [
       h('div', { class: 'bar' },
         h('input', { type: 'search', placeholder: 'search: a word, a peer, a code', 'aria-label': 'Search events', value: search, oninput: e => { search = e.target.value; ctx.redraw() } }),
@@ -35,11 +36,11 @@ export function open(ctx) {
         h('label', {}, 'around ', h('input', { type: 'datetime-local', value: at ? local(at) : '', onchange: e => { at = e.target.value ? new Date(e.target.value).toISOString() : null; load() } })),
         at && h('button', { onclick: () => { at = null; load() } }, 'The last hour')),
       problem && h('p', { class: 'notice bad' }, problem.message),
-      h('p', { class: 'quiet', role: 'status' }, at ? `${plural(list.length, 'event')} within ten minutes of ${clock(at)}` : `${plural(list.length, 'event')} of the last hour, and those that come`, found?.lost ? `; ${found.lost} are gone` : ''),
-      table([
+      h('p', { class: 'quiet', role: 'status' }, list && (at ? `${plural(list.length, 'event')} within ten minutes of ${clock(at)}` : `${plural(list.length, 'event')} of the last hour, and those that come`), found?.lost ? `; ${found.lost} are gone` : ''),
+      !problem && table([
         ['at', e => h('time', { datetime: e.at, title: e.at }, clock(e.at))], ['event', e => h('span', { class: e.severity }, e.type)], ['peer', e => (e.peer ? peerLink(e.peer) : '')],
         ['what', e => [named(e.what), e.code ? h('small', {}, ' ' + e.code) : ''], 'wide'],
-      ], [...list].reverse().slice(0, 1000), { key: e => e.id, empty: 'None.', caption: 'Events', mood: e => (at && e.at === at ? 'chosen' : '') }),
+      ], list && [...list].reverse().slice(0, 1000), { key: e => e.id, empty: 'None.', caption: 'Events', mood: e => (at && e.at === at ? 'chosen' : '') }),
     ]
   }
 }

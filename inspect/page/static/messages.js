@@ -10,10 +10,10 @@ const mood = s => ({ confirmed: 'ok', failed: 'bad', 'in doubt': 'warn' })[s] ||
 export const messages = {
   title: 'Messages',
   open(ctx) {
-    let sent = { items: [], total: 0 }, traffic = null, inbox = null, wanted = '', only = ''
+    let sent = null, traffic = null, inbox = null, wanted = '', only = ''
     ctx.every(2000, async () => {
       const has = name => state.sections.has(name)
-      ;[sent, traffic, inbox] = await Promise.all([has('ledger') ? ctx.get('/v1/ledger', { limit: 200, state: only }) : sent, ctx.get('/v1/traffic'), has('inbox') ? ctx.get('/v1/inbox') : null])
+      ;[sent, traffic, inbox] = await Promise.all([has('ledger') ? ctx.get('/v1/ledger', { limit: 200, state: only }) : state.session ? { items: [], total: 0 } : sent, ctx.get('/v1/traffic'), has('inbox') ? ctx.get('/v1/inbox') : null])
     })
     return () => [
       traffic && h('section', {}, h('h2', {}, 'What became of messages'), table([
@@ -30,10 +30,10 @@ export const messages = {
         h('form', { class: 'bar', onsubmit: e => { e.preventDefault(); if (wanted.trim()) go('/message/' + encodeURIComponent(wanted.trim())) } },
           h('input', { type: 'search', placeholder: 'a tag, to see the life of a message', 'aria-label': 'Tag of a message', value: wanted, oninput: e => { wanted = e.target.value } }),
           h('label', {}, 'show ', h('select', { value: only, onchange: e => { only = e.target.value; ctx.redraw() } }, [['', 'all'], ['open', 'open'], ['failed', 'failed']].map(([v, t]) => h('option', { key: v, value: v }, t)))),
-          h('span', { class: 'quiet', role: 'status' }, plural(sent.total, 'message'))),
+          h('span', { class: 'quiet', role: 'status' }, sent && plural(sent.total, 'message'))),
         table([
           ['tag', m => link('/message/' + m.tag, m.tag)], ['began', m => clock(m.begin)], ['outcome', m => h('span', { class: mood(m.summary) }, m.summary || 'open')], ['copies', m => count(m.copies?.length || 0), 'n'], ['size', m => bytes(m.size), 'n'], ['to', m => named(m.to), 'wide'],
-        ], sent.items, { key: m => m.tag + m.begin, empty: 'None.', caption: 'Messages sent over the DHT' })),
+        ], sent?.items, { key: m => m.tag + m.begin, empty: 'None.', caption: 'Messages sent over the DHT' })),
     ]
   },
 }
@@ -50,6 +50,7 @@ export const message = {
     })
     const follow = () => followed(ctx, 'message', { tag: ctx.arg, limit: 500, for: '60s' }, t => { trace = t })
     return () => [
+      !m && !none && ctx.waits(),
       none && h('p', { class: 'notice' }, 'This node has not sent a message with this tag, or has forgotten it. It may pass through: follow it.'),
       acts() && h('p', { class: 'acts' }, h('button', { onclick: follow, disabled: trace?.on }, trace?.on ? 'Follows for a minute' : 'Follow the tag')),
       m && h('ol', { class: 'life' },

@@ -2,29 +2,28 @@
 import { h } from './dom.js'
 import { ago, bytes, count, now, plural, span, address } from './words.js'
 import { samples } from './samples.js'
-import { spark, facts, notice, table } from './draw.js'
+import { spark, asks, facts, notice, table } from './draw.js'
 import { state, link, actorLink, shortActor } from './state.js'
 
 export const title = 'Overview'
 
 export function open(ctx) {
-  let stuck = [], failures = [], dead = { items: [], total: 0 }, busiest = [], loaded = false
+  let stuck = [], failures = [], dead = { items: [], total: 0 }, busiest = null
   ctx.every(2000, async () => {
     const all = await Promise.all([ctx.get('/v1/actors', { state: 'stuck', limit: 10 }), ctx.get('/v1/failures', { limit: 100 }), ctx.get('/v1/deadletters', { limit: 1000 }), ctx.get('/v1/actors', { sort: 'depth', limit: 6 })])
     ;[stuck, failures, , busiest] = all.map(a => a.items)
     dead = all[2]
-    loaded = true
   })
   const recent = list => list.filter(f => now() - Date.parse(f.at) < 3600e3)
   return () => {
     const n = state.node
-    if (!n) return state.error ? null : h('p', { class: 'quiet' }, 'The page asks the node …')
+    if (!n) return state.error ? null : asks()
     const troubles = [...told(n.warnings, state.health, stuck, recent(failures)), ...letters(recent(dead.items), dead.items.length === 1000)]
     return [
       h('section', { class: 'lead' },
         h('p', { class: 'state ' + (n.status === 'online' ? 'ok' : n.status === 'offline' ? 'bad' : 'warn') }, n.status, h('span', { class: 'since' }, ' for ' + ago(n.since))),
         h('p', { class: 'cause' }, n.cause)),
-      h('section', {}, h('h2', {}, 'Needs attention'), troubles.length ? h('ul', { class: 'notices' }, troubles) : h('p', { class: 'quiet' }, loaded && !state.error ? 'Nothing. All is well.' : 'The page asks the node …')),
+      h('section', {}, h('h2', {}, 'Needs attention'), troubles.length ? h('ul', { class: 'notices' }, troubles) : busiest && !state.error ? h('p', { class: 'quiet' }, 'Nothing. All is well.') : asks()),
       h('section', { class: 'sparks', 'aria-label': 'The last five minutes' },
         card('Messages', ['messages in', 'messages out'], v => count(v) + '/s', ['in', 'out']),
         card('Bytes', ['bytes in', 'bytes out'], v => bytes(v) + '/s', ['in', 'out']),
@@ -38,7 +37,7 @@ export function open(ctx) {
         ['oldest', a => span(a.mailbox.oldest_age_ms), 'n'],
         ['rate', a => (a.rate_1m === undefined ? '–' : count(a.rate_1m) + '/s'), 'n'],
         ['on', a => (a.current ? `${a.current.message_type} for ${span(a.current.age_ms)}` : ''), 'wide'],
-      ], busiest.filter(a => a.mailbox.depth > 0), { key: a => a.id, empty: 'No actor has a message waiting.', caption: 'Longest queues' })),
+      ], busiest?.filter(a => a.mailbox.depth > 0), { key: a => a.id, empty: 'No actor has a message waiting.', caption: 'Longest queues' })),
       h('section', {}, h('h2', {}, 'This node'), facts([
         ['public key', h('span', { class: 'key' }, n.public_key)],
         ['network', n.network, n.profile === 'tari' ? '' : `, profile ${n.profile}`],

@@ -12,7 +12,7 @@ const seen = p => p.connection ? 'now' : lastOf(p).last_ok ? ago(lastOf(p).last_
 export const peers = {
   title: 'Peers',
   open(ctx) {
-    let list = [], total = 0, search = '', open = new Map()
+    let list = null, total = 0, search = '', open = new Map()
     ctx.every(2000, async () => {
       const [p, c] = await Promise.all([ctx.get('/v1/peers', { limit: 1000 }), ctx.get('/v1/connections', { state: 'open', limit: 1000 })])
       list = p.items
@@ -22,10 +22,10 @@ export const peers = {
     const rank = { connected: 0, dialling: 1, banned: 2, away: 3, known: 4 }
     return () => {
       const fits = p => !search || `${peerName(p.node_id)} ${p.node_id} ${p.public_key} ${p.user_agent} ${(p.addresses || []).map(a => a.addr).join(' ')} ${stateOf(p)}`.toLowerCase().includes(search.toLowerCase())
-      const rows = list.filter(fits).sort((a, b) => rank[stateOf(a)] - rank[stateOf(b)] || peerName(a.node_id).localeCompare(peerName(b.node_id)))
+      const rows = list?.filter(fits).sort((a, b) => rank[stateOf(a)] - rank[stateOf(b)] || peerName(a.node_id).localeCompare(peerName(b.node_id)))
       return [
         h('div', { class: 'bar' }, h('input', { type: 'search', placeholder: 'search: a name, a key, an address, a state', 'aria-label': 'Search peers', value: search, oninput: e => { search = e.target.value; ctx.redraw() } }),
-          h('span', { class: 'quiet', role: 'status' }, rows.length === total ? plural(total, 'peer') : `${rows.length} of ${plural(total, 'peer')}`)),
+          h('span', { class: 'quiet', role: 'status' }, rows && (rows.length === total ? plural(total, 'peer') : `${rows.length} of ${plural(total, 'peer')}`))),
         table([
           ['peer', p => peerLink(p.node_id)],
           ['state', p => h('span', { class: { connected: 'ok', banned: 'bad', away: 'warn' }[stateOf(p)] }, stateOf(p))],
@@ -33,7 +33,7 @@ export const peers = {
           ['rtt', p => (open.get(p.node_id)?.rtt_ms ? span(open.get(p.node_id).rtt_ms) : ''), 'n'],
           ['address', p => address(lastOf(p).addr || p.addresses?.[0]?.addr)],
           ['program', p => p.user_agent || '', 'wide'],
-        ], rows, { key: p => p.node_id, empty: 'The node knows no peer. Give it a seed: gamelan peers add KEY::ADDRESS', caption: 'Peers' }),
+        ], rows, { key: p => p.node_id, empty: total ? 'None of them fits the search.' : 'The node knows no peer. Give it a seed: gamelan peers add KEY::ADDRESS', caption: 'Peers' }),
       ]
     }
   },

@@ -2,19 +2,19 @@
 import { h } from './dom.js'
 import { post } from './api.js'
 import { value, count } from './words.js'
-import { facts, table } from './draw.js'
+import { asks, facts, table } from './draw.js'
 import { state, link, acts, said } from './state.js'
 
 export const sections = {
   title: 'Parts',
   open(ctx) {
-    let names = []
+    let names = null
     const first = new Map()
     ctx.every(4000, async () => {
       names = (await ctx.get('/v1/sections', { limit: 1000 })).items
       await Promise.all(names.map(async n => { try { first.set(n, (await ctx.get(`/v1/sections/${n}/figures`, { limit: 40 })).items) } catch (e) { if (!ctx.signal.aborted) first.set(n, e) } }))
     })
-    return () => h('div', { class: 'parts' }, names.map(n => h('section', { key: n, class: 'card' }, h('h2', {}, link('/section/' + encodeURIComponent(n), n.replaceAll('-', ' '))),
+    return () => h('div', { class: 'parts' }, !names && ctx.waits(), names?.map(n => h('section', { key: n, class: 'card' }, h('h2', {}, link('/section/' + encodeURIComponent(n), n.replaceAll('-', ' '))),
       known(first.get(n)).filter(f => f.path === 'summary').map(f => h('p', {}, f.value)),
       facts(known(first.get(n)).filter(f => f.path !== 'summary' && f.rank <= 2 && !/(^|\.)\d+(\.|$)/.test(f.path)).sort((a, b) => a.rank - b.rank).slice(0, 6).map(f => [name(f), value(f.value, f.unit)])), rows(first.get(n)))))
   },
@@ -25,7 +25,8 @@ const known = figures => (Array.isArray(figures) ? figures : [])
 // rows says how long a section is that is a list alone.
 function rows(figures) {
   if (figures instanceof Error) return h('p', { class: 'warn' }, figures.message)
-  if (!figures || !figures.length) return h('p', { class: 'quiet' }, 'nothing now')
+  if (!figures) return asks()
+  if (!figures.length) return h('p', { class: 'quiet' }, 'nothing now')
   if (!/^\d+\./.test(figures[0].path)) return null
   return h('p', { class: 'quiet' }, 'a list; its page shows it')
 }

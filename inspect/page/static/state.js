@@ -14,6 +14,7 @@ export const state = {
   examine: '', // the peer that somebody wants to have examined
   sections: new Set(), // names of those that the node has
   events: [], // of the last hour, the oldest first
+  heard: false, // the node has told them, or has none
   ids: new Set(), // theirs
   next: '', // id of the last one
 }
