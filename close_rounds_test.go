@@ -142,12 +142,19 @@ func TestCloseRounds(t *testing.T) {
 	if text := os.Getenv("GAMELAN_CLOSE_ROUNDS"); text != "" {
 		rounds = must(strconv.Atoi(text))
 	}
-	withInbox := func(t *testing.T, random *rand.Rand, net *gamelantest.Network, c gamelan.InboxConfig) (confirmed, lost int) {
+	withInbox := func(t *testing.T, random *rand.Rand, net *gamelantest.Network, c gamelan.InboxConfig, cut bool) (confirmed, lost int) {
 		cfg := gamelan.Config{DataDir: t.TempDir()}
 		a, b := net.Start(gamelan.Config{}), net.Start(cfg, gamelan.WithInbox(c))
 		net.Connect(a, b)
-		sent, wait := pour(t, t.Context(), random, a, b)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		sent, wait := pour(t, ctx, random, a, b)
 		time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
+		if cut {
+			net.Cut(a, b)
+			stop()
+			wait()
+		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -164,10 +171,13 @@ func TestCloseRounds(t *testing.T) {
 		round func(t *testing.T, random *rand.Rand, net *gamelantest.Network) (confirmed, lost int)
 	}{
 		{"inbox", func(t *testing.T, random *rand.Rand, net *gamelantest.Network) (int, int) {
-			return withInbox(t, random, net, gamelan.InboxConfig{})
+			return withInbox(t, random, net, gamelan.InboxConfig{}, false)
+		}},
+		{"inbox, link cut", func(t *testing.T, random *rand.Rand, net *gamelantest.Network) (int, int) {
+			return withInbox(t, random, net, gamelan.InboxConfig{}, true)
 		}},
 		{"full inbox", func(t *testing.T, random *rand.Rand, net *gamelantest.Network) (int, int) {
-			return withInbox(t, random, net, gamelan.InboxConfig{MaxMessages: 1 + random.IntN(100)})
+			return withInbox(t, random, net, gamelan.InboxConfig{MaxMessages: 1 + random.IntN(100)}, false)
 		}},
 		{"two at once", func(t *testing.T, random *rand.Rand, net *gamelantest.Network) (int, int) {
 			var cfgs [2]gamelan.Config

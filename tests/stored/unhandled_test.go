@@ -91,29 +91,38 @@ func TestBubbleStoredCopyOfUnhandled(t *testing.T) {
 }
 
 // TestBubbleStoredCopyOfStuck: an actor finishes nothing for 15 s. The letters that are dropped
-// meanwhile come from the server that has stored them.
+// meanwhile come from the server that has stored them, also if others of a type that nobody
+// handles have come for long, and the wallet asks less and less often for those.
 func TestBubbleStoredCopyOfStuck(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		net := kit.Asking(t)
-		author := kit.StartMember(net, gamelan.Config{})
-		server := kit.StartMember(net, gamelan.Config{})
-		wallet := kit.StartMember(net, gamelan.Config{Client: true, PeerCredit: 1 << 15}, kit.Quiet)
-		net.Connect(author.Node, server.Node)
-		net.Connect(wallet.Node, server.Node)
-		time.Sleep(10 * time.Minute)
-		unblock := wallet.Heard.Block()
-		want := kit.StoredLetters(6)
-		for _, body := range want {
-			kit.StoreFor(t, author, wallet.PublicKey(), body)
-		}
-		time.Sleep(15 * time.Second)
-		unblock()
-		time.Sleep(4 * time.Minute)
-		synctest.Wait()
-		if got := wallet.Heard.Len(); got != len(want) {
-			t.Errorf("got %d letters, want each of %d once", got, len(want))
-		}
-	})
+	for name, before := range map[string]int{"once": 0, "after much that nobody handles": 120} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := kit.Asking(t)
+				author := kit.StartMember(net, gamelan.Config{})
+				server := kit.StartMember(net, gamelan.Config{})
+				wallet := kit.StartMember(net, gamelan.Config{Client: true, PeerCredit: 1 << 15}, kit.Quiet)
+				net.Connect(author.Node, server.Node)
+				net.Connect(wallet.Node, server.Node)
+				time.Sleep(10 * time.Minute)
+				for range before {
+					kit.Send(t, author, dht.Message{To: dht.StoreFor{To: wallet.PublicKey()}, Type: kit.TextType + 1, Encrypt: true, Body: []byte("what?")})
+					time.Sleep(time.Minute)
+				}
+				unblock := wallet.Heard.Block()
+				want := kit.StoredLetters(6)
+				for _, body := range want {
+					kit.StoreFor(t, author, wallet.PublicKey(), body)
+				}
+				time.Sleep(15 * time.Second)
+				unblock()
+				time.Sleep(5 * time.Minute)
+				synctest.Wait()
+				if got := wallet.Heard.Len(); got != len(want) {
+					t.Errorf("got %d letters, want each of %d once", got, len(want))
+				}
+			})
+		})
+	}
 }
 
 // TestBubbleStoredCopyOverRestart: a wallet ends with messages in the hands of its actor that

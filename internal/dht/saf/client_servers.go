@@ -48,7 +48,8 @@ const (
 	// later sees all that the server has for us, also what no handler has finished, or what
 	// this node had in hand when it crashed. After a complete run that began earlier, and after
 	// a [Missed], one more begins by itself, and again after twice that time and so on, as long
-	// as messages come that no handler finishes.
+	// as messages come that no handler finishes. In the [LeastGrace] after a Missed it stays
+	// CheckAfter: a server deletes then what it has given to us.
 	CheckAfter = RepeatAfter + 15*time.Second
 	// MaxKnown is how many servers without connection are remembered, with what they left
 	// unanswered.
@@ -284,7 +285,11 @@ func (c *Client[W]) missedOne() {
 
 // check returns when a run begins because of doubt.
 func (c *Client[W]) check(s *server) time.Time {
-	return c.spread(c.now.Add(backoff.Doubled(s.checks+1, CheckAfter, AgainMost)))
+	pause := backoff.Doubled(s.checks+1, CheckAfter, AgainMost)
+	if !c.missed.IsZero() && c.now.Sub(c.missed) < LeastGrace { // the server deletes it soon
+		pause = CheckAfter
+	}
+	return c.spread(c.now.Add(pause))
 }
 
 // near reports whether a connected peer is among the nearest that are asked (spec: dht
