@@ -56,6 +56,30 @@ func (f fails) Receive(c actor.Context) {
 	}
 }
 
+// lone starts a node that dials nobody.
+func lone(t *testing.T) *shop {
+	t.Helper()
+	s := &shop{dir: filepath.Join(t.TempDir(), "lone")}
+	var err error
+	c := gamelan.Config{DataDir: s.dir, Network: "localnet", Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Floor: gamelan.NoFloor}
+	if s.Node, err = gamelan.Start(t.Context(), c, gamelan.WithLogger(slog.New(slog.DiscardHandler))); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(context.Background()) })
+	s.serves(t)
+	return s
+}
+
+// serves lets programs look at the node.
+func (s *shop) serves(t *testing.T) {
+	t.Helper()
+	api, err := control.Serve(s.dir, s.Inspection().Options, control.Actions(s.Node, control.Options{}), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { api.Close(context.Background()) })
+}
+
 // opened starts five nodes: the shop, and four others. All that strangers and actors write is says. The shop has an
 // actor that is stuck, one that fails again and again, messages to nobody, and a peer behind a firewall.
 func opened(t *testing.T, says string) *shop {
@@ -86,11 +110,7 @@ func opened(t *testing.T, says string) *shop {
 		gamelan.WithSection("stock", func(context.Context) any {
 			return map[string]any{"note": says, "jars": []map[string]any{{"name": says, "bytes": 12}}}
 		}))
-	api, err := control.Serve(s.dir, s.Inspection().Options, control.Actions(s.Node, control.Options{}), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { api.Close(context.Background()) })
+	s.serves(t)
 	for i := range 4 {
 		c := gamelan.Config{}
 		if i == 0 {

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -21,6 +22,10 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/peerstore"
 )
 
 //go:embed testdata/axe.min.js
@@ -296,12 +301,12 @@ func TestBeforeTheFirstAnswer(t *testing.T) {
 	b := chrome(t, s.ui(t))
 	b.sees(t, "is stuck on int")
 	const mute = "window.fetch = () => new Promise(() => {})"
-	claims := regexp.MustCompile(`\b(0|No|None|no|none|nothing|Nothing|undefined|null)\b`)
+	claims := regexp.MustCompile(`\b(0 (in|out|peers|events|messages)|No|None|no|none|nothing|Nothing|undefined|null)\b`)
 	looks := func(at string) {
 		t.Helper()
 		b.open(t, at, "The page asks the node …")
 		var seen string
-		b.run(t, chromedp.Text("main", &seen, chromedp.ByQuery))
+		b.run(t, chromedp.Text("#app", &seen, chromedp.ByQuery))
 		if claim := claims.FindString(seen); claim != "" {
 			t.Errorf("page %q claims %q:\n%s", at, claim, seen)
 		}
@@ -318,6 +323,40 @@ func TestBeforeTheFirstAnswer(t *testing.T) {
 	for _, p := range append(pages, "", "events") {
 		looks(p)
 	}
+}
+
+// TestOverviewOfADegradedNode: what degrades a node needs attention, and nothing else is said.
+func TestOverviewOfADegradedNode(t *testing.T) {
+	s := lone(t)
+	b := chrome(t, s.ui(t))
+	s.Drain()
+	b.sees(t, "the node makes no new connections")
+	var seen string
+	b.run(t, chromedp.Text("main", &seen, chromedp.ByQuery))
+	if strings.Contains(seen, "All is well") {
+		t.Errorf("got %s of a node that drains", seen)
+	}
+}
+
+// TestSearchAmongManyPeers: a search finds a peer wherever it is in the list.
+func TestSearchAmongManyPeers(t *testing.T) {
+	s := lone(t)
+	var last identity.NodeID
+	for i := range 1200 {
+		key := gamelantest.Secret(i + 1).PublicKey()
+		if err := s.Peers().Add(t.Context(), peerstore.Peer{Key: key}); err != nil {
+			t.Fatal(err)
+		}
+		if id := key.NodeID(); bytes.Compare(id[:], last[:]) > 0 {
+			last = id
+		}
+	}
+	b := chrome(t, s.ui(t))
+	b.open(t, "peers", "1,200 peers")
+	b.run(t, chromedp.SendKeys("main input", last.String(), chromedp.ByQuery))
+	b.run(t, chromedp.Poll(fmt.Sprintf("document.querySelector('tbody tr a')?.textContent === %q", last.String()[:10]), nil, chromedp.WithPollingTimeout(20*time.Second)))
+	b.run(t, chromedp.SendKeys("main input", "nobody", chromedp.ByQuery))
+	b.sees(t, "None of them fits the search.")
 }
 
 // TestWays: one page after the other, strange addresses, the keyboard, and the link over the navigation.

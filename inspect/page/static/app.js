@@ -1,11 +1,11 @@
 // The frame of the page: where one is, what all pages share, and the time line under them.
 import { h, patch } from './dom.js'
 import { get, follow } from './api.js'
-import { clock, ago, now, plural } from './words.js'
+import { clock, ago, now } from './words.js'
 import { samples, sample } from './samples.js'
 import { asks } from './draw.js'
 import { pages, shown } from './pages.js'
-import { state, go, link, named, shortActor, trouble } from './state.js'
+import { state, go, link, many, named, shortActor, trouble } from './state.js'
 
 const HOUR = 3600e3
 
@@ -164,7 +164,8 @@ function timeline() {
   const move = to => { chosen = Math.max(0, Math.min(list.length - 1, to)); redraw() }
   return h('section', { class: 'time', 'aria-label': 'Events of the last hour' },
     h('p', { class: 'told', 'aria-live': e ? 'polite' : 'off' }, e ? [h('b', {}, clock(e.at)), ' ', named(e.what)] :
-      last ? [plural(list.length, 'event'), ' in the last hour; the last one ', ago(last.at), ' ago: ', named(last.what)] : 'no events in the last hour'),
+      last ? [many(), ' in the last hour; the last one ', ago(last.at), ' ago: ', named(last.what)] : state.heard ? 'no events in the last hour' : 'The page asks the node …',
+    state.deaf && h('b', { class: 'warn' }, ' New ones do not come: ', state.deaf.message)),
     h('div', {
       class: 'strip', role: 'slider', tabindex: '0', 'aria-label': 'Event', 'aria-valuemin': '0', 'aria-valuemax': String(Math.max(0, list.length - 1)),
       'aria-valuenow': String(Math.max(0, chosen)), 'aria-valuetext': e ? clock(e.at) + ' ' + named(e.what) : 'none chosen',
@@ -236,6 +237,7 @@ function forget() {
 function prune() {
   const from = now() - HOUR
   while (state.events.length > 2000 || (state.events.length && Date.parse(state.events[0].at) < from)) {
+    state.partial = Date.parse(state.events[0].at) >= from
     state.ids.delete(state.events.shift().id)
     if (chosen >= 0) chosen--
     version++
@@ -263,14 +265,17 @@ async function watchEvents() {
         all.items.forEach(took)
         state.next = all.next
         state.heard = true
+        state.partial = !!all.earlier
       }
-      await follow({ since: state.next }, took, stop.signal)
+      await follow({ since: state.next }, e => { state.deaf = null; took(e) }, stop.signal)
+      state.deaf = null
     } catch (e) {
       over(e)
       if (e.status === 404) {
         state.heard = true
         return
       }
+      state.deaf = stop.signal.aborted || e.code === 'gone' ? null : e
     }
     document.removeEventListener('visibilitychange', hide)
     await pause(1000)

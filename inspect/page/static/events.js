@@ -36,7 +36,7 @@ export function open(ctx) {
         h('label', {}, 'around ', h('input', { type: 'datetime-local', value: at ? local(at) : '', onchange: e => { at = e.target.value ? new Date(e.target.value).toISOString() : null; load() } })),
         at && h('button', { onclick: () => { at = null; load() } }, 'The last hour')),
       problem && h('p', { class: 'notice bad' }, problem.message),
-      h('p', { class: 'quiet', role: 'status' }, list && (at ? `${plural(list.length, 'event')} within ten minutes of ${clock(at)}` : `${plural(list.length, 'event')} of the last hour, and those that come`), found?.lost ? `; ${found.lost} are gone` : ''),
+      h('p', { class: 'quiet', role: 'status' }, list && (at ? `${plural(list.length, 'event')} within ten minutes of ${clock(at)}` : `${state.partial ? 'at least ' : ''}${plural(list.length, 'event')} of the last hour, and those that come`), found?.lost ? `; ${found.lost} are gone` : ''),
       !problem && table([
         ['at', e => h('time', { datetime: e.at, title: e.at }, clock(e.at))], ['event', e => h('span', { class: e.severity }, e.type)], ['peer', e => (e.peer ? peerLink(e.peer) : '')],
         ['what', e => [named(e.what), e.code ? h('small', {}, ' ' + e.code) : ''], 'wide'],

@@ -18,7 +18,7 @@ export function open(ctx) {
   return () => {
     const n = state.node
     if (!n) return state.error ? null : asks()
-    const troubles = [...told(n.warnings, state.health, stuck, recent(failures)), ...letters(recent(dead.items), dead.items.length === 1000)]
+    const troubles = [...told(n.warnings, state.health || {}, stuck, recent(failures)), ...letters(recent(dead.items), dead.items.length === 1000)]
     return [
       h('section', { class: 'lead' },
         h('p', { class: 'state ' + (n.status === 'online' ? 'ok' : n.status === 'offline' ? 'bad' : 'warn') }, n.status, h('span', { class: 'since' }, ' for ' + ago(n.since))),
@@ -51,7 +51,9 @@ export function open(ctx) {
 }
 
 // told says each trouble once: what is known of an actor that is stuck or has failed says more than the warning.
-function told(warnings, health, stuck, failures) {
+function told(others, health, stuck, failures) {
+  const key = w => JSON.stringify([w.code, w.args, w.code ? '' : w.what])
+  const warnings = [...new Map([...health.degraded || [], ...others, ...health.warnings || []].map(w => [key(w), w])).values()]
   const about = w => w.args?.actor && shortActor(w.args.actor)
   const panicked = new Set(warnings.filter(w => w.code === 'own_panicked').map(about))
   const known = new Set([...stuck.map(a => shortActor(a.id)), ...failures.map(f => shortActor(f.actor)), ...panicked])
@@ -59,7 +61,7 @@ function told(warnings, health, stuck, failures) {
   const by = new Map() // the newest one comes first
   for (const f of failures) by.set(f.actor, [...(by.get(f.actor) || []), f])
   return [
-    ...(health?.reasons || []).filter(r => r.what && !codes.has(r.code)).map(r => notice({ ...r, severity: 'error' })),
+    ...(health.reasons || []).filter(r => r.what && !codes.has(r.code)).map(r => notice({ ...r, severity: 'error' })),
     ...stuck.map(a => notice({ severity: 'error', what: `${shortActor(a.id)} is stuck${a.current ? ` on ${a.current.message_type} for ${span(a.current.age_ms)}` : ''}`, step: 'see where it waits:' }, actorLink(a.id))),
     ...[...by.values()].filter(([f]) => !panicked.has(shortActor(f.actor))).slice(0, 10).map(([f, ...more]) => notice({ severity: 'warning', what: `${shortActor(f.actor)} has failed ${more.length ? plural(more.length + 1, 'time') + ', the last time ' : ''}${ago(f.at)} ago: ${f.reason}`, step: f.where ? `at ${f.where}; see its stack:` : 'see its stack:' }, actorLink(f.actor))),
     ...warnings.filter(w => !(w.code.startsWith('actor_') && known.has(about(w)))).map(w => notice(w, w.args?.actor ? actorLink(w.args.actor) : w.program ? null : link('/doctor', 'examine'))),

@@ -12,17 +12,34 @@ const seen = p => p.connection ? 'now' : lastOf(p).last_ok ? ago(lastOf(p).last_
 export const peers = {
   title: 'Peers',
   open(ctx) {
-    let list = null, total = 0, search = '', open = new Map()
+    let list = null, rest = [], whole = 0, total = 0, search = '', open = new Map()
     ctx.every(2000, async () => {
       const [p, c] = await Promise.all([ctx.get('/v1/peers', { limit: 1000 }), ctx.get('/v1/connections', { state: 'open', limit: 1000 })])
       list = p.items
       total = p.total
       open = new Map(c.items.map(c => [c.peer, c]))
+      if (search && total > list.length && now() - whole > 60e3) { // the others are asked for when somebody searches
+        const all = []
+        while (search && list.length + all.length < total) {
+          const { items } = await ctx.get('/v1/peers', { limit: 1000, offset: list.length + all.length })
+          if (!items.length) break
+          all.push(...items)
+        }
+        if (!search) return
+        rest = all
+        whole = now()
+      }
     })
+    // known are the peers that the node has told, and those that are connected.
+    const known = () => {
+      const all = new Map([...open.values()].map(c => [c.peer, { node_id: c.peer, connection: c, addresses: [{ addr: c.remote }] }]))
+      for (const p of rest.concat(list)) all.set(p.node_id, p)
+      return [...all.values()]
+    }
     const rank = { connected: 0, dialling: 1, banned: 2, away: 3, known: 4 }
     return () => {
       const fits = p => !search || `${peerName(p.node_id)} ${p.node_id} ${p.public_key} ${p.user_agent} ${(p.addresses || []).map(a => a.addr).join(' ')} ${stateOf(p)}`.toLowerCase().includes(search.toLowerCase())
-      const rows = list?.filter(fits).sort((a, b) => rank[stateOf(a)] - rank[stateOf(b)] || peerName(a.node_id).localeCompare(peerName(b.node_id)))
+      const rows = list && known().filter(fits).sort((a, b) => rank[stateOf(a)] - rank[stateOf(b)] || peerName(a.node_id).localeCompare(peerName(b.node_id)))
       return [
         h('div', { class: 'bar' }, h('input', { type: 'search', placeholder: 'search: a name, a key, an address, a state', 'aria-label': 'Search peers', value: search, oninput: e => { search = e.target.value; ctx.redraw() } }),
           h('span', { class: 'quiet', role: 'status' }, rows && (rows.length === total ? plural(total, 'peer') : `${rows.length} of ${plural(total, 'peer')}`))),
@@ -33,7 +50,7 @@ export const peers = {
           ['rtt', p => (open.get(p.node_id)?.rtt_ms ? span(open.get(p.node_id).rtt_ms) : ''), 'n'],
           ['address', p => address(lastOf(p).addr || p.addresses?.[0]?.addr)],
           ['program', p => p.user_agent || '', 'wide'],
-        ], rows, { key: p => p.node_id, empty: total ? 'None of them fits the search.' : 'The node knows no peer. Give it a seed: gamelan peers add KEY::ADDRESS', caption: 'Peers' }),
+        ], rows?.length || !search || list?.length === total || whole ? rows : null, { key: p => p.node_id, empty: total ? 'None of them fits the search.' : 'The node knows no peer. Give it a seed: gamelan peers add KEY::ADDRESS', caption: 'Peers' }),
       ]
     }
   },

@@ -1,5 +1,6 @@
 // What all pages share: what is known of the node, and links between pages.
 import { h } from './dom.js'
+import { plural } from './words.js'
 
 export const state = {
   node: null,
@@ -15,6 +16,8 @@ export const state = {
   sections: new Set(), // names of those that the node has
   events: [], // of the last hour, the oldest first
   heard: false, // the node has told them, or has none
+  partial: false, // there were more
+  deaf: null, // why those that come are not heard
   ids: new Set(), // theirs
   next: '', // id of the last one
 }
@@ -30,6 +33,9 @@ export const peerName = id => state.names[id] || (id || '').slice(0, 10) || '–
 // named puts names in the place of node ids.
 export const named = text => (text || '').replace(/\b[0-9a-f]{26}\b/g, id => state.names[id] || id)
 export const peerLink = id => (id ? link('/peer/' + encodeURIComponent(id), peerName(id)) : '–')
+
+// many is how many events of the last hour are known.
+export const many = () => (state.partial ? 'at least ' : '') + plural(state.events.length, 'event')
 
 // acts reports whether who looks may change the node.
 export const acts = () => state.scope === 'admin'
