@@ -336,7 +336,9 @@ func TestPeerThatNeverReads(t *testing.T) {
 		if _, _, used, _ := nodetest.Trunk(n).Credit(); used > 1<<20 {
 			t.Errorf("got %d bytes held for the peer, want at most 1 MiB", used)
 		}
-		n.disconnected(p.id(), actors.CloseEnded, mux.ErrWriteTimeout)
+		if end := n.disconnected(p.id(), actors.CloseEnded, mux.ErrWriteTimeout); end.By != "network" {
+			t.Errorf("got the end by %s, want the network, as nobody has ended it", end.By)
+		}
 		n.banned(p.id(), 0)
 		<-done // the rest waits for a dial, which fails
 		for i, m := range pending {

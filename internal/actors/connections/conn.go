@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -565,12 +566,19 @@ func (a *conn) sessionEnded(c actor.Context, err error) {
 		case errors.Is(err, mux.ErrTooMuchChurn):
 			a.closing.Code, a.closing.By = actors.CloseChurn, "us"
 			a.room.Offended(c, a.ref.Link().Origin) // the peer is not banned and may come again at once: its source is charged
-		case transport.IsReset(err):
+		case !byPeer(err):
 			a.closing.By = "network"
 		}
 	}
 	supervisor.After(c, drainLimit, endTimeout{})
 	a.drained(c)
+}
+
+// byPeer reports whether the peer has ended a session that ended with err: the system does not say that the
+// connection is gone, and no write has waited too long.
+func byPeer(err error) bool {
+	_, gone := errors.AsType[*os.SyscallError](err)
+	return !gone && !errors.Is(err, mux.ErrWriteTimeout) && !transport.IsTimeout(err) && !transport.IsReset(err)
 }
 
 // drained ends the connection when the session has ended and no negotiation is under

@@ -232,6 +232,11 @@ func (c *gatedConn) newcomer() time.Duration {
 func (c *gatedConn) overtaken() error {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
+	return c.replaced()
+}
+
+// replaced is overtaken with the gate's lock held.
+func (c *gatedConn) replaced() error {
 	if !c.gaveWay {
 		return nil
 	}
@@ -258,7 +263,7 @@ func (c *gatedConn) establish(instead bool) error {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
 	if c.left {
-		return nil // closed meanwhile
+		return c.replaced() // closed meanwhile
 	}
 	from, err := c.gate.gate.Establish(c.id, instead)
 	if err != nil {

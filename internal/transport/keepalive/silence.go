@@ -106,7 +106,7 @@ func (s *Silence) end(now, heard, pinged time.Time, f *Progress, blocked bool) (
 	}
 	if s.since.IsZero() {
 		s.since = now
-		if !pinged.IsZero() && pinged.Before(now) { // the ping itself is in flight
+		if pinged.Before(now) && now.Add(-f.Acknowledged).Before(pinged) { // the ping itself is in flight
 			s.since = pinged
 		}
 	}
