@@ -84,8 +84,9 @@ func eventually(t *testing.T, what string, yes func() bool) {
 // conforms: kad 56, 61, 63
 func TestGatewayIsKilledUnderLoad(t *testing.T) {
 	var kills, asks, packets, contained atomic.Int32
+	var armed atomic.Bool
 	h := seedHost(t, kad.StandaloneOptions{Logger: slog.New(slog.DiscardHandler), Fault: func(path, point string) {
-		if !strings.Contains(path, "/victim/gateways/0") {
+		if !armed.Load() || !strings.Contains(path, "/victim/gateways/0") {
 			return
 		}
 		switch point {
@@ -112,6 +113,7 @@ func TestGatewayIsKilledUnderLoad(t *testing.T) {
 	if _, err := victim.PutOpaque(t.Context(), []byte("key"), []byte("value")); err != nil && !errors.Is(err, kad.ErrNoPeers) {
 		t.Fatal(err)
 	}
+	armed.Store(true)
 	stop, end := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	for i, c := range append(others, victim) {

@@ -15,6 +15,9 @@ skipped() {
 # Bubbles of many nodes.
 many="./tests/calls ./tests/conditions ./tests/crashes ./tests/envelopes ./tests/finding ./tests/hostile ./tests/inboxes ./tests/keyvalue ./tests/messages ./tests/network ./tests/stored"
 
+# Bubbles of many clients of the key-value DHT.
+clients="./kad ./internal/kad/keep"
+
 # alone lists the packages in which nothing runs beside another, tests included: no goroutine, lock,
 # channel, socket or node. The race detector has nothing to find there.
 alone() {
@@ -24,19 +27,20 @@ alone() {
 	done
 }
 
-# raced runs all but the bubbles of many nodes, Tari's nodes, Tor, Prometheus, machines, and what runs programs that
+# raced runs all but the bubbles of many nodes and clients, Tari's nodes, Tor, Prometheus, machines, and what runs programs that
 # are built without the race detector. All is vetted before. The multiplexer is tested twice, once with Reads that lead at once.
 raced() {
 	local all apart
-	apart=$(go list $many ./tests ./tests/processes ./tests/interop ./tests/machines ./tests/monitoring ./tests/onion && alone) || return 1
+	apart=$(go list $many $clients ./tests ./tests/processes ./tests/interop ./tests/machines ./tests/monitoring ./tests/onion && alone) || return 1
 	all=$(go list ./...) || return 1
 	grep -vxF "$apart" <<<"$all" | xargs go test -race -vet=off -timeout 15m -json "$@" | skipped || return 1
+	go test -race -vet=off -json -run UDP\|UnderLoad "$@" ./kad | skipped || return 1
 	GAMELAN_LEADS=1 go test -race -vet=off -json "$@" ./internal/transport/mux | skipped
 }
 
 # Two processors that fire timers of one bubble at a time crash the race detector
 # itself (Go 1.26), which many nodes in a bubble bring about now and then.
-raced_in_bubbles() { go test -race -vet=off -cpu 1 -timeout 25m -json "$@" $many | skipped; }
+raced_in_bubbles() { go test -race -vet=off -cpu 1 -timeout 25m -json "$@" $many $clients | skipped; }
 
 # Tests that go test ./... runs with fewer nodes, messages or rounds, or for less time.
 long='

@@ -181,7 +181,10 @@ func TestDamageIsNeverServed(t *testing.T) {
 	if os.Getenv("GAMELAN_LONG") != "" {
 		trials = 500
 	}
-	seed := rand.Uint64()
+	seed := uint64(1)
+	if os.Getenv("GAMELAN_LONG") != "" {
+		seed = rand.Uint64()
+	}
 	r := rand.New(rand.NewPCG(seed, 1))
 	all := stages(t)
 	for _, name := range slices.Sorted(maps.Keys(all)) { // so that the seed says everything

@@ -198,12 +198,15 @@ func TestLeadEnds(t *testing.T) {
 	}
 }
 
+const lookoutSleeps = 2 * time.Minute
+
 // sleepy has all Reads of a test lead at once, and a lookout that looks so rarely that it does not help.
 func sleepy(t *testing.T) {
+	t.Helper()
 	was := newLead
 	newLead = func() *lead {
 		d := eager()
-		d.lookout.nap = func() { time.Sleep(5 * time.Second) }
+		d.lookout.nap = func() { time.Sleep(lookoutSleeps) }
 		return d
 	}
 	t.Cleanup(func() { newLead = was })
@@ -262,7 +265,7 @@ func TestLeadLookoutAsleep(t *testing.T) {
 			}()
 			select {
 			case <-done:
-			case <-time.After(4 * time.Second):
+			case <-time.After(lookoutSleeps / 2):
 				t.Fatal("it waits for the lookout")
 			}
 		})
