@@ -7,6 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -42,9 +43,12 @@ func (c *drainCmd) Run(a *app) error {
 	}
 	for end := time.Now().Add(c.Timeout); busy(&d) && time.Now().Before(end); {
 		if !a.pause(drainEvery) {
-			return a.ctx.Err()
+			return c.interrupted(&d)
 		}
 		n, err := a.client().Node(a.ctx)
+		if a.interrupted(err) {
+			return c.interrupted(&d)
+		}
 		if err != nil {
 			return err
 		}
@@ -58,7 +62,7 @@ func (c *drainCmd) Run(a *app) error {
 	}
 	text := fmt.Sprintf("The node makes no new connections, and has %d. Nothing is under way.", d.Connections)
 	if busy(&d) {
-		text = fmt.Sprintf("The node makes no new connections, and has %d. Under way: %s, and messages of %s.", d.Connections, inspect.Count(uint64(d.Calls), "call"), render.Bytes(d.Bytes))
+		text = fmt.Sprintf("The node makes no new connections, and has %d. Under way: %s.", d.Connections, underWay(&d))
 	}
 	if err := c.show(a, &d, text); err != nil {
 		return err
@@ -70,6 +74,19 @@ func (c *drainCmd) Run(a *app) error {
 }
 
 func busy(d *models.Drain) bool { return d.Calls > 0 || d.Bytes > 0 }
+
+func underWay(d *models.Drain) string {
+	return fmt.Sprintf("%s, and messages of %s", inspect.Count(uint64(d.Calls), "call"), render.Bytes(d.Bytes))
+}
+
+// interrupted is the failure of a wait that the user has ended.
+func (c *drainCmd) interrupted(d *models.Drain) error {
+	hint := "the node drains on; gamelan drain --off ends that"
+	if c.Stop {
+		hint = "the node was not stopped, and drains on; gamelan drain --off ends that"
+	}
+	return failure.New(client.CodeInterrupted, hint, "interrupted while %s were under way", underWay(d))
+}
 
 func (*drainCmd) show(a *app, d *models.Drain, text string) error {
 	if a.JSON {
