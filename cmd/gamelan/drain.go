@@ -43,11 +43,11 @@ func (c *drainCmd) Run(a *app) error {
 	}
 	for end := time.Now().Add(c.Timeout); busy(&d) && time.Now().Before(end); {
 		if !a.pause(drainEvery) {
-			return c.interrupted(&d)
+			return c.interrupted()
 		}
 		n, err := a.client().Node(a.ctx)
 		if a.interrupted(err) {
-			return c.interrupted(&d)
+			return c.interrupted()
 		}
 		if err != nil {
 			return err
@@ -62,7 +62,7 @@ func (c *drainCmd) Run(a *app) error {
 	}
 	text := fmt.Sprintf("The node makes no new connections, and has %d. Nothing is under way.", d.Connections)
 	if busy(&d) {
-		text = fmt.Sprintf("The node makes no new connections, and has %d. Under way: %s.", d.Connections, underWay(&d))
+		text = fmt.Sprintf("The node makes no new connections, and has %d. Under way: %s, and messages of %s.", d.Connections, inspect.Count(uint64(d.Calls), "call"), render.Bytes(d.Bytes))
 	}
 	if err := c.show(a, &d, text); err != nil {
 		return err
@@ -75,17 +75,13 @@ func (c *drainCmd) Run(a *app) error {
 
 func busy(d *models.Drain) bool { return d.Calls > 0 || d.Bytes > 0 }
 
-func underWay(d *models.Drain) string {
-	return fmt.Sprintf("%s, and messages of %s", inspect.Count(uint64(d.Calls), "call"), render.Bytes(d.Bytes))
-}
-
 // interrupted is the failure of a wait that the user has ended.
-func (c *drainCmd) interrupted(d *models.Drain) error {
+func (c *drainCmd) interrupted() error {
 	hint := "the node drains on; gamelan drain --off ends that"
 	if c.Stop {
 		hint = "the node was not stopped, and drains on; gamelan drain --off ends that"
 	}
-	return failure.New(client.CodeInterrupted, hint, "interrupted while %s were under way", underWay(d))
+	return failure.New(client.CodeInterrupted, hint, "interrupted with work under way")
 }
 
 func (*drainCmd) show(a *app, d *models.Drain, text string) error {
