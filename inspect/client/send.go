@@ -111,10 +111,11 @@ func transmit[T any](ctx context.Context, c *Client, path string, in *Input, eac
 		return own.error
 	}
 	e := c.fail(CodeGone, err)
+	e.Begun = true
 	if ctx.Err() != nil {
 		e = c.fail(CodeInterrupted, ctx.Err())
+		e.Begun = in.given()
 	}
-	e.Begun = true
 	return e
 }
 
