@@ -57,6 +57,10 @@ func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *
 	if err := rc.EnableFullDuplex(); err != nil {
 		return nil, &Error{Code: CodeInternal, Message: "this connection cannot send and receive at once", Hint: "use HTTP/1.1"}
 	}
+	out := newStream(w, 0)
+	if r.Context().Err() != nil { // the client has gone before: its messages are in the body all the same
+		return done, nil
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	lines := newLineReader(r.Body, DefaultMaxBody)
@@ -67,7 +71,7 @@ func transmit[O, L any](w http.ResponseWriter, r *http.Request, kind string, b *
 	var work sync.WaitGroup
 	work.Go(func() { b.read(ctx, cancel, next) })
 	work.Go(func() { b.wait(ctx) })
-	if b.stream(newStream(w, 0)) != nil { // the client has gone
+	if b.stream(out) != nil { // the client has gone
 		cancel()
 		_ = rc.SetReadDeadline(time.Now()) // ends a read that waits
 		for range b.lines {                // drop the other lines

@@ -205,6 +205,50 @@ func TestClientThatLeavesWithdrawsItsMessages(t *testing.T) {
 	}
 }
 
+// searching finds each peer when over is closed.
+type searching struct {
+	*fakeSender
+	begun, over chan struct{}
+}
+
+func (s searching) Resolve(context.Context, string) (string, error) {
+	close(s.begun)
+	<-s.over
+	return "00", nil
+}
+
+// TestClientThatLeavesDuringTheSearch: a peer that is found later is sent nothing, although the messages have come.
+func TestClientThatLeavesDuringTheSearch(t *testing.T) {
+	s := searching{&fakeSender{send: func(context.Context, SendRequest) (Pending, error) {
+		t.Error("a message was sent")
+		return nil, errors.New("no")
+	}}, make(chan struct{}), make(chan struct{})}
+	m, err := Mutations(testToken, Actions{Sender: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	c := onUnix(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		m.ServeHTTP(w, r)
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-s.begun
+		cancel()
+	}()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/v1/messages?peer=x", strings.NewReader("hello\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+testToken.Reveal())
+	if _, err := c.Do(r); err == nil { //nolint:bodyclose // there is none
+		t.Error("got an answer, want none")
+	}
+	close(s.over)
+	<-ended
+}
+
 // forever has no outcome until its context ends.
 type forever struct{}
 

@@ -9,6 +9,7 @@
 // the rules of the wire.
 //
 // Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the settings, 3 no
-// node could be reached, 7 of send --kept and --handled: messages are in doubt, and none has failed. Every error is one sentence on standard error that ends with
-// advice; with --json it is a JSON object there.
+// node could be reached, 7 of send --kept and --handled: messages are in doubt, and none has failed.
+// A verb that INT or TERM ends before its time fails, and says what is known; one that goes on until then has 0.
+// Every error is one sentence on standard error that ends with advice; with --json it is a JSON object there.
 package main

@@ -7,6 +7,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
@@ -42,9 +43,12 @@ func (c *drainCmd) Run(a *app) error {
 	}
 	for end := time.Now().Add(c.Timeout); busy(&d) && time.Now().Before(end); {
 		if !a.pause(drainEvery) {
-			return a.ctx.Err()
+			return c.interrupted()
 		}
 		n, err := a.client().Node(a.ctx)
+		if a.interrupted(err) {
+			return c.interrupted()
+		}
 		if err != nil {
 			return err
 		}
@@ -70,6 +74,15 @@ func (c *drainCmd) Run(a *app) error {
 }
 
 func busy(d *models.Drain) bool { return d.Calls > 0 || d.Bytes > 0 }
+
+// interrupted is the failure of a wait that the user has ended.
+func (c *drainCmd) interrupted() error {
+	hint := "the node drains on; gamelan drain --off ends that"
+	if c.Stop {
+		hint = "the node was not stopped, and drains on; gamelan drain --off ends that"
+	}
+	return failure.New(client.CodeInterrupted, hint, "interrupted with work under way")
+}
 
 func (*drainCmd) show(a *app, d *models.Drain, text string) error {
 	if a.JSON {

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
+	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlast"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
@@ -25,7 +24,8 @@ type eventsCmd struct {
 // Help returns the text of gamelan events --help below the flags.
 func (*eventsCmd) Help() string {
 	return "The node keeps its last 10,000 events on the disk, over restarts. Those of the last second before a kill can be missing. " +
-		"What strangers cause often is told now and then, and counted. docs/events.md lists the types. With --json each event is a line, with its id for --since."
+		"What strangers cause often is told now and then, and counted. docs/events.md lists the types. With --json each event is a line, with its id for --since.\n\n" +
+		"When the node goes away, --follow says so, waits for it, and goes on after the last event. Ctrl-C ends it."
 }
 
 // mostEvents is how many events one request can ask for.
@@ -54,11 +54,7 @@ func (c *eventsCmd) Run(a *app) error {
 		}
 		return c.show(a, &all, show)
 	}
-	err = a.client().Follow(a.ctx, q, show)
-	if errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
-		return nil //nolint:nilerr // Ctrl-C is how it ends
-	}
-	return err
+	return a.unlessInterrupted(outlast.Follow(a.ctx, a.client(), q, show, a.tellNodeAway()))
 }
 
 // show shows a list, and says what is missing of it.

@@ -33,13 +33,14 @@ func (a *app) fail(err error) int {
 		return failure.ExitInDoubt
 	case errors.Is(err, errWrongSettings):
 		return failure.ExitUsage
-	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil && client.CodeOf(err) != client.CodeInterrupted: // the user ended it
-		return failure.ExitOK
 	}
 	if p, ok := errors.AsType[daemonconfig.Problems](err); ok {
 		return a.failSettings(p)
 	}
 	f := phrases.Of(err, a.dir, a.patience)
+	if a.interrupted(err) && f.Kind != client.CodeInterrupted {
+		f = failure.New(client.CodeInterrupted, "", "interrupted")
+	}
 	if a.JSON {
 		b, _ := json.Marshal(map[string]any{"error": jsonError{f.Kind, render.Plain(f.Message), render.Plain(f.Hint)}})
 		fmt.Fprintf(a.Err, "%s\n", b)
@@ -47,6 +48,19 @@ func (a *app) fail(err error) int {
 		a.Complain("gamelan: " + a.Named(render.Plain(f.Error())))
 	}
 	return f.Code
+}
+
+// interrupted reports whether a verb has ended with err because the user has ended it.
+func (a *app) interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) && a.ctx.Err() != nil
+}
+
+// unlessInterrupted returns the error of a verb that goes on until the user ends it: nil if the user has.
+func (a *app) unlessInterrupted(err error) error {
+	if a.interrupted(err) {
+		return nil
+	}
+	return err
 }
 
 type jsonError struct {

@@ -16,6 +16,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/outlet"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
 	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
@@ -67,19 +68,28 @@ func (c *listenCmd) Run(a *app) error {
 	if n, ok := a.diskTrouble(); ok {
 		a.Note("Nothing can be acknowledged now: %s.", inspect.Escape(render.Notice(n)))
 	}
-	err := outlast.Listen(a.ctx, a.client(), inspect.Listening{Most: c.Count, All: c.All, Topic: c.Topic}, newListenSink(a.Output, c.form()), outlast.NodeAway{
-		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
-		Over:  func() { a.Note("The node is back.") },
-	})
+	err := outlast.Listen(a.ctx, a.client(), inspect.Listening{Most: c.Count, All: c.All, Topic: c.Topic}, newListenSink(a.Output, c.form()), a.tellNodeAway())
 	if errors.Is(err, syscall.EPIPE) {
 		endAtBrokenPipe()
 	}
+	if a.interrupted(err) && c.Count > 0 {
+		return failure.New(client.CodeInterrupted, "what it has not acknowledged comes again", "interrupted before the last message")
+	}
+	err = a.unlessInterrupted(err)
 	if f, ok := errors.AsType[*failure.Error](err); ok && f.Kind == outlast.NotAcknowledged {
 		if n, ok := a.diskTrouble(); ok {
 			return failure.New(f.Kind, n.Step+"; "+f.Hint, "%s: %s", f.Message, n.What).Because(err)
 		}
 	}
 	return err
+}
+
+// tellNodeAway returns functions that say on standard error that the node is away.
+func (a *app) tellNodeAway() outlast.NodeAway {
+	return outlast.NodeAway{
+		Begin: func() { a.Note("The node went away. Waiting until it is back; Ctrl-C ends the wait.") },
+		Over:  func() { a.Note("The node is back.") },
+	}
 }
 
 // troubleAsked is how long the node may take to say what is wrong with its disk.

@@ -90,9 +90,9 @@ func runNode(a *app, flags map[string][]string, seed bool) error {
 	if err := a.locate(l); err != nil {
 		return err
 	}
-	return daemon.Run(a.ctx, daemon.Options{
+	return a.unlessInterrupted(daemon.Run(a.ctx, daemon.Options{
 		Dir: a.dir, Output: a.Output, Log: a.log, Loaded: l, Load: func() *daemonconfig.Loaded { return a.load(flags) }, Signals: a.signals, Seed: seed,
-	})
+	}))
 }
 
 // checkSeed refuses settings with which nobody can enter the network through the node.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/daemon"
@@ -263,6 +264,38 @@ func TestRetryEnds(t *testing.T) {
 				t.Errorf("got %q heard, want %q in one message", x.peer.heard, x.in)
 			}
 		})
+	}
+}
+
+// reading is a reader that calls begun, and then reads nothing until the test is over.
+type reading struct {
+	begun func()
+	over  <-chan struct{}
+}
+
+func (r reading) Read([]byte) (int, error) {
+	r.begun()
+	<-r.over
+	return 0, io.EOF
+}
+
+// TestRetryOfAnInputThatDoesNotEnd: of a message in all that is not read to its end, nothing is sent.
+func TestRetryOfAnInputThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	p := new(leavingPeer)
+	s := outlast.Sending{Sending: client.Sending{Peer: fakePeer}}
+	_, err := sendRetry(t.Context(), t, p, s, io.MultiReader(strings.NewReader("a"), iotest.ErrReader(errors.New("is a directory"))), true, func() {})
+	if err == nil || phrases.Of(err, nodedir.Dir{}, "").Kind != "file" || len(p.heard) > 0 {
+		t.Errorf("got %v, and %q heard, want that the input cannot be read", err, p.heard)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = sendRetry(ctx, t, p, s, reading{cancel, t.Context().Done()}, true, func() {})
+	if !errors.Is(err, context.Canceled) || len(p.heard) > 0 {
+		t.Errorf("got %v, and %q heard, want an interrupted send", err, p.heard)
+	}
+	got, err := sendRetry(t.Context(), t, p, s, io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(errors.New("is a directory"))), false, func() {})
+	if err == nil || phrases.Of(err, nodedir.Dir{}, "").Kind != "file" || got.outcomes[1] != models.OutcomeConfirmed || len(p.heard) != 1 {
+		t.Errorf("got %v, %v, and %q heard, want the outcome of the line that was read", err, got, p.heard)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -56,6 +57,14 @@ func (*sendCmd) Help() string {
 }
 
 func (c *sendCmd) Run(a *app) error {
+	err := c.run(a)
+	if e, ok := errors.AsType[*client.Error](err); a.interrupted(err) && !(ok && e.Begun) {
+		return failure.New(client.CodeInterrupted, "nothing was sent", "interrupted")
+	}
+	return err
+}
+
+func (c *sendCmd) run(a *app) error {
 	if c.File == "-" { // as for other commands that take a file
 		c.File, c.Whole = "", true
 	}
@@ -104,6 +113,10 @@ func (c *sendCmd) runPlain(a *app) error {
 	found()
 	waits.stop()
 	switch {
+	case a.interrupted(err) && c.outcome() != "" && show.OnlyInDoubt():
+		f := phrases.Of(err, a.dir, a.patience)
+		f.Code = failure.ExitInDoubt
+		return f
 	case err != nil:
 		return err
 	case !show.AllConfirmed():

@@ -117,7 +117,7 @@ func (c *topFlags) show(a *app, kind byte, order string) error {
 		k := kinds[kind]
 		if now := time.Now(); now.Sub(k.at) >= c.Interval/2 { // after a key the last look may be fresh
 			if err := k.view.look(a); err != nil {
-				return err
+				return a.unlessInterrupted(err)
 			}
 			k.at = now
 		}

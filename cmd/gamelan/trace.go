@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -75,9 +73,5 @@ func (b traceBounds) trace(a *app, kind, of string) error {
 		return failure.Usage("give a time up to "+models.LongestTrace.String(), "--for cannot be %s", b.For)
 	}
 	a.Note("Tracing for %s, or %s. Ctrl-C ends it.", b.For, inspect.Count(uint64(b.Limit), "line"))
-	err := a.client().Trace(a.ctx, kind, of, b.Limit, b.For, func(m *models.Traced) error { return render.Traced(a.Output, m) })
-	if errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
-		return nil //nolint:nilerr // Ctrl-C is how it ends
-	}
-	return err
+	return a.unlessInterrupted(a.client().Trace(a.ctx, kind, of, b.Limit, b.For, func(m *models.Traced) error { return render.Traced(a.Output, m) }))
 }

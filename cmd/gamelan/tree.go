@@ -19,7 +19,16 @@ type treeCmd struct {
 	Count    int           `help:"How many times to look with --watch; 0 is without end." default:"0" placeholder:"N"`
 }
 
+// Run shows the tree, with --watch until the user ends it.
 func (c *treeCmd) Run(a *app) error {
+	err := c.show(a)
+	if c.Watch {
+		return a.unlessInterrupted(err)
+	}
+	return err
+}
+
+func (c *treeCmd) show(a *app) error {
 	switch {
 	case c.Depth < -1:
 		return failure.Usage("give 0 or more, or leave it out for the whole tree", "--depth cannot be %d", c.Depth)

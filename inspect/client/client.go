@@ -143,7 +143,7 @@ func (c *Client) post(ctx context.Context, path, kind string, body io.Reader, v 
 	if v == nil {
 		return res.Body.Close()
 	}
-	return c.decode(ctx, res, v)
+	return asked(c.decode(ctx, res, v))
 }
 
 // decode reads the body of an answer into v.
@@ -179,7 +179,9 @@ func (c *Client) do(ctx context.Context, method, path, kind string, body io.Read
 		r.Header.Set("Accept", kind)
 	}
 	res, err := c.http.Do(r)
-	if err != nil {
+	if err != nil && method != http.MethodGet {
+		return nil, asked(c.gone(ctx, err))
+	} else if err != nil {
 		return nil, c.gone(ctx, err)
 	}
 	if res.StatusCode < 300 {

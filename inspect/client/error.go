@@ -22,7 +22,7 @@ const (
 	CodeToken        = "token"         // the file of the token cannot be used
 	CodeSilent       = "silent"        // the node does not answer in time
 	CodeGone         = "node_gone"     // the node ended during the request
-	CodeInterrupted  = "interrupted"   // the caller's context ended while messages were under way
+	CodeInterrupted  = "interrupted"   // the caller's context ended; it is the cause
 	CodeForeign      = "node"          // the answer has no form that this package knows
 	CodeCertificate  = "certificate"   // over TCP: nobody vouches for the node's certificate, or it is another one
 )
@@ -45,6 +45,7 @@ type Error struct {
 	Dir   string // data directory of the node; "": it was asked over TCP
 	URL   string // of a node that was asked over TCP
 	Begun bool   // messages were given to the node: those without an outcome may or may not have arrived
+	Asked bool   // the node was asked to do something else, and may or may not have done it
 	Err   error  // the cause; may be nil
 }
 
@@ -85,7 +86,7 @@ func (c *Client) gone(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return c.fail(CodeSilent, err)
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return c.fail(CodeInterrupted, ctx.Err())
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return c.fail(CodeForeign, ErrScheme)
 	case c.url != "":
@@ -96,6 +97,14 @@ func (c *Client) gone(ctx context.Context, err error) error {
 		return c.fail(CodeNotRunning, err)
 	}
 	return c.fail(CodeGone, err)
+}
+
+// asked notes in an error of a request that the node has got it.
+func asked(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Asked = true
+	}
+	return err
 }
 
 // remoteCode returns the code for an error of a request over TCP.

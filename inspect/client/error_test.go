@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -78,5 +79,66 @@ func TestInterrupted(t *testing.T) {
 	})
 	if _, err := c.Send(ctx, Sending{Peer: "00"}, []byte("a")); CodeOf(err) != CodeInterrupted {
 		t.Errorf("got %v, want %s", err, CodeInterrupted)
+	}
+}
+
+// TestInterruptedBefore: what is known of a request follows from how far it has come.
+func TestInterruptedBefore(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, inspect.TokenName), []byte(strings.Repeat("0f", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	send := func(text string, whole bool) func(context.Context, *Client) error {
+		return func(ctx context.Context, c *Client) error {
+			return c.SendAll(ctx, Sending{Peer: "00"}, NewInput(strings.NewReader(text), whole), func(models.Sent, bool) error { return nil })
+		}
+	}
+	dial := func(ctx context.Context, c *Client) error {
+		_, err := c.Dial(ctx, "00")
+		return err
+	}
+	for _, x := range []struct {
+		name         string
+		method       string // of the request at which the context ends
+		do           func(context.Context, *Client) error
+		begun, asked bool
+	}{
+		{"dial, not asked", http.MethodGet, dial, false, false},
+		{"dial", http.MethodPost, dial, false, true},
+		{"send, not asked", http.MethodGet, send("a\n", false), false, false},
+		{"send", http.MethodPost, send("a\n", false), true, false},
+		{"send in all", http.MethodPost, send("a", true), true, false},
+		{"send nothing", http.MethodPost, send("", false), false, false},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := New(dir, Options{})
+		c.http.Transport = answering(func(r *http.Request) (*http.Response, error) {
+			if r.Body != nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
+			if r.Method == x.method {
+				cancel()
+				return nil, ctx.Err()
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+		})
+		err := x.do(ctx, c)
+		e, _ := err.(*Error) //nolint:errorlint // the client does not wrap it
+		if CodeOf(err) != CodeInterrupted || !errors.Is(err, context.Canceled) || e.Begun != x.begun || e.Asked != x.asked {
+			t.Errorf("%s: got %+v", x.name, e)
+		}
+	}
+}
+
+// TestFollowNeverEndsInOrder: an orderly stop of the node ends the stream, and is no success.
+func TestFollowNeverEndsInOrder(t *testing.T) {
+	c := New(t.TempDir(), Options{})
+	c.http.Transport = answering(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("data: {\"id\":\"1\"}\n\n"))}, nil
+	})
+	n := 0
+	err := c.Follow(t.Context(), inspect.EventQuery{}, func(*models.Event) error { n++; return nil })
+	if n != 1 || CodeOf(err) != CodeGone || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %d events, and %v, want %s", n, err, CodeGone)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,7 +22,8 @@ func (c *Client) Events(ctx context.Context, q inspect.EventQuery) (models.Event
 
 // Follow calls each with the events that q asks for, and then with those that follow, until ctx ends, the
 // node ends or each returns an error. An event of the type models.EventsLost says that some are not
-// kept any more. After an error, Follow can go on with the id of the last event as q.Since.
+// kept any more. The error is never nil: an orderly stop of the node is an [*Error] with CodeGone. Afterwards
+// Follow can go on with the id of the last event as q.Since.
 func (c *Client) Follow(ctx context.Context, q inspect.EventQuery, each func(*models.Event) error) error {
 	return c.ended(ctx, c.followed(ctx, &q, each))
 }
@@ -47,7 +49,10 @@ func (c *Client) followed(ctx context.Context, q *inspect.EventQuery, each func(
 			return &callerError{err}
 		}
 	}
-	return in.Err()
+	if err := in.Err(); err != nil {
+		return err
+	}
+	return io.ErrUnexpectedEOF // the node never ends this by itself
 }
 
 // maxEvent bounds the line of an event, in bytes.

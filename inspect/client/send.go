@@ -93,7 +93,12 @@ func (c *Client) SendDHT(ctx context.Context, r inspect.DHTRequest, in *Input, e
 
 // transmit streams messages to the node and the answer to each.
 func transmit[T any](ctx context.Context, c *Client, path string, in *Input, each func(v T, more bool) error) error {
-	res, err := c.do(ctx, "POST", path, in.mediaType(), in)
+	body, end := in.until(ctx)
+	defer end()
+	res, err := c.do(ctx, "POST", path, in.mediaType(), body)
+	if e, ok := errors.AsType[*Error](err); ok && e.Asked {
+		e.Asked, e.Begun = false, e.Code == CodeInterrupted && in.given()
+	}
 	if err != nil {
 		return err
 	}
@@ -106,10 +111,11 @@ func transmit[T any](ctx context.Context, c *Client, path string, in *Input, eac
 		return own.error
 	}
 	e := c.fail(CodeGone, err)
+	e.Begun = true
 	if ctx.Err() != nil {
 		e = c.fail(CodeInterrupted, ctx.Err())
+		e.Begun = in.given()
 	}
-	e.Begun = true
 	return e
 }
 
@@ -120,6 +126,8 @@ type Input struct {
 	whole   bool
 	lines   atomic.Uint64
 	partial atomic.Bool // bytes were read after the last line feed
+	ended   atomic.Bool
+	failed  atomic.Pointer[error]
 }
 
 // NewInput returns the messages in r: each line is one, or, with whole, all of it.
@@ -136,7 +144,45 @@ func (in *Input) Read(p []byte) (int, error) {
 	if n > 0 {
 		in.partial.Store(p[n-1] != '\n')
 	}
+	switch err {
+	case nil:
+	case io.EOF:
+		in.ended.Store(true)
+	default:
+		in.failed.Store(&err)
+	}
 	return n, err
+}
+
+// until returns a body with the messages. When ctx ends, it ends with ctx's error, although a read of what holds the
+// messages may go on; a request without an answer waits for its body. end releases it.
+func (in *Input) until(ctx context.Context) (body io.Reader, end func()) {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, in)
+		w.CloseWithError(err)
+	}()
+	stop := context.AfterFunc(ctx, func() { r.CloseWithError(ctx.Err()) })
+	return r, func() {
+		stop()
+		r.Close()
+	}
+}
+
+// given reports whether a message was read to its end.
+func (in *Input) given() bool {
+	if in.whole {
+		return in.ended.Load()
+	}
+	return in.lines.Load() > 0 || in.partial.Load() && in.ended.Load()
+}
+
+// Err returns the error that has ended reading, nil if there is none. It may be called as Begun.
+func (in *Input) Err() error {
+	if err := in.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Whole reports whether all of it is one message.

@@ -22,7 +22,7 @@ func stream[T any](ctx context.Context, c *Client, path, kind string, body io.Re
 		return err
 	}
 	defer res.Body.Close()
-	return c.ended(ctx, readObjects(res.Body, each))
+	return asked(c.ended(ctx, readObjects(res.Body, each)))
 }
 
 // ended returns the error of a stream that ended with err.

@@ -155,6 +155,9 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 		return notStarted(d.inForce(), err)
 	}
 	d.started.Store(d.node)
+	if d.made {
+		d.Output.Note("Made a new identity in %s.", d.Dir.Path)
+	}
 	allowed, err := parsePeers(cfg.Allow)
 	if err == nil {
 		err = d.openKad(outer)
@@ -181,11 +184,7 @@ func (d *daemon) run(outer context.Context, id gamelan.Identity) error {
 	}
 	if err != nil {
 		d.node.Close(context.Background())
-		d.removeIdentity()
 		return err
-	}
-	if d.made {
-		d.Output.Note("Made a new identity in %s.", d.Dir.Path)
 	}
 	around, end := context.WithCancel(context.Background())
 	var work sync.WaitGroup
@@ -272,8 +271,8 @@ func (d *daemon) stop() error {
 	return apiErr
 }
 
-// removeIdentity removes the identity that was made for a start that failed: no other node has seen
-// it, and the next start may be for another network.
+// removeIdentity removes the identity that was made for a node that has not started: no other node has
+// seen it, and the next start may be for another network.
 func (d *daemon) removeIdentity() {
 	if d.made {
 		os.Remove(d.Dir.IdentityFile())
@@ -427,7 +426,10 @@ func (d *daemon) openKad(ctx context.Context) error {
 	if !wanted {
 		return nil
 	}
-	if _, err := d.node.KV().Open(ctx, c); err != nil {
+	switch _, err := d.node.KV().Open(ctx, c); {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return failure.Start(fmt.Errorf("key-value DHT: %s", failure.Text(err)))
 	}
 	return nil

@@ -27,7 +27,7 @@ type Sink interface {
 	End()
 }
 
-// NodeAway are the functions that are called while the node of a listening client is away.
+// NodeAway are the functions that are called while the node of a listening or following client is away.
 // Over may be called from another goroutine.
 type NodeAway struct {
 	Begin func() // the node went away; called once for each absence

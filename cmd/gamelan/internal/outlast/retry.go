@@ -31,10 +31,19 @@ func Send[T any](send func(each func(T, bool) error) error, in *client.Input, on
 	if err == nil {
 		return on.End()
 	}
-	if e, ok := errors.AsType[*client.Error](err); ok && e.Begun {
-		return errors.Join(e, on.Rest(in.Begun(), e))
+	e, ok := errors.AsType[*client.Error](err)
+	if ok && e.Code == client.CodeGone && in.Err() != nil { // the request has ended for it
+		err = unreadable(in.Err())
+	}
+	if ok && e.Begun {
+		return errors.Join(err, on.Rest(in.Begun(), err))
 	}
 	return err
+}
+
+// unreadable is the failure of an input that has ended with err.
+func unreadable(err error) *failure.Error {
+	return failure.New("file", "", "the input cannot be read: %s", failure.Reason(err))
 }
 
 // Sending are messages for a peer, and what becomes of those in doubt.
@@ -151,13 +160,14 @@ func (r *retrier) read(ctx context.Context) {
 		body, err := nextMessage(in, r.in.Whole())
 		if err != nil {
 			if err != io.EOF {
-				r.failed = failure.New("file", "", "the input cannot be read: %s", failure.Reason(err))
+				r.failed = unreadable(err)
 			}
 			return
 		}
 		select {
 		case r.source <- message{n: n, body: body}:
 		case <-ctx.Done():
+			r.failed = ctx.Err()
 			return
 		}
 		if r.in.Whole() {
@@ -192,7 +202,7 @@ func nextMessage(in *bufio.Reader, whole bool) ([]byte, error) {
 
 func (r *retrier) run(ctx context.Context) error {
 	for first := true; ; first = false {
-		if !first && len(r.unsettled) == 0 {
+		if (!first || r.in.Whole()) && len(r.unsettled) == 0 { // a message in all is read before it is begun
 			select {
 			case m, ok := <-r.source:
 				if !ok {
@@ -201,7 +211,7 @@ func (r *retrier) run(ctx context.Context) error {
 				r.taken = m.n
 				r.unsettled = append(r.unsettled, m)
 			case <-ctx.Done():
-				return interrupted()
+				return ctx.Err()
 			}
 		}
 		if err := r.round(ctx, r.send.Timeout, len(r.unsettled), true); err != nil {

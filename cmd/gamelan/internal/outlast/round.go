@@ -41,7 +41,7 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 	later := r.unsettled[count:]
 	feeding, end := context.WithCancel(ctx)
 	var work sync.WaitGroup
-	work.Go(func() { x.feed(feeding) })
+	work.Go(func() { to.CloseWithError(x.feed(feeding)) })
 	var failed []message
 	err := r.client.SendAll(ctx, s, client.NewInput(body, r.in.Whole()), func(v models.Sent, more bool) error {
 		m := x.answered()
@@ -71,40 +71,40 @@ func (r *retrier) round(ctx context.Context, timeout time.Duration, count int, f
 	return err
 }
 
-// feed writes the messages of the round to its request.
-func (x *round) feed(ctx context.Context) {
-	defer x.to.Close()
+// feed writes the messages of the round to its request. An error says that there is no end in order.
+func (x *round) feed(ctx context.Context) error {
 	for _, m := range x.again {
 		x.fed++
-		if !x.write(ctx, m) {
-			return
+		if err := x.write(ctx, m); err != nil {
+			return err
 		}
 	}
 	for x.further {
 		select {
 		case <-x.away:
-			return
+			return nil
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		case m, ok := <-x.source:
 			if !ok {
-				return
+				return ctx.Err()
 			}
 			x.taken = m.n
-			if !x.write(ctx, m) {
-				return
+			if err := x.write(ctx, m); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
 }
 
 // write writes one message, when there is room for it.
-func (x *round) write(ctx context.Context, m message) bool {
+func (x *round) write(ctx context.Context, m message) error {
 	x.mu.Lock()
 	x.sent = append(x.sent, m)
 	x.mu.Unlock()
-	if x.room.Take(ctx, len(m.body)) != nil {
-		return false
+	if err := x.room.Take(ctx, len(m.body)); err != nil {
+		return err
 	}
 	x.mu.Lock()
 	x.sent[len(x.sent)-1].last = models.Outcome{} // from here on nobody knows
@@ -114,7 +114,7 @@ func (x *round) write(ctx context.Context, m message) bool {
 		text = append(slices.Clip(text), '\n')
 	}
 	_, err := x.to.Write(text)
-	return err == nil
+	return err
 }
 
 // answered takes the first message without an answer: outcomes come in order.

@@ -133,13 +133,25 @@ func ofClient(e *client.Error, d nodedir.Dir, flag string) *failure.Error {
 	case client.CodeForeign:
 		return failure.New(e.Code, "check that gamelan and the node are of the same version", "the node answered %s", e.Err).Because(e)
 	case client.CodeInterrupted:
-		return failure.New(e.Code, doubt, "interrupted")
+		return interrupted(e, doubt)
 	}
 	hint := doubt
 	if !e.Begun {
 		hint = fmt.Sprintf("look at what it printed last, or start it again with %q", d.Command("node"))
 	}
 	return failure.Unreachable(e.Code, hint, "the node went away").Because(e)
+}
+
+// interrupted returns the failure of a request that the user has ended.
+func interrupted(e *client.Error, doubt string) *failure.Error {
+	hint := "the node had not answered"
+	switch {
+	case e.Begun:
+		hint = doubt
+	case e.Asked:
+		hint = "the node may or may not have done it"
+	}
+	return failure.New(e.Code, hint, "interrupted")
 }
 
 // ofRemote is ofClient for a node that was asked over TCP.
@@ -166,7 +178,7 @@ func ofRemote(e *client.Error, flag, doubt string) *failure.Error {
 		}
 		return failure.New(e.Code, "check that a node of the same version answers there", "%s answered %s", e.URL, e.Err).Because(e)
 	case client.CodeInterrupted:
-		return failure.New(e.Code, doubt, "interrupted")
+		return interrupted(e, doubt)
 	}
 	hint := doubt
 	if !e.Begun {

@@ -47,6 +47,8 @@ func TestNoAnswer(t *testing.T) {
 		{client.Error{Code: client.CodeGone}, "node_gone", "start it again", failure.ExitUnreachable},
 		{client.Error{Code: client.CodeGone, Begun: true}, "node_gone", "may or may not have arrived", failure.ExitUnreachable},
 		{client.Error{Code: client.CodeInterrupted, Begun: true}, "interrupted", "may or may not have arrived", failure.ExitFailed},
+		{client.Error{Code: client.CodeInterrupted, Asked: true}, "interrupted", "may or may not have done it", failure.ExitFailed},
+		{client.Error{Code: client.CodeInterrupted}, "interrupted", "had not answered", failure.ExitFailed},
 		{client.Error{Code: client.CodeToken, Err: inspect.ErrBadToken}, "token", "writes a new one", failure.ExitFailed},
 		{client.Error{Code: client.CodeToken, Err: fs.ErrPermission}, "data_dir", "owner", failure.ExitFailed},
 		{client.Error{Code: client.CodeForeign, Err: errors.New("502 Bad Gateway")}, "node", "same version", failure.ExitFailed},
