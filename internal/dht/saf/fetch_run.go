@@ -83,11 +83,11 @@ type run struct {
 	auto   bool // no [Fetch] waits for it
 	own    bool // another run may follow it whatever its end: it was begun without a Fetch, or something was not handled meanwhile
 	stage  Stage
-	at     time.Time // when the stage ends; zero while reading
-	limit  time.Time // of the run, once it has left the queue
+	at     time.Time          // when the stage ends; zero while reading
+	limit  time.Time          // of the run, once it has left the queue
 	seen   map[wire.Hash]bool // with true, no handler has finished it
-	stale  bool      // the last answer was full, and had nothing new
-	asked  time.Time // its first request; zero for none
+	stale  bool               // the last answer was full, and had nothing new
+	asked  time.Time          // its first request; zero for none
 	// request is the number of its last request, and conn the connection to the server then.
 	request uint32
 	conn    uint64
