@@ -257,8 +257,13 @@ func (c *Client[W]) again(r *run, err error, sure bool) {
 	switch {
 	case sure || err == ErrRepeats && open == (openDigest{}) || errors.As(err, &v) || s.run != nil || !c.mayAsk(s):
 	case err == nil || err == ErrRepeats:
-		c.begin(s, true, c.check(s))
-		s.checks++
+		at := c.check(s)
+		if r.due.After(c.now) && r.due.Before(at) { // a Fetch does not put it off
+			at = r.due
+		} else {
+			s.checks++
+		}
+		c.begin(s, true, at)
 	case err == ErrRunLimit || err == ErrUnhandled:
 		c.begin(s, true, c.spread(c.now.Add(AutoAgain)))
 	default:

@@ -84,6 +84,7 @@ type run struct {
 	own    bool // another run may follow it whatever its end: it was begun without a Fetch, or something was not handled meanwhile
 	stage  Stage
 	at     time.Time          // when the stage ends; zero while reading
+	due    time.Time          // when it would have begun without the Fetch that hurries it
 	limit  time.Time          // of the run, once it has left the queue
 	seen   map[wire.Hash]bool // with true, no handler has finished it
 	stale  bool               // the last answer was full, and had nothing new
