@@ -12,6 +12,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -177,21 +178,47 @@ func TestBubbleSeedsSilent(t *testing.T) {
 	})
 }
 
-// TestBubbleSeedAskedAgain: a node that is connected to others asks a seed that was away again after an hour.
+// TestBubbleSeedAskedAgain: a node that is connected to others asks a seed that was away again after an hour. That holds
+// beside seeds that are still away, and those that the node may not dial.
 func TestBubbleSeedAskedAgain(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		const at = "/memory/77"
-		net := gamelantest.NewNetwork(t)
-		a := net.Start(gamelan.Config{Floor: 1, Seeds: []string{gamelantest.Secret(77).PublicKey().String() + "::" + at}}, kit.Quiet)
-		for range 30 { // so many that a round of the discovery hardly asks the seed
-			net.Connect(net.Start(gamelan.Config{}, kit.Quiet), a)
+	const at = "/memory/77"
+	const excluded = "/ip4/127.0.0.1/tcp/18141"
+	back := gamelantest.Secret(77)
+	other := func(after identity.NodeID) *identity.Secret { // the next one behind it in the order of seeds
+		for n := 100; ; n++ {
+			if s := gamelantest.Secret(n); s.PublicKey().NodeID().Compare(after) > 0 {
+				return s
+			}
 		}
-		time.Sleep(5 * time.Minute)
-		wantHealth(t, "no seed", a, "ok (seeds_silent)")
-		net.Start(gamelan.Config{Secret: gamelantest.Secret(77), Listen: []string{at}}, kit.Quiet)
-		time.Sleep(61 * time.Minute)
-		wantHealth(t, "an hour later", a, "ok")
-	})
+	}
+	middle := other(back.PublicKey().NodeID())
+	last := other(middle.PublicKey().NodeID())
+	for name, others := range map[string][]string{
+		"alone":               nil,
+		"excluded behind it":  {middle.PublicKey().String() + "::" + excluded},
+		"excluded in between": {middle.PublicKey().String() + "::" + excluded, last.PublicKey().String() + "::/memory/78"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				net := gamelantest.NewNetwork(t)
+				a := net.Start(gamelan.Config{
+					Floor: 1, ExcludeDial: []string{"127.0.0.0/8"}, Seeds: append([]string{back.PublicKey().String() + "::" + at}, others...),
+					Discovery: gamelan.DiscoveryConfig{IdleAfterRounds: 1, Idle: 24 * time.Hour}, // so that no round asks the seed later
+				}, kit.Quiet)
+				time.Sleep(time.Minute)
+				for range 30 { // so many that no recovery asks the seed
+					if _, err := a.DialAt(t.Context(), lineOf(net.Start(gamelan.Config{}, kit.Quiet))); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(5 * time.Minute)
+				wantHealth(t, "no seed", a, "ok (seeds_silent)")
+				net.Start(gamelan.Config{Secret: back, Listen: []string{at}}, kit.Quiet)
+				time.Sleep(time.Duration(1+len(others)) * 61 * time.Minute)
+				wantHealth(t, "later", a, "ok")
+			})
+		})
+	}
 }
 
 // TestBubbleInDoubt: a node whose messages are in doubt too often is degraded for an hour.

@@ -245,3 +245,29 @@ func TestBubbleUnrequestedAnswers(t *testing.T) {
 		kit.WantNoCredit(t, node.Node)
 	})
 }
+
+// TestBubbleDroppedAnswerIsAskedFor: nobody asked for an answer, so its letter is dropped. The server is asked for
+// the letter once it hands it out again.
+func TestBubbleDroppedAnswerIsAskedFor(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := kit.Asking(t)
+		node := kit.StartMember(net, gamelan.Config{}, kit.Quiet)
+		server, asked := startWithholding(net, wire.TypeStoredRequest, gamelan.Config{})
+		net.Connect(node.Node, server)
+		for range 2 { // after the start, and after CheckAfter
+			time.Sleep(saf.CheckAfter + 2*saf.AutoSpread)
+			kit.Post(t, server, node.Node, answer(t, node.PublicKey()))
+		}
+		time.Sleep(10 * time.Minute)
+		before := len(asked.all())
+		kit.Post(t, server, node.Node, answer(t, node.PublicKey(), storedLetter{text: "letter"}))
+		time.Sleep(saf.CheckAfter + saf.AutoSpread)
+		wantFromServer(t, node, "")
+		if n := len(asked.all()); n != before+1 {
+			t.Fatalf("got %d requests after the answer, want one", n-before)
+		}
+		kit.Post(t, server, node.Node, answer(t, node.PublicKey(), storedLetter{text: "letter"}))
+		time.Sleep(time.Second)
+		wantFromServer(t, node, "letter")
+	})
+}

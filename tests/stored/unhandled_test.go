@@ -125,6 +125,43 @@ func TestBubbleStoredCopyOfStuck(t *testing.T) {
 	}
 }
 
+// TestBubbleStoredWhileAwayOfUnhandled: a wallet has had much that nobody handles, and asks for it less and
+// less often. Then it is away, and for a minute after its return nobody handles what was stored meanwhile.
+// These letters come while the server has them.
+func TestBubbleStoredWhileAwayOfUnhandled(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := kit.Asking(t)
+		author := kit.StartMember(net, gamelan.Config{})
+		server := kit.StartMember(net, gamelan.Config{})
+		wallet := kit.StartMember(net, gamelan.Config{Client: true}, kit.Quiet)
+		net.Connect(author.Node, server.Node)
+		net.Connect(wallet.Node, server.Node)
+		for range 120 {
+			kit.Send(t, author, dht.Message{To: dht.StoreFor{To: wallet.PublicKey()}, Type: kit.TextType + 1, Encrypt: true, Body: []byte("what?")})
+			time.Sleep(time.Minute)
+		}
+		net.Partition(wallet.Node, server.Node)
+		net.Cut(wallet.Node, server.Node)
+		time.Sleep(time.Minute)
+		want := kit.StoredLetters(6)
+		for _, body := range want {
+			kit.StoreFor(t, author, wallet.PublicKey(), body)
+		}
+		time.Sleep(10 * time.Minute)
+		setType(t, wallet, nil)
+		net.Heal(wallet.Node, server.Node)
+		net.Connect(wallet.Node, server.Node)
+		time.Sleep(time.Minute)
+		wantLetters(t, "unhandled", wallet, nil)
+		if err := wallet.DHT().RegisterType(t.Context(), kit.TextType, wallet.Heard.New); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Minute)
+		synctest.Wait()
+		wantLetters(t, "handled", wallet, want)
+	})
+}
+
 // TestBubbleStoredCopyOverRestart: a wallet ends with messages in the hands of its actor that
 // were relayed to it. It is back within the server's grace, and gets the stored copies.
 func TestBubbleStoredCopyOverRestart(t *testing.T) {

@@ -185,11 +185,13 @@ func (x *exchange) outbound() (n int) {
 
 // seedPeers returns the seeds that may be asked, in random order.
 func (x *exchange) seedPeers() []peerstore.Peer {
-	q := peerstore.Query{Now: x.d.trunk.Wall(), Seeds: true, Where: func(p peerstore.Peer) bool {
-		return p.ID != x.self() && !p.Key.IsZero() && x.d.trunk.Banned(p.ID) == nil &&
-			(x.Connected(p.ID) || x.d.trunk.Dialable(p) == nil)
-	}}
+	q := peerstore.Query{Now: x.d.trunk.Wall(), Seeds: true, Where: x.mayAskSeed}
 	return peerstore.Random(x.d.trunk.Store(), q, maxSeeds, x.random)
+}
+
+// mayAskSeed reports whether a seed can be asked: one that is connected, or that could be.
+func (x *exchange) mayAskSeed(p peerstore.Peer) bool {
+	return p.ID != x.self() && !p.Key.IsZero() && x.d.trunk.Banned(p.ID) == nil && (x.Connected(p.ID) || x.d.trunk.Dialable(p) == nil)
 }
 
 // maxSeeds limits the seeds that the node asks and shows.

@@ -168,22 +168,27 @@ type namingLate struct{ token uint64 }
 // seedAgain is how long a seed rests that has not answered, while no other one has.
 const seedAgain = time.Hour
 
-// askSeed asks a seed again whose last answer is longest ago, if none answers: it may run again, and nobody else asks it while
-// the node is connected to others.
+// askSeed asks a seed again whose last answer is longest ago, of those that it may ask, if none answers: it may run again, and
+// nobody else asks it while the node is connected to others.
 func (a *netsyncActor) askSeed(c actor.Context) {
 	now := supervisor.Now(c)
 	var peer identity.NodeID
 	var first, last time.Time
+	found := false
 	for _, id := range a.seedIDs {
 		s := a.seeds[id]
 		if s.Answered || a.Connected(id) || a.asking[id] > 0 {
 			return
 		}
-		if last = latest(last, s.At); first.IsZero() || s.At.Before(first) {
-			peer, first = id, s.At
+		if p, ok := a.d.trunk.Store().Get(id); !ok || !a.mayAskSeed(p) {
+			continue
+		}
+		last = latest(last, s.At)
+		if !found || s.At.Before(first) {
+			found, peer, first = true, id, s.At
 		}
 	}
-	if p, ok := a.d.trunk.Store().Get(peer); last.IsZero() || now.Sub(last) < seedAgain || !ok || a.d.trunk.Dialable(p) != nil {
+	if last.IsZero() || now.Sub(last) < seedAgain {
 		return
 	}
 	a.sync(c, netsync.Sync{For: netsync.ForSearch, Peer: peer, N: netsync.MaxPeers, Clients: true, Until: now.Add(2 * netsync.DialLimit)})

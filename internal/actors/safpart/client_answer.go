@@ -52,6 +52,7 @@ func (a *client) heard(c actor.Context, m dht.Heard) {
 	}
 	if !a.f.client.machine.Open(supervisor.Now(c), peer, to) {
 		c.Send(c.Sender(), dht.NewIgnoreHeard(m))
+		a.plan(c)
 		return
 	}
 	if a.f.Silent(peer) {

@@ -143,7 +143,9 @@ func (k *keeper) written(c actor.Context, err error) {
 		for _, ref := range w.refs {
 			k.index.Remove(ref)
 		}
-		k.remove(k.index.Restore(w.evicted))
+		dead, again := k.index.Restore(w.evicted)
+		k.remove(dead)
+		k.next.evicted = append(k.next.evicted, again...) // what has come again is in next
 		k.watch(c)
 	}
 	failed := err

@@ -548,6 +548,52 @@ func TestKeeperKeepsWhatWasEvictedForNothing(t *testing.T) {
 	}
 }
 
+// TestKeeperKeepsWhatComesAgain: a message has made way for one that is being written, and is offered again meanwhile.
+// The disk takes neither the one nor the other copy. The message stays, in memory and on the disk.
+func TestKeeperKeepsWhatComesAgain(t *testing.T) {
+	for name, fail := range map[string]func(d *failing){
+		"low space": func(d *failing) {
+			d.free.Store(store.MinFree - 1)
+			d.set(false)
+		},
+		"failed": func(*failing) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := &failing{DB: kv.Memory(), writing: make(chan struct{})}
+				limits := saf.Default()
+				limits.Messages = 1
+				b := newLimitedBench(t, disk, limits)
+				time.Sleep(time.Second)
+				close(disk.writing)
+				m := b.sealed(b.secret().PublicKey())
+				b.offer(m)
+				disk.writing = make(chan struct{})
+				disk.set(true)
+				b.offer(b.sealed(b.secret().PublicKey()))
+				if got, want := b.offer(m), "dht.DirectOrClosest"; got != want {
+					t.Fatalf("got %q, want %q: it has made way", got, want)
+				}
+				close(disk.writing)
+				synctest.Wait()
+				fail(disk)
+				time.Sleep(5 * time.Minute)
+				disk.set(false)
+				disk.free.Store(store.MinFree)
+				time.Sleep(5 * time.Minute)
+				second := newLimitedBench(t, disk, limits)
+				synctest.Wait()
+				if here, there := b.state(), second.state(); here.Messages != 1 || there.Messages != 1 {
+					t.Errorf("got %d messages, and %d on the disk, want one", here.Messages, there.Messages)
+				}
+				if got := b.offer(m); got != "" {
+					t.Errorf("offered once more: got %q, want nothing, as it is stored", got)
+				}
+			})
+		})
+	}
+}
+
 // TestKeeperPurgesWhatWasEvicted: a purge also takes a message that has made way for one that is being
 // written: it does not come back when that write fails.
 func TestKeeperPurgesWhatWasEvicted(t *testing.T) {

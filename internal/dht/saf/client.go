@@ -144,11 +144,19 @@ func (c *Client[W]) answered(e Answered) {
 		return
 	}
 	s.reading = max(0, s.reading-1)
+	failed := s.failed
 	if e.Err == nil {
 		s.failed = 0
 	}
-	if e.Err != nil || e.unhandled() {
+	switch {
+	case e.unhandled() || e.Err != nil:
 		s.doubt = c.now
+		if late := s.run == nil || s.run.later(c.now); late && e.Err == nil { // no run says whether it was known
+			s.checks = 0
+		}
+		c.lookAgain(s)
+	case failed > 0:
+		c.recovered(s)
 	}
 	if s.run != nil {
 		c.answeredRun(s.run, e, t)

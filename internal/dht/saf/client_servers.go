@@ -48,8 +48,9 @@ const (
 	// later sees all that the server has for us, also what no handler has finished, or what
 	// this node had in hand when it crashed. After a complete run that began earlier, and after
 	// a [Missed], one more begins by itself, and again after twice that time and so on, as long
-	// as messages come that no handler finishes. In the [LeastGrace] after a Missed it stays
-	// CheckAfter: a server deletes then what it has given to us.
+	// as messages come that no handler finishes. A server deletes after [LeastGrace] what it has
+	// given to us. So the time does not grow that long after a Missed, and it begins anew with a
+	// connection, and with a message that the run before did not bring.
 	CheckAfter = RepeatAfter + 15*time.Second
 	// MaxKnown is how many servers without connection are remembered, with what they left
 	// unanswered.
@@ -73,6 +74,7 @@ type server struct {
 	reading   int             // answers whose letters have not ended
 	doubt     time.Time       // when it last gave us something that we may not have handled
 	checks    int             // runs in succession that began because of doubt
+	open      openDigest      // of the last complete run that brought letters which no handler finished
 	run       *run            // nil for none
 	ended     time.Time       // when the last run ended
 	result    dht.FetchResult // of that
@@ -185,14 +187,15 @@ func (s *server) room(now time.Time) time.Time {
 // this node waits for, and counts it; 0: the response has no number, and counts for the oldest
 // request. Any other is dropped without an offence, because it may be late (spec: dht 8.5/1,
 // 101, 102). It may also be for an earlier life of this node: a server that does not know
-// whether that has read the response sends it again. After true, judge the response, and
-// report its end by [Answered].
+// whether that has read the response sends it again. Open may change what [Client.Next] returns.
+// After true, judge the response, and report its end by [Answered].
 func (c *Client[W]) Open(now time.Time, peer identity.NodeID, id uint32) bool {
 	s := c.servers[peer]
 	if s == nil || now.Sub(s.asked) > RequestAge || !s.answered(id) {
 		c.stats.Unrequested++
 		if s != nil {
-			s.doubt = now
+			c.now, s.doubt, s.checks = now, now, 0
+			c.lookAgain(s)
 		}
 		return false
 	}
@@ -206,15 +209,14 @@ func (c *Client[W]) Open(now time.Time, peer identity.NodeID, id uint32) bool {
 
 func (c *Client[W]) connected(e Connected) {
 	s := c.server(e.Peer)
-	s.connected, s.conn, s.serves = true, e.Conn, e.Serves
+	s.connected, s.conn, s.serves, s.checks = true, e.Conn, e.Serves, 0
 	if s.run != nil && !e.Serves && s.run.stage != StageReading {
 		c.end(s.run, ErrNoServer)
 	}
 	switch {
 	case s.run != nil && s.run.stage == StageQueued:
 		s.run.at = deadline.Earlier(s.run.at, c.first(s))
-	case s.run != nil || c.o.NoRequests || !e.Serves || s.isSilent(c.now) || !c.near(e.Peer):
-	default:
+	case s.run == nil && c.mayAsk(s):
 		c.begin(s, true, c.first(s))
 	}
 }
@@ -243,17 +245,25 @@ func (c *Client[W]) spread(at time.Time) time.Time {
 
 // again begins an automatic run again, after a while, if the server may still be asked: one
 // that ended with an error, or that was not sure to see all messages.
-func (c *Client[W]) again(s *server, err error, sure bool) {
-	var v *protocol.Violation
-	if sure {
-		s.checks = 0
+func (c *Client[W]) again(r *run, err error, sure bool) {
+	s, open := r.server, openDigest{}
+	if err == nil || err == ErrRepeats {
+		open = r.open()
 	}
+	if sure || open != (openDigest{}) && open != s.open {
+		s.checks, s.open = 0, open
+	}
+	var v *protocol.Violation
 	switch {
-	case sure || err == ErrRepeats || errors.As(err, &v):
-	case s.run != nil || c.o.NoRequests || !s.connected || !s.serves || s.isSilent(c.now) || !c.near(s.peer):
-	case err == nil:
-		c.begin(s, true, c.check(s))
-		s.checks++
+	case sure || err == ErrRepeats && open == (openDigest{}) || errors.As(err, &v) || s.run != nil || !c.mayAsk(s):
+	case err == nil || err == ErrRepeats:
+		at := c.check(s)
+		if r.due.After(c.now) && r.due.Before(at) { // a Fetch does not put it off
+			at = r.due
+		} else {
+			s.checks++
+		}
+		c.begin(s, true, at)
 	case err == ErrRunLimit || err == ErrUnhandled:
 		c.begin(s, true, c.spread(c.now.Add(AutoAgain)))
 	default:
@@ -262,22 +272,44 @@ func (c *Client[W]) again(s *server, err error, sure bool) {
 	}
 }
 
+// mayAsk reports whether a run that nobody waits for may begin.
+func (c *Client[W]) mayAsk(s *server) bool {
+	return !c.o.NoRequests && s.connected && s.serves && !s.isSilent(c.now) && c.near(s.peer)
+}
+
+// recovered has a server asked soon whose automatic runs have failed, because it has answered,
+// perhaps too late for the run.
+func (c *Client[W]) recovered(s *server) {
+	soon := func() time.Time { return c.spread(c.now.Add(AutoAgain)) }
+	switch {
+	case s.run == nil && c.mayAsk(s):
+		c.begin(s, true, soon())
+	case s.run != nil && s.run.later(c.now):
+		s.run.at = deadline.Earlier(s.run.at, soon())
+	}
+}
+
 // missedOne has all servers asked again that may have what was not handled here. A server of
 // ours holds it back for a while, because it was just relayed to this node.
 func (c *Client[W]) missedOne() {
 	c.missed = c.now
-	if c.o.NoRequests {
-		return
-	}
 	for _, s := range c.closest(false) {
-		at := c.check(s)
-		switch {
-		case s.run != nil && s.run.later(c.now):
-			s.run.at = deadline.Earlier(s.run.at, at)
-		case s.run != nil:
-			s.run.own = true // another run follows, because this one is not sure to see it
-		case c.near(s.peer):
-			c.begin(s, true, at)
+		c.lookAgain(s)
+	}
+}
+
+// lookAgain has a server asked again that may have what was not handled here.
+func (c *Client[W]) lookAgain(s *server) {
+	switch {
+	case s.run == nil && c.mayAsk(s):
+		c.begin(s, true, c.check(s))
+		s.checks++
+	case s.run == nil:
+	case !s.run.later(c.now):
+		s.run.own = true // another run follows, because this one is not sure to see it
+	default:
+		if at := c.check(s); at.Before(s.run.at) {
+			s.run.at = at
 			s.checks++
 		}
 	}

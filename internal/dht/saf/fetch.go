@@ -93,7 +93,7 @@ func (c *Client[W]) hurry(s *server) {
 		c.begin(s, false, c.now)
 	}
 	if s.run.stage == StageQueued {
-		s.run.auto = false
+		s.run.auto, s.run.due = false, s.run.at
 		s.run.wait(c.now)
 	}
 }

@@ -1,6 +1,8 @@
 package saf
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,13 +81,14 @@ func (s Stage) String() string {
 type run struct {
 	server *server
 	auto   bool // no [Fetch] waits for it
-	own    bool // another run may follow it: it was begun without a Fetch, or something was missed meanwhile
+	own    bool // another run may follow it whatever its end: it was begun without a Fetch, or something was not handled meanwhile
 	stage  Stage
-	at     time.Time // when the stage ends; zero while reading
-	limit  time.Time // of the run, once it has left the queue
-	seen   map[wire.Hash]struct{}
-	stale  bool      // the last answer was full, and had nothing new
-	asked  time.Time // its first request; zero for none
+	at     time.Time          // when the stage ends; zero while reading
+	due    time.Time          // when it would have begun without the Fetch that hurries it
+	limit  time.Time          // of the run, once it has left the queue
+	seen   map[wire.Hash]bool // with true, no handler has finished it
+	stale  bool               // the last answer was full, and had nothing new
+	asked  time.Time          // its first request; zero for none
 	// request is the number of its last request, and conn the connection to the server then.
 	request uint32
 	conn    uint64
@@ -114,7 +117,7 @@ func (r *run) later(now time.Time) bool { return r.stage == StageQueued && r.at.
 func (c *Client[W]) begin(s *server, auto bool, at time.Time) {
 	s.run = &run{
 		server: s, auto: auto, own: auto, stage: StageQueued, at: at,
-		seen: make(map[wire.Hash]struct{}), result: dht.FetchResult{Server: s.peer},
+		seen: make(map[wire.Hash]bool), result: dht.FetchResult{Server: s.peer},
 	}
 	c.runs = append(c.runs, s.run)
 }
@@ -220,11 +223,17 @@ func (e *Answered) outcome(i int) Delivery {
 // unhandled reports whether no actor has finished one of the letters.
 func (e *Answered) unhandled() bool {
 	for i := range e.Letters {
-		if d := e.outcome(i); d == Refused || d == InHand {
+		if e.open(i) {
 			return true
 		}
 	}
 	return false
+}
+
+// open reports whether no actor has finished a letter.
+func (e *Answered) open(i int) bool {
+	d := e.outcome(i)
+	return d == Refused || d == InHand
 }
 
 // tally counts the messages of an answer by how they ended.
@@ -300,19 +309,45 @@ func (r *run) add(t dht.FetchResult) {
 func (r *run) note(e Answered) {
 	for _, h := range e.Hashes {
 		if _, ok := r.seen[h]; !ok {
-			r.seen[h] = struct{}{}
+			r.seen[h] = false
 			r.fresh = true
 		}
+	}
+	for i := range e.Letters {
+		r.seen[e.Letters[i].Hash] = e.open(i)
 	}
 	r.full = r.full || e.Messages >= AnswerLimit || e.Bytes >= fullBytes
 	r.reached = max(r.reached, e.Newest)
 }
 
-// end ends a run; with err the server may have more, and is asked again if it may be.
+// openDigest is a digest of letters; zero for none.
+type openDigest [sha256.Size]byte
+
+// open returns the digest of the letters of a run that no handler has finished.
+func (r *run) open() (d openDigest) {
+	var list []wire.Hash
+	for h, open := range r.seen {
+		if open {
+			list = append(list, h)
+		}
+	}
+	if len(list) == 0 {
+		return d
+	}
+	slices.SortFunc(list, func(a, b wire.Hash) int { return bytes.Compare(a[:], b[:]) })
+	all := sha256.New()
+	for _, h := range list {
+		all.Write(h[:])
+	}
+	return openDigest(all.Sum(nil))
+}
+
+// end ends a run; with err the server may have more, and is asked again if it may be. A Fetch that
+// is told that a run was complete does not ask again, so this client does if the run is not sure.
 func (c *Client[W]) end(r *run, err error) {
 	sure := c.leave(r, err)
-	if r.own {
-		c.again(r.server, err, sure)
+	if r.own || err == nil {
+		c.again(r, err, sure)
 	}
 }
 

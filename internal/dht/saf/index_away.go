@@ -33,16 +33,16 @@ func (x *Index) Settle(seqs []uint64) {
 
 // Restore takes messages back that have made way for others, because those could not be written
 // and were removed. Each is in its old order again, with its old age. The messages may exceed the limits
-// until the next Add. Restore returns those that are to be deleted all the same: they were
-// removed meanwhile, or have come again.
+// until the next Add. Restore returns as dead those that are to be deleted all the same, because they were
+// removed meanwhile. Those that have come again it returns as again: call Settle or Restore for them when
+// it is known whether the other copy is on the disk.
 //
 // Restore needs time for each message in the chains of what it takes back.
-func (x *Index) Restore(seqs []uint64) (dead []uint64) {
+func (x *Index) Restore(seqs []uint64) (dead, again []uint64) {
 	var back []away
 	for _, seq := range seqs {
 		if a, ok := x.away[seq]; ok {
 			back = append(back, a)
-			delete(x.away, seq)
 		} else {
 			dead = append(dead, seq)
 		}
@@ -50,10 +50,11 @@ func (x *Index) Restore(seqs []uint64) (dead []uint64) {
 	slices.SortFunc(back, func(a, b away) int { return cmp.Compare(a.order, b.order) })
 	last := make(map[chainName]int32)
 	for _, a := range back {
-		if _, again := x.hashes[a.hash]; again {
-			dead = append(dead, a.seq)
+		if _, ok := x.hashes[a.hash]; ok {
+			again = append(again, a.seq)
 			continue
 		}
+		delete(x.away, a.seq)
 		x.counts.evicted[a.limit]--
 		place := x.enter(a.record, a.source, a.destination)
 		e := x.records.at(place)
@@ -63,7 +64,7 @@ func (x *Index) Restore(seqs []uint64) (dead []uint64) {
 		x.relink(place, last)
 		x.weigh(e, 1)
 	}
-	return dead
+	return dead, again
 }
 
 // chainName names a chain of a class.

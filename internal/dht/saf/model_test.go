@@ -353,7 +353,7 @@ func (m *model) confirm(now time.Duration, e *modelRecord) bool {
 }
 
 // restore takes records back that have made way.
-func (m *model) restore(seqs []uint64) (dead []uint64) {
+func (m *model) restore(seqs []uint64) (dead, again []uint64) {
 	var back []*modelRecord
 	for _, seq := range seqs {
 		if e := m.away[seq]; e == nil {
@@ -361,14 +361,14 @@ func (m *model) restore(seqs []uint64) (dead []uint64) {
 		} else {
 			back = append(back, e)
 		}
-		delete(m.away, seq)
 	}
 	slices.SortFunc(back, func(a, b *modelRecord) int { return a.order - b.order })
 	for _, e := range back {
 		if m.has(e.Hash) {
-			dead = append(dead, e.Seq)
+			again = append(again, e.Seq)
 			continue
 		}
+		delete(m.away, e.Seq)
 		*m.evicted(e.scope)--
 		if len(m.within(1, e.Record)) == 0 {
 			m.peers[e.Source] = e.from
@@ -396,7 +396,7 @@ func (m *model) restore(seqs []uint64) (dead []uint64) {
 		at, _ := slices.BinarySearchFunc(m.list, e.Seq, func(o *modelRecord, seq uint64) int { return cmp.Compare(o.Seq, seq) })
 		m.list = slices.Insert(m.list, at, e)
 	}
-	return dead
+	return dead, again
 }
 
 // removed is what the index does about a message that was not written.
@@ -686,7 +686,17 @@ func compare(s *script) error {
 			for _, w := range list {
 				gotRemoved, wantRemoved = append(gotRemoved, x.Remove(w.ref)), append(wantRemoved, m.removed(w.ref.Seq))
 			}
-			got, want = fmt.Sprint(gotRemoved, x.Restore(gone)), fmt.Sprint(wantRemoved, m.restore(gone))
+			gotDead, gotAgain := x.Restore(gone)
+			wantDead, wantAgain := m.restore(gone)
+			got, want = fmt.Sprint(gotRemoved, gotDead, gotAgain), fmt.Sprint(wantRemoved, wantDead, wantAgain)
+			if len(writing) > 0 { // the other copies, perhaps
+				writing[0].gone = append(writing[0].gone, wantAgain...)
+				wantAgain = nil
+			}
+			x.Settle(wantAgain)
+			for _, seq := range wantAgain {
+				delete(m.away, seq)
+			}
 		case 18:
 			id := identity.NodeID{1, byte(s.n(4))}
 			var seqs []uint64
