@@ -246,7 +246,7 @@ func TestBoxLong(t *testing.T) {
 			b.Written(admitted)
 		}
 	}
-	if l := b.Level(); l.Messages != 0 || l.Bytes != 0 || l.InHand != 0 || l.Waiting != 0 || len(b.hands) != 0 || len(b.late) != 0 {
+	if l := b.Level(); l.Messages != 0 || l.Bytes != 0 || l.InHand != 0 || l.Waiting != 0 || len(b.hands) != 0 || len(b.lanes[""].overdue) != 0 {
 		t.Errorf("got %+v at the end, want nothing", l)
 	}
 	if cap(b.list) > 20_000 {
