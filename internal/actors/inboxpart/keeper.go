@@ -132,7 +132,7 @@ type (
 	}
 	handsFree struct{ hands int } // that it has still
 	// decline has a message rest. No reply.
-	decline struct{ seq uint64 }
+	decline struct{ listener, seq uint64 }
 	// unreadable takes a message out whose record cannot be read. No reply.
 	unreadable struct{ seq uint64 }
 	// leave removes a listener. Finished means that it got all messages it had asked
@@ -530,7 +530,7 @@ func (k *keeper) decline(c actor.Context, m decline) {
 	if k.box == nil { // no message is in hand
 		return
 	}
-	k.box.Decline(supervisor.Now(c), m.seq)
+	k.box.Decline(supervisor.Now(c), m.listener, m.seq)
 	k.settle(c)
 	k.giveAll(c) // the listener may have more in hand now, and others may have this one
 }
@@ -563,7 +563,7 @@ func (k *keeper) leave(c actor.Context, m leave) {
 		}
 		return
 	}
-	k.box.Untouched(m.rest)
+	k.box.Untouched(m.listener, m.rest)
 	if m.finished {
 		k.forget(k.box.Finish(supervisor.Now(c), m.listener))
 	} else {
