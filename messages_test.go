@@ -532,6 +532,40 @@ func TestMessagesBehindASlowOne(t *testing.T) {
 	})
 }
 
+// TestMessagesFailBesideALoop: what a function fails on comes again after the pause that is promised, while a loop of a topic waits.
+func TestMessagesFailBesideALoop(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var at []time.Time
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}),
+			gamelan.WithMessages(func(context.Context, gamelan.Message) error {
+				if at = append(at, time.Now()); len(at) == 1 {
+					return errors.New("not yet")
+				}
+				return nil
+			}))
+		net.Connect(a, b)
+		ctx, stop := context.WithCancel(t.Context())
+		var loop sync.WaitGroup
+		loop.Go(func() {
+			for range b.Messages(ctx, gamelan.On("jobs")) {
+			}
+		})
+		time.Sleep(time.Second)
+		say(t, a, b, "again")
+		time.Sleep(10 * time.Second)
+		stop()
+		loop.Wait()
+		if len(at) != 2 {
+			t.Fatalf("got %d attempts, want 2", len(at))
+		}
+		if pause := at[1].Sub(at[0]); pause < time.Second || pause > 1100*time.Millisecond {
+			t.Errorf("the second attempt came after %v, want about a second", pause)
+		}
+	})
+}
+
 // TestMessagesBehindAFailingOne has a function fail for ever on a message that is larger than all
 // that a listener may have in hand: those behind it come all the same.
 func TestMessagesBehindAFailingOne(t *testing.T) {

@@ -44,6 +44,7 @@ type keeper struct {
 	synced    time.Time
 	timer     *supervisor.Timer
 	dueTimer  *supervisor.Timer
+	dueAt     time.Time // of dueTimer
 
 	waiting map[uint64]*puller // unanswered pulls, by listener
 	early   []acker            // acks that came before the messages on the disk were read
@@ -219,6 +220,8 @@ func (k *keeper) Receive(c actor.Context) {
 		}
 	case dueTick:
 		k.dueTimer = nil
+		k.renew(c)
+		k.box.Expire(supervisor.Now(c)) // also if only copiers wait
 		k.giveAll(c)
 	case supervisor.Done[loaded]:
 		k.loaded(c, m)
@@ -461,15 +464,21 @@ func (k *keeper) giveAll(c actor.Context) {
 	k.watchDue(c)
 }
 
-// watchDue sets the timer for the time when a message has been in hand for too long, so
+// watchDue sets the timer for the time when a message has been in hand for too long, or has rested, so
 // that waiting listeners get it.
 func (k *keeper) watchDue(c actor.Context) {
-	if k.dueTimer != nil || len(k.waiting) == 0 || k.box == nil {
+	if len(k.waiting) == 0 || k.box == nil {
 		return
 	}
-	if at, ok := k.box.Due(); ok {
-		k.dueTimer = supervisor.After(c, max(0, at.Sub(supervisor.Now(c)))+time.Millisecond, dueTick{})
+	at, ok := k.box.Due()
+	if !ok || k.dueTimer != nil && !at.Before(k.dueAt) {
+		return
 	}
+	if k.dueTimer != nil {
+		k.dueTimer.Stop()
+	}
+	k.dueAt = at
+	k.dueTimer = supervisor.After(c, max(0, at.Sub(supervisor.Now(c)))+time.Millisecond, dueTick{})
 }
 
 func (k *keeper) ack(c actor.Context, m acker) {

@@ -25,7 +25,7 @@ type KeptMessage struct {
 	Attempt int
 	// Listener has the message in hand; 0 for a copier.
 	Listener uint64
-	Lost    uint64 // for a copier: how many messages before this one were deleted to make room
+	Lost     uint64 // for a copier: how many messages before this one were deleted to make room
 }
 
 // A record consists of the flags, the time, the peer, the fields that the flags announce,
