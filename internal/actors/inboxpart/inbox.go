@@ -71,7 +71,7 @@ func Open(o Options) (*Inbox, error) {
 		return nil, err
 	}
 	return &Inbox{o: o, store: s, queue: queue{
-		copied: make(map[uint64]struct{}), ids: make(map[uint64]mark), marked: make(map[uint64]Tries), drops: make(map[uint64]struct{}),
+		copied: make(map[uint64]struct{}), noted: make(map[uint64]struct{}), ids: make(map[uint64]mark), marked: make(map[uint64]Tries), drops: make(map[uint64]struct{}),
 	}}, nil
 }
 
@@ -328,7 +328,7 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 // returns when the deletion is synced. It ignores numbers that are not kept.
 //
 // An acknowledged message that a copier has not had yet stays on the disk for that
-// copier. After a kill -9 listeners get such a message again.
+// copier, until the node ends.
 func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
 	_, err := until[acked](b, ctx, ack{seqs})
 	return err
