@@ -87,7 +87,7 @@ func (i *Inbox) HandBack(ctx context.Context, name string) error {
 // returns when the deletion is synced. It ignores numbers that are not kept.
 //
 // An acknowledged message that a copier has not had yet stays on the disk for that
-// copier. After a kill -9 listeners get such a message again.
+// copier, until the node ends.
 func (i *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
 	return i.part().Ack(ctx, seqs...)
 }

@@ -487,6 +487,85 @@ func TestMessagesOfInbox(t *testing.T) {
 	})
 }
 
+// TestMessagesBehindASlowOne: what waits behind a message at which the function is for more than a minute is handled as well, while
+// another function, of a topic, has nothing to do.
+func TestMessagesBehindASlowOne(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		got := new(heard)
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}),
+			gamelan.WithMessages(func(context.Context, gamelan.Message) error { return nil }, gamelan.On("jobs")),
+			gamelan.WithMessages(func(_ context.Context, m gamelan.Message) error {
+				got.add(m)
+				switch string(m.Body) {
+				case "first": // the burst comes meanwhile
+					time.Sleep(50 * time.Millisecond)
+				case "slow":
+					time.Sleep(70 * time.Second)
+				}
+				return nil
+			}))
+		net.Connect(a, b)
+		var want []string
+		for i := range 50 { // then it is handed several at once
+			want = append(want, fmt.Sprint(i))
+		}
+		say(t, a, b, want...)
+		burst := []string{"first", "slow", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+		var pending []*gamelan.Pending[gamelan.Outcome]
+		for _, body := range burst {
+			p, err := a.Submit(t.Context(), b.ID(), []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pending = append(pending, p)
+		}
+		for _, p := range pending {
+			p.Wait(t.Context())
+		}
+		time.Sleep(10 * time.Minute)
+		got.want(t, slices.Concat(want, burst)...)
+		if s := b.Inbox().Status(); s.Messages != 0 {
+			t.Errorf("got %d messages kept, %d of them in hand, want none", s.Messages, s.InHand)
+		}
+	})
+}
+
+// TestMessagesFailBesideALoop: what a function fails on comes again after the pause that is promised, while a loop of a topic waits.
+func TestMessagesFailBesideALoop(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var at []time.Time
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}),
+			gamelan.WithMessages(func(context.Context, gamelan.Message) error {
+				if at = append(at, time.Now()); len(at) == 1 {
+					return errors.New("not yet")
+				}
+				return nil
+			}))
+		net.Connect(a, b)
+		ctx, stop := context.WithCancel(t.Context())
+		var loop sync.WaitGroup
+		loop.Go(func() {
+			for range b.Messages(ctx, gamelan.On("jobs")) {
+			}
+		})
+		time.Sleep(time.Second)
+		say(t, a, b, "again")
+		time.Sleep(10 * time.Second)
+		stop()
+		loop.Wait()
+		if len(at) != 2 {
+			t.Fatalf("got %d attempts, want 2", len(at))
+		}
+		if pause := at[1].Sub(at[0]); pause < time.Second || pause > 1100*time.Millisecond {
+			t.Errorf("the second attempt came after %v, want about a second", pause)
+		}
+	})
+}
+
 // TestMessagesBehindAFailingOne has a function fail for ever on a message that is larger than all
 // that a listener may have in hand: those behind it come all the same.
 func TestMessagesBehindAFailingOne(t *testing.T) {

@@ -220,6 +220,7 @@ func (o *sendOptions) plain() bool {
 // Resend makes the node send a message again if the connection is lost after the message
 // was written and before it is confirmed. It has an id, by which a node of this library takes it once;
 // see [Handled] for what such a node remembers. A node of another make may get it more than once.
+// To a node of this library, the body has at most 8,388,488 bytes.
 func Resend() SendOption { return func(o *sendOptions) { o.resend = true } }
 
 // Read is the default: a message is Confirmed when the peer's node has read it. A crash of that node may lose it.
@@ -234,7 +235,8 @@ func Kept() SendOption { return func(o *sendOptions) { o.want = outcomes.Kept } 
 // returned nil, the loop over [Node.Messages] has asked for the next one, the handler's Receive has returned, or it was
 // acknowledged ([Inbox.Ack]). If it was dropped instead, the outcome has failed, with [ErrDropped].
 //
-// The message has an id (Message.ID). If the connection is lost before the answer, the node connects
+// The message has an id (Message.ID), so its body has at most 8,388,488 bytes: 120 less than that of a plain message.
+// If the connection is lost before the answer, the node connects
 // and sends it again, until it cannot connect, or with [Until] for as long as that says. The peer handles it once: it remembers the ids of a sender
 // for a day, and 4 MiB of all senders. With an inbox it remembers them over restarts; a kill -9 between the end of the handling and
 // the write of that has the message handled again, with the next Attempt. A peer that has lost

@@ -628,6 +628,42 @@ func TestKept(t *testing.T) {
 	})
 }
 
+// TestHandledBesideACopier: a listener that copies, and stands still, holds up no sender. It gets its copies when it goes on.
+func TestHandledBesideACopier(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}),
+			gamelan.WithMessages(func(context.Context, gamelan.Message) error { return nil }))
+		net.Connect(a, b)
+		ctx, stop := context.WithCancel(t.Context())
+		goOn := make(chan struct{})
+		copied := new(heard)
+		var copier sync.WaitGroup
+		copier.Go(func() {
+			for m := range b.Inbox().Listen(ctx, gamelan.ListenOptions{All: true}) {
+				copied.add(m)
+				<-goOn
+			}
+		})
+		time.Sleep(time.Second)
+		want := []string{"1", "2", "3"}
+		for _, body := range want {
+			begun := time.Now()
+			out, err := a.Send(t.Context(), b.ID(), []byte(body), gamelan.Handled(), gamelan.Until(time.Minute))
+			if took := time.Since(begun); err != nil || out.Kind != protocol.Confirmed || took > time.Second {
+				t.Errorf("%s: got %v, %v after %v, want it handled at once", body, out, err, took)
+			}
+		}
+		copied.want(t, "1")
+		close(goOn)
+		time.Sleep(time.Second)
+		copied.want(t, want...)
+		stop()
+		copier.Wait()
+	})
+}
+
 // TestKeptOverRestarts: while the receiver is started again and again, and the connection is cut, each message
 // is handled once, with its outcome.
 //

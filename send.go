@@ -20,7 +20,7 @@ import (
 // at the outcome, or at its AsError. If ctx ends before the outcome, a message that was not written has failed
 // (expired), and a message that was written is in doubt.
 //
-// Body has at most 8 MiB. It must not be changed until Send returns, and if the outcome is
+// Body has at most 8 MiB, and with an id 120 bytes less: see [Handled]. It must not be changed until Send returns, and if the outcome is
 // in doubt it must not be changed afterwards either, because the node may still be writing
 // it. If the peer refuses plain messages of this node, the outcome has
 // [ErrNotTaken], which says what to change.

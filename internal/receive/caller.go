@@ -201,7 +201,7 @@ func (a *Caller) call(ctx context.Context, log *slog.Logger, m Message) (handled
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil { // also if both have happened: the next incarnation has its own task
-			a.inbox.Decline(m.Seq)
+			a.inbox.Decline(m.listener, m.Seq)
 			return false, false
 		}
 		return false, true

@@ -26,9 +26,10 @@ type Message struct {
 	Topic   string
 	Attempt int
 
-	conn   uint64 // the connection, for a message without an inbox
-	keep   func() // gives the credit back: it was handled; nil: there is none
-	refuse func() // gives the credit back: it was not
+	conn     uint64 // the connection, for a message without an inbox
+	listener uint64 // has the message in hand, with an inbox
+	keep     func() // gives the credit back: it was handled; nil: there is none
+	refuse   func() // gives the credit back: it was not
 }
 
 // plain makes a Message of a received one, and keeps its credit.
@@ -38,7 +39,7 @@ func plain(m actors.Received) Message {
 
 // Kept makes a Message of one that the inbox has handed out.
 func Kept(m inboxpart.KeptMessage) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, Topic: m.Topic, DHT: m.DHT, Attempt: m.Attempt}
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, Seq: m.Seq, At: m.At, Lost: m.Lost, ID: m.ID, Topic: m.Topic, DHT: m.DHT, Attempt: m.Attempt, listener: m.Listener}
 }
 
 func (m *Message) release(handled bool) {
@@ -73,7 +74,7 @@ func EachKept(ctx, listen context.Context, in *inboxpart.Inbox, topic string, f 
 			in.Handled(m.Seq)
 			acked = true
 		case goOn:
-			in.Decline(m.Seq) // it makes way for the messages behind it
+			in.Decline(m.Listener, m.Seq) // it makes way for the messages behind it
 		}
 		if !goOn {
 			break

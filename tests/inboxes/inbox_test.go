@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -138,6 +139,39 @@ func inboxHung(t *testing.T, o gamelan.ListenOptions, want string) {
 		}
 		close(release)
 		synctest.Wait()
+	})
+}
+
+// TestBubbleInboxIdleCopier: the keeper sleeps while a listener that copies waits, and another one has messages for too long.
+func TestBubbleInboxIdleCopier(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		var ticks atomic.Int64
+		count := gamelan.WithFault(func(path, point string) {
+			if strings.HasSuffix(path, "/extensions/handler") && strings.Contains(point, "dueTick") {
+				ticks.Add(1)
+			}
+		})
+		from, to := net.Start(gamelan.Config{}), net.Start(gamelan.Config{}, gamelan.WithInbox(gamelan.InboxConfig{}), count)
+		net.Connect(from, to)
+		kit.Enqueue(t, from, to, "hello")
+		ctx, stop := context.WithCancel(t.Context())
+		var loops sync.WaitGroup
+		for _, all := range []bool{false, true} {
+			loops.Go(func() {
+				for range to.Inbox().Listen(ctx, gamelan.ListenOptions{All: all}) {
+					if !all {
+						<-ctx.Done()
+					}
+				}
+			})
+		}
+		time.Sleep(10 * time.Minute)
+		stop()
+		loops.Wait()
+		if n := ticks.Load(); n > 20 {
+			t.Errorf("the keeper woke %d times within ten minutes, want once a minute", n)
+		}
 	})
 }
 

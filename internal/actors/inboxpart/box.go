@@ -93,12 +93,11 @@ type Box struct {
 	queue  []Entry // plain messages without room
 	queued load    // of queue
 
-	hands     map[uint64]hand   // messages in hand, by number
-	handed    []handed          // by due time; some are no longer in hand
-	late      map[uint64]uint64 // from a message to the listener that had it for too long
-	rests     []handed          // messages that were declined and rest, by the time of their end; some are no longer
+	hands     map[uint64]hand // messages in hand, by number
+	handed    []handed        // by due time; some are no longer in hand
+	rests     []handed        // messages that were declined and rest, by the time of their end; some are no longer
 	shelf     load
-	suspect   uint64 // the suspect in hand; 0: none is
+	suspect   uint64 // the suspect in hand that is not overdue; 0: there is none
 	listeners map[uint64]*listener
 	copiers   map[uint64]*copier // by listener; includes copiers of an earlier box
 
@@ -121,6 +120,7 @@ const maxLanes = 64
 type lane struct {
 	from      int // no entry of the topic before this index is free to be handed out
 	listeners int
+	overdue   map[uint64]uint64 // from an overdue message to the listener that has it
 }
 
 type entry struct {
@@ -180,7 +180,7 @@ const keptCopiers = 2 * MaxListeners
 // NewBox returns an empty box.
 func NewBox(l Limits) *Box {
 	return &Box{
-		limits: l, hands: make(map[uint64]hand), late: make(map[uint64]uint64), listeners: make(map[uint64]*listener),
+		limits: l, hands: make(map[uint64]hand), listeners: make(map[uint64]*listener),
 		copiers: make(map[uint64]*copier), over: newOverDHT(), lanes: make(map[string]*lane), topics: make(map[string]load),
 	}
 }
@@ -365,38 +365,45 @@ func (b *Box) copier(id, after uint64) *copier {
 }
 
 // Pull hands out at most that many messages to a listener, in order: messages that no
-// listener has in hand, and messages that another listener had for too long.
+// listener has in hand, and messages that another listener has for too long. The other listener keeps those
+// that this one does not take.
 func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	l := b.listeners[id]
 	if l == nil || l.copier != nil {
 		return nil
 	}
-	b.expire(now)
+	b.Expire(now)
 	if b.suspect != 0 && b.hands[b.suspect].listener == id {
 		return nil
 	}
 	most = min(most, windowMessages-l.hands)
 	first := true // no free message was skipped
 	lane := b.lanes[l.topic]
-	for i := lane.from; i < len(b.list) && len(seqs) < most; i++ {
+	i, overdue := b.firstOverdue(lane, id)
+	for i = min(i, lane.from); i < len(b.list) && len(seqs) < most; i++ {
 		e := &b.list[i]
 		if e.state == writing {
 			break
 		}
-		free := e.state == kept && e.topic == l.topic
-		if free && (b.late[e.seq] == id || e.tried && b.suspect != 0) {
+		late := overdue && lane.mayTake(e.seq, id)
+		free := e.topic == l.topic && (e.state == kept || late)
+		suspect := e.tried || late && b.spent(e)
+		if free && suspect && b.suspect != 0 {
 			first = false
 			continue
 		}
-		if free && e.tried && l.hands > 0 {
+		if free && suspect && l.hands > 0 {
 			break
 		}
 		if free && l.hands > 0 && l.bytes+int64(e.size) > windowBytes {
 			break
 		}
+		if late {
+			b.free(e.seq)
+			free = e.state == kept // otherwise it is on the shelf now
+		}
 		if free {
 			e.state = inHand
-			delete(b.late, e.seq)
 			due := now.Add(HandTimeout)
 			b.hands[e.seq] = hand{id, e.size, due}
 			b.handed = append(b.handed, handed{e.seq, due})
@@ -407,7 +414,7 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			seqs = append(seqs, e.seq)
 		}
 		if first {
-			lane.from = i + 1
+			lane.from = max(lane.from, i+1)
 		}
 		if free && e.tried {
 			b.suspect = e.seq
@@ -460,7 +467,6 @@ func (b *Box) Ack(seqs []uint64) (forget, copied []uint64) {
 		}
 		b.drop(seq)
 		b.unshelve(i)
-		delete(b.late, seq)
 		if any && least < seq && len(b.queue) == 0 {
 			b.discount(&b.list[i])
 			b.list[i].state = read
@@ -485,7 +491,6 @@ func (b *Box) Damaged(seq uint64) bool {
 	}
 	b.drop(seq)
 	b.unshelve(i)
-	delete(b.late, seq)
 	b.miss(seq)
 	b.remove(i)
 	b.compact()
@@ -526,8 +531,8 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 	if l == nil {
 		return nil
 	}
-	b.end(id, l)
 	if l.copier != nil {
+		b.end(id, l)
 		b.copies--
 		return b.release()
 	}
@@ -539,7 +544,7 @@ func (b *Box) Leave(id uint64) (forget []uint64) {
 			b.free(seq)
 		}
 	}
-	b.forgetLate(id)
+	b.end(id, l)
 	return nil
 }
 
@@ -621,11 +626,6 @@ func (b *Box) isFree(i int) {
 	}
 }
 
-// forgetLate forgets which messages a removed listener had for too long.
-func (b *Box) forgetLate(id uint64) {
-	maps.DeleteFunc(b.late, func(_, had uint64) bool { return had == id })
-}
-
 // Finish removes a listener that got all messages it had asked for. The messages in its
 // hand stay there for at most another AckGrace, because its last acknowledgement may be
 // on its way. A copier is removed as by Leave; forget is as for Leave.
@@ -634,16 +634,15 @@ func (b *Box) Finish(now time.Time, id uint64) (forget []uint64) {
 	if l == nil || l.copier != nil {
 		return b.Leave(id)
 	}
-	b.end(id, l)
-	b.forgetLate(id)
 	due := now.Add(AckGrace)
 	for seq, h := range b.hands {
-		if h.listener == id && h.due.After(due) {
+		if h.listener == id && (b.inTime(seq, id) || h.due.After(due)) {
 			h.due = due
 			b.hands[seq] = h
 			b.handed = append(b.handed, handed{seq, due})
 		}
 	}
+	b.end(id, l)
 	slices.SortStableFunc(b.handed, func(a, c handed) int { return cmp.Or(a.due.Compare(c.due), cmp.Compare(a.seq, c.seq)) })
 	return nil
 }
@@ -655,6 +654,7 @@ func (b *Box) Renew(now time.Time, id, seq uint64) bool {
 		return false
 	}
 	if due := now.Add(HandTimeout); h.due.Before(now.Add(HandTimeout / 2)) {
+		b.inTime(seq, id)
 		h.due = due
 		b.hands[seq] = h
 		b.handed = append(b.handed, handed{seq, due})
@@ -687,20 +687,6 @@ func (b *Box) tidy() {
 	b.handed = b.handed[n:]
 }
 
-// expire frees messages that were in hand for too long, for other listeners, and those that have rested.
-func (b *Box) expire(now time.Time) {
-	b.wake(now)
-	for {
-		b.tidy()
-		if len(b.handed) == 0 || b.handed[0].due.After(now) {
-			return
-		}
-		seq := b.handed[0].seq
-		b.late[seq] = b.hands[seq].listener
-		b.free(seq)
-	}
-}
-
 // free takes a message out of the hand it is in.
 func (b *Box) free(seq uint64) {
 	b.drop(seq)
@@ -720,6 +706,7 @@ func (b *Box) drop(seq uint64) {
 		b.suspect = 0
 	}
 	if l := b.listeners[h.listener]; l != nil {
+		b.inTime(seq, h.listener)
 		l.hands--
 		l.bytes -= int64(h.size)
 	}

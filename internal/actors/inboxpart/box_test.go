@@ -135,9 +135,9 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 		list("forget", forget)
 		list("copied", copied)
 		list("write", s.admitted())
-	case "decline":
+	case "decline": // NAME N…
 		for _, n := range numbers {
-			s.box.Decline(s.now, n)
+			s.box.Decline(s.now, id, n)
 		}
 	case "tried": // N… times=N
 		for _, n := range numbers {
@@ -152,8 +152,8 @@ func (s *boxScript) run(t *testing.T, d *datadriven.TestData) string {
 			t := s.box.Tries(n)
 			say("%d %d%s", n, t.N, map[bool]string{true: " own"}[t.Own])
 		}
-	case "untouched":
-		s.box.Untouched(numbers)
+	case "untouched": // NAME N…
+		s.box.Untouched(id, numbers)
 	case "shelf":
 		list("shelf", s.box.Shelf())
 	case "retry":
@@ -246,7 +246,7 @@ func TestBoxLong(t *testing.T) {
 			b.Written(admitted)
 		}
 	}
-	if l := b.Level(); l.Messages != 0 || l.Bytes != 0 || l.InHand != 0 || l.Waiting != 0 || len(b.hands) != 0 || len(b.late) != 0 {
+	if l := b.Level(); l.Messages != 0 || l.Bytes != 0 || l.InHand != 0 || l.Waiting != 0 || len(b.hands) != 0 || len(b.lanes[""].overdue) != 0 {
 		t.Errorf("got %+v at the end, want nothing", l)
 	}
 	if cap(b.list) > 20_000 {

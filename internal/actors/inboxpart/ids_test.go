@@ -1,9 +1,11 @@
 package inboxpart
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -105,5 +107,58 @@ func TestEndBeforeTheDiskIsRead(t *testing.T) {
 	stop()
 	if s.states != 3 {
 		t.Errorf("got %d states written, want 3", s.states)
+	}
+}
+
+// TestAcknowledgedBesideACopier: what was acknowledged, and is kept for a listener that copies, counts as handled for its sender. After a
+// kill it does not come again.
+func TestAcknowledgedBesideACopier(t *testing.T) {
+	d := newFaultyDisk()
+	limits := Limits{Bytes: 1 << 20, Messages: 1000}
+	s := new(told)
+	b, send, _ := startKeeper(t, d, limits, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	copier := func(b *Inbox) { // it stands still at its first message
+		for range b.Listen(ctx, actors.ListenOptions{All: true}) {
+			<-ctx.Done()
+		}
+	}
+	go copier(b)
+	waitUntil(t, b, "it listens", func(s actors.InboxStatus) bool { return s.Copies == 1 })
+	for n := range uint64(4) {
+		send(withID(n + 1))
+	}
+	waitUntil(t, b, "all are kept", func(s actors.InboxStatus) bool { return s.Messages == 4 })
+	if err := b.Ack(t.Context(), 2, 3); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	if len(s.handled) != 2 || s.handled[0].Number != 2 || s.handled[1].Number != 3 {
+		t.Errorf("got %v handled, want the second and the third", s.handled)
+	}
+	s.mu.Unlock()
+
+	s = new(told)
+	b, _, stop := startKeeper(t, d, limits, s) // the one before was killed: nothing of it was closed
+	waitUntil(t, b, "the rest is read", func(s actors.InboxStatus) bool { return s.Messages == 2 })
+	var got []uint64
+	for m, err := range b.Listen(t.Context(), actors.ListenOptions{Most: 2}) {
+		if err != nil || b.Ack(t.Context(), m.Seq) != nil {
+			t.Fatal(err)
+		}
+		got = append(got, m.Seq)
+	}
+	if !slices.Equal(got, []uint64{1, 4}) {
+		t.Errorf("got %v after the kill, want those that were not acknowledged", got)
+	}
+	stop()
+	left := 0
+	entries, scanErr := d.Scan([]byte{keyPrefix, keyAcked})
+	for range entries {
+		left++
+	}
+	if err := scanErr(); err != nil || left > 0 {
+		t.Errorf("got %d notes left on the disk, %v, want none", left, err)
 	}
 }

@@ -71,7 +71,7 @@ func Open(o Options) (*Inbox, error) {
 		return nil, err
 	}
 	return &Inbox{o: o, store: s, queue: queue{
-		copied: make(map[uint64]struct{}), ids: make(map[uint64]mark), marked: make(map[uint64]Tries), drops: make(map[uint64]struct{}),
+		copied: make(map[uint64]struct{}), noted: make(map[uint64]struct{}), ids: make(map[uint64]mark), marked: make(map[uint64]Tries), drops: make(map[uint64]struct{}),
 	}}, nil
 }
 
@@ -249,7 +249,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 				if o.All {
 					m.Lost, lost = lost, 0
 				} else {
-					m.Attempt = r.tries[len(r.seqs)-len(rest)-1]
+					m.Listener, m.Attempt = p.listener, r.tries[len(r.seqs)-len(rest)-1]
 					if b.trunk.Now().Sub(since) > HandTimeout/2 {
 						if has, err := until[held](b, ctx, hold{p.listener, m.Seq}); err != nil || !has.it {
 							continue // another listener has it
@@ -328,18 +328,18 @@ func (b *Inbox) HandBack(ctx context.Context, name string) error {
 // returns when the deletion is synced. It ignores numbers that are not kept.
 //
 // An acknowledged message that a copier has not had yet stays on the disk for that
-// copier. After a kill -9 listeners get such a message again.
+// copier, until the node ends.
 func (b *Inbox) Ack(ctx context.Context, seqs ...uint64) error {
 	_, err := until[acked](b, ctx, ack{seqs})
 	return err
 }
 
 // Decline takes a message out of the hand of its listener, so that it does not use up what a
-// listener may have in hand. Other listeners may get the message at once, and that listener does
-// not get it again. It does nothing if the message is in nobody's hand.
-func (b *Inbox) Decline(seq uint64) {
+// listener may have in hand. The message rests, and then any listener gets it. Decline does nothing if
+// that listener does not have the message any more.
+func (b *Inbox) Decline(listener, seq uint64) {
 	if b != nil {
-		b.tell(decline{seq})
+		b.tell(decline{listener, seq})
 	}
 }
 

@@ -33,17 +33,19 @@ type keeper struct {
 
 	busy      bool      // a write or a load is under way
 	items     int       // messages in the write under way
+	notes     int       // acknowledgements in the write under way of what is kept for copiers
 	forgets   int       // deletions in the write under way
 	ahead     uint64    // messages up to this number are handed out when the write under way has ended
 	writing   news      // what the write under way means to senders
-	owing     bool      // some deletions in forget were acknowledged by Inbox.Handled, and are to be synced soon
-	acks      []reply   // senders of ack and drop, answered when the deletions are on the disk
+	owing     bool      // some messages in unnoted and forget were acknowledged by Inbox.Handled, and that is to be synced soon
+	acks      []reply   // senders of ack and drop, answered when that is on the disk
 	handing   []handing // answers to pulls, whose marks are to be written first
 	marking   int       // how many of handing are being marked
 	answering int       // how many of acks the write under way answers
 	synced    time.Time
 	timer     *supervisor.Timer
 	dueTimer  *supervisor.Timer
+	dueAt     time.Time // of dueTimer
 
 	waiting map[uint64]*puller // unanswered pulls, by listener
 	early   []acker            // acks that came before the messages on the disk were read
@@ -117,7 +119,7 @@ type (
 		lost    uint64 // with all: how many messages the listener was never told of so far
 		refused bool
 	}
-	// ack acknowledges messages. Reply: acked, when the deletions are synced to the
+	// ack acknowledges messages. Reply: acked, when that is synced to the
 	// disk.
 	ack   struct{ seqs []uint64 }
 	acked struct{}
@@ -132,7 +134,7 @@ type (
 	}
 	handsFree struct{ hands int } // that it has still
 	// decline has a message rest. No reply.
-	decline struct{ seq uint64 }
+	decline struct{ listener, seq uint64 }
 	// unreadable takes a message out whose record cannot be read. No reply.
 	unreadable struct{ seq uint64 }
 	// leave removes a listener. Finished means that it got all messages it had asked
@@ -219,6 +221,8 @@ func (k *keeper) Receive(c actor.Context) {
 		}
 	case dueTick:
 		k.dueTimer = nil
+		k.renew(c)
+		k.box.Expire(supervisor.Now(c)) // also if only copiers wait
 		k.giveAll(c)
 	case supervisor.Done[loaded]:
 		k.loaded(c, m)
@@ -266,7 +270,7 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 		box.Expect(topic)
 	}
 	unread := slices.Collect(maps.Keys(q.copied)) // acknowledged messages that copiers have not read
-	q.forget, q.copied = q.forgotten(), make(map[uint64]struct{})
+	q.forget, q.copied, q.unnoted = q.forgotten(), make(map[uint64]struct{}), nil
 	skip := make(map[uint64]bool, len(q.forget))
 	for _, seq := range q.forget {
 		skip[seq] = true
@@ -280,7 +284,14 @@ func (k *keeper) loaded(c actor.Context, m supervisor.Done[loaded]) {
 			q.ids[e.seq] = e.id
 			there = append(there, id)
 		}
+		if m.Value.acked[e.seq] {
+			q.noted[e.seq] = struct{}{}
+		}
 		if skip[e.seq] {
+			continue
+		}
+		if m.Value.acked[e.seq] {
+			q.forget = append(q.forget, e.seq)
 			continue
 		}
 		box.Load(e.seq, e.Entry)
@@ -433,7 +444,7 @@ func (k *keeper) give(c actor.Context, p *puller) {
 		var forget []uint64
 		r.seqs, r.lost, forget = k.box.Copy(p.listener, p.after, p.most)
 		k.forget(forget)
-	} else if len(k.in.queue.forget) < batchForgets { // otherwise what is handled does not reach the disk
+	} else if q := &k.in.queue; len(q.forget)+len(q.unnoted) < batchForgets { // otherwise what is handled does not reach the disk
 		k.renew(c)
 		r.seqs = k.box.Pull(supervisor.Now(c), p.listener, p.most)
 	}
@@ -461,15 +472,21 @@ func (k *keeper) giveAll(c actor.Context) {
 	k.watchDue(c)
 }
 
-// watchDue sets the timer for the time when a message has been in hand for too long, so
+// watchDue sets the timer for the time when a message has been in hand for too long, or has rested, so
 // that waiting listeners get it.
 func (k *keeper) watchDue(c actor.Context) {
-	if k.dueTimer != nil || len(k.waiting) == 0 || k.box == nil {
+	if len(k.waiting) == 0 || k.box == nil {
 		return
 	}
-	if at, ok := k.box.Due(); ok {
-		k.dueTimer = supervisor.After(c, max(0, at.Sub(supervisor.Now(c)))+time.Millisecond, dueTick{})
+	at, ok := k.box.Due()
+	if !ok || k.dueTimer != nil && !at.Before(k.dueAt) {
+		return
 	}
+	if k.dueTimer != nil {
+		k.dueTimer.Stop()
+	}
+	k.dueAt = at
+	k.dueTimer = supervisor.After(c, max(0, at.Sub(supervisor.Now(c)))+time.Millisecond, dueTick{})
 }
 
 func (k *keeper) ack(c actor.Context, m acker) {
@@ -481,13 +498,14 @@ func (k *keeper) ack(c actor.Context, m acker) {
 	k.acknowledge(c, m.seqs)
 }
 
-// acknowledge takes messages out of the box, and queues their deletion.
+// acknowledge takes messages out of the box, and queues their deletion. Of those that are kept for copiers it queues that the disk says so.
 func (k *keeper) acknowledge(c actor.Context, seqs []uint64) {
 	forget, copied := k.box.Ack(seqs)
 	k.in.acked.Add(uint64(len(forget) + len(copied)))
 	for _, seq := range copied {
 		k.in.queue.copied[seq] = struct{}{}
 	}
+	k.in.queue.unnoted = append(k.in.queue.unnoted, copied...)
 	k.forget(forget)
 	k.settle(c)
 	k.giveAll(c) // the listener may have more in hand now
@@ -530,7 +548,7 @@ func (k *keeper) decline(c actor.Context, m decline) {
 	if k.box == nil { // no message is in hand
 		return
 	}
-	k.box.Decline(supervisor.Now(c), m.seq)
+	k.box.Decline(supervisor.Now(c), m.listener, m.seq)
 	k.settle(c)
 	k.giveAll(c) // the listener may have more in hand now, and others may have this one
 }
@@ -563,7 +581,7 @@ func (k *keeper) leave(c actor.Context, m leave) {
 		}
 		return
 	}
-	k.box.Untouched(m.rest)
+	k.box.Untouched(m.listener, m.rest)
 	if m.finished {
 		k.forget(k.box.Finish(supervisor.Now(c), m.listener))
 	} else {
@@ -591,13 +609,13 @@ func (k *keeper) write(c actor.Context) {
 	}
 	k.halt()
 	var changes []change
-	changes, k.items, k.forgets = k.in.queue.batch()
+	changes, k.items, k.notes, k.forgets = k.in.queue.batch()
 	q := &k.in.queue
-	k.writing = q.news(q.ready[:k.items], q.forget[:k.forgets])
+	k.writing = q.news(q.ready[:k.items], slices.Concat(q.unnoted[:k.notes], q.forget[:k.forgets]))
 	var waits bool
 	changes, waits = k.in.remember(changes, &k.writing)
 	k.answering = 0
-	if k.forgets == len(q.forget) {
+	if k.notes == len(q.unnoted) && k.forgets == len(q.forget) {
 		k.answering = len(k.acks)
 	}
 	if marks := k.atOnce(); len(marks) > 0 {
@@ -655,21 +673,21 @@ func (k *keeper) written(c actor.Context, synced bool, err error) {
 	if synced {
 		k.synced = supervisor.Now(c)
 	}
-	k.owing = len(k.in.queue.forget) > k.forgets && k.owing
 	q := &k.in.queue
+	k.owing = k.owing && (len(q.unnoted) > k.notes || len(q.forget) > k.forgets)
 	q.handed = max(q.handed, k.ahead)
 	q.untold.add(k.writing)
 	if k.writing = (news{}); synced {
 		k.in.tellSenders(q.untold)
 		q.untold = news{}
 	}
-	seqs := q.written(k.items, k.forgets)
+	seqs := q.written(k.items, k.notes, k.forgets)
 	k.box.Written(seqs)
 	for _, r := range k.acks[:k.answering] {
 		c.Send(r.to, r.answer)
 	}
 	k.acks = k.acks[k.answering:]
-	if len(seqs) > 0 || k.forgets > 0 {
+	if len(seqs) > 0 || k.notes > 0 || k.forgets > 0 {
 		k.giveAll(c)
 	}
 	k.next(c)
@@ -684,7 +702,7 @@ func (k *keeper) next(c actor.Context) {
 		if k.timer == nil {
 			k.after(c, k.pause())
 		}
-	case len(q.ready) > 0 || len(q.forget) > 0 || len(k.acks) > 0:
+	case len(q.ready) > 0 || len(q.unnoted) > 0 || len(q.forget) > 0 || len(k.acks) > 0:
 		k.write(c)
 	case k.in.store.unsynced.Load() && k.timer == nil:
 		k.after(c, max(0, k.synced.Add(syncEvery).Sub(supervisor.Now(c))))

@@ -28,6 +28,8 @@ type queue struct {
 	ready   []*item             // to be written
 	forget  []uint64            // to be deleted
 	copied  map[uint64]struct{} // acknowledged, and kept for copiers alone; deleted at the end
+	unnoted []uint64            // of copied: whose acknowledgement is not on the disk
+	noted   map[uint64]struct{} // of copied and forget: it is, or may be
 	next    uint64              // the next number; 0: the messages on the disk were not read yet
 	box     *Box                // of the last incarnation, for its copiers and what they missed
 	awaits  []awaiter           // in order
@@ -42,12 +44,12 @@ type queue struct {
 // Limits of one write.
 const (
 	batchBytes   = 4 << 20 // bytes of records; the last one may exceed it
-	batchForgets = 8192    // deletions
+	batchForgets = 8192    // deletions, and likewise acknowledgements of what is kept for copiers
 )
 
-// batch returns the changes of the next write, and how many entries of ready and of
-// forget they are.
-func (q *queue) batch() (changes []change, items, forgets int) {
+// batch returns the changes of the next write, and how many entries of ready, of
+// unnoted and of forget they are.
+func (q *queue) batch() (changes []change, items, notes, forgets int) {
 	size := 0
 	for _, x := range q.ready {
 		if size >= batchBytes {
@@ -57,11 +59,20 @@ func (q *queue) batch() (changes []change, items, forgets int) {
 		size += len(x.record)
 		items++
 	}
+	q.unnoted = slices.DeleteFunc(q.unnoted, func(seq uint64) bool { // these are in forget now
+		_, stays := q.copied[seq]
+		return !stays
+	})
+	for _, seq := range q.unnoted[:min(len(q.unnoted), batchForgets)] {
+		q.noted[seq] = struct{}{}
+		changes = append(changes, change{key: ackedKey(seq), record: []byte{1}})
+		notes++
+	}
 	for _, seq := range q.forget[:min(len(q.forget), batchForgets)] {
 		changes = q.appendForget(changes, seq)
 		forgets++
 	}
-	return changes, items, forgets
+	return changes, items, notes, forgets
 }
 
 // appendForget appends the changes that delete a message.
@@ -70,17 +81,20 @@ func (q *queue) appendForget(changes []change, seq uint64) []change {
 	if _, ok := q.marked[seq]; ok {
 		changes = append(changes, change{key: triesKey(seq)})
 	}
+	if _, ok := q.noted[seq]; ok {
+		changes = append(changes, change{key: ackedKey(seq)})
+	}
 	return changes
 }
 
-// news returns what the changes of the first items and deletions mean to senders.
-func (q *queue) news(items []*item, forgets []uint64) (n news) {
+// news returns what the changes of the first items and acknowledgements mean to senders.
+func (q *queue) news(items []*item, acked []uint64) (n news) {
 	for _, x := range items {
 		if id, ok := x.id.id(); ok {
 			n.kept = append(n.kept, id)
 		}
 	}
-	for _, seq := range forgets {
+	for _, seq := range acked {
 		id, ok := q.ids[seq].id()
 		if _, drop := q.drops[seq]; ok && drop {
 			n.dropped = append(n.dropped, id)
@@ -98,16 +112,21 @@ func (q *queue) number(x *item, seq uint64) {
 	}
 }
 
-// written removes the items and deletions of a finished write from the queue, and returns
+// written removes the items, acknowledgements and deletions of a finished write from the queue, and returns
 // the credit of the items. It returns the numbers of the items.
-func (q *queue) written(items, forgets int) (seqs []uint64) {
+func (q *queue) written(items, notes, forgets int) (seqs []uint64) {
 	done := q.ready[:items:items]
+	for _, seq := range q.unnoted[:notes] { // their senders are not told again
+		delete(q.ids, seq)
+		delete(q.drops, seq)
+	}
 	for _, seq := range q.forget[:forgets] {
 		delete(q.ids, seq)
 		delete(q.marked, seq)
 		delete(q.drops, seq)
+		delete(q.noted, seq)
 	}
-	q.ready, q.forget = q.ready[items:], q.forget[forgets:]
+	q.ready, q.unnoted, q.forget = q.ready[items:], q.unnoted[notes:], q.forget[forgets:]
 	for _, x := range done {
 		seqs = append(seqs, x.seq)
 		x.release()
@@ -145,7 +164,7 @@ func (q *queue) rest() (changes []change, next uint64, end func(written bool)) {
 		changes = q.appendForget(changes, seq)
 	}
 	changes = append(changes, q.tries()...)
-	q.ready, q.waiting, q.fresh, q.forget = nil, nil, nil, nil
+	q.ready, q.waiting, q.fresh, q.unnoted, q.forget = nil, nil, nil, nil, nil
 	return changes, q.next, func(written bool) {
 		for _, x := range all {
 			if written && x.seq > 0 || x.entry.Over == nil {

@@ -23,7 +23,9 @@ type KeptMessage struct {
 	DHT   *actors.OverDHT // nil: it is a plain message
 	// Attempt is how often the message was handed out, with this time; 0 for a copier.
 	Attempt int
-	Lost    uint64 // for a copier: how many messages before this one were deleted to make room
+	// Listener has the message in hand; 0 for a copier.
+	Listener uint64
+	Lost     uint64 // for a copier: how many messages before this one were deleted to make room
 }
 
 // A record consists of the flags, the time, the peer, the fields that the flags announce,

@@ -19,7 +19,8 @@ import (
 //   - 1: the messages, and the number below which all numbers may be in use.
 //   - 2: whether another node had stored a message.
 //   - 3: when a message over the DHT expires.
-//   - 4: the ids of messages, what is known of their senders, and how often messages were handed out.
+//   - 4: the ids of messages, what is known of their senders, how often messages were handed out, and which of those that are kept
+//     for copiers were acknowledged.
 const Schema = 4
 
 // ErrNewer reports records of a newer release.
@@ -32,6 +33,7 @@ const (
 	keyMeta    = 'm'
 	keyMessage = 'r'
 	keyTries   = 't' // how often a message was handed out
+	keyAcked   = 'a' // the message was acknowledged, and is kept for copiers alone
 	keyHanded  = 'h' // the number up to which messages were handed out once, if nothing else is said
 	keyLen     = 2 + 8
 )
@@ -126,6 +128,7 @@ type loaded struct {
 	damaged int      // records that cannot be read; they are left as they are
 	handed  uint64   // see queue
 	tries   map[uint64]Tries
+	acked   map[uint64]bool
 }
 
 // onDisk describes one message on the disk.
@@ -154,10 +157,26 @@ func (s *store) load() (l loaded, err error) {
 	if err := scanErr(); err != nil {
 		return loaded{}, fmt.Errorf("read the inbox: %w", err)
 	}
-	if err := s.loadTries(&l); err != nil {
+	if err := errors.Join(s.loadTries(&l), s.loadAcked(&l)); err != nil {
 		return loaded{}, fmt.Errorf("read the inbox: %w", err)
 	}
 	return l, nil
+}
+
+func ackedKey(seq uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyPrefix, keyAcked}, seq)
+}
+
+// loadAcked reads which messages were acknowledged.
+func (s *store) loadAcked(l *loaded) error {
+	l.acked = make(map[uint64]bool)
+	entries, scanErr := s.disk.Scan([]byte{keyPrefix, keyAcked})
+	for key := range entries {
+		if len(key) == keyLen {
+			l.acked[binary.BigEndian.Uint64(key[2:])] = true
+		}
+	}
+	return scanErr()
 }
 
 func triesKey(seq uint64) []byte {

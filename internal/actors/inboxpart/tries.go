@@ -83,9 +83,9 @@ func (b *Box) unshelve(i int) {
 	}
 }
 
-// Decline takes a message out of the hand that it is in. It rests, and then anybody gets it.
-func (b *Box) Decline(now time.Time, seq uint64) {
-	if _, ok := b.hands[seq]; !ok {
+// Decline takes a message out of a listener's hand, unless another one has taken it meanwhile. It rests, and then anybody gets it.
+func (b *Box) Decline(now time.Time, listener, seq uint64) {
+	if h, ok := b.hands[seq]; !ok || h.listener != listener {
 		return
 	}
 	b.drop(seq)
@@ -117,10 +117,11 @@ func (b *Box) wake(now time.Time) {
 	}
 }
 
-// Untouched says that a listener was handed these messages and has not begun with them: that was no attempt, and they are free.
-func (b *Box) Untouched(seqs []uint64) {
+// Untouched says that a listener was handed these messages and has not begun with them: that was no attempt, and they are free. Those that
+// another listener has taken meanwhile stay in its hand.
+func (b *Box) Untouched(listener uint64, seqs []uint64) {
 	for _, seq := range seqs {
-		if i, ok := b.find(seq); ok && b.list[i].state == inHand && b.list[i].tries > 0 {
+		if i, ok := b.find(seq); ok && b.hands[seq].listener == listener && b.list[i].state == inHand && b.list[i].tries > 0 {
 			b.list[i].tries--
 			b.free(seq)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/outcomes"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -97,6 +98,9 @@ type Submission struct {
 // not accepted. Otherwise done is called exactly once, unless the node fails; it must not block. The
 // body must not be changed before that. The serial is for Withdraw.
 func (o *Outcomes) Submit(ctx context.Context, s Submission, done func(protocol.Outcome)) (serial uint64, err error) {
+	if o.refuse(&s, done) {
+		return 0, nil
+	}
 	giveBack, err := o.trunk.Outcomes().Borrow(ctx, s.Peer, len(s.Body))
 	if err != nil {
 		return 0, err
@@ -106,12 +110,35 @@ func (o *Outcomes) Submit(ctx context.Context, s Submission, done func(protocol.
 
 // TrySubmit is Submit for an actor, which must not wait. Without credit the message has failed.
 func (o *Outcomes) TrySubmit(s Submission, done func(protocol.Outcome)) {
+	if o.refuse(&s, done) {
+		return
+	}
 	giveBack, ok := o.trunk.Outcomes().TryBorrow(s.Peer, len(s.Body))
 	if !ok {
 		done(protocol.Outcome{Kind: protocol.Failed, Reason: protocol.Overloaded})
 		return
 	}
 	o.accept(s, giveBack, done)
+}
+
+// mostBody is the longest body of a message with an id: the head of a copy is longer than that of the first write.
+func (o *Outcomes) mostBody() int { return o.trunk.Outcomes().MaxBody() - outcomes.MaxHead }
+
+// tooLong is the outcome of a message that leaves its head no room.
+func (o *Outcomes) tooLong() protocol.Outcome {
+	return protocol.Outcome{Kind: protocol.Failed, Reason: protocol.TooLong, Err: fmt.Errorf(
+		"with an id it may have at most %s; send it in parts, or without Kept, Handled, Resend and To", inspect.Count(uint64(o.mostBody()), "byte"))}
+}
+
+// refuse ends a message that leaves its head no room. One that may go as a plain message is not refused before its peer is known.
+func (o *Outcomes) refuse(s *Submission, done func(protocol.Outcome)) bool {
+	if s.Once || s.Resend || s.Peer == o.trunk.Self() || len(s.Body) <= o.mostBody() {
+		return false
+	}
+	out := o.tooLong()
+	o.trunk.Ended(s.Peer, out)
+	done(out)
+	return true
 }
 
 func (o *Outcomes) accept(s Submission, giveBack func(), done func(protocol.Outcome)) uint64 {

@@ -69,6 +69,7 @@ type send struct {
 	ended  int              // of to, when it was written
 	dials  bool             // there was no connection when it was written
 	greets bool             // it was written as a greeting
+	probes bool             // it is too long with its id, and was written as a greeting to learn whether the peer knows of ids
 	last   protocol.Outcome // of the last write
 }
 
@@ -260,7 +261,8 @@ func (a *sender) write(c actor.Context, all []outcomes.Write[*send]) {
 			continue
 		}
 		var frame []byte
-		if w.Greets {
+		s.probes = s.Resend && s.Peer != a.self.on.Peer && len(s.Body) > a.o.mostBody()
+		if w.Greets || s.probes {
 			frame = outcomes.AppendAsk(nil, outcomes.Ask{Epoch: w.Epoch})
 		} else {
 			frame = outcomes.AppendMessage(make([]byte, 0, outcomes.MaxHead+len(s.Body)), &w.Message)
@@ -284,10 +286,16 @@ func (a *sender) sent(c actor.Context, m actors.Sent) {
 	p, o := s.to, m.Outcome
 	stale := s.ended != p.ended
 	if s.Resend && !s.Once && errors.Is(o.Err, messengers.ErrForeign) {
-		s.Once = true
+		s.Once, s.probes = true, false
 		p.machine.Plainly(s.number)
 		a.o.trunk.Plain().SendLent(c, messengers.SendBody{ID: s.serial, Peer: s.Peer, Body: s.Body, Resend: true})
 		return
+	}
+	switch {
+	case s.probes && o.Kind == protocol.Confirmed:
+		o = a.o.tooLong()
+	case s.probes:
+		o.Kind = protocol.Failed // it was not written itself
 	}
 	switch {
 	case o.Kind == protocol.Confirmed && stale && s.Want > outcomes.Read:
