@@ -90,6 +90,19 @@ func TestDoctorOfBothEnds(t *testing.T) {
 		}
 		end, _ = examined(t, b.Node, aKey)
 		wantAlso(t, "lost on the way here", end, codes.DialUnseenHere)
+
+		// The next dial gets through.
+		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
+			t.Fatal(err)
+		}
+		net.Connect(a, b)
+		end, steps = examined(t, a.Node, bKey)
+		wantAlso(t, "no longer lost", end)
+		if !slices.ContainsFunc(steps, func(s models.Checked) bool {
+			return s.Step == "both ends" && s.State == models.CheckNote && strings.Contains(s.What, "2 times in vain")
+		}) {
+			t.Errorf("got %+v, want the dials in vain", steps)
+		}
 	})
 }
 

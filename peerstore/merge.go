@@ -32,7 +32,7 @@ func ageOf(stored, claim *identity.Claim) age {
 // merge returns the stored record old merged with the new record n. Both are clean; old
 // does not change.
 //
-//   - A ban is never shortened.
+//   - A ban is never shortened. The longer one stays, with its reason.
 //   - A strictly newer claim replaces the older signed addresses. Addresses in both
 //     keep their statistics, and configured ones stay in any case. A claim without an
 //     address that may be kept replaces nothing.
@@ -49,11 +49,8 @@ func merge(old *Peer, n Peer, now time.Time) *Peer {
 	if m.AddedAt.IsZero() || !n.AddedAt.IsZero() && n.AddedAt.Before(m.AddedAt) {
 		m.AddedAt = n.AddedAt
 	}
-	if n.BanReason != "" {
-		m.BanReason = n.BanReason
-	}
 	if n.BannedUntil.After(m.BannedUntil) {
-		m.BannedUntil, m.BannedAt = n.BannedUntil, n.BannedAt
+		m.BannedUntil, m.BannedAt, m.BanReason = n.BannedUntil, n.BannedAt, n.BanReason
 	}
 	a := ageOf(old.Claim, n.Claim)
 	if a != older {

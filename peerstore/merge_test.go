@@ -18,6 +18,29 @@ const (
 	a4 = "/ip4/4.4.4.4/tcp/4"
 )
 
+// TestLongerBanKeepsItsReason: of two bans the longer one stays, with its own reason or none, whichever comes first.
+func TestLongerBanKeepsItsReason(t *testing.T) {
+	for _, long := range []string{"", "long"} {
+		for _, short := range []string{"", "short"} {
+			for _, longFirst := range []bool{true, false} {
+				s := open(t, kv.Memory(), Options{})
+				bans := []Peer{
+					{Key: key(1), BannedUntil: begin.Add(time.Hour), BannedAt: begin, BanReason: long},
+					{Key: key(1), BannedUntil: begin.Add(time.Minute), BannedAt: begin.Add(time.Second), BanReason: short},
+				}
+				if !longFirst {
+					slices.Reverse(bans)
+				}
+				add(t, s, begin, bans[0])
+				got := add(t, s, begin, bans[1])
+				if !got.BannedUntil.Equal(begin.Add(time.Hour)) || !got.BannedAt.Equal(begin) || got.BanReason != long {
+					t.Errorf("%q and %q, the longer first: %v: got until %v, since %v, %q, want the longer ban", long, short, longFirst, got.BannedUntil, got.BannedAt, got.BanReason)
+				}
+			}
+		}
+	}
+}
+
 // conforms: comms 129
 func TestAddMerges(t *testing.T) {
 	s := open(t, kv.Memory(), Options{})

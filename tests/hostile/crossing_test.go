@@ -7,7 +7,10 @@ import (
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
+	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/actors/base"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/identify"
 	"github.com/gamelan-p2p/gamelan/internal/rawpeer"
 	"github.com/gamelan-p2p/gamelan/protocol"
@@ -69,6 +72,63 @@ func TestCrossedDialGivenUp(t *testing.T) {
 			t.Errorf("got %d GoAways on the node's own connection, want 1", theirs.GoAways())
 		}
 	})
+}
+
+// TestRefusedWhileOneLeaves closes the node's connection to a peer, which does not end its substreams.
+// The peer dials in meanwhile, so that this connection waits. Then the node has to be rid of the peer:
+// no connection takes the place of the one that ends.
+func TestRefusedWhileOneLeaves(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  gamelan.Config
+		rid  func(n *target, peer *identity.Secret) error
+	}{
+		{"a ban", gamelan.Config{}, func(n *target, peer *identity.Secret) error {
+			return n.Peers().Ban(n.t.Context(), peer.NodeID(), time.Hour, "a test")
+		}},
+		{"off the list", gamelan.Config{Admission: gamelan.AdmitListed}, func(n *target, peer *identity.Secret) error {
+			return n.Peers().Unadmit(n.t.Context(), peer.PublicKey())
+		}},
+		{"an offence", gamelan.Config{}, func(n *target, peer *identity.Secret) error {
+			offence := base.PeerViolated{Peer: peer.NodeID(), Key: peer.PublicKey(), Err: protocol.ErrViolation}
+			n.System().Root.Send(nodetest.Trunk(n).Connectivity(), offence)
+			return nil
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				n := start(t, c.cfg)
+				secret := secretOf(1)
+				if c.cfg.Admission == gamelan.AdmitListed {
+					if err := n.Peers().Admit(t.Context(), secret.PublicKey()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				l := listen(t, n, secret)
+				n.enqueue(&peer{secret: secret}, "message")
+				accept(t, l, secret, messaging)
+				synctest.Wait()
+				go n.Disconnect(t.Context(), secret.NodeID())
+				synctest.Wait()
+				before := len(happened[actors.PeerConnected](n))
+				waits := connect(t, n.net.Transport(), n.Addr, secret, messaging)
+				synctest.Wait()
+				if err := c.rid(n, secret); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(10 * time.Second)
+				if got := happened[actors.PeerConnected](n)[before:]; len(got) > 0 {
+					t.Errorf("got %+v, want no connection announced", got)
+				}
+				if waits.Err() == nil {
+					t.Error("got the connection that waited open, want it closed")
+				}
+				if got := happened[actors.PeerDisconnected](n); len(got) != before {
+					t.Errorf("got %v, want the end of the node's connection", got)
+				}
+			})
+		})
+	}
 }
 
 // smallerThan is a key whose node id is smaller than that of the node, so that

@@ -314,12 +314,16 @@ func (a *conns) banned(c actor.Context, m actors.PeerBanned) {
 	a.closeConn(c, CloseConn{Peer: m.Peer, Reason: why})
 }
 
-// closeConn closes one connection to the peer, or all of them if m.Conn is 0, including
-// a connection that was never announced. With an orderly reason it closes the retired
-// connections to the peer as well.
+// closeConn closes one connection to the peer, or all of them if m.Conn is 0. With an orderly
+// reason it closes the retired connections to the peer as well.
 func (a *conns) closeConn(c actor.Context, m CloseConn) {
+	if m.Conn == 0 {
+		a.table.LeaveAll(m.Peer)
+		a.closeEach(c, m, func(*actors.ConnRef) bool { return true })
+		return
+	}
 	ref, ok := a.table.Get(m.Peer)
-	live := ok && (m.Conn == 0 || m.Conn == ref.ID)
+	live := ok && m.Conn == ref.ID
 	if ok && !live {
 		ref = a.child(m.Conn)
 		ok = ref != nil
@@ -327,23 +331,24 @@ func (a *conns) closeConn(c actor.Context, m CloseConn) {
 	if ok && m.Reason.SparesUsed() && a.room.used(ref) { // it is in use by now
 		return
 	}
-	if live && (m.Conn == 0 || m.Reason.Orderly()) {
+	if live && m.Reason.Orderly() {
 		a.carry(c, a.table.Leave(m.Peer), m.Reason)
 	}
 	if ok {
 		c.Send(ref.PID, m)
 	}
-	if m.Conn == 0 || m.Reason.Orderly() {
-		a.closeRetired(c, m)
+	if m.Reason.Orderly() { // the retired ones are still finishing
+		a.closeEach(c, m, func(ref *actors.ConnRef) bool {
+			return ref.Retired() && !(m.Reason.SparesUsed() && a.room.used(ref))
+		})
 	}
 }
 
-// closeRetired closes the retired connections to the peer, which are still finishing,
-// together with the connection that took their place.
-func (a *conns) closeRetired(c actor.Context, m CloseConn) {
+// closeEach closes those connections to the peer that fit, the oldest first.
+func (a *conns) closeEach(c actor.Context, m CloseConn, fits func(*actors.ConnRef) bool) {
 	var all []*actors.ConnRef
 	for _, ch := range a.children {
-		if ch.ref.Peer == m.Peer && ch.ref.Retired() && !(m.Reason.SparesUsed() && a.room.used(ch.ref)) {
+		if ch.ref.Peer == m.Peer && fits(ch.ref) {
 			all = append(all, ch.ref)
 		}
 	}
@@ -407,7 +412,7 @@ func (a *conns) drain(c actor.Context) {
 	a.draining = &draining{reply: c.Sender()}
 	for _, ch := range a.children {
 		ref := ch.ref
-		a.table.Leave(ref.Peer) // no other connection takes its place
+		a.table.LeaveAll(ref.Peer) // no other connection takes its place
 		c.Send(ref.PID, CloseConn{ref.Peer, ref.ID, actors.CloseReason{Code: actors.CloseShutdown, By: "us"}})
 	}
 	a.drained(c)

@@ -37,9 +37,25 @@ func (x *examination) bothEnds(ref *actors.ConnRef) (models.Notices, error) {
 		list = append(list, x.found(f))
 	}
 	if len(list) == 0 {
-		return nil, x.step(models.Checked{Step: stepBothEnds, State: models.CheckOK, What: "what both remember agrees: no connection was refused, or lost on the way"})
+		return nil, x.step(agrees(ours, theirs))
 	}
 	return list, x.step(models.Checked{Step: stepBothEnds, State: models.CheckNote, What: "what both remember does not agree, or says what was wrong: see below"})
+}
+
+// agrees returns what is said when nothing was found. Dials that have failed may be older than what the other end
+// remembers, may have got through since, or have failed for a reason that the other end cannot see.
+func agrees(ours, theirs why.Answer) models.Checked {
+	missed := func(a why.Answer, who, whom string) (text string) {
+		if r, ok := a.Missed(); ok {
+			text = fmt.Sprintf("; %s has dialled %s %s in vain, the last time %s ago", who, whom, inspect.Count(uint64(r.Count), "time"), words.Long(r.Last))
+		}
+		return text
+	}
+	what := missed(ours, "this node", "it") + missed(theirs, "it says that it", "this node")
+	if what == "" {
+		return models.Checked{Step: stepBothEnds, State: models.CheckOK, What: "what both remember agrees: no connection was refused, or lost on the way"}
+	}
+	return models.Checked{Step: stepBothEnds, State: models.CheckNote, What: "nothing that both remember contradicts" + what + ". It remembers the last " + words.Long(theirs.Since)}
 }
 
 // found returns what a finding says. What a peer tells is said to be its words, and is shown only as far as

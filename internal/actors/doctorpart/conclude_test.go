@@ -14,12 +14,49 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/inspect/codes"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/protocol/why"
 	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
 	"github.com/gamelan-p2p/gamelan/transport"
 )
 
 func failed(step string, c *codes.Code, what string) models.Checked {
 	return models.Checked{Step: step, On: "x", State: models.CheckFailed, What: what, Notice: new(c.Notice(what))}
+}
+
+// TestAgrees: dials in vain are told although nothing explains them, with how far back the other end remembers.
+func TestAgrees(t *testing.T) {
+	missed := why.Record{Kind: why.Missed, Code: why.CodeNoAnswer, Count: 10, First: 25 * time.Minute, Last: 20 * time.Minute}
+	refused := why.Record{Kind: why.Missed, Code: "dial_refused", Count: 1, First: time.Minute, Last: time.Minute}
+	came := why.Record{Kind: why.Came, Count: 3, Last: time.Minute}
+	for name, c := range map[string]struct {
+		ours, theirs why.Answer
+		state        models.CheckState
+		want         string
+	}{
+		"nothing": {
+			why.Answer{Since: time.Hour, Records: []why.Record{came}},
+			why.Answer{Since: time.Hour},
+			models.CheckOK,
+			"what both remember agrees: no connection was refused, or lost on the way",
+		},
+		"it has restarted since": {
+			why.Answer{Since: time.Hour, Records: []why.Record{missed}},
+			why.Answer{Since: 5 * time.Minute},
+			models.CheckNote,
+			"nothing that both remember contradicts; this node has dialled it 10 times in vain, the last time 20 min ago. It remembers the last 5 min",
+		},
+		"of both": {
+			why.Answer{Since: time.Hour, Records: []why.Record{refused, missed}},
+			why.Answer{Since: time.Hour, Records: []why.Record{refused}},
+			models.CheckNote,
+			"nothing that both remember contradicts; this node has dialled it 11 times in vain, the last time 1 min ago; " +
+				"it says that it has dialled this node 1 time in vain, the last time 1 min ago. It remembers the last 1 h",
+		},
+	} {
+		if got := agrees(c.ours, c.theirs); got.State != c.state || got.What != c.want {
+			t.Errorf("%s: got %s, %q, want %s, %q", name, got.State, got.What, c.state, c.want)
+		}
+	}
 }
 
 // TestConclude: what is wrong here comes before what is wrong elsewhere, the reason of a failed

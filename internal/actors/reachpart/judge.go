@@ -214,6 +214,7 @@ func (j *judge) opened(c actor.Context, m actors.SubstreamOpened) {
 	delete(j.asks, m.Token)
 	stream, ok := m.Stream.Take()
 	if !ok {
+		j.unanswered(c, ask)
 		return
 	}
 	var request reach.Ask
@@ -234,9 +235,14 @@ func (j *judge) opened(c actor.Context, m actors.SubstreamOpened) {
 func (j *judge) failed(c actor.Context, m connections.SubstreamFailed) {
 	ask := j.asks[m.Token]
 	delete(j.asks, m.Token)
+	j.unanswered(c, ask)
+}
+
+// unanswered notes that a request has failed before it was sent.
+func (j *judge) unanswered(c actor.Context, ask any) {
 	switch a := ask.(type) {
 	case *actors.ConnRef:
-		j.do(c, j.machine.Observed(supervisor.Now(c), a.Peer, a.ID, netip.Addr{}))
+		j.do(c, j.machine.Unobserved(supervisor.Now(c), a.Peer, a.ID))
 	case reach.Request:
 		j.do(c, j.machine.Answered(supervisor.Now(c), a, reach.NoAnswer))
 	}
@@ -249,10 +255,12 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 		if errors.Is(m.Err, protocol.ErrViolation) {
 			c.Send(j.r.trunk.Connectivity(), base.Violated(k.with, m.Err))
 		}
-		if m.Err == nil {
-			c.Send(j.r.clock, said{k.with, m.Value})
+		if m.Err != nil {
+			j.do(c, j.machine.Unobserved(now, k.with.Peer, k.with.ID))
+			return
 		}
-		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer, m.Err)))
+		c.Send(j.r.clock, said{k.with, m.Value})
+		j.do(c, j.machine.Observed(now, k.with.Peer, k.with.ID, seenThere(m.Value.answer)))
 	case backKey:
 		code := m.Value.answer.Code
 		if m.Err != nil || code == reach.Failed && j.r.draining() { // this node refuses connections, whoever can reach it
@@ -263,9 +271,9 @@ func (j *judge) heard(c actor.Context, m supervisor.Done[heard]) {
 }
 
 // seenThere returns the address that an answer names, if others can be told of it.
-func seenThere(a reach.Answer, err error) netip.Addr {
+func seenThere(a reach.Answer) netip.Addr {
 	ip := a.Seen.Addr()
-	if err != nil || a.Code != reach.OK || ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
+	if a.Code != reach.OK || ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
 		return netip.Addr{}
 	}
 	return ip

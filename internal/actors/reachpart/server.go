@@ -32,12 +32,12 @@ const answerLimit = 10 * time.Second
 type server struct {
 	r       *Reach
 	backs   reach.Backs
-	reading map[uint64]int // requests that are being read, by connection
-	total   int
+	reading share.Places // for requests that are being read
 }
 
-// A connection may have maxReading requests that have not arrived, and all together maxReadings.
-const maxReading, maxReadings = 4, 64
+// A connection may have maxReading requests that have not arrived, all of a source maxOfSource, and all
+// together maxReadings.
+const maxReading, maxOfSource, maxReadings = 4, 16, 64
 
 type (
 	askRead struct {
@@ -64,7 +64,7 @@ func (k readKey) Source() supervisor.Source { return actors.Origin{Peer: k.with.
 func (s *server) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		s.reading = make(map[uint64]int)
+		s.reading = share.Places{OfConn: maxReading, OfSource: maxOfSource, All: maxReadings}
 		supervisor.Subscribe[users.ServicesStarted](c)
 		s.offer(c)
 	case users.ServicesStarted:
@@ -91,16 +91,16 @@ func (s *server) offer(c actor.Context) {
 }
 
 func (s *server) read(c actor.Context, m actors.SubstreamOpened) {
-	if s.total >= maxReadings || s.reading[m.Conn.ID] >= maxReading {
+	from := share.Source(m.Conn.Origin())
+	if !s.reading.Take(m.Conn.ID, from) {
 		m.Discard()
 		return
 	}
 	stream, ok := m.Stream.Take()
 	if !ok {
+		s.reading.Free(m.Conn.ID, from)
 		return
 	}
-	s.total++
-	s.reading[m.Conn.ID]++
 	until := supervisor.Now(c).Add(answerLimit)
 	supervisor.Do(c, readKey{m.Conn}, func(ctx context.Context) (askRead, error) {
 		defer context.AfterFunc(ctx, func() { stream.Close() })()
@@ -119,10 +119,7 @@ func (s *server) read(c actor.Context, m actors.SubstreamOpened) {
 
 func (s *server) asked(c actor.Context, m supervisor.Done[askRead]) {
 	with := m.Key.(readKey).with
-	s.total--
-	if s.reading[with.ID]--; s.reading[with.ID] == 0 {
-		delete(s.reading, with.ID)
-	}
+	s.reading.Free(with.ID, share.Source(with.Origin()))
 	if m.Err != nil {
 		if errors.Is(m.Err, protocol.ErrViolation) {
 			c.Send(s.r.trunk.Connectivity(), base.Violated(with, m.Err))

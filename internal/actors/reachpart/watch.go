@@ -339,6 +339,9 @@ func (w *watch) tell(c actor.Context) {
 }
 
 func (w *watch) set(c actor.Context, err error) {
+	if w.setting == nil { // the incarnation before has asked, and this one will ask again
+		return
+	}
 	if err != nil {
 		supervisor.Log(c).Error("the new addresses cannot be told others; the node tries again", "addrs", w.setting, "err", err)
 		w.r.watch.Want()

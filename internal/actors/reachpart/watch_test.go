@@ -15,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/actors/connections"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -214,4 +215,76 @@ func TestOwnWithAProvenAddress(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", own, got, want)
 		}
 	}
+}
+
+// TestWatchRestartsWhileItTells: a restart of the actor while others are being told the new address. What comes for
+// the incarnation before is no change; the next one tells again.
+func TestWatchRestartsWhileItTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var deaf atomic.Bool
+		var owed []func()
+		sys := actor.NewActorSystemWithConfig(actor.Configure(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })))
+		m := &machine{sys: sys}
+		m.becomes(at("10.0.0.2", true))
+		m.reply = func(to *actor.PID, msg any) { owed = append(owed, func() { sys.Root.Send(to, msg) }) }
+		now := func() []transport.Interface {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.has
+		}
+		r := New(m, Settings{
+			Interfaces: func() ([]transport.Interface, error) {
+				if deaf.Load() {
+					return nil, errors.New("no addresses")
+				}
+				return now(), nil
+			},
+			Own: func() []ma.Multiaddr {
+				return []ma.Multiaddr{transport.FromAddrPort(netip.AddrPortFrom(now()[0].Addr, 1))}
+			},
+			Most: 5, Private: true,
+		})
+		watcher := r.Part().Actors[0]
+		hears := supervisor.Spec{Name: "hears", New: func() actor.Actor {
+			return actor.ReceiveFunc(func(c actor.Context) {
+				switch e := c.Message().(type) {
+				case *actor.Started:
+					supervisor.Subscribe[actors.AddressesChanged](c)
+				case actors.AddressesChanged:
+					m.note("changed %v", e.Addresses)
+				}
+			})
+		}}
+		root, err := supervisor.Start(sys, "test", supervisor.Spec{Name: "part", New: supervisor.Group(hears, watcher)}, supervisor.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Stop(context.Background(), nil)
+		did := func(what string, want ...string) {
+			t.Helper()
+			synctest.Wait()
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if got := fmt.Sprint(m.did); got != fmt.Sprint(want) {
+				t.Errorf("%s: got %s, want %v", what, got, want)
+			}
+			m.did = nil
+		}
+		time.Sleep(time.Minute)
+		did("nothing new")
+		m.becomes(at("10.1.0.7", true))
+		time.Sleep(4 * time.Second)
+		did("a new address", "tell [/ip4/10.1.0.7/tcp/1]", "gone 10.0.0.2", "dial anew")
+		deaf.Store(true)
+		if err := root.Restart(t.Context(), "test/part/watch"); err != nil {
+			t.Fatal(err)
+		}
+		owed[0]()
+		did("the answer after a restart")
+		deaf.Store(false)
+		time.Sleep(time.Minute)
+		did("the addresses are known again", "tell [/ip4/10.1.0.7/tcp/1]")
+		owed[1]()
+		did("the answer", "changed [/ip4/10.1.0.7/tcp/1]")
+	})
 }

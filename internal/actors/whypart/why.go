@@ -106,9 +106,7 @@ func (w *Why) Ask(ctx context.Context, with *actors.ConnRef) (ours, theirs why.A
 // answered. A restart ends what is being asked, and forgets nothing.
 type records struct {
 	w       *Why
-	reading map[uint64]int       // requests that are being read, by connection
-	sources map[share.Source]int // and by source
-	total   int
+	reading share.Places      // for requests that are being read
 	asks    map[uint64]asking // by the token of what is being opened
 	asked   int               // of them, and those that are being answered
 }
@@ -158,7 +156,7 @@ func (k askKey) Source() supervisor.Source { return actors.Origin{Peer: k.with.P
 func (a *records) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		a.reading, a.sources, a.asks = make(map[uint64]int), make(map[share.Source]int), make(map[uint64]asking)
+		a.reading, a.asks = share.Places{OfConn: maxReading, OfSource: maxOfSource, All: maxReadings}, make(map[uint64]asking)
 		supervisor.Subscribe[users.ServicesStarted](c)
 		supervisor.Subscribe[actors.PeerConnected](c)
 		supervisor.Subscribe[actors.PeerDisconnected](c)
@@ -300,17 +298,15 @@ func (a *records) offer(c actor.Context) {
 
 func (a *records) read(c actor.Context, m actors.SubstreamOpened) {
 	from := source(m.Conn)
-	if a.total >= maxReadings || a.reading[m.Conn.ID] >= maxReading || from != share.None && a.sources[from] >= maxOfSource {
+	if !a.reading.Take(m.Conn.ID, from) {
 		m.Discard()
 		return
 	}
 	stream, ok := m.Stream.Take()
 	if !ok {
+		a.reading.Free(m.Conn.ID, from)
 		return
 	}
-	a.total++
-	a.reading[m.Conn.ID]++
-	a.sources[from]++
 	until := supervisor.Now(c).Add(limit)
 	supervisor.Do(c, readKey{m.Conn}, func(ctx context.Context) (askRead, error) {
 		defer context.AfterFunc(ctx, func() { stream.Close() })()
@@ -328,15 +324,7 @@ func (a *records) read(c actor.Context, m actors.SubstreamOpened) {
 
 func (a *records) wasRead(c actor.Context, m supervisor.Done[askRead]) {
 	with := m.Key.(readKey).with
-	a.total--
-	if a.reading[with.ID]--; a.reading[with.ID] == 0 {
-		delete(a.reading, with.ID)
-	}
-	if from := source(with); a.sources[from] <= 1 {
-		delete(a.sources, from)
-	} else {
-		a.sources[from]--
-	}
+	a.reading.Free(with.ID, source(with))
 	if m.Err != nil {
 		a.violated(c, with, m.Err)
 		return

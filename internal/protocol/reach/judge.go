@@ -97,7 +97,9 @@ type inbound struct {
 
 type observer struct {
 	Observer
-	asked    bool       // to observe
+	asking   bool       // it is being asked where it sees this node
+	told     bool       // it has answered that
+	retry    time.Time  // it has not, and is not asked that before
 	sees     netip.Addr // not valid: not known
 	askAfter time.Time  // not asked before
 	declines bool       // it has declined the last dial-back
@@ -152,7 +154,7 @@ func (j *Judge) Set(now time.Time, interfaces []netip.Addr, claimed []netip.Addr
 		clear(j.pending)
 		clear(j.inbound)
 		for _, p := range j.peers {
-			p.asked, p.sees, p.askAfter = false, netip.Addr{}, time.Time{}
+			*p = observer{Observer: p.Observer, declines: p.declines}
 		}
 	}
 	return j.next(now)
@@ -252,7 +254,15 @@ func (j *Judge) Observed(now time.Time, peer identity.NodeID, conn uint64, seen 
 	if p == nil || p.Conn != conn {
 		return Asks{}
 	}
-	p.sees = seen.Unmap()
+	p.asking, p.told, p.sees = false, true, seen.Unmap()
+	return j.next(now)
+}
+
+// Unobserved notes that a peer has failed to say where it sees this node. It is asked again after ClockSoon.
+func (j *Judge) Unobserved(now time.Time, peer identity.NodeID, conn uint64) Asks {
+	if p := j.peers[peer]; p != nil && p.Conn == conn && p.asking {
+		p.asking, p.retry = false, now.Add(ClockSoon)
+	}
 	return j.next(now)
 }
 
@@ -307,8 +317,13 @@ func (j *Judge) Came(now time.Time, token [TokenLen]byte) Asks {
 	return j.next(now)
 }
 
-// Again has others asked at once, whatever is known.
+// Again has others asked at once, whatever is known. Those are asked where they see this node that have not said it.
 func (j *Judge) Again(now time.Time) Asks {
+	for _, p := range j.asked {
+		if !p.sees.IsValid() {
+			p.told, p.retry = false, time.Time{}
+		}
+	}
 	for _, t := range j.targets {
 		clear(t.failed)
 		t.again, t.rounds = time.Time{}, 0
@@ -334,6 +349,7 @@ func (j *Judge) Due(now time.Time) time.Time {
 	}
 	for _, p := range j.peers {
 		sooner(p.askAfter)
+		sooner(p.retry)
 	}
 	for _, x := range j.pending {
 		sooner(x.until)
@@ -359,8 +375,8 @@ func (j *Judge) Look(now time.Time) Asks {
 func (j *Judge) next(now time.Time) (a Asks) {
 	j.findTargets(now)
 	for _, p := range j.asked {
-		if !p.asked {
-			p.asked = true
+		if !p.asking && !p.told && !now.Before(p.retry) {
+			p.asking = true
 			a.Observe = append(a.Observe, p.ID)
 		}
 	}

@@ -22,17 +22,24 @@ type court struct {
 	opens map[netip.AddrPort]bool
 	asked []string
 	lies  map[byte]bool // says that it has reached this node
+	fails map[byte]bool // gives no answer to where it sees this node
+	seen  []byte        // who was asked that
 }
 
 func newCourt(t *testing.T) *court {
 	return &court{
 		T: t, Judge: NewJudge(rand.NewChaCha8([32]byte{1})), now: time.Unix(1e9, 0),
-		sees: map[byte]netip.Addr{}, opens: map[netip.AddrPort]bool{}, lies: map[byte]bool{},
+		sees: map[byte]netip.Addr{}, opens: map[netip.AddrPort]bool{}, lies: map[byte]bool{}, fails: map[byte]bool{},
 	}
 }
 
 func (c *court) do(a Asks) {
 	for _, peer := range a.Observe {
+		c.seen = append(c.seen, peer[0])
+		if c.fails[peer[0]] {
+			c.do(c.Unobserved(c.now, peer, 1))
+			continue
+		}
 		c.do(c.Observed(c.now, peer, 1, c.sees[peer[0]]))
 	}
 	for _, r := range a.Dial {
@@ -351,6 +358,42 @@ func TestVerdictsEnd(t *testing.T) {
 		c.do(c.Left(c.now, identity.NodeID{1}, 1))
 		c.pass(provenFor + AgainUnreachable)
 		c.says("203.0.113.7:18189 not known: no node that can check it is connected")
+	}
+}
+
+// TestObserverFails: a peer that fails to say where it sees this node is asked again after a while, and at
+// once by hand. One that says that it cannot tell is asked again by hand alone.
+func TestObserverFails(t *testing.T) {
+	c := newCourt(t)
+	c.home(private)
+	c.opens[public], c.fails[1] = true, true
+	c.peer(1, "198.51.100.1", "203.0.113.7")
+	c.peer(2, "192.0.2.1", "")
+	c.peer(3, "203.0.112.1", "203.0.113.7")
+	want := func(when string, want ...byte) {
+		t.Helper()
+		if !slices.Equal(c.seen, want) {
+			t.Errorf("%s: got %v asked where they see this node, want %v", when, c.seen, want)
+		}
+		c.seen = nil
+	}
+	want("connected", 1, 2, 3)
+	c.pass(ClockSoon - time.Second)
+	want("before its time")
+	c.pass(2 * time.Second)
+	want("when it is time", 1)
+	c.do(c.Again(c.now))
+	want("by hand", 1, 2)
+	c.fails[1] = false
+	c.pass(10 * time.Minute)
+	want("when it is time again", 1)
+	c.pass(time.Hour)
+	want("all have answered")
+	c.do(c.Again(c.now))
+	want("by hand again", 2)
+	asks := c.Met(c.now, Observer{ID: identity.NodeID{4}, Conn: 1, Network: NetworkOf(netip.MustParseAddr("198.18.0.1"))})
+	if again := c.Again(c.now); len(asks.Observe) != 1 || len(again.Observe) != 1 || again.Observe[0][0] != 2 {
+		t.Errorf("got %v asked by hand while %v is asked, want the other one", again.Observe, asks.Observe)
 	}
 }
 

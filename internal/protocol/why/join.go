@@ -33,7 +33,7 @@ type Finding struct {
 const slack = 30 * time.Second
 
 // Join returns what the records of this node and of another one say together. Nothing is found when
-// both have connected whenever they tried.
+// both have connected whenever they tried, and when nothing explains why a dial has failed.
 func Join(ours, theirs Answer) (list []Finding) {
 	list = way(list, ours, theirs, Unseen, RefusedThere)
 	list = way(list, theirs, ours, UnseenHere, RefusedHere)
@@ -63,6 +63,9 @@ func way(list []Finding, dialler, listener Answer, unseen, refused Verdict) []Fi
 	}
 	return append(list, Finding{Verdict: unseen, Record: missed})
 }
+
+// Missed returns the dials that have not reached the other node, whatever the code, as one record.
+func (a Answer) Missed() (Record, bool) { return a.sum(Missed) }
 
 // sum adds up the records of a kind, those with one of the codes if there are any. The words are those
 // of the last one. The address is that of all of them, or nil.

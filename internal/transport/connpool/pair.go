@@ -106,8 +106,15 @@ func (p *pair[C]) end(conn C) (acts []Act[C]) {
 }
 
 func (p *pair[C]) leave() (acts []Act[C]) {
+	if p.leaving {
+		return nil
+	}
+	return p.leaveAll()
+}
+
+func (p *pair[C]) leaveAll() (acts []Act[C]) {
 	d, ok := p.live()
-	if !ok || p.leaving {
+	if !ok {
 		return nil
 	}
 	p.leaving, p.leaver = true, d

@@ -97,6 +97,15 @@ func (t *Table[C]) Leave(peer identity.NodeID) []Act[C] {
 	return nil
 }
 
+// LeaveAll is Leave for a node that is closing every connection of a peer. One that waits for the
+// end of the live one is closed, too.
+func (t *Table[C]) LeaveAll(peer identity.NodeID) []Act[C] {
+	if p, ok := t.peers[peer]; ok {
+		return p.leaveAll()
+	}
+	return nil
+}
+
 // End reports that a connection has ended. The end of one that was replaced or closed
 // changes nothing.
 //

@@ -26,7 +26,7 @@ var began = map[string]time.Time{"a": time.Unix(1, 0), "b": time.Unix(2, 0), "c"
 
 // a chain of events and what the table says to each.
 type step struct {
-	event string // arrive CONN DIRECTION, proven CONN MARK, end CONN, leave
+	event string // arrive CONN DIRECTION, proven CONN MARK, end CONN, leave, leave-all
 	want  string
 }
 
@@ -120,6 +120,15 @@ func TestTable(t *testing.T) {
 			{"leave", ""},
 			{"end ours", "withdraw ours, announce theirs"},
 		}, "theirs"},
+		{"… and may not stay", small, large, []step{
+			{"arrive ours outbound", "announce ours"},
+			{"leave", ""},
+			{"arrive theirs inbound", ""},
+			{"leave-all", "close silently theirs"},
+			{"leave-all", ""},
+			{"end theirs", ""},
+			{"end ours", "withdraw ours"},
+		}, ""},
 		{"… and is gone first", small, large, []step{
 			{"arrive ours outbound", "announce ours"},
 			{"leave", ""},
@@ -152,6 +161,7 @@ func TestTable(t *testing.T) {
 		{"what is not there", small, large, []step{
 			{"end a", ""},
 			{"leave", ""},
+			{"leave-all", ""},
 			{"proven a 1", ""},
 		}, ""},
 	} {
@@ -170,6 +180,8 @@ func TestTable(t *testing.T) {
 					acts = tb.End(c.peer, f[1])
 				case "leave":
 					acts = tb.Leave(c.peer)
+				case "leave-all":
+					acts = tb.LeaveAll(c.peer)
 				default:
 					t.Fatalf("unknown event %q", s.event)
 				}
