@@ -172,6 +172,7 @@ func runScripts(t *testing.T, files []string) {
 		"key":          fromID(func(i render.Identity) string { return i.PublicKey }),
 		"short":        fromID(func(i render.Identity) string { return i.PublicKey[:16] }),
 		"lasttag":      lastTag,
+		"until":        until,
 	}
 	serviceCmds(cmds)
 	testscript.Run(t, testscript.Params{
@@ -333,6 +334,21 @@ func waitStored(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("got %d messages stored, want %d", s.Server.Messages, want)
+		}
+	}
+}
+
+// until REGEXP COMMAND… runs a command, which must succeed, again and again until a line of its
+// output matches. The command stdout looks at what it has written last.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("no line matches %s", args[0])
 		}
 	}
 }
