@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
 
 // keepPort has a node in dir, which is new, listen on a port that nobody takes while the node is away.
