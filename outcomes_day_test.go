@@ -3,6 +3,7 @@ package gamelan_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"testing"
@@ -31,6 +32,19 @@ func outcomesOf(t *testing.T, n *gamelantest.Node) (s outcomesSection) {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// heapInUse is the least of three measurements: what pools hold goes with the second collection.
+func heapInUse() uint64 {
+	least := uint64(math.MaxUint64)
+	for range 3 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		least = min(least, m.HeapAlloc)
+	}
+	return least
 }
 
 // TestOutcomesForADay: over 24 hours (5 without GAMELAN_LONG) a node's memory does not grow. With senders that start again each hour it remembers
@@ -76,10 +90,7 @@ func TestOutcomesForADay(t *testing.T) {
 					}
 					got.clear()
 					if hour == 3 || hour == hours-1 {
-						runtime.GC()
-						var m runtime.MemStats
-						runtime.ReadMemStats(&m)
-						heap[hour/(hours-1)] = m.HeapAlloc
+						heap[hour/(hours-1)] = heapInUse()
 					}
 				}
 				s := outcomesOf(t, b)

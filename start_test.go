@@ -321,25 +321,31 @@ func TestStartWithAContextThatHasEnded(t *testing.T) {
 // TestStartThatFailsLeavesNothing starts again what did not start.
 func TestStartThatFailsLeavesNothing(t *testing.T) {
 	busy := start(t, gamelan.Config{}, nil)
-	dir := t.TempDir()
 	sys := gamelan.NewSystem(discard)
-	free := loopback
-	for range 2 {
-		wantNoStart(t, gamelan.Config{DataDir: dir, Listen: []string{free, busy.Listening()[0].String()}}, transport.ErrAddressInUse)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err := gamelan.Start(ctx, gamelan.Config{DataDir: dir, Listen: []string{free}}, gamelan.WithSystem(sys), gamelan.WithLogger(discard)); err == nil {
-			t.Fatal("got a node that runs, want an error")
+	undisturbed(t, func(dir string) bool {
+		free := loopback
+		for range 2 {
+			wantNoStart(t, gamelan.Config{DataDir: dir, Listen: []string{free, busy.Listening()[0].String()}}, transport.ErrAddressInUse)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := gamelan.Start(ctx, gamelan.Config{DataDir: dir, Listen: []string{free}}, gamelan.WithSystem(sys), gamelan.WithLogger(discard)); err == nil {
+				t.Fatal("got a node that runs, want an error")
+			}
+			n, err := gamelan.Start(t.Context(), gamelan.Config{DataDir: dir, Listen: []string{free}}, gamelan.WithSystem(sys))
+			if errors.Is(err, transport.ErrAddressInUse) {
+				t.Logf("after a start that failed: %v", err)
+				return false
+			}
+			if err != nil {
+				t.Fatalf("after a start that failed: %v", err)
+			}
+			free = n.Listening()[0].String() // must be free again the next time
+			if err := n.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		n, err := gamelan.Start(t.Context(), gamelan.Config{DataDir: dir, Listen: []string{free}}, gamelan.WithSystem(sys))
-		if err != nil {
-			t.Fatalf("after a start that failed: %v", err)
-		}
-		free = n.Listening()[0].String() // must be free again the next time
-		if err := n.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+		return true
+	})
 }
 
 func TestWhatIsKept(t *testing.T) {

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -48,7 +49,7 @@ func startTalkers(t *testing.T) (*actor.ActorSystem, *supervisor.Root, Source) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { root.Stop(t.Context(), nil); sys.Shutdown() })
+	t.Cleanup(func() { root.Stop(context.Background(), nil); sys.Shutdown() })
 	src := FromRoot(root, sys)
 	eventually(t, "the tree", func() bool { return len(src.Actors()) == 6 })
 	return sys, root, src
@@ -78,8 +79,12 @@ func TestRunningTreeIsShown(t *testing.T) {
 	if a.Kind != "talker" || a.Type != "*inspect.talker" || a.Parent != "test/node" || a.Policy != "restart" || a.Incarnation != 1 || a.Processed < 3 || a.StartedAt.IsZero() {
 		t.Errorf("got %+v", a)
 	}
-	_, text := get(t, h, "/v1/tree?format=text")
-	for _, want := range []string{"test ", "└─ node ", "   ├─ a ", "   │  └─ stranger  ○ unsupervised", "heard 3"} {
+	var text string
+	eventually(t, "the line of b, which is left out if b gets no turn in time", func() bool {
+		_, text = get(t, h, "/v1/tree?format=text")
+		return strings.Contains(text, "heard 3")
+	})
+	for _, want := range []string{"test ", "└─ node ", "   ├─ a ", "   │  └─ stranger  ○ unsupervised"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("got\n%swant %q in it", text, want)
 		}

@@ -21,7 +21,7 @@ func TestManyClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { host.Close(t.Context()) })
+		t.Cleanup(func() { host.Close(context.Background()) })
 		networks := make([][]*kad.Client, 6)
 		for n := range networks {
 			hub := kad.NewHub(kad.HubOptions{Delay: time.Millisecond})

@@ -128,7 +128,7 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                            nil,
 
 	// Of the standard library, what opens sockets.
-	"net":      {"transport", "internal/transport", "inspect", "internal/gate", "internal/listenat", "internal/streams", "", "examples/http", "internal/rawpeer", "internal/wirecheck", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
+	"net":      {"transport", "internal/transport", "inspect", "internal/gate", "internal/listenat", "internal/streams", "", "examples/http", "internal/rawpeer", "internal/wirecheck", "internal/freeport", "gamelantest", "cmd", "tests/internal", "tests/seednode", "tests/onion/tornet", "tests/machines"},
 	"net/http": {"inspect", "internal/gate", "internal/listenat", "examples/http", "gamelantest", "tests/onion/tornet", "tests/machines"},
 	"net/url":  {"inspect", "internal/gate", "internal/actors", "kad", "cmd/gamelan/internal/daemon"}, // of verbs
 }

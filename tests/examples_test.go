@@ -169,7 +169,7 @@ func TestExampleGossip(t *testing.T) {
 	if err != nil {
 		t.Fatalf("got %v\n%s", err, out)
 	}
-	if got := len(regexp.MustCompile(`(?m)^ +\d+\.\d ms  node +\d+  \d hops?  +from node \d+$`).FindAll(out, -1)); got != 19 {
+	if got := len(regexp.MustCompile(`(?m)^ *\d+\.\d ms  node +\d+  \d hops?  +from node \d+$`).FindAll(out, -1)); got != 19 {
 		t.Errorf("got %d nodes that were told, want 19, in\n%s", got, out)
 	}
 	for _, want := range []string{
@@ -217,7 +217,7 @@ func TestExampleMemorynet(t *testing.T) {
 	program := build(t, "memorynet")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, "-nodes", "12", "-wallets", "2", "-html", file).Output()
+	out, err := exec.CommandContext(ctx, program, "-nodes", "12", "-wallets", "2", "-limit", "2m", "-html", file).Output()
 	if err != nil {
 		t.Fatalf("got %v\n%s", err, out)
 	}
@@ -251,9 +251,9 @@ func TestExampleChat(t *testing.T) {
 	t.Parallel()
 	program := build(t, "chat")
 	dir := t.TempDir()
-	alice := startChat(t, program, "-dir", filepath.Join(dir, "alice"))
+	alices := []string{"-dir", filepath.Join(dir, "alice"), "-listen", freeAddress(t)}
+	alice := startChat(t, program, alices...)
 	seed := alice.expect(`-friend (\S+)$`)
-	address := seed[strings.Index(seed, "::")+2:]
 	bobs := []string{"-dir", filepath.Join(dir, "bob"), "-friend", seed}
 	bob := startChat(t, program, bobs...)
 	bob.expect(`-friend (\S+)$`)
@@ -270,7 +270,7 @@ func TestExampleChat(t *testing.T) {
 
 	alice.leave()
 	bob.say("and you?")
-	alice = startChat(t, program, "-dir", filepath.Join(dir, "alice"), "-listen", address)
+	alice = startChat(t, program, alices...)
 	alice.expect(`^[0-9a-f]{16}: (and you\?)$`)
 	bob.leave() // first: he waits for the proof that his line arrived
 	alice.leave()

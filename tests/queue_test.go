@@ -14,7 +14,31 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
+
+// keepPort has a node in dir, which is new, listen on a port that nobody takes while the node is away.
+func keepPort(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t) + "\n" // as a node writes it that had this port before
+	if err := os.WriteFile(filepath.Join(dir, "listen"), []byte(address), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freeAddress returns an address of a port that nobody takes while its listener is away.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ports, err := freeport.Ports(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", ports[0])
+}
 
 // TestExampleQueue kills the worker of examples/queue while three producers send: no job is lost, none is
 // kept twice, and only what was in hand at a kill is handled again, as a further attempt. A fourth producer
@@ -28,6 +52,7 @@ func TestExampleQueue(t *testing.T) {
 	}
 	const producers, inHand = 3, 4096 // see gamelan.Inbox
 	program, dir := build(t, "queue"), filepath.Join(t.TempDir(), "worker")
+	keepPort(t, dir)
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)

@@ -12,12 +12,14 @@ import (
 )
 
 // fakeNetwork is the network of the fake node. A search and a round end when a client has
-// looked at them.
+// looked at them, if it does. It does not look at a search for a peer that the node knows, nor
+// at the second round, which is one with --json.
 type fakeNetwork struct {
-	mu      sync.Mutex
-	key     string // of the search that is under way
-	asking  bool
-	changed func() // ends what is under way
+	mu     sync.Mutex
+	key    string // of the search that is under way
+	asking bool
+	synced bool
+	looked func() // ends what is under way, in the end
 }
 
 func newFakeNetwork() *fakeNetwork { return new(fakeNetwork) }
@@ -57,37 +59,40 @@ func (f *fakeNetwork) state() models.Network {
 	if f.asking {
 		n.Sync.Phase = "asks 5 nodes for peers"
 	}
-	if f.changed != nil {
-		f.changed()
-		f.changed = nil
+	if f.looked != nil {
+		f.looked()
 	}
 	return n
 }
 
-// during sets what is under way until somebody has looked at it.
+// during sets what is under way until a client has looked at it twice: before the second look
+// it has shown the first one.
 func (f *fakeNetwork) during(ctx context.Context, set func()) {
-	looked := make(chan struct{})
+	looked, looks := make(chan struct{}), 0
 	f.mu.Lock()
 	set()
-	f.changed = func() { close(looked) }
+	f.looked = func() {
+		if looks++; looks == 2 {
+			close(looked)
+		}
+	}
 	f.mu.Unlock()
 	select {
 	case <-looked:
-		time.Sleep(50 * time.Millisecond) // so that the client has read it
 	case <-ctx.Done():
-	case <-time.After(2 * followEvery): // a client that writes JSON does not look
+	case <-time.After(patience): // nobody has looked
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.key, f.asking, f.changed = "", false, nil
+	f.key, f.asking, f.looked = "", false, nil
 }
 
 func (f *fakeNetwork) actions() map[string]inspect.Verb {
 	return map[string]inspect.Verb{
 		"join": {Do: func(context.Context, url.Values, []byte) (any, error) { return fakeReports()[1], nil }},
 		"discover": {Params: []string{"key", "for"}, Do: func(ctx context.Context, v url.Values, _ []byte) (any, error) {
-			f.during(ctx, func() { f.key = v.Get("key") })
 			if v.Get("key") != fakeKey {
+				f.during(ctx, func() { f.key = v.Get("key") })
 				return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "the holder was not found: nobody knows it", Hint: api.SearchHint}
 			}
 			p := fakePeers()[0]
@@ -95,7 +100,13 @@ func (f *fakeNetwork) actions() map[string]inspect.Verb {
 			return p, nil
 		}},
 		"sync": {Do: func(ctx context.Context, _ url.Values, _ []byte) (any, error) {
-			f.during(ctx, func() { f.asking = true })
+			f.mu.Lock()
+			again := f.synced
+			f.synced = true
+			f.mu.Unlock()
+			if !again {
+				f.during(ctx, func() { f.asking = true })
+			}
 			return models.Synced{Asked: 3, Answered: 2, New: 12, AlreadyKnown: 130, Skipped: 2, Nodes: []models.SyncedNode{
 				{NodeID: fakePeer, Seed: true, Answered: true, Peers: 41, New: 12},
 				{NodeID: "9c01d2e4a1b2c3d4e5f6a7b8c9", Error: "rpc: deadline exceeded after 5s"},

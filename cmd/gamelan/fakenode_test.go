@@ -108,7 +108,8 @@ func (fakeSource) Ask(_ context.Context, path string) (inspect.Detail, error) {
 }
 
 // fakeSender confirms every message, except those that say something else; on
-// "leave" the process ends as if it had been killed.
+// "leave" the process ends as if it had been killed, once the client asks what that message
+// waits for: it has read the outcome of the one before.
 type fakeSender struct{ slow *fakeSlow }
 
 func (fakeSender) Resolve(ctx context.Context, peer string) (string, error) {
@@ -124,14 +125,14 @@ func (fakeSender) Resolve(ctx context.Context, peer string) (string, error) {
 	return fakePeer, nil
 }
 
-func (f fakeSender) Send(_ context.Context, m inspect.SendRequest) (inspect.Pending, error) {
+func (f fakeSender) Send(ctx context.Context, m inspect.SendRequest) (inspect.Pending, error) {
 	switch body := string(m.Body); {
 	case strings.HasPrefix(body, "fail"):
 		return settled{Outcome: models.OutcomeFailed, Reason: "dial failed", Detail: "connection refused"}, nil
 	case strings.HasPrefix(body, "doubt"):
 		return settled{Outcome: models.OutcomeInDoubt, Reason: "connection lost"}, nil
 	case body == "leave":
-		time.Sleep(200 * time.Millisecond) // so that the first outcome is on its way
+		waiting(f.slow.nextLook()).Wait(ctx)
 		os.Exit(9)
 	case body == "slow":
 		return waiting(f.slow.nextLook()), nil
@@ -278,7 +279,7 @@ func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect
 	if r.Type != nil && *r.Type == 404 {
 		return nil, &inspect.Error{Code: inspect.CodeUnknownPeer, Message: "no peer of that type", Hint: "take another"}
 	}
-	return func(_ context.Context, body []byte) (func(context.Context) models.Report, error) {
+	return func(ctx context.Context, body []byte) (func(context.Context) models.Report, error) {
 		x := fakeReports()[1]
 		switch string(body) {
 		case "slow":
@@ -297,7 +298,8 @@ func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect
 		case "good":
 			x.Copies = x.Copies[:1]
 		case "leave":
-			time.Sleep(200 * time.Millisecond) // so that the first report is on its way
+			f.slow.send()
+			waiting(f.slow.nextLook()).Wait(ctx)
 			os.Exit(9)
 		case "stored", "lost":
 			x = fakeStored(string(body) == "stored")

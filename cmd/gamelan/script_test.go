@@ -34,6 +34,7 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/inspect/client"
 	"github.com/gamelan-p2p/gamelan/inspect/models"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 	"github.com/gamelan-p2p/gamelan/internal/waittest"
 )
 
@@ -172,6 +173,8 @@ func runScripts(t *testing.T, files []string) {
 		"key":          fromID(func(i render.Identity) string { return i.PublicKey }),
 		"short":        fromID(func(i render.Identity) string { return i.PublicKey[:16] }),
 		"lasttag":      lastTag,
+		"until":        until,
+		"keepport":     keepPort,
 	}
 	serviceCmds(cmds)
 	testscript.Run(t, testscript.Params{
@@ -333,6 +336,31 @@ func waitStored(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("got %d messages stored, want %d", s.Server.Messages, want)
+		}
+	}
+}
+
+// keepport DIR makes the data directory of a node that will listen on a port which nobody takes while
+// the node is away.
+func keepPort(ts *testscript.TestScript, _ bool, args []string) {
+	ports, err := freeport.Ports(1)
+	ts.Check(err)
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.Mkdir(dir, 0o700))
+	ts.Check(os.WriteFile(filepath.Join(dir, "listen"), fmt.Appendf(nil, "/ip4/127.0.0.1/tcp/%d\n", ports[0]), 0o600))
+}
+
+// until REGEXP COMMAND… runs a command, which must succeed, again and again until a line of its
+// output matches. The command stdout looks at what it has written last.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("no line matches %s", args[0])
 		}
 	}
 }

@@ -98,18 +98,27 @@ func notified(ts *testscript.TestScript, _ bool, args []string) {
 // signalsByName are the signals that scripts send. Unix has STOP as well.
 var signalsByName = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
 
-// signal NAME DIR sends a signal to the node that runs in DIR.
+// signal NAME DIR… sends a signal to the nodes that run in the directories, one right after the
+// other; a directory that is there twice gets it twice.
 func signalNode(ts *testscript.TestScript, _ bool, args []string) {
-	node := background(ts, args[1])
-	if node == nil {
-		ts.Fatalf("no node runs in %s", args[1])
+	var nodes []*os.Process
+	for _, dir := range args[1:] {
+		node := background(ts, dir)
+		if node == nil {
+			ts.Fatalf("no node runs in %s", dir)
+		}
+		nodes = append(nodes, node)
 	}
-	ts.Check(node.Signal(signalsByName[args[0]]))
-	switch args[0] {
-	case "TERM": // one that does not end shows what it waits for
-		time.AfterFunc(2*time.Minute, func() { _ = node.Signal(syscall.SIGABRT) })
-	case "STOP": // a script that has failed meanwhile waits for all its nodes
-		time.AfterFunc(2*time.Minute, func() { _ = node.Signal(syscall.SIGKILL) })
+	for _, node := range nodes {
+		ts.Check(node.Signal(signalsByName[args[0]]))
+	}
+	for _, node := range nodes {
+		switch args[0] {
+		case "TERM": // one that does not end shows what it waits for
+			time.AfterFunc(2*time.Minute, func() { _ = node.Signal(syscall.SIGABRT) })
+		case "STOP": // a script that has failed meanwhile waits for all its nodes
+			time.AfterFunc(2*time.Minute, func() { _ = node.Signal(syscall.SIGKILL) })
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/examples/memorynet/lab"
 )
@@ -23,10 +24,11 @@ func main() {
 	wallets := flag.Int("wallets", 5, "number of wallets, which are clients")
 	seed := flag.Uint64("seed", 1, "another seed makes other identities")
 	tcp := flag.Bool("tcp", false, "connect over TCP on loopback instead of in memory")
+	limit := flag.Duration("limit", 30*time.Second, "how long a phase may take")
 	html := flag.String("html", "", "file for a page with the network and the newcomer's join; none if empty")
 	flag.Parse()
 	bars := newBars(os.Stdout)
-	l, err := lab.New(lab.Config{Nodes: *nodes, Wallets: *wallets, Random: *seed, TCP: *tcp, Progress: bars.show})
+	l, err := lab.New(lab.Config{Nodes: *nodes, Wallets: *wallets, Random: *seed, TCP: *tcp, Limit: *limit, Progress: bars.show})
 	if err != nil {
 		log.Fatal(err)
 	}

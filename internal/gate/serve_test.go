@@ -43,7 +43,7 @@ func serve(t *testing.T, certificate *tls.Certificate, h http.Handler) *Server {
 	}
 	s := Serve(l, present, h, quiet)
 	t.Cleanup(func() {
-		if err := s.Close(t.Context()); err != nil {
+		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

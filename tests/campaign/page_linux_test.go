@@ -30,7 +30,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/inspect"
-	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
 
 const envDoor = "GAMELAN_CAMPAIGN_DOOR" // for the attacker: the address of inspect.listen and the file of a reader's token

@@ -1,6 +1,7 @@
 package envelopes
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 	"sync"
@@ -54,7 +55,7 @@ func TestDHTOrderUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { n.Close(t.Context()) })
+		t.Cleanup(func() { n.Close(context.Background()) })
 		return n
 	}
 	k := &counter{last: make(map[identity.NodeID]uint64)}

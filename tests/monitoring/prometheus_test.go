@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
 
 // program is a process that ends with the test.

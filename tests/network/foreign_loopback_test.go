@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
@@ -35,7 +34,7 @@ func TestForeignLoopback(t *testing.T) {
 		if _, err := a.Dial(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		gamelantest.Eventually(t, 10*time.Second, "the connection at the other end", func() bool { return len(b.Connections()) == 1 })
+		gamelantest.Eventually(t, kit.Patience, "the connection at the other end", func() bool { return len(b.Connections()) == 1 })
 		p, ok := b.Peers().Get(a.ID())
 		if !ok || len(p.Addresses) != x.want {
 			t.Errorf("at %s: got %v, want %d addresses", x.at, p.Addresses, x.want)

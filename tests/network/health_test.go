@@ -294,8 +294,8 @@ func TestDiskFull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { n.Close(t.Context()) })
-		gamelantest.Eventually(t, 10*time.Second, "a look at the disk", func() bool { return n.Inspection().Node(t.Context()).Disk != nil })
+		t.Cleanup(func() { n.Close(context.Background()) })
+		gamelantest.Eventually(t, kit.Patience, "a look at the disk", func() bool { return n.Inspection().Node(t.Context()).Disk != nil })
 		h, disk := n.Health(t.Context()), n.Inspection().Node(t.Context()).Disk
 		if h.State != want || disk.Path != dir || disk.Need != need || disk.Free <= 0 {
 			t.Errorf("with a need of %d: got %+v, %+v, want %s", need, h, disk, want)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
 
 // faulty is a proxy between two nodes that does to their connections what

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -161,6 +162,9 @@ type listening struct {
 	more  chan struct{}
 }
 
+// listens matches the tree of a node to which somebody listens.
+var listens = regexp.MustCompile(`[0-9] listeners?\b`)
+
 func listen(t *testing.T, n *node) *listening {
 	t.Helper()
 	l := &listening{more: make(chan struct{}, 1)}
@@ -173,7 +177,7 @@ func listen(t *testing.T, n *node) *listening {
 		t.Fatal(err)
 	}
 	// What arrives before somebody listens is kept only in part.
-	waitFor(t, "somebody to listen", func() bool { return !strings.Contains(tree(t, n), "nobody listens") })
+	waitFor(t, "somebody to listen", func() bool { return listens.MatchString(tree(t, n)) })
 	go func() {
 		defer cmd.Wait()
 		for lines := bufio.NewScanner(out); lines.Scan(); {

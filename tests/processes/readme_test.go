@@ -81,10 +81,13 @@ func (s *shell) paste(text string) {
 	}
 }
 
+// awaited is longer than GAMELAN_WAIT, so that a command says first what fails.
+const awaited = 5 * time.Minute
+
 // await waits until all that is wanted was written behind from.
 func (s *shell) await(from int, want ...string) string {
 	s.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(awaited); ; time.Sleep(10 * time.Millisecond) {
 		text, missing := s.text()[from:], ""
 		for _, w := range want {
 			if !regexp.MustCompile(w).MatchString(text) {
@@ -95,7 +98,7 @@ func (s *shell) await(from int, want ...string) string {
 			return text
 		}
 		if time.Now().After(end) {
-			s.t.Fatalf("got no %q after a minute, but:\n%s", missing, text)
+			s.t.Fatalf("got no %q after %v, but:\n%s", missing, awaited, text)
 		}
 	}
 }

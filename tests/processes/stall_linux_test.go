@@ -39,7 +39,7 @@ func TestReaderThatStandsStill(t *testing.T) {
 	if err := reader.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the reader to listen", func() bool { return !strings.Contains(tree(t, bob), "nobody listens") })
+	waitFor(t, "the reader to listen", func() bool { return listens.MatchString(tree(t, bob)) })
 	reading := time.Now()
 	if err := reader.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,8 @@ func TestReaderThatStandsStill(t *testing.T) {
 	if aliceAfter > aliceBefore+growth || bobAfter > bobBefore+growth {
 		t.Errorf("resident memory while stalled: got %d → %d and %d → %d bytes, want flat", aliceBefore, aliceAfter, bobBefore, bobAfter)
 	}
-	shown := tree(t, bob)
+	shown := ""
+	waitFor(t, "the receiver to answer with its stall", func() bool { shown = tree(t, bob); return strings.Contains(shown, "stalled") })
 	if got := stalledFor(t, shown); got < stallTime() || got > time.Since(reading)+time.Second {
 		t.Errorf("tree of the receiver: got messages stalled for %v, want at least %v:\n%s", got, stallTime(), shown)
 	}

@@ -3,6 +3,7 @@
 package processes
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
 
 // fullPipe returns the end to write to of a pipe that takes nothing more.
@@ -56,10 +59,15 @@ func rejected(t *testing.T, n *node) {
 // first TERM ends the node in order.
 func TestUnreadLog(t *testing.T) { // alone: it gives a port up and takes it again
 	dir := t.TempDir()
-	n := startNode(t, filepath.Join(dir, "a"), "--listen", "/ip4/127.0.0.1/tcp/0", "--log-level", "debug")
+	ports, err := freeport.Ports(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--listen", fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", ports[0]), "--log-level", "debug"}
+	n := startNode(t, filepath.Join(dir, "a"), flags...)
 	n.stop()
 	seed := n.seed
-	n = startNodeTo(t, fullPipe(t), filepath.Join(dir, "a"), "--listen", seed[strings.Index(seed, "::")+2:], "--log-level", "debug")
+	n = startNodeTo(t, fullPipe(t), filepath.Join(dir, "a"), flags...)
 	rejected(t, n)
 	rejected(t, n)
 	b := startNode(t, filepath.Join(dir, "b"), "--listen", "/ip4/127.0.0.1/tcp/0")

@@ -15,12 +15,11 @@ import (
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
-// newsType is the message type of news, which has newsLimit to spread. Once all nodes have it
-// and no copy has come for newsQuiet, no more are awaited: the report on a copy whose
-// connection ended may take its sender a minute.
+// newsType is the message type of news. Once all nodes have it and no copy has come for
+// newsQuiet, no more are awaited: the report on a copy whose connection ended may take its
+// sender a minute.
 const (
 	newsType  = 1001
-	newsLimit = 30 * time.Second
 	newsQuiet = 500 * time.Millisecond
 )
 
@@ -114,7 +113,7 @@ func (j *journal) relayed(number uint64, copies int) {
 }
 
 // Gossip has a member tell news to the nodes, and waits until the news has stopped
-// spreading, for newsLimit at most.
+// spreading, for Config.Limit at most.
 func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 	g := &Gossip{
 		Origin: origin, Reached: 1, number: l.random.Uint64() | 1, began: time.Now(),
@@ -133,7 +132,7 @@ func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 		l.log.relayed(g.number, report.Count(protocol.Confirmed))
 	})
 	nodes := len(l.nodes())
-	ctx, cancel := context.WithTimeout(ctx, newsLimit)
+	ctx, cancel := context.WithTimeout(ctx, l.config.Limit)
 	defer cancel()
 	l.until(ctx, "propagation", func() (done, of int) {
 		l.log.mu.Lock()

@@ -1,6 +1,7 @@
 package keep_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -23,7 +24,7 @@ func host(t *testing.T, db kv.DB) *kad.Standalone {
 	}
 	h, err := kad.NewStandalone(o)
 	must(t, err)
-	t.Cleanup(func() { _ = h.Close(t.Context()) })
+	t.Cleanup(func() { _ = h.Close(context.Background()) })
 	return h
 }
 

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func StartOnLoopbackWith(t *testing.T, cfg gamelan.Config, opts ...gamelan.Optio
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { n.Close(t.Context()) })
+	t.Cleanup(func() { n.Close(context.Background()) })
 	return &gamelantest.Node{Node: n}
 }
 

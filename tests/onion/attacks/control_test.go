@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 	"github.com/gamelan-p2p/gamelan/internal/transport/transporttest"
 	"github.com/gamelan-p2p/gamelan/peerstore"
-	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
 	"github.com/gamelan-p2p/gamelan/transport/tor"
 )
 

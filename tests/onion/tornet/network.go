@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
 
 // Options describe a network.

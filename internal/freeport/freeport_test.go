@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gamelan-p2p/gamelan/tests/internal/freeport"
+	"github.com/gamelan-p2p/gamelan/internal/freeport"
 )
 
 // TestNobodyGetsAPortTwice: callers that ask at the same time get different ports.
