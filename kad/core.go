@@ -153,6 +153,23 @@ func (x *core) usable(c Contact) bool {
 	return g != nil && c.ID != x.self
 }
 
+// onionOnly reports whether onion services lead to this client, and no other addresses.
+func (x *core) onionOnly() (only bool) {
+	for _, g := range x.gates {
+		own := g.own.Load()
+		if own == nil {
+			continue
+		}
+		for _, a := range *own {
+			if !a.Onion() {
+				return false
+			}
+			only = true
+		}
+	}
+	return only
+}
+
 // claims reports whether any network wants claims of contacts.
 func (x *core) claims() bool {
 	for _, g := range x.gates {
