@@ -95,7 +95,7 @@ type QuotaError struct {
 
 // Error names the limit.
 func (e *QuotaError) Error() string {
-	return fmt.Sprintf("kad: at most %d %s; forget some, or raise the limit", e.Max, e.What)
+	return fmt.Sprintf("kad: at most %d %s; forget some", e.Max, e.What)
 }
 
 // SeqTooLowError reports a mutable value that was not stored because a newer one exists.

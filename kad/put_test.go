@@ -201,3 +201,36 @@ func TestReadRepair(t *testing.T) {
 		}
 	})
 }
+
+// A client of the overlay Seed keeps as many values as it can publish again before others drop them. One
+// more is refused, until another one is forgotten.
+func TestSeedValuesThatCanBeKept(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const most = 1000
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+		c := l.add(func(c *kad.Config) { c.Overlay, c.PublicKey = kad.Seed, [32]byte{} })
+		put := func(i int) error {
+			_, err := c.PutOpaque(t.Context(), fmt.Appendf(nil, "name %d", i), []byte("value"))
+			return err
+		}
+		for i := range most {
+			if err := put(i); !errors.Is(err, kad.ErrNoPeers) {
+				t.Fatalf("value %d: got %v, want it kept", i, err)
+			}
+		}
+		var full *kad.QuotaError
+		if err := put(most); !errors.As(err, &full) || full.Max != most {
+			t.Errorf("got %v, want a %T of %d", err, full, most)
+		}
+		key, err := c.Key([]byte("name 0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Forget(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(most); !errors.Is(err, kad.ErrNoPeers) {
+			t.Errorf("got %v after one was forgotten, want it kept", err)
+		}
+	})
+}

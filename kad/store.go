@@ -144,6 +144,9 @@ func (a *storeActor) start(c actor.Context) {
 	}
 	if kept := a.x.kept.Load(); kept != nil && !s.loaded {
 		a.load(kept, now, wall)
+		if n, most := len(s.own), a.x.Params.MaxOwn; n > most { // an earlier run had another limit
+			supervisor.Log(c).Warn("more records than can be published again in time; others drop some meanwhile", "records", n, "most", most)
+		}
 	}
 	again := s.loaded && a.x.Keeper != nil
 	s.loaded = true

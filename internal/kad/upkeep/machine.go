@@ -58,7 +58,11 @@ func New(self overlay.ID, o Options) *Machine {
 			o.Publish = 50 * time.Minute
 		}
 	}
-	return &Machine{o: o, self: self, held: newSchedule(), own: newSchedule()}
+	m := &Machine{o: o, self: self, held: newSchedule(), own: newSchedule()}
+	if o.Overlay == overlay.Seed { // elsewhere records live for days
+		m.own.pace = time.Minute / publishMax
+	}
+	return m
 }
 
 // State returns what the node is doing about the network.
