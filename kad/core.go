@@ -36,7 +36,7 @@ type core struct {
 	disk     atomic.Pointer[diskFault] // nil: records can be written down. Written by store.
 
 	former atomic.Pointer[[]upkeep.Former] // Written by upkeep.
-	kept   atomic.Pointer[Kept]            // what was on the disk when the client started
+	kept   atomic.Pointer[Kept]            // what was on the disk when the client started; the store takes the records out
 	// unjudged are the kept contacts that this node has not yet tried in vain, nor reached.
 	// Written by upkeep.
 	unjudged       atomic.Pointer[map[ID]bool]

@@ -147,6 +147,9 @@ func (a *storeActor) start(c actor.Context) {
 		if n, most := len(s.own), a.x.Params.MaxOwn; n > most { // an earlier run had another limit
 			supervisor.Log(c).Warn("more records than can be published again in time; others drop some meanwhile", "records", n, "most", most)
 		}
+		rest := *kept
+		rest.Records, rest.Own = nil, nil // their time ends with that of the store
+		a.x.kept.Store(&rest)
 	}
 	again := s.loaded && a.x.Keeper != nil
 	s.loaded = true
