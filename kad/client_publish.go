@@ -160,7 +160,7 @@ func (c *Client) distribute(ctx context.Context, r *Record, ttl time.Duration) (
 		c.x.tell(c.x.lookups, giveUp{token})
 		return none, err
 	}
-	c.x.tell(c.x.upkeep, ownPublished{r.Key, reply.Err == nil && reply.Report.Accepted > 0})
+	c.x.tell(c.x.store, ownPublished{r, reply.Err == nil && reply.Report.Accepted > 0})
 	if reply.Err == nil && len(reply.Report.Outcomes) == 0 {
 		return reply.Report, c.x.nobody()
 	}

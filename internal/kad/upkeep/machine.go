@@ -97,7 +97,9 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 	case LookedUp:
 		m.lookedUp(now, e)
 	case Held:
-		m.hold(now, e.Key, m.held.set)
+		if x := m.held.items[e.Key]; x == nil || !x.running { // Replicated plans it
+			m.hold(now, e.Key, m.held.set)
+		}
 	case Dropped:
 		m.held.remove(e.Key)
 	case Replicated:

@@ -102,6 +102,7 @@ type item struct {
 	key      overlay.Key
 	at       time.Time // it is due; while it is running, when that is given up
 	running  bool
+	later    time.Time // of one that is running: when a newer version is due; zero: there is none
 	failures int
 	since    time.Time     // it waits, if it is a record of others
 	every    time.Duration // the interval at which it was planned then
@@ -114,7 +115,7 @@ func newSchedule() schedule {
 
 func (s *schedule) len() int { return len(s.items) }
 
-// set plans a record. One that is being stored keeps the later time.
+// set plans a record. For one that is being stored the time counts when that has ended.
 func (s *schedule) set(key overlay.Key, at time.Time) {
 	x := s.items[key]
 	switch {
@@ -126,6 +127,8 @@ func (s *schedule) set(key overlay.Key, at time.Time) {
 		x.at = at
 		s.due.Moved(x)
 		s.start = time.Time{}
+	default:
+		x.later = at
 	}
 }
 
@@ -170,19 +173,23 @@ func (s *schedule) begin(now time.Time) overlay.Key {
 	x := s.due.First()
 	s.due.Remove(x)
 	s.start = time.Time{}
-	x.running = true
+	x.running, x.later = true, time.Time{}
 	s.running = append(s.running, x)
 	x.at = now.Add(lookupLimit)
 	return x.key
 }
 
-// ended plans a record that was running.
+// ended plans a record that was running. If a newer version was put meanwhile, that is due as it
+// said, unless the other time is earlier.
 func (s *schedule) ended(key overlay.Key, at time.Time) {
 	x := s.items[key]
 	if x == nil || !x.running {
 		return
 	}
 	x.at = at
+	if !x.later.IsZero() && x.later.Before(at) {
+		x.at = x.later
+	}
 	s.stop(x)
 }
 
