@@ -50,7 +50,7 @@ func TestKV(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, ok := v.(models.Kad)
-		if !ok || len(s.Clients) != 1 || s.Clients[0].State != "ready" || s.Clients[0].Own != 1 || s.Summary != "1 client, 1 contact" {
+		if !ok || len(s.Clients) != 1 || s.Clients[0].State != "ready" || s.Clients[0].Own == nil || *s.Clients[0].Own != 1 || s.Summary != "1 client, 1 contact" {
 			t.Errorf("got %+v", v)
 		}
 		var paths []string

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,9 +23,9 @@ func (c *Client) Key(name []byte) (Key, error) {
 
 // Put stores an immutable value, whose key is its hash. The value is at most 8,192 bytes
 // long. It is kept, and published again until [Client.Forget], as soon as Put has written it
-// down; the report says what became of it at the nodes nearest to the key. Put fails with a
-// [*PartialError] when fewer than the quorum stored it, with [ErrNoPeers], or with an error
-// of its own node, [ErrStore] or a [*QuotaError]; only the last two mean that it is not kept.
+// down; the report says what became of it at the nodes nearest to the key. An error after that
+// is a [*KeptError] around its cause: a [*PartialError] when fewer than the quorum stored the
+// value, [ErrNoPeers], or another one. [ErrStore] and a [*QuotaError] mean that it is not kept.
 func (c *Client) Put(ctx context.Context, value []byte) (Report, error) {
 	if c.x.Overlay != Native {
 		return Report{}, fmt.Errorf("%w: use PutOpaque", ErrOverlay)
@@ -136,11 +137,20 @@ func (c *Client) newest(ctx context.Context, key Key) (*Record, error) {
 // publish writes a record down as a publication of this client, and stores it at the nodes
 // nearest to its key.
 func (c *Client) publish(ctx context.Context, r *Record, ttl time.Duration, signer crypto.Signer) (Report, error) {
-	none := Report{Key: r.Key}
 	stored, err := clientAsk[ownStored](ctx, c, c.x.store, putOwn{r, ttl, signer})
 	if err = cmp.Or(err, stored.err); err != nil {
-		return none, err
+		return Report{Key: r.Key}, err
 	}
+	report, err := c.distribute(ctx, r, ttl)
+	if err == nil || c.x.Keeper == nil && errors.Is(err, ErrClosed) {
+		return report, err
+	}
+	return report, &KeptError{Key: r.Key, Err: err, text: r.Key.Text(c.x.idLen())}
+}
+
+// distribute stores a publication at the nodes nearest to its key.
+func (c *Client) distribute(ctx context.Context, r *Record, ttl time.Duration) (Report, error) {
+	none := Report{Key: r.Key}
 	if c.x.view.Load().Len() == 0 {
 		return none, c.x.nobody()
 	}
@@ -150,7 +160,7 @@ func (c *Client) publish(ctx context.Context, r *Record, ttl time.Duration, sign
 		c.x.tell(c.x.lookups, giveUp{token})
 		return none, err
 	}
-	c.x.tell(c.x.upkeep, ownPublished{r.Key, reply.Err == nil && reply.Report.Accepted > 0})
+	c.x.tell(c.x.store, ownPublished{r, reply.Err == nil && reply.Report.Accepted > 0})
 	if reply.Err == nil && len(reply.Report.Outcomes) == 0 {
 		return reply.Report, c.x.nobody()
 	}

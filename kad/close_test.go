@@ -139,6 +139,8 @@ func TestNoCallPanics(t *testing.T) {
 			{Name: "x", Networks: []kad.Network{nil}},
 			{Name: "x", Network: strings.Repeat("n", 32)},
 			{Name: "x", Overlay: kad.Seed, PublicKey: kad.MemoryKey(1)},
+			{Name: "x", Overlay: kad.Seed, Params: kad.Params{MaxOwn: 1001}},
+			{Name: "x", Overlay: kad.Seed, Params: kad.Params{Publish: 10 * time.Minute, MaxOwn: 201}},
 		} {
 			_, err := kad.Start(ctx, l.host, bad)
 			check("a bad configuration", err, kad.ErrConfig)

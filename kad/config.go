@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gamelan-p2p/gamelan/identity"
+	"github.com/gamelan-p2p/gamelan/internal/kad/upkeep"
 	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 	"github.com/gamelan-p2p/gamelan/supervisor"
@@ -61,11 +62,14 @@ type Params struct {
 	Publish time.Duration
 	// LookupLimit is how long a lookup may take; 60 s.
 	LookupLimit time.Duration
-	// MaxOwn is how many records the client publishes at most; 10,000.
+	// MaxOwn is how many records the client publishes at most; 10,000. In the overlay Seed it is
+	// 20 for each minute of Publish, 1,000, and not more: others drop a record soon after that.
 	MaxOwn int
 	// MaxLookups is how many lookups may be under way; 256.
 	MaxLookups int
 }
+
+const publishSeed = 50 * time.Minute
 
 // maxName is the longest name of a client in bytes.
 const maxName = 50
@@ -87,14 +91,13 @@ func (c Config) withDefaults() Config {
 	p.Quorum = cmp.Or(p.Quorum, 3)
 	p.WriteQuorum = cmp.Or(p.WriteQuorum, (p.K+1)/2)
 	p.LookupLimit = cmp.Or(p.LookupLimit, time.Minute)
-	p.MaxOwn = cmp.Or(p.MaxOwn, 10_000)
 	p.MaxLookups = cmp.Or(p.MaxLookups, 256)
-	if p.Publish == 0 {
-		p.Publish = 12 * time.Hour
-		if c.Overlay == Seed {
-			p.Publish = 50 * time.Minute
-		}
+	if c.Overlay == Seed {
+		p.Publish = cmp.Or(p.Publish, publishSeed)
+		p.MaxOwn = cmp.Or(p.MaxOwn, upkeep.MaxOwnSeed(p.Publish))
 	}
+	p.Publish = cmp.Or(p.Publish, 12*time.Hour)
+	p.MaxOwn = cmp.Or(p.MaxOwn, 10_000)
 	return c
 }
 
@@ -128,6 +131,8 @@ func (c Config) Validate() error {
 		return bad("Params: a number is negative")
 	case p.Publish != 0 && p.Publish < time.Minute:
 		return bad("Params.Publish %v: at least a minute", p.Publish)
+	case c.Overlay == Seed && p.MaxOwn > upkeep.MaxOwnSeed(cmp.Or(p.Publish, publishSeed)):
+		return bad("Params.MaxOwn %d: at most %d in the overlay Seed at this Publish", p.MaxOwn, upkeep.MaxOwnSeed(cmp.Or(p.Publish, publishSeed)))
 	case p.LookupLimit != 0 && p.LookupLimit < time.Second:
 		return bad("Params.LookupLimit %v: at least a second", p.LookupLimit)
 	}

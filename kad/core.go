@@ -36,7 +36,7 @@ type core struct {
 	disk     atomic.Pointer[diskFault] // nil: records can be written down. Written by store.
 
 	former atomic.Pointer[[]upkeep.Former] // Written by upkeep.
-	kept   atomic.Pointer[Kept]            // what was on the disk when the client started
+	kept   atomic.Pointer[Kept]            // what was on the disk when the client started; the store takes the records out
 	// unjudged are the kept contacts that this node has not yet tried in vain, nor reached.
 	// Written by upkeep.
 	unjudged       atomic.Pointer[map[ID]bool]
@@ -151,6 +151,23 @@ func (x *core) nobody() error {
 func (x *core) usable(c Contact) bool {
 	g, _ := x.route(&c)
 	return g != nil && c.ID != x.self
+}
+
+// onionOnly reports whether onion services lead to this client, and no other addresses.
+func (x *core) onionOnly() (only bool) {
+	for _, g := range x.gates {
+		own := g.own.Load()
+		if own == nil {
+			continue
+		}
+		for _, a := range *own {
+			if !a.Onion() {
+				return false
+			}
+			only = true
+		}
+	}
+	return only
 }
 
 // claims reports whether any network wants claims of contacts.

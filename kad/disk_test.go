@@ -1,14 +1,17 @@
 package kad_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/gamelan-p2p/gamelan/gamelantest"
 	"github.com/gamelan-p2p/gamelan/internal/kad/keep"
@@ -235,6 +238,59 @@ func TestExpiredRecordsLeaveTheDisk(t *testing.T) {
 		for _, r := range kept.Records {
 			if kad.Local(t, c, r.Record.Key) == nil {
 				t.Errorf("got %q on the disk, which is not stored", r.Record.Value)
+			}
+		}
+	})
+}
+
+// keptOnce is a Keeper with something on its disk, which it gives away.
+type keptOnce struct {
+	kad.Keeper
+	kept *kad.Kept
+}
+
+func (k *keptOnce) Load(ctx context.Context) (*kad.Kept, error) {
+	if kept := k.kept; kept != nil {
+		k.kept = nil
+		return kept, nil
+	}
+	return k.Keeper.Load(ctx)
+}
+
+// A record of the disk whose life has ended is not kept in memory, nor is a publication that was
+// forgotten.
+func TestLoadedRecordsAreReleased(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		loaded := func() (list []weak.Pointer[kad.Record], kept *kad.Kept) {
+			kept = new(kad.Kept)
+			for i := range 2 {
+				value := fmt.Appendf(nil, "value %d", i)
+				r := &kad.Record{Kind: overlay.Immutable, Key: overlay.ImmutableKey(value), Value: value}
+				if list = append(list, weak.Make(r)); i == 0 {
+					kept.Records = []kad.KeptRecord{{Record: r, Until: time.Now().Add(time.Hour)}}
+				} else {
+					kept.Own = []kad.KeptOwn{{Record: r, Due: time.Now().Add(time.Hour)}}
+				}
+			}
+			return list, kept
+		}
+		list, kept := loaded()
+		keeper := &keptOnce{keep.New(kv.Memory(), "c0", kad.Native), kept}
+		kept = nil
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+		c := l.add(func(c *kad.Config) { c.Keeper = keeper })
+		if s := c.Status(t.Context()); s.Records != 1 || s.Own != 1 {
+			t.Fatalf("got %d records and %d publications, want one of each", s.Records, s.Own)
+		}
+		if err := c.Forget(t.Context(), overlay.ImmutableKey([]byte("value 1"))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		runtime.GC()
+		for i, r := range list {
+			if r.Value() != nil {
+				t.Errorf("record %d: got it in memory after its end", i)
 			}
 		}
 	})

@@ -1,10 +1,12 @@
 package kad
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
 	"github.com/gamelan-p2p/gamelan/internal/kad/record"
+	"github.com/gamelan-p2p/gamelan/internal/words"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
@@ -18,8 +20,7 @@ var (
 	ErrClosed = errors.New("kad: the client is closed")
 	// ErrNotFound reports a key under which no node that was asked stores a value.
 	ErrNotFound = errors.New("kad: not found")
-	// ErrNoPeers reports that the client knows no other node. What was put is kept, and
-	// published as soon as there is one.
+	// ErrNoPeers reports that the client knows no other node.
 	ErrNoPeers = errors.New("kad: no other node is known; give bootstrap addresses, or wait until one connects")
 	// ErrIsolated reports that no known node answers.
 	ErrIsolated = errors.New("kad: no known node answers; the client keeps trying")
@@ -87,6 +88,22 @@ func (e *LookupFailedError) Error() string {
 	return fmt.Sprintf("kad: the lookup failed after %d steps: %s; try again", len(e.Steps), e.Cause)
 }
 
+// KeptError reports a put that failed after its record was written down: the client keeps it, and
+// publishes it under Key. Err says what was wrong.
+type KeptError struct {
+	Key  Key
+	Err  error
+	text string // of the key
+}
+
+// Error says that the value is kept, and its key.
+func (e *KeptError) Error() string {
+	return fmt.Sprintf("kad: the value is kept under %s, and published again: %s", cmp.Or(e.text, e.Key.String()), words.Sentence(e.Err))
+}
+
+// Unwrap returns what was wrong.
+func (e *KeptError) Unwrap() error { return e.Err }
+
 // QuotaError reports a client that publishes or stores as much as it may.
 type QuotaError struct {
 	What string
@@ -95,7 +112,7 @@ type QuotaError struct {
 
 // Error names the limit.
 func (e *QuotaError) Error() string {
-	return fmt.Sprintf("kad: at most %d %s; forget some, or raise the limit", e.Max, e.What)
+	return fmt.Sprintf("kad: at most %d %s; forget some", e.Max, e.What)
 }
 
 // SeqTooLowError reports a mutable value that was not stored because a newer one exists.

@@ -107,7 +107,7 @@ func (a *gatewayActor) start(c actor.Context) {
 	x, l := a.x, a.g.limits
 	o := gateway.Options{
 		Self: x.self, Overlay: x.Overlay, K: x.Params.K, MaxPerPeer: MaxRequestsPerPeer,
-		Unproven: l.Unproven, Datagram: l.Datagram, Tor: l.Tor, AllowPrivate: x.AllowPrivate, Client: x.modeNow() == ClientOnly,
+		Unproven: l.Unproven, Datagram: l.Datagram, AllowPrivate: x.AllowPrivate, Client: x.modeNow() == ClientOnly,
 		Size: l.Size, Check: a.check, Rand: newSecret(supervisor.Rand(c)),
 	}
 	if x.Overlay == overlay.Seed {
@@ -195,10 +195,15 @@ func (a *gatewayActor) closed(c actor.Context, to Address) { a.step(c, gateway.C
 
 // ask sends a request.
 func (a *gatewayActor) ask(c actor.Context, m *ask) {
-	e := &gateway.Ask{Ref: requests.Ref(m.ref), To: m.route, Contact: m.to.ID, Message: m.msg, Dial: a.g.limits.Dial, Once: m.once}
+	e := &gateway.Ask{Ref: requests.Ref(m.ref), To: m.route, Contact: m.to.ID, Message: m.msg, Once: m.once}
 	e.Message.ReadOnly = a.x.modeNow() == ClientOnly
 	if known := a.x.view.Load().Find(m.to.ID); known != nil {
-		e.RTT, e.Dial = known.RTT, e.Dial && known.RTT.Smoothed == 0
+		e.RTT = known.RTT
+	}
+	if w, ok := a.g.network.(Ways); ok {
+		e.Dial, e.Tor = w.Way(m.to)
+	} else {
+		e.Dial, e.Tor = a.g.limits.Dial && e.RTT.Smoothed == 0, a.g.limits.Tor
 	}
 	a.g.pending[m.ref] = m
 	a.step(c, e, nil)

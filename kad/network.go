@@ -50,6 +50,11 @@ type (
 	// Lister knows nodes that serve the client's overlay. It is asked when the client enters
 	// the network.
 	Lister interface{ Listed() []Contact }
+	// Ways knows whether a request to a contact needs a new connection, and whether it takes
+	// the way through Tor. Any goroutine may call it; it never waits.
+	Ways interface {
+		Way(Contact) (dial, tor bool)
+	}
 	// Violations wants to know of a peer that broke the rules in a way that only the client
 	// sees: it gave a record with a bad signature. source is that of [Incoming]. Any goroutine
 	// may call it; it never waits. On a Network without it the gateway ignores the peer for
@@ -76,7 +81,8 @@ type Limits struct {
 	// believed to be who its packets say.
 	Claims bool
 	// Dial says that the first request to a contact may need a new connection, and Tor that
-	// packets take the way through Tor. Both wait longer.
+	// packets take the way through Tor. Both wait longer. What [Ways] says of a contact counts
+	// instead.
 	Dial, Tor bool
 	// MaxValue is the longest value of an own STORE in bytes; 0 means as long as the
 	// overlay allows.

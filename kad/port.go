@@ -59,7 +59,7 @@ func (p *Port) Serving() bool { return p.gate.core.modeNow() == Server }
 func (p *Port) Config() Config { return p.gate.core.Config }
 
 // Opened says that the gateway works, and which addresses lead to it. It is called in the
-// actor's turn.
+// actor's turn, and again when the addresses have changed.
 func (p *Port) Opened(own ...Address) {
 	p.gate.own.Store(&own)
 	p.a.opened(own)

@@ -1,6 +1,7 @@
 package kad_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"errors"
@@ -198,6 +199,79 @@ func TestReadRepair(t *testing.T) {
 		}
 		if repaired != old {
 			t.Errorf("got %d holders that were repaired, want %d", repaired, old)
+		}
+	})
+}
+
+// A client of the overlay Seed keeps as many values as it can publish again before others drop them. One
+// more is refused, until another one is forgotten.
+func TestSeedValuesThatCanBeKept(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		const most = 1000
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
+		c := l.add(func(c *kad.Config) { c.Overlay, c.PublicKey = kad.Seed, [32]byte{} })
+		put := func(i int) error {
+			_, err := c.PutOpaque(t.Context(), fmt.Appendf(nil, "name %d", i), []byte("value"))
+			return err
+		}
+		for i := range most {
+			if err := put(i); !errors.Is(err, kad.ErrNoPeers) {
+				t.Fatalf("value %d: got %v, want it kept", i, err)
+			}
+		}
+		var full *kad.QuotaError
+		if err := put(most); !errors.As(err, &full) || full.Max != most {
+			t.Errorf("got %v, want a %T of %d", err, full, most)
+		}
+		key, err := c.Key([]byte("name 0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Forget(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(most); !errors.Is(err, kad.ErrNoPeers) {
+			t.Errorf("got %v after one was forgotten, want it kept", err)
+		}
+	})
+}
+
+// A new version is written down while the old one is published again, and its caller does not wait for
+// the nodes. The new one is published soon, not with the next turn of the old one.
+func TestNewVersionDuringPublication(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := newLab(t, kad.HubOptions{Delay: 200 * time.Millisecond}, kad.StandaloneOptions{})
+		a, b := l.add(nil), l.add(func(c *kad.Config) { c.Params.Publish = time.Hour })
+		time.Sleep(time.Minute)
+		_, signer, _ := ed25519.GenerateKey(nil)
+		first, err := b.PutSigned(t.Context(), signer, kad.Value{Body: []byte("first"), Seq: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores := func() uint64 { return b.Stats().Requests["store"].Sent }
+		for before := stores(); stores() == before; {
+			time.Sleep(50 * time.Millisecond)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		var kept *kad.KeptError
+		if _, err := b.PutSigned(ctx, signer, kad.Value{Body: []byte("second"), Seq: 2}); !errors.As(err, &kept) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v, want a %T", err, kept)
+		}
+		time.Sleep(2 * time.Second)
+		own, err := b.Own(t.Context())
+		if err != nil || len(own) != 1 {
+			t.Fatal(own, err)
+		}
+		if due := own[0].Due.Sub(l.host.Now()); due > 2*time.Minute {
+			t.Errorf("got the new version due in %v, want at most two minutes", due)
+		}
+		if r := kad.Local(t, a, first.Key); r == nil || r.Seq != 1 {
+			t.Fatalf("got %v at the holder, want the old version", r)
+		}
+		time.Sleep(3 * time.Minute)
+		if r := kad.Local(t, a, first.Key); r == nil || r.Seq != 2 {
+			t.Errorf("got %v at the holder after three minutes, want the new version", r)
 		}
 	})
 }

@@ -24,6 +24,8 @@ type Status struct {
 
 	Records, Cached, Bytes int // of others
 	Own                    int
+	// Silent says that the actor store has not answered: these four are not known.
+	Silent bool
 	// Disk is why records cannot be written down at present; nil: they can. Meanwhile records
 	// of others are refused, and what is stored is served.
 	Disk error
@@ -81,8 +83,7 @@ func (c *Client) Stats() Stats {
 // Trouble returns why records cannot be written down at present; nil: they can. It never waits.
 func (c *Client) Trouble() error { return c.x.trouble() }
 
-// Status returns the state of the client. It waits for the actor store, at most 100 ms; if
-// that does not answer, the numbers of records are 0.
+// Status returns the state of the client. It waits for the actor store, at most 100 ms.
 func (c *Client) Status(ctx context.Context) Status {
 	x := c.x
 	v := x.view.Load()
@@ -96,16 +97,18 @@ func (c *Client) Status(ctx context.Context) Status {
 	}
 	ctx, cancel := context.WithTimeout(ctx, inspect.AskTimeout)
 	defer cancel()
-	if r, err := clientAsk[storeFigures](ctx, c, x.store, getStore{}); err == nil {
-		s.Records, s.Cached, s.Bytes, s.Own = r.records, r.cached, r.bytes, r.own
-	}
+	r, err := clientAsk[storeFigures](ctx, c, x.store, getStore{})
+	s.Records, s.Cached, s.Bytes, s.Own, s.Silent = r.records, r.cached, r.bytes, r.own, err != nil
 	return s
 }
 
 // String returns the state in a sentence.
 func (s *Status) String() string {
-	text := fmt.Sprintf("%s: %s %s, %s, %s, %s of others stored, %d published", s.Name, s.Overlay, s.Mode, s.State,
-		inspect.Count(uint64(s.Contacts), "contact"), inspect.Count(uint64(s.Records), "record"), s.Own)
+	records := fmt.Sprintf("%s of others stored, %d published", inspect.Count(uint64(s.Records), "record"), s.Own)
+	if s.Silent {
+		records = "its store does not answer"
+	}
+	text := fmt.Sprintf("%s: %s %s, %s, %s, %s", s.Name, s.Overlay, s.Mode, s.State, inspect.Count(uint64(s.Contacts), "contact"), records)
 	if s.Disk != nil {
 		text += "; degraded, records cannot be written down: " + s.Disk.Error()
 	}

@@ -1,6 +1,8 @@
 package kad_test
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,6 +61,29 @@ func TestFigures(t *testing.T) {
 		}
 		if told == 0 {
 			t.Error("got no half-life at any client after half of the nodes have left")
+		}
+	})
+}
+
+// A store that does not answer in time has no numbers: the status says so, and does not claim none.
+func TestStatusWithoutTheStore(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		stuck, armed := make(chan struct{}), atomic.Bool{}
+		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{Fault: func(path, _ string) {
+			if armed.Load() && strings.HasSuffix(path, "/c0/store") {
+				<-stuck
+			}
+		}})
+		c := l.add(nil)
+		_, _ = c.Put(t.Context(), []byte("value"))
+		armed.Store(true)
+		if s := c.Status(t.Context()); !s.Silent || !strings.Contains(s.String(), "does not answer") || strings.Contains(s.String(), "published") {
+			t.Errorf("got %+v (%s), want that the store does not answer", s, s.String())
+		}
+		armed.Store(false)
+		close(stuck)
+		if s := c.Status(t.Context()); s.Silent || s.Own != 1 {
+			t.Errorf("got %+v, want one publication", s)
 		}
 	})
 }

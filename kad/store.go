@@ -20,7 +20,7 @@ import (
 // brought, and writes changes to the disk. The machine store.Store decides what is stored
 // and what makes way.
 //
-// In: serving, putOwn, forgetOwn, listOwn, readRecord, readLocal, confirmed, ownDue, demote,
+// In: serving, putOwn, forgetOwn, listOwn, readRecord, readLocal, confirmed, ownDue, ownPublished, demote,
 // tellUpkeep, getStore. Out: served, ownStored, forgotten, ownList, recordRead, localRecord,
 // recordHeld, recordDropped, ownRecord and ownForgotten to upkeep. A restart loses no record;
 // calls under way fail with ErrRestarted, and requests of peers under way get no answer.
@@ -96,9 +96,13 @@ func (a *storeActor) Receive(c actor.Context) {
 	case confirmed:
 		a.confirm(c, m.record)
 	case ownDue:
-		if o := a.x.stored.own[m.key]; o != nil {
+		if o := a.published(m.record); o != nil {
 			o.due = m.due
-			a.touchOwn(c, m.key)
+			a.touchOwn(c, m.record.Key)
+		}
+	case ownPublished:
+		if a.published(m.record) != nil {
+			c.Send(a.x.upkeep, m)
 		}
 	case demote:
 		if a.held.Demote(m.key) {
@@ -144,6 +148,12 @@ func (a *storeActor) start(c actor.Context) {
 	}
 	if kept := a.x.kept.Load(); kept != nil && !s.loaded {
 		a.load(kept, now, wall)
+		if n, most := len(s.own), a.x.Params.MaxOwn; n > most { // an earlier run had another limit
+			supervisor.Log(c).Warn("more records than can be published again in time; others drop some meanwhile", "records", n, "most", most)
+		}
+		rest := *kept
+		rest.Records, rest.Own = nil, nil // their time ends with that of the store
+		a.x.kept.Store(&rest)
 	}
 	again := s.loaded && a.x.Keeper != nil
 	s.loaded = true

@@ -56,10 +56,11 @@ type (
 	// confirmed: the network has just agreed on a record.
 	confirmed struct{ record *overlay.Record }
 
-	// ownDue: a publication is due next at due.
+	// ownDue: a publication was published, and is due next at due. It says nothing of another
+	// record under its key.
 	ownDue struct {
-		key Key
-		due time.Time
+		record *overlay.Record
+		due    time.Time
 	}
 	demote     struct{ key Key }
 	tellUpkeep struct{}

@@ -79,6 +79,14 @@ func (a *storeActor) putOwn(c actor.Context, m putOwn) {
 	})
 }
 
+// published returns the publication of a record; nil: it was forgotten, or there is a newer version.
+func (a *storeActor) published(r *overlay.Record) *ownEntry {
+	if o := a.x.stored.own[r.Key]; o != nil && o.record == r {
+		return o
+	}
+	return nil
+}
+
 func (a *storeActor) forgetOwn(c actor.Context, m forgetOwn) {
 	s := &a.x.stored
 	was := s.own[m.key]

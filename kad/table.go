@@ -115,7 +115,7 @@ func (a *tableActor) start(c actor.Context) {
 	supervisor.Subscribe[actors.PeerBanned](c)
 	a.table = table.New(x.self, table.Options{
 		Overlay: x.Overlay, IDLen: x.idLen(), K: x.Params.K, AllowPrivate: x.AllowPrivate, Rand: supervisor.Rand(c).Rand,
-		Banned: x.host.Banned,
+		Banned: x.host.Banned, OnionOnly: x.onionOnly,
 	})
 	last := x.view.Load()
 	a.changes = last.changes

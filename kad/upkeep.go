@@ -77,10 +77,11 @@ type (
 		due time.Time
 	}
 	ownForgotten struct{ key Key }
-	// ownPublished: a caller has published a record. OK says that enough nodes store it.
+	// ownPublished: a caller has published a record. ok says that enough nodes store it. It comes
+	// through store, which drops it if the record is not the publication any more.
 	ownPublished struct {
-		key Key
-		ok  bool
+		record *overlay.Record
+		ok     bool
 	}
 
 	upkeepDue  struct{}
@@ -135,7 +136,7 @@ func (a *upkeepActor) Receive(c actor.Context) {
 	case ownForgotten:
 		a.step(c, upkeep.Forgotten{Key: m.key})
 	case ownPublished:
-		a.plan(c, m.key, m.ok)
+		a.plan(c, m.record, m.ok)
 	case recordRead:
 		a.read(c, m)
 	case *putReply:
@@ -300,7 +301,7 @@ func (a *upkeepActor) put(c actor.Context, m *putReply) {
 	}
 	delete(a.work, m.Token)
 	if j.own {
-		a.published(c, j.key, m.Report.Accepted > 0 && m.Err == nil)
+		a.published(c, j.held, m.Report.Accepted > 0 && m.Err == nil)
 		return
 	}
 	a.x.figures.replicated.Add(1)
@@ -313,16 +314,16 @@ func (a *upkeepActor) put(c actor.Context, m *putReply) {
 }
 
 // published plans the next publication of a record, which the machine began.
-func (a *upkeepActor) published(c actor.Context, key Key, ok bool) {
-	a.step(c, upkeep.Published{Key: key, OK: ok})
-	c.Send(a.x.store, ownDue{key, a.next(c, ok)})
+func (a *upkeepActor) published(c actor.Context, r *overlay.Record, ok bool) {
+	a.step(c, upkeep.Published{Key: r.Key, OK: ok})
+	c.Send(a.x.store, ownDue{r, a.next(c, ok)})
 }
 
 // plan plans the next publication of a record that a caller has published.
-func (a *upkeepActor) plan(c actor.Context, key Key, ok bool) {
+func (a *upkeepActor) plan(c actor.Context, r *overlay.Record, ok bool) {
 	due := a.next(c, ok)
-	a.step(c, upkeep.Own{Key: key, Due: due})
-	c.Send(a.x.store, ownDue{key, due})
+	a.step(c, upkeep.Own{Key: r.Key, Due: due})
+	c.Send(a.x.store, ownDue{r, due})
 }
 
 // next returns when a record is published again (spec: kad B9.3).

@@ -24,7 +24,7 @@ var (
 func fakeKad() models.Kad {
 	return models.Kad{Summary: "1 client, 2 contacts", Clients: []models.KadClient{{
 		Name: "main", Overlay: "native", Mode: "server", State: "ready", ID: fakeID, Networks: []string{"connections of the node"},
-		Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}, Contacts: 2, Buckets: 9, Records: 3, Cached: 1, Bytes: 4096, Own: 1, Damaged: 2,
+		Addresses: []string{"/ip4/127.0.0.1/tcp/4001"}, Contacts: 2, Buckets: 9, Records: new(3), Cached: new(1), Bytes: new(4096), Own: new(1), Damaged: 2,
 		Lookups: 12, Found: 9, Failed: 1, Asked: 70, Trouble: "no space left", Puts: 3, Partial: 1, Published: 4, Replicated: 2, BytesIn: 12_700,
 		Requests: map[string]models.KadRequests{"ping": {Sent: 10, Answered: 9, Lost: 1, Served: 4}, "find-node": {Sent: 1190, Answered: 1181, Lost: 9, Served: 40}},
 		Refused:  map[string]uint64{"too fast": 5}, Malformed: 1, Busy: 2,

@@ -21,10 +21,11 @@ type KadClient struct {
 	Contacts  int      `json:"contacts" metric:"kad_contacts" help:"Contacts in the routing tables of the clients of the key-value DHT."`
 	Buckets   int      `json:"buckets"`
 
-	Records int `json:"records" metric:"kad_records" help:"Records of the key-value DHT that are stored for others."`
-	Cached  int `json:"cached"` // of these
-	Bytes   int `json:"bytes" metric:"kad_bytes" help:"Bytes of the records of the key-value DHT that are stored for others."`
-	Own     int `json:"own" metric:"kad_own_records" help:"Records that the clients of the key-value DHT publish."`
+	// The client's store may not answer in time. These are nil then.
+	Records *int `json:"records,omitempty" metric:"kad_records" help:"Records of the key-value DHT that are stored for others."`
+	Cached  *int `json:"cached,omitempty"` // of these
+	Bytes   *int `json:"bytes,omitempty" metric:"kad_bytes" help:"Bytes of the records of the key-value DHT that are stored for others."`
+	Own     *int `json:"own,omitempty" metric:"kad_own_records" help:"Records that the clients of the key-value DHT publish."`
 
 	Lookups    uint64 `json:"lookups" metric:"kad_lookups_total" help:"Lookups in the key-value DHT."`
 	Found      uint64 `json:"found" metric:"kad_found_total" help:"Lookups in the key-value DHT that found a value."`

@@ -12,6 +12,7 @@ type KadContacts struct {
 type KadPublications struct {
 	Client       string           `json:"client"`
 	Publications []KadPublication `json:"publications"`
+	Error        string           `json:"error,omitempty"` // why these are not known
 }
 
 // KadPublication is a record that a client publishes.

@@ -153,7 +153,8 @@ func (b *builder) kadSettings(n *Node) kadpart.Settings {
 			if c.Overlay != kad.Native {
 				return nil, kad.ErrNoGateway
 			}
-			n, err := comms.New(b.trunk.Trunk, c.Network)
+			tor := b.Transport == config.TransportTor || b.Transport == config.TransportSOCKS && b.SOCKS.Tor
+			n, err := comms.New(b.trunk.Trunk, c.Network, tor)
 			if err != nil {
 				return nil, err
 			}

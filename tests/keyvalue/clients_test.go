@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/internal/protocol/more"
 	"github.com/gamelan-p2p/gamelan/kad"
 )
@@ -107,6 +111,24 @@ func TestBubbleKadManyNetworks(t *testing.T) {
 			if _, err := clients[1].Get(t.Context(), r.Key); !errors.Is(err, kad.ErrNotFound) && !errors.Is(err, kad.ErrNoPeers) && !errors.Is(err, kad.ErrIsolated) {
 				t.Errorf("another network: got %v, want that it is not found", err)
 			}
+		}
+	})
+}
+
+// TestBubbleKadAddressesChange gives a node an onion service while its client runs, as Tor does: the
+// client is told.
+func TestBubbleKadAddressesChange(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		n, c := kadNode(t, gamelantest.NewNetwork(t))
+		before := c.Addresses()
+		onion, err := ma.NewMultiaddr("/onion3/vww6ybal4bd7szmgncyruucpgfkqahzddi37ktceo3ah7ngmcopnpyyd:18101")
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodetest.Trunk(n).Advertise(onion, nil)
+		synctest.Wait()
+		if want := append(before, kad.Address(onion.String())); !slices.Equal(c.Addresses(), want) {
+			t.Errorf("got %v, want %v", c.Addresses(), want)
 		}
 	})
 }

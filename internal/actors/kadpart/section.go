@@ -44,11 +44,13 @@ func clientSection(s *kad.Status) models.KadClient {
 	v := models.KadClient{
 		Name: s.Name, ID: s.ID.Text(s.IDLen), Overlay: s.Overlay.String(), Mode: s.Mode.String(), State: s.State.String(),
 		Networks: s.Networks, Addresses: []string{}, Contacts: s.Contacts, Buckets: s.Buckets,
-		Records: s.Records, Cached: s.Cached, Bytes: s.Bytes, Own: s.Own,
 		Lookups: s.Lookups, Found: s.Found, Failed: s.Failed, Shared: s.Shared, Asked: s.Asked, Puts: s.Puts, Partial: s.Partial,
 		Published: s.Published, Replicated: s.Replicated, Requests: make(map[string]models.KadRequests, len(s.Requests)),
 		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Hops: s.Hops, HalfLife: s.HalfLife.Seconds(), Malformed: s.Malformed, Busy: s.Busy, Unsolicited: s.Unsolicited, ClientMode: s.ClientMode, Damaged: s.Damaged,
 		Refused: s.Refused,
+	}
+	if !s.Silent {
+		v.Records, v.Cached, v.Bytes, v.Own = &s.Records, &s.Cached, &s.Bytes, &s.Own
 	}
 	if s.Disk != nil {
 		v.Trouble = words.Sentence(s.Disk)
@@ -88,14 +90,15 @@ func (k *Kad) contacts() []models.KadContacts {
 }
 
 // publications returns the section "kad-own": what the clients publish. It takes at most
-// 2 s; a client that does not answer has none.
+// 2 s.
 func (k *Kad) publications(ctx context.Context) []models.KadPublications {
 	ctx, cancel := context.WithTimeout(ctx, sectionTimeout)
 	defer cancel()
 	list := []models.KadPublications{}
 	for _, c := range k.Clients() {
 		v := models.KadPublications{Client: c.Name(), Publications: []models.KadPublication{}}
-		own, _ := c.Own(ctx)
+		own, err := c.Own(ctx)
+		v.Error = words.Sentence(err)
 		for _, o := range own {
 			x := models.KadPublication{
 				Key: o.Record.Key.Text(c.IDLen()), Kind: o.Record.Kind.String(), Bytes: len(o.Record.Value), Seq: o.Record.Seq, Deleted: o.Record.Tombstone(),

@@ -226,18 +226,18 @@ func putVerb(ctx context.Context, c *kad.Client, _ url.Values, body []byte) (any
 		return nil, &inspect.Error{Code: inspect.CodeBadQuery, Message: "the body is no JSON that says what to publish", Hint: `send {"value":"…"}`}
 	}
 	r, err := publish(ctx, c, &p)
+	v := models.KadReport{Key: r.Key.Text(c.IDLen()), Accepted: r.Accepted, Quorum: r.Quorum, Outcomes: []models.KadOutcome{}}
 	var partial *kad.PartialError
+	var kept *kad.KeptError
 	switch {
-	case err == nil, errors.As(err, &partial):
-	case errors.Is(err, kad.ErrNoPeers) && !r.Key.IsZero():
-		return nil, &inspect.Error{
-			Code: inspect.CodeNoPeers, Message: "no other node is known; the value is kept, and published under " + r.Key.Text(c.IDLen()) + " when one is",
-			Hint: HintConnect,
-		}
+	case err == nil:
+	case errors.As(err, &partial):
+		v.Error = words.Sentence(partial)
+	case errors.As(err, &kept):
+		return nil, keptError(kept.Err, v.Key)
 	default:
 		return nil, err
 	}
-	v := models.KadReport{Key: r.Key.Text(c.IDLen()), Accepted: r.Accepted, Quorum: r.Quorum, Outcomes: []models.KadOutcome{}, Error: words.Sentence(err)}
 	if len(p.Seed) > 0 {
 		own, _ := c.Own(ctx)
 		for _, o := range own {
@@ -256,6 +256,23 @@ func putVerb(ctx context.Context, c *kad.Client, _ url.Values, body []byte) (any
 		v.Outcomes = append(v.Outcomes, x)
 	}
 	return v, nil
+}
+
+// keptError returns the error of a put whose value is kept, and published later.
+func keptError(err error, key string) error {
+	e, ok := errors.AsType[*inspect.Error](verbError(err))
+	if !ok {
+		return err
+	}
+	when := " later"
+	switch {
+	case errors.Is(err, kad.ErrNoPeers):
+		when = " when one is"
+	case errors.Is(err, kad.ErrIsolated):
+		when = " when one does"
+	}
+	e.Message += "; the value is kept, and published under " + key + when
+	return e
 }
 
 func publish(ctx context.Context, c *kad.Client, p *models.KadPut) (kad.Report, error) {

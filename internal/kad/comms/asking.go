@@ -130,11 +130,18 @@ func (l *link) expect(x *channel) uint64 {
 	return x.token
 }
 
-// expected returns the channel that waits for the reply with this token.
+// expected returns the channel that waits for the reply with this token. One that was given up
+// meanwhile waits for nothing.
 func (l *link) expected(token uint64) *channel {
 	x := l.tokens[token]
 	delete(l.tokens, token)
-	if x == nil || x.token != token {
+	switch {
+	case x == nil || x.token != token:
+		return nil
+	case x.over:
+		if l.out[x.key] == x {
+			delete(l.out, x.key)
+		}
 		return nil
 	}
 	x.token = 0

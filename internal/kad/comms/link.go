@@ -46,6 +46,7 @@ func open(c actor.Context, n *Network, p *kad.Port) *link {
 		in: make(map[identity.PublicKey]*serving), tasks: make(map[string]any), hints: make(map[identity.PublicKey]uint64),
 	}
 	supervisor.Subscribe[users.ServicesStarted](c)
+	supervisor.Subscribe[users.ClaimChanged](c)
 	supervisor.Subscribe[actors.PeerConnected](c)
 	supervisor.Subscribe[connections.PeerListed](c)
 	supervisor.Subscribe[actors.PeerDisconnected](c)
@@ -76,6 +77,11 @@ func (l *link) ready() {
 		return
 	}
 	l.opened = true
+	l.homes()
+}
+
+// homes says which addresses lead to this node.
+func (l *link) homes() {
 	if self, ok := l.n.self(); ok {
 		l.port.Opened(self.Addresses...)
 		return
@@ -89,6 +95,10 @@ func (l *link) Receive(c actor.Context) bool {
 	case users.ProtocolAdded:
 		l.added(c, m)
 	case users.ProtocolRemoved:
+	case users.ClaimChanged:
+		if l.opened {
+			l.homes()
+		}
 	case users.ServicesStarted, kad.ModeSet:
 		l.offer(c)
 	case actors.PeerConnected:

@@ -21,22 +21,24 @@ type Network struct {
 	trunk Trunk
 	id    protocol.ID
 	name  string
+	tor   bool // all of the node's connections lead through Tor
 }
 
 var (
 	_ kad.Network    = (*Network)(nil)
 	_ kad.Lister     = (*Network)(nil)
+	_ kad.Ways       = (*Network)(nil)
 	_ kad.Violations = (*Network)(nil)
 )
 
-// New returns the network with this name; "" is the common one. It fails with
-// [nativewire.ErrNetwork] for a name that is too long.
-func New(t Trunk, network string) (*Network, error) {
+// New returns the network with this name; "" is the common one. tor says that all connections of the
+// node lead through Tor. New fails with [nativewire.ErrNetwork] for a name that is too long.
+func New(t Trunk, network string, tor bool) (*Network, error) {
 	id, err := nativewire.ProtocolOf(network)
 	if err != nil {
 		return nil, err
 	}
-	return &Network{trunk: t, id: id, name: network}, nil
+	return &Network{trunk: t, id: id, name: network, tor: tor}, nil
 }
 
 // Label says that these are the node's connections, with the name of the network.
@@ -49,7 +51,17 @@ func (n *Network) Label() string {
 
 // Limits: nothing is lost without a word, contacts prove who they are, and the first request
 // may need a new connection.
-func (n *Network) Limits() kad.Limits { return kad.Limits{Claims: true, Dial: true} }
+func (n *Network) Limits() kad.Limits { return kad.Limits{Claims: true, Dial: true, Tor: n.tor} }
+
+// Way reports whether there is no connection to the contact, and whether Tor carries what is sent
+// there: always, or because it is an onion service.
+func (n *Network) Way(c kad.Contact) (dial, tor bool) {
+	if conn, ok := n.trunk.Connection(c.PublicKey.NodeID()); ok {
+		return false, n.tor || conn.Addr != nil && kad.Address(conn.Addr.String()).Onion()
+	}
+	direct := slices.ContainsFunc(c.Addresses, func(a kad.Address) bool { return !a.Onion() })
+	return true, n.tor || len(c.Addresses) > 0 && !direct
+}
 
 // Route returns a name for the node with the contact's public key, and "" for a contact
 // without one and for this node itself.

@@ -22,6 +22,7 @@ type (
 		Message overlay.Message
 		RTT     overlay.RTT // what is known of it
 		Dial    bool        // there is no connection yet
+		Tor     bool        // the way leads through Tor
 		Once    bool        // it is not repeated, also where datagrams get lost
 	}
 

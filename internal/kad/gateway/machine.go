@@ -24,9 +24,8 @@ type Options struct {
 
 	// Unproven says that anybody can invent the address that a message comes from.
 	Unproven bool
-	// Datagram says that a message may be lost without a word; Tor that it goes through
-	// Tor.
-	Datagram, Tor bool
+	// Datagram says that a message may be lost without a word.
+	Datagram bool
 	// AllowPrivate keeps contacts with addresses of private networks and of this machine
 	// in lists that come in.
 	AllowPrivate bool
@@ -189,7 +188,7 @@ func (m *Machine) request(now time.Time, e *Ask) {
 	if e.Message.Verb == overlay.Ping && m.proofs != nil && m.proofs.Age(e.To, now) > limit.FreshLife/2 {
 		e.Message.Verb, e.Message.Target = overlay.FindNode, m.o.Self
 	}
-	path := requests.Path{Dial: e.Dial, Tor: m.o.Tor, Datagram: m.o.Datagram, Seed: m.o.Unproven}
+	path := requests.Path{Dial: e.Dial, Tor: e.Tor, Datagram: m.o.Datagram, Seed: m.o.Unproven}
 	if m.o.Unproven {
 		path.Young = now.Sub(m.firstSeen.Note(e.To, now)) < requests.YoungFor
 	}

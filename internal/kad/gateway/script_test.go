@@ -143,7 +143,7 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		to := script.Contact(t, arg("to", "A"))
 		m := overlay.Message{Verb: script.Verb(t, d.CmdArgs[1].Key), Target: script.ID(t, arg("target", "T"))}
 		m.Record = record(m.Target)
-		e := &Ask{Ref: requests.Ref(number(d.CmdArgs[0].Key)), To: to.Addresses[0], Contact: to.ID, Message: m, RTT: overlay.RTT{Smoothed: script.Duration(t, arg("rtt", "0s"))}, Dial: d.HasArg("dial"), Once: d.HasArg("once")}
+		e := &Ask{Ref: requests.Ref(number(d.CmdArgs[0].Key)), To: to.Addresses[0], Contact: to.ID, Message: m, RTT: overlay.RTT{Smoothed: script.Duration(t, arg("rtt", "0s"))}, Dial: d.HasArg("dial"), Tor: d.HasArg("tor"), Once: d.HasArg("once")}
 		if d.HasArg("anybody") {
 			e.Contact = overlay.ID{}
 		}

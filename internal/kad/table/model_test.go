@@ -298,7 +298,7 @@ func TestOnions(t *testing.T) {
 		"/onion3/eaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaad:1", "/onion3/faaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaad:1",
 	}
 	for _, only := range []bool{false, true} {
-		tab := New(overlay.ID{}, Options{OnionOnly: only, AllowPrivate: true, Rand: rand.New(rand.NewPCG(1, 2))})
+		tab := New(overlay.ID{}, Options{OnionOnly: func() bool { return only }, AllowPrivate: true, Rand: rand.New(rand.NewPCG(1, 2))})
 		for i, a := range onions {
 			tab.Step(time.Unix(1_000_000, 0), Answered{Contact: overlay.Contact{ID: overlay.ID{0x80, byte(i)}, Addresses: []overlay.Address{a}}})
 		}

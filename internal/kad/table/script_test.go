@@ -88,7 +88,8 @@ func (r *run) run(t *testing.T, d *datadriven.TestData) string {
 		if d.HasArg("seed") {
 			o.Overlay = overlay.Seed
 		}
-		o.AllowPrivate, o.OnionOnly = d.HasArg("private"), d.HasArg("onion-only")
+		only := d.HasArg("onion-only")
+		o.AllowPrivate, o.OnionOnly = d.HasArg("private"), func() bool { return only }
 		r.reset(o)
 		r.wakes = d.HasArg("wakes")
 		if !d.HasArg("joining") {

@@ -20,8 +20,9 @@ type Options struct {
 	K            int  // live contacts in a bucket; 20
 	Replacements int  // contacts that wait, in a bucket; 10
 	AllowPrivate bool // addresses of private networks and of this machine are good
-	OnionOnly    bool // all addresses of this node are onion services
 
+	// OnionOnly, if set, reports whether all addresses of this node are onion services.
+	OnionOnly func() bool
 	// Banned, if set, reports whether a contact may not enter.
 	Banned func(overlay.Contact) bool
 	// Rand spreads the probes in time. It must be set.
@@ -374,7 +375,7 @@ func (t *Table) allowed(b *bucket, groups []string, onion bool, instead *entry) 
 			}
 		}
 	}
-	return !onion || t.o.OnionOnly || onions < MaxOnionsBucket
+	return !onion || onions < MaxOnionsBucket || t.o.OnionOnly != nil && t.o.OnionOnly()
 }
 
 func (t *Table) count(x *entry, by int) {

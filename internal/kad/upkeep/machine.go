@@ -58,7 +58,11 @@ func New(self overlay.ID, o Options) *Machine {
 			o.Publish = 50 * time.Minute
 		}
 	}
-	return &Machine{o: o, self: self, held: newSchedule(), own: newSchedule()}
+	m := &Machine{o: o, self: self, held: newSchedule(), own: newSchedule()}
+	if o.Overlay == overlay.Seed { // elsewhere records live for days
+		m.own.pace = time.Minute / publishMax
+	}
+	return m
 }
 
 // State returns what the node is doing about the network.
@@ -93,7 +97,9 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 	case LookedUp:
 		m.lookedUp(now, e)
 	case Held:
-		m.hold(now, e.Key, m.held.set)
+		if x := m.held.items[e.Key]; x == nil || !x.running { // Replicated plans it
+			m.hold(now, e.Key, m.held.set)
+		}
 	case Dropped:
 		m.held.remove(e.Key)
 	case Replicated:

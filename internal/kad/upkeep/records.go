@@ -20,6 +20,10 @@ const (
 	retryFirst     = time.Minute
 )
 
+// MaxOwnSeed returns how many records a node of the overlay Seed can publish again within an interval,
+// publishMax a minute. Others drop a record a little later than that.
+func MaxOwnSeed(every time.Duration) int { return publishMax * int(every/time.Minute) }
+
 // ReplicateEvery returns how often a holder stores a record again, at a half-life of the
 // contacts; 0: unknown.
 func ReplicateEvery(halfLife time.Duration) time.Duration {
@@ -48,12 +52,8 @@ func (m *Machine) mayReplicate() bool {
 
 func (m *Machine) replicate(now time.Time) {
 	m.held.expire(now)
-	for m.mayReplicate() {
-		key, ok := m.held.begin(now)
-		if !ok {
-			return
-		}
-		m.do(Replicate{key})
+	for m.mayReplicate() && m.held.waits(now) {
+		m.do(Replicate{m.held.begin(now)})
 	}
 }
 
@@ -63,13 +63,9 @@ func (m *Machine) mayPublish() bool {
 
 func (m *Machine) publish(now time.Time) {
 	m.own.expire(now)
-	for m.mayPublish() && !m.rates.publish.free(now, publishMax).After(now) {
-		key, ok := m.own.begin(now)
-		if !ok {
-			return
-		}
+	for m.mayPublish() && !m.rates.publish.free(now, publishMax).After(now) && m.own.waits(now) {
 		m.rates.publish.take(now)
-		m.do(Publish{key})
+		m.do(Publish{m.own.begin(now)})
 	}
 }
 
@@ -92,14 +88,21 @@ func (m *Machine) published(now time.Time, e Published) {
 // schedule says which record is due when.
 type schedule struct {
 	items   map[overlay.Key]*item
-	due     queue.Queue[*item]
+	due     queue.Queue[*item] // those that wait
 	running []*item
+
+	// pace is the time between two beginnings. With one, records begin before they are due when
+	// not all of them could begin in time otherwise. 0: none.
+	pace  time.Duration
+	start time.Time // when the first one has to begin; zero: to be found out
+	order []*item   // of the last search for that
 }
 
 type item struct {
 	key      overlay.Key
 	at       time.Time // it is due; while it is running, when that is given up
 	running  bool
+	later    time.Time // of one that is running: when a newer version is due; zero: there is none
 	failures int
 	since    time.Time     // it waits, if it is a record of others
 	every    time.Duration // the interval at which it was planned then
@@ -112,18 +115,26 @@ func newSchedule() schedule {
 
 func (s *schedule) len() int { return len(s.items) }
 
-// set plans a record. One that is being stored keeps the later time.
+// set plans a record. For one that is being stored the time counts when that has ended.
 func (s *schedule) set(key overlay.Key, at time.Time) {
 	x := s.items[key]
 	switch {
 	case x == nil:
 		x = &item{key: key, at: at}
 		s.items[key] = x
-		s.due.Add(x)
+		s.wait(x)
 	case !x.running:
 		x.at = at
 		s.due.Moved(x)
+		s.start = time.Time{}
+	default:
+		x.later = at
 	}
+}
+
+func (s *schedule) wait(x *item) {
+	s.due.Add(x)
+	s.start = time.Time{}
 }
 
 func (s *schedule) remove(key overlay.Key) {
@@ -134,6 +145,7 @@ func (s *schedule) remove(key overlay.Key) {
 	s.stop(x)
 	delete(s.items, key)
 	s.due.Remove(x)
+	s.start = time.Time{}
 }
 
 // hasten brings forward the records that were planned when the interval was longer:
@@ -150,33 +162,45 @@ func (s *schedule) hasten(every time.Duration) {
 	}
 }
 
-// begin returns a record that is due, and counts it as running.
-func (s *schedule) begin(now time.Time) (key overlay.Key, ok bool) {
-	x := s.due.First()
-	if x == nil || x.at.After(now) {
-		return key, false
-	}
-	x.running = true
-	s.running = append(s.running, x)
-	x.at = now.Add(lookupLimit)
-	s.due.Moved(x)
-	return x.key, true
+// waits reports whether a record is to begin now.
+func (s *schedule) waits(now time.Time) bool {
+	at := s.first()
+	return !at.IsZero() && !at.After(now)
 }
 
-// ended plans a record that was running.
+// begin returns the record that is due first, and counts it as running.
+func (s *schedule) begin(now time.Time) overlay.Key {
+	x := s.due.First()
+	s.due.Remove(x)
+	s.start = time.Time{}
+	x.running, x.later = true, time.Time{}
+	s.running = append(s.running, x)
+	x.at = now.Add(lookupLimit)
+	return x.key
+}
+
+// ended plans a record that was running. If a newer version was put meanwhile, that is due as it
+// said, unless the other time is earlier.
 func (s *schedule) ended(key overlay.Key, at time.Time) {
 	x := s.items[key]
 	if x == nil || !x.running {
 		return
 	}
-	s.stop(x)
 	x.at = at
-	s.due.Moved(x)
+	if !x.later.IsZero() && x.later.Before(at) {
+		x.at = x.later
+	}
+	s.stop(x)
 }
 
+// stop has a record wait again.
 func (s *schedule) stop(x *item) {
+	if !x.running {
+		return
+	}
 	x.running = false
 	s.running = slices.DeleteFunc(s.running, func(y *item) bool { return x == y })
+	s.wait(x)
 }
 
 // expire gives up those whose end was never reported: they are due again.
@@ -188,12 +212,38 @@ func (s *schedule) expire(now time.Time) {
 	}
 }
 
-// next returns when the next record is due; zero: never.
+// next returns when the next record begins, or one that is running is given up; zero: never.
 func (s *schedule) next() time.Time {
-	if x := s.due.First(); x != nil {
-		return x.at
+	next := s.first()
+	for _, x := range s.running {
+		if next.IsZero() || x.at.Before(next) {
+			next = x.at
+		}
 	}
-	return time.Time{}
+	return next
+}
+
+// first returns when the first record that waits has to begin; zero: none waits. It is due then, or
+// the records behind it need the time.
+func (s *schedule) first() time.Time {
+	x := s.due.First()
+	switch {
+	case x == nil:
+		return time.Time{}
+	case s.pace == 0:
+		return x.at
+	case s.start.IsZero():
+		s.order = append(s.order[:0], s.due.All()...)
+		slices.SortFunc(s.order, func(a, b *item) int { return a.at.Compare(b.at) })
+		s.start = x.at
+		for i, y := range s.order {
+			if at := y.at.Add(-time.Duration(i) * s.pace); at.Before(s.start) {
+				s.start = at
+			}
+		}
+		clear(s.order)
+	}
+	return s.start
 }
 
 // sooner orders records: first due first, then by key.

@@ -1,9 +1,13 @@
 package upkeep
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/gamelan-p2p/gamelan/internal/kad/table"
+	"github.com/gamelan-p2p/gamelan/internal/kad/values"
 	"github.com/gamelan-p2p/gamelan/kad/overlay"
 )
 
@@ -115,6 +119,59 @@ func TestPersistedAreJudged(t *testing.T) {
 	for id, n := range probed {
 		if n > 1 {
 			t.Errorf("got %d probes of %d, want one", n, id[1])
+		}
+	}
+}
+
+// TestSeedRecordsAreKept publishes as many records as a client of the overlay Seed may have, all put
+// at one time. Each is published again before the others drop it, although at most 20 are in a
+// minute, and each publication takes a while.
+func TestSeedRecordsAreKept(t *testing.T) {
+	for _, n := range []int{1, 100, MaxOwnSeed(50 * time.Minute)} {
+		r := &run{}
+		r.reset(Options{Overlay: overlay.Seed})
+		r.m.Step(r.Now, Start{Joined: true})
+		r.table.Step(r.Now, table.Answered{Contact: overlay.Contact{ID: overlay.ID{0x40}, Addresses: []overlay.Address{"/ip4/1.2.3.4/udp/5"}}})
+		queue := slices.Clone(r.m.Step(r.Now, Added{overlay.Contact{ID: overlay.ID{0x40}}}))
+		random := rand.New(rand.NewPCG(3, 4))
+		last := make(map[overlay.Key]time.Time)
+		for i := range n {
+			key := overlay.Key{byte(i), byte(i >> 8)}
+			last[key] = r.Now
+			queue = append(queue, r.m.Step(r.Now, Own{key, r.Now.Add(45*time.Minute + time.Duration(random.Int64N(int64(10*time.Minute))))})...)
+		}
+		type end struct {
+			at  time.Time
+			key overlay.Key
+		}
+		var ends []end
+		longest, published := time.Duration(0), 0
+		for r.Now.Sub(r.Begin) < 4*time.Hour {
+			for ; len(queue) > 0; queue = queue[1:] {
+				switch f := queue[0].(type) {
+				case Publish:
+					longest, published = max(longest, r.Now.Sub(last[f.Key])), published+1
+					last[f.Key] = r.Now
+					ends = append(ends, end{r.Now.Add(5 * time.Second), f.Key})
+				case Lookup:
+					queue = append(queue, r.m.Step(r.Now, LookedUp{f.Target, nil})...)
+				}
+			}
+			if len(ends) > 0 && !ends[0].at.After(r.m.wake) {
+				r.Now = ends[0].at
+				queue = append(queue, r.m.Step(r.Now, Published{ends[0].key, true})...)
+				ends = ends[1:]
+				continue
+			}
+			r.Now = r.m.wake
+			queue = append(queue, r.m.Step(r.Now, Due{})...)
+		}
+		for _, at := range last {
+			longest = max(longest, r.Now.Sub(at))
+		}
+		t.Logf("%d records: %d publications, at most %v after the last one", n, published, longest)
+		if longest >= values.MaxLifeSeed {
+			t.Errorf("%d records: got one published %v after the last time, want less than %v", n, longest, values.MaxLifeSeed)
 		}
 	}
 }

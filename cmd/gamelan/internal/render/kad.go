@@ -36,14 +36,20 @@ func KadText(v *models.Kad) string {
 	parts := make([]string, len(v.Clients))
 	for i := range v.Clients {
 		c := &v.Clients[i]
-		parts[i] = fmt.Sprintf("%s %s, %s, stores %s, publishes %s", c.Name, c.State, inspect.Count(uint64(c.Contacts), "contact"),
-			inspect.Count(uint64(c.Records), "record"), inspect.Number(uint64(c.Own)))
+		records := kadSilent
+		if c.Records != nil && c.Own != nil {
+			records = fmt.Sprintf("stores %s, publishes %s", inspect.Count(uint64(*c.Records), "record"), inspect.Number(uint64(*c.Own)))
+		}
+		parts[i] = fmt.Sprintf("%s %s, %s, %s", c.Name, c.State, inspect.Count(uint64(c.Contacts), "contact"), records)
 		if c.Trouble != "" {
 			parts[i] += ", cannot write to the disk"
 		}
 	}
 	return "key-value DHT: " + strings.Join(parts, "; ")
 }
+
+// kadSilent stands for the numbers of records that are not known.
+const kadSilent = "its store has not answered"
 
 func kadClientLines(b *lines, c *models.KadClient) {
 	var all models.KadRequests
@@ -62,12 +68,18 @@ func kadClientLines(b *lines, c *models.KadClient) {
 	b.about("over", c.Networks...)
 	b.about("addresses", c.Addresses...)
 	b.about("contacts", fmt.Sprintf("%s in %s", number(uint64(c.Contacts)), inspect.Count(uint64(c.Buckets), "bucket")))
-	stores := fmt.Sprintf("%s for others, %s", inspect.Count(uint64(c.Records), "record"), Bytes(int64(c.Bytes)))
-	if c.Cached > 0 {
-		stores += fmt.Sprintf(", %s of them cached", number(uint64(c.Cached)))
+	stores, own := "not known: "+kadSilent, "not known"
+	if c.Records != nil && c.Bytes != nil {
+		stores = fmt.Sprintf("%s for others, %s", inspect.Count(uint64(*c.Records), "record"), Bytes(int64(*c.Bytes)))
+	}
+	if c.Cached != nil && *c.Cached > 0 {
+		stores += fmt.Sprintf(", %s of them cached", number(uint64(*c.Cached)))
+	}
+	if c.Own != nil {
+		own = inspect.Count(uint64(*c.Own), "record")
 	}
 	b.about("stores", stores)
-	b.about("publishes", fmt.Sprintf("%s; %s, %s of them at too few nodes", inspect.Count(uint64(c.Own), "record"), inspect.Count(c.Puts, "put"), number(c.Partial)))
+	b.about("publishes", fmt.Sprintf("%s; %s, %s of them at too few nodes", own, inspect.Count(c.Puts, "put"), number(c.Partial)))
 	b.about("lookups", fmt.Sprintf("%s, %s found a value, %s failed", number(c.Lookups), number(c.Found), number(c.Failed)))
 	b.about("asked", fmt.Sprintf("%s, %s answered, %s lost", inspect.Count(all.Sent, "request"), number(all.Answered), number(all.Lost)))
 	b.about("asked by", fmt.Sprintf("%s; refused %s", inspect.Count(all.Served, "request"), countsText(c.Refused, "none")))
@@ -154,7 +166,12 @@ func KadOwn(o *Output, list []models.KadPublications, now time.Time) error {
 		return Each(o, list)
 	}
 	rows := [][]string{{"KEY", "KIND", "BYTES", "SEQ", "AGAIN IN"}}
+	silent := false
 	for _, c := range list {
+		if c.Error != "" {
+			silent = true
+			o.Note("gamelan: what the client %s publishes is not known: %s", inspect.Escape(c.Client), inspect.Escape(c.Error))
+		}
 		for i := range c.Publications {
 			p := &c.Publications[i]
 			kind, due := p.Kind, "-"
@@ -168,7 +185,9 @@ func KadOwn(o *Output, list []models.KadPublications, now time.Time) error {
 		}
 	}
 	if len(rows) == 1 {
-		o.Note("nothing is published")
+		if !silent {
+			o.Note("nothing is published")
+		}
 		return nil
 	}
 	return o.Table(rows)
