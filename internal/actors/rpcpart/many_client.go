@@ -233,6 +233,9 @@ func (m *manyCalls) begin(ctx context.Context, k *manyCall) (f manycalls.Frame, 
 		again, err = m.failed(ctx, k)
 		return f, again, err
 	}
+	if k.hasten { // an id that is not sent would be misplaced in a Cancel
+		return f, onecall.RepeatNever, callEnded(ctx)
+	}
 	if k.c = m.machine.Begin(k.window, k); k.c == nil {
 		return f, onecall.RepeatAnyTime, fmt.Errorf("%w: the server ends the session", rpc.ErrSessionLost)
 	}
