@@ -703,14 +703,14 @@ func (m *manyCalls) fail(err error) {
 	m.s.shared.trunk.System().Root.Send(m.s.pid, sessionBroken{err})
 }
 
-// idleSince returns since when nobody has used the session; zero: somebody does.
-func (m *manyCalls) idleSince() time.Time {
+// idleSince is [Session.idleSince].
+func (m *manyCalls) idleSince() (since time.Time, ends bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.callers > 0 {
-		return time.Time{}
+		return time.Time{}, m.over
 	}
-	return m.freed
+	return m.freed, m.over
 }
 
 // lost ends the session because a task could not write.
