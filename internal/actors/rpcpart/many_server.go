@@ -349,7 +349,7 @@ func (m *servedCalls) goesOn(k *servedCall) {
 // looksAt has the actor look at the time limits early enough for a call.
 func (m *servedCalls) looksAt(k *servedCall) {
 	if (k.until.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
-		m.asked = true
+		m.asked, m.wakeAt = true, k.until
 		m.s.tell(machineDue{})
 	}
 }
@@ -736,9 +736,10 @@ func (m *servedCalls) due(now time.Time, idle time.Duration) (next time.Time, le
 	}
 	left = m.left()
 	m.gather.later()
-	if !now.Before(m.wakeAt) || next.Before(m.wakeAt) { // otherwise the actor looks at wakeAt all the same
-		m.wakeAt = next
+	if now.Before(m.wakeAt) && m.wakeAt.Before(next) { // or each of many quick calls would have the actor look
+		next = m.wakeAt
 	}
+	m.wakeAt = next
 	return next, left
 }
 
