@@ -145,6 +145,47 @@ func TestListenerEnds(t *testing.T) {
 	}
 }
 
+// TestListenerGivenUp: a listener whose ctx has ended takes back its own protocol, and not that of another listener.
+func TestListenerGivenUp(t *testing.T) {
+	a, b := pair(t)
+	l, err := gamelan.Listener(t.Context(), b, "/t/given-up/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := gamelan.Listener(ctx, b, "/t/given-up/1"); err == nil {
+		t.Error("got a listener with a ctx that has ended")
+	}
+	accepted := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			c.Close()
+		}
+		accepted <- err
+	}()
+	c, err := a.DialContext(t.Context(), "/t/given-up/1", b.PublicKey().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if err := <-accepted; err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := gamelan.Listener(ctx, b, "/t/given-up/1"); err == nil {
+		t.Error("got a listener with a ctx that has ended")
+	}
+	l, err = gamelan.Listener(t.Context(), b, "/t/given-up/1")
+	if err != nil {
+		t.Fatalf("the protocol was not taken back: %v", err)
+	}
+	l.Close()
+}
+
 // TestStreams: a function per stream; its error or panic resets that stream alone, nil ends it in order.
 func TestStreams(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
