@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -323,6 +324,31 @@ func TestWithdrawnProtocol(t *testing.T) {
 
 // TestStreamsAtOnce: a peer that opens streams without end takes none from another.
 func TestStreamsAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) { // functions that end their goroutines keep no places
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard), gamelan.WithStreams("/t/exit/1", func(_ context.Context, s *gamelan.Stream) error {
+			b := make([]byte, 1)
+			if _, err := io.ReadFull(s, b); err != nil || b[0] == 'x' {
+				runtime.Goexit()
+			}
+			_, err := s.Write(b)
+			return err
+		}, gamelan.AtOnce(1)))
+		net.Connect(a, b)
+		for _, text := range []string{"x", "x", "y"} {
+			s, err := a.OpenStream(t.Context(), b.ID(), "/t/exit/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.SetDeadline(time.Now().Add(time.Hour))
+			s.Write([]byte(text))
+			if _, err := io.ReadFull(s, make([]byte, 1)); (err == nil) != (text == "y") {
+				t.Errorf("%s: got %v", text, err)
+			}
+			s.Close()
+		}
+	})
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		echo := func(_ context.Context, s *gamelan.Stream) error {
