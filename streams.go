@@ -87,16 +87,20 @@ func streamActor(id protocol.ID, f StreamFunc, opts []ActorOption) (NewActor, er
 // is reset. A stream is a [net.Conn] whose addresses are of type [PeerAddr]: any number of goroutines may
 // use it, its deadlines never end the connection with the peer, and Close waits for nothing.
 func Listener(ctx context.Context, n *Node, id protocol.ID) (net.Listener, error) {
-	l := streams.NewListener(n.addr(id), func(m actors.SubstreamOpened) net.Addr {
+	if id == "" { // the empty id would register the handler
+		return nil, id.Validate()
+	}
+	var l *streams.Listener
+	l = streams.NewListener(n.addr(id), func(m actors.SubstreamOpened) net.Addr {
 		return PeerAddr{Peer: m.Peer, Key: m.Key, Protocol: m.Protocol}
 	}, func() error {
-		err := n.Unregister(context.Background(), id)
+		err := n.unregister(context.Background(), users.Unregister{ID: id, By: l})
 		if errors.Is(err, ErrClosed) {
 			return nil
 		}
 		return err
 	}, n.Done())
-	if err := n.Register(ctx, id, func(*Node) actor.Actor { return l.New() }); err != nil {
+	if err := n.register(ctx, users.Register{ID: id, By: l}, func(*Node) actor.Actor { return l.New() }, nil); err != nil {
 		if ctx.Err() != nil { // it may be registered all the same
 			l.Close()
 		}

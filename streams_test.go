@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -145,6 +146,47 @@ func TestListenerEnds(t *testing.T) {
 	}
 }
 
+// TestListenerGivenUp: a listener whose ctx has ended takes back its own protocol, and not that of another listener.
+func TestListenerGivenUp(t *testing.T) {
+	a, b := pair(t)
+	l, err := gamelan.Listener(t.Context(), b, "/t/given-up/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := gamelan.Listener(ctx, b, "/t/given-up/1"); err == nil {
+		t.Error("got a listener with a ctx that has ended")
+	}
+	accepted := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			c.Close()
+		}
+		accepted <- err
+	}()
+	c, err := a.DialContext(t.Context(), "/t/given-up/1", b.PublicKey().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if err := <-accepted; err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := gamelan.Listener(ctx, b, "/t/given-up/1"); err == nil {
+		t.Error("got a listener with a ctx that has ended")
+	}
+	l, err = gamelan.Listener(t.Context(), b, "/t/given-up/1")
+	if err != nil {
+		t.Fatalf("the protocol was not taken back: %v", err)
+	}
+	l.Close()
+}
+
 // TestStreams: a function per stream; its error or panic resets that stream alone, nil ends it in order.
 func TestStreams(t *testing.T) {
 	gamelantest.Bubble(t, func(t *testing.T) {
@@ -282,6 +324,31 @@ func TestWithdrawnProtocol(t *testing.T) {
 
 // TestStreamsAtOnce: a peer that opens streams without end takes none from another.
 func TestStreamsAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) { // functions that end their goroutines keep no places
+		net := gamelantest.NewNetwork(t)
+		a := net.Start(gamelan.Config{})
+		b := net.Start(gamelan.Config{}, gamelan.WithLogger(discard), gamelan.WithStreams("/t/exit/1", func(_ context.Context, s *gamelan.Stream) error {
+			b := make([]byte, 1)
+			if _, err := io.ReadFull(s, b); err != nil || b[0] == 'x' {
+				runtime.Goexit()
+			}
+			_, err := s.Write(b)
+			return err
+		}, gamelan.AtOnce(1)))
+		net.Connect(a, b)
+		for _, text := range []string{"x", "x", "y"} {
+			s, err := a.OpenStream(t.Context(), b.ID(), "/t/exit/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.SetDeadline(time.Now().Add(time.Hour))
+			s.Write([]byte(text))
+			if _, err := io.ReadFull(s, make([]byte, 1)); (err == nil) != (text == "y") {
+				t.Errorf("%s: got %v", text, err)
+			}
+			s.Close()
+		}
+	})
 	gamelantest.Bubble(t, func(t *testing.T) {
 		net := gamelantest.NewNetwork(t)
 		echo := func(_ context.Context, s *gamelan.Stream) error {

@@ -65,7 +65,7 @@ var docs = map[string]string{
 	"limits.max_peers":                      "Greatest number of known peers; the least useful ones are removed for new ones.",
 	"rpc.max_sessions":                      "Greatest number of sessions of all peers with this node's services. Above it, an idle session of the source that has most is evicted, or the peer is asked to try again later.",
 	"rpc.max_peer_sessions":                 "Greatest number of these sessions for one peer.",
-	"rpc.max_calls":                         "Greatest number of calls of all peers that run at once, in sessions that carry many. A source (an IPv4 address or an IPv6 /64) may have half of what the others leave. More are refused as exhausted.",
+	"rpc.max_calls":                         "Greatest number of calls of all peers that run at once, in sessions that carry many. A source (an IPv4 address, an IPv6 /64, a peer behind Tor) may have half of what others leave. More are refused.",
 	"rpc.max_peer_calls":                    "Greatest number of these calls for one peer.",
 	"rpc.client_sessions":                   "Greatest number of sessions of this node with one service of one peer of another make, which is also the number of calls that run at once. Many peers allow 10.",
 	"rpc.idle":                              "How long a peer may keep a session without making a call.",

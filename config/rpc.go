@@ -17,8 +17,8 @@ type RPCConfig struct {
 	// Greatest number of these sessions for one peer. Default 10.
 	MaxPeerSessions int
 
-	// Greatest number of calls of all peers that run at once, in sessions that carry many. A source (an IPv4 address or an
-	// IPv6 /64) may have half of what the others leave. More are refused as exhausted. Default 4,096.
+	// Greatest number of calls of all peers that run at once, in sessions that carry many. A source (an IPv4 address, an
+	// IPv6 /64, a peer behind Tor) may have half of what others leave. More are refused. Default 4,096.
 	MaxCalls int
 
 	// Greatest number of these calls for one peer. Default 1,024.

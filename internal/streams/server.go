@@ -125,15 +125,7 @@ func (a *server) opened(c actor.Context, m actors.SubstreamOpened) {
 	a.n++
 	s.cancel = supervisor.Go(c, fmt.Sprint("stream-", a.n), s, func(ctx context.Context) error {
 		a.count(func() { a.running++ })
-		err := a.try(ctx, m, stream)
-		a.count(func() {
-			if a.running--; err != nil {
-				a.failed++
-			} else {
-				a.done++
-			}
-		})
-		if err != nil {
+		if err := a.counted(ctx, m, stream); err != nil {
 			return fmt.Errorf("peer %s: %w", m.Peer, err)
 		}
 		s.finished.Store(true)
@@ -145,6 +137,21 @@ func (s *Server) count(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
+}
+
+// counted calls the function, and counts its end, also when it ends its goroutine.
+func (a *server) counted(ctx context.Context, m actors.SubstreamOpened, s protocol.Stream) (err error) {
+	ended := false
+	defer a.count(func() {
+		if a.running--; ended && err == nil {
+			a.done++
+		} else {
+			a.failed++
+		}
+	})
+	err = a.try(ctx, m, s)
+	ended = true
+	return err
 }
 
 // try calls the function, and makes an error of a panic.

@@ -70,10 +70,10 @@ func exchange[Req, Resp any](ctx context.Context, c *Client, method uint32, stre
 func Upload[Req, Resp any](ctx context.Context, c *Client, method uint32, requests iter.Seq2[*Req, error], opts ...CallOption) (resp *Resp, err error) {
 	err = exchange(ctx, c, method, false, func(d *Duplex[Req, Resp]) error {
 		for m, err := range requests {
-			if err == nil {
-				err = d.Send(m)
+			if err != nil { // io.EOF as well: the requests are not complete
+				return err
 			}
-			if err == io.EOF { // Receive says why
+			if err = d.Send(m); err == io.EOF { // Receive says why
 				break
 			}
 			if err != nil {

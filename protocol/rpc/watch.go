@@ -1,5 +1,10 @@
 package rpc
 
+import (
+	"fmt"
+	"io"
+)
+
 // Watcher sees the messages of a call: see [Invocation.Watch].
 type Watcher struct {
 	// Request gets each request: at a client before it is sent, at a service before the method gets it. Nil: none.
@@ -34,7 +39,11 @@ func (w *watching) each(m any, of func(Watcher) func(any) error) error {
 	}
 	for _, watcher := range w.list {
 		if see := of(watcher); see != nil {
-			if err := see(m); err != nil {
+			switch err := see(m); err {
+			case nil:
+			case io.EOF: // it is not that of the call
+				return fmt.Errorf("rpc: a watcher: %w", err)
+			default:
 				return err
 			}
 		}

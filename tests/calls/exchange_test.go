@@ -249,14 +249,15 @@ func exchanges(t *testing.T, s *taking, c *rpc.Client) {
 		t.Errorf("early: got %v, %v after %d", got, err, sent)
 	}
 	// Errors of either side.
-	broken := errors.New("the disk is gone")
-	_, err = rpc.Upload[kit.Number, kit.Number](ctx, c, sumAll, func(yield func(*kit.Number, error) bool) {
-		if yield(wrapperspb.UInt64(1), nil) {
-			yield(nil, broken)
+	for _, broken := range []error{errors.New("the disk is gone"), io.EOF} {
+		got, err := rpc.Upload[kit.Number, kit.Number](ctx, c, sumAll, func(yield func(*kit.Number, error) bool) {
+			if yield(wrapperspb.UInt64(1), nil) {
+				yield(nil, broken)
+			}
+		})
+		if err != broken {
+			t.Errorf("got %v, %v, want the error of the requests", got, err)
 		}
-	})
-	if err != broken {
-		t.Errorf("got %v, want the error of the requests", err)
 	}
 	err = rpc.Exchange(ctx, c, refuses, func(d *rpc.Duplex[kit.Number, kit.Number]) error {
 		for n := uint64(0); ; n++ {
@@ -447,8 +448,11 @@ func TestWatchedCalls(t *testing.T) {
 						mu.Lock()
 						defer mu.Unlock()
 						seen[who] = append(seen[who], text)
-						if text == "request 13" {
+						switch text {
+						case "request 13":
 							return rpc.Errorf(rpc.Forbidden, "not thirteen")
+						case "request 14":
+							return io.EOF
 						}
 						return nil
 					}
@@ -498,6 +502,12 @@ func TestWatchedCalls(t *testing.T) {
 		mu.Unlock()
 		if _, err := rpc.Upload[kit.Number, kit.Number](t.Context(), plain, sumAll, numbers(1, 13, 5)); !errors.Is(err, rpc.Forbidden) || !strings.Contains(err.Error(), "not thirteen") {
 			t.Errorf("got %v", err)
+		}
+		// An error of theirs is not the end of the requests.
+		for name, c := range map[string]*rpc.Client{"client": c, "service": plain} {
+			if got, err := rpc.Upload[kit.Number, kit.Number](t.Context(), c, sumAll, numbers(1, 14, 5)); err == nil {
+				t.Errorf("%s: got %v of an upload whose second request was refused", name, got)
+			}
 		}
 	})
 }

@@ -252,16 +252,47 @@ func TestHalfRequestAtTheEnd(t *testing.T) {
 	})
 }
 
+// TestManyAtOnce: a client that sends many quick calls in one write gets their answers at once, however large they are together.
+//
+// conforms: V 37
+func TestManyAtOnce(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		h := newByHand(t, gamelan.Config{})
+		w := h.many()
+		const calls, size = 200, 60_000
+		open := func(id uint64, b ...byte) manycalls.Frame {
+			return manycalls.Frame{Call: id, Kind: manycalls.Open, Number: kit.Sized, Deadline: 600_000, Window: manycalls.MaxCredit - manycalls.First, Last: true, Payload: b}
+		}
+		sendFrames(w, open(1))
+		time.Sleep(time.Second) // the session's actor has looked at it
+		var opens []manycalls.Frame
+		for id := range uint64(calls) {
+			opens = append(opens, open(id+2, 8, 0xe0, 0xd4, 0x03)) // of size
+		}
+		began := time.Now()
+		sendFrames(w, opens...)
+		r := frame.NewReader(w, manycalls.MaxFrame)
+		for got := 0; got < calls*size; {
+			n, err := r.Next()
+			if err == nil {
+				got += n
+				err = r.Body(make([]byte, n))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("got the answers after %v", took)
+		}
+		w.Close()
+	})
+}
+
 // TestMemoryOfBadClients: neither requests that are announced and do not come, nor answers and pongs that nobody reads, take memory.
 //
 // conforms: V 37, 39
 func TestMemoryOfBadClients(t *testing.T) {
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	for name, f := range map[string]func(w kit.RawSession){
 		"announced": func(w kit.RawSession) {
 			for id := range uint64(1000) {
@@ -292,6 +323,12 @@ func TestMemoryOfBadClients(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		},
+		"items not read": func(w kit.RawSession) {
+			for id := range uint64(200) {
+				sendFrames(w, manycalls.Frame{Call: id + 1, Kind: manycalls.Open, Number: kit.Endless, Deadline: 600_000, Window: manycalls.MaxCredit - manycalls.First, Last: true, Payload: []byte{8, 0x80, 0x08}})
+			}
+			time.Sleep(time.Second)
+		},
 		"not read": func(w kit.RawSession) {
 			for id := range uint64(100_000) {
 				w.SetWriteDeadline(time.Now().Add(time.Second))
@@ -315,11 +352,94 @@ func TestMemoryOfBadClients(t *testing.T) {
 				}
 				h.MustGreet(t)
 				time.Sleep(5 * time.Minute)
-				if text := treeText(t, h.Server); strings.Contains(text, "2 sessions") && name == "not read" {
+				if text := treeText(t, h.Server); strings.Contains(text, "2 sessions") && strings.HasSuffix(name, "not read") {
 					t.Errorf("got\n%s\nwant no session that nobody reads", text)
 				}
 				w.Close()
 			})
 		})
 	}
+}
+
+// TestMemoryOfBadServers: requests that a server does not read take no memory, whatever credit it gives, and their calls end in time.
+//
+// conforms: V 37, 39
+func TestMemoryOfBadServers(t *testing.T) {
+	const calls = 200
+	for name, x := range map[string]struct {
+		reads int // calls that the server reads before it stops
+		play  func(ctx context.Context, p *kit.Pair)
+	}{
+		"streams": {calls, func(ctx context.Context, p *kit.Pair) {
+			var wg sync.WaitGroup
+			for range calls {
+				wg.Go(func() {
+					_ = rpc.Exchange(ctx, p.Calls, kit.Ignore, func(d *rpc.Duplex[kit.Blob, kit.Text]) error {
+						for {
+							if err := d.Send(wrapperspb.Bytes(make([]byte, 1<<10))); err != nil {
+								return err
+							}
+						}
+					})
+				})
+			}
+			wg.Wait()
+		}},
+		"calls that are given up": {1, func(ctx context.Context, p *kit.Pair) {
+			for ctx.Err() == nil {
+				var wg sync.WaitGroup
+				for range calls {
+					wg.Go(func() {
+						ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+						defer cancel()
+						rpc.Call[kit.Blob, kit.Blob](ctx, p.Calls, kit.Echo, wrapperspb.Bytes(make([]byte, 4000)))
+					})
+				}
+				wg.Wait()
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				over := make(chan struct{})
+				p := manyServer(t, func(w kit.RawSession) {
+					for opens := 0; opens < x.reads; {
+						f, err := manycalls.Decode(w.Frame())
+						if err != nil {
+							t.Error(err)
+						}
+						if f.Kind == manycalls.Open {
+							opens++
+							sendFrames(w, manycalls.Frame{Call: f.Call, Kind: manycalls.Credit, Number: manycalls.MaxCredit - manycalls.First})
+						}
+					}
+					<-over
+					w.Close()
+				})
+				before := heap()
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+				defer cancel()
+				time.AfterFunc(10*time.Second, func() {
+					if after := heap(); after > before+32<<20 {
+						t.Errorf("got %d MB more", (after-before)>>20)
+					}
+				})
+				x.play(ctx, p)
+				if took := time.Since(began); took > 20*time.Second {
+					t.Errorf("the calls ended after %v", took)
+				}
+				close(over)
+				p.Idle(t)
+			})
+		})
+	}
+}
+
+// heap returns how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -4,10 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/gamelan-p2p/gamelan/internal/share"
 )
 
 // callLimit bounds the calls of all peers that run at once. A source may have at most half of what the others leave,
-// so that there is always room for another.
+// so that there is always room for another. So may each key of [share.None] and of [share.Exempt]; all exempt keys together may have
+// as much as [share.ExemptSources].
+//
+// spec: V 39
 type callLimit struct {
 	most, perPeer int
 
@@ -23,7 +28,7 @@ type callers struct{ calls, sessions int }
 type callPlaces struct {
 	limit       *callLimit
 	holder      holder
-	source, key *callers
+	source, key *callers // the source of share.None is nil
 	left        bool
 }
 
@@ -40,7 +45,11 @@ func (l *callLimit) join(h holder) callPlaces {
 		c.sessions++
 		return c
 	}
-	return callPlaces{limit: l, holder: h, source: callersOf(holder{Source: h.Source}), key: callersOf(holder{Key: h.Key})}
+	p := callPlaces{limit: l, holder: h, key: callersOf(holder{Key: h.Key})}
+	if h.Source != share.None {
+		p.source = callersOf(holder{Source: h.Source})
+	}
+	return p
 }
 
 // take takes a place. The caller gives it back once.
@@ -48,14 +57,30 @@ func (p *callPlaces) take() error {
 	l := p.limit
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case p.key.calls >= l.perPeer:
+	if p.key.calls >= l.perPeer {
 		return errors.New(full("calls of one peer", l.perPeer, "[rpc] max_peer_calls"))
-	case p.source.calls > 0 && 2*p.source.calls >= l.most-l.all+p.source.calls, l.all >= l.most:
-		return fmt.Errorf("%d calls run, %d of them from one source, which leaves room for others (at most %d: [rpc] max_calls)", l.all, p.source.calls, l.most)
+	}
+	sources := 1
+	if p.holder.Source <= share.Exempt { // the key is a source as well
+		sources = share.ExemptSources
+		if l.full(p.key, 1) {
+			return l.refusal(p.key)
+		}
+	}
+	if p.source != nil && l.full(p.source, sources) {
+		return l.refusal(p.source)
 	}
 	p.count(1)
 	return nil
+}
+
+// full reports whether there is no place for one more call of somebody with the share of so many sources.
+func (l *callLimit) full(c *callers, sources int) bool {
+	return l.all >= l.most || c.calls > 0 && (sources+1)*c.calls >= sources*(l.most-l.all+c.calls)
+}
+
+func (l *callLimit) refusal(c *callers) error {
+	return fmt.Errorf("%d calls run, %d of them from one source, which leaves room for others (at most %d: [rpc] max_calls)", l.all, c.calls, l.most)
 }
 
 // giveBack gives a place back, also after leave.
@@ -74,19 +99,21 @@ func (p *callPlaces) leave() {
 		return
 	}
 	p.left = true
-	p.source.sessions--
-	p.key.sessions--
+	if p.key.sessions--; p.source != nil {
+		p.source.sessions--
+	}
 	p.forget()
 }
 
 func (p *callPlaces) count(n int) {
 	p.limit.all += n
-	p.source.calls += n
-	p.key.calls += n
+	if p.key.calls += n; p.source != nil {
+		p.source.calls += n
+	}
 }
 
 func (p *callPlaces) forget() {
-	if *p.source == (callers{}) {
+	if p.source != nil && *p.source == (callers{}) {
 		delete(p.limit.of, holder{Source: p.holder.Source})
 	}
 	if *p.key == (callers{}) {

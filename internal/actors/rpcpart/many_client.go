@@ -224,14 +224,21 @@ func (m *manyCalls) conduct(ctx context.Context, k *manyCall) (ends func()) {
 	}
 }
 
-// begin begins a call. The caller holds mu, and sends the frame with or without a part of a message.
+// begin begins a call. The caller holds mu, and sends the frame with or without a part of a message. While too much waits to be written,
+// begin unlocks mu.
 func (m *manyCalls) begin(ctx context.Context, k *manyCall) (f manycalls.Frame, again onecall.Repeat, err error) {
+	if err := m.room(ctx, k, unreadMost); err != nil && ctx.Err() != nil {
+		return f, onecall.RepeatNever, callEnded(ctx)
+	}
 	if m.err == nil && m.s.conn.Ended() {
 		m.fail(mux.ErrSessionEnded)
 	}
 	if m.err != nil {
 		again, err = m.failed(ctx, k)
 		return f, again, err
+	}
+	if k.hasten { // an id that is not sent would be misplaced in a Cancel
+		return f, onecall.RepeatNever, callEnded(ctx)
 	}
 	if k.c = m.machine.Begin(k.window, k); k.c == nil {
 		return f, onecall.RepeatAnyTime, fmt.Errorf("%w: the server ends the session", rpc.ErrSessionLost)
@@ -252,7 +259,10 @@ func (m *manyCalls) begin(ctx context.Context, k *manyCall) (f manycalls.Frame, 
 
 // send sends a request, whose first part goes with f. It is false if the call is over before: then receive says why. The caller holds mu.
 func (m *manyCalls) send(ctx context.Context, k *manyCall, f manycalls.Frame, body []byte, last bool) (whole bool) {
-	for rest, first := body, true; !k.over() && !k.hasten; {
+	for rest, first := body, true; ; {
+		if f.Kind != manycalls.Open && m.room(ctx, k, gathered) != nil || k.over() || k.hasten {
+			return false
+		}
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
 		if !ok {
 			m.mu.Unlock()
@@ -272,11 +282,16 @@ func (m *manyCalls) send(ctx context.Context, k *manyCall, f manycalls.Frame, bo
 			return true
 		}
 		f = manycalls.Frame{Call: k.c.ID, Kind: manycalls.Message}
-		if m.gather.await(ctx, gathered, func() bool { return k.hasten || k.over() }) != nil {
-			return false
-		}
 	}
-	return false
+}
+
+// room waits until at most most bytes wait to be written, or the call is over. The caller holds mu, which room unlocks meanwhile.
+func (m *manyCalls) room(ctx context.Context, k *manyCall, most int) error {
+	if len(m.gather.out) <= most {
+		return nil
+	}
+	m.flush(k)
+	return m.gather.await(ctx, most, func() bool { return k.hasten || k.over() })
 }
 
 // over reports whether nothing more comes for the call.
@@ -688,14 +703,14 @@ func (m *manyCalls) fail(err error) {
 	m.s.shared.trunk.System().Root.Send(m.s.pid, sessionBroken{err})
 }
 
-// idleSince returns since when nobody has used the session; zero: somebody does.
-func (m *manyCalls) idleSince() time.Time {
+// idleSince is [Session.idleSince].
+func (m *manyCalls) idleSince() (since time.Time, ends bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.callers > 0 {
-		return time.Time{}
+		return time.Time{}, m.over
 	}
-	return m.freed
+	return m.freed, m.over
 }
 
 // lost ends the session because a task could not write.

@@ -61,7 +61,7 @@ type servedCall struct {
 	wanted   callWants // memory that is to be taken for a request; a serial of 0: none
 	asks     bool      // a task takes it, or is about to
 	charged  int       // bytes that memory has for the request that comes
-	waits    int       // for the client: of the method for a request, and of its answers for credit
+	waits    int       // for the client: of the method for a request, and of its answers for credit and room
 	begun    bool      // its method runs
 	placed   bool      // it has a place among those of all peers
 
@@ -82,7 +82,8 @@ type (
 // callWants is memory that a call wants for a request.
 type callWants struct{ n, serial int }
 
-// unreadMost is how many bytes may wait for a client that reads nothing before its requests wait as well. Credit allows less.
+// unreadMost is how many bytes may wait for a peer that reads nothing before its requests and short answers wait as well, or calls of
+// its services.
 const unreadMost = 4 << 20
 
 // idleTasks is how many tasks of a session may wait for a call.
@@ -167,7 +168,7 @@ func (m *servedCalls) frame(ctx context.Context, body []byte) error {
 		}
 	}
 	switch {
-	case m.s.in.frames.Ready(): // what answers the next frame leaves with this
+	case m.s.in.frames.Ready() && len(m.gather.out) <= gathered: // what answers the next frame leaves with this
 	case m.inlined && m.split: // another task reads, and runs calls
 		m.inlined = false
 		m.flush()
@@ -348,7 +349,7 @@ func (m *servedCalls) goesOn(k *servedCall) {
 // looksAt has the actor look at the time limits early enough for a call.
 func (m *servedCalls) looksAt(k *servedCall) {
 	if (k.until.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
-		m.asked = true
+		m.asked, m.wakeAt = true, k.until
 		m.s.tell(machineDue{})
 	}
 }
@@ -649,8 +650,12 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.goesOn(k)
-	for rest := body; ; {
-		if k.c.Over() || m.over {
+	most := gathered
+	if !w.stream { // quick answers gather
+		most = unreadMost
+	}
+	for rest := body; ; most = gathered {
+		if m.room(k, most) != nil || k.c.Over() || m.over {
 			return errNobodyWants
 		}
 		n, shared, ok := m.machine.Part(k.c, len(body), len(rest))
@@ -685,10 +690,21 @@ func (w *callWriter) send(encode func([]byte) ([]byte, error)) error {
 			return nil
 		}
 		m.flush()
-		if m.gather.await(k.ctx, gathered, k.c.Over) != nil {
-			return errNobodyWants
-		}
 	}
+}
+
+// room waits until at most most bytes wait to be written. The caller holds mu, which room unlocks meanwhile.
+func (m *servedCalls) room(k *servedCall, most int) error {
+	if len(m.gather.out) <= most {
+		return nil
+	}
+	m.flush()
+	k.waits++ // the client takes its time
+	m.goesOn(k)
+	err := m.gather.await(k.ctx, most, k.c.Over)
+	k.waits--
+	m.goesOn(k)
+	return err
 }
 
 // due ends the calls whose time is over. It returns when it is to be called next, and whether the session can end.
@@ -720,9 +736,10 @@ func (m *servedCalls) due(now time.Time, idle time.Duration) (next time.Time, le
 	}
 	left = m.left()
 	m.gather.later()
-	if !now.Before(m.wakeAt) || next.Before(m.wakeAt) { // otherwise the actor looks at wakeAt all the same
-		m.wakeAt = next
+	if now.Before(m.wakeAt) && m.wakeAt.Before(next) { // or each of many quick calls would have the actor look
+		next = m.wakeAt
 	}
+	m.wakeAt = next
 	return next, left
 }
 

@@ -388,6 +388,9 @@ func (x *extensions) unregister(c actor.Context, m Unregister) {
 
 // is reports whether m unregisters this registration.
 func (r *Register) is(m Unregister) bool {
+	if m.By != nil && m.By != r.By {
+		return false
+	}
 	if m.Type != nil {
 		return r.Type != nil && *r.Type == *m.Type
 	}

@@ -14,6 +14,7 @@ type Register struct {
 	Actor string      // the name of an actor that speaks no protocol
 	Topic string      // of the messages that the handler takes; "": those without a topic
 	Type  *int32      // the message type of the DHT that the actor handles; ID and Actor are empty then
+	By    any         // who may mean this registration alone when it ends it; nil: nobody
 	New   func() actor.Actor
 	// OnPanic says what happens to the actor when it panics.
 	OnPanic protocol.PanicPolicy
@@ -40,6 +41,7 @@ type Unregister struct {
 	ID    protocol.ID
 	Type  *int32 // instead of ID
 	Topic string // with neither: of the handler
+	By    any    // not nil: only the registration of the same By
 }
 
 // Unregistered replies to Unregister.
