@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gamelan-p2p/gamelan"
@@ -55,6 +56,7 @@ func TestDoctorOfBothEnds(t *testing.T) {
 				t.Fatal("a banned node has connected")
 			}
 		}
+		synctest.Wait() // b has noted all
 		if err := b.Peers().Unban(t.Context(), a.ID()); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +93,8 @@ func TestDoctorOfBothEnds(t *testing.T) {
 		end, _ = examined(t, b.Node, aKey)
 		wantAlso(t, "lost on the way here", end, codes.DialUnseenHere)
 
-		// The next dial gets through.
+		// A later dial gets through.
+		time.Sleep(time.Second)
 		if err := a.Disconnect(t.Context(), b.ID()); err != nil {
 			t.Fatal(err)
 		}

@@ -41,14 +41,14 @@ func (f fakeEvents) Await(ctx context.Context, _ string) error {
 	}
 }
 
-// until calls then with each of its texts that is written, in their order.
-type until struct {
+// onText calls then with each of its texts that is written, in their order.
+type onText struct {
 	all   strings.Builder
 	texts []string
 	then  func(string)
 }
 
-func (u *until) Write(b []byte) (int, error) {
+func (u *onText) Write(b []byte) (int, error) {
 	n, err := u.all.Write(b)
 	for len(u.texts) > 0 && strings.Contains(u.all.String(), u.texts[0]) {
 		u.then(u.texts[0])
@@ -76,7 +76,7 @@ func TestEventsFollowOn(t *testing.T) {
 	closed := serve(fakeEvents{2, first})
 	said := make(chan string, 2)
 	tell := func(text string) { said <- text }
-	out, errs := &until{texts: []string{"event-2", "event-3"}, then: tell}, &until{texts: []string{"went away"}, then: tell}
+	out, errs := &onText{texts: []string{"event-2", "event-3"}, then: tell}, &onText{texts: []string{"went away"}, then: tell}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(ctx, []string{"events", "--follow", "--data-dir", d.Path}, &app{in: strings.NewReader(""), Output: &render.Output{Out: out, Err: errs}})
@@ -108,7 +108,7 @@ func TestEventsFollowOn(t *testing.T) {
 	close(second)
 	closed()
 
-	var none until
+	var none onText
 	if code := run(t.Context(), []string{"events", "--follow", "--data-dir", d.Path, "--wait", "0s"}, &app{Output: &render.Output{Out: io.Discard, Err: &none}}); code != failure.ExitUnreachable {
 		t.Errorf("of no node: got exit code %d, and %q", code, none.all.String())
 	}
