@@ -84,7 +84,10 @@ func (n *network) crash(x *gamelantest.Node, path string) {
 		t.Errorf("got random nodes %v, want %v", after.Random.Members, before.Random.Members)
 	}
 	if more := dials() - dialled; more != 0 {
-		t.Errorf("got %d dials, want none", more)
+		t.Errorf("got %d dials at %v, want none", more, time.Now())
+		for _, y := range n.nodes {
+			t.Logf("to node %d: %+v", y.Number, x.Inspection().Peer(y.ID()).Attempts)
+		}
 	}
 }
 
