@@ -242,7 +242,7 @@ func TestClientThatLeavesDuringTheSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+testToken.Reveal())
-	if _, err := c.Do(r); err == nil { //nolint:bodyclose // there is none
+	if _, err := c.Do(r); err == nil {
 		t.Error("got an answer, want none")
 	}
 	close(s.over)

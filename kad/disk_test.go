@@ -276,7 +276,6 @@ func TestLoadedRecordsAreReleased(t *testing.T) {
 		}
 		list, kept := loaded()
 		keeper := &keptOnce{keep.New(kv.Memory(), "c0", kad.Native), kept}
-		kept = nil
 		l := newLab(t, kad.HubOptions{}, kad.StandaloneOptions{})
 		c := l.add(func(c *kad.Config) { c.Keeper = keeper })
 		if s := c.Status(t.Context()); s.Records != 1 || s.Own != 1 {
