@@ -3,7 +3,6 @@ package calls
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -497,52 +496,6 @@ func TestBubbleRPCUnaryGivenUp(t *testing.T) {
 				w.Hi(id)
 				wg.Wait()
 				p.Idle(t)
-			})
-		})
-	}
-}
-
-// TestManyServicesOfOnePeer: a client calls more services of a peer than it may have sessions with, by the peer's limit or by its own, one after
-// the other and at once.
-//
-// conforms: V 37
-func TestManyServicesOfOnePeer(t *testing.T) {
-	for name, x := range map[string]struct {
-		limits   gamelan.RPCConfig
-		services int
-	}{
-		"the peer's limit": {gamelan.RPCConfig{}, 12},
-		"its own limit":    {gamelan.RPCConfig{MaxPeerSessions: 100}, 20},
-	} {
-		t.Run(name, func(t *testing.T) {
-			gamelantest.Bubble(t, func(t *testing.T) {
-				net := gamelantest.NewNetwork(t)
-				id := func(i int) protocol.ID { return protocol.ID(fmt.Sprintf("test/service-%d/1", i)) }
-				var opts []gamelan.Option
-				for i := range x.services {
-					opts = append(opts, gamelan.WithService(rpc.Service{Protocol: id(i), Methods: []rpc.Method{
-						rpc.UnaryBytes(1, func(_ context.Context, b []byte) ([]byte, error) { return b, nil }),
-					}}))
-				}
-				server, client := net.Start(gamelan.Config{RPC: x.limits}, opts...), net.Start(gamelan.Config{})
-				net.Connect(client, server)
-				call := func(i int, most time.Duration) {
-					began := time.Now()
-					_, err := rpc.CallBytes(t.Context(), client.RPC().Client(server.ID(), id(i)), 1, nil)
-					if took := time.Since(began); err != nil || took > most {
-						t.Errorf("service %d: got %v after %v", i, err, took)
-					}
-				}
-				for range 2 {
-					for i := range x.services {
-						call(i, time.Second)
-					}
-				}
-				var wg sync.WaitGroup
-				for i := range x.services {
-					wg.Go(func() { call(i, 5*time.Second) })
-				}
-				wg.Wait()
 			})
 		})
 	}

@@ -331,7 +331,7 @@ func (a *client) do(c actor.Context, p *sessionPool, f onecall.PoolEffects) {
 func (a *client) openNext(c actor.Context, peer identity.NodeID) {
 	for a.pending[peer] < maxOpening && len(a.queued[peer]) > 0 {
 		if a.pending[peer]+a.established[peer] >= mostOfPeer {
-			a.endIdle(c, peer, len(a.queued[peer]))
+			a.endIdle(c, peer)
 			return
 		}
 		token := a.queued[peer][0]
@@ -343,43 +343,24 @@ func (a *client) openNext(c actor.Context, peer identity.NodeID) {
 	}
 }
 
-// endIdle ends the session with a peer that has been idle longest, unless enough end already for as many openings as wait. It reports whether
-// any ends.
-func (a *client) endIdle(c actor.Context, peer identity.NodeID, waiting int) bool {
+// endIdle ends the session with a peer that has been idle longest, if there is one.
+func (a *client) endIdle(c actor.Context, peer identity.NodeID) {
 	var oldest *Session
 	var since time.Time
-	ending := 0
 	for _, s := range a.sessions {
-		if s.key.Peer != peer {
+		if s.key.Peer != peer || s.many.Load() != nil || s.state.Load() != sessionIdle {
 			continue
 		}
-		freed, ends := s.idleSince()
-		if ends {
-			ending++
-		} else if !freed.IsZero() && (oldest == nil || freed.Before(since)) {
+		s.mu.Lock()
+		freed := s.freed
+		s.mu.Unlock()
+		if oldest == nil || freed.Before(since) {
 			oldest, since = s, freed
 		}
 	}
-	if ending < waiting && oldest != nil && oldest.closeIdle() {
+	if oldest != nil && oldest.closeIdle() {
 		c.Send(oldest.pid, closeSession{})
-		ending++
 	}
-	return ending > 0
-}
-
-// noRoom has an opening that the server refuses for want of a session wait until an idle one has ended. It is false if there is none.
-func (a *client) noRoom(c actor.Context, token uint64) bool {
-	o := a.opening[token]
-	peer := o.pool.key.Peer
-	if o.tries >= openTries || !a.endIdle(c, peer, len(a.queued[peer])+1) {
-		return false
-	}
-	o.conn, o.pid = nil, nil
-	a.queued[peer] = slices.Insert(a.queued[peer], 0, token)
-	if a.pending[peer]--; a.pending[peer] == 0 {
-		delete(a.pending, peer)
-	}
-	return true
 }
 
 // openingEnded removes an opening that has succeeded or failed. The next opening that
@@ -530,10 +511,6 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 		if errors.Is(m.err, mux.ErrSessionEnded) && a.again(c, m.token) {
 			return
 		}
-		var rejected *rpc.RejectedError
-		if errors.As(m.err, &rejected) && rejected.Busy() && a.noRoom(c, m.token) {
-			return
-		}
 		if handshakeLost(m.err) {
 			m.err = fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
 		}
@@ -671,7 +648,7 @@ func (a *client) tick(c actor.Context) {
 		serial, freed, late := s.serial, s.freed, !s.until.IsZero() && !now.Before(s.until)
 		s.mu.Unlock()
 		if many != nil {
-			freed, _ = many.idleSince()
+			freed = many.idleSince()
 		}
 		unused := s.conn.Retired() || s.closesWhenIdle() || !freed.IsZero() && now.Sub(freed) >= clientIdle
 		switch {

@@ -114,20 +114,6 @@ func (s *Session) closeIdle() bool {
 	return s.state.CompareAndSwap(sessionIdle, sessionOver)
 }
 
-// idleSince returns since when nobody has used the session; zero: somebody does. ends says that it takes no callers any more.
-func (s *Session) idleSince() (since time.Time, ends bool) {
-	if m := s.many.Load(); m != nil {
-		return m.idleSince()
-	}
-	state := s.state.Load()
-	if state != sessionIdle {
-		return time.Time{}, state == sessionOver
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.freed, false
-}
-
 // closesWhenIdle reports whether the session ends when no call needs it.
 func (s *Session) closesWhenIdle() bool {
 	return slices.Contains(s.shared.CloseWhenIdle, s.key.Protocol)

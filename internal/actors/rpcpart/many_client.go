@@ -703,14 +703,14 @@ func (m *manyCalls) fail(err error) {
 	m.s.shared.trunk.System().Root.Send(m.s.pid, sessionBroken{err})
 }
 
-// idleSince is [Session.idleSince].
-func (m *manyCalls) idleSince() (since time.Time, ends bool) {
+// idleSince returns since when nobody has used the session; zero: somebody does.
+func (m *manyCalls) idleSince() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.callers > 0 {
-		return time.Time{}, m.over
+		return time.Time{}
 	}
-	return m.freed, m.over
+	return m.freed
 }
 
 // lost ends the session because a task could not write.
