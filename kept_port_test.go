@@ -89,8 +89,7 @@ func TestPortIsKept(t *testing.T) {
 	})
 }
 
-// What stands in the file of the port is not trusted: only a loopback port is
-// taken from it.
+// A node takes only an address of TCP on loopback, with a port, from the file that keeps its port.
 func TestKeptPortIsChecked(t *testing.T) {
 	for _, text := range []string{"", "nonsense\n", "/ip4/0.0.0.0/tcp/4001\n", "/ip4/127.0.0.1/udp/4001\n", "/ip4/127.0.0.1\n"} {
 		undisturbed(t, func(dir string) bool {

@@ -106,7 +106,7 @@ func (s *Silence) end(now, heard, pinged time.Time, f *Progress, blocked bool) (
 	}
 	if s.since.IsZero() {
 		s.since = now
-		if acked := now.Add(-f.Acknowledged); !pinged.IsZero() && pinged.Before(now) && !acked.After(pinged) { // the ping itself is in flight
+		if acked := now.Add(-f.Acknowledged); pinged.Before(now) && !acked.After(pinged) { // the ping itself is in flight
 			s.since = pinged
 		}
 	}
