@@ -22,10 +22,12 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
-// endless is a node that carries nothing out: each request lasts until over is closed. It calls begun with each.
+// endless is a node that carries nothing out: each request lasts until over is closed. It calls begun with each; with
+// given, with a request that sends messages when it has read the first of them.
 type endless struct {
 	begun func()
 	over  chan struct{}
+	given bool
 }
 
 func (e endless) last(context.Context) error {
@@ -34,10 +36,15 @@ func (e endless) last(context.Context) error {
 	return errors.New("the test is over")
 }
 
-func (e endless) Resolve(ctx context.Context, _ string) (string, error) { return "", e.last(ctx) }
+func (e endless) Resolve(ctx context.Context, peer string) (string, error) {
+	if e.given {
+		return peer, nil
+	}
+	return "", e.last(ctx)
+}
 
-func (endless) Send(context.Context, inspect.SendRequest) (inspect.Pending, error) {
-	return nil, errors.New("nobody was found")
+func (e endless) Send(ctx context.Context, _ inspect.SendRequest) (inspect.Pending, error) {
+	return nil, e.last(ctx)
 }
 
 func (e endless) Listen(ctx context.Context, _ inspect.Listening) iter.Seq2[models.Message, error] {
@@ -124,7 +131,7 @@ func TestInterrupted(t *testing.T) {
 			var out stopper
 			out.stop = interrupt // of a verb that shows something
 			var errs bytes.Buffer
-			args = append(args, "--data-dir", endless{interrupt, make(chan struct{})}.serve(t))
+			args = append(args, "--data-dir", endless{interrupt, make(chan struct{}), want.said == sent}.serve(t))
 			code := run(ctx, args, &app{in: open, Output: &render.Output{Out: &out, Err: &errs}})
 			if code != want.code || want.said == "" && errs.Len() > 0 || !strings.Contains(errs.String(), want.said) {
 				t.Errorf("got exit code %d, and %q, want %d, and %q", code, &errs, want.code, want.said)
