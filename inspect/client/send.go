@@ -136,12 +136,18 @@ func NewInput(r io.Reader, whole bool) *Input { return &Input{r: r, whole: whole
 // Read reads from what holds the messages.
 func (in *Input) Read(p []byte) (int, error) {
 	n, err := in.r.Read(p)
-	for _, c := range p[:n] {
+	in.count(p[:n], err)
+	return n, err
+}
+
+// count counts what a read has given.
+func (in *Input) count(p []byte, err error) {
+	for _, c := range p {
 		if c == '\n' {
 			in.lines.Add(1)
 		}
 	}
-	if n > 0 {
+	if n := len(p); n > 0 {
 		in.partial.Store(p[n-1] != '\n')
 	}
 	switch err {
@@ -151,22 +157,35 @@ func (in *Input) Read(p []byte) (int, error) {
 	default:
 		in.failed.Store(&err)
 	}
-	return n, err
 }
 
 // until returns a body with the messages. When ctx ends, it ends with ctx's error, although a read of what holds the
-// messages may go on; a request without an answer waits for its body. end releases it.
+// messages may go on; a request without an answer waits for its body. end releases it. What was read of the body is counted.
 func (in *Input) until(ctx context.Context) (body io.Reader, end func()) {
 	r, w := io.Pipe()
 	go func() {
-		_, err := io.Copy(w, in)
+		_, err := io.Copy(w, struct{ io.Reader }{in.r})
 		w.CloseWithError(err)
 	}()
 	stop := context.AfterFunc(ctx, func() { r.CloseWithError(ctx.Err()) })
-	return r, func() {
+	return counted{r, in}, func() {
 		stop()
 		r.Close()
 	}
+}
+
+// counted is a body whose messages are counted.
+type counted struct {
+	*io.PipeReader
+	in *Input
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.PipeReader.Read(p)
+	if err != io.ErrClosedPipe { // the request has ended
+		c.in.count(p[:n], err)
+	}
+	return n, err
 }
 
 // given reports whether a message was read to its end.

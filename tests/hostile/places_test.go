@@ -215,7 +215,6 @@ func TestHalfOpenFromTor(t *testing.T) {
 //
 // conforms: V 8
 func TestHalfOpenFromManySources(t *testing.T) {
-	t.Parallel() // it waits most of the time
 	for name, do := range halfOpen {
 		t.Run(name, func(t *testing.T) {
 			onStreet(t, gamelan.Config{}, func(t *testing.T, s *street) {

@@ -180,15 +180,15 @@ func (a *netsyncActor) askSeed(c actor.Context) {
 		if s.Answered || a.Connected(id) || a.asking[id] > 0 {
 			return
 		}
+		last = latest(last, s.At)
 		if p, ok := a.d.trunk.Store().Get(id); !ok || !a.mayAskSeed(p) {
 			continue
 		}
-		last = latest(last, s.At)
 		if !found || s.At.Before(first) {
 			found, peer, first = true, id, s.At
 		}
 	}
-	if last.IsZero() || now.Sub(last) < seedAgain {
+	if !found || last.IsZero() || now.Sub(last) < seedAgain {
 		return
 	}
 	a.sync(c, netsync.Sync{For: netsync.ForSearch, Peer: peer, N: netsync.MaxPeers, Clients: true, Until: now.Add(2 * netsync.DialLimit)})

@@ -164,6 +164,7 @@ type listener struct {
 	topic   string
 	hands   int
 	bytes   int64
+	overdue int // of those in hand
 }
 
 // copier is the state of a listener that copies all messages.
@@ -392,7 +393,7 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			first = false
 			continue
 		}
-		if free && suspect && l.hands > 0 {
+		if free && suspect && l.hands > l.overdue {
 			break
 		}
 		if free && l.hands > 0 && l.bytes+int64(e.size) > windowBytes {

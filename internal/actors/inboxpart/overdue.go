@@ -30,6 +30,7 @@ func (b *Box) Expire(now time.Time) {
 			lane.overdue = make(map[uint64]uint64)
 		}
 		lane.overdue[seq] = id
+		l.overdue++
 	}
 }
 
@@ -41,7 +42,10 @@ func (b *Box) inTime(seq, listener uint64) bool {
 	}
 	lane := b.lanes[l.topic]
 	_, was := lane.overdue[seq]
-	delete(lane.overdue, seq)
+	if was {
+		delete(lane.overdue, seq)
+		l.overdue--
+	}
 	return was
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // callLimit bounds the calls of all peers that run at once. A source may have at most half of what the others leave,
-// so that there is always room for another. So may each key of [share.None] and of [share.Exempt]; all exempt keys together may have
+// so that there is always room for another. So may each key of [share.None] and of [share.Exempt]; all keys of either together may have
 // as much as [share.ExemptSources].
 //
 // spec: V 39
@@ -28,7 +28,7 @@ type callers struct{ calls, sessions int }
 type callPlaces struct {
 	limit       *callLimit
 	holder      holder
-	source, key *callers // the source of share.None is nil
+	source, key *callers
 	left        bool
 }
 
@@ -45,11 +45,7 @@ func (l *callLimit) join(h holder) callPlaces {
 		c.sessions++
 		return c
 	}
-	p := callPlaces{limit: l, holder: h, key: callersOf(holder{Key: h.Key})}
-	if h.Source != share.None {
-		p.source = callersOf(holder{Source: h.Source})
-	}
-	return p
+	return callPlaces{limit: l, holder: h, source: callersOf(holder{Source: h.Source}), key: callersOf(holder{Key: h.Key})}
 }
 
 // take takes a place. The caller gives it back once.
@@ -67,7 +63,7 @@ func (p *callPlaces) take() error {
 			return l.refusal(p.key)
 		}
 	}
-	if p.source != nil && l.full(p.source, sources) {
+	if l.full(p.source, sources) {
 		return l.refusal(p.source)
 	}
 	p.count(1)
@@ -99,21 +95,19 @@ func (p *callPlaces) leave() {
 		return
 	}
 	p.left = true
-	if p.key.sessions--; p.source != nil {
-		p.source.sessions--
-	}
+	p.key.sessions--
+	p.source.sessions--
 	p.forget()
 }
 
 func (p *callPlaces) count(n int) {
 	p.limit.all += n
-	if p.key.calls += n; p.source != nil {
-		p.source.calls += n
-	}
+	p.key.calls += n
+	p.source.calls += n
 }
 
 func (p *callPlaces) forget() {
-	if p.source != nil && *p.source == (callers{}) {
+	if *p.source == (callers{}) {
 		delete(p.limit.of, holder{Source: p.holder.Source})
 	}
 	if *p.key == (callers{}) {

@@ -206,8 +206,9 @@ func (m *Machine) askWake(now time.Time) {
 	if m.mayReplicate() {
 		sooner(m.held.next())
 	}
-	if at := m.own.next(); m.mayPublish() && !at.IsZero() {
-		if free := m.rates.publish.free(now, publishMax); free.After(at) {
+	if m.mayPublish() {
+		at := m.own.next()
+		if free := m.rates.publish.free(now, publishMax); !at.IsZero() && free.After(at) {
 			at = free
 		}
 		sooner(at)
