@@ -17,6 +17,7 @@ import (
 	"github.com/gamelan-p2p/gamelan"
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/gamelantest"
+	"github.com/gamelan-p2p/gamelan/internal/nodetest"
 	"github.com/gamelan-p2p/gamelan/protocol"
 )
 
@@ -667,4 +668,53 @@ func TestTellAndAsk(t *testing.T) {
 			t.Errorf("got %v, want %v", err, gamelan.ErrClosed)
 		}
 	})
+}
+
+// TestBubbleRegisteredTooLate: what could not be registered in time is not registered later.
+func TestBubbleRegisteredTooLate(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		net := gamelantest.NewNetwork(t)
+		a, b := net.Start(gamelan.Config{}), net.Start(gamelan.Config{})
+		net.Connect(a, b)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		stuck := func() { b.System().Root.Send(nodetest.Trunk(b).Extensions(), nap{}) }
+		stuck()
+		for _, err := range b.Messages(ctx) {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v of a loop, want that it takes too long", err)
+			}
+		}
+		time.Sleep(time.Minute)
+		stuck()
+		if _, err := gamelan.Listener(ctx, b.Node, "/t/late/1"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v of a listener, want that it takes too long", err)
+		}
+		time.Sleep(time.Minute)
+		if l, err := gamelan.Listener(ctx, b.Node, "/t/late/1"); err != nil {
+			t.Errorf("the protocol is not free again: %v", err)
+		} else {
+			l.Close()
+		}
+		loop := b.Messages(ctx)
+		if out, err := a.Send(ctx, b.ID(), []byte("hello")); err != nil || out.Kind != protocol.Confirmed {
+			t.Errorf("got %v, %v of a message to a loop that is there now", out, err)
+		}
+		for m, err := range loop {
+			if err != nil || string(m.Body) != "hello" {
+				t.Errorf("got %q, %v, want the message", m.Body, err)
+			}
+			break
+		}
+	})
+}
+
+// nap keeps the actor that gets it for longer than a registration may take.
+type nap struct{}
+
+var _ actor.AutoRespond = nap{}
+
+func (nap) GetAutoResponse(actor.Context) any {
+	time.Sleep(15 * time.Second)
+	return nil
 }

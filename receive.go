@@ -185,9 +185,13 @@ func outlive(ctx context.Context, d time.Duration) (_ context.Context, end func(
 // was done.
 func (n *Node) openLoop(ctx context.Context, topic string) (*receive.Backlog, error) {
 	return n.loops.Open(topic, n.e.Stopping, func(fill func() actor.Actor, ended func()) error {
-		// A registration that outlives ctx is not undone, so it is waited for.
-		err := n.register(context.WithoutCancel(ctx), users.Register{Topic: topic, Ended: ended}, func(*Node) actor.Actor { return fill() }, nil)
-		if errors.Is(err, actors.ErrProtocolTaken) {
+		// A later loop receives as well, so ctx does not end this. If it took too long, it may come all the same, for nobody.
+		by := new(byte)
+		err := n.register(context.WithoutCancel(ctx), users.Register{Topic: topic, Ended: ended, By: by}, func(*Node) actor.Actor { return fill() }, nil)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			n.e.Trunk.System().Root.Send(n.e.Trunk.Extensions(), users.Unregister{Topic: topic, By: by})
+		case errors.Is(err, actors.ErrProtocolTaken):
 			err = fmt.Errorf("%w: leave out WithHandler and WithMessages to receive them in a loop", err)
 		}
 		return err

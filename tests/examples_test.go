@@ -87,9 +87,9 @@ var exampleOutput = map[string][]string{
 		`^Alice is [0-9a-f]{26} on /memory/\d+$`,
 		`^Bob heard "Hello, Bob!" from [0-9a-f]{26}\.$`,
 		`^Alice's message is confirmed`,
-		`connectivity +● running .* online$`,
-		`inbound /memory/0`,
-		`handler +● running`,
+		`connectivity +[●◉] (running|busy) .* (online|did not answer)$`,
+		`inbound /memory/0|did not answer`,
+		`handler +[●◉] (running|busy)`,
 	},
 	"rpc": {
 		`^Hello, Anna! You called as [0-9a-f]{8}\.$`,

@@ -91,7 +91,7 @@ func TestExamplesParse(t *testing.T) {
 	}
 }
 
-// parser returns the one parser of all lines: Parse resets what was set, but for the help.
+// parser returns the one parser of all lines, for which each one must be forgotten: Parse resets values, and not what was set.
 var parser = sync.OnceValues(func() (*kong.Kong, error) {
 	_, k, err := newParser(&app{Output: &render.Output{Out: io.Discard, Err: io.Discard}})
 	return k, err
@@ -108,10 +108,10 @@ func parsed(words []string) (verb string, err error) {
 	}
 	defer func() { // --help ends the parsing
 		if _, ok := recover().(helpShown); ok {
-			k.Model.HelpFlag.Set = false // otherwise no verb has a default afterwards
 			verb, err = "gamelan", nil
 		}
 	}()
+	forget(k.Model.Node)
 	c, err := k.Parse(withoutDashes(inOurWords(words[1:])))
 	if err != nil {
 		return "", err
@@ -125,6 +125,19 @@ func parsed(words []string) (verb string, err error) {
 		err = rightSettings(x.Plugins)
 	}
 	return c.Selected().FullPath(), err
+}
+
+// forget makes nothing be set below n.
+func forget(n *kong.Node) {
+	for _, f := range n.Flags {
+		f.Set = false
+	}
+	for _, p := range n.Positional {
+		p.Set = false
+	}
+	for _, c := range n.Children {
+		forget(c)
+	}
 }
 
 func rightSettings(p kong.Plugins) error {

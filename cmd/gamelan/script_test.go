@@ -350,13 +350,12 @@ func keepPort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(dir, "listen"), fmt.Appendf(nil, "/ip4/127.0.0.1/tcp/%d\n", ports[0]), 0o600))
 }
 
-// until REGEXP COMMAND… runs a command, which must succeed, again and again until a line of its
+// until REGEXP COMMAND… runs a command again and again until it succeeds and a line of its
 // output matches. The command stdout looks at what it has written last.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile("(?m)" + args[0])
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		ts.Check(ts.Exec(args[1], args[2:]...))
-		if want.MatchString(ts.ReadFile("stdout")) {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 		if time.Now().After(end) {

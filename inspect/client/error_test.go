@@ -14,6 +14,16 @@ import (
 	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
+// withToken returns a directory with a token for the node there.
+func withToken(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, inspect.TokenName), []byte(strings.Repeat("0f", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // TestErrors: each way of having no answer has its code.
 func TestErrors(t *testing.T) {
 	const sent = `{"n":1,"peer":"00","outcome":"confirmed","ms":1}` + "\n"
@@ -45,6 +55,8 @@ func TestErrors(t *testing.T) {
 				status := x.status
 				if r.Method == http.MethodGet {
 					answer, status = "{}", http.StatusOK
+				} else if _, err := io.Copy(io.Discard, r.Body); err != nil {
+					return nil, err
 				}
 				return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(answer))}, nil
 			})
@@ -61,13 +73,40 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestGoneBeforeTheEnd: of a message that the node has not had whole nothing is in doubt when it goes away, nor of those
+// that it was not given.
+func TestGoneBeforeTheEnd(t *testing.T) {
+	for _, x := range []struct {
+		whole bool
+		read  string // of the input, which goes on
+		begun uint64
+	}{
+		{true, "a\nb", 0},
+		{false, "a\nb\n", 2},
+		{false, "", 0},
+	} {
+		c := New(withToken(t), Options{})
+		c.http.Transport = answering(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodGet {
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+			}
+			_, err := io.ReadFull(r.Body, make([]byte, len(x.read)))
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{"))}, err
+		})
+		rest, open := io.Pipe()
+		in := NewInput(io.MultiReader(strings.NewReader(x.read), rest), x.whole)
+		err := c.SendAll(t.Context(), Sending{Peer: "00"}, in, func(models.Sent, bool) error { return nil })
+		open.Close()
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeGone || e.Begun != (x.begun > 0) || in.Begun() != x.begun {
+			t.Errorf("%q, whole %v: got %+v, and %d begun, want %d", x.read, x.whole, err, in.Begun(), x.begun)
+		}
+	}
+}
+
 // TestInterrupted: a context that ends while messages are under way is told apart from a node that
 // ends.
 func TestInterrupted(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, inspect.TokenName), []byte(strings.Repeat("0f", 32)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir := withToken(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	c := New(dir, Options{})
 	c.http.Transport = answering(func(r *http.Request) (*http.Response, error) {
@@ -84,10 +123,7 @@ func TestInterrupted(t *testing.T) {
 
 // TestInterruptedBefore: what is known of a request follows from how far it has come.
 func TestInterruptedBefore(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, inspect.TokenName), []byte(strings.Repeat("0f", 32)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir := withToken(t)
 	send := func(text string, whole bool) func(context.Context, *Client) error {
 		return func(ctx context.Context, c *Client) error {
 			return c.SendAll(ctx, Sending{Peer: "00"}, NewInput(strings.NewReader(text), whole), func(models.Sent, bool) error { return nil })

@@ -111,11 +111,10 @@ func transmit[T any](ctx context.Context, c *Client, path string, in *Input, eac
 		return own.error
 	}
 	e := c.fail(CodeGone, err)
-	e.Begun = true
 	if ctx.Err() != nil {
 		e = c.fail(CodeInterrupted, ctx.Err())
-		e.Begun = in.given()
 	}
+	e.Begun = in.given()
 	return e
 }
 
@@ -207,11 +206,13 @@ func (in *Input) Err() error {
 // Whole reports whether all of it is one message.
 func (in *Input) Whole() bool { return in.whole }
 
-// Begun returns how many messages have been read, including one that has begun. It may be
+// Begun returns how many messages have been read, including a line that has begun. It may be
 // called while another goroutine reads.
 func (in *Input) Begun() uint64 {
 	n := in.lines.Load()
 	switch {
+	case in.whole && !in.ended.Load():
+		return 0
 	case in.whole:
 		return 1
 	case in.partial.Load():

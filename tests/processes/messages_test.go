@@ -146,20 +146,22 @@ func sendCut(t *testing.T, args ...string) (out string, lines []string, code int
 }
 
 // listenAddress is where a node really listens, as its tree shows.
-func listenAddress(t *testing.T, n *node) string {
+func listenAddress(t *testing.T, n *node) (addr string) {
 	t.Helper()
-	out, errs, code := run(t, nil, "tree", "--data-dir", n.dir)
-	if code != 0 {
-		t.Fatalf("tree: exit %d: %s", code, errs)
-	}
-	for line := range strings.Lines(out) {
-		if _, rest, ok := strings.Cut(line, "/ip4/127.0.0.1/tcp/"); ok && strings.Contains(line, "accepted") {
-			port, _, _ := strings.Cut(rest, ",")
-			return net.JoinHostPort("127.0.0.1", port)
+	waitFor(t, "the listener to say where it listens", func() bool {
+		out, errs, code := run(t, nil, "tree", "--data-dir", n.dir)
+		if code != 0 {
+			t.Fatalf("tree: exit %d: %s", code, errs)
 		}
-	}
-	t.Fatalf("no listener in the tree:\n%s", out)
-	return ""
+		for line := range strings.Lines(out) {
+			if _, rest, ok := strings.Cut(line, "/ip4/127.0.0.1/tcp/"); ok && strings.Contains(line, "accepted") {
+				port, _, _ := strings.Cut(rest, ",")
+				addr = net.JoinHostPort("127.0.0.1", port)
+			}
+		}
+		return addr != ""
+	})
+	return addr
 }
 
 // parts hands out the lines in parts: the next one when the connection was cut

@@ -411,7 +411,7 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			l.hands++
 			l.bytes += int64(e.size)
 			e.tries = min(e.tries+1, maxTries)
-			e.own = e.own || e.tried
+			e.own = e.own || e.tried && l.hands == 1
 			seqs = append(seqs, e.seq)
 		}
 		if first {

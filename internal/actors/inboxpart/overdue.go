@@ -29,8 +29,10 @@ func (b *Box) Expire(now time.Time) {
 		if lane.overdue == nil {
 			lane.overdue = make(map[uint64]uint64)
 		}
+		if _, already := lane.overdue[seq]; !already { // its time may stand in handed twice
+			l.overdue++
+		}
 		lane.overdue[seq] = id
-		l.overdue++
 	}
 }
 

@@ -13,8 +13,8 @@ const (
 	// maxTries is the greatest number of attempts that is counted.
 	maxTries = 255
 	// suspectAfter is how many attempts make a message a suspect that is there at the start: it may have ended the process.
-	// A suspect is handed out when its listener has nothing else, and one at a time, so that innocent messages
-	// are not counted with it.
+	// A suspect is handed out when its listener has nothing else but what is overdue, and one at a time, so that innocent
+	// messages are not counted with it.
 	suspectAfter = 3
 	// A message that was declined rests, for restFirst after the first attempt, and twice as long after each other one.
 	restFirst = time.Second

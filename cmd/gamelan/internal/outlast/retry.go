@@ -69,6 +69,9 @@ const (
 	longestPause = 10 * time.Second
 )
 
+// lastTry is the least time of a try: within it the node says what it knows of the peer.
+const lastTry = 500 * time.Millisecond
+
 // sendAhead bounds the messages that were given to the node and have no outcome, in bytes.
 // It has room for one message of the greatest length.
 const sendAhead = 16 << 20
@@ -253,7 +256,7 @@ func (r *retrier) outlast(ctx context.Context) (bool, error) {
 		case <-time.After(pause):
 		}
 		if left > 0 {
-			left = max(left-pause, time.Millisecond)
+			left = max(left-pause, lastTry)
 		}
 		if err := r.round(ctx, left, 1, false); err != nil {
 			return false, err
