@@ -167,7 +167,10 @@ func TestKeeperPassesDamageOver(t *testing.T) {
 	for n := range 4 {
 		send(actors.Received{Body: fmt.Append(nil, n+1)})
 	}
-	waitUntil(t, b, "three are kept", func(s actors.InboxStatus) bool { return s.Messages == 3 && s.Waiting == 1 })
+	waitUntil(t, b, "three are on the disk", func(s actors.InboxStatus) bool { // what is being written counts, too
+		_, err := d.Get(messageKey(3))
+		return err == nil && s.Messages == 3 && s.Waiting == 1
+	})
 	broken := []byte("damaged")
 	batch := new(kv.Batch)
 	batch.Set(messageKey(1), broken)

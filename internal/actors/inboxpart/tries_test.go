@@ -32,7 +32,10 @@ func TestAttemptsOverKills(t *testing.T) {
 	for i := range 10 {
 		send(actors.Received{Body: fmt.Append(nil, i)})
 	}
-	waitUntil(t, b, "all are kept", func(s actors.InboxStatus) bool { return s.Messages == 10 })
+	waitUntil(t, b, "all are on the disk", func(s actors.InboxStatus) bool {
+		_, err := d.Get(messageKey(10))
+		return err == nil && s.Messages == 10
+	})
 	for kill := range 4 {
 		if kill > 0 {
 			b, _, _ = startKeeper(t, d, limits) // the one before was killed: nothing of it was closed

@@ -53,6 +53,9 @@ func TestSpans(t *testing.T) {
 	if _, err := rpc.Call[word, word](ctx, words, 1, &word{}); !errors.Is(err, rpc.NotFound) {
 		t.Errorf("got %v", err)
 	}
+	if err := server.Close(t.Context()); err != nil { // its spans end behind their answers
+		t.Fatal(err)
+	}
 	root.End()
 	byID := make(map[trace.SpanID]tracetest.SpanStub)
 	var servers []tracetest.SpanStub
