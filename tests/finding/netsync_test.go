@@ -508,8 +508,8 @@ func TestBubbleListsForSearches(t *testing.T) {
 		var running, most atomic.Int32
 		for i := range 12 {
 			node := startListing(t, net, gamelan.Config{}, func(a *listAnswer) {
-				for now := running.Add(1); now > most.Load(); {
-					most.Store(now)
+				now := running.Add(1)
+				for was := most.Load(); now > was && !most.CompareAndSwap(was, now); was = most.Load() {
 				}
 				time.Sleep(2 * time.Second)
 				running.Add(-1)

@@ -354,6 +354,7 @@ func TestWhyNotConnected(t *testing.T) {
 		defer release()
 		says := func(parts ...string) {
 			t.Helper()
+			synctest.Wait() // a connection is there before connectivity has heard of it
 			status, err := a.Status(t.Context())
 			if err != nil {
 				t.Fatal(err)

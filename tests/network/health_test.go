@@ -150,6 +150,7 @@ func TestBubbleFewNodes(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		wantHealth(t, "with a client alone", a, "ok (alone)")
 		net.Connect(b, a)
+		synctest.Wait()
 		if why := wantHealth(t, "with one node", a, "degraded few_nodes"); !strings.HasPrefix(why, "not online for 20 min: connected to 1 node, at least 2 are needed") {
 			t.Errorf("got %q", why)
 		}

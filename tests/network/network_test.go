@@ -48,7 +48,8 @@ func TestNetwork(t *testing.T) {
 // the start and when the connections that nobody needs are hung up: the next incarnations have
 // the same sets at once, and dial nobody for them.
 func TestNeighboursAfterACrash(t *testing.T) {
-	for name, after := range map[string]time.Duration{"young": 3 * time.Minute, "settled": 10 * time.Minute} {
+	// Between two looks for what to hang up, which come every 20 s, and after the rest of what the one before the last has hung up.
+	for name, after := range map[string]time.Duration{"young": 3*time.Minute + 15*time.Second, "settled": 10*time.Minute + 15*time.Second} {
 		t.Run(name, func(t *testing.T) {
 			gamelantest.Bubble(t, func(t *testing.T) {
 				n := startNetwork(t, 16)

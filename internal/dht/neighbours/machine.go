@@ -132,7 +132,7 @@ func (m *Machine) Step(now time.Time, e Event) []Effect {
 	case Due:
 		m.due(now)
 	}
-	if m.changed {
+	if m.changed && m.running { // before its start the sets are not whole, and what an earlier machine has kept stays kept
 		m.changed = false
 		m.do(Keep{m.near.peers(), m.random.peers()})
 	}
