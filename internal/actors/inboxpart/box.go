@@ -377,7 +377,9 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 	if b.suspect != 0 && b.hands[b.suspect].listener == id {
 		return nil
 	}
-	most = min(most, windowMessages-l.hands)
+	if most = min(most, windowMessages-l.hands); most <= 0 {
+		return nil
+	}
 	first := true // no free message was skipped
 	lane := b.lanes[l.topic]
 	i, overdue := b.firstOverdue(lane, id)
@@ -410,7 +412,9 @@ func (b *Box) Pull(now time.Time, id uint64, most int) (seqs []uint64) {
 			b.handed = append(b.handed, handed{e.seq, due})
 			l.hands++
 			l.bytes += int64(e.size)
-			e.tries = min(e.tries+1, maxTries)
+			if e.tries < maxTries {
+				e.tries++
+			}
 			e.own = e.own || e.tried && l.hands == 1
 			seqs = append(seqs, e.seq)
 		}
@@ -686,7 +690,16 @@ func (b *Box) tidy() {
 		n++
 	}
 	b.handed = b.handed[n:]
+	if len(b.handed) > 2*len(b.hands)+mostStale { // one that is in hand for long keeps them
+		b.handed = slices.DeleteFunc(b.handed, func(x handed) bool {
+			h, ok := b.hands[x.seq]
+			return !ok || !h.due.Equal(x.due)
+		})
+	}
 }
+
+// mostStale is how many more entries than twice those that count handed may have.
+const mostStale = 1024
 
 // free takes a message out of the hand it is in.
 func (b *Box) free(seq uint64) {

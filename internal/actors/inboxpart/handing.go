@@ -3,6 +3,7 @@ package inboxpart
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -11,16 +12,28 @@ import (
 
 // handing is an answer to a pull that waits until the disk says of its messages that they were handed out.
 type handing struct {
-	reply          // of a pull without to
-	last   *answer // of a pull; nil: it is none
-	marks  []change
-	handed uint64
+	reply            // of a pull without to
+	last     *answer // of a pull; nil: it is none
+	listener uint64  // of the pull
+	since    time.Time
+	marks    []change
+	handed   uint64
+}
+
+// renew leaves the listener what waits for it: its minute begins when it gets the answer.
+func (h *handing) renew(b *Box, now time.Time) {
+	if h.last == nil || now.Sub(h.since) <= HandTimeout/2 {
+		return
+	}
+	for _, seq := range h.last.seqs {
+		b.Renew(now, h.listener, seq)
+	}
 }
 
 // hand answers a pull when the disk says that its messages were handed out.
 func (k *keeper) hand(c actor.Context, p *puller, last *answer, r pulled) {
 	q := &k.in.queue
-	h := handing{last: last}
+	h := handing{last: last, listener: p.listener, since: supervisor.Now(c)}
 	for _, seq := range r.seqs {
 		t := k.box.Tries(seq)
 		r.tries = append(r.tries, t.N)
@@ -73,6 +86,7 @@ func (k *keeper) mark(c actor.Context) {
 // handOver sends the answers whose marks are written.
 func (k *keeper) handOver(c actor.Context) {
 	for i := range k.handing[:k.marking] {
+		k.handing[i].renew(k.box, supervisor.Now(c))
 		k.handing[i].send(c)
 	}
 	k.handing = slices.Delete(k.handing, 0, k.marking)

@@ -205,7 +205,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 		}
 		ctx, ended := b.named(ctx, o.Name, p.listener)
 		defer ended()
-		defer func() { b.tell(leave{p.listener, left == 0 && !o.Wait, rest}) }()
+		defer func() { b.tell(leave{p.listener, p.got, left == 0 && !o.Wait, rest}) }()
 		page := pageSize{all: o.All, n: 1}
 		for left > 0 && ctx.Err() == nil {
 			p.most = min(left, page.next(b.trunk.Now()))

@@ -140,9 +140,9 @@ type (
 	// leave removes a listener. Finished means that it got all messages it had asked
 	// for. No reply.
 	leave struct {
-		listener uint64
-		finished bool
-		rest     []uint64 // it was handed these, and has not begun with them
+		listener, got uint64 // it has received so many answers
+		finished      bool
+		rest          []uint64 // it was handed these, and has not begun with them
 	}
 	// shelf asks for the messages on the shelf. Reply: shelved.
 	shelf   struct{}
@@ -428,8 +428,11 @@ func (k *keeper) look() {
 	}
 }
 
-// renew leaves each listener the message that it is at.
+// renew leaves each listener the message that it is at, and what waits for it.
 func (k *keeper) renew(c actor.Context) {
+	for i := range k.handing {
+		k.handing[i].renew(k.box, supervisor.Now(c))
+	}
 	for id, l := range k.at {
 		if l.is > 0 {
 			k.box.Renew(supervisor.Now(c), id, l.is)
@@ -572,6 +575,9 @@ func (k *keeper) unreadable(c actor.Context, m unreadable) {
 }
 
 func (k *keeper) leave(c actor.Context, m leave) {
+	if last := k.last[m.listener]; last != nil && last.n > m.got { // on its way
+		m.rest = last.seqs
+	}
 	delete(k.waiting, m.listener)
 	delete(k.last, m.listener)
 	delete(k.at, m.listener)

@@ -51,7 +51,7 @@ func startKeeper(t *testing.T, d kv.Client, l Limits, tell ...outcomes.Senders) 
 	quiet := slog.New(slog.DiscardHandler)
 	sys := actor.NewActorSystem()
 	pid := sys.NewLocalPID("test/node/handler")
-	fake := fakeTrunk{sys, new(messengers.Messaging), new(atomic.Bool)}
+	fake := fakeTrunk{sys, new(messengers.Messaging), new(atomic.Bool), new(atomic.Uint64)}
 	fake.plain.Handler.Open(pid)
 	var root *supervisor.Root
 	b.Bind(fake, func(ctx context.Context) error {
@@ -91,6 +91,9 @@ func marksOf(d kv.Client) kv.Client {
 }
 
 func (b beside) Apply(batch *kv.Batch, _ bool) error {
+	if b.marks != nil {
+		b.marks()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fails {
@@ -298,11 +301,12 @@ type fakeTrunk struct {
 	system *actor.ActorSystem
 	plain  *messengers.Messaging
 	full   *atomic.Bool
+	last   *atomic.Uint64 // the last id
 }
 
 func (f fakeTrunk) System() *actor.ActorSystem { return f.system }
 func (f fakeTrunk) Now() time.Time             { return time.Now() }
 
 func (f fakeTrunk) SetFull(full bool)            { f.full.Store(full) }
-func (f fakeTrunk) NewID() uint64                { return 1 }
+func (f fakeTrunk) NewID() uint64                { return f.last.Add(1) }
 func (f fakeTrunk) Plain() *messengers.Messaging { return f.plain }

@@ -1,6 +1,9 @@
 package inboxpart
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A message is overdue when its listener has had it for longer than [HandTimeout]. It stays in that hand until another listener
 // of its topic takes it: while there is none, nobody else would ever handle it.
@@ -53,15 +56,16 @@ func (b *Box) inTime(seq, listener uint64) bool {
 
 // firstOverdue returns the index of the first message that others have and that a listener of the lane may take; false: there is none.
 func (b *Box) firstOverdue(l *lane, listener uint64) (first int, ok bool) {
-	first = len(b.list)
 	if l.listeners == 1 {
-		return first, false
+		return len(b.list), false
 	}
+	least := uint64(math.MaxUint64)
 	for seq, had := range l.overdue {
-		if i, _ := b.find(seq); had != listener && i < first {
-			first, ok = i, true
+		if had != listener {
+			least = min(least, seq)
 		}
 	}
+	first, ok = b.find(least)
 	return first, ok
 }
 

@@ -24,7 +24,7 @@ func TestInboxWhoseActorWasStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys := actor.NewActorSystem()
-	fake := fakeTrunk{sys, new(messengers.Messaging), new(atomic.Bool)}
+	fake := fakeTrunk{sys, new(messengers.Messaging), new(atomic.Bool), new(atomic.Uint64)}
 	fake.plain.Handler.Open(nil) // as extensions does
 	asked := 0
 	b.Bind(fake, func(context.Context) error {

@@ -24,7 +24,8 @@ type faultyDisk struct {
 	kv.DB
 	synced [][2]string // as it is on the disk
 	fails  bool
-	news   int // openings that this client has not heard of
+	news   int    // openings that this client has not heard of
+	marks  func() // called before marks are written; nil: nothing is
 	syncs  int
 }
 

@@ -1,9 +1,14 @@
 package inboxpart
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 )
@@ -100,6 +105,74 @@ func TestAttemptsOfWhatWasNotBegun(t *testing.T) {
 		t.Errorf("got attempts %v, want the second of three alone", got)
 	}
 	stop()
+}
+
+// TestAttemptsOfWhatNeverCame: what a listener was handed when it had left already is no attempt.
+func TestAttemptsOfWhatNeverCame(t *testing.T) {
+	d := newFaultyDisk()
+	began, goOn := make(chan struct{}), make(chan struct{})
+	d.marks = sync.OnceFunc(func() { close(began); <-goOn })
+	b, send, stop := startKeeper(t, d, Limits{Bytes: 1 << 20, Messages: 1000, Attempts: 1})
+	send(actors.Received{Body: []byte("a")})
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		for <-began; b.Status().Listeners == 0; time.Sleep(time.Millisecond) { // the status is shown a moment later
+		}
+		leave()
+	}()
+	waitUntil(t, b, "it is on the disk", func(actors.InboxStatus) bool {
+		_, err := d.Get(messageKey(1))
+		return err == nil
+	})
+	for m, err := range b.Listen(ctx, actors.ListenOptions{}) {
+		t.Errorf("got %+v, %v after the listener had left", m, err)
+	}
+	waitUntil(t, b, "the listener has gone", func(s actors.InboxStatus) bool { return s.Listeners == 0 })
+	close(goOn)
+	if s := b.Status(); s.Dead != 0 {
+		t.Errorf("got %+v, want nothing on the shelf that nobody has seen", s)
+	}
+	if got := attempts(t, b, 1); !slices.Equal(got, []int{1}) {
+		t.Errorf("got attempts %v, want the first", got)
+	}
+	stop()
+}
+
+// TestSlowMarks: the minute in which a message is a listener's begins when it was handed out, also if the listener has waited for it.
+func TestSlowMarks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFaultyDisk()
+		d.marks = func() { time.Sleep(65 * time.Second) }
+		b, send, stop := startKeeper(t, d, Limits{Bytes: 1 << 20, Messages: 1000})
+		defer time.Sleep(time.Minute) // the actor system has a ticker for dead letters
+		defer stop()
+		send(actors.Received{Body: []byte("a")})
+		time.Sleep(time.Second)
+		ctx, end := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer end()
+		var handled atomic.Int32
+		var loops sync.WaitGroup
+		for range 2 {
+			loops.Go(func() {
+				for m, err := range b.Listen(ctx, actors.ListenOptions{}) {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					handled.Add(1)
+					time.Sleep(2 * time.Minute)
+					if err := b.Ack(ctx, m.Seq); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			time.Sleep(time.Second)
+		}
+		loops.Wait()
+		if n := handled.Load(); n != 1 {
+			t.Errorf("the message was handled %d times, want once", n)
+		}
+	})
 }
 
 // TestDrop: what is dropped off the shelf is gone, and its sender is told.
