@@ -122,7 +122,7 @@ func (m *Machine) disconnected(now time.Time, e Disconnected) {
 	if set == 0 {
 		return
 	}
-	if again && !m.o.Minimise {
+	if again && !m.o.Minimise && !m.sought(e.Peer) {
 		m.backs = append(m.backs, back{e.Peer, set, now.Add(m.jittered(backAfter))})
 	}
 	m.fill(now)
@@ -141,7 +141,7 @@ func (m *Machine) expire(now time.Time) {
 	})
 }
 
-// callBack dials lost members whose pause is over.
+// callBack dials lost members whose pause is over, unless they rest for another reason.
 func (m *Machine) callBack(now time.Time) {
 	var due []back
 	m.backs = slices.DeleteFunc(m.backs, func(b back) bool {
@@ -152,7 +152,7 @@ func (m *Machine) callBack(now time.Time) {
 		return true
 	})
 	for _, b := range due {
-		if !m.view.Connected(b.peer) && m.dialable(b.peer) {
+		if resting, _ := m.rests.resting(now, b.peer); !resting && !m.view.Connected(b.peer) && m.dialable(b.peer) {
 			m.dial(now, b.peer, b.set)
 		}
 	}

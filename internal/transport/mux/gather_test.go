@@ -96,6 +96,7 @@ func TestWriteHeld(t *testing.T) {
 		}
 		arrives := func(want string, writes int64) {
 			t.Helper()
+			synctest.Wait() // all of it has arrived
 			in, err := server.Accept()
 			if err != nil {
 				t.Fatal(err)
