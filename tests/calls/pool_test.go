@@ -3,9 +3,11 @@ package calls
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -499,4 +501,100 @@ func TestBubbleRPCUnaryGivenUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// manyServices starts a server with that many services, and a client. The function makes a call to one of them.
+func manyServices(t *testing.T, limits gamelan.RPCConfig, agent string, services int, ran *atomic.Int64) (client *gamelantest.Node, call func(int) error) {
+	t.Helper()
+	net := gamelantest.NewNetwork(t)
+	id := func(i int) protocol.ID { return protocol.ID(fmt.Sprintf("test/service-%d/1", i)) }
+	var opts []gamelan.Option
+	for i := range services {
+		opts = append(opts, gamelan.WithService(rpc.Service{Protocol: id(i), Methods: []rpc.Method{
+			rpc.UnaryBytes(1, func(_ context.Context, b []byte) ([]byte, error) { ran.Add(1); return b, nil }),
+		}}))
+	}
+	server, client := net.Start(gamelan.Config{RPC: limits}, opts...), net.Start(gamelan.Config{})
+	net.Connect(client, server)
+	if agent != "" {
+		kit.TakeFor(t, client, server, agent)
+	}
+	return client, func(i int) error {
+		_, err := rpc.CallBytes(kit.Bounded(t), client.RPC().Client(server.ID(), id(i)), 1, nil)
+		return err
+	}
+}
+
+// TestManyServicesOfOnePeer: a client calls one service more of a peer than it may have sessions with, by the peer's limit or by its own. One idle
+// session ends for each that is new.
+//
+// conforms: V 37
+func TestManyServicesOfOnePeer(t *testing.T) {
+	for name, x := range map[string]struct {
+		limits   gamelan.RPCConfig
+		agent    string
+		services int
+	}{
+		"the peer's limit":                  {gamelan.RPCConfig{}, "", 11},
+		"the peer's limit, of another make": {gamelan.RPCConfig{}, "tari/test", 11},
+		"its own limit":                     {gamelan.RPCConfig{MaxPeerSessions: 100}, "", 17},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				var ran atomic.Int64
+				client, call := manyServices(t, x.limits, x.agent, x.services, &ran)
+				for range 2 {
+					for i := range x.services {
+						began := time.Now()
+						if err := call(i); err != nil || time.Since(began) > 2*time.Second {
+							t.Errorf("service %d: got %v after %v", i, err, time.Since(began))
+						}
+					}
+					synctest.Wait()
+					if got, want := kit.LineOf(t, client, "services/rpc-client"), fmt.Sprintf("%d sessions", x.services-1); got != want {
+						t.Errorf("got %q, want %q", got, want)
+					}
+				}
+				if got := ran.Load(); got != int64(2*x.services) {
+					t.Errorf("%d calls were run, want %d", got, 2*x.services)
+				}
+			})
+		})
+	}
+}
+
+// TestServicesRoundAndRound: 24 callers go round 12 services of a peer that allows ten sessions: sessions make way, each call is run once, and all
+// come to their end.
+func TestServicesRoundAndRound(t *testing.T) {
+	const services, callers, rounds = 12, 24, 3
+	gamelantest.Bubble(t, func(t *testing.T) {
+		var ran atomic.Int64
+		_, call := manyServices(t, gamelan.RPCConfig{}, "", services, &ran)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for k := range callers {
+			wg.Go(func() {
+				for i := range rounds * services {
+					for {
+						err := call((k + i) % services)
+						if err == nil {
+							break
+						}
+						if _, ok := errors.AsType[*rpc.RejectedError](err); !ok {
+							t.Errorf("service %d: %v", (k+i)%services, err)
+							return
+						}
+						time.Sleep(time.Second)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if got := ran.Load(); got != callers*rounds*services {
+			t.Errorf("%d calls were run, want %d", got, callers*rounds*services)
+		}
+		if took := time.Since(began); took > 10*time.Minute {
+			t.Errorf("they took %v", took)
+		}
+	})
 }

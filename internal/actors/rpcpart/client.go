@@ -72,6 +72,7 @@ type client struct {
 	established map[identity.NodeID]int      // sessions by peer
 	queued      map[identity.NodeID][]uint64 // tokens of openings that wait for others to end
 	credits     map[identity.NodeID]*peerSessions
+	ways        map[identity.NodeID]way // by peer; meanwhile no other opening begins with it
 	serial      uint64
 	ticking     bool
 }
@@ -86,6 +87,7 @@ type sessionPool struct {
 	opening  map[uint64]struct{} // tokens
 	rests    int                 // value of resting that the machine was told
 	wake     *supervisor.Timer
+	ways     int // sessions that ended for it in vain: see wayFor
 
 	waiting atomic.Int32
 	resting atomic.Int32
@@ -95,6 +97,12 @@ type sessionPool struct {
 type peerSessions struct {
 	credit   *inboundCredit
 	sessions int
+}
+
+// way is an idle session that ends so that another one finds a place.
+type way struct {
+	path  string // "": it has ended
+	token uint64 // of the refused opening that is tried again then; 0: those that wait with the peer begin
 }
 
 type waiter struct {
@@ -134,6 +142,11 @@ const (
 	openPause       = 20 * time.Millisecond // pause before the third try, doubling
 	maxOpening      = 3                     // sessions being opened with one peer (V 18)
 	mostOfPeer      = 16                    // sessions with one peer, for all its services together (V 37)
+	// wayRest is the idle time after which a session ends for one that its peer has refused for want of places. It is shorter than the pauses of
+	// onecall.Pool before its third try: what is idle from the first refusal on makes way at the third at the latest.
+	wayRest = 250 * time.Millisecond
+	// mostWays is how many sessions end for one service in vain: others may take the places.
+	mostWays = 2
 )
 
 func newClient(calls *Calls) actor.Actor {
@@ -142,7 +155,7 @@ func newClient(calls *Calls) actor.Actor {
 		opening: make(map[uint64]*openingSession), sessions: make(map[string]*Session),
 		byConn:  make(map[uint64]map[string]*Session),
 		pending: make(map[identity.NodeID]int), established: make(map[identity.NodeID]int), queued: make(map[identity.NodeID][]uint64),
-		credits: make(map[identity.NodeID]*peerSessions),
+		credits: make(map[identity.NodeID]*peerSessions), ways: make(map[identity.NodeID]way),
 	}
 }
 
@@ -220,6 +233,9 @@ func (a *client) acquire(c actor.Context, m AcquireSession) {
 		}
 	}
 	a.dismiss(c, p)
+	if len(p.waiters) == 0 {
+		p.ways = 0
+	}
 	p.waiters = append(p.waiters, waiter{c.Sender(), m.Gone})
 	p.waiting.Add(1) // from here on release sends sessionFree
 	a.rests(p)
@@ -330,8 +346,11 @@ func (a *client) do(c actor.Context, p *sessionPool, f onecall.PoolEffects) {
 // ends for them.
 func (a *client) openNext(c actor.Context, peer identity.NodeID) {
 	for a.pending[peer] < maxOpening && len(a.queued[peer]) > 0 {
+		if _, ends := a.ways[peer]; ends {
+			return
+		}
 		if a.pending[peer]+a.established[peer] >= mostOfPeer {
-			a.endIdle(c, peer)
+			a.endIdle(c, peer, 0, 0)
 			return
 		}
 		token := a.queued[peer][0]
@@ -343,23 +362,56 @@ func (a *client) openNext(c actor.Context, peer identity.NodeID) {
 	}
 }
 
-// endIdle ends the session with a peer that has been idle longest, if there is one.
-func (a *client) endIdle(c actor.Context, peer identity.NodeID) {
+// endIdle ends the session with a peer that has been idle longest, if that is rest or more, for the opening with the token: see way.
+func (a *client) endIdle(c actor.Context, peer identity.NodeID, rest time.Duration, token uint64) bool {
 	var oldest *Session
-	var since time.Time
-	for _, s := range a.sessions {
-		if s.key.Peer != peer || s.many.Load() != nil || s.state.Load() != sessionIdle {
+	var path string
+	since := supervisor.Now(c).Add(-rest)
+	for at, s := range a.sessions {
+		if s.key.Peer != peer || s.closesWhenIdle() {
 			continue
 		}
-		s.mu.Lock()
-		freed := s.freed
-		s.mu.Unlock()
-		if oldest == nil || freed.Before(since) {
-			oldest, since = s, freed
+		if freed := s.idleSince(); !freed.IsZero() && !freed.After(since) {
+			oldest, path, since = s, at, freed
 		}
 	}
-	if oldest != nil && oldest.closeIdle() {
-		c.Send(oldest.pid, closeSession{})
+	if oldest == nil || !oldest.closeIdle() {
+		return false
+	}
+	a.ways[peer] = way{path, token}
+	c.Send(oldest.pid, closeSession{})
+	return true
+}
+
+// wayFor has an opening that the peer has refused for want of places wait until an idle session of ours has ended, and then tried once more. It
+// is false if there is none, if nobody waits for the opening, and while one ends for another. Services of the node itself have places apart.
+func (a *client) wayFor(c actor.Context, token uint64) bool {
+	o := a.opening[token]
+	peer := o.pool.key.Peer
+	_, ends := a.ways[peer]
+	switch {
+	case ends, o.pool.ways >= mostWays, o.pool.machine.Surplus() > 0, slices.Contains(a.calls.CloseWhenIdle, o.pool.key.Protocol):
+		return false
+	case !a.endIdle(c, peer, wayRest, token):
+		return false
+	}
+	o.pool.ways++
+	o.conn, o.pid = nil, nil
+	return true
+}
+
+// wayMade is called when a session has ended. If that was for an opening, it is tried again, a moment later: the server frees the place behind
+// its end of the session.
+func (a *client) wayMade(c actor.Context, peer identity.NodeID, path string) {
+	w, ok := a.ways[peer]
+	switch {
+	case !ok || w.path != path:
+	case w.token == 0:
+		delete(a.ways, peer)
+		a.openNext(c, peer)
+	default:
+		a.ways[peer] = way{token: w.token}
+		supervisor.After(c, openPause, openAgain{w.token})
 	}
 }
 
@@ -370,6 +422,9 @@ func (a *client) openingEnded(c actor.Context, token uint64) {
 	a.opening[token].answered()
 	delete(a.opening[token].pool.opening, token)
 	delete(a.opening, token)
+	if w, ok := a.ways[peer]; ok && w.token == token {
+		delete(a.ways, peer)
+	}
 	if at := slices.Index(a.queued[peer], token); at >= 0 { // this opening had not begun
 		if a.queued[peer] = slices.Delete(a.queued[peer], at, at+1); len(a.queued[peer]) == 0 {
 			delete(a.queued, peer)
@@ -511,6 +566,10 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 		if errors.Is(m.err, mux.ErrSessionEnded) && a.again(c, m.token) {
 			return
 		}
+		var rejected *rpc.RejectedError
+		if errors.As(m.err, &rejected) && rejected.Busy() && a.wayFor(c, m.token) {
+			return
+		}
 		if handshakeLost(m.err) {
 			m.err = fmt.Errorf("%w: %w", rpc.ErrSessionLost, m.err)
 		}
@@ -520,6 +579,7 @@ func (a *client) ready(c actor.Context, m sessionReady) {
 	a.established[o.pool.key.Peer]++
 	a.openingEnded(c, m.token)
 	p, s := o.pool, m.session
+	p.ways = 0
 	p.sessions = append(p.sessions, s)
 	a.rests(p)
 	w, ok := p.first()
@@ -578,6 +638,7 @@ func (a *client) gone(c actor.Context, who *actor.PID) {
 		return
 	}
 	delete(a.sessions, who.Id)
+	defer a.wayMade(c, s.key.Peer, who.Id)
 	if delete(a.byConn[s.conn.ID], who.Id); len(a.byConn[s.conn.ID]) == 0 {
 		delete(a.byConn, s.conn.ID)
 	}

@@ -114,6 +114,19 @@ func (s *Session) closeIdle() bool {
 	return s.state.CompareAndSwap(sessionIdle, sessionOver)
 }
 
+// idleSince returns since when nobody has used the session; zero: somebody does, or it ends.
+func (s *Session) idleSince() time.Time {
+	if m := s.many.Load(); m != nil {
+		return m.idleSince()
+	}
+	if s.state.Load() != sessionIdle {
+		return time.Time{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.freed
+}
+
 // closesWhenIdle reports whether the session ends when no call needs it.
 func (s *Session) closesWhenIdle() bool {
 	return slices.Contains(s.shared.CloseWhenIdle, s.key.Protocol)
@@ -467,6 +480,7 @@ type (
 	handshook    struct{}
 	sessionLeft  struct{}
 	sessionEnded struct{}
+	closeOver    struct{}
 	restOver     struct{}
 )
 
@@ -506,7 +520,7 @@ func (a *clientSession) Receive(c actor.Context) {
 		a.broken(c, m.err)
 	case closeSession:
 		a.close(c)
-	case supervisor.Done[sessionEnded]:
+	case supervisor.Done[sessionEnded], closeOver:
 		a.end(c)
 	default:
 		supervisor.Unhandled(c)
@@ -644,6 +658,7 @@ func (a *clientSession) close(c actor.Context) {
 		s.pool.resting.Add(-1)
 	}
 	supervisor.Do(c, "close", func(ctx context.Context) (sessionEnded, error) { return sessionEnded{}, s.bye(ctx) })
+	supervisor.After(c, 2*connections.FinishLimit, closeOver{}) // a server that reads nothing lets nothing be written either
 }
 
 func (a *clientSession) broken(c actor.Context, err error) {

@@ -703,11 +703,11 @@ func (m *manyCalls) fail(err error) {
 	m.s.shared.trunk.System().Root.Send(m.s.pid, sessionBroken{err})
 }
 
-// idleSince returns since when nobody has used the session; zero: somebody does.
+// idleSince is [Session.idleSince].
 func (m *manyCalls) idleSince() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.callers > 0 {
+	if m.callers > 0 || m.over {
 		return time.Time{}
 	}
 	return m.freed

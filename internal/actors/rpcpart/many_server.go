@@ -209,7 +209,7 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 			return nil
 		}
 		k.placed = true
-		m.looksAt(k)
+		m.looksAt(k.until)
 	}
 	switch f.Kind {
 	case manycalls.Open, manycalls.Message:
@@ -343,13 +343,13 @@ func (m *servedCalls) goesOn(k *servedCall) {
 		limit = rpc.MaxDeadline
 	}
 	k.until = m.s.shared.trunk.Now().Add(limit)
-	m.looksAt(k)
+	m.looksAt(k.until)
 }
 
-// looksAt has the actor look at the time limits early enough for a call.
-func (m *servedCalls) looksAt(k *servedCall) {
-	if (k.until.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
-		m.asked, m.wakeAt = true, k.until
+// looksAt has the actor look at the time limits at that time, or before.
+func (m *servedCalls) looksAt(at time.Time) {
+	if (at.Before(m.wakeAt) || m.wakeAt.IsZero()) && !m.asked {
+		m.asked, m.wakeAt = true, at
 		m.s.tell(machineDue{})
 	}
 }
@@ -429,7 +429,9 @@ func (m *servedCalls) forget(k *servedCall) {
 	}
 	k.wanted = callWants{}
 	k.memory.release()
-	m.since = m.s.shared.trunk.Now()
+	if m.since = m.s.shared.trunk.Now(); m.nothing() {
+		m.looksAt(m.since.Add(m.s.shared.Idle)) // the last look may have been in the call
+	}
 }
 
 // begin runs the method of a call: at once, or on a task of its own. The caller holds mu, which begin unlocks meanwhile.
