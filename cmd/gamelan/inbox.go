@@ -1,8 +1,12 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/failure"
 	"github.com/gamelan-p2p/gamelan/cmd/gamelan/internal/render"
+	"github.com/gamelan-p2p/gamelan/inspect"
+	"github.com/gamelan-p2p/gamelan/inspect/models"
 )
 
 type inboxCmd struct {
@@ -38,6 +42,18 @@ func (s *shelved) seqs() ([]uint64, error) {
 	return s.Seq, nil
 }
 
+// taken returns err, or says that numbers were given of messages that are not on the shelf.
+func (s *shelved) taken(v models.ShelfTaken, err error) error {
+	n := len(slices.Compact(slices.Sorted(slices.Values(s.Seq)))) - v.Messages
+	switch {
+	case err != nil || n <= 0:
+		return err
+	case n == 1:
+		return failure.New(inspect.CodeNotFound, "see with gamelan inbox what is", "one of the messages is not on the shelf")
+	}
+	return failure.New(inspect.CodeNotFound, "see with gamelan inbox what is", "%d of the messages are not on the shelf", n)
+}
+
 type inboxRetryCmd struct{ shelved }
 
 func (c *inboxRetryCmd) Run(a *app) error {
@@ -45,7 +61,8 @@ func (c *inboxRetryCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return printed(a, render.Retried)(a.client().RetryMessages(a.ctx, seqs))
+	v, err := a.client().RetryMessages(a.ctx, seqs)
+	return c.taken(v, printed(a, render.Retried)(v, err))
 }
 
 type inboxDropCmd struct {
@@ -66,5 +83,6 @@ func (c *inboxDropCmd) Run(a *app) error {
 	case c.All && !c.Yes:
 		return failure.Usage("add --yes if you mean it", "--all deletes all messages on the shelf, for good")
 	}
-	return printed(a, render.DroppedOffShelf)(a.client().DropMessages(a.ctx, seqs))
+	v, err := a.client().DropMessages(a.ctx, seqs)
+	return c.taken(v, printed(a, render.DroppedOffShelf)(v, err))
 }

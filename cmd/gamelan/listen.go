@@ -73,7 +73,11 @@ func (c *listenCmd) Run(a *app) error {
 		endAtBrokenPipe()
 	}
 	if a.interrupted(err) && c.Count > 0 {
-		return failure.New(client.CodeInterrupted, "what it has not acknowledged comes again", "interrupted before the last message")
+		hint := "what it has not acknowledged comes again"
+		if c.All { // which acknowledges nothing
+			hint = ""
+		}
+		return failure.New(client.CodeInterrupted, hint, "interrupted before the last message")
 	}
 	err = a.unlessInterrupted(err)
 	if f, ok := errors.AsType[*failure.Error](err); ok && f.Kind == outlast.NotAcknowledged {

@@ -33,9 +33,9 @@ type Inbox struct {
 	Fill float64 `json:"fill" unit:"ratio" metric:"inbox_fill_ratio" help:"How full the inbox is, as a whole or for the fuller kind of messages; 1 is full."`
 }
 
-// Plain returns how many messages are not of the topics in Untaken.
+// Plain returns how many messages are neither on the shelf nor of the topics in Untaken.
 func (i *Inbox) Plain() int {
-	n := i.Messages
+	n := i.Messages - i.Dead
 	for _, of := range i.Untaken {
 		n -= of
 	}

@@ -97,7 +97,8 @@ type Box struct {
 	handed    []handed        // by due time; some are no longer in hand
 	rests     []handed        // messages that were declined and rest, by the time of their end; some are no longer
 	shelf     load
-	suspect   uint64 // the suspect in hand that is not overdue; 0: there is none
+	shelfOf   map[string]int // messages on the shelf by topic
+	suspect   uint64         // the suspect in hand that is not overdue; 0: there is none
 	listeners map[uint64]*listener
 	copiers   map[uint64]*copier // by listener; includes copiers of an earlier box
 
@@ -182,7 +183,7 @@ const keptCopiers = 2 * MaxListeners
 func NewBox(l Limits) *Box {
 	return &Box{
 		limits: l, hands: make(map[uint64]hand), listeners: make(map[uint64]*listener),
-		copiers: make(map[uint64]*copier), over: newOverDHT(), lanes: make(map[string]*lane), topics: make(map[string]load),
+		copiers: make(map[uint64]*copier), over: newOverDHT(), lanes: make(map[string]*lane), topics: make(map[string]load), shelfOf: make(map[string]int),
 	}
 }
 
@@ -587,18 +588,19 @@ func (b *Box) mayAdd(e Entry) bool {
 	return b.untaken.with(e.Size).within(quarter)
 }
 
-// untakenNow counts messages of topics that have no listener now, of some topics.
+// untakenNow counts messages of topics that have no listener now, of some topics, without those on the shelf.
 func (b *Box) untakenNow() (of map[string]int) {
 	seen := 0
 	for topic, l := range b.topics {
 		if seen++; len(of) == maxUntaken || seen > maxLanes {
 			break
 		}
-		if lane := b.lanes[topic]; lane == nil || lane.listeners == 0 {
+		n := l.messages - b.shelfOf[topic]
+		if lane := b.lanes[topic]; n > 0 && (lane == nil || lane.listeners == 0) {
 			if of == nil {
 				of = make(map[string]int)
 			}
-			of[topic] = l.messages
+			of[topic] = n
 		}
 	}
 	return of

@@ -131,3 +131,21 @@ func TestBoxLevelPassesOverAMessageOnce(t *testing.T) {
 		t.Errorf("got oldest %d from entries that were passed over before, want 7", got)
 	}
 }
+
+// TestUntakenBesideTheShelf: what is on the shelf waits for no listener.
+func TestUntakenBesideTheShelf(t *testing.T) {
+	b := NewBox(Limits{Bytes: 1000, Messages: 100, Attempts: 2})
+	for seq, topic := range []string{"", "jobs", "jobs", "others"} {
+		b.Load(uint64(seq+1), Entry{Size: 10, Topic: topic})
+	}
+	for _, seq := range []uint64{1, 2, 4} {
+		b.Tried(seq, Tries{N: 2, Own: true})
+	}
+	if v := b.Level(); v.Dead != 3 || len(v.Untaken) != 1 || v.Untaken["jobs"] != 1 {
+		t.Errorf("got %+v, want three on the shelf, and one of jobs that waits", v)
+	}
+	b.Retry([]uint64{2})
+	if v := b.Level(); v.Dead != 2 || v.Untaken["jobs"] != 2 {
+		t.Errorf("got %+v, want both of jobs to wait", v)
+	}
+}

@@ -70,6 +70,7 @@ func (b *Box) settle(i int) {
 	if b.spent(e) && e.own {
 		e.state = dead
 		b.shelf.add(e.size)
+		b.shelfOf[e.topic]++
 		return
 	}
 	e.tried = e.tried || b.spent(e)
@@ -80,6 +81,9 @@ func (b *Box) settle(i int) {
 func (b *Box) unshelve(i int) {
 	if e := &b.list[i]; e.state == dead {
 		b.shelf.remove(e.size)
+		if b.shelfOf[e.topic]--; b.shelfOf[e.topic] == 0 {
+			delete(b.shelfOf, e.topic)
+		}
 	}
 }
 

@@ -173,6 +173,7 @@ func (a *client) Receive(c actor.Context) {
 		}
 	case sessionFree:
 		if p := a.pools[m.key]; p != nil {
+			a.dismiss(c, p) // for those that wait for it
 			a.serve(c, p)
 			a.rests(p) // fewer sessions are about to become idle
 			a.do(c, p, p.machine.Due(supervisor.Now(c)))

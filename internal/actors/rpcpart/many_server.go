@@ -99,7 +99,7 @@ func newServedCalls(s *servedSession, now time.Time, rest func()) *servedCalls {
 func (m *servedCalls) start() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.shared.take(m.s.account) {
+	if !m.over && m.shared.take(m.s.account) {
 		m.machine.Share(manycalls.Shared)
 		m.gather.control(m.machine)
 		m.gather.later()

@@ -290,7 +290,11 @@ func (a *log) stops(c actor.Context) {
 	}
 	a.stopping = true
 	supervisor.Log(c).Info("stopping", "was", a.told.state, "for", a.passed(c, a.told.since, a.told.slept))
-	a.record(c, models.Event{Type: models.NodeStopping, What: "the node stops; it was " + a.told.state})
+	what := "the node stops"
+	if a.told.state != "" {
+		what += "; it was " + a.told.state
+	}
+	a.record(c, models.Event{Type: models.NodeStopping, What: what})
 }
 
 // status tells a change of the node's state. That a node which has just started is offline is told

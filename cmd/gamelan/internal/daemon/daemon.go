@@ -304,7 +304,7 @@ func (d *daemon) troubles() (list models.Notices) {
 	var in *models.Inbox
 	if node := d.started.Load(); node != nil {
 		s := node.Inbox().Status()
-		in = &models.Inbox{Messages: s.Messages, Untaken: s.Untaken, Listeners: s.Listeners}
+		in = &models.Inbox{Messages: s.Messages, Dead: s.Dead, Untaken: s.Untaken, Listeners: s.Listeners}
 	}
 	if in != nil {
 		for _, topic := range slices.Sorted(maps.Keys(in.Untaken)) {

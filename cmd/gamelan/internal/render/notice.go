@@ -23,7 +23,7 @@ var steps = map[string]string{
 	codes.Undecodable.Name:        "have that node use another protocol, or ban it; gamelan dht shows the last error",
 	codes.InboxFull.Name:          "acknowledge some, as gamelan listen does",
 	codes.InboxDropped.Name:       "acknowledge some, as gamelan listen does",
-	codes.InboxShelf.Name:         "gamelan inbox lists them, and gamelan inbox retry has them handed out again",
+	codes.InboxShelf.Name:         "gamelan inbox lists them, and gamelan inbox retry --all has them handed out again",
 	codes.InboxHigh.Name:          "acknowledge some, as gamelan listen does, before senders have to wait",
 	codes.StoredFull.Name:         "gamelan saf shows for whom most is stored",
 	codes.Unhandled.Name:          "to have them in gamelan listen, add the type to dht.types or give --dht-types, and start the node again",
