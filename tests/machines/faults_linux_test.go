@@ -360,6 +360,7 @@ func networkFaults(t *testing.T, f *faults) {
 func busyFault(t *testing.T, f *faults) {
 	net, m := own(t, "A", "B", "C")
 	a, b, c := m[0], m[1], m[2]
+	net.Reject(a, b, "with tcp reset") // A hears of B from C, and would connect to it by itself
 	c.Node("--network", localnet, "--listen", bed.Listen)
 	a.Node("--network", localnet, "--listen", bed.Listen, "--peer", c.Line(), "--connections-max-inbound-per-source", "1", "--connections-max-inbound-per-subnet", "1")
 	net.Within(connecting, "A is connected", func() bool { return a.Connected(c) })
