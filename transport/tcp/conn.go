@@ -16,6 +16,7 @@ type Conn struct {
 	tcp           *net.TCPConn
 	local, remote ma.Multiaddr
 	ack           quickAck
+	delays        atomic.Bool   // the kernel may put acknowledgements off
 	emptied       bool          // the last Read has emptied the socket
 	reads         atomic.Uint64 // Reads that have returned bytes
 	answered      atomic.Uint64 // reads when the last Write began that has written something
@@ -24,6 +25,7 @@ type Conn struct {
 var (
 	_ transport.Conn           = (*Conn)(nil)
 	_ transport.FlightReporter = (*Conn)(nil)
+	_ transport.AckDelayer     = (*Conn)(nil)
 )
 
 func newConn(c *net.TCPConn) *Conn {
@@ -46,13 +48,13 @@ func (c *Conn) RemoteMultiaddr() ma.Multiaddr { return c.remote }
 // Read reads from the socket. A read that did not fill b has emptied the socket; then the
 // next Read asks for an immediate acknowledgement of what came, unless a Write has begun
 // meanwhile, which has acknowledged it. Before that it lets other goroutines run once, so
-// that one that was given the bytes can answer.
+// that one that was given the bytes can answer. After DelayAcks, Read asks for nothing.
 //
-// spec: comms 144
+// spec: comms 144; V 45
 func (c *Conn) Read(b []byte) (int, error) {
 	if c.emptied && c.ack.can() && !c.acknowledged() {
 		runtime.Gosched()
-		if !c.acknowledged() {
+		if !c.delays.Load() && !c.acknowledged() {
 			c.ack.now()
 		}
 	}
@@ -66,6 +68,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 // acknowledged reports whether a Write has begun, and written something, since the last Read.
 func (c *Conn) acknowledged() bool { return c.answered.Load() == c.reads.Load() }
+
+// DelayAcks leaves acknowledgements to the kernel.
+func (c *Conn) DelayAcks() { c.delays.Store(true) }
 
 // Write writes to the socket.
 func (c *Conn) Write(b []byte) (int, error) {

@@ -104,6 +104,30 @@ func TestQuickAckUnlessAnswered(t *testing.T) {
 	}
 }
 
+// TestDelayAcks: what came is acknowledged when the kernel likes.
+//
+// conforms: V 45
+func TestDelayAcks(t *testing.T) {
+	ours, other := pair(t)
+	b := make([]byte, 8)
+	for _, delays := range []bool{false, true} {
+		if delays {
+			ours.DelayAcks()
+		}
+		if _, err := other.Write([]byte("1234")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := ours.Read(b); n != 4 || err != nil {
+			t.Fatalf("read: got %d, %v, want 4", n, err)
+		}
+		clearQuickAck(t, ours)
+		readNothing(t, ours)
+		if got := option(t, ours, syscall.TCP_QUICKACK) == 0; got != delays {
+			t.Errorf("delays %t: TCP_QUICKACK in the next read: left off %t", delays, got)
+		}
+	}
+}
+
 // readNothing is a read whose deadline is over.
 func readNothing(t *testing.T, c *tcp.Conn) {
 	t.Helper()

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/internal/transport/upgrade"
+	"github.com/gamelan-p2p/gamelan/internal/useragent"
 	"github.com/gamelan-p2p/gamelan/protocol"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 	"github.com/gamelan-p2p/gamelan/transport"
@@ -46,11 +50,34 @@ func (r *Room) Announced(ctx context.Context) error {
 	return nil
 }
 
+// Upgraded returns what an upgrade has resulted in, for conns.
 func (r *Room) Upgraded(res *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
+	if useragent.Ours(res.Message.UserAgent) && (d == protocol.Outbound || !r.forwarded(c)) {
+		if acks, ok := direct(c).(transport.AckDelayer); ok {
+			acks.DelayAcks()
+		}
+	}
 	peer := res.Peer.NodeID()
 	local, _ := transport.IP(c.LocalMultiaddr())
 	return Upgraded{
 		Peer: peer, Key: res.Peer, Message: res.Message, Told: res.Told, Addr: c.RemoteMultiaddr(), Transport: via,
 		Direction: d, Timings: res.Timings, Began: r.Now().Add(-res.Timings.Total()), Session: supervisor.Hand(res.Session, actors.Origin{Peer: peer}), flight: direct(c), remote: c.RemoteMultiaddr(), local: local, secret: res.Secret,
 	}
+}
+
+// forwarded reports whether an inbound connection comes from this machine although the node
+// announces no address there: then from Tor or another forwarder, as a rule, which may wait for
+// acknowledgements (spec: V 45).
+func (r *Room) forwarded(c transport.Conn) bool {
+	if ip, ok := transport.IP(c.RemoteMultiaddr()); !ok || !ip.IsLoopback() {
+		return false
+	}
+	return !slices.ContainsFunc(r.Identity().Claim.Addresses, func(b []byte) bool {
+		a, err := ma.NewMultiaddrBytes(b)
+		if err != nil {
+			return false
+		}
+		ip, ok := transport.IP(a)
+		return ok && ip.IsLoopback()
+	})
 }

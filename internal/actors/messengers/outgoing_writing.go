@@ -82,13 +82,13 @@ func (o *outgoing) wrote(c actor.Context, m wrote) {
 	o.pullStopped(c)
 }
 
-// wroteSome handles that the writer has written messages of the queue. A single one for which
+// wroteSome handles that the writer has written messages of the queue. A small one alone for which
 // nobody waits is collected later, together with those written until then.
 func (o *outgoing) wroteSome(c actor.Context, m wroteSome) {
 	if m.gen != o.gen {
 		return
 	}
-	a := o.machine.PulledSome(supervisor.Now(c), m.several || m.urgent || !o.queue.pulling())
+	a := o.machine.PulledSome(supervisor.Now(c), m.much || m.urgent || !o.queue.pulling())
 	if !a.ProofDue.IsZero() {
 		supervisor.At(c, a.ProofDue, proofDue{})
 	}

@@ -204,7 +204,7 @@ func (q *sendQueue) take(wake waker) []messaging.Entry[*Enqueue] {
 // wrote reports that the writer which waits for wake has written a batch, the oldest of
 // those that it has taken. The batch belongs to the queue again. If tell is true, the session
 // has to be notified of written messages. It is notified of the first since it collected
-// them; of each batch of several, since a sender that sends many waits for credit; and of
+// them; of each that is much, since a sender that sends much waits for credit; and of
 // each in which a caller waits for an outcome, which is urgent. What the writer of an earlier
 // session reports does not count: its messages were left when that session ended.
 func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, urgent bool) {
@@ -220,11 +220,16 @@ func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, 
 		return false, false
 	}
 	q.written += len(batch)
-	tell = urgent || len(batch) > 1 || !q.waiting || q.wake != wake
+	tell = urgent || much(batch) || !q.waiting || q.wake != wake
 	q.waiting = true
 	q.reuse(batch)
 	return tell, urgent
 }
+
+// much reports whether a batch is of several messages, or of a large one.
+func much(b batch) bool { return len(b) > 1 || len(b[0].Body) >= largeBody }
+
+const largeBody = messaging.BatchBytes / 8
 
 // collect returns the written messages, oldest first, for the session. It forgets them, and
 // the batch belongs to the queue again, when acknowledge is called.

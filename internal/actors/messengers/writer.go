@@ -45,9 +45,9 @@ type (
 	}
 	// wroteSome reports that the queue has written messages.
 	wroteSome struct {
-		gen     uint64
-		several bool // messages in the last batch
-		urgent  bool // a caller waits for the outcome of one
+		gen    uint64
+		much   bool // in the last batch: several messages, or a large one
+		urgent bool // a caller waits for the outcome of one
 	}
 	writerTick struct{ serial uint64 }
 )
@@ -136,8 +136,9 @@ func (t *writerTask) drain(ctx context.Context, wake *supervisor.Waker) error {
 			supervisor.Tell(ctx, wrote{t.gen, b, n, err})
 			return err
 		}
+		much := much(b) // wrote gives the batch back
 		if tell, urgent := t.queue.wrote(wake, b); tell {
-			supervisor.Tell(ctx, wroteSome{t.gen, len(b) > 1, urgent})
+			supervisor.Tell(ctx, wroteSome{t.gen, much, urgent})
 		}
 	}
 	return nil

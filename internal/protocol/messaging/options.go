@@ -22,6 +22,9 @@ type Options struct {
 	// message after a pause does not wait: a timer of an idle process may come a millisecond
 	// late.
 	ProofDelay time.Duration
+	// LoneDelay is ProofDelay for messages that a writer has pulled one at a time, such as
+	// requests and answers: nobody waits for their credit; 1 ms.
+	LoneDelay time.Duration
 	// NewID numbers the dials and opens of an [Outgoing]; nil: they are counted.
 	NewID func() uint64
 }
@@ -45,6 +48,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.BatchFrames, BatchFrames)
 	setDefault(&o.Trim, time.Second)
 	setDefault(&o.ProofDelay, 250*time.Microsecond)
+	setDefault(&o.LoneDelay, time.Millisecond)
 	return o
 }
 

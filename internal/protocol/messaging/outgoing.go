@@ -27,8 +27,8 @@ import (
 //
 // A proof is asked for at once if a caller waits for an outcome, if the substream is about to
 // end, if it has to wait for the acceptance anyway, or if the last request was
-// Options.ProofDelay ago. Otherwise ProofDue asks, also for what is written until then: one
-// ping proves it all.
+// Options.ProofDelay ago, or Options.LoneDelay if what the writer has pulled came alone.
+// Otherwise ProofDue asks, also for what is written until then: one ping proves it all.
 type Outgoing[T any] struct {
 	box   *Outbox[T]
 	o     Options
@@ -40,7 +40,7 @@ type Outgoing[T any] struct {
 
 	provedAt time.Time // when a proof was last asked for
 	mark     uint64    // to be proven when ProofDue comes; 0: nothing
-	planned  bool      // ProofDue is to come
+	due      time.Time // when ProofDue is to come; zero: it is not
 	urgent   bool      // a caller waits for the outcome of a message of the last write
 
 	finish   finish
@@ -181,10 +181,11 @@ func (m *Outgoing[T]) StartPull() bool { return !m.draining && m.box.StartPull()
 
 // PulledSome reports that the writer has written messages that it has pulled. Soon says that
 // there were several, that a caller waits for one, or that the writer pulls no more; otherwise
-// they are collected together with those written within Options.ProofDelay.
+// they are collected together with those written within Options.LoneDelay.
 func (m *Outgoing[T]) PulledSome(now time.Time, soon bool) (a Actions[T]) {
-	if a.Collect = soon || m.ends() || m.delayOver(now); !a.Collect {
-		m.plan(&a)
+	next := m.provedAt.Add(m.o.LoneDelay)
+	if a.Collect = soon || m.ends() || !now.Before(next); !a.Collect {
+		m.plan(&a, next)
 	}
 	return a
 }
@@ -204,7 +205,7 @@ func (m *Outgoing[T]) PullStopped(now time.Time) Actions[T] {
 // ProofDue reports that the time of Actions.ProofDue has come, with what the writer has pulled
 // and written until now.
 func (m *Outgoing[T]) ProofDue(now time.Time, pulled []Entry[T]) Actions[T] {
-	m.planned, m.urgent = false, m.urgent || len(pulled) > 0
+	m.due, m.urgent = time.Time{}, m.urgent || len(pulled) > 0
 	a := m.actions(now, m.box.WrotePulled(now, pulled, len(pulled), nil, false))
 	m.askDelayed(now, &a)
 	return a
@@ -265,16 +266,16 @@ func (m *Outgoing[T]) answered() { m.request, m.cancelled = 0, false }
 
 // actions adds to the effects of the outbox what this machine decides.
 func (m *Outgoing[T]) actions(now time.Time, f Effects[T]) Actions[T] {
-	a := Actions[T]{Effects: f}
+	a, next := Actions[T]{Effects: f}, m.provedAt.Add(m.o.ProofDelay)
 	switch {
 	case f.Ping:
 		m.provedAt = now
 	case f.Prove == 0:
-	case m.urgent, m.ends(), f.NotBefore.After(now), m.delayOver(now):
+	case m.urgent, m.ends(), f.NotBefore.After(now), !now.Before(next):
 		m.asked(now)
 	default:
 		m.mark, a.Prove = f.Prove, 0
-		m.plan(&a)
+		m.plan(&a, next)
 	}
 	if f.Drop {
 		m.mark = 0
@@ -327,14 +328,9 @@ func (m *Outgoing[T]) askDelayed(now time.Time, a *Actions[T]) {
 	}
 }
 
-// delayOver reports whether the last request for a proof was Options.ProofDelay ago.
-func (m *Outgoing[T]) delayOver(now time.Time) bool {
-	return !now.Before(m.provedAt.Add(m.o.ProofDelay))
-}
-
-// plan has ProofDue come Options.ProofDelay after the last request, if none is to come.
-func (m *Outgoing[T]) plan(a *Actions[T]) {
-	if !m.planned {
-		m.planned, a.ProofDue = true, m.provedAt.Add(m.o.ProofDelay)
+// plan has ProofDue come at a time, unless it is to come sooner.
+func (m *Outgoing[T]) plan(a *Actions[T], at time.Time) {
+	if m.due.IsZero() || at.Before(m.due) {
+		m.due, a.ProofDue = at, at
 	}
 }

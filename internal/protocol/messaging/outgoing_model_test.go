@@ -2,6 +2,7 @@ package messaging_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestOutgoingModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &sessionModel{
 			t: t, now: start, settled: make(map[int]bool),
-			m: messaging.NewOutgoing[int](messaging.Options{BatchFrames: 3, ProofDelay: modelDelay}),
+			m: messaging.NewOutgoing[int](messaging.Options{BatchFrames: 3, ProofDelay: modelDelay / 2, LoneDelay: modelDelay}),
 		}
 		actions := map[string]func(*rapid.T){
 			"queue": s.queue, "answer": s.answer, "write": s.write, "accept": s.accept, "pong": s.pong,
@@ -58,9 +59,9 @@ type sessionModel struct {
 	finishes int // Finish without its end
 	drains   bool
 
-	wrote time.Time // the oldest write that is neither proven nor asked for; zero: none
-	mark  uint64    // to be proven by the next pong
-	due   time.Time // of ProofDue
+	wrote time.Time   // the oldest write that is neither proven nor asked for; zero: none
+	mark  uint64      // to be proven by the next pong
+	due   []time.Time // of ProofDue
 	wake  time.Time
 }
 
@@ -94,10 +95,8 @@ func (s *sessionModel) do(a messaging.Actions[int]) {
 		s.mark, s.wrote = a.Prove, time.Time{}
 	}
 	if !a.ProofDue.IsZero() {
-		if !s.due.IsZero() {
-			s.t.Fatal("got a second time for a proof while one is to come")
-		}
-		s.due = a.ProofDue
+		s.due = append(s.due, a.ProofDue)
+		slices.SortFunc(s.due, time.Time.Compare)
 	}
 	if a.Collect {
 		s.collect()
@@ -283,8 +282,8 @@ func (s *sessionModel) pass(d time.Duration) {
 	end := s.now.Add(d)
 	for {
 		switch {
-		case !s.due.IsZero() && !s.due.After(end):
-			s.now, s.due = later(s.now, s.due), time.Time{}
+		case len(s.due) > 0 && !s.due[0].After(end):
+			s.now, s.due = later(s.now, s.due[0]), s.due[1:]
 			b := s.written
 			s.written = nil
 			s.do(s.m.ProofDue(s.now, s.entries(b)))

@@ -16,12 +16,13 @@ import (
 
 // TestOutgoingScripts runs the machine of outgoing substreams against testdata/outgoing/*.txt;
 // -rewrite writes what it does into them. After each event comes what the machine asks for. A
-// proof is delayed by 1 ms here.
+// proof is delayed by 1 ms here, and by 4 ms for what comes alone.
 func TestOutgoingScripts(t *testing.T) {
 	for _, name := range []string{
 		"answers", // which answers count, and when a dial is cancelled
 		"proofs",  // when a proof is asked for
 		"pull",    // the writer takes messages itself
+		"lone",    // … one at a time
 		"finish",  // the end that a connection asks for
 		"drain",   // the end of the node
 	} {
@@ -41,7 +42,7 @@ type outgoing struct {
 func newOutgoing() *outgoing {
 	return &outgoing{
 		scenario: scenario{now: start, ids: make(map[string]uint64)},
-		m:        messaging.NewOutgoing[string](messaging.Options{ProofDelay: time.Millisecond}),
+		m:        messaging.NewOutgoing[string](messaging.Options{ProofDelay: time.Millisecond, LoneDelay: 4 * time.Millisecond}),
 	}
 }
 
