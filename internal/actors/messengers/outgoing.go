@@ -85,12 +85,14 @@ type (
 )
 
 func newOutgoing(m *Messaging, peer identity.NodeID, account *outAccount, owner outgoingOwner) outgoing {
+	o := messaging.Options{MaxBody: m.room.Profile.Limits.MessageBody, NewID: m.room.NewID}
+	if m == m.room.Answers { // few of them are under way at once, and the next ones wait for these
+		o.LoneDelay = messaging.ProofDelay
+	}
 	return outgoing{
 		room: m.room, protocol: m, peer: peer, account: account, queue: &account.queue, owner: owner,
 		writer: writer{queue: &account.queue},
-		machine: messaging.NewOutgoing[*Enqueue](messaging.Options{
-			MaxBody: m.room.Profile.Limits.MessageBody, NewID: m.room.NewID,
-		}),
+		machine: messaging.NewOutgoing[*Enqueue](o),
 	}
 }
 

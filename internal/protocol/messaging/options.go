@@ -23,16 +23,17 @@ type Options struct {
 	// late.
 	ProofDelay time.Duration
 	// LoneDelay is ProofDelay for messages that a writer has pulled one at a time, such as
-	// requests and answers: nobody waits for their credit; 1 ms.
+	// requests and answers, as nobody waits for their credit; 1 ms.
 	LoneDelay time.Duration
 	// NewID numbers the dials and opens of an [Outgoing]; nil: they are counted.
 	NewID func() uint64
 }
 
-// The defaults of the limits of one write.
+// The defaults of the limits of one write, and of Options.ProofDelay.
 const (
 	BatchBytes  = 128 << 10
 	BatchFrames = 1024
+	ProofDelay  = 250 * time.Microsecond
 )
 
 func (o Options) withDefaults() Options {
@@ -47,7 +48,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.BatchBytes, BatchBytes)
 	setDefault(&o.BatchFrames, BatchFrames)
 	setDefault(&o.Trim, time.Second)
-	setDefault(&o.ProofDelay, 250*time.Microsecond)
+	setDefault(&o.ProofDelay, ProofDelay)
 	setDefault(&o.LoneDelay, time.Millisecond)
 	return o
 }
