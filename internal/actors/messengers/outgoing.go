@@ -91,7 +91,7 @@ func newOutgoing(m *Messaging, peer identity.NodeID, account *outAccount, owner 
 	}
 	return outgoing{
 		room: m.room, protocol: m, peer: peer, account: account, queue: &account.queue, owner: owner,
-		writer: writer{queue: &account.queue},
+		writer:  writer{queue: &account.queue},
 		machine: messaging.NewOutgoing[*Enqueue](o),
 	}
 }
