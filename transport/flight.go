@@ -23,8 +23,8 @@ type FlightReporter interface {
 
 // AckDelayer is a [Conn] whose system acknowledges at once what comes.
 type AckDelayer interface {
-	// DelayAcks lets the system put an acknowledgement off, at most for as long as it does so by
-	// itself (40 ms on Linux), so that an answer can carry it. It is for a peer that does not wait
+	// DelayAcks lets the system put an acknowledgement off, for as long as it does so by itself
+	// (40 to 200 ms on Linux), so that an answer can carry it. It is for a peer that does not wait
 	// for one before it sends small pieces. It may be called at any time and does nothing after Close.
 	DelayAcks()
 }

@@ -52,7 +52,7 @@ func (r *Room) Announced(ctx context.Context) error {
 
 // Upgraded returns what an upgrade has resulted in, for conns.
 func (r *Room) Upgraded(res *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
-	if useragent.Ours(res.Message.UserAgent) && (d == protocol.Outbound || !r.forwarded(c)) {
+	if useragent.Ours(res.Message.UserAgent) && !r.forwarded(c) {
 		if acks, ok := direct(c).(transport.AckDelayer); ok {
 			acks.DelayAcks()
 		}
@@ -65,8 +65,8 @@ func (r *Room) Upgraded(res *upgrade.Result, c transport.Conn, via string, d pro
 	}
 }
 
-// forwarded reports whether an inbound connection comes from this machine although the node
-// announces no address there: then from Tor or another forwarder, as a rule, which may wait for
+// forwarded reports whether a connection is with this machine although the node announces no
+// address there: then with Tor or another forwarder, as a rule, which may wait for
 // acknowledgements (spec: V 45).
 func (r *Room) forwarded(c transport.Conn) bool {
 	if ip, ok := transport.IP(c.RemoteMultiaddr()); !ok || !ip.IsLoopback() {

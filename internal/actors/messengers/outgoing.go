@@ -49,6 +49,7 @@ type outgoing struct {
 	machine  *messaging.Outgoing[*Enqueue]
 
 	limit *supervisor.Timer // of the dial or open under way; nil: none runs
+	proof *supervisor.Timer // of the next ProofDue; nil: there was none
 	asked bool              // the dial under way went to the dialer
 
 	conn    *actors.ConnRef // of the last dial
@@ -160,9 +161,7 @@ func (o *outgoing) do(c actor.Context, a messaging.Actions[*Enqueue]) {
 	if (a.Prove != 0 || a.Ping) && o.conn != nil {
 		c.Send(o.conn.PID, connections.ConfirmWrites{Mark: a.Prove, NotBefore: a.NotBefore, Reply: c.Self()})
 	}
-	if !a.ProofDue.IsZero() {
-		supervisor.At(c, a.ProofDue, proofDue{})
-	}
+	o.planProof(c, a.ProofDue)
 	if len(a.Write) > 0 {
 		o.uses()
 		o.writer.write(c, o.gen, movingWriter{o.stream, o.room, o.account, &o.protocol.traffic.out, o.conn.Link().Live}, a.Write)

@@ -2,6 +2,7 @@ package messengers
 
 import (
 	"errors"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -89,13 +90,22 @@ func (o *outgoing) wroteSome(c actor.Context, m wroteSome) {
 		return
 	}
 	a := o.machine.PulledSome(supervisor.Now(c), m.much || m.urgent || !o.queue.pulling())
-	if !a.ProofDue.IsZero() {
-		supervisor.At(c, a.ProofDue, proofDue{})
-	}
+	o.planProof(c, a.ProofDue)
 	if a.Collect {
 		o.collect(c)
 		o.pullStopped(c)
 	}
+}
+
+// planProof has proofDue come at a time, and not at a later one that it was planned for.
+func (o *outgoing) planProof(c actor.Context, at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	if o.proof != nil {
+		o.proof.Stop()
+	}
+	o.proof = supervisor.At(c, at, proofDue{})
 }
 
 // proofDue collects and proves what has waited.

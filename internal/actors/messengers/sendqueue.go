@@ -207,7 +207,7 @@ func (q *sendQueue) take(wake waker) []messaging.Entry[*Enqueue] {
 // them; of each that is much, since a sender that sends much waits for credit; and of
 // each in which a caller waits for an outcome, which is urgent. What the writer of an earlier
 // session reports does not count: its messages were left when that session ended.
-func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, urgent bool) {
+func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue], much bool) (tell, urgent bool) {
 	for i := range batch {
 		if batch[i].Urgent {
 			urgent = true
@@ -220,16 +220,11 @@ func (q *sendQueue) wrote(wake waker, batch []messaging.Entry[*Enqueue]) (tell, 
 		return false, false
 	}
 	q.written += len(batch)
-	tell = urgent || much(batch) || !q.waiting || q.wake != wake
+	tell = urgent || much || !q.waiting || q.wake != wake
 	q.waiting = true
 	q.reuse(batch)
 	return tell, urgent
 }
-
-// much reports whether a batch is of several messages, or of a large one.
-func much(b batch) bool { return len(b) > 1 || len(b[0].Body) >= largeBody }
-
-const largeBody = messaging.BatchBytes / 8
 
 // collect returns the written messages, oldest first, for the session. It forgets them, and
 // the batch belongs to the queue again, when acknowledge is called.

@@ -115,7 +115,7 @@ func sendQueueRound(t *testing.T, random *rand.Rand) {
 					t.Fatalf("got a writer that nobody wakes with %d messages taken, want %d", count, senders*each)
 				}
 				for b := q.take(wake); len(b) > 0; b = q.take(wake) {
-					if tell, _ := q.wrote(wake, b); tell {
+					if tell, _ := q.wrote(wake, b, len(b) > 1); tell {
 						reports++
 					}
 					if random.IntN(2) > 0 {
@@ -204,7 +204,7 @@ func TestSendQueueWithdraws(t *testing.T) {
 	if n, taken := q.len(), q.inFlight; n != 3 || taken != 2 {
 		t.Errorf("got %d messages, %d taken, want 3 and 2", n, taken)
 	}
-	if tell, urgent := q.wrote(wake, b[:1]); !tell || urgent {
+	if tell, urgent := q.wrote(wake, b[:1], false); !tell || urgent {
 		t.Errorf("got %v, %v for the first written message, want that the session is told, not urgently", tell, urgent)
 	}
 	if q.stopIdlePull() {
@@ -248,7 +248,7 @@ func TestSendQueueOfTheNextSession(t *testing.T) {
 		q.detach(first)
 		q.attach(second)
 		if !taken {
-			if tell, _ := q.wrote(late, old); tell {
+			if tell, _ := q.wrote(late, old, len(old) > 1); tell {
 				t.Error("before the next writer: got a report of the old one's message")
 			}
 		}
@@ -256,14 +256,14 @@ func TestSendQueueOfTheNextSession(t *testing.T) {
 		q.push(&Enqueue{id: 2})
 		b := q.take(wake)
 		if taken {
-			if tell, _ := q.wrote(late, old); tell {
+			if tell, _ := q.wrote(late, old, len(old) > 1); tell {
 				t.Error("beside the next writer: got a report of the old one's message")
 			}
 		}
 		if got := q.collect(); len(got) != 0 {
 			t.Errorf("got %d messages written, want none", len(got))
 		}
-		if tell, _ := q.wrote(wake, b); !tell {
+		if tell, _ := q.wrote(wake, b, len(b) > 1); !tell {
 			t.Error("got a first written message that nobody is told of")
 		}
 		if got := q.collect(); len(got) != 1 || got[0].Tag.id != 2 {
@@ -290,13 +290,13 @@ func TestSendQueueLateReportAfterReclaim(t *testing.T) {
 	q.push(&Enqueue{id: 2})
 	b := q.take(wake) // being written
 	q.stopPull()      // finish, drain, or the end of the substream
-	if tell, _ := q.wrote(late, old); tell {
+	if tell, _ := q.wrote(late, old, len(old) > 1); tell {
 		t.Error("got a report of the old writer's message")
 	}
 	if got := q.collect(); len(got) != 0 {
 		t.Errorf("got message %d as written, which is still being written", got[0].Tag.id)
 	}
-	if tell, _ := q.wrote(wake, b); !tell {
+	if tell, _ := q.wrote(wake, b, len(b) > 1); !tell {
 		t.Error("got the end of the write of message 2 that nobody is told of")
 	}
 	if got := q.collect(); len(got) != 1 || got[0].Tag.id != 2 {
@@ -322,7 +322,8 @@ func TestSendQueueFreesABurst(t *testing.T) {
 			for range 100 {
 				q.push(&m)
 			}
-			q.wrote(wake, q.take(wake))
+			b := q.take(wake)
+			q.wrote(wake, b, len(b) > 1)
 			q.acknowledge(q.collect())
 		}
 		round()

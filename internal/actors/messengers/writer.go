@@ -136,12 +136,18 @@ func (t *writerTask) drain(ctx context.Context, wake *supervisor.Waker) error {
 			supervisor.Tell(ctx, wrote{t.gen, b, n, err})
 			return err
 		}
-		much := much(b) // wrote gives the batch back
-		if tell, urgent := t.queue.wrote(wake, b); tell {
+		much := t.much(b) // wrote gives the batch back
+		if tell, urgent := t.queue.wrote(wake, b, much); tell {
 			supervisor.Tell(ctx, wroteSome{t.gen, much, urgent})
 		}
 	}
 	return nil
+}
+
+// much reports whether a batch is of several messages, or of one that takes a part of the credit
+// of its peer that counts.
+func (t *writerTask) much(b batch) bool {
+	return len(b) > 1 || int64(len(b[0].Body)) >= t.out.room.PeerCredit/64
 }
 
 // next returns the next batch of the queue; none: there is none, or the substream was taken

@@ -328,7 +328,7 @@ func (m *Outgoing[T]) askDelayed(now time.Time, a *Actions[T]) {
 	}
 }
 
-// plan has ProofDue come at a time, unless it is to come sooner.
+// plan has ProofDue come at a time, unless it is to come sooner, and in place of a later one.
 func (m *Outgoing[T]) plan(a *Actions[T], at time.Time) {
 	if m.due.IsZero() || at.Before(m.due) {
 		m.due, a.ProofDue = at, at

@@ -2,7 +2,6 @@ package messaging_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -59,9 +58,9 @@ type sessionModel struct {
 	finishes int // Finish without its end
 	drains   bool
 
-	wrote time.Time   // the oldest write that is neither proven nor asked for; zero: none
-	mark  uint64      // to be proven by the next pong
-	due   []time.Time // of ProofDue
+	wrote time.Time // the oldest write that is neither proven nor asked for; zero: none
+	mark  uint64    // to be proven by the next pong
+	due   time.Time // of ProofDue
 	wake  time.Time
 }
 
@@ -95,8 +94,10 @@ func (s *sessionModel) do(a messaging.Actions[int]) {
 		s.mark, s.wrote = a.Prove, time.Time{}
 	}
 	if !a.ProofDue.IsZero() {
-		s.due = append(s.due, a.ProofDue)
-		slices.SortFunc(s.due, time.Time.Compare)
+		if !s.due.IsZero() && !a.ProofDue.Before(s.due) {
+			s.t.Fatal("got a later time for a proof while one is to come")
+		}
+		s.due = a.ProofDue
 	}
 	if a.Collect {
 		s.collect()
@@ -282,8 +283,8 @@ func (s *sessionModel) pass(d time.Duration) {
 	end := s.now.Add(d)
 	for {
 		switch {
-		case len(s.due) > 0 && !s.due[0].After(end):
-			s.now, s.due = later(s.now, s.due[0]), s.due[1:]
+		case !s.due.IsZero() && !s.due.After(end):
+			s.now, s.due = later(s.now, s.due), time.Time{}
 			b := s.written
 			s.written = nil
 			s.do(s.m.ProofDue(s.now, s.entries(b)))
