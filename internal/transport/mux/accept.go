@@ -22,12 +22,9 @@ func (s *Session) Handle(opened func(*Stream), ended func(error)) {
 	l, a := s.link, &s.link.acceptor
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, st := range a.waiting {
-		l.accept(st, func(ack header) error { return l.outbox.send(l, ack, nil) })
-		opened(st)
-	}
-	a.waiting, a.opened, a.ended = nil, opened, ended
-	if a.over {
+	a.opened, a.ended = opened, ended
+	l.pass(a.waiting, func(ack header) error { return l.outbox.send(l, ack) })
+	if a.waiting = nil; a.over {
 		ended(l.err())
 	}
 }
@@ -56,40 +53,35 @@ func (s *Session) Accept() (*Stream, error) {
 	}
 }
 
-// handOver hands over the substreams that have come. The reader calls it when the library has
-// queued them all.
-func (l *link) handOver(streams []*Stream) {
-	a := &l.acceptor
-	for _, st := range streams {
-		_, _ = l.lib.AcceptStream() // it is over already: the library neither waits nor writes
-		a.mu.Lock()
-		opened := a.opened
-		if opened == nil {
-			a.waiting = append(a.waiting, st)
-			a.came.wake()
-		}
-		a.mu.Unlock()
-		if opened != nil {
-			l.accept(st, l.answer)
-			opened(st)
-		}
-	}
-}
-
-// allOpened notes that no more substreams will come. The reader calls it, or who knows that the
-// reader has ended.
-func (l *link) allOpened() {
-	a := &l.acceptor
+// handOver hands over the substreams that have come, and the end of the reading. The reader calls
+// it when the library has queued them all.
+func (l *link) handOver() {
+	r, a := &l.reader, &l.acceptor
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.over {
-		return
+	for range r.opened {
+		_, _ = l.lib.AcceptStream() // it is over already: the library neither waits nor writes
 	}
-	a.over = true
-	if a.ended != nil {
+	if a.opened != nil {
+		l.pass(r.opened, l.answer)
+	} else {
+		a.waiting = append(a.waiting, r.opened...)
+		a.came.wake()
+	}
+	clear(r.opened)
+	r.opened = r.opened[:0]
+	if ends := r.ended && !a.over; ends && a.ended != nil {
 		a.ended(l.err())
 	}
-	a.came.wake()
+	a.over = r.ended
+}
+
+// pass passes substreams to the function of Handle. The acceptor's lock is held.
+func (l *link) pass(streams []*Stream, answer func(header) error) {
+	for _, st := range streams {
+		l.accept(st, answer)
+		l.acceptor.opened(st)
+	}
 }
 
 // accept counts a substream of the peer, and acknowledges it with the credit of the window.

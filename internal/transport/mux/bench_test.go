@@ -51,7 +51,7 @@ func oursOver(b *testing.B, serve func(protocol.Stream)) streamPair {
 
 func bareOver(b *testing.B, serve func(protocol.Stream)) streamPair {
 	x, y := noisePair(b)
-	cfg := Config{}.WithDefaults().library()
+	cfg := libraryConfig
 	client, err := yamux.Client(x, cfg)
 	if err != nil {
 		b.Fatal(err)

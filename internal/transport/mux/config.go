@@ -1,11 +1,11 @@
 package mux
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -36,32 +36,21 @@ const (
 	backlog    = 128
 	maxStreams = 256
 
-	// libraryMargin is how much longer the library waits than the write deadline of
-	// the connection, so that the deadline comes first. spec: comms 5.5
-	libraryMargin = 5 * time.Second
+	// pingMargin is how much longer a ping waits than a write, so that the error of the write
+	// comes first. spec: comms 5.5
+	pingMargin = 5 * time.Second
 )
 
 // WithDefaults returns the config with the defaults in the place of zeros.
 func (c Config) WithDefaults() Config {
-	set := func(d *time.Duration, to time.Duration) {
-		if *d == 0 {
-			*d = to
-		}
-	}
-	if c.MaxStreams == 0 {
-		c.MaxStreams = 100
-	}
-	if c.MaxInbound == 0 {
-		c.MaxInbound = 80
-	}
-	if c.Window == 0 {
-		c.Window = 1 << 20
-	}
-	set(&c.WriteTimeout, 60*time.Second)
-	set(&c.PingTimeout, c.WriteTimeout+libraryMargin)
-	set(&c.StallTimeout, 120*time.Second)
-	set(&c.CloseTimeout, 5*time.Minute)
-	set(&c.LingerTimeout, 10*time.Second)
+	c.MaxStreams = cmp.Or(c.MaxStreams, 100)
+	c.MaxInbound = cmp.Or(c.MaxInbound, 80)
+	c.Window = cmp.Or(c.Window, 1<<20)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 60*time.Second)
+	c.PingTimeout = cmp.Or(c.PingTimeout, c.WriteTimeout+pingMargin)
+	c.StallTimeout = cmp.Or(c.StallTimeout, 120*time.Second)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, 5*time.Minute)
+	c.LingerTimeout = cmp.Or(c.LingerTimeout, 10*time.Second)
 	return c
 }
 
@@ -77,9 +66,8 @@ func (e *ConfigError) Error() string { return ErrConfig.Error() + ": " + e.Text 
 func (e *ConfigError) Is(target error) bool { return target == ErrConfig }
 
 // Validate returns all errors of the settings, as joined [*ConfigError]s, or nil.
-func (c Config) Validate() error { return c.WithDefaults().validate() }
-
-func (c Config) validate() error {
+func (c Config) Validate() error {
+	c = c.WithDefaults()
 	var wrong []error
 	bad := func(field, format string, values ...any) {
 		wrong = append(wrong, &ConfigError{field, fmt.Sprintf(format, values...)})
@@ -90,67 +78,35 @@ func (c Config) validate() error {
 	if c.Window < minWindow || c.Window > maxWindow {
 		bad("Window", "window of %d bytes; set %d to %d", c.Window, minWindow, maxWindow)
 	}
-	for _, timeout := range []struct {
-		field string
-		d     time.Duration
-	}{
-		{"WriteTimeout", c.WriteTimeout},
-		{"PingTimeout", c.PingTimeout},
-		{"StallTimeout", c.StallTimeout},
-		{"CloseTimeout", c.CloseTimeout},
-		{"LingerTimeout", c.LingerTimeout},
-	} {
-		if timeout.d < 0 {
-			bad(timeout.field, "negative timeout; set 0 for the default")
+	timeout := func(field string, d time.Duration) {
+		if d < 0 {
+			bad(field, "negative timeout; set 0 for the default")
 		}
 	}
+	timeout("WriteTimeout", c.WriteTimeout)
+	timeout("PingTimeout", c.PingTimeout)
+	timeout("StallTimeout", c.StallTimeout)
+	timeout("CloseTimeout", c.CloseTimeout)
+	timeout("LingerTimeout", c.LingerTimeout)
 	return errors.Join(wrong...)
 }
 
 // Direct returns the config of a connection whose owner watches it for signs of life. Unless
 // WriteTimeout is set, a write on it, and therefore a ping, may wait as long as StallTimeout.
 func (c Config) Direct() Config {
-	if c.WriteTimeout == 0 {
-		c.WriteTimeout = c.WithDefaults().StallTimeout
-	}
-	c.PingTimeout = c.WithDefaults().PingTimeout
-	return c
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, c.WithDefaults().StallTimeout)
+	return c.WithDefaults()
 }
 
-// settled is a valid config with its defaults, and the library's. Sessions share it, and nobody changes it.
-type settled struct {
-	Config
-	lib *yamux.Config
-}
-
-// known has what was settled, by the config as it was given: programs have few of them.
-var known sync.Map
-
-func settle(c Config) (*settled, error) {
-	if s, ok := known.Load(c); ok {
-		return s.(*settled), nil
-	}
-	with := c.WithDefaults()
-	if err := with.validate(); err != nil {
-		return nil, err
-	}
-	s, _ := known.LoadOrStore(c, &settled{with, with.library()})
-	return s.(*settled), nil
-}
-
-// library returns the configuration of the library. It switches off the keep-alive; the
-// limit for an ACK, because peers acknowledge late or never; and the limit for half-closed
-// substreams, because the library's own can end the whole session when the peer's end arrives
-// at the same moment. This package has its own limit for them.
-func (c Config) library() *yamux.Config {
-	return &yamux.Config{
-		AcceptBacklog:          backlog,
-		EnableKeepAlive:        false,
-		KeepAliveInterval:      30 * time.Second, // checked even when off
-		ConnectionWriteTimeout: c.WriteTimeout + libraryMargin,
-		MaxStreamWindowSize:    initialWindow, // no body passes through it: see inflow
-		StreamOpenTimeout:      0,
-		StreamCloseTimeout:     0,
-		Logger:                 log.New(io.Discard, "", 0), // it has nothing to say
-	}
+// libraryConfig is the configuration of the library. It switches off the keep-alive; the limit for an
+// ACK, because peers acknowledge late or never; and the limit for half-closed substreams, because
+// the library's own can end the whole session when the peer's end arrives at the same moment.
+// This package has its own limit for them.
+var libraryConfig = &yamux.Config{
+	AcceptBacklog:          backlog,
+	EnableKeepAlive:        false,
+	KeepAliveInterval:      30 * time.Second,           // checked even when off
+	ConnectionWriteTimeout: time.Hour,                  // the link takes what it writes at once
+	MaxStreamWindowSize:    initialWindow,              // no body passes through it: see inflow
+	Logger:                 log.New(io.Discard, "", 0), // it has nothing to say
 }

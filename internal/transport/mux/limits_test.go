@@ -318,8 +318,7 @@ func TestConfig(t *testing.T) {
 	if c != want {
 		t.Errorf("got defaults %+v, want %+v", c, want)
 	}
-	lib := c.library()
-	if lib.StreamOpenTimeout != 0 || lib.EnableKeepAlive || lib.AcceptBacklog != 128 || lib.ConnectionWriteTimeout != 65*time.Second {
-		t.Errorf("got library config %+v, want comms 5.5", lib)
+	if libraryConfig.StreamOpenTimeout != 0 || libraryConfig.EnableKeepAlive || libraryConfig.AcceptBacklog != 128 || libraryConfig.ConnectionWriteTimeout < time.Hour {
+		t.Errorf("got library config %+v, want comms 5.5", libraryConfig)
 	}
 }

@@ -199,7 +199,7 @@ func TestLingeringPeerThatReadsNothing(t *testing.T) {
 		synctest.Wait()
 		st.Close()
 		resume := d.stop()
-		s.link.outbox.send(s.link, newHeader(typePing, flagSYN, 0, 1), nil) // what the double was reading
+		s.link.outbox.send(s.link, newHeader(typePing, flagSYN, 0, 1)) // what the double was reading
 		go func() {
 			for range 2 * maxControl {
 				d.Data(0, st.ID(), string(make([]byte, s.link.cfg.Window/4)))

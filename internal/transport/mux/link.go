@@ -35,7 +35,7 @@ type link struct {
 	conn  Conn
 	lib   *yamux.Session
 	made  time.Time
-	cfg   *settled
+	cfg   Config
 	table *table
 
 	released chan struct{} // opens when the session may read
@@ -61,10 +61,11 @@ type link struct {
 	// Under table.mu.
 	inject    []header   // frames for the library that the peer never sent
 	readLimit *time.Time // nil: none
-	goingAway bool
 
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
+
+	goingAway atomic.Bool // GoAway is sent, or will be at once
 
 	heardAt atomic.Int64 // when a frame of a substream last came, since made
 	kicked  waker        // wakes the reader while it is held back
@@ -76,9 +77,9 @@ type link struct {
 	pings    pings
 }
 
-func newLink(conn Conn, client bool, cfg *settled) *link {
+func newLink(conn Conn, client bool, cfg Config) *link {
 	l := &link{
-		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, &cfg.Config),
+		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg),
 		released: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}), kicked: newWaker(),
 		lead: newLead(),
 	}

@@ -23,7 +23,7 @@ const (
 var errBusy = errors.New("the peer does not read what it provokes")
 
 // outbox holds the frames that wait to be written: SYNs, ACKs, FINs, credit, pongs and small data
-// frames in their order, and resets and pings, which go first. GoAway goes last.
+// frames in their order, and resets and pings, which go first.
 //
 // Write and CloseWrite wait for their frames, and write the outbox out. A SYN is held, since the
 // first bytes of its substream follow at once as a rule. All other frames are written by a
@@ -37,30 +37,17 @@ type outbox struct {
 	running bool          // the goroutine writes, or is about to
 	stopped bool
 	holding bool        // there is a held frame, and the timer runs
-	leaving bool        // GoAway is among the frames, or was
 	holdEnd *time.Timer // made with the first held frame
 	wg      sync.WaitGroup
 }
 
 // batch is a run of frames.
 type batch struct {
-	own     []byte            // of the kinds that go first
-	written []chan<- struct{} // closed when the frames are written or dropped
-	queue   segments          // all others, whole frames in each segment
-	count   int               // of those
-	marks   []uint32          // substreams whose SYN or FIN is among those
-	pongs   int32             // among those
-	goodbye []byte            // GoAway, behind all of them
-}
-
-func (b *batch) empty() bool {
-	return len(b.own) == 0 && b.queue.head == nil && b.goodbye == nil
-}
-
-func (b batch) done() {
-	for _, ch := range b.written {
-		close(ch)
-	}
+	own   []byte   // of the kinds that go first
+	queue segments // all others, whole frames in each segment
+	count int      // of those
+	marks []uint32 // substreams whose SYN or FIN is among those
+	pongs int32    // among those
 }
 
 // add appends a frame with at most joinBelow bytes of body.
@@ -82,17 +69,13 @@ func (b *batch) add(h *header, body []byte) {
 	}
 }
 
-// awaitRoom waits while maxControl frames wait, at most until st, unless it is nil, was reset. It
-// comes before each frame that a peer can cause any number of while it reads nothing.
+// awaitRoom waits while maxControl frames wait, at most until st was reset. It comes before each
+// frame that a peer can cause any number of while it reads nothing.
 func (o *outbox) awaitRoom(l *link, st *Stream) {
-	for o.full() && !st.givenUp() {
-		room := o.room()
-		if !o.full() { // it was emptied before room was there
-			return
-		}
+	for room := o.room(false); room != nil && st.gone() == nil; room = o.room(false) {
 		select {
 		case <-room:
-		case <-st.changes():
+		case <-st.out.ready:
 		case <-l.over:
 			return
 		}
@@ -100,11 +83,7 @@ func (o *outbox) awaitRoom(l *link, st *Stream) {
 }
 
 // full reports whether awaitRoom would wait.
-func (o *outbox) full() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.queue.count >= maxControl
-}
+func (o *outbox) full() bool { return o.room(false) != nil }
 
 // enqueue queues a frame. It never waits.
 func (o *outbox) enqueue(l *link, h *header, body []byte, by writtenBy) {
@@ -121,22 +100,21 @@ func (o *outbox) enqueue(l *link, h *header, body []byte, by writtenBy) {
 
 // hold has the outbox written out after holdLimit, unless it is before. The lock is held.
 func (o *outbox) hold(l *link) {
-	switch {
-	case o.holding || o.stopped:
+	if o.holding || o.stopped {
 		return
-	case o.holdEnd == nil:
-		o.holdEnd = time.AfterFunc(holdLimit, func() {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			if o.holding {
-				o.holding = false
-				o.start(l)
-			}
-		})
-	default:
-		o.holdEnd.Reset(holdLimit)
 	}
-	o.holding = true
+	if o.holding = true; o.holdEnd != nil {
+		o.holdEnd.Reset(holdLimit)
+		return
+	}
+	o.holdEnd = time.AfterFunc(holdLimit, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.holding {
+			o.holding = false
+			o.start(l)
+		}
+	})
 }
 
 // start has a goroutine write the outbox out, if none does. The lock is held.
@@ -149,47 +127,29 @@ func (o *outbox) start(l *link) {
 	o.run(func() {
 		defer o.wg.Done()
 		for o.more() {
-			l.flush(nil)
+			l.flush(nobody)
 		}
 	})
 }
 
-// send queues a frame of this package. When it is written, written is closed, unless it is
-// nil. No ping is sent after GoAway: the peer closes when it reads GoAway, and unread bytes
-// would turn its close into a reset.
-func (o *outbox) send(l *link, h header, written chan<- struct{}) error {
+// send queues a frame that goes first, but a reset behind a SYN or FIN that still waits: a reset of
+// a substream that the peer does not know would open it for the peer alone, and one before the end
+// would be read for it. No ping is sent after GoAway: the peer closes when it reads GoAway, and
+// unread bytes would turn its close into a reset.
+func (o *outbox) send(l *link, h header) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.leaving && h.kind() == typePing {
+	switch {
+	case h.kind() == typePing && l.goingAway.Load():
 		return ErrGoingAway
-	}
-	if len(o.queue.own) >= maxControl*headerLen {
+	case h.flags()&flagRST != 0 && slices.Contains(o.queue.marks, h.id()):
+		o.queue.add(&h, nil)
+	case len(o.queue.own) >= maxControl*headerLen:
 		return errBusy
-	}
-	if h.kind() == typeGoAway {
-		o.leaving = true
-		o.queue.goodbye = append(o.queue.goodbye, h[:]...)
-	} else {
+	default:
 		o.queue.own = append(o.queue.own, h[:]...)
 	}
-	if written != nil {
-		o.queue.written = append(o.queue.written, written)
-	}
 	o.start(l)
-	return nil
-}
-
-// reset queues a reset for the peer, behind a SYN or FIN that still waits: a reset of a substream that the
-// peer does not know would open it for the peer alone, and one before the end would be read for it.
-func (o *outbox) reset(l *link, id uint32) error {
-	h := newHeader(typeData, flagRST, id, 0)
-	o.mu.Lock()
-	behind := slices.Contains(o.queue.marks, id)
-	o.mu.Unlock()
-	if !behind {
-		return o.send(l, h, nil)
-	}
-	o.enqueue(l, &h, nil, writeSoon)
 	return nil
 }
 
@@ -198,31 +158,31 @@ func (o *outbox) reset(l *link, id uint32) error {
 // peer that provokes such frames faster than they can be written. After a second without
 // progress the connection ends.
 func (l *link) answer(h header) error {
-	o := &l.outbox
-	if err := o.send(l, h, nil); err != errBusy {
+	err := l.outbox.send(l, h)
+	if err != errBusy {
 		return err
 	}
-	limit := time.NewTimer(holdBack)
-	defer limit.Stop()
-	for {
-		room := o.room()
-		if err := o.send(l, h, nil); err != errBusy {
-			return err
-		}
-		select {
-		case <-room:
-		case <-limit.C:
-			return errBusy
-		case <-l.over:
-			return ErrHungUp
+	defer time.AfterFunc(holdBack, func() { _ = l.fail(errBusy) }).Stop()
+	for ; err == errBusy; err = l.outbox.send(l, h) {
+		for room := l.outbox.room(true); room != nil; room = l.outbox.room(true) {
+			select {
+			case <-room:
+			case <-l.over:
+				return ErrHungUp
+			}
 		}
 	}
+	return err
 }
 
-// room returns a channel that closes when the queue is emptied.
-func (o *outbox) room() <-chan struct{} {
+// room returns a channel that closes when the queue is emptied, nil if there is room for one more
+// frame, of the kinds that go first or of the others.
+func (o *outbox) room(first bool) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if first && len(o.queue.own) < maxControl*headerLen || !first && o.queue.count < maxControl {
+		return nil
+	}
 	if o.emptied == nil {
 		o.emptied = make(chan struct{})
 	}
@@ -250,17 +210,14 @@ func (o *outbox) take() batch {
 func (o *outbox) more() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.running = !o.queue.empty()
+	o.running = len(o.queue.own) > 0 || o.queue.queue.head != nil
 	return o.running
 }
 
 // stop waits for the goroutine, if there is one; the connection is closed.
 func (o *outbox) stop() {
 	o.mu.Lock()
-	o.stopped = true
-	if o.holdEnd != nil {
-		o.holdEnd.Stop()
-	}
+	o.stopped = true // for holdEnd as well
 	o.mu.Unlock()
 	o.wg.Wait()
 }

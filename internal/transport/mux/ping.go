@@ -65,7 +65,7 @@ func (l *link) ping() (Pong, error) {
 	id, pong := l.pings.new()
 	defer l.pings.forget(id)
 	start := time.Now()
-	if err := l.outbox.send(l, newHeader(typePing, flagSYN, 0, id), nil); err != nil {
+	if err := l.outbox.send(l, newHeader(typePing, flagSYN, 0, id)); err != nil {
 		if err != ErrGoingAway {
 			err = streamEnded(l.fail(err))
 		}

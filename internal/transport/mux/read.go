@@ -56,14 +56,12 @@ func (l *link) Read(p []byte) (int, error) {
 		case r.heard != nil && r.boundary():
 			l.tell()
 
-		case len(r.opened) > 0 && (r.ended || len(r.opened) == handOverAt || l.conn.Buffered() == 0 || l.table.churn.untilSet.Load()):
-			l.handOver(r.opened)
-			clear(r.opened)
-			r.opened = r.opened[:0]
-
 		case r.ended:
-			l.allOpened()
+			l.handOver()
 			return 0, io.EOF
+
+		case len(r.opened) > 0 && (len(r.opened) == handOverAt || l.conn.Buffered() == 0 || l.table.churn.untilSet.Load()):
+			l.handOver()
 
 		case l.injecting.Load() > 0:
 			r.give(l.injected())
@@ -281,13 +279,13 @@ func (l *link) flagged(h header) error {
 		if t.streams[id] != nil {
 			return violation(fmt.Errorf("%w: stream %d", ErrDuplicate, id))
 		}
-		if l.goingAway || t.liveInbound >= t.inbound || t.live+t.reserved+1 >= t.max || t.unaccepted >= max(backlog, t.inbound) {
+		if l.goingAway.Load() || t.liveInbound >= t.inbound || t.live+t.reserved+1 >= t.max || t.unaccepted >= max(backlog, t.inbound) {
 			// The peer's fault only beyond its own limit. The last condition
 			// is for what it opened and dropped before Accept could return it.
-			if !l.goingAway && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
+			if !l.goingAway.Load() && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
 				return violation(ErrTooManyRefused)
 			}
-			if !l.goingAway {
+			if !l.goingAway.Load() {
 				t.churn.count(time.Now())
 			}
 			reset := newHeader(typeData, flagRST, id, 0)

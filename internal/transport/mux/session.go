@@ -33,16 +33,15 @@ func New(conn Conn, client bool, cfg Config) (*Session, error) {
 // NewHeld is New for a session that reads nothing before Release. So it answers no ping
 // before its owner has it.
 func NewHeld(conn Conn, client bool, cfg Config) (*Session, error) {
-	config, err := settle(cfg)
-	if err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Session{link: newLink(conn, client, config)}
+	s := &Session{link: newLink(conn, client, cfg.WithDefaults())}
 	start := yamux.Server
 	if client {
 		start = yamux.Client
 	}
-	lib, err := start(s.link, config.lib)
+	lib, err := start(s.link, libraryConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +109,7 @@ func (l *link) reserve() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case l.goingAway:
+	case l.goingAway.Load():
 		return ErrGoingAway
 	case t.live+t.reserved+1 >= t.max:
 		return ErrTooManyStreams
@@ -137,15 +136,20 @@ func (s *Session) Pongs() uint64 { return s.link.pings.came.Load() }
 // GoAway tells the peer that this side is about to close, and returns when that is written.
 // Call it only when every substream has ended: most peers close at once and drop bytes under
 // way. spec: comms 66
-func (s *Session) GoAway() error { return s.link.sayGoodbye() }
+func (s *Session) GoAway() error {
+	s.link.sendGoAway()
+	if err := s.link.broken(); err != nil {
+		return streamEnded(err)
+	}
+	return nil
+}
 
 // Close ends the session at once, without GoAway, and does not wait for the peer. When it returns,
 // every Read and Write has been woken and no goroutine of the session is left.
 func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()
-	s.link.lib.Close() // waits for its goroutines
-	s.link.allOpened()
+	s.link.lib.Close()                      // waits for its goroutines
 	for _, st := range s.link.table.all() { // another end may not have come that far
 		st.sessionEnded(s.link.err())
 	}

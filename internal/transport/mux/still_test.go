@@ -202,7 +202,7 @@ func TestAcknowledgementWithoutRoom(t *testing.T) {
 		d.Send(typeWindow, flagSYN, 1, 0)
 		synctest.Wait()
 		for range maxControl {
-			if err := s.link.outbox.reset(s.link, 99); err != nil {
+			if err := s.link.outbox.send(s.link, newHeader(typeData, flagRST, 99, 0)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -44,6 +44,9 @@ type Stream struct {
 	out      outflow
 }
 
+// nobody stands for a stream where a wait is for none. It is never reset.
+var nobody = new(Stream)
+
 func newStream(l *link, id uint32, inbound bool) *Stream {
 	return &Stream{
 		link: l, id: id, inbound: inbound, began: time.Since(l.made),
@@ -70,7 +73,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 	n, due, err := st.in.read(st, p)
 	if due > 0 {
-		st.link.outbox.awaitRoom(st.link, nil)
+		st.link.outbox.awaitRoom(st.link, nobody)
 		st.give(due)
 	}
 	return n, err
@@ -85,29 +88,10 @@ func (st *Stream) give(due uint32) {
 	st.link.outbox.enqueue(st.link, &h, nil, writeSoon)
 }
 
+var goneWith = [...]error{resetByPeer: ErrResetByPeer, lingering: ErrClosed, resetByUs: ErrClosed, expired: errExpired}
+
 // gone returns the error of a stream that was reset, nil if it was not.
-func (st *Stream) gone() error {
-	switch st.state.Load() {
-	case resetByPeer:
-		return ErrResetByPeer
-	case lingering, resetByUs:
-		return ErrClosed
-	case expired:
-		return errExpired
-	}
-	return nil
-}
-
-// givenUp reports whether the stream was reset. It returns false for nil.
-func (st *Stream) givenUp() bool { return st != nil && st.gone() != nil }
-
-// changes wakes a Write, also at a reset. It is nil for nil.
-func (st *Stream) changes() waker {
-	if st == nil {
-		return nil
-	}
-	return st.out.ready
-}
+func (st *Stream) gone() error { return goneWith[st.state.Load()] }
 
 // unwritable returns the error of a stream on which nothing can be written any more.
 func (st *Stream) unwritable() error {
@@ -318,7 +302,7 @@ func (st *Stream) drop(state int32) {
 	var err error
 	if st.live {
 		l.table.end(st)
-		err = l.outbox.reset(l, st.id)
+		err = l.outbox.send(l, newHeader(typeData, flagRST, st.id, 0))
 	}
 	l.table.mu.Unlock()
 

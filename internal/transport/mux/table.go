@@ -38,7 +38,7 @@ type table struct {
 	churn       churn
 }
 
-func newTable(client bool, c *Config) *table {
+func newTable(client bool, c Config) *table {
 	return &table{client: client, max: c.MaxStreams, inbound: c.MaxInbound, streams: make(map[uint32]*Stream)}
 }
 

@@ -74,18 +74,18 @@ func (l *link) enqueueSmall(st *Stream, h *header, body []byte) {
 }
 
 // lockWriter waits until the connection is free for a write. It returns false after the end, and
-// when st, unless it is nil, was reset.
+// when st was reset.
 func (l *link) lockWriter(st *Stream) bool {
 	if l.tryLockWriter() {
 		return true
 	}
-	for !st.givenUp() {
+	for st.gone() == nil {
 		select {
 		case l.writer.lock <- struct{}{}:
 			return true
-		case <-st.changes():
+		case <-st.out.ready:
 		case <-l.over:
-			l.outbox.take().done()
+			l.outbox.take()
 			return false
 		}
 	}
@@ -114,7 +114,7 @@ func (l *link) flush(st *Stream) (frames int) {
 // joinBelow is the size up to which the body of a frame is copied into the outbox.
 const joinBelow = 1024
 
-// writeOut writes the outbox out, and one more data frame behind it, unless h is nil. Resets and
+// writeOut writes the outbox out, and one more frame behind it, unless h is nil. Resets and
 // pings go first: so the reset of a substream is written before the next one is opened, and the
 // peer never counts more live substreams than this side. A ping proves nothing too early: the
 // Write before it has returned, so its bytes are written. The lock is held.
@@ -137,8 +137,7 @@ func (l *link) writeOut(h *header, body []byte) (frames int) {
 		first = nil
 		waiting.queue.shift()
 	}
-	l.put(first, waiting.goodbye)
-	waiting.done()
+	l.put(first, nil)
 	return waiting.count
 }
 
@@ -172,39 +171,19 @@ func (l *link) bound(now time.Time) {
 	}
 }
 
-// sayGoodbye refuses substreams that the peer opens from now on, and returns when GoAway is
-// written, after everything in the outbox.
-func (l *link) sayGoodbye() error {
-	l.table.mu.Lock()
-	l.goingAway = true
-	l.table.mu.Unlock()
-	if err := l.sendGoAway(nil); err != nil {
-		return streamEnded(l.fail(err))
+// sendGoAway refuses substreams that the peer opens from now on, and returns when GoAway is
+// written, after everything in the outbox: a ping is queued before that, or refused.
+func (l *link) sendGoAway() {
+	l.goingAway.Store(true)
+	if h := newHeader(typeGoAway, 0, 0, 0); l.lockWriter(nobody) {
+		l.writeOut(&h, nil)
+		<-l.writer.lock
 	}
-	if err := l.broken(); err != nil {
-		return streamEnded(err)
-	}
-	return nil
 }
 
 // sendLastGoAway sends GoAway to a peer whose connection ends, and waits only a moment for it.
 func (l *link) sendLastGoAway(why error) error {
-	limit := time.NewTimer(holdBack)
-	defer limit.Stop()
-	_ = l.sendGoAway(limit.C)
+	defer time.AfterFunc(holdBack, func() { _ = l.fail(why) }).Stop()
+	l.sendGoAway()
 	return why
-}
-
-// sendGoAway sends GoAway, and waits until it is written or nobody waits for that any more.
-func (l *link) sendGoAway(limit <-chan time.Time) error {
-	written := make(chan struct{})
-	if err := l.outbox.send(l, newHeader(typeGoAway, 0, 0, 0), written); err != nil {
-		return err
-	}
-	select {
-	case <-written:
-	case <-limit:
-	case <-l.over:
-	}
-	return nil
 }
