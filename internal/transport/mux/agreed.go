@@ -52,7 +52,11 @@ func (st *Stream) Agreed() {
 	st.agreed = true
 	if st.churned {
 		st.churned = false
-		t.churn.takeBack()
+		c := &t.churn
+		c.total, c.ended = c.total-1, max(0, c.ended-1)
+		if c.pace != nil {
+			c.pace.Agreed()
+		}
 	}
 }
 
@@ -76,17 +80,6 @@ func (c *churn) count(now time.Time) {
 			c.until = until
 		}
 		c.untilSet.Store(true)
-	}
-}
-
-// takeBack counts one less. The table's lock is held.
-func (c *churn) takeBack() {
-	c.total--
-	if c.ended > 0 {
-		c.ended--
-	}
-	if c.pace != nil {
-		c.pace.Agreed()
 	}
 }
 

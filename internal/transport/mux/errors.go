@@ -64,13 +64,9 @@ type GoAwayError struct {
 
 // Error names the code.
 func (e *GoAwayError) Error() string {
-	switch e.Code {
-	case 0:
-		return "peer said goodbye"
-	case 1:
-		return "peer reports a protocol error of ours"
-	case 2:
-		return "peer reports an internal error"
+	known := []string{"peer said goodbye", "peer reports a protocol error of ours", "peer reports an internal error"}
+	if e.Code < uint32(len(known)) {
+		return known[e.Code]
 	}
 	return fmt.Sprintf("peer sent GoAway with code %d", e.Code)
 }

@@ -138,17 +138,10 @@ func (f *inflow) leads(l *link) bool {
 	return true
 }
 
-// follow ends reading the connection.
-func (f *inflow) follow() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.leader = nil
-}
-
-// rouse has a Read that waits look around. l is what leader was under the lock.
-func (f *inflow) rouse(l *link) {
-	if l != nil {
-		l.conn.SetReadDeadline(passedDeadline)
+// rouse has a Read that waits look around. The lock is held.
+func (f *inflow) rouse() {
+	if f.leader != nil {
+		f.leader.conn.SetReadDeadline(passedDeadline)
 	}
 	f.ready.wake()
 }
@@ -177,53 +170,45 @@ func (f *inflow) await(st *Stream) {
 	f.mu.Unlock()
 	defer func() { // also when somebody panics who hears of a frame that this Read has read
 		f.mu.Lock()
-		f.waits = nil // no longer: the buffer belongs to the caller again
+		f.waits, f.leader = nil, nil // the buffer belongs to the caller again
 	}()
 	if !st.lead() {
 		<-f.ready
 	}
 }
 
-// inTime reports whether the deadline of Read has not passed, and has Read woken when it has. The lock is held.
+// inTime reports whether the deadline of Read has not passed, and has Read woken when it has. Most
+// deadlines are moved before they pass, so a timer that runs is left alone. The lock is held.
 func (f *inflow) inTime() bool {
 	if f.deadline.IsZero() {
 		return true
 	}
 	left := time.Until(f.deadline)
-	if left > 0 {
-		f.arm(left)
-	}
-	return left > 0
-}
-
-// arm has Read woken when its deadline has passed. A timer that runs out before that is left
-// alone: most deadlines are moved before they pass. The lock is held.
-func (f *inflow) arm(left time.Duration) {
-	if !f.armed.IsZero() && !f.deadline.Before(f.armed) {
-		return
+	switch {
+	case left <= 0:
+		return false
+	case !f.armed.IsZero() && !f.deadline.Before(f.armed): // it runs out sooner, and is set again
+		return true
+	case f.timer != nil:
+		f.timer.Reset(left)
+	default:
+		f.timer = time.AfterFunc(left, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.armed = time.Time{}
+			f.rouse()
+		})
 	}
 	f.armed = f.deadline
-	if f.timer != nil {
-		f.timer.Reset(left)
-		return
-	}
-	f.timer = time.AfterFunc(left, func() {
-		f.mu.Lock()
-		f.armed = time.Time{}
-		l := f.leader
-		f.mu.Unlock()
-		f.rouse(l)
-	})
+	return true
 }
 
 // setDeadline bounds Read.
 func (f *inflow) setDeadline(t time.Time) {
 	f.mu.Lock()
-	f.deadline = t
-	waits, l := f.waits != nil, f.leader
-	f.mu.Unlock()
-	if waits {
-		f.rouse(l)
+	defer f.mu.Unlock()
+	if f.deadline = t; f.waits != nil {
+		f.rouse()
 	}
 }
 
@@ -231,29 +216,26 @@ func (f *inflow) setDeadline(t time.Time) {
 // counts.
 func (f *inflow) finish(err error) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.end == nil {
 		f.end = err
 		f.stop()
 	}
-	l := f.leader
-	f.mu.Unlock()
-	f.rouse(l)
+	f.rouse()
 }
 
 // close ends reading by this side: Read returns err, and what has arrived or still comes is
 // dropped. It returns the credit that is due.
 func (f *inflow) close(err error) (due uint32) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.closed, f.end = true, err
 	f.taken += uint64(f.unread)
 	f.unread = 0
 	f.kept.free()
 	f.stop()
-	due = f.credit(f.window / 4)
-	l := f.leader
-	f.mu.Unlock()
-	f.rouse(l)
-	return due
+	f.rouse()
+	return f.credit(f.window / 4)
 }
 
 // stop stops the timer. The lock is held.

@@ -149,7 +149,6 @@ func (st *Stream) lead() bool {
 	}
 	calls := true
 	defer func() { // also when a listener panics
-		st.in.follow()
 		d.leave(calls || l.reader.needed(l) || l.table.last.Load() != st)
 	}()
 	for goes := true; goes && !d.ends.Load(); {

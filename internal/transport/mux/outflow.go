@@ -14,7 +14,6 @@ type outflow struct {
 	window   int64  // bytes that the peer takes
 	wrote    uint64 // bytes that had credit
 	deadline time.Time
-	closed   bool // CloseWrite was called
 }
 
 // waker wakes the one goroutine that waits for it, now or when it waits next.
@@ -48,11 +47,8 @@ func (o *outflow) grant(n uint32) {
 func (o *outflow) take(n int) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
-	case !o.deadline.IsZero() && !time.Now().Before(o.deadline):
+	if !o.deadline.IsZero() && !time.Now().Before(o.deadline) {
 		return 0, os.ErrDeadlineExceeded
-	case o.closed:
-		return 0, ErrClosed
 	}
 	n = int(min(int64(n), o.window))
 	o.window -= int64(n)
@@ -87,11 +83,4 @@ func (o *outflow) setDeadline(t time.Time) {
 	o.deadline = t
 	o.mu.Unlock()
 	o.ready.wake()
-}
-
-// close ends the half: nothing is written behind its end.
-func (o *outflow) close() {
-	o.mu.Lock()
-	o.closed = true
-	o.mu.Unlock()
 }

@@ -166,11 +166,7 @@ func (s *Session) Err() error { return s.link.err() }
 
 // NumStreams returns the number of live substreams: from the SYN to the end of both halves
 // or a reset by either side.
-func (s *Session) NumStreams() int {
-	s.link.table.mu.Lock()
-	defer s.link.table.mu.Unlock()
-	return s.link.table.live
-}
+func (s *Session) NumStreams() int { return s.Stats().Streams }
 
 // Room returns how many more substreams Open would open now.
 func (s *Session) Room() int {

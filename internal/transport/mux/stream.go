@@ -31,14 +31,14 @@ type Stream struct {
 	acked         bool   // own: the peer has acknowledged or ended it, and the library has forgotten it
 	peerOver      bool   // the peer's half is over
 	pongs         uint64 // answers to pings that had come before that
-	finOut        bool
-	agreed        bool // on its protocol
-	churned       bool // counted as one that ended without
+	agreed        bool   // on its protocol
+	churned       bool   // counted as one that ended without
 	closeTimer    *time.Timer
 
 	began    time.Duration       // since the session was made
 	use      atomic.Pointer[Use] // nil: nobody has said yet what it is for
 	state    atomic.Int32
+	finOut   atomic.Bool              // this side's half is over; written under the table's lock
 	listener atomic.Pointer[listener] // of Notify
 	in       inflow
 	out      outflow
@@ -100,6 +100,9 @@ func (st *Stream) unwritable() error {
 	}
 	if cause := st.link.broken(); cause != nil {
 		return streamEnded(cause)
+	}
+	if st.finOut.Load() {
+		return ErrClosed
 	}
 	return nil
 }
@@ -230,16 +233,17 @@ func (st *Stream) CloseWrite() error {
 // queueFIN queues the end of this side's half, once. The older peers do not wake their reader for
 // an end on a window update, so it is a data frame. spec: comms 5.3, 143
 func (st *Stream) queueFIN(by writtenBy) {
-	st.out.close()
 	t := st.link.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !st.live || st.finOut || st.link.swallow.Load() {
+	if st.finOut.Swap(true) || !st.live || st.link.swallow.Load() {
 		return
 	}
 	h := newHeader(typeData, flagFIN, st.id, 0)
 	st.link.outbox.enqueue(st.link, &h, nil, by)
-	st.localFIN()
+	if st.peerOver {
+		t.end(st)
+	}
 }
 
 // Finish is CloseWrite and Close, and never waits: what was written before arrives, unless the peer
@@ -264,7 +268,7 @@ func (st *Stream) Close() error {
 		t.mu.Unlock()
 		return nil
 	}
-	if !st.live || !st.finOut || st.link.broken() != nil || !st.state.CompareAndSwap(alive, lingering) {
+	if !st.live || !st.finOut.Load() || st.link.broken() != nil || !st.state.CompareAndSwap(alive, lingering) {
 		t.mu.Unlock()
 		return st.Reset()
 	}
@@ -321,17 +325,11 @@ func (st *Stream) drop(state int32) {
 func (st *Stream) PeerEnded() (pongs uint64, ended bool) {
 	l := st.link
 	l.table.mu.Lock()
-	pongs, ended = st.pongs, st.peerOver
-	l.table.mu.Unlock()
-	if ended {
-		return pongs, true
-	}
-	select {
-	case <-l.over:
+	defer l.table.mu.Unlock()
+	if !st.peerOver && l.err() != nil {
 		return l.pings.came.Load(), true
-	default:
-		return 0, false
 	}
+	return st.pongs, st.peerOver
 }
 
 // peerEnds notes that the peer's half is over. The table's lock is held.
@@ -345,15 +343,7 @@ func (st *Stream) peerEnds(err error) {
 // remoteFIN notes the peer's end, when all bytes before it are in. The table's lock is held.
 func (st *Stream) remoteFIN() {
 	st.peerEnds(io.EOF)
-	if st.finOut {
-		st.link.table.end(st)
-	}
-}
-
-// localFIN notes our end. The table's lock is held.
-func (st *Stream) localFIN() {
-	st.finOut = true
-	if st.peerOver {
+	if st.finOut.Load() {
 		st.link.table.end(st)
 	}
 }

@@ -33,9 +33,8 @@ type table struct {
 	unaccepted        int // opened by the peer; nobody has them yet
 	unacked           int // own, and the library knows them still
 
-	refusals    []time.Time // the last refusalLimit of them, a ring
-	refusalNext int
-	churn       churn
+	refusals []time.Time // those of the last refusalWindow
+	churn    churn
 }
 
 func newTable(client bool, c Config) *table {
@@ -121,13 +120,9 @@ func (t *table) acknowledge(st *Stream) bool {
 // refuse counts a substream above the peer's limit and reports whether there were too many of
 // them. The lock is held.
 func (t *table) refuse(now time.Time) bool {
-	if len(t.refusals) < refusalLimit {
-		t.refusals = append(t.refusals, now)
-	} else {
-		t.refusals[t.refusalNext] = now
-	}
-	t.refusalNext = (t.refusalNext + 1) % refusalLimit
-	return len(t.refusals) == refusalLimit && now.Sub(t.refusals[t.refusalNext]) < refusalWindow
+	t.refusals = slices.DeleteFunc(t.refusals, func(at time.Time) bool { return now.Sub(at) >= refusalWindow })
+	t.refusals = append(t.refusals, now)
+	return len(t.refusals) >= refusalLimit
 }
 
 // all returns the substreams.

@@ -152,7 +152,10 @@ func (l *link) put(head, body []byte) {
 		return
 	}
 	now := time.Now()
-	l.bound(now)
+	if now.Sub(l.writer.bounded) > l.cfg.WriteTimeout/deadlineSlack {
+		l.writer.bounded = now
+		l.conn.SetWriteDeadline(now.Add(l.cfg.WriteTimeout))
+	}
 	l.writer.began.Store(int64(now.Sub(l.made)) + 1)
 	err := l.conn.WriteParts(head, body)
 	l.writer.began.Store(0)
@@ -161,14 +164,6 @@ func (l *link) put(head, body []byte) {
 		return
 	}
 	l.bytesOut.Add(uint64(len(head) + len(body)))
-}
-
-// bound sets the write deadline. The lock is held.
-func (l *link) bound(now time.Time) {
-	if now.Sub(l.writer.bounded) > l.cfg.WriteTimeout/deadlineSlack {
-		l.writer.bounded = now
-		l.conn.SetWriteDeadline(now.Add(l.cfg.WriteTimeout))
-	}
 }
 
 // sendGoAway refuses substreams that the peer opens from now on, and returns when GoAway is
