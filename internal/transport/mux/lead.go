@@ -156,45 +156,22 @@ func (st *Stream) lead() bool {
 			calls = false
 			return true
 		}
-		goes = l.step()
+		if l.reader.needs(l) {
+			return true
+		}
+		l.step()
 		if h := l.reader.heard; h != nil && l.reader.boundary() {
 			l.tell()
-			goes = goes && h == st
+			goes = h == st
 		}
 	}
 	return true
 }
 
-// step goes on with the frames of the peer. It returns false if that needs the library's goroutine.
-func (l *link) step() bool {
-	r := &l.reader
-	switch {
-	case r.needs(l):
-		return false
-
-	case l.conn.Buffered() == 0:
-		l.awaited()
-		return !r.ended
-
-	case r.rest > 0:
-		l.fill()
-		return !r.ended
-
-	default:
-		if l.header(); r.have < headerLen {
-			return !r.ended
-		}
-		if h := &r.head; h.flags() != 0 || h.version() != 0 || h.kind() > typeWindow {
-			return false
-		}
-		l.handle()
-		return !r.ended && r.skip == 0
-	}
-}
-
 // needs reports whether there is something that only the library's goroutine does.
 func (r *reader) needs(l *link) bool {
-	return r.ended || r.fin != nil || r.skip > 0 || r.have == headerLen || len(r.out)+len(r.opened) > 0 ||
+	others := r.have == headerLen && (r.head.flags() != 0 || r.head.version() != 0 || r.head.kind() > typeWindow)
+	return others || r.ended || r.skip > 0 || len(r.out)+len(r.opened) > 0 ||
 		l.injecting.Load() > 0 || l.swallow.Load() || l.table.churn.untilSet.Load()
 }
 

@@ -58,9 +58,7 @@ type link struct {
 	closing  sync.Once
 	swallow  atomic.Bool
 
-	// Under table.mu.
-	inject    []header   // frames for the library that the peer never sent
-	readLimit *time.Time // nil: none
+	inject []header // frames for the library that the peer never sent; under table.mu
 
 	// injecting is the length of inject, so that the reader need not lock.
 	injecting atomic.Int32
@@ -176,7 +174,8 @@ func (l *link) fail(err error) error {
 // for at most a second.
 func (l *link) failWrite(err error) {
 	l.endMu.Lock()
-	if l.writeErr == nil {
+	first := l.writeErr == nil
+	if first {
 		switch {
 		case isDeadline(err): // a substream's writer would take it for its own deadline
 			l.writeErr = ErrWriteTimeout
@@ -192,12 +191,9 @@ func (l *link) failWrite(err error) {
 	for _, st := range l.table.all() {
 		st.out.ready.wake()
 	}
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	if l.readLimit == nil {
-		limit := time.Now().Add(holdBack)
-		l.readLimit = &limit
-		l.wakeReader() // it sets the limit
+	if first {
+		time.AfterFunc(holdBack, func() { _ = l.fail(l.writeErr) })
+		l.kicked.wake()
 	}
 }
 
@@ -221,22 +217,6 @@ func (l *link) forget(st *Stream) {
 func (l *link) wakeReader() {
 	l.conn.SetReadDeadline(passedDeadline)
 	l.kicked.wake()
-}
-
-// woken puts the read deadline right after it has passed. It returns an error
-// when the limit after a failed write was reached.
-func (l *link) woken() error {
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	if l.readLimit == nil {
-		return l.conn.SetReadDeadline(time.Time{})
-	}
-	if !time.Now().Before(*l.readLimit) {
-		l.endMu.Lock()
-		defer l.endMu.Unlock()
-		return l.writeErr
-	}
-	return l.conn.SetReadDeadline(*l.readLimit)
 }
 
 // injected takes the first frame that waits for the library.

@@ -19,8 +19,7 @@ type reader struct {
 	rest    uint32              // of the frame's body, for the substream into
 	skip    uint32              // bytes of a body that nobody wants
 	into    *Stream             // nil: rest is 0
-	fin     *Stream             // its FIN counts when rest is through
-	answer  *header             // for the peer, to be sent outside the lock
+	fin     bool                // of into: it counts when rest is through
 	heard   *Stream             // a frame came for it: its Notify is called at the boundary
 	opened  []*Stream           // by the peer; nobody has them
 }
@@ -44,15 +43,6 @@ func (l *link) Read(p []byte) (int, error) {
 			r.out = r.out[n:]
 			return n, nil
 
-		case r.fin != nil && r.rest == 0:
-			// A FIN that came with a body: only now is the body complete.
-			l.table.mu.Lock()
-			if r.fin.live {
-				r.fin.remoteFIN()
-			}
-			l.table.mu.Unlock()
-			r.fin = nil
-
 		case r.heard != nil && r.boundary():
 			l.tell()
 
@@ -69,48 +59,69 @@ func (l *link) Read(p []byte) (int, error) {
 		case l.table.churn.untilSet.Load() && !l.swallow.Load():
 			l.holdBackReading()
 
-		case r.have == headerLen: // a Read has left it
-			l.handle()
-
 		case l.conn.Buffered() == 0 && l.offers():
 			l.standBy()
 
-		case l.conn.Buffered() == 0:
-			l.awaited()
-
-		case r.rest > 0:
-			l.fill()
-
-		case r.skip > 0:
+		case r.skip > 0 && l.conn.Buffered() > 0:
 			n, err := l.conn.Read(p[:min(uint32(len(p)), r.skip)])
 			l.bytesIn.Add(uint64(n))
 			r.skip -= uint32(n)
 			l.stop(err)
 
-		case l.swallow.Load() && l.err() != nil: // ended on our side
+		case r.rest == 0 && l.swallow.Load() && l.err() != nil: // ended on our side
 			l.stop(io.EOF)
 
 		default:
-			if l.header(); r.have == headerLen {
-				l.handle()
-			}
+			l.step()
 		}
 	}
 }
 
-// awaited waits until there is something to read, or reading has to look around.
-func (l *link) awaited() {
-	r := &l.reader
-	l.lead.came = 0
-	err := l.await()
-	if !r.boundary() || r.have > 0 {
-		err = cut(err)
+// step goes on with the frames of the peer: a header, a part of a body, or a wait until there is
+// something to read or to look at.
+func (l *link) step() {
+	r, err := &l.reader, error(nil)
+	switch {
+	case r.have == headerLen:
+		r.have = 0
+		err = l.frame(r.head)
+
+	case l.conn.Buffered() == 0:
+		err = l.await()
+
+	case r.rest > 0:
+		err = l.fill()
+
+	default:
+		var n int
+		n, err = l.conn.Read(r.head[r.have:])
+		l.bytesIn.Add(uint64(n))
+		r.have += uint8(n)
 	}
 	l.stop(err)
 }
 
-// fill reads a part of the frame's body.
-func (l *link) fill() {
+// await waits until the connection has something to read. It returns nil as well when the wait
+// was interrupted, and an error only when the connection is over.
+func (l *link) await() error {
+	l.lead.came = 0
+	err := io.EOF // by a failure on our side
+	select {
+	case <-l.over:
+	default:
+		err = l.conn.Fill()
+	}
+	switch r := &l.reader; {
+	case err != nil && isDeadline(err): // what to look at was there before the deadline was set
+		return l.conn.SetReadDeadline(time.Time{})
+	case err == io.EOF && !(r.boundary() && r.have == 0):
+		return fmt.Errorf("inside a frame: %w", io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// fill reads a part of the frame's body. A FIN that came with it counts when it is complete.
+func (l *link) fill() error {
 	r := &l.reader
 	n, due, met, err := r.into.in.fill(l.conn, int(r.rest))
 	l.bytesIn.Add(uint64(n))
@@ -122,10 +133,18 @@ func (l *link) fill() {
 	if due > 0 && r.into.state.Load() == lingering {
 		err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
 	}
-	if r.rest == 0 {
-		r.into = nil
+	if r.rest > 0 {
+		return err
 	}
-	l.stop(err)
+	if r.fin {
+		l.table.mu.Lock()
+		if r.into.live {
+			r.into.remoteFIN()
+		}
+		l.table.mu.Unlock()
+	}
+	r.into, r.fin = nil, false
+	return err
 }
 
 // tell tells who listens that a frame has come.
@@ -135,27 +154,12 @@ func (l *link) tell() {
 	st.arrived(l.reader.plain)
 }
 
-// header reads the next header, or a part of it.
-func (l *link) header() {
-	r := &l.reader
-	n, err := l.conn.Read(r.head[r.have:])
-	l.bytesIn.Add(uint64(n))
-	r.have += uint8(n)
-	l.stop(err)
-}
-
-// handle handles the header.
-func (l *link) handle() {
-	l.reader.have = 0
-	l.stop(l.frame(l.reader.head))
-}
-
 // handOverAt is how many substreams are handed over before all that has been deciphered is
 // handled, so that their first bytes are there as a rule.
 const handOverAt = 16
 
 // boundary reports whether all of the last frame has been read.
-func (r *reader) boundary() bool { return r.rest == 0 && r.skip == 0 && r.fin == nil }
+func (r *reader) boundary() bool { return r.rest == 0 && r.skip == 0 }
 
 // stop ends the reading if there is an error.
 func (l *link) stop(err error) {
@@ -165,35 +169,12 @@ func (l *link) stop(err error) {
 	}
 }
 
-// cut turns the end of the connection inside a frame into an error.
-func cut(err error) error {
-	if err == io.EOF {
-		return fmt.Errorf("inside a frame: %w", io.ErrUnexpectedEOF)
-	}
-	return err
-}
-
 // give sets the next headers for the library, at most two.
 func (r *reader) give(headers ...header) {
 	r.out = r.hand[:0]
 	for i := range headers {
 		r.out = append(r.out, headers[i][:]...)
 	}
-}
-
-// await waits until the connection has something to read. It returns nil as well when the wait
-// was interrupted, and an error only when the connection is over.
-func (l *link) await() error {
-	select {
-	case <-l.over: // by a failure on our side
-		return io.EOF
-	default:
-	}
-	err := l.conn.Fill()
-	if err != nil && isDeadline(err) {
-		err = l.woken()
-	}
-	return err
 }
 
 // frame handles one header of the peer and decides what the library sees of it. An error
@@ -234,18 +215,17 @@ func (l *link) frame(h header) error {
 		}
 		return nil
 	}
-	if err := l.flagged(h); err != nil {
+	refused, err := l.flagged(h)
+	if err != nil {
 		return err
 	}
 	if why := l.churned(); why != nil {
 		return l.sendLastGoAway(why)
 	}
-	if r.answer == nil {
-		return nil
+	if refused {
+		return l.answer(newHeader(typeData, flagRST, h.id(), 0))
 	}
-	answer := *r.answer
-	r.answer = nil
-	return l.answer(answer)
+	return nil
 }
 
 // find returns the live substream with that id; nil: there is none. The last one is kept, so
@@ -264,8 +244,9 @@ func (l *link) find(id uint32) *Stream {
 	return st
 }
 
-// flagged handles a frame that opens, acknowledges or ends a substream.
-func (l *link) flagged(h header) error {
+// flagged handles a frame that opens, acknowledges or ends a substream. It reports whether one that
+// the peer opens is refused.
+func (l *link) flagged(h header) (refused bool, err error) {
 	t := l.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -274,23 +255,22 @@ func (l *link) flagged(h header) error {
 
 	if flags&flagSYN != 0 {
 		if id == 0 || t.ours(id) {
-			return violation(fmt.Errorf("%w: stream %d", ErrBadStreamID, id))
+			return false, violation(fmt.Errorf("%w: stream %d", ErrBadStreamID, id))
 		}
 		if t.streams[id] != nil {
-			return violation(fmt.Errorf("%w: stream %d", ErrDuplicate, id))
+			return false, violation(fmt.Errorf("%w: stream %d", ErrDuplicate, id))
 		}
 		if l.goingAway.Load() || t.liveInbound >= t.inbound || t.live+t.reserved+1 >= t.max || t.unaccepted >= max(backlog, t.inbound) {
 			// The peer's fault only beyond its own limit. The last condition
 			// is for what it opened and dropped before Accept could return it.
 			if !l.goingAway.Load() && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
-				return violation(ErrTooManyRefused)
+				return false, violation(ErrTooManyRefused)
 			}
 			if !l.goingAway.Load() {
 				t.churn.count(time.Now())
 			}
-			reset := newHeader(typeData, flagRST, id, 0)
-			r.skip, r.answer = h.body(), &reset
-			return nil
+			r.skip = h.body()
+			return true, nil
 		}
 		l.add(newStream(l, id, true))
 	}
@@ -298,12 +278,12 @@ func (l *link) flagged(h header) error {
 	st := t.lookup(id)
 	if st == nil { // unknown or over
 		r.skip = h.body()
-		return nil
+		return false, nil
 	}
 	if h.kind() == typeWindow {
 		st.out.grant(h.length())
 	} else if !st.in.announced(h.body()) {
-		return violation(ErrWindowExceeded)
+		return false, violation(ErrWindowExceeded)
 	}
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard, r.plain = st, false
@@ -326,11 +306,9 @@ func (l *link) flagged(h header) error {
 	case flags&flagRST != 0:
 		st.remoteReset()
 	case flags&flagFIN != 0 && !st.peerOver:
-		if h.body() > 0 {
-			r.fin = st
-		} else {
+		if r.fin = h.body() > 0; !r.fin {
 			st.remoteFIN()
 		}
 	}
-	return nil
+	return false, nil
 }
