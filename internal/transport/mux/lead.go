@@ -17,28 +17,18 @@ type lead struct {
 	after   int32       // frames in a row that a Read must have waited for
 	lookout *lookout
 
-	st   atomic.Pointer[Stream] // whose Read leads; nil: the library's goroutine reads
-	back waker                  // calls the library's goroutine back; nil: never yet
-
-	ends atomic.Bool // the Read is to call it back
+	st   atomic.Pointer[Stream] // whose Read leads; nil: the library's goroutine reads, or is called back
+	ends atomic.Bool            // the Read is to call it back
 
 	// Only the goroutine that reads the connection uses these two.
 	row  int32 // frames in a row for the last substream that a Read has waited for, one at a time
 	came int32 // frames since reading has last waited
 
 	mu    sync.Mutex
-	who   leader
-	turns uint64 // of the Read, that have ended
+	back  waker // calls the library's goroutine back
+	reads bool  // the Read is at it; otherwise its caller does something else
+	looks int   // of the lookout, since the last change
 }
-
-// leader says who reads the connection.
-type leader int32
-
-const (
-	library   leader = iota // its goroutine; or it is called back
-	reads                   // the Read does
-	elsewhere               // the Read's caller does something else
-)
 
 // newLead returns the state of a connection. Tests replace it.
 var newLead = func() *lead { return &lead{after: leadAfter, lookout: &theLookout} }
@@ -67,14 +57,7 @@ func (l *link) standBy() {
 	defer d.lookout.remove(l)
 	d.ends.Store(false)
 	d.mu.Lock()
-	if d.back == nil {
-		d.back = newWaker()
-	}
-	select {
-	case <-d.back: // of the last time
-	default:
-	}
-	d.who = elsewhere
+	d.back, d.looks = newWaker(), 0
 	d.st.Store(st)
 	d.mu.Unlock()
 	st.in.ready.wake() // it may wait already
@@ -85,23 +68,15 @@ func (l *link) standBy() {
 			over = nil
 			l.conn.SetReadDeadline(passedDeadline)
 		}
-		if d.takeBack() {
+		d.mu.Lock()
+		if !d.reads {
+			d.st.Store(nil)
 			d.row = 0
+			d.mu.Unlock()
 			return
 		}
+		d.mu.Unlock()
 	}
-}
-
-// takeBack gives the reading back to the library's goroutine, unless the Read is at it.
-func (d *lead) takeBack() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.who == reads {
-		return false
-	}
-	d.who = library
-	d.st.Store(nil)
-	return true
 }
 
 // enter begins a turn of a Read of st. While nobody reads and another substream's Read leads, it calls the library's goroutine back instead.
@@ -112,14 +87,14 @@ func (d *lead) enter(st *Stream) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if leads = d.st.Load(); leads == nil || d.who != elsewhere {
+	if leads = d.st.Load(); leads == nil || d.reads {
 		return false
 	}
 	if leads != st {
 		d.back.wake()
 		return false
 	}
-	d.who = reads
+	d.reads, d.looks = true, 0
 	return true
 }
 
@@ -129,12 +104,9 @@ func (d *lead) wanted() { d.enter(nil) }
 // leave ends the turn.
 func (d *lead) leave(calls bool) {
 	d.mu.Lock()
-	d.turns++
-	if d.who = elsewhere; calls {
-		d.who = library
-	}
-	d.mu.Unlock()
-	if calls {
+	defer d.mu.Unlock()
+	if d.reads, d.looks = false, 0; calls {
+		d.st.Store(nil)
 		d.back.wake()
 	}
 }
@@ -185,15 +157,8 @@ type lookout struct {
 	nap func() // about 0.1 ms
 
 	mu   sync.Mutex
-	over map[*link]seen
+	over map[*link]bool
 	runs bool
-}
-
-// seen is what the lookout has seen of a connection.
-type seen struct {
-	who   leader
-	turns uint64
-	looks int // in a row
 }
 
 const (
@@ -213,9 +178,9 @@ func (w *lookout) add(l *link) bool {
 		return false
 	}
 	if w.over == nil {
-		w.over = make(map[*link]seen)
+		w.over = make(map[*link]bool)
 	}
-	w.over[l] = seen{}
+	w.over[l] = true
 	if !w.runs {
 		w.runs = true
 		go w.run()
@@ -239,22 +204,17 @@ func (w *lookout) run() {
 func (w *lookout) look() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for l, was := range w.over {
+	for l := range w.over {
 		d := l.lead
 		d.mu.Lock()
-		now := seen{who: d.who, turns: d.turns, looks: 1}
-		if now.who == was.who && now.turns == was.turns {
-			now.looks = was.looks + 1
-		}
-		switch {
-		case now.who == elsewhere && now.looks > awayLooks:
+		switch d.looks++; {
+		case !d.reads && d.looks > awayLooks:
 			d.back.wake()
-		case now.who == reads && now.looks > waitLooks:
+		case d.reads && d.looks > waitLooks:
 			d.ends.Store(true)
 			l.conn.SetReadDeadline(passedDeadline)
 		}
 		d.mu.Unlock()
-		w.over[l] = now
 	}
 	w.runs = len(w.over) > 0
 	return w.runs
