@@ -86,7 +86,11 @@ func (l *link) pass(streams []*Stream, answer func(header) error) {
 
 // accept counts a substream of the peer, and acknowledges it with the credit of the window.
 func (l *link) accept(st *Stream, answer func(header) error) {
-	if !l.table.accept(st) || l.swallow.Load() {
+	l.table.mu.Lock()
+	l.table.unaccepted--
+	waits := st.live && !st.peerOver && !l.swallow.Load()
+	l.table.mu.Unlock()
+	if !waits {
 		return
 	}
 	if err := answer(newHeader(typeWindow, flagACK, st.id, st.in.opening())); err != nil {

@@ -27,7 +27,7 @@ type churn struct {
 	since    time.Time
 	ended    int
 	total    uint64
-	over     bool        // the pacer ends the session
+	why      error       // the limit was exceeded, or the pacer ends the session
 	until    time.Time   // nothing is read before this time
 	untilSet atomic.Bool // until is set
 }
@@ -69,12 +69,16 @@ func (c *churn) count(now time.Time) {
 		c.since, c.ended = now, 0
 	}
 	c.ended++
-	c.total++
+	if c.total++; c.ended > c.limit {
+		c.why = fmt.Errorf("%w: more than %d in a minute", ErrTooMuchChurn, c.limit)
+	}
 	if c.pace == nil {
 		return
 	}
 	wait, ok := c.pace.Ended()
-	c.over = c.over || !ok
+	if !ok {
+		c.why = fmt.Errorf("%w, by peers of one source", ErrTooMuchChurn)
+	}
 	if wait > 0 {
 		if until := now.Add(wait); until.After(c.until) {
 			c.until = until
@@ -83,21 +87,7 @@ func (c *churn) count(now time.Time) {
 	}
 }
 
-// churned returns the error of the limit that the peer has exceeded, nil if none.
-func (l *link) churned() error {
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	switch c := &l.table.churn; {
-	case c.over:
-		return fmt.Errorf("%w, by peers of one source", ErrTooMuchChurn)
-	case c.limit > 0 && c.ended > c.limit:
-		return fmt.Errorf("%w: more than %d in a minute", ErrTooMuchChurn, c.limit)
-	}
-	return nil
-}
-
-// holdBackReading waits until the pacer lets the reader go on. It returns earlier when there
-// is a frame for the library; the reader then calls it again.
+// holdBackReading waits until the pacer lets the reader go on.
 func (l *link) holdBackReading() {
 	c := &l.table.churn
 	l.table.mu.Lock()
@@ -111,7 +101,6 @@ func (l *link) holdBackReading() {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-l.kicked:
 	case <-l.over:
 	}
 }

@@ -10,8 +10,7 @@ import "sync/atomic"
 // next writes go out at once.
 type gather struct {
 	last   atomic.Uint32 // substream of the last write
-	misses atomic.Int32  // in a row
-	skip   atomic.Int32  // how many writes of other substreams do not yield
+	misses atomic.Int32  // in a row; below 0: how many writes of other substreams do not yield
 }
 
 const (
@@ -24,11 +23,11 @@ func (g *gather) yields(id uint32) bool {
 	if g.last.Swap(id) == id {
 		return false
 	}
-	if g.skip.Load() > 0 {
-		g.skip.Add(-1)
-		return false
+	skips := g.misses.Load() < 0
+	if skips {
+		g.misses.Add(1)
 	}
-	return true
+	return !skips
 }
 
 // yielded notes how many frames the outbox held after a yield: none if another write took
@@ -38,7 +37,6 @@ func (g *gather) yielded(frames int) {
 	case frames != 1:
 		g.misses.Store(0)
 	case g.misses.Add(1) >= maxMisses:
-		g.misses.Store(0)
-		g.skip.Store(skipped)
+		g.misses.Store(-skipped)
 	}
 }

@@ -34,7 +34,6 @@ type inflow struct {
 	taken    uint64 // bytes that were read or dropped
 	promised uint64 // bytes that the peer may have sent by now
 	end      error  // of Read, when nothing is unread; nil: the peer's half goes on
-	closed   bool   // by this side: what still comes is dropped
 	deadline time.Time
 	timer    *time.Timer
 	armed    time.Time // when the timer runs out; zero: it does not run
@@ -80,9 +79,7 @@ func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, met bool, err e
 		k, err = from.Read(s.b[:min(n, len(s.b))])
 		s.give()
 		f.taken += uint64(k)
-		if f.closed {
-			due = f.credit(f.window / 4)
-		}
+		due = f.credit(f.window / 4)
 	case f.waits != nil:
 		k, err = from.Read(f.waits[:min(n, len(f.waits))])
 		if k > 0 {
@@ -141,7 +138,7 @@ func (f *inflow) leads(l *link) bool {
 // rouse has a Read that waits look around. The lock is held.
 func (f *inflow) rouse() {
 	if f.leader != nil {
-		f.leader.conn.SetReadDeadline(passedDeadline)
+		f.leader.lookAround()
 	}
 	f.ready.wake()
 }
@@ -229,7 +226,7 @@ func (f *inflow) finish(err error) {
 func (f *inflow) close(err error) (due uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.closed, f.end = true, err
+	f.end = err
 	f.taken += uint64(f.unread)
 	f.unread = 0
 	f.kept.free()

@@ -66,7 +66,7 @@ func (l *link) standBy() {
 		case <-d.back:
 		case <-over:
 			over = nil
-			l.conn.SetReadDeadline(passedDeadline)
+			l.lookAround()
 		}
 		d.mu.Lock()
 		if !d.reads {
@@ -133,7 +133,7 @@ func (st *Stream) lead() bool {
 		}
 		l.step()
 		if h := l.reader.heard; h != nil && l.reader.boundary() {
-			l.tell()
+			l.reader.tell()
 			goes = h == st
 		}
 	}
@@ -212,7 +212,7 @@ func (w *lookout) look() bool {
 			d.back.wake()
 		case d.reads && d.looks > waitLooks:
 			d.ends.Store(true)
-			l.conn.SetReadDeadline(passedDeadline)
+			l.lookAround()
 		}
 		d.mu.Unlock()
 	}

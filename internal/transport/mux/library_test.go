@@ -25,3 +25,6 @@ func (o *outbox) waiting() (n int) {
 	}
 	return n
 }
+
+// Done returns a channel that is closed when the session ends.
+func (s *Session) Done() <-chan struct{} { return s.link.over }

@@ -233,8 +233,8 @@ func TestOpenedAndDropped(t *testing.T) {
 		if n := s.libraryStreams(); n != 0 {
 			t.Errorf("got %d streams in the library, want none", n)
 		}
-		if n := len(s.link.table.streams); n != backlog {
-			t.Errorf("got %d entries in the table, want %d", n, backlog)
+		if n := s.link.table.unaccepted; n != backlog {
+			t.Errorf("got %d that nobody has accepted, want %d", n, backlog)
 		}
 		if n := s.NumStreams(); n != 0 {
 			t.Errorf("got %d streams, want 0", n)

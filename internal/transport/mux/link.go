@@ -20,6 +20,9 @@ const (
 	// comms 5.5 item 6
 	maxPings = 16
 
+	// forgetMost is how many substreams of this side, which are this package's, the library may know.
+	forgetMost = 16
+
 	// maxControl is how many frames may wait in the outbox, and how many resets and
 	// pings before them. Only a peer that reads nothing brings a connection near it.
 	maxControl = 512
@@ -48,25 +51,24 @@ type link struct {
 
 	withhold atomic.Pointer[atomic.Bool] // see Session.WithholdPongs; nil: no flag
 
-	// The end. over is closed when it begins, when cause is known and writes
-	// are swallowed; done when the connection is closed.
+	// The end. over is closed when it begins, when cause is known and writes are swallowed.
 	over     chan struct{}
-	done     chan struct{}
 	endMu    sync.Mutex
 	cause    error
 	writeErr error
+	ending   sync.Once
 	closing  sync.Once
 	swallow  atomic.Bool
 
-	inject []header // frames for the library that the peer never sent; under table.mu
+	opens  sync.Mutex // held by Open
+	opened *Stream    // by the Open under way, when its SYN has come here
 
-	// injecting is the length of inject, so that the reader need not lock.
-	injecting atomic.Int32
+	inject    []header     // frames for the library that the peer never sent; under table.mu
+	injecting atomic.Int32 // how many, so that the reader need not lock
 
 	goingAway atomic.Bool // GoAway is sent, or will be at once
 
 	heardAt atomic.Int64 // when a frame of a substream last came, since made
-	kicked  waker        // wakes the reader while it is held back
 
 	lead *lead
 
@@ -78,8 +80,7 @@ type link struct {
 func newLink(conn Conn, client bool, cfg Config) *link {
 	l := &link{
 		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg),
-		released: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}), kicked: newWaker(),
-		lead: newLead(),
+		released: make(chan struct{}), over: make(chan struct{}), lead: newLead(),
 	}
 	l.outbox.run = func(f func()) { go f() }
 	l.writer.lock = make(chan struct{}, 1)
@@ -90,42 +91,37 @@ func newLink(conn Conn, client bool, cfg Config) *link {
 // the reader stops at the next boundary. The first cause counts, except that
 // an earlier failure of a write says more than the hang-up that followed.
 func (l *link) end(cause error) {
-	if l.begin(cause) {
-		cause = l.err()
+	l.ending.Do(func() {
+		if errors.Is(cause, io.EOF) {
+			cause = ErrHungUp // a substream's reader would take io.EOF for a FIN
+		}
+		l.endMu.Lock()
+		if l.writeErr != nil && (cause == ErrHungUp || errors.Is(cause, io.ErrUnexpectedEOF)) {
+			cause = l.writeErr
+		}
+		l.cause = ended(cause)
+		l.swallow.Store(true)
+		close(l.over)
+		l.endMu.Unlock()
 		for _, st := range l.table.all() {
-			st.sessionEnded(cause)
+			st.sessionEnded(l.cause)
 			st.notify()
 		}
-	}
-}
-
-// begin notes the cause and reports whether it is the first.
-func (l *link) begin(cause error) bool {
-	l.endMu.Lock()
-	defer l.endMu.Unlock()
-	if l.cause != nil {
-		return false
-	}
-	if errors.Is(cause, io.EOF) {
-		cause = ErrHungUp // a substream's reader would take io.EOF for a FIN
-	}
-	if l.writeErr != nil && (cause == ErrHungUp || errors.Is(cause, io.ErrUnexpectedEOF)) {
-		cause = l.writeErr
-	}
-	l.cause = ended(cause)
-	l.swallow.Store(true)
-	close(l.over)
-	return true
+	})
 }
 
 // add enters a live substream. The table's lock is held, so that the end of the connection finds
-// either the substream or a closed over.
+// either the substream or has its cause here.
 func (l *link) add(st *Stream) {
-	l.table.add(st)
-	select {
-	case <-l.over:
-		st.sessionEnded(l.err())
-	default:
+	t := l.table
+	st.live = true
+	t.streams[st.id] = st
+	if st.inbound {
+		t.liveInbound++
+		t.unaccepted++
+	}
+	if cause := l.err(); cause != nil {
+		st.sessionEnded(cause)
 	}
 }
 
@@ -154,19 +150,15 @@ func (l *link) broken() error {
 func (l *link) Close() error {
 	l.closing.Do(func() {
 		l.end(ErrHungUp) // the library closes it only after another end
-		close(l.done)
 		l.conn.Close()
-		l.table.stopTimers()
 	})
 	return nil
 }
 
 // fail ends the session for an error, if it lives, and returns the cause of the end.
 func (l *link) fail(err error) error {
-	if l.err() == nil {
-		l.end(err)
-		l.Close()
-	}
+	l.end(err)
+	l.Close()
 	return l.err()
 }
 
@@ -193,31 +185,21 @@ func (l *link) failWrite(err error) {
 	}
 	if first {
 		time.AfterFunc(holdBack, func() { _ = l.fail(l.writeErr) })
-		l.kicked.wake()
 	}
 }
 
-// kick hands frames to the library as if the peer had sent them: the reader's
-// wait ends with a deadline, and at the next boundary it delivers them. The
-// table's lock is held.
-func (l *link) kick(h header) {
-	l.inject = append(l.inject, h)
-	l.injecting.Store(int32(len(l.inject)))
-	l.wakeReader()
-}
-
-// forget has the library forget a substream of this side, if it has not. The table's lock is held.
-func (l *link) forget(st *Stream) {
-	if l.table.acknowledge(st) {
-		l.kick(newHeader(typeWindow, flagACK|flagRST, st.id, 0))
+// forget has the library forget a substream of this side: it gets a reset, as if the peer had sent
+// it, when the reader next looks around: at the latest when a substream is dropped, or behind
+// forgetMost others. The table's lock is held.
+func (l *link) forget(id uint32) {
+	l.inject = append(l.inject, newHeader(typeWindow, flagACK|flagRST, id, 0))
+	if l.injecting.Store(int32(len(l.inject))); len(l.inject) > forgetMost {
+		l.lookAround()
 	}
 }
 
-// wakeReader ends the reader's wait, for the connection or for the pacer.
-func (l *link) wakeReader() {
-	l.conn.SetReadDeadline(passedDeadline)
-	l.kicked.wake()
-}
+// lookAround ends the reader's wait for the connection.
+func (l *link) lookAround() { l.conn.SetReadDeadline(passedDeadline) }
 
 // injected takes the first frame that waits for the library.
 func (l *link) injected() header {

@@ -13,9 +13,9 @@ package mux
 func (st *Stream) Notify(f func()) { st.NotifyUnless(nil, f) }
 
 // NotifyUnless is Notify with a function that may take the bytes of a frame by itself, with
-// [Stream.TryRead]. take is called where f would be when a data frame has come without
-// flags, and must not wait. If it returns true, f stays set; if it returns false, f is called. It
-// may be called for bytes that were read already.
+// [Stream.TryRead]. take is called where f would be when a frame has come, and must not wait. If
+// it returns true, f stays set; if it returns false, f is called. It may be called for bytes that
+// were read already.
 func (st *Stream) NotifyUnless(take func() bool, f func()) {
 	if f == nil {
 		st.listener.Store(nil)
@@ -40,23 +40,20 @@ func (st *Stream) notify() {
 	}
 }
 
-// arrived calls the function for a frame that has come; plain means a data frame without flags.
-func (st *Stream) arrived(plain bool) {
-	heard := st.listener.Load()
-	if heard == nil || plain && heard.take != nil && heard.take() {
-		return
+// arrived calls the functions for a frame that has come.
+func (st *Stream) arrived() {
+	if heard := st.listener.Load(); heard != nil && (heard.take == nil || !heard.take()) {
+		st.notify()
 	}
-	st.notify()
 }
 
 // TryRead reads all that has arrived, without waiting for anything. ok is false, and nothing was
 // read, if that is more than p has room for, if the peer's credit must wait, which only Read may,
-// or if this side has closed the substream. Only the function of [Stream.NotifyUnless] may call it, and no Read or CloseWrite may go on meanwhile.
+// or if the peer's half or the substream has ended. Only the function of [Stream.NotifyUnless] may call it, and no Read or CloseWrite may go on meanwhile.
 func (st *Stream) TryRead(p []byte) (n int, ok bool) {
 	f := &st.in
 	f.mu.Lock()
-	credit := f.end == nil && f.owed(f.unread) >= f.window/4
-	if f.closed || f.unread > len(p) || credit && st.link.outbox.full() {
+	if f.end != nil || f.unread > len(p) || f.owed(f.unread) >= f.window/4 && st.link.outbox.full() {
 		f.mu.Unlock()
 		return 0, false
 	}

@@ -177,7 +177,7 @@ func TestTryRead(t *testing.T) {
 
 		listen()
 		d.Data(flagFIN, st.ID(), "last")
-		want("with the end", 0, 1)
+		want("with the end", 1, 1)
 		mustRead(t, st, "last")
 		if st.listener.Load() != nil {
 			t.Error("somebody still listens")

@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,7 +12,6 @@ import (
 type reader struct {
 	running bool
 	ended   bool
-	plain   bool                // heard is for a data frame without flags
 	head    header              // the peer's header as far as it has arrived
 	have    uint8               // bytes of it
 	hand    [2 * headerLen]byte // headers on their way to the library
@@ -44,7 +44,7 @@ func (l *link) Read(p []byte) (int, error) {
 			return n, nil
 
 		case r.heard != nil && r.boundary():
-			l.tell()
+			r.tell()
 
 		case r.ended:
 			l.handOver()
@@ -148,10 +148,10 @@ func (l *link) fill() error {
 }
 
 // tell tells who listens that a frame has come.
-func (l *link) tell() {
-	st := l.reader.heard
-	l.reader.heard = nil
-	st.arrived(l.reader.plain)
+func (r *reader) tell() {
+	st := r.heard
+	r.heard = nil
+	st.arrived()
 }
 
 // handOverAt is how many substreams are handed over before all that has been deciphered is
@@ -210,22 +210,19 @@ func (l *link) frame(h header) error {
 			if !st.in.announced(h.body()) {
 				return violation(ErrWindowExceeded)
 			}
-			r.into, r.rest, r.heard, r.plain = st, h.body(), st, true
+			r.into, r.rest, r.heard = st, h.body(), st
 			l.lead.came++
 		}
 		return nil
 	}
-	refused, err := l.flagged(h)
-	if err != nil {
+	switch refused, err := l.flagged(h); {
+	case errors.Is(err, ErrTooMuchChurn):
+		return l.sendLastGoAway(err)
+	case refused && err == nil:
+		return l.answer(newHeader(typeData, flagRST, h.id(), 0))
+	default:
 		return err
 	}
-	if why := l.churned(); why != nil {
-		return l.sendLastGoAway(why)
-	}
-	if refused {
-		return l.answer(newHeader(typeData, flagRST, h.id(), 0))
-	}
-	return nil
 }
 
 // find returns the live substream with that id; nil: there is none. The last one is kept, so
@@ -236,7 +233,7 @@ func (l *link) find(id uint32) *Stream {
 	}
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	st := l.table.lookup(id)
+	st := l.table.streams[id]
 	if st != nil {
 		l.table.last.Store(st)
 		l.lead.row = 0
@@ -260,7 +257,7 @@ func (l *link) flagged(h header) (refused bool, err error) {
 		if t.streams[id] != nil {
 			return false, violation(fmt.Errorf("%w: stream %d", ErrDuplicate, id))
 		}
-		if l.goingAway.Load() || t.liveInbound >= t.inbound || t.live+t.reserved+1 >= t.max || t.unaccepted >= max(backlog, t.inbound) {
+		if l.goingAway.Load() || t.liveInbound >= t.inbound || t.room() == 0 || t.unaccepted >= max(backlog, t.inbound) {
 			// The peer's fault only beyond its own limit. The last condition
 			// is for what it opened and dropped before Accept could return it.
 			if !l.goingAway.Load() && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
@@ -270,15 +267,15 @@ func (l *link) flagged(h header) (refused bool, err error) {
 				t.churn.count(time.Now())
 			}
 			r.skip = h.body()
-			return true, nil
+			return true, t.churn.why
 		}
 		l.add(newStream(l, id, true))
 	}
 
-	st := t.lookup(id)
+	st := t.streams[id]
 	if st == nil { // unknown or over
 		r.skip = h.body()
-		return false, nil
+		return false, t.churn.why
 	}
 	if h.kind() == typeWindow {
 		st.out.grant(h.length())
@@ -286,7 +283,7 @@ func (l *link) flagged(h header) (refused bool, err error) {
 		return false, violation(ErrWindowExceeded)
 	}
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
-		r.heard, r.plain = st, false
+		r.heard = st
 	}
 	l.lead.row = 0
 	if t.last.Store(st); h.body() > 0 {
@@ -295,12 +292,9 @@ func (l *link) flagged(h header) (refused bool, err error) {
 
 	// The library hears of an opening, and forgets the substream at once: what was opened is
 	// this package's.
-	switch {
-	case flags&flagSYN != 0:
+	if flags&flagSYN != 0 {
 		r.give(newHeader(typeWindow, flagSYN, id, 0), newHeader(typeWindow, flagRST, id, 0))
 		r.opened = append(r.opened, st)
-	case flags&(flagACK|flagFIN|flagRST) != 0 && t.acknowledge(st):
-		r.give(newHeader(typeWindow, flagACK|flagRST, id, 0))
 	}
 	switch {
 	case flags&flagRST != 0:
@@ -310,5 +304,5 @@ func (l *link) flagged(h header) (refused bool, err error) {
 			st.remoteFIN()
 		}
 	}
-	return false, nil
+	return false, t.churn.why
 }

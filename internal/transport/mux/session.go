@@ -2,6 +2,7 @@ package mux
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -67,23 +68,25 @@ func (s *Session) Release() { s.release.Do(func() { close(s.link.released) }) }
 // [ErrSessionEnded].
 func (s *Session) Open() (*Stream, error) {
 	l := s.link
-	if err := l.reserve(); err != nil {
-		return nil, err
+	l.opens.Lock()
+	defer l.opens.Unlock()
+	if err := l.broken(); err != nil {
+		return nil, streamEnded(err)
 	}
-	lib, err := l.lib.OpenStream()
-	if err != nil {
-		return nil, streamEnded(s.link.fail(err))
+	switch {
+	case l.goingAway.Load():
+		return nil, ErrGoingAway
+	case !l.table.reserve():
+		return nil, ErrTooManyStreams
 	}
-	if cause := s.link.broken(); cause != nil {
+	if _, err := l.lib.OpenStream(); err != nil {
+		return nil, streamEnded(l.fail(err))
+	}
+	if cause := l.broken(); cause != nil {
 		return nil, streamEnded(cause) // the SYN may have been swallowed
 	}
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	st := l.table.streams[lib.StreamID()]
-	l.table.claim(st)
-	if l.table.unacked > backlog/2 { // a peer may acknowledge none
-		l.forget(st)
-	}
+	st := l.opened
+	l.opened = nil
 	return st, nil
 }
 
@@ -97,25 +100,6 @@ func (s *Session) Prompt() bool {
 	default:
 		return false
 	}
-}
-
-// reserve reserves a place for a substream of this side. It takes the place when the library has
-// written the SYN.
-func (l *link) reserve() error {
-	if err := l.broken(); err != nil {
-		return streamEnded(err)
-	}
-	t := l.table
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case l.goingAway.Load():
-		return ErrGoingAway
-	case t.live+t.reserved+1 >= t.max:
-		return ErrTooManyStreams
-	}
-	t.reserved++
-	return nil
 }
 
 // Ping measures one round trip. It waits for the answer up to PingTimeout and then returns
@@ -149,16 +133,10 @@ func (s *Session) GoAway() error {
 func (s *Session) Close() error {
 	s.link.end(ErrClosed)
 	s.link.Close()
-	s.link.lib.Close()                      // waits for its goroutines
-	for _, st := range s.link.table.all() { // another end may not have come that far
-		st.sessionEnded(s.link.err())
-	}
+	s.link.lib.Close() // waits for its goroutines
 	s.link.outbox.stop()
 	return nil
 }
-
-// Done returns a channel that is closed when the connection is closed, by either side.
-func (s *Session) Done() <-chan struct{} { return s.link.done }
 
 // Err returns nil while the session lives, and then the cause of its end, which wraps
 // [ErrSessionEnded] or is a *[protocol.Violation].
@@ -173,7 +151,7 @@ func (s *Session) Room() int {
 	t := s.link.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return max(0, t.max-1-t.live-t.reserved)
+	return t.room()
 }
 
 // Quiet returns the time since a frame of the peer last came on any substream, or else since
@@ -209,7 +187,7 @@ func (s *Session) Stats() Stats {
 	defer t.mu.Unlock()
 	return Stats{
 		BytesIn: l.bytesIn.Load(), BytesOut: l.bytesOut.Load(),
-		Streams: t.live, Stalls: l.stalls.Load(), Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
+		Streams: len(t.streams), Stalls: l.stalls.Load(), Unagreed: t.churn.total, HeldBack: t.churn.untilSet.Load(),
 	}
 }
 
@@ -238,14 +216,8 @@ type StreamStats struct {
 func (s *Session) Streams(limit int) []StreamStats {
 	t := s.link.table
 	t.mu.Lock()
-	all := make([]*Stream, 0, t.live)
-	for _, st := range t.streams {
-		if st.live {
-			all = append(all, st)
-		}
-	}
+	all := slices.SortedFunc(maps.Values(t.streams), func(a, b *Stream) int { return cmp.Compare(a.id, b.id) })
 	t.mu.Unlock()
-	slices.SortFunc(all, func(a, b *Stream) int { return cmp.Compare(a.id, b.id) })
 	now := time.Since(s.link.made)
 	var found []StreamStats
 	for _, st := range all[:min(limit, len(all))] {

@@ -27,13 +27,12 @@ type Stream struct {
 	inbound bool
 
 	// Under the table's lock.
-	live, claimed bool
-	acked         bool   // own: the peer has acknowledged or ended it, and the library has forgotten it
-	peerOver      bool   // the peer's half is over
-	pongs         uint64 // answers to pings that had come before that
-	agreed        bool   // on its protocol
-	churned       bool   // counted as one that ended without
-	closeTimer    *time.Timer
+	live       bool
+	peerOver   bool   // the peer's half is over
+	pongs      uint64 // answers to pings that had come before that
+	agreed     bool   // on its protocol
+	churned    bool   // counted as one that ended without
+	closeTimer *time.Timer
 
 	began    time.Duration       // since the session was made
 	use      atomic.Pointer[Use] // nil: nobody has said yet what it is for
@@ -302,7 +301,9 @@ func (st *Stream) drop(state int32) {
 		return
 	}
 	st.state.Store(state)
-	l.forget(st)
+	if l.injecting.Load() > 0 {
+		l.lookAround()
+	}
 	var err error
 	if st.live {
 		l.table.end(st)

@@ -24,14 +24,12 @@ type table struct {
 	max     int  // live substreams stay below it
 	inbound int  // at most so many opened by the peer
 
-	// streams holds the live substreams, and ended ones that nobody has yet.
-	streams map[uint32]*Stream
-	last    atomic.Pointer[Stream] // a live one, for which a frame came last; nil: unknown
+	streams map[uint32]*Stream     // the live ones
+	last    atomic.Pointer[Stream] // one of them, for which a frame came last; nil: unknown
 
-	live, liveInbound int
-	reserved          int // opens whose SYN is not written yet
-	unaccepted        int // opened by the peer; nobody has them yet
-	unacked           int // own, and the library knows them still
+	liveInbound int
+	reserved    int // an Open whose SYN is not written yet
+	unaccepted  int // opened by the peer; nobody has them yet
 
 	refusals []time.Time // those of the last refusalWindow
 	churn    churn
@@ -41,21 +39,22 @@ func newTable(client bool, c Config) *table {
 	return &table{client: client, max: c.MaxStreams, inbound: c.MaxInbound, streams: make(map[uint32]*Stream)}
 }
 
+// room returns how many more substreams there may be of this side, one of the peer beside them. The lock is held.
+func (t *table) room() int { return max(0, t.max-1-len(t.streams)-t.reserved) }
+
+// reserve takes a place for a substream of this side, until its SYN is written, if there is one.
+func (t *table) reserve() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.room() == 0 {
+		return false
+	}
+	t.reserved++
+	return true
+}
+
 // ours reports whether this side assigns the id.
 func (t *table) ours(id uint32) bool { return id&1 == 1 == t.client }
-
-// add enters a live substream. The lock is held.
-func (t *table) add(st *Stream) {
-	st.live = true
-	t.streams[st.id] = st
-	t.live++
-	if st.inbound {
-		t.liveInbound++
-		t.unaccepted++
-	} else {
-		t.unacked++
-	}
-}
 
 // end takes a substream out of the count. The lock is held.
 func (t *table) end(st *Stream) {
@@ -66,7 +65,7 @@ func (t *table) end(st *Stream) {
 	if t.last.Load() == st {
 		t.last.Store(nil)
 	}
-	t.live--
+	delete(t.streams, st.id)
 	if st.inbound {
 		t.liveInbound--
 		if !st.agreed && t.churn.limit > 0 {
@@ -75,46 +74,6 @@ func (t *table) end(st *Stream) {
 		}
 	}
 	st.stopTimer()
-	if st.claimed {
-		delete(t.streams, st.id)
-	}
-}
-
-// lookup returns the live substream with that id. The lock is held.
-func (t *table) lookup(id uint32) *Stream {
-	if st := t.streams[id]; st != nil && st.live {
-		return st
-	}
-	return nil
-}
-
-// claim notes that a substream has its owner. The lock is held.
-func (t *table) claim(st *Stream) {
-	st.claimed = true
-	if !st.live {
-		delete(t.streams, st.id)
-	}
-}
-
-// accept notes that a substream of the peer has its owner, and reports whether the peer waits
-// for that.
-func (t *table) accept(st *Stream) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.claim(st)
-	t.unaccepted--
-	return st.live && !st.peerOver
-}
-
-// acknowledge notes that the library is to forget a substream of this side, and reports whether
-// it knows it still. The lock is held.
-func (t *table) acknowledge(st *Stream) bool {
-	if st.inbound || st.acked {
-		return false
-	}
-	st.acked = true
-	t.unacked--
-	return true
 }
 
 // refuse counts a substream above the peer's limit and reports whether there were too many of
@@ -125,18 +84,12 @@ func (t *table) refuse(now time.Time) bool {
 	return len(t.refusals) >= refusalLimit
 }
 
-// all returns the substreams.
+// all returns the substreams, and ends their time limits: the connection ends, or is about to.
 func (t *table) all() []*Stream {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Collect(maps.Values(t.streams))
-}
-
-// stopTimers stops timers that would otherwise outlive the session.
-func (t *table) stopTimers() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, st := range t.streams {
 		st.stopTimer()
 	}
+	return slices.Collect(maps.Values(t.streams))
 }

@@ -34,12 +34,13 @@ func (l *link) Write(b []byte) (int, error) {
 	case h.kind() == typePing:
 		l.outbox.enqueue(l, &h, nil, writeSoon) // at most maxPings of them
 	case h.flags()&flagSYN != 0:
+		l.opened = newStream(l, h.id(), false)
 		l.table.mu.Lock()
 		l.table.reserved--
-		st := newStream(l, h.id(), false)
-		l.add(st)
+		l.add(l.opened)
+		l.forget(h.id())
 		l.table.mu.Unlock()
-		h.setLength(st.in.opening())
+		h.setLength(l.opened.in.opening())
 		l.outbox.enqueue(l, &h, nil, writeHeld)
 	}
 	return len(b), nil
@@ -56,21 +57,18 @@ func (l *link) writeData(st *Stream, h *header, body []byte) {
 			<-l.writer.lock
 		}
 	case l.writer.gather.yields(h.id()):
-		l.enqueueSmall(st, h, body)
+		l.outbox.awaitRoom(l, st)
+		l.outbox.enqueue(l, h, body, writeAwaited)
 		runtime.Gosched()
 		l.writer.gather.yielded(l.flush(st))
 	case l.tryLockWriter():
 		l.writeOut(h, body)
 		<-l.writer.lock
 	default: // somebody writes
-		l.enqueueSmall(st, h, body)
+		l.outbox.awaitRoom(l, st)
+		l.outbox.enqueue(l, h, body, writeAwaited)
 		l.flush(st)
 	}
-}
-
-func (l *link) enqueueSmall(st *Stream, h *header, body []byte) {
-	l.outbox.awaitRoom(l, st)
-	l.outbox.enqueue(l, h, body, writeAwaited)
 }
 
 // lockWriter waits until the connection is free for a write. It returns false after the end, and
