@@ -19,13 +19,13 @@ type acceptor struct {
 // come before on that of the caller; they must not block, and may use nothing of the session but
 // Close and Reset of the substream. Nobody may call Accept any more.
 func (s *Session) Handle(opened func(*Stream), ended func(error)) {
-	l, a := s.link, &s.link.acceptor
+	a := &s.acceptor
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.opened, a.ended = opened, ended
-	l.pass(a.waiting, func(ack header) error { return l.outbox.send(l, ack) })
+	s.pass(a.waiting, func(ack header) error { return s.outbox.send(s, ack) })
 	if a.waiting = nil; a.over {
-		ended(l.err())
+		ended(s.Err())
 	}
 }
 
@@ -33,7 +33,7 @@ func (s *Session) Handle(opened func(*Stream), ended func(error)) {
 // are returned before it. The error says why the session ended; for an offence it is a
 // *[protocol.Violation]. One goroutine at a time may call it.
 func (s *Session) Accept() (*Stream, error) {
-	for a := &s.link.acceptor; ; <-a.came {
+	for a := &s.acceptor; ; <-a.came {
 		a.mu.Lock()
 		waiting, over := a.waiting, a.over
 		if len(waiting) > 0 {
@@ -45,25 +45,25 @@ func (s *Session) Accept() (*Stream, error) {
 		a.mu.Unlock()
 		switch {
 		case len(waiting) > 0:
-			s.link.accept(waiting[0], s.link.answer)
+			s.accept(waiting[0], s.answer)
 			return waiting[0], nil
 		case over:
-			return nil, s.link.err()
+			return nil, s.Err()
 		}
 	}
 }
 
 // handOver hands over the substreams that have come, and the end of the reading. The reader calls
 // it when the library has queued them all.
-func (l *link) handOver() {
-	r, a := &l.reader, &l.acceptor
+func (s *Session) handOver() {
+	r, a := &s.reader, &s.acceptor
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for range r.opened {
-		_, _ = l.lib.AcceptStream() // it is over already: the library neither waits nor writes
+		_, _ = s.lib.AcceptStream() // it is over already: the library neither waits nor writes
 	}
 	if a.opened != nil {
-		l.pass(r.opened, l.answer)
+		s.pass(r.opened, s.answer)
 	} else {
 		a.waiting = append(a.waiting, r.opened...)
 		a.came.wake()
@@ -71,29 +71,29 @@ func (l *link) handOver() {
 	clear(r.opened)
 	r.opened = r.opened[:0]
 	if ends := r.ended && !a.over; ends && a.ended != nil {
-		a.ended(l.err())
+		a.ended(s.Err())
 	}
 	a.over = r.ended
 }
 
 // pass passes substreams to the function of Handle. The acceptor's lock is held.
-func (l *link) pass(streams []*Stream, answer func(header) error) {
+func (s *Session) pass(streams []*Stream, answer func(header) error) {
 	for _, st := range streams {
-		l.accept(st, answer)
-		l.acceptor.opened(st)
+		s.accept(st, answer)
+		s.acceptor.opened(st)
 	}
 }
 
 // accept counts a substream of the peer, and acknowledges it with the credit of the window.
-func (l *link) accept(st *Stream, answer func(header) error) {
-	l.table.mu.Lock()
-	l.table.unaccepted--
-	waits := st.live && !st.peerOver && !l.swallow.Load()
-	l.table.mu.Unlock()
+func (s *Session) accept(st *Stream, answer func(header) error) {
+	s.table.mu.Lock()
+	s.table.unaccepted--
+	waits := st.live && !st.peerOver && !s.swallow.Load()
+	s.table.mu.Unlock()
 	if !waits {
 		return
 	}
 	if err := answer(newHeader(typeWindow, flagACK, st.id, st.in.opening())); err != nil {
-		_ = l.fail(err)
+		_ = s.fail(err)
 	}
 }

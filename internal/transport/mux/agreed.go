@@ -38,15 +38,15 @@ type churn struct {
 // of them. It can end the session in the same way, or stop the reading for a while, so that
 // the peer waits; answers to pings of both sides wait as well.
 func (s *Session) LimitChurn(n int, pace Pacer) {
-	s.link.table.mu.Lock()
-	defer s.link.table.mu.Unlock()
-	s.link.table.churn.limit, s.link.table.churn.pace = n, pace
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	s.table.churn.limit, s.table.churn.pace = n, pace
 }
 
 // Agreed reports that both sides have agreed on the substream's protocol. If the substream
 // has ended already, it no longer counts for LimitChurn.
 func (st *Stream) Agreed() {
-	t := st.link.table
+	t := st.session.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st.agreed = true
@@ -88,12 +88,12 @@ func (c *churn) count(now time.Time) {
 }
 
 // holdBackReading waits until the pacer lets the reader go on.
-func (l *link) holdBackReading() {
-	c := &l.table.churn
-	l.table.mu.Lock()
+func (s *Session) holdBackReading() {
+	c := &s.table.churn
+	s.table.mu.Lock()
 	wait := time.Until(c.until)
 	c.untilSet.Store(wait > 0)
-	l.table.mu.Unlock()
+	s.table.mu.Unlock()
 	if wait <= 0 {
 		return
 	}
@@ -101,6 +101,6 @@ func (l *link) holdBackReading() {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-l.over:
+	case <-s.over:
 	}
 }

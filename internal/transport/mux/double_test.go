@@ -288,8 +288,8 @@ func noisePair(t testing.TB) (client, server net.Conn) {
 }
 
 // inbound returns how many live substreams the peer has opened.
-func (l *link) inbound() int {
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	return l.table.liveInbound
+func (s *Session) inbound() int {
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	return s.table.liveInbound
 }

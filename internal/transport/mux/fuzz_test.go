@@ -89,7 +89,7 @@ func FuzzMuxInbound(f *testing.F) {
 			n := min(size, len(b))
 			peer.Write(b[:n])
 			b = b[n:]
-			if all, in, lib := s.NumStreams(), s.link.inbound(), s.libraryStreams(); all > 99 || in > 80 || lib > 2*backlog {
+			if all, in, lib := s.NumStreams(), s.inbound(), s.libraryStreams(); all > 99 || in > 80 || lib > 2*backlog {
 				t.Errorf("got %d streams, %d inbound, %d in the library, want at most 99, 80, %d", all, in, lib, 2*backlog)
 			}
 		}

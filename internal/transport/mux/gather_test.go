@@ -261,7 +261,7 @@ func TestResetEndsAWaitForTheConnection(t *testing.T) {
 		for _, n := range []int{1, joinBelow, joinBelow + 1, MaxPiece, -1} {
 			st, ended := mustOpen(t, s), make(chan error, 1)
 			if n < 0 { // last, and with a full outbox
-				for n = 1; !s.link.outbox.full(); {
+				for n = 1; !s.outbox.full(); {
 					mustOpen(t, s).Reset()
 				}
 			}

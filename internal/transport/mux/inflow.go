@@ -25,10 +25,10 @@ type inflow struct {
 
 	mu       sync.Mutex
 	kept     segments
-	unread   int    // bytes in them
-	waits    []byte // the buffer of a Read that waits and has nothing yet
-	leader   *link  // whose connection that Read reads itself; nil: it waits to be woken
-	got      int    // bytes that were put there
+	unread   int      // bytes in them
+	waits    []byte   // the buffer of a Read that waits and has nothing yet
+	leader   *Session // whose connection that Read reads itself; nil: it waits to be woken
+	got      int      // bytes that were put there
 	window   uint64
 	sent     uint64 // bytes that the peer has announced
 	taken    uint64 // bytes that were read or dropped
@@ -124,14 +124,14 @@ func (f *inflow) take(p []byte) (n int, due uint32) {
 }
 
 // leads begins to read the connection for a Read, or goes on with it. It returns false, and ends that, if the Read has something.
-func (f *inflow) leads(l *link) bool {
+func (f *inflow) leads(s *Session) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.leader = nil
 	if f.got > 0 || f.unread > 0 || f.end != nil || !f.inTime() {
 		return false
 	}
-	f.leader = l
+	f.leader = s
 	return true
 }
 

@@ -83,7 +83,7 @@ func (p *play) start(n int) {
 	p.waiting = n
 	go func() {
 		b := make([]byte, n)
-		n, due, err := p.f.read(&Stream{link: &link{lead: newLead()}}, b)
+		n, due, err := p.f.read(&Stream{session: &Session{lead: newLead()}}, b)
 		p.result <- result{b[:n], due, err}
 	}()
 }
@@ -302,7 +302,7 @@ func TestInflowAtOnce(t *testing.T) {
 		err := func() error {
 			for {
 				b := make([]byte, 1+rnd.IntN(2000))
-				n, _, err := f.read(&Stream{link: &link{lead: newLead()}}, b)
+				n, _, err := f.read(&Stream{session: &Session{lead: newLead()}}, b)
 				for _, c := range b[:n] {
 					if c != next {
 						return fmt.Errorf("got byte %d, want %d", c, next)

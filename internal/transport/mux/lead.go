@@ -39,34 +39,34 @@ const leadAfter = 64
 
 // LetReadsLead lets a Read that waits read the connection itself, where that pays. The connection is
 // one of the operating system's.
-func (s *Session) LetReadsLead() { s.link.lead.may.Store(leadsPay) }
+func (s *Session) LetReadsLead() { s.lead.may.Store(leadsPay) }
 
 // offers reports whether the library's goroutine leaves the reading to a Read.
-func (l *link) offers() bool {
-	r := &l.reader
-	return l.lead.row >= l.lead.after && r.have == 0 && r.boundary() && l.lead.may.Load()
+func (s *Session) offers() bool {
+	r := &s.reader
+	return s.lead.row >= s.lead.after && r.have == 0 && r.boundary() && s.lead.may.Load()
 }
 
 // standBy leaves the reading to a Read until it is called back.
-func (l *link) standBy() {
-	d, st := l.lead, l.table.last.Load()
+func (s *Session) standBy() {
+	d, st := s.lead, s.table.last.Load()
 	d.row = 0
-	if st == nil || !d.lookout.add(l) {
+	if st == nil || !d.lookout.add(s) {
 		return
 	}
-	defer d.lookout.remove(l)
+	defer d.lookout.remove(s)
 	d.ends.Store(false)
 	d.mu.Lock()
 	d.back, d.looks = newWaker(), 0
 	d.st.Store(st)
 	d.mu.Unlock()
 	st.in.ready.wake() // it may wait already
-	for over := l.over; ; {
+	for over := s.over; ; {
 		select {
 		case <-d.back:
 		case <-over:
 			over = nil
-			l.lookAround()
+			s.lookAround()
 		}
 		d.mu.Lock()
 		if !d.reads {
@@ -114,26 +114,26 @@ func (d *lead) leave(calls bool) {
 // lead reads the connection until something has come for a Read that waits, or it has to look around.
 // It returns false if the library's goroutine reads.
 func (st *Stream) lead() bool {
-	l := st.link
-	d := l.lead
+	s := st.session
+	d := s.lead
 	if !d.enter(st) {
 		return false
 	}
 	calls := true
 	defer func() { // also when a listener panics
-		d.leave(calls || l.reader.needed(l) || l.table.last.Load() != st)
+		d.leave(calls || s.reader.needed(s) || s.table.last.Load() != st)
 	}()
 	for goes := true; goes && !d.ends.Load(); {
-		if !st.in.leads(l) {
+		if !st.in.leads(s) {
 			calls = false
 			return true
 		}
-		if l.reader.needs(l) {
+		if s.reader.needs(s) {
 			return true
 		}
-		l.step()
-		if h := l.reader.heard; h != nil && l.reader.boundary() {
-			l.reader.tell()
+		s.step()
+		if h := s.reader.heard; h != nil && s.reader.boundary() {
+			s.reader.tell()
 			goes = h == st
 		}
 	}
@@ -141,15 +141,15 @@ func (st *Stream) lead() bool {
 }
 
 // needs reports whether there is something that only the library's goroutine does.
-func (r *reader) needs(l *link) bool {
+func (r *reader) needs(s *Session) bool {
 	others := r.have == headerLen && (r.head.flags() != 0 || r.head.version() != 0 || r.head.kind() > typeWindow)
 	return others || r.ended || r.skip > 0 || len(r.out)+len(r.opened) > 0 ||
-		l.injecting.Load() > 0 || l.swallow.Load() || l.table.churn.untilSet.Load()
+		s.injecting.Load() > 0 || s.swallow.Load() || s.table.churn.untilSet.Load()
 }
 
 // needed reports whether the library's goroutine has to go on at once when a turn has ended.
-func (r *reader) needed(l *link) bool {
-	return r.needs(l) || r.have > 0 || !r.boundary() || l.conn.Pending()
+func (r *reader) needed(s *Session) bool {
+	return r.needs(s) || r.have > 0 || !r.boundary() || s.conn.Pending()
 }
 
 // lookout looks after the connections that a Read reads, at most leadMost of the process. It has a goroutine while there are such.
@@ -157,7 +157,7 @@ type lookout struct {
 	nap func() // about 0.1 ms
 
 	mu   sync.Mutex
-	over map[*link]bool
+	over map[*Session]bool
 	runs bool
 }
 
@@ -171,16 +171,16 @@ const (
 var theLookout = lookout{nap: nap}
 
 // add adds a connection, if there is room.
-func (w *lookout) add(l *link) bool {
+func (w *lookout) add(s *Session) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.over) >= leadMost {
 		return false
 	}
 	if w.over == nil {
-		w.over = make(map[*link]bool)
+		w.over = make(map[*Session]bool)
 	}
-	w.over[l] = true
+	w.over[s] = true
 	if !w.runs {
 		w.runs = true
 		go w.run()
@@ -188,10 +188,10 @@ func (w *lookout) add(l *link) bool {
 	return true
 }
 
-func (w *lookout) remove(l *link) {
+func (w *lookout) remove(s *Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.over, l)
+	delete(w.over, s)
 }
 
 func (w *lookout) run() {
@@ -204,15 +204,15 @@ func (w *lookout) run() {
 func (w *lookout) look() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for l := range w.over {
-		d := l.lead
+	for s := range w.over {
+		d := s.lead
 		d.mu.Lock()
 		switch d.looks++; {
 		case !d.reads && d.looks > awayLooks:
 			d.back.wake()
 		case d.reads && d.looks > waitLooks:
 			d.ends.Store(true)
-			l.lookAround()
+			s.lookAround()
 		}
 		d.mu.Unlock()
 	}

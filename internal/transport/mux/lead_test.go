@@ -63,7 +63,7 @@ func led(t *testing.T, st, other *Stream) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; {
 		turn(t, st, other, 10)
-		if st.link.lead.st.Load() == st {
+		if st.session.lead.st.Load() == st {
 			return
 		}
 		if time.Now().After(end) {
@@ -163,7 +163,7 @@ func TestLeadWaits(t *testing.T) {
 				_, err := st.Read(make([]byte, 1))
 				read <- err
 			}()
-			for st.link.lead.elsewhere() { // the Read is about to lead, or the library's goroutine is called back
+			for st.session.lead.elsewhere() { // the Read is about to lead, or the library's goroutine is called back
 				runtime.Gosched()
 			}
 			if err := wakes.f(client, server, st, other); err != nil {
@@ -191,7 +191,7 @@ func (d *lead) elsewhere() bool { return d.st.Load() != nil && !d.reading() }
 // TestLeadEnds: a connection that has ended leaves nothing with the lookout.
 func TestLeadEnds(t *testing.T) {
 	client, server, st, _ := leadingPair(t)
-	w := st.link.lead.lookout
+	w := st.session.lead.lookout
 	client.Close()
 	server.Close()
 	w.mu.Lock()
@@ -249,7 +249,7 @@ func TestLeadLookoutAsleep(t *testing.T) {
 			sleepy(t)
 			a, b := noisePair(t)
 			client, server := wrap(t, a, true, Config{}), wrap(t, b, false, Config{})
-			server.link.lead.may.Store(false)
+			server.lead.may.Store(false)
 			came := accept(server)
 			open := func() (*Stream, *Stream) {
 				st := mustOpen(t, client)
@@ -293,7 +293,7 @@ func TestLeadPanic(t *testing.T) {
 		led(t, st, other)
 		got := make(chan any, 1)
 		second.Notify(func() {
-			if st.link.lead.reading() {
+			if st.session.lead.reading() {
 				panic("listener")
 			}
 			got <- nil // on the library's goroutine, which was called back
@@ -306,7 +306,7 @@ func TestLeadPanic(t *testing.T) {
 			}()
 			st.Read(make([]byte, 1))
 		}()
-		for st.link.lead.elsewhere() {
+		for st.session.lead.elsewhere() {
 			runtime.Gosched()
 		}
 		mustWrite(t, its, "y")

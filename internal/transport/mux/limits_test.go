@@ -31,7 +31,7 @@ func TestStreamLimits(t *testing.T) {
 			}
 			d.expect("00 00 0008 " + hexID(uint32(2*i+2)) + " 00000000")
 		}
-		if got := s.link.inbound(); got != 80 {
+		if got := s.inbound(); got != 80 {
 			t.Errorf("got %d inbound streams, want 80", got)
 		}
 		// The peer cannot lock us out.
@@ -233,7 +233,7 @@ func TestOpenedAndDropped(t *testing.T) {
 		if n := s.libraryStreams(); n != 0 {
 			t.Errorf("got %d streams in the library, want none", n)
 		}
-		if n := s.link.table.unaccepted; n != backlog {
+		if n := s.table.unaccepted; n != backlog {
 			t.Errorf("got %d that nobody has accepted, want %d", n, backlog)
 		}
 		if n := s.NumStreams(); n != 0 {
@@ -249,7 +249,7 @@ func TestOpenedAndDropped(t *testing.T) {
 		}
 		d.Data(flagSYN, 5001, "welcome")
 		mustRead(t, <-streams, "welcome")
-		if n := len(s.link.table.streams); n != 1 {
+		if n := len(s.table.streams); n != 1 {
 			t.Errorf("got %d entries in the table, want 1", n)
 		}
 		if s.Err() != nil {

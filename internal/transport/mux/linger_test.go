@@ -199,10 +199,10 @@ func TestLingeringPeerThatReadsNothing(t *testing.T) {
 		synctest.Wait()
 		st.Close()
 		resume := d.stop()
-		s.link.outbox.send(s.link, newHeader(typePing, flagSYN, 0, 1)) // what the double was reading
+		s.outbox.send(s, newHeader(typePing, flagSYN, 0, 1)) // what the double was reading
 		go func() {
 			for range 2 * maxControl {
-				d.Data(0, st.ID(), string(make([]byte, s.link.cfg.Window/4)))
+				d.Data(0, st.ID(), string(make([]byte, s.cfg.Window/4)))
 			}
 		}()
 		_, err := s.Accept()
@@ -221,11 +221,11 @@ func TestNoLingeringAfterTheEnd(t *testing.T) {
 		st.Close()
 		other.CloseWrite()
 		for _, st := range []*Stream{st, other} {
-			s.link.table.mu.Lock()
+			s.table.mu.Lock()
 			if st.closeTimer != nil {
 				t.Error("got a timer of a stream of an ended connection, want none")
 			}
-			s.link.table.mu.Unlock()
+			s.table.mu.Unlock()
 		}
 	})
 }

@@ -53,7 +53,7 @@ func (st *Stream) arrived() {
 func (st *Stream) TryRead(p []byte) (n int, ok bool) {
 	f := &st.in
 	f.mu.Lock()
-	if f.end != nil || f.unread > len(p) || f.owed(f.unread) >= f.window/4 && st.link.outbox.full() {
+	if f.end != nil || f.unread > len(p) || f.owed(f.unread) >= f.window/4 && st.session.outbox.full() {
 		f.mu.Unlock()
 		return 0, false
 	}

@@ -71,12 +71,12 @@ func (b *batch) add(h *header, body []byte) {
 
 // awaitRoom waits while maxControl frames wait, at most until st was reset. It comes before each
 // frame that a peer can cause any number of while it reads nothing.
-func (o *outbox) awaitRoom(l *link, st *Stream) {
+func (o *outbox) awaitRoom(s *Session, st *Stream) {
 	for room := o.room(false); room != nil && st.gone() == nil; room = o.room(false) {
 		select {
 		case <-room:
 		case <-st.out.ready:
-		case <-l.over:
+		case <-s.over:
 			return
 		}
 	}
@@ -86,20 +86,20 @@ func (o *outbox) awaitRoom(l *link, st *Stream) {
 func (o *outbox) full() bool { return o.room(false) != nil }
 
 // enqueue queues a frame. It never waits.
-func (o *outbox) enqueue(l *link, h *header, body []byte, by writtenBy) {
+func (o *outbox) enqueue(s *Session, h *header, body []byte, by writtenBy) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue.add(h, body)
 	switch by {
 	case writeSoon:
-		o.start(l)
+		o.start(s)
 	case writeHeld:
-		o.hold(l)
+		o.hold(s)
 	}
 }
 
 // hold has the outbox written out after holdLimit, unless it is before. The lock is held.
-func (o *outbox) hold(l *link) {
+func (o *outbox) hold(s *Session) {
 	if o.holding || o.stopped {
 		return
 	}
@@ -112,13 +112,13 @@ func (o *outbox) hold(l *link) {
 		defer o.mu.Unlock()
 		if o.holding {
 			o.holding = false
-			o.start(l)
+			o.start(s)
 		}
 	})
 }
 
 // start has a goroutine write the outbox out, if none does. The lock is held.
-func (o *outbox) start(l *link) {
+func (o *outbox) start(s *Session) {
 	if o.running || o.stopped {
 		return
 	}
@@ -127,7 +127,7 @@ func (o *outbox) start(l *link) {
 	o.run(func() {
 		defer o.wg.Done()
 		for o.more() {
-			l.flush(nobody)
+			s.flush(nobody)
 		}
 	})
 }
@@ -136,11 +136,11 @@ func (o *outbox) start(l *link) {
 // a substream that the peer does not know would open it for the peer alone, and one before the end
 // would be read for it. No ping is sent after GoAway: the peer closes when it reads GoAway, and
 // unread bytes would turn its close into a reset.
-func (o *outbox) send(l *link, h header) error {
+func (o *outbox) send(s *Session, h header) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
-	case h.kind() == typePing && l.goingAway.Load():
+	case h.kind() == typePing && s.goingAway.Load():
 		return ErrGoingAway
 	case h.flags()&flagRST != 0 && slices.Contains(o.queue.marks, h.id()):
 		o.queue.add(&h, nil)
@@ -149,7 +149,7 @@ func (o *outbox) send(l *link, h header) error {
 	default:
 		o.queue.own = append(o.queue.own, h[:]...)
 	}
-	o.start(l)
+	o.start(s)
 	return nil
 }
 
@@ -157,17 +157,17 @@ func (o *outbox) send(l *link, h header) error {
 // has not seen, or a window update for dropped bytes. The reader calls it, which slows down a
 // peer that provokes such frames faster than they can be written. After a second without
 // progress the connection ends.
-func (l *link) answer(h header) error {
-	err := l.outbox.send(l, h)
+func (s *Session) answer(h header) error {
+	err := s.outbox.send(s, h)
 	if err != errBusy {
 		return err
 	}
-	defer time.AfterFunc(holdBack, func() { _ = l.fail(errBusy) }).Stop()
-	for ; err == errBusy; err = l.outbox.send(l, h) {
-		for room := l.outbox.room(true); room != nil; room = l.outbox.room(true) {
+	defer time.AfterFunc(holdBack, func() { _ = s.fail(errBusy) }).Stop()
+	for ; err == errBusy; err = s.outbox.send(s, h) {
+		for room := s.outbox.room(true); room != nil; room = s.outbox.room(true) {
 			select {
 			case <-room:
-			case <-l.over:
+			case <-s.over:
 				return ErrHungUp
 			}
 		}

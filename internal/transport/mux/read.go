@@ -27,12 +27,13 @@ type reader struct {
 // Read reads frames of the peer until there is a header that the library is to see, and returns
 // that. Bodies go to their substreams. A call proves that the library has handled all that it was
 // given before.
-func (l *link) Read(p []byte) (int, error) {
-	r := &l.reader
+func (w *wire) Read(p []byte) (int, error) {
+	s := (*Session)(w)
+	r := &s.reader
 	if !r.running {
 		select {
-		case <-l.released:
-		case <-l.over: // the end of a session that was held
+		case <-s.released:
+		case <-s.over: // the end of a session that was held
 		}
 		r.running = true
 	}
@@ -47,73 +48,73 @@ func (l *link) Read(p []byte) (int, error) {
 			r.tell()
 
 		case r.ended:
-			l.handOver()
+			s.handOver()
 			return 0, io.EOF
 
-		case len(r.opened) > 0 && (len(r.opened) == handOverAt || l.conn.Buffered() == 0 || l.table.churn.untilSet.Load()):
-			l.handOver()
+		case len(r.opened) > 0 && (len(r.opened) == handOverAt || s.conn.Buffered() == 0 || s.table.churn.untilSet.Load()):
+			s.handOver()
 
-		case l.injecting.Load() > 0:
-			r.give(l.injected())
+		case s.injecting.Load() > 0:
+			r.give(s.injected())
 
-		case l.table.churn.untilSet.Load() && !l.swallow.Load():
-			l.holdBackReading()
+		case s.table.churn.untilSet.Load() && !s.swallow.Load():
+			s.holdBackReading()
 
-		case l.conn.Buffered() == 0 && l.offers():
-			l.standBy()
+		case s.conn.Buffered() == 0 && s.offers():
+			s.standBy()
 
-		case r.skip > 0 && l.conn.Buffered() > 0:
-			n, err := l.conn.Read(p[:min(uint32(len(p)), r.skip)])
-			l.bytesIn.Add(uint64(n))
+		case r.skip > 0 && s.conn.Buffered() > 0:
+			n, err := s.conn.Read(p[:min(uint32(len(p)), r.skip)])
+			s.bytesIn.Add(uint64(n))
 			r.skip -= uint32(n)
-			l.stop(err)
+			s.stop(err)
 
-		case r.rest == 0 && l.swallow.Load() && l.err() != nil: // ended on our side
-			l.stop(io.EOF)
+		case r.rest == 0 && s.swallow.Load() && s.Err() != nil: // ended on our side
+			s.stop(io.EOF)
 
 		default:
-			l.step()
+			s.step()
 		}
 	}
 }
 
 // step goes on with the frames of the peer: a header, a part of a body, or a wait until there is
 // something to read or to look at.
-func (l *link) step() {
-	r, err := &l.reader, error(nil)
+func (s *Session) step() {
+	r, err := &s.reader, error(nil)
 	switch {
 	case r.have == headerLen:
 		r.have = 0
-		err = l.frame(r.head)
+		err = s.frame(r.head)
 
-	case l.conn.Buffered() == 0:
-		err = l.await()
+	case s.conn.Buffered() == 0:
+		err = s.await()
 
 	case r.rest > 0:
-		err = l.fill()
+		err = s.fill()
 
 	default:
 		var n int
-		n, err = l.conn.Read(r.head[r.have:])
-		l.bytesIn.Add(uint64(n))
+		n, err = s.conn.Read(r.head[r.have:])
+		s.bytesIn.Add(uint64(n))
 		r.have += uint8(n)
 	}
-	l.stop(err)
+	s.stop(err)
 }
 
 // await waits until the connection has something to read. It returns nil as well when the wait
 // was interrupted, and an error only when the connection is over.
-func (l *link) await() error {
-	l.lead.came = 0
+func (s *Session) await() error {
+	s.lead.came = 0
 	err := io.EOF // by a failure on our side
 	select {
-	case <-l.over:
+	case <-s.over:
 	default:
-		err = l.conn.Fill()
+		err = s.conn.Fill()
 	}
-	switch r := &l.reader; {
+	switch r := &s.reader; {
 	case err != nil && isDeadline(err): // what to look at was there before the deadline was set
-		return l.conn.SetReadDeadline(time.Time{})
+		return s.conn.SetReadDeadline(time.Time{})
 	case err == io.EOF && !(r.boundary() && r.have == 0):
 		return fmt.Errorf("inside a frame: %w", io.ErrUnexpectedEOF)
 	}
@@ -121,27 +122,27 @@ func (l *link) await() error {
 }
 
 // fill reads a part of the frame's body. A FIN that came with it counts when it is complete.
-func (l *link) fill() error {
-	r := &l.reader
-	n, due, met, err := r.into.in.fill(l.conn, int(r.rest))
-	l.bytesIn.Add(uint64(n))
-	if r.rest -= uint32(n); !met || l.lead.came > 1 || r.rest > 0 {
-		l.lead.row = 0
+func (s *Session) fill() error {
+	r := &s.reader
+	n, due, met, err := r.into.in.fill(s.conn, int(r.rest))
+	s.bytesIn.Add(uint64(n))
+	if r.rest -= uint32(n); !met || s.lead.came > 1 || r.rest > 0 {
+		s.lead.row = 0
 	} else {
-		l.lead.row++
+		s.lead.row++
 	}
 	if due > 0 && r.into.state.Load() == lingering {
-		err = l.answer(newHeader(typeWindow, 0, r.into.id, due))
+		err = s.answer(newHeader(typeWindow, 0, r.into.id, due))
 	}
 	if r.rest > 0 {
 		return err
 	}
 	if r.fin {
-		l.table.mu.Lock()
+		s.table.mu.Lock()
 		if r.into.live {
 			r.into.remoteFIN()
 		}
-		l.table.mu.Unlock()
+		s.table.mu.Unlock()
 	}
 	r.into, r.fin = nil, false
 	return err
@@ -162,10 +163,10 @@ const handOverAt = 16
 func (r *reader) boundary() bool { return r.rest == 0 && r.skip == 0 }
 
 // stop ends the reading if there is an error.
-func (l *link) stop(err error) {
+func (s *Session) stop(err error) {
 	if err != nil {
-		l.reader.ended = true
-		l.end(err)
+		s.reader.ended = true
+		s.end(err)
 	}
 }
 
@@ -179,8 +180,8 @@ func (r *reader) give(headers ...header) {
 
 // frame handles one header of the peer and decides what the library sees of it. An error
 // ends the connection.
-func (l *link) frame(h header) error {
-	r := &l.reader
+func (s *Session) frame(h header) error {
+	r := &s.reader
 	if h.version() != 0 || h.kind() > typeGoAway {
 		return violation(fmt.Errorf("%w: %x", ErrBadFrame, h[:]))
 	}
@@ -189,18 +190,18 @@ func (l *link) frame(h header) error {
 		return &GoAwayError{Code: h.length()}
 	case typePing:
 		if h.flags()&flagSYN == 0 {
-			l.pings.answered(h.length())
+			s.pings.answered(h.length())
 			return nil
 		}
-		if l.pings.received.Add(1) > maxPings {
+		if s.pings.received.Add(1) > maxPings {
 			return violation(ErrTooManyPings)
 		}
 		r.give(h)
 		return nil
 	}
-	l.heardAt.Store(int64(time.Since(l.made)))
+	s.heardAt.Store(int64(time.Since(s.made)))
 	if h.flags() == 0 {
-		st := l.find(h.id())
+		st := s.find(h.id())
 		switch {
 		case st == nil:
 			r.skip = h.body()
@@ -211,15 +212,15 @@ func (l *link) frame(h header) error {
 				return violation(ErrWindowExceeded)
 			}
 			r.into, r.rest, r.heard = st, h.body(), st
-			l.lead.came++
+			s.lead.came++
 		}
 		return nil
 	}
-	switch refused, err := l.flagged(h); {
+	switch refused, err := s.flagged(h); {
 	case errors.Is(err, ErrTooMuchChurn):
-		return l.sendLastGoAway(err)
+		return s.sendLastGoAway(err)
 	case refused && err == nil:
-		return l.answer(newHeader(typeData, flagRST, h.id(), 0))
+		return s.answer(newHeader(typeData, flagRST, h.id(), 0))
 	default:
 		return err
 	}
@@ -227,27 +228,27 @@ func (l *link) frame(h header) error {
 
 // find returns the live substream with that id; nil: there is none. The last one is kept, so
 // that most frames need no lock.
-func (l *link) find(id uint32) *Stream {
-	if st := l.table.last.Load(); st != nil && st.id == id {
+func (s *Session) find(id uint32) *Stream {
+	if st := s.table.last.Load(); st != nil && st.id == id {
 		return st
 	}
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	st := l.table.streams[id]
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	st := s.table.streams[id]
 	if st != nil {
-		l.table.last.Store(st)
-		l.lead.row = 0
+		s.table.last.Store(st)
+		s.lead.row = 0
 	}
 	return st
 }
 
 // flagged handles a frame that opens, acknowledges or ends a substream. It reports whether one that
 // the peer opens is refused.
-func (l *link) flagged(h header) (refused bool, err error) {
-	t := l.table
+func (s *Session) flagged(h header) (refused bool, err error) {
+	t := s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := &l.reader
+	r := &s.reader
 	flags, id := h.flags(), h.id()
 
 	if flags&flagSYN != 0 {
@@ -257,19 +258,19 @@ func (l *link) flagged(h header) (refused bool, err error) {
 		if t.streams[id] != nil {
 			return false, violation(fmt.Errorf("%w: stream %d", ErrDuplicate, id))
 		}
-		if l.goingAway.Load() || t.liveInbound >= t.inbound || t.room() == 0 || t.unaccepted >= max(backlog, t.inbound) {
+		if s.goingAway.Load() || t.liveInbound >= t.inbound || t.room() == 0 || t.unaccepted >= max(backlog, t.inbound) {
 			// The peer's fault only beyond its own limit. The last condition
 			// is for what it opened and dropped before Accept could return it.
-			if !l.goingAway.Load() && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
+			if !s.goingAway.Load() && t.liveInbound >= t.inbound && t.refuse(time.Now()) {
 				return false, violation(ErrTooManyRefused)
 			}
-			if !l.goingAway.Load() {
+			if !s.goingAway.Load() {
 				t.churn.count(time.Now())
 			}
 			r.skip = h.body()
 			return true, t.churn.why
 		}
-		l.add(newStream(l, id, true))
+		s.add(newStream(s, id, true))
 	}
 
 	st := t.streams[id]
@@ -285,7 +286,7 @@ func (l *link) flagged(h header) (refused bool, err error) {
 	if flags&(flagFIN|flagRST) != 0 || h.body() > 0 {
 		r.heard = st
 	}
-	l.lead.row = 0
+	s.lead.row = 0
 	if t.last.Store(st); h.body() > 0 {
 		r.into, r.rest = st, h.body()
 	}

@@ -81,8 +81,8 @@ func TestCountsAgree(t *testing.T) {
 }
 
 func (st *Stream) alive() bool {
-	st.link.table.mu.Lock()
-	defer st.link.table.mu.Unlock()
+	st.session.table.mu.Lock()
+	defer st.session.table.mu.Unlock()
 	return st.live
 }
 
@@ -172,7 +172,7 @@ func TestTenThousandCycles(t *testing.T) {
 		t.Errorf("got %d bytes of heap, want about %d", heap, heapBefore)
 	}
 	for _, s := range []*Session{a, b} {
-		if n := len(s.link.table.streams); n != 0 {
+		if n := len(s.table.streams); n != 0 {
 			t.Errorf("got %d entries in the table, want 0", n)
 		}
 		if s.Err() != nil {

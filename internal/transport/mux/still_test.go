@@ -101,7 +101,7 @@ func TestManyWritersStandStill(t *testing.T) {
 		}
 		synctest.Wait()
 		// A large frame that the connection has taken already has its small one behind it.
-		if got := s.link.outbox.waiting(); got >= size-small {
+		if got := s.outbox.waiting(); got >= size-small {
 			t.Errorf("got %d bytes that wait below the writers, want none of large frames", got)
 		}
 		d.Data(flagSYN, 2, "hello")
@@ -157,11 +157,11 @@ func TestUnreadAcknowledgements(t *testing.T) {
 				d.Send(typeWindow, flagSYN, 2*maxControl+1, 0)
 				synctest.Wait()
 			}
-			s.link.outbox.mu.Lock()
-			if got := len(s.link.outbox.queue.own); got != maxControl*headerLen {
+			s.outbox.mu.Lock()
+			if got := len(s.outbox.queue.own); got != maxControl*headerLen {
 				t.Errorf("got %d bytes that wait, want %d", got, maxControl*headerLen)
 			}
-			s.link.outbox.mu.Unlock()
+			s.outbox.mu.Unlock()
 			if s.Err() != nil {
 				t.Errorf("got %v, want a living session", s.Err())
 			}
@@ -202,7 +202,7 @@ func TestAcknowledgementWithoutRoom(t *testing.T) {
 		d.Send(typeWindow, flagSYN, 1, 0)
 		synctest.Wait()
 		for range maxControl {
-			if err := s.link.outbox.send(s.link, newHeader(typeData, flagRST, 99, 0)); err != nil {
+			if err := s.outbox.send(s, newHeader(typeData, flagRST, 99, 0)); err != nil {
 				t.Fatal(err)
 			}
 		}

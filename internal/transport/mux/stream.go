@@ -22,7 +22,7 @@ const (
 // Stream is one substream. One goroutine reads it and one writes it; the one
 // that writes also calls CloseWrite. The other methods may be called by any.
 type Stream struct {
-	link    *link
+	session *Session
 	id      uint32
 	inbound bool
 
@@ -46,10 +46,10 @@ type Stream struct {
 // nobody stands for a stream where a wait is for none. It is never reset.
 var nobody = new(Stream)
 
-func newStream(l *link, id uint32, inbound bool) *Stream {
+func newStream(s *Session, id uint32, inbound bool) *Stream {
 	return &Stream{
-		link: l, id: id, inbound: inbound, began: time.Since(l.made),
-		in:  inflow{ready: newWaker(), window: uint64(l.cfg.Window), promised: initialWindow},
+		session: s, id: id, inbound: inbound, began: time.Since(s.made),
+		in:  inflow{ready: newWaker(), window: uint64(s.cfg.Window), promised: initialWindow},
 		out: outflow{ready: newWaker(), window: initialWindow},
 	}
 }
@@ -72,7 +72,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 	n, due, err := st.in.read(st, p)
 	if due > 0 {
-		st.link.outbox.awaitRoom(st.link, nobody)
+		st.session.outbox.awaitRoom(st.session, nobody)
 		st.give(due)
 	}
 	return n, err
@@ -80,11 +80,11 @@ func (st *Stream) Read(p []byte) (int, error) {
 
 // give gives the peer credit, if there is any to give.
 func (st *Stream) give(due uint32) {
-	if due == 0 || st.link.swallow.Load() {
+	if due == 0 || st.session.swallow.Load() {
 		return
 	}
 	h := newHeader(typeWindow, 0, st.id, due)
-	st.link.outbox.enqueue(st.link, &h, nil, writeSoon)
+	st.session.outbox.enqueue(st.session, &h, nil, writeSoon)
 }
 
 var goneWith = [...]error{resetByPeer: ErrResetByPeer, lingering: ErrClosed, resetByUs: ErrClosed, expired: errExpired}
@@ -97,7 +97,7 @@ func (st *Stream) unwritable() error {
 	if gone := st.gone(); gone != nil {
 		return gone
 	}
-	if cause := st.link.broken(); cause != nil {
+	if cause := st.session.broken(); cause != nil {
 		return streamEnded(cause)
 	}
 	if st.finOut.Load() {
@@ -127,10 +127,10 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		}
 		if k == 0 {
 			if until.IsZero() {
-				until = time.Now().Add(st.link.cfg.StallTimeout)
-				st.link.stalls.Add(1)
+				until = time.Now().Add(st.session.cfg.StallTimeout)
+				st.session.stalls.Add(1)
 			}
-			st.link.lead.wanted() // credit may have come
+			st.session.lead.wanted() // credit may have come
 			if err := st.out.await(until); err != nil {
 				return n, err
 			}
@@ -138,9 +138,9 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		}
 		until = time.Time{}
 		h := newHeader(typeData, 0, st.id, uint32(k))
-		st.link.writeData(st, &h, p[n:n+k])
+		st.session.writeData(st, &h, p[n:n+k])
 		// The piece may have been swallowed, or gone out behind a reset.
-		if cause := st.link.broken(); cause != nil {
+		if cause := st.session.broken(); cause != nil {
 			return n, streamEnded(cause)
 		}
 		n += k
@@ -163,7 +163,7 @@ func (st *Stream) WriteHeld(p []byte) error {
 		return err
 	}
 	h := newHeader(typeData, 0, st.id, uint32(n))
-	st.link.outbox.enqueue(st.link, &h, p[:n], writeHeld)
+	st.session.outbox.enqueue(st.session, &h, p[:n], writeHeld)
 	if n < len(p) {
 		return ErrStalled
 	}
@@ -213,18 +213,18 @@ func (st *Stream) CloseWrite() error {
 		return gone
 	}
 	st.queueFIN(writeAwaited)
-	st.link.flush(st)
+	st.session.flush(st)
 	if gone := st.gone(); gone != nil {
 		return gone
 	}
-	t := st.link.table
+	t := st.session.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if cause := st.link.broken(); cause != nil {
+	if cause := st.session.broken(); cause != nil {
 		return streamEnded(cause)
 	}
 	if st.live && st.closeTimer == nil {
-		st.closeTimer = time.AfterFunc(st.link.cfg.CloseTimeout, func() { st.drop(expired) })
+		st.closeTimer = time.AfterFunc(st.session.cfg.CloseTimeout, func() { st.drop(expired) })
 	}
 	return nil
 }
@@ -232,14 +232,14 @@ func (st *Stream) CloseWrite() error {
 // queueFIN queues the end of this side's half, once. The older peers do not wake their reader for
 // an end on a window update, so it is a data frame. spec: comms 5.3, 143
 func (st *Stream) queueFIN(by writtenBy) {
-	t := st.link.table
+	t := st.session.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if st.finOut.Swap(true) || !st.live || st.link.swallow.Load() {
+	if st.finOut.Swap(true) || !st.live || st.session.swallow.Load() {
 		return
 	}
 	h := newHeader(typeData, flagFIN, st.id, 0)
-	st.link.outbox.enqueue(st.link, &h, nil, by)
+	st.session.outbox.enqueue(st.session, &h, nil, by)
 	if st.peerOver {
 		t.end(st)
 	}
@@ -248,7 +248,7 @@ func (st *Stream) queueFIN(by writtenBy) {
 // Finish is CloseWrite and Close, and never waits: what was written before arrives, unless the peer
 // lets too much wait: then the stream is reset. No Write may go on meanwhile.
 func (st *Stream) Finish() error {
-	if st.link.outbox.full() {
+	if st.session.outbox.full() {
 		return st.Reset()
 	}
 	st.queueFIN(writeSoon)
@@ -261,18 +261,18 @@ func (st *Stream) Finish() error {
 // still reads or writes. Unread bytes, and those that the peer still sends, are dropped and
 // take no memory. In all other cases the stream is reset.
 func (st *Stream) Close() error {
-	t := st.link.table
+	t := st.session.table
 	t.mu.Lock()
 	if st.state.Load() == lingering {
 		t.mu.Unlock()
 		return nil
 	}
-	if !st.live || !st.finOut.Load() || st.link.broken() != nil || !st.state.CompareAndSwap(alive, lingering) {
+	if !st.live || !st.finOut.Load() || st.session.broken() != nil || !st.state.CompareAndSwap(alive, lingering) {
 		t.mu.Unlock()
 		return st.Reset()
 	}
 	st.stopTimer()
-	st.closeTimer = time.AfterFunc(st.link.cfg.LingerTimeout, func() { st.drop(resetByUs) })
+	st.closeTimer = time.AfterFunc(st.session.cfg.LingerTimeout, func() { st.drop(resetByUs) })
 	t.mu.Unlock()
 	st.give(st.in.close(ErrClosed))
 	return nil
@@ -294,28 +294,28 @@ func (st *Stream) Reset() error {
 }
 
 func (st *Stream) drop(state int32) {
-	l := st.link
-	l.table.mu.Lock()
+	s := st.session
+	s.table.mu.Lock()
 	if st.state.Load() >= resetByUs {
-		l.table.mu.Unlock()
+		s.table.mu.Unlock()
 		return
 	}
 	st.state.Store(state)
-	if l.injecting.Load() > 0 {
-		l.lookAround()
+	if s.injecting.Load() > 0 {
+		s.lookAround()
 	}
 	var err error
 	if st.live {
-		l.table.end(st)
-		err = l.outbox.send(l, newHeader(typeData, flagRST, st.id, 0))
+		s.table.end(st)
+		err = s.outbox.send(s, newHeader(typeData, flagRST, st.id, 0))
 	}
-	l.table.mu.Unlock()
+	s.table.mu.Unlock()
 
 	st.in.close(st.gone())
 	st.out.ready.wake()
 	st.notify()
 	if err != nil {
-		_ = l.fail(err)
+		_ = s.fail(err)
 	}
 }
 
@@ -324,11 +324,11 @@ func (st *Stream) drop(state int32) {
 // (see [Pong]). An answer with a greater number proves nothing about what was written on this
 // substream: the peer may have dropped that unread.
 func (st *Stream) PeerEnded() (pongs uint64, ended bool) {
-	l := st.link
-	l.table.mu.Lock()
-	defer l.table.mu.Unlock()
-	if !st.peerOver && l.err() != nil {
-		return l.pings.came.Load(), true
+	s := st.session
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	if !st.peerOver && s.Err() != nil {
+		return s.pings.came.Load(), true
 	}
 	return st.pongs, st.peerOver
 }
@@ -336,7 +336,7 @@ func (st *Stream) PeerEnded() (pongs uint64, ended bool) {
 // peerEnds notes that the peer's half is over. The table's lock is held.
 func (st *Stream) peerEnds(err error) {
 	if !st.peerOver {
-		st.peerOver, st.pongs = true, st.link.pings.came.Load()
+		st.peerOver, st.pongs = true, st.session.pings.came.Load()
 	}
 	st.in.finish(err)
 }
@@ -345,7 +345,7 @@ func (st *Stream) peerEnds(err error) {
 func (st *Stream) remoteFIN() {
 	st.peerEnds(io.EOF)
 	if st.finOut.Load() {
-		st.link.table.end(st)
+		st.session.table.end(st)
 	}
 }
 
@@ -353,7 +353,7 @@ func (st *Stream) remoteFIN() {
 func (st *Stream) remoteReset() {
 	st.peerEnds(ErrResetByPeer)
 	st.state.CompareAndSwap(alive, resetByPeer)
-	st.link.table.end(st)
+	st.session.table.end(st)
 	st.out.ready.wake()
 }
 

@@ -93,3 +93,44 @@ func (t *table) all() []*Stream {
 	}
 	return slices.Collect(maps.Values(t.streams))
 }
+
+// add enters a live substream. The table's lock is held, so that the end of the connection finds
+// either the substream or has its cause here.
+func (s *Session) add(st *Stream) {
+	t := s.table
+	st.live = true
+	t.streams[st.id] = st
+	if st.inbound {
+		t.liveInbound++
+		t.unaccepted++
+	}
+	if cause := s.Err(); cause != nil {
+		st.sessionEnded(cause)
+	}
+}
+
+// forget has the library forget a substream of this side: it gets a reset, as if the peer had sent
+// it, when the reader next looks around: at the latest when a substream is dropped, or behind
+// forgetMost others. The table's lock is held.
+func (s *Session) forget(id uint32) {
+	s.inject = append(s.inject, newHeader(typeWindow, flagACK|flagRST, id, 0))
+	if s.injecting.Store(int32(len(s.inject))); len(s.inject) > forgetMost {
+		s.lookAround()
+	}
+}
+
+// lookAround ends the reader's wait for the connection.
+func (s *Session) lookAround() { s.conn.SetReadDeadline(passedDeadline) }
+
+// injected takes the first frame that waits for the library.
+func (s *Session) injected() header {
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	h := s.inject[0]
+	s.inject = s.inject[1:]
+	if len(s.inject) == 0 {
+		s.inject = nil
+	}
+	s.injecting.Store(int32(len(s.inject)))
+	return h
+}

@@ -25,23 +25,24 @@ const deadlineSlack = 64
 
 // Write accepts the library's frames, of which none has a body: it passes on pongs, and the SYNs
 // of this side's substreams. After the end it discards everything.
-func (l *link) Write(b []byte) (int, error) {
+func (w *wire) Write(b []byte) (int, error) {
+	s := (*Session)(w)
 	h := header(b) // a copy: the slice stays the library's
 	switch {
-	case l.swallow.Load():
-	case h.kind() == typePing && l.withholds():
-		l.pings.received.Add(-1) // it waits no longer
+	case s.swallow.Load():
+	case h.kind() == typePing && s.withhold.Load().Load():
+		s.pings.received.Add(-1) // it waits no longer
 	case h.kind() == typePing:
-		l.outbox.enqueue(l, &h, nil, writeSoon) // at most maxPings of them
+		s.outbox.enqueue(s, &h, nil, writeSoon) // at most maxPings of them
 	case h.flags()&flagSYN != 0:
-		l.opened = newStream(l, h.id(), false)
-		l.table.mu.Lock()
-		l.table.reserved--
-		l.add(l.opened)
-		l.forget(h.id())
-		l.table.mu.Unlock()
-		h.setLength(l.opened.in.opening())
-		l.outbox.enqueue(l, &h, nil, writeHeld)
+		s.opened = newStream(s, h.id(), false)
+		s.table.mu.Lock()
+		s.table.reserved--
+		s.add(s.opened)
+		s.forget(h.id())
+		s.table.mu.Unlock()
+		h.setLength(s.opened.in.opening())
+		s.outbox.enqueue(s, &h, nil, writeHeld)
 	}
 	return len(b), nil
 }
@@ -49,50 +50,50 @@ func (l *link) Write(b []byte) (int, error) {
 // writeData writes a data frame and returns when the connection has taken it, or never will, or the
 // substream was reset. A small frame goes with what else waits; a large one waits for its turn where
 // it is.
-func (l *link) writeData(st *Stream, h *header, body []byte) {
+func (s *Session) writeData(st *Stream, h *header, body []byte) {
 	switch {
 	case len(body) > joinBelow:
-		if l.lockWriter(st) {
-			l.writeOut(h, body)
-			<-l.writer.lock
+		if s.lockWriter(st) {
+			s.writeOut(h, body)
+			<-s.writer.lock
 		}
-	case l.writer.gather.yields(h.id()):
-		l.outbox.awaitRoom(l, st)
-		l.outbox.enqueue(l, h, body, writeAwaited)
+	case s.writer.gather.yields(h.id()):
+		s.outbox.awaitRoom(s, st)
+		s.outbox.enqueue(s, h, body, writeAwaited)
 		runtime.Gosched()
-		l.writer.gather.yielded(l.flush(st))
-	case l.tryLockWriter():
-		l.writeOut(h, body)
-		<-l.writer.lock
+		s.writer.gather.yielded(s.flush(st))
+	case s.tryLockWriter():
+		s.writeOut(h, body)
+		<-s.writer.lock
 	default: // somebody writes
-		l.outbox.awaitRoom(l, st)
-		l.outbox.enqueue(l, h, body, writeAwaited)
-		l.flush(st)
+		s.outbox.awaitRoom(s, st)
+		s.outbox.enqueue(s, h, body, writeAwaited)
+		s.flush(st)
 	}
 }
 
 // lockWriter waits until the connection is free for a write. It returns false after the end, and
 // when st was reset.
-func (l *link) lockWriter(st *Stream) bool {
-	if l.tryLockWriter() {
+func (s *Session) lockWriter(st *Stream) bool {
+	if s.tryLockWriter() {
 		return true
 	}
 	for st.gone() == nil {
 		select {
-		case l.writer.lock <- struct{}{}:
+		case s.writer.lock <- struct{}{}:
 			return true
 		case <-st.out.ready:
-		case <-l.over:
-			l.outbox.take()
+		case <-s.over:
+			s.outbox.take()
 			return false
 		}
 	}
 	return false
 }
 
-func (l *link) tryLockWriter() bool {
+func (s *Session) tryLockWriter() bool {
 	select {
-	case l.writer.lock <- struct{}{}:
+	case s.writer.lock <- struct{}{}:
 		return true
 	default:
 		return false
@@ -101,12 +102,12 @@ func (l *link) tryLockWriter() bool {
 
 // flush writes the outbox out, after any other call that is doing so. When it returns,
 // everything that was in the outbox at its call is written, or never will be, or st was reset.
-func (l *link) flush(st *Stream) (frames int) {
-	if !l.lockWriter(st) {
+func (s *Session) flush(st *Stream) (frames int) {
+	if !s.lockWriter(st) {
 		return 0
 	}
-	defer func() { <-l.writer.lock }()
-	return l.writeOut(nil, nil)
+	defer func() { <-s.writer.lock }()
+	return s.writeOut(nil, nil)
 }
 
 // joinBelow is the size up to which the body of a frame is copied into the outbox.
@@ -116,67 +117,67 @@ const joinBelow = 1024
 // pings go first: so the reset of a substream is written before the next one is opened, and the
 // peer never counts more live substreams than this side. A ping proves nothing too early: the
 // Write before it has returned, so its bytes are written. The lock is held.
-func (l *link) writeOut(h *header, body []byte) (frames int) {
-	waiting := l.outbox.take()
+func (s *Session) writeOut(h *header, body []byte) (count int) {
+	waiting := s.outbox.take()
 	// Counted first, or the peer's next ping could come before.
-	l.pings.received.Add(-waiting.pongs)
+	s.pings.received.Add(-waiting.pongs)
 	if h != nil {
 		waiting.add(h, nil)
 	}
 	first := waiting.own
 	for waiting.queue.head != nil {
-		s, last := waiting.queue.head, waiting.queue.head.next == nil
+		frames, last := waiting.queue.head, waiting.queue.head.next == nil
 		if last && len(body) > 0 {
-			l.put(first, nil)
-			l.put(s.b[:s.end], body)
+			s.put(first, nil)
+			s.put(frames.b[:frames.end], body)
 		} else {
-			l.put(first, s.b[:s.end])
+			s.put(first, frames.b[:frames.end])
 		}
 		first = nil
 		waiting.queue.shift()
 	}
-	l.put(first, nil)
+	s.put(first, nil)
 	return waiting.count
 }
 
 // put writes two parts to the connection, as one if they fit one frame of it, within the write
 // deadline. The lock is held.
-func (l *link) put(head, body []byte) {
+func (s *Session) put(head, body []byte) {
 	if len(head) > 0 && len(body) > 0 && len(head)+len(body) > headerLen+MaxPiece {
-		l.put(head, nil)
+		s.put(head, nil)
 		head = nil
 	}
-	if len(head)+len(body) == 0 || l.swallow.Load() {
+	if len(head)+len(body) == 0 || s.swallow.Load() {
 		return
 	}
 	now := time.Now()
-	if now.Sub(l.writer.bounded) > l.cfg.WriteTimeout/deadlineSlack {
-		l.writer.bounded = now
-		l.conn.SetWriteDeadline(now.Add(l.cfg.WriteTimeout))
+	if now.Sub(s.writer.bounded) > s.cfg.WriteTimeout/deadlineSlack {
+		s.writer.bounded = now
+		s.conn.SetWriteDeadline(now.Add(s.cfg.WriteTimeout))
 	}
-	l.writer.began.Store(int64(now.Sub(l.made)) + 1)
-	err := l.conn.WriteParts(head, body)
-	l.writer.began.Store(0)
+	s.writer.began.Store(int64(now.Sub(s.made)) + 1)
+	err := s.conn.WriteParts(head, body)
+	s.writer.began.Store(0)
 	if err != nil {
-		l.failWrite(err)
+		s.failWrite(err)
 		return
 	}
-	l.bytesOut.Add(uint64(len(head) + len(body)))
+	s.bytesOut.Add(uint64(len(head) + len(body)))
 }
 
 // sendGoAway refuses substreams that the peer opens from now on, and returns when GoAway is
 // written, after everything in the outbox: a ping is queued before that, or refused.
-func (l *link) sendGoAway() {
-	l.goingAway.Store(true)
-	if h := newHeader(typeGoAway, 0, 0, 0); l.lockWriter(nobody) {
-		l.writeOut(&h, nil)
-		<-l.writer.lock
+func (s *Session) sendGoAway() {
+	s.goingAway.Store(true)
+	if h := newHeader(typeGoAway, 0, 0, 0); s.lockWriter(nobody) {
+		s.writeOut(&h, nil)
+		<-s.writer.lock
 	}
 }
 
 // sendLastGoAway sends GoAway to a peer whose connection ends, and waits only a moment for it.
-func (l *link) sendLastGoAway(why error) error {
-	defer time.AfterFunc(holdBack, func() { _ = l.fail(why) }).Stop()
-	l.sendGoAway()
+func (s *Session) sendLastGoAway(why error) error {
+	defer time.AfterFunc(holdBack, func() { _ = s.fail(why) }).Stop()
+	s.sendGoAway()
 	return why
 }
