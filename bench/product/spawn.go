@@ -105,6 +105,8 @@ func (f *family) pipe() (*mux.Session, error) {
 		return nil, err
 	}
 	f.sessions = append(f.sessions, ours, theirs)
+	ours.Release()
+	theirs.Release()
 	return ours, nil
 }
 

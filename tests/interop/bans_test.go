@@ -87,6 +87,7 @@ func (o *offender) substream() *mux.Stream {
 		o.t.Fatal(err)
 	}
 	o.t.Cleanup(func() { session.Close() })
+	session.Release()
 	s, err := session.Open()
 	if err != nil {
 		o.t.Fatal(err)

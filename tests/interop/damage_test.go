@@ -187,8 +187,10 @@ func setUp(t *testing.T, c net.Conn, secret *identity.Secret, want identity.Publ
 	// They judge our identity after they have sent theirs, for which they wait
 	// 10 s.
 	if patient {
+		over := make(chan struct{})
+		result.Session.Handle(func(*mux.Stream) {}, func(error) { close(over) })
 		select {
-		case <-result.Session.Done():
+		case <-over:
 			return upgrade.StageMux, result.Session.Err()
 		case <-time.After(12 * time.Second):
 		}

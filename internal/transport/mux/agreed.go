@@ -46,7 +46,7 @@ func (s *Session) LimitChurn(n int, pace Pacer) {
 // Agreed reports that both sides have agreed on the substream's protocol. If the substream
 // has ended already, it no longer counts for LimitChurn.
 func (st *Stream) Agreed() {
-	t := st.session.table
+	t := &st.session.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st.agreed = true
@@ -94,9 +94,6 @@ func (s *Session) holdBackReading() {
 	wait := time.Until(c.until)
 	c.untilSet.Store(wait > 0)
 	s.table.mu.Unlock()
-	if wait <= 0 {
-		return
-	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

@@ -57,7 +57,7 @@ func connectWhole(t testing.TB, client bool, cfg Config) (*Session, *double) {
 func connectHeld(t testing.TB, client bool, cfg Config, as func(net.Conn) Conn) (*Session, *double) {
 	t.Helper()
 	a, b := net.Pipe()
-	s, err := NewHeld(as(a), client, cfg)
+	s, err := New(as(a), client, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func wrap(t testing.TB, c net.Conn, client bool, cfg Config) *Session {
 	if !ok {
 		conn = over(c)
 	}
-	s, err := New(conn, client, cfg)
+	s, err := start(conn, client, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,4 +292,13 @@ func (s *Session) inbound() int {
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()
 	return s.table.liveInbound
+}
+
+// start starts a session that reads at once.
+func start(conn Conn, client bool, cfg Config) (*Session, error) {
+	s, err := New(conn, client, cfg)
+	if err == nil {
+		s.Release()
+	}
+	return s, err
 }

@@ -141,7 +141,7 @@ func TestEndLosesNothing(t *testing.T) {
 			for round := range rounds {
 				a, b := tcpPair(t)
 				go io.Copy(io.Discard, a) // or its close would be a TCP reset
-				s, err := NewHeld(over(b), false, Config{})
+				s, err := New(over(b), false, Config{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -180,7 +180,7 @@ func TestReadOnAfterFailedWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		broken := &brokenWrites{Conn: a}
-		s, err := New(over(broken), false, Config{})
+		s, err := start(over(broken), false, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +233,7 @@ func TestLastBytesWithTheEnd(t *testing.T) {
 		go io.Copy(io.Discard, b)
 		defer b.Close()
 		h := newHeader(typeData, flagSYN, 2, 4)
-		s, err := New(over(&lastWords{a, append(h[:], "last"...)}), true, Config{})
+		s, err := start(over(&lastWords{a, append(h[:], "last"...)}), true, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +324,7 @@ func TestCauseAfterAFailedWrite(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			a, b := net.Pipe()
 			wire := &cutWire{Conn: a}
-			s, err := New(over(wire), true, Config{})
+			s, err := start(over(wire), true, Config{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -52,7 +52,7 @@ func FuzzMuxInbound(f *testing.F) {
 		defer watchdog.Stop()
 		before := runtime.NumGoroutine()
 		a, peer := net.Pipe()
-		s, err := New(over(a), false, Config{})
+		s, err := start(over(a), false, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,12 +41,6 @@ const leadAfter = 64
 // one of the operating system's.
 func (s *Session) LetReadsLead() { s.lead.may.Store(leadsPay) }
 
-// offers reports whether the library's goroutine leaves the reading to a Read.
-func (s *Session) offers() bool {
-	r := &s.reader
-	return s.lead.row >= s.lead.after && r.have == 0 && r.boundary() && s.lead.may.Load()
-}
-
 // standBy leaves the reading to a Read until it is called back.
 func (s *Session) standBy() {
 	d, st := s.lead, s.table.last.Load()
@@ -121,7 +115,8 @@ func (st *Stream) lead() bool {
 	}
 	calls := true
 	defer func() { // also when a listener panics
-		d.leave(calls || s.reader.needed(s) || s.table.last.Load() != st)
+		r := &s.reader
+		d.leave(calls || r.needs(s) || r.have > 0 || !r.boundary() || s.conn.Pending() || s.table.last.Load() != st)
 	}()
 	for goes := true; goes && !d.ends.Load(); {
 		if !st.in.leads(s) {
@@ -145,11 +140,6 @@ func (r *reader) needs(s *Session) bool {
 	others := r.have == headerLen && (r.head.flags() != 0 || r.head.version() != 0 || r.head.kind() > typeWindow)
 	return others || r.ended || r.skip > 0 || len(r.out)+len(r.opened) > 0 ||
 		s.injecting.Load() > 0 || s.swallow.Load() || s.table.churn.untilSet.Load()
-}
-
-// needed reports whether the library's goroutine has to go on at once when a turn has ended.
-func (r *reader) needed(s *Session) bool {
-	return r.needs(s) || r.have > 0 || !r.boundary() || s.conn.Pending()
 }
 
 // lookout looks after the connections that a Read reads, at most leadMost of the process. It has a goroutine while there are such.

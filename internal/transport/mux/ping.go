@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ type pings struct {
 
 	mu      sync.Mutex
 	next    uint32
-	waiting map[uint32]chan<- uint64
+	waiting []waitingPing
 }
 
 // Pong is the answer to a ping.
@@ -26,36 +27,28 @@ type Pong struct {
 	N uint64
 }
 
-func (p *pings) new() (uint32, <-chan uint64) {
+type waitingPing struct {
+	id   uint32
+	pong chan<- uint64
+}
+
+func (p *pings) new() (id uint32, pong <-chan uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id := p.next
+	id, ch := p.next, make(chan uint64, 1)
 	p.next++
-	ch := make(chan uint64, 1)
-	if p.waiting == nil {
-		p.waiting = make(map[uint32]chan<- uint64)
-	}
-	p.waiting[id] = ch
+	p.waiting = append(p.waiting, waitingPing{id, ch})
 	return id, ch
 }
 
-func (p *pings) forget(id uint32) {
-	p.mu.Lock()
-	delete(p.waiting, id)
-	if len(p.waiting) == 0 {
-		p.waiting = nil // saves memory: there are many idle sessions
-	}
-	p.mu.Unlock()
-}
-
-// answered handles a pong. It ignores one without a waiting ping.
-func (p *pings) answered(id uint32) {
+// over removes a ping, and answers it if an answer has come. It ignores one that does not wait.
+func (p *pings) over(id uint32, answered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ch, ok := p.waiting[id]
-	if !ok {
-		return
-	}
-	delete(p.waiting, id)
-	ch <- p.came.Add(1)
+	p.waiting = slices.DeleteFunc(p.waiting, func(w waitingPing) bool {
+		if w.id == id && answered {
+			w.pong <- p.came.Add(1)
+		}
+		return w.id == id
+	})
 }

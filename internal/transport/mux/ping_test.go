@@ -243,7 +243,7 @@ func TestPingOnASlowLink(t *testing.T) {
 		var slow slowly
 		a, b := net.Pipe()
 		slow.Conn, slow.rate = a, new(atomic.Int64)
-		s, err := NewHeld(over(slow), true, Config{PingTimeout: 10 * time.Minute})
+		s, err := New(over(slow), true, Config{PingTimeout: 10 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

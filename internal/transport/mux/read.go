@@ -60,7 +60,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		case s.table.churn.untilSet.Load() && !s.swallow.Load():
 			s.holdBackReading()
 
-		case s.conn.Buffered() == 0 && s.offers():
+		case s.lead.row >= s.lead.after && s.lead.may.Load() && s.conn.Buffered() == 0 && r.have == 0 && r.boundary():
 			s.standBy()
 
 		case r.skip > 0 && s.conn.Buffered() > 0:
@@ -190,7 +190,7 @@ func (s *Session) frame(h header) error {
 		return &GoAwayError{Code: h.length()}
 	case typePing:
 		if h.flags()&flagSYN == 0 {
-			s.pings.answered(h.length())
+			s.pings.over(h.length(), true)
 			return nil
 		}
 		if s.pings.received.Add(1) > maxPings {
@@ -245,14 +245,14 @@ func (s *Session) find(id uint32) *Stream {
 // flagged handles a frame that opens, acknowledges or ends a substream. It reports whether one that
 // the peer opens is refused.
 func (s *Session) flagged(h header) (refused bool, err error) {
-	t := s.table
+	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &s.reader
 	flags, id := h.flags(), h.id()
 
 	if flags&flagSYN != 0 {
-		if id == 0 || t.ours(id) {
+		if id == 0 || id&1 == 1 == t.client {
 			return false, violation(fmt.Errorf("%w: stream %d", ErrBadStreamID, id))
 		}
 		if t.streams[id] != nil {

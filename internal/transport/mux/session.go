@@ -3,6 +3,7 @@ package mux
 import (
 	"cmp"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,21 @@ const (
 // passedDeadline is a deadline that has passed.
 var passedDeadline = time.Unix(1, 0)
 
+// Conn is a connection below a session, such as
+// [github.com/gamelan-p2p/gamelan/internal/transport/noise.Conn]. One reads while another writes.
+type Conn interface {
+	net.Conn
+	// Fill waits until Buffered is above 0. One that ends at a read deadline loses nothing and
+	// may be repeated. spec: comms 5.5
+	Fill() error
+	// Buffered returns how many bytes the next Read returns without waiting.
+	Buffered() int
+	// Pending reports whether there are bytes that no Read has returned, or that are not deciphered.
+	Pending() bool
+	// WriteParts writes head and body, together at most 12 bytes more than [MaxPiece], as one.
+	WriteParts(head, body []byte) error
+}
+
 // Session is one multiplexed connection. It ends with the first failure of the
 // connection, an offence or GoAway of the peer, or Close. All methods may be
 // called by any goroutine.
@@ -45,7 +61,7 @@ type Session struct {
 	lib   *yamux.Session
 	made  time.Time
 	cfg   Config
-	table *table
+	table table
 
 	release  sync.Once
 	released chan struct{} // opens when the session may read
@@ -70,7 +86,7 @@ type Session struct {
 	opens  sync.Mutex // held by Open
 	opened *Stream    // by the Open under way, when its SYN has come here
 
-	inject    []header     // frames for the library that the peer never sent; under table.mu
+	inject    []uint32     // substreams of this side that the library is to forget; under table.mu
 	injecting atomic.Int32 // how many, so that the reader need not lock
 
 	goingAway atomic.Bool // GoAway is sent, or will be at once
@@ -87,25 +103,17 @@ type Session struct {
 // wire is a session as the library's connection.
 type wire Session
 
-// New starts a session over conn. client is true for the side that dialled. The session owns
-// conn, unless New returns an error.
+// New starts a session over conn, which reads nothing before Release: so it answers no ping before
+// its owner has it. client is true for the side that dialled. The session owns conn, unless New
+// returns an error.
 func New(conn Conn, client bool, cfg Config) (*Session, error) {
-	s, err := NewHeld(conn, client, cfg)
-	if err == nil {
-		s.Release()
-	}
-	return s, err
-}
-
-// NewHeld is New for a session that reads nothing before Release. So it answers no ping
-// before its owner has it.
-func NewHeld(conn Conn, client bool, cfg Config) (*Session, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.WithDefaults()
 	s := &Session{
-		conn: conn, made: time.Now(), cfg: cfg, table: newTable(client, cfg),
+		conn: conn, made: time.Now(), cfg: cfg,
+		table:    table{client: client, max: cfg.MaxStreams, inbound: cfg.MaxInbound, streams: make(map[uint32]*Stream)},
 		released: make(chan struct{}), over: make(chan struct{}), lead: newLead(),
 	}
 	s.outbox.run = func(f func()) { go f() }
@@ -177,7 +185,7 @@ func (s *Session) Prompt() bool {
 // before, and nothing more. spec: comms 5.8
 func (s *Session) Ping() (Pong, error) {
 	id, pong := s.pings.new()
-	defer s.pings.forget(id)
+	defer s.pings.over(id, false)
 	start := time.Now()
 	if err := s.outbox.send(s, newHeader(typePing, flagSYN, 0, id)); err != nil {
 		if err != ErrGoingAway {
@@ -206,8 +214,8 @@ func (s *Session) Ping() (Pong, error) {
 }
 
 // WithholdPongs has the session answer no ping while the flag is set, so that the peer takes
-// nothing that arrives then for read. Many sessions may have the same flag. A session that is
-// held ([NewHeld]) answers none before Release.
+// nothing that arrives then for read. Many sessions may have the same flag. None is
+// answered before Release.
 func (s *Session) WithholdPongs(flag *atomic.Bool) { s.withhold.Store(flag) }
 
 // Pongs returns how many pings of this side the peer has answered. A pong that came before a
@@ -240,7 +248,7 @@ func (s *Session) NumStreams() int { return s.Stats().Streams }
 
 // Room returns how many more substreams Open would open now.
 func (s *Session) Room() int {
-	t := s.table
+	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.room()
@@ -274,7 +282,7 @@ type Stats struct {
 
 // Stats returns the counters.
 func (s *Session) Stats() Stats {
-	t := s.table
+	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Stats{
@@ -306,7 +314,7 @@ type StreamStats struct {
 
 // Streams describes the live substreams, at most limit of them, those with the lowest ids.
 func (s *Session) Streams(limit int) []StreamStats {
-	t := s.table
+	t := &s.table
 	t.mu.Lock()
 	all := slices.SortedFunc(maps.Values(t.streams), func(a, b *Stream) int { return cmp.Compare(a.id, b.id) })
 	t.mu.Unlock()

@@ -218,7 +218,7 @@ func TestIdleCost(t *testing.T) {
 	}
 	before, goroutines := live(), runtime.NumGoroutine()
 	for i, c := range conns {
-		s, err := New(inParts(c), i%2 == 0, Config{})
+		s, err := start(inParts(c), i%2 == 0, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -217,7 +217,7 @@ func (st *Stream) CloseWrite() error {
 	if gone := st.gone(); gone != nil {
 		return gone
 	}
-	t := st.session.table
+	t := &st.session.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if cause := st.session.broken(); cause != nil {
@@ -232,7 +232,7 @@ func (st *Stream) CloseWrite() error {
 // queueFIN queues the end of this side's half, once. The older peers do not wake their reader for
 // an end on a window update, so it is a data frame. spec: comms 5.3, 143
 func (st *Stream) queueFIN(by writtenBy) {
-	t := st.session.table
+	t := &st.session.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if st.finOut.Swap(true) || !st.live || st.session.swallow.Load() {
@@ -261,7 +261,7 @@ func (st *Stream) Finish() error {
 // still reads or writes. Unread bytes, and those that the peer still sends, are dropped and
 // take no memory. In all other cases the stream is reset.
 func (st *Stream) Close() error {
-	t := st.session.table
+	t := &st.session.table
 	t.mu.Lock()
 	if st.state.Load() == lingering {
 		t.mu.Unlock()

@@ -35,10 +35,6 @@ type table struct {
 	churn    churn
 }
 
-func newTable(client bool, c Config) *table {
-	return &table{client: client, max: c.MaxStreams, inbound: c.MaxInbound, streams: make(map[uint32]*Stream)}
-}
-
 // room returns how many more substreams there may be of this side, one of the peer beside them. The lock is held.
 func (t *table) room() int { return max(0, t.max-1-len(t.streams)-t.reserved) }
 
@@ -52,9 +48,6 @@ func (t *table) reserve() bool {
 	t.reserved++
 	return true
 }
-
-// ours reports whether this side assigns the id.
-func (t *table) ours(id uint32) bool { return id&1 == 1 == t.client }
 
 // end takes a substream out of the count. The lock is held.
 func (t *table) end(st *Stream) {
@@ -97,7 +90,7 @@ func (t *table) all() []*Stream {
 // add enters a live substream. The table's lock is held, so that the end of the connection finds
 // either the substream or has its cause here.
 func (s *Session) add(st *Stream) {
-	t := s.table
+	t := &s.table
 	st.live = true
 	t.streams[st.id] = st
 	if st.inbound {
@@ -113,7 +106,7 @@ func (s *Session) add(st *Stream) {
 // it, when the reader next looks around: at the latest when a substream is dropped, or behind
 // forgetMost others. The table's lock is held.
 func (s *Session) forget(id uint32) {
-	s.inject = append(s.inject, newHeader(typeWindow, flagACK|flagRST, id, 0))
+	s.inject = append(s.inject, id)
 	if s.injecting.Store(int32(len(s.inject))); len(s.inject) > forgetMost {
 		s.lookAround()
 	}
@@ -122,15 +115,12 @@ func (s *Session) forget(id uint32) {
 // lookAround ends the reader's wait for the connection.
 func (s *Session) lookAround() { s.conn.SetReadDeadline(passedDeadline) }
 
-// injected takes the first frame that waits for the library.
+// injected returns the reset of the first substream that the library is to forget.
 func (s *Session) injected() header {
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()
-	h := s.inject[0]
+	id := s.inject[0]
 	s.inject = s.inject[1:]
-	if len(s.inject) == 0 {
-		s.inject = nil
-	}
 	s.injecting.Store(int32(len(s.inject)))
-	return h
+	return newHeader(typeWindow, flagACK|flagRST, id, 0)
 }

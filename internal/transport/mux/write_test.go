@@ -24,7 +24,7 @@ func TestPieces(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		counted := &countedWrites{Conn: a}
-		s, err := New(over(counted), true, Config{})
+		s, err := start(over(counted), true, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,12 +267,12 @@ func TestBytesInAreBytesOut(t *testing.T) {
 		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 64), rapid.IntRange(1, 200_000)), 1, 8).Draw(t, "sizes")
 		a, b := net.Pipe()
 		rnd := func(k uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, k)) }
-		client, err := New(over(&choppy{Conn: a, rnd: rnd(1)}), true, Config{Window: smallWindow})
+		client, err := start(over(&choppy{Conn: a, rnd: rnd(1)}), true, Config{Window: smallWindow})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer client.Close()
-		server, err := New(over(&choppy{Conn: b, rnd: rnd(2)}), false, Config{Window: smallWindow})
+		server, err := start(over(&choppy{Conn: b, rnd: rnd(2)}), false, Config{Window: smallWindow})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +337,7 @@ func TestBytesInAreBytesOut(t *testing.T) {
 func TestShortWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
-		s, err := New(over(shortWrites{a}), true, Config{})
+		s, err := start(over(shortWrites{a}), true, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -270,6 +270,7 @@ func lessonPeer(t *testing.T, x net.Conn, s *identity.Secret) *mux.Session {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { session.Close() })
+	session.Release()
 	return session
 }
 

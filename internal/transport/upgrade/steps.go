@@ -161,15 +161,13 @@ func (u *upgrader) check(key identity.PublicKey) error {
 // mux starts yamux on the encrypted connection, with the bytes that were read from it
 // and not used.
 func (u *upgrader) mux() (err error) {
-	start := mux.New
-	if u.cfg.Hold {
-		start = mux.NewHeld
-	}
-	session, err := start(u.secure, u.direction == protocol.Outbound, u.cfg.Mux)
+	session, err := mux.New(u.secure, u.direction == protocol.Outbound, u.cfg.Mux)
 	if err != nil {
 		return cause(err)
 	}
-	u.result.Session = session
+	if u.result.Session = session; !u.cfg.Hold {
+		session.Release()
+	}
 	return nil
 }
 
