@@ -34,8 +34,7 @@ type churn struct {
 
 // LimitChurn limits the substreams of the peer that end without a call of [Stream.Agreed],
 // including refused ones. More than n within a minute end the session, with a GoAway and
-// [ErrTooMuchChurn]; 0, the default, is no limit. pace, unless it is nil, is called for each
-// of them. It can end the session in the same way, or stop the reading for a while, so that
+// [ErrTooMuchChurn]; 0, the default, is no limit. pace is called for each of them. It can end the session in the same way, or stop the reading for a while, so that
 // the peer waits; answers to pings of both sides wait as well.
 func (s *Session) LimitChurn(n int, pace Pacer) {
 	s.table.mu.Lock()
@@ -54,9 +53,7 @@ func (st *Stream) Agreed() {
 		st.churned = false
 		c := &t.churn
 		c.total, c.ended = c.total-1, max(0, c.ended-1)
-		if c.pace != nil {
-			c.pace.Agreed()
-		}
+		c.pace.Agreed()
 	}
 }
 
@@ -71,9 +68,6 @@ func (c *churn) count(now time.Time) {
 	c.ended++
 	if c.total++; c.ended > c.limit {
 		c.why = fmt.Errorf("%w: more than %d in a minute", ErrTooMuchChurn, c.limit)
-	}
-	if c.pace == nil {
-		return
 	}
 	wait, ok := c.pace.Ended()
 	if !ok {

@@ -15,7 +15,7 @@ func TestChurn(t *testing.T) {
 	const limit = 50
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{})
-		s.LimitChurn(limit, nil)
+		s.LimitChurn(limit, new(pacer))
 		streams := accept(s)
 		id := uint32(1)
 		drop := func(agreed bool) {

@@ -34,7 +34,7 @@ type header [headerLen]byte
 
 func newHeader(kind uint8, flags uint16, id, length uint32) (h header) {
 	h[1] = kind
-	h.setFlags(flags)
+	binary.BigEndian.PutUint16(h[2:], flags)
 	binary.BigEndian.PutUint32(h[4:], id)
 	h.setLength(length)
 	return h
@@ -45,7 +45,6 @@ func (h *header) kind() uint8        { return h[1] }
 func (h *header) flags() uint16      { return binary.BigEndian.Uint16(h[2:]) }
 func (h *header) id() uint32         { return binary.BigEndian.Uint32(h[4:]) }
 func (h *header) length() uint32     { return binary.BigEndian.Uint32(h[8:]) }
-func (h *header) setFlags(f uint16)  { binary.BigEndian.PutUint16(h[2:], f) }
 func (h *header) setLength(n uint32) { binary.BigEndian.PutUint32(h[8:], n) }
 
 // body is the number of bytes that follow the header.

@@ -65,7 +65,7 @@ func TestBehindTheEnd(t *testing.T) {
 func TestNotifiedOfTheLastFrame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, d := connect(t, false, Config{})
-		s.LimitChurn(1, nil)
+		s.LimitChurn(1, new(pacer))
 		in := accept(s)
 		b := newBell()
 		for id := uint32(1); id <= 3; id += 2 {

@@ -127,7 +127,7 @@ func (o *outbox) start(s *Session) {
 	o.run(func() {
 		defer o.wg.Done()
 		for o.more() {
-			s.flush(nobody)
+			s.write(nobody, nil, nil)
 		}
 	})
 }

@@ -308,7 +308,6 @@ type StreamStats struct {
 	Age      time.Duration
 	BytesIn  uint64 // announced by the peer
 	BytesOut uint64 // for which there was credit
-	Unread   int    // bytes that wait to be read
 	CanSend  int64  // bytes that the peer takes now
 }
 
@@ -326,7 +325,7 @@ func (s *Session) Streams(limit int) []StreamStats {
 			d.Use = *u
 		}
 		st.in.mu.Lock()
-		d.BytesIn, d.Unread = st.in.sent, st.in.unread
+		d.BytesIn = st.in.sent
 		st.in.mu.Unlock()
 		st.out.mu.Lock()
 		d.BytesOut, d.CanSend = st.out.wrote, st.out.window

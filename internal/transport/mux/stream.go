@@ -181,19 +181,16 @@ func (st *Stream) Ahead(p []byte) (n int) {
 	return n
 }
 
-// SetReadDeadline bounds present and future reads; the zero time removes the bound. Read
-// returns bytes that have arrived even after the deadline; a Read that would wait returns
-// os.ErrDeadlineExceeded, and the substream stays usable. Do not use a deadline to detect a
-// dead peer: an idle substream is fine. Use it for a negotiation, for a message that has
-// begun, and for reading only the bytes that have arrived.
+// SetReadDeadline bounds Read: see [protocol.Stream]. After the deadline Read still returns bytes
+// that have arrived. Do not use it to detect a dead peer: an idle substream is fine. Use it for a
+// negotiation, for a message that has begun, and for reading only the bytes that have arrived.
 func (st *Stream) SetReadDeadline(t time.Time) error {
 	st.in.setDeadline(t)
 	return nil
 }
 
-// SetWriteDeadline bounds present and future writes; the zero time removes the bound. The
-// session's WriteTimeout bounds a write that waits for the connection itself, not for the
-// peer's window.
+// SetWriteDeadline bounds Write where it waits for the peer's window. Where it waits for the
+// connection, the session's WriteTimeout does.
 func (st *Stream) SetWriteDeadline(t time.Time) error {
 	st.out.setDeadline(t)
 	return nil
@@ -213,7 +210,7 @@ func (st *Stream) CloseWrite() error {
 		return gone
 	}
 	st.queueFIN(writeAwaited)
-	st.session.flush(st)
+	st.session.write(st, nil, nil)
 	if gone := st.gone(); gone != nil {
 		return gone
 	}

@@ -53,22 +53,19 @@ func (w *wire) Write(b []byte) (int, error) {
 func (s *Session) writeData(st *Stream, h *header, body []byte) {
 	switch {
 	case len(body) > joinBelow:
-		if s.lockWriter(st) {
-			s.writeOut(h, body)
-			<-s.writer.lock
-		}
+		s.write(st, h, body)
 	case s.writer.gather.yields(h.id()):
 		s.outbox.awaitRoom(s, st)
 		s.outbox.enqueue(s, h, body, writeAwaited)
 		runtime.Gosched()
-		s.writer.gather.yielded(s.flush(st))
+		s.writer.gather.yielded(s.write(st, nil, nil))
 	case s.tryLockWriter():
 		s.writeOut(h, body)
 		<-s.writer.lock
 	default: // somebody writes
 		s.outbox.awaitRoom(s, st)
 		s.outbox.enqueue(s, h, body, writeAwaited)
-		s.flush(st)
+		s.write(st, nil, nil)
 	}
 }
 
@@ -100,14 +97,14 @@ func (s *Session) tryLockWriter() bool {
 	}
 }
 
-// flush writes the outbox out, after any other call that is doing so. When it returns,
-// everything that was in the outbox at its call is written, or never will be, or st was reset.
-func (s *Session) flush(st *Stream) (frames int) {
+// write is writeOut after any other call of it. When it returns, everything that was in the outbox
+// at its call, and h, is written, or never will be, or st was reset.
+func (s *Session) write(st *Stream, h *header, body []byte) (count int) {
 	if !s.lockWriter(st) {
 		return 0
 	}
 	defer func() { <-s.writer.lock }()
-	return s.writeOut(nil, nil)
+	return s.writeOut(h, body)
 }
 
 // joinBelow is the size up to which the body of a frame is copied into the outbox.
@@ -126,12 +123,12 @@ func (s *Session) writeOut(h *header, body []byte) (count int) {
 	}
 	first := waiting.own
 	for waiting.queue.head != nil {
-		frames, last := waiting.queue.head, waiting.queue.head.next == nil
-		if last && len(body) > 0 {
+		frames := waiting.queue.head.b[:waiting.queue.head.end]
+		if waiting.queue.head.next == nil && len(body) > 0 {
 			s.put(first, nil)
-			s.put(frames.b[:frames.end], body)
+			s.put(frames, body)
 		} else {
-			s.put(first, frames.b[:frames.end])
+			s.put(first, frames)
 		}
 		first = nil
 		waiting.queue.shift()
@@ -169,10 +166,8 @@ func (s *Session) put(head, body []byte) {
 // written, after everything in the outbox: a ping is queued before that, or refused.
 func (s *Session) sendGoAway() {
 	s.goingAway.Store(true)
-	if h := newHeader(typeGoAway, 0, 0, 0); s.lockWriter(nobody) {
-		s.writeOut(&h, nil)
-		<-s.writer.lock
-	}
+	h := newHeader(typeGoAway, 0, 0, 0)
+	s.write(nobody, &h, nil)
 }
 
 // sendLastGoAway sends GoAway to a peer whose connection ends, and waits only a moment for it.
