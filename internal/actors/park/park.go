@@ -35,8 +35,7 @@ type Parker struct {
 type Stream interface {
 	protocol.Stream
 	SetReadDeadline(time.Time) error
-	Notify(func())
-	NotifyUnless(take func() bool, f func())
+	Notify(take func() bool, f func())
 	TryRead([]byte) (n int, ok bool)
 	PeerEnded() (pongs uint64, ended bool)
 }
@@ -121,13 +120,13 @@ func (p *Parker) End() (asked bool) {
 }
 
 // Listen has the actor receive an Arrival for what comes from now on, once. Ignore undoes that.
-func (p *Parker) Listen() { p.Stream.Notify(p.heard) }
+func (p *Parker) Listen() { p.Stream.Notify(nil, p.heard) }
 
-// ListenUnless is Listen, unless take takes what comes, see NotifyUnless of the stream.
-func (p *Parker) ListenUnless(take func() bool) { p.Stream.NotifyUnless(take, p.heard) }
+// ListenUnless is Listen, unless take takes what comes, see Notify of the stream.
+func (p *Parker) ListenUnless(take func() bool) { p.Stream.Notify(take, p.heard) }
 
 // Ignore has the actor receive no Arrival, unless one is under way.
-func (p *Parker) Ignore() { p.Stream.Notify(nil) }
+func (p *Parker) Ignore() { p.Stream.Notify(nil, nil) }
 
 // Park marks the substream as left open and returns ErrParked. A task calls it last,
 // after it has called Notify or Listen and then found nothing to read.

@@ -106,7 +106,7 @@ var libraryConfig = &yamux.Config{
 	AcceptBacklog:          backlog,
 	EnableKeepAlive:        false,
 	KeepAliveInterval:      30 * time.Second,           // checked even when off
-	ConnectionWriteTimeout: time.Hour,                  // the link takes what it writes at once
+	ConnectionWriteTimeout: time.Hour,                  // a session takes what it writes at once
 	MaxStreamWindowSize:    initialWindow,              // no body passes through it: see inflow
 	Logger:                 log.New(io.Discard, "", 0), // it has nothing to say
 }

@@ -2,7 +2,7 @@
 // github.com/hashicorp/yamux for openings and pings.
 //
 // The library and the peers (rust-yamux 0.10 to 0.13) agree on the frames but not on everything
-// around them. Between the library and the connection stands a link, which sees every header of
+// around them. A [Session] stands between the library and the connection, and sees every header of
 // both directions. The library
 //
 //   - opens substreams, with their SYN, and hears of those of the peer;

@@ -72,7 +72,7 @@ func TestNotifiedOfTheLastFrame(t *testing.T) {
 			d.Data(flagSYN, id, "x")
 			st := <-in
 			mustRead(t, st, "x")
-			st.Notify(b.ring)
+			st.Notify(nil, b.ring)
 			d.Send(typeData, flagRST, id, 0)
 			b.want(t, "reset", 1)
 		}

@@ -236,7 +236,7 @@ func TestLeadLookoutAsleep(t *testing.T) {
 		},
 		"a frame behind": func(t *testing.T, _, _ *Session, st, other, second, its *Stream) {
 			heard := make(chan struct{})
-			second.Notify(func() { close(heard) })
+			second.Notify(nil, func() { close(heard) })
 			mustWrite(t, other, "x")
 			mustWrite(t, its, "y")
 			time.Sleep(20 * time.Millisecond) // both are with the kernel
@@ -292,7 +292,7 @@ func TestLeadPanic(t *testing.T) {
 	for {
 		led(t, st, other)
 		got := make(chan any, 1)
-		second.Notify(func() {
+		second.Notify(nil, func() {
 			if st.session.lead.reading() {
 				panic("listener")
 			}

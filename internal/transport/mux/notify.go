@@ -5,18 +5,16 @@ package mux
 // ended already, f is called at once. So an idle substream needs no goroutine that waits in
 // Read. f is called on a goroutine of the session, on one that ended the substream, or on one that
 // reads another substream; it must not block, must not use the session, and must take no lock that a
-// reader holds. A later Notify replaces f. Notify(nil) removes it, but f may already be running.
+// reader holds. A later Notify replaces f. A nil f removes it, but it may already be running.
 //
 // f is not called for bytes that arrived before. To stop reading, call Notify first, and
 // then Read with a deadline that has passed: only if that Read finds nothing, f will be
 // called for the next arrival.
-func (st *Stream) Notify(f func()) { st.NotifyUnless(nil, f) }
-
-// NotifyUnless is Notify with a function that may take the bytes of a frame by itself, with
-// [Stream.TryRead]. take is called where f would be when a frame has come, and must not wait. If
-// it returns true, f stays set; if it returns false, f is called. It may be called for bytes that
-// were read already.
-func (st *Stream) NotifyUnless(take func() bool, f func()) {
+//
+// take, unless it is nil, may take the bytes of a frame by itself, with [Stream.TryRead]. It is
+// called where f would be when a frame has come, and must not wait. If it returns true, f stays
+// set; if it returns false, f is called. It may be called for bytes that were read already.
+func (st *Stream) Notify(take func() bool, f func()) {
 	if f == nil {
 		st.listener.Store(nil)
 		return
@@ -49,7 +47,7 @@ func (st *Stream) arrived() {
 
 // TryRead reads all that has arrived, without waiting for anything. ok is false, and nothing was
 // read, if that is more than p has room for, if the peer's credit must wait, which only Read may,
-// or if the peer's half or the substream has ended. Only the function of [Stream.NotifyUnless] may call it, and no Read or CloseWrite may go on meanwhile.
+// or if the peer's half or the substream has ended. Only the function of [Stream.Notify] may call it, and no Read or CloseWrite may go on meanwhile.
 func (st *Stream) TryRead(p []byte) (n int, ok bool) {
 	f := &st.in
 	f.mu.Lock()

@@ -42,7 +42,7 @@ func TestNotifyOfBytes(t *testing.T) {
 		st, other := mustOpen(t, s), mustOpen(t, s)
 		b := newBell()
 		var seen string
-		st.Notify(func() {
+		st.Notify(nil, func() {
 			b.ring()
 			seen, _ = look(st) // the library has them by now
 		})
@@ -61,12 +61,12 @@ func TestNotifyOfBytes(t *testing.T) {
 		}
 		d.Data(0, st.ID(), "again")
 		b.want(t, "later bytes", 0)
-		st.Notify(b.ring)
+		st.Notify(nil, b.ring)
 		b.want(t, "bytes that were there before", 0)
 		if got, err := look(st); got != "again" || err != nil {
 			t.Errorf("got %q, %v, want again", got, err)
 		}
-		st.Notify(nil)
+		st.Notify(nil, nil)
 		d.Data(0, st.ID(), "and again")
 		b.want(t, "taken back", 0)
 		if st.listener.Load() != nil {
@@ -101,13 +101,13 @@ func TestNotifyOfTheEnd(t *testing.T) {
 					synctest.Wait() // the session has told of it
 					b := newBell()
 					if first {
-						st.Notify(b.ring)
+						st.Notify(nil, b.ring)
 						b.want(t, "before", 0)
 					}
 					end(s, d, st)
 					time.Sleep(time.Millisecond) // nobody may read at first: see lead
 					if !first {
-						st.Notify(b.ring)
+						st.Notify(nil, b.ring)
 					}
 					b.want(t, name, 1)
 					if name == "bytes and FIN" {
@@ -125,7 +125,7 @@ func TestNotifyOfTheEnd(t *testing.T) {
 	}
 }
 
-// TestTryRead: the function of NotifyUnless takes the frames that it can on the session's
+// TestTryRead: the function take of Notify takes the frames that it can on the session's
 // goroutine, and Notify's function is called for the first that it leaves.
 func TestTryRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestTryRead(t *testing.T) {
 		var took []string
 		calls := 0
 		listen := func() {
-			st.NotifyUnless(func() bool {
+			st.Notify(func() bool {
 				calls++
 				var p [8]byte
 				n, ok := st.TryRead(p[:])
@@ -200,7 +200,7 @@ func TestTryReadNeverWaits(t *testing.T) {
 		p := make([]byte, piece)
 		read := 0
 		b := newBell()
-		st.NotifyUnless(func() bool {
+		st.Notify(func() bool {
 			n, ok := st.TryRead(p)
 			read += n
 			return ok

@@ -10,15 +10,6 @@ import (
 // holdLimit is how long a held frame waits for one to go with it.
 const holdLimit = time.Millisecond
 
-// writtenBy says who writes a frame to the connection.
-type writtenBy int
-
-const (
-	writeSoon    writtenBy = iota // a goroutine, at once
-	writeAwaited                  // a caller that waits for it
-	writeHeld                     // whoever writes next, or a goroutine after holdLimit
-)
-
 // errBusy ends a connection whose peer provokes resets and reads none.
 var errBusy = errors.New("the peer does not read what it provokes")
 
@@ -85,16 +76,13 @@ func (o *outbox) awaitRoom(s *Session, st *Stream) {
 // full reports whether awaitRoom would wait.
 func (o *outbox) full() bool { return o.room(false) != nil }
 
-// enqueue queues a frame. It never waits.
-func (o *outbox) enqueue(s *Session, h *header, body []byte, by writtenBy) {
+// enqueue queues a frame. It never waits. By says who writes it: start, hold, or nil for the
+// caller, which waits for it.
+func (o *outbox) enqueue(s *Session, h *header, body []byte, by func(*outbox, *Session)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue.add(h, body)
-	switch by {
-	case writeSoon:
-		o.start(s)
-	case writeHeld:
-		o.hold(s)
+	if o.queue.add(h, body); by != nil {
+		by(o, s)
 	}
 }
 

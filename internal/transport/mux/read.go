@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// reader is the state of the link's reading half. Only who reads the connection touches it: the
+// reader is the state of the reading half. Only who reads the connection touches it: the
 // library's reading goroutine, or a Read that leads.
 type reader struct {
 	running bool

@@ -31,7 +31,6 @@ const (
 	maxControl = 512
 )
 
-// passedDeadline is a deadline that has passed.
 var passedDeadline = time.Unix(1, 0)
 
 // Conn is a connection below a session, such as
@@ -52,10 +51,6 @@ type Conn interface {
 // Session is one multiplexed connection. It ends with the first failure of the
 // connection, an offence or GoAway of the peer, or Close. All methods may be
 // called by any goroutine.
-//
-// It stands between the library and the connection: see [wire]. The library reads on one goroutine,
-// unless a Read does in its place, and writes on another; frames of substreams come from their
-// owners. Only writeOut writes to the connection.
 type Session struct {
 	conn  Conn
 	lib   *yamux.Session
@@ -100,7 +95,7 @@ type Session struct {
 	pings    pings
 }
 
-// wire is a session as the library's connection.
+// wire is a session as the library's connection. Only writeOut writes to the real one.
 type wire Session
 
 // New starts a session over conn, which reads nothing before Release: so it answers no ping before

@@ -84,7 +84,7 @@ func (st *Stream) give(due uint32) {
 		return
 	}
 	h := newHeader(typeWindow, 0, st.id, due)
-	st.session.outbox.enqueue(st.session, &h, nil, writeSoon)
+	st.session.outbox.enqueue(st.session, &h, nil, (*outbox).start)
 }
 
 var goneWith = [...]error{resetByPeer: ErrResetByPeer, lingering: ErrClosed, resetByUs: ErrClosed, expired: errExpired}
@@ -163,7 +163,7 @@ func (st *Stream) WriteHeld(p []byte) error {
 		return err
 	}
 	h := newHeader(typeData, 0, st.id, uint32(n))
-	st.session.outbox.enqueue(st.session, &h, p[:n], writeHeld)
+	st.session.outbox.enqueue(st.session, &h, p[:n], (*outbox).hold)
 	if n < len(p) {
 		return ErrStalled
 	}
@@ -209,7 +209,7 @@ func (st *Stream) CloseWrite() error {
 	if gone := st.gone(); gone != nil {
 		return gone
 	}
-	st.queueFIN(writeAwaited)
+	st.queueFIN(nil)
 	st.session.write(st, nil, nil)
 	if gone := st.gone(); gone != nil {
 		return gone
@@ -228,7 +228,7 @@ func (st *Stream) CloseWrite() error {
 
 // queueFIN queues the end of this side's half, once. The older peers do not wake their reader for
 // an end on a window update, so it is a data frame. spec: comms 5.3, 143
-func (st *Stream) queueFIN(by writtenBy) {
+func (st *Stream) queueFIN(by func(*outbox, *Session)) {
 	t := &st.session.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -248,7 +248,7 @@ func (st *Stream) Finish() error {
 	if st.session.outbox.full() {
 		return st.Reset()
 	}
-	st.queueFIN(writeSoon)
+	st.queueFIN((*outbox).start)
 	return st.Close()
 }
 

@@ -16,7 +16,7 @@ const (
 )
 
 // table holds every live substream of a session: from its SYN to both FINs or a RST. Frames
-// with flags pass through it before the other side of the link sees them, so it is correct for
+// with flags pass through it before the library or the peer sees them, so it is correct for
 // both sides. Its lock is never held over I/O.
 type table struct {
 	mu      sync.Mutex

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// writer is the state of the link's writing half.
+// writer is the state of the writing half.
 type writer struct {
 	// lock is held over writes to the connection: a channel, because a
 	// goroutine that waits for it may wait long.
@@ -15,7 +15,7 @@ type writer struct {
 	gather  gather
 
 	// began is when the write began that the connection has not taken yet, as
-	// nanoseconds since the link was made, plus one; 0 while there is none.
+	// nanoseconds since the session was made, plus one; 0 while there is none.
 	began atomic.Int64
 }
 
@@ -33,7 +33,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	case h.kind() == typePing && s.withhold.Load().Load():
 		s.pings.received.Add(-1) // it waits no longer
 	case h.kind() == typePing:
-		s.outbox.enqueue(s, &h, nil, writeSoon) // at most maxPings of them
+		s.outbox.enqueue(s, &h, nil, (*outbox).start) // at most maxPings of them
 	case h.flags()&flagSYN != 0:
 		s.opened = newStream(s, h.id(), false)
 		s.table.mu.Lock()
@@ -42,7 +42,7 @@ func (w *wire) Write(b []byte) (int, error) {
 		s.forget(h.id())
 		s.table.mu.Unlock()
 		h.setLength(s.opened.in.opening())
-		s.outbox.enqueue(s, &h, nil, writeHeld)
+		s.outbox.enqueue(s, &h, nil, (*outbox).hold)
 	}
 	return len(b), nil
 }
@@ -56,7 +56,7 @@ func (s *Session) writeData(st *Stream, h *header, body []byte) {
 		s.write(st, h, body)
 	case s.writer.gather.yields(h.id()):
 		s.outbox.awaitRoom(s, st)
-		s.outbox.enqueue(s, h, body, writeAwaited)
+		s.outbox.enqueue(s, h, body, nil)
 		runtime.Gosched()
 		s.writer.gather.yielded(s.write(st, nil, nil))
 	case s.tryLockWriter():
@@ -64,7 +64,7 @@ func (s *Session) writeData(st *Stream, h *header, body []byte) {
 		<-s.writer.lock
 	default: // somebody writes
 		s.outbox.awaitRoom(s, st)
-		s.outbox.enqueue(s, h, body, writeAwaited)
+		s.outbox.enqueue(s, h, body, nil)
 		s.write(st, nil, nil)
 	}
 }
