@@ -75,12 +75,12 @@ func inAllPlaces(name string, enter func(seed string, place int) (*mux.Session, 
 					wg.Go(func() {
 						if s != nil {
 							count.Add(1) // it holds a place
-							<-s.Done()
+							untilEnd(s)
 						}
 						for ctx.Err() == nil {
 							if s, err := enter(seed, i); err == nil {
 								count.Add(1)
-								<-s.Done()
+								untilEnd(s)
 							}
 							pause(ctx, time.Second)
 						}
@@ -90,5 +90,14 @@ func inAllPlaces(name string, enter func(seed string, place int) (*mux.Session, 
 				return nil
 			}, nil
 		},
+	}
+}
+
+// untilEnd waits for the end of a session whose substreams nobody wants.
+func untilEnd(s *mux.Session) {
+	for {
+		if _, err := s.Accept(); err != nil {
+			return
+		}
 	}
 }
