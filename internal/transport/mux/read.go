@@ -81,8 +81,8 @@ func (w *wire) Read(p []byte) (int, error) {
 // step goes on with the frames of the peer: a header, a part of a body, or a wait until there is
 // something to read or to look at.
 func (s *Session) step() {
-	r, err := &s.reader, error(nil)
-	switch {
+	var err error
+	switch r := &s.reader; {
 	case r.have == headerLen:
 		r.have = 0
 		err = s.frame(r.head)
