@@ -23,11 +23,11 @@ func (s *Session) end(cause error) {
 		s.swallow.Store(true)
 		close(s.over)
 		s.endMu.Unlock()
-		for _, st := range s.table.all() {
-			st.sessionEnded(s.cause)
-			st.notify()
-		}
 	})
+	for _, st := range s.table.all() { // also if who ended it has not come that far
+		st.sessionEnded(s.Err())
+		st.notify()
+	}
 }
 
 // Err returns nil while the session lives, and then the cause of its end, which wraps

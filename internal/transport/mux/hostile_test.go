@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // A peer that gives credit without end does not make it overflow.
@@ -103,4 +104,78 @@ func wantEOF(t *testing.T, st *Stream) {
 	if n, err := st.Read(make([]byte, 10)); n != 0 || err != io.EOF {
 		t.Errorf("got %d, %v, want the end", n, err)
 	}
+}
+
+// TestDataBehindTheEnd: a peer that has ended its half may send no more than the credit that it has.
+func TestDataBehindTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, false, Config{Window: minWindow})
+		d.Data(flagSYN|flagFIN, 1, "x")
+		st := <-accept(s)
+		mustRead(t, st, "x")
+		wantEOF(t, st)
+		for range 8 {
+			d.Data(0, 1, string(make([]byte, minWindow/4)))
+		}
+		synctest.Wait()
+		wantErr(t, s.Err(), ErrWindowExceeded)
+	})
+}
+
+// TestPanicAtTheEnd: a listener that panics when the connection ends keeps no Read from ending.
+func TestPanicAtTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, _ := connect(t, true, Config{})
+		read := make(chan error, 10)
+		for i := range cap(read) {
+			st := mustOpen(t, s)
+			st.Notify(nil, func() {
+				if i == 0 {
+					panic("listener")
+				}
+			})
+			go func() {
+				_, err := st.Read(make([]byte, 1))
+				read <- err
+			}()
+		}
+		synctest.Wait()
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("got no panic of the listener")
+				}
+			}()
+			s.end(ErrHungUp)
+		}()
+		s.Close()
+		for range cap(read) {
+			wantErr(t, <-read, ErrSessionEnded)
+		}
+	})
+}
+
+// TestOpenBeforeTheLastGoAway: an Open while GoAway for an offence waits to be written says that the
+// session has ended, when it has.
+func TestOpenBeforeTheLastGoAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, d := connect(t, true, Config{})
+		s.LimitChurn(1, new(pacer))
+		accept(s)
+		resume, _ := stand(t, s, d, 200_000)
+		defer resume()
+		for id := uint32(2); id <= 4; id += 2 {
+			d.Data(flagSYN, id, "x")
+			d.Send(typeData, flagRST, id, 0)
+		}
+		synctest.Wait()
+		if s.Err() != nil {
+			t.Fatalf("got %v already, want GoAway to wait", s.Err())
+		}
+		if _, err := s.Open(); err != nil {
+			wantErr(t, err, ErrSessionEnded)
+		}
+		time.Sleep(2 * time.Second)
+		wantErr(t, s.Err(), ErrTooMuchChurn)
+	})
 }

@@ -79,7 +79,9 @@ func (f *inflow) fill(from io.Reader, n int) (k int, due uint32, met bool, err e
 		k, err = from.Read(s.b[:min(n, len(s.b))])
 		s.give()
 		f.taken += uint64(k)
-		due = f.credit(f.window / 4)
+		if f.end != io.EOF { // a peer that has ended its half may send nothing
+			due = f.credit(f.window / 4)
+		}
 	case f.waits != nil:
 		k, err = from.Read(f.waits[:min(n, len(f.waits))])
 		if k > 0 {

@@ -221,6 +221,7 @@ func (s *Session) Pongs() uint64 { return s.pings.came.Load() }
 // Call it only when every substream has ended: most peers close at once and drop bytes under
 // way. spec: comms 66
 func (s *Session) GoAway() error {
+	s.goingAway.Store(true) // a ping is queued before it, or refused
 	s.sendGoAway()
 	if err := s.broken(); err != nil {
 		return streamEnded(err)

@@ -162,10 +162,8 @@ func (s *Session) put(head, body []byte) {
 	s.bytesOut.Add(uint64(len(head) + len(body)))
 }
 
-// sendGoAway refuses substreams that the peer opens from now on, and returns when GoAway is
-// written, after everything in the outbox: a ping is queued before that, or refused.
+// sendGoAway returns when GoAway is written, after everything in the outbox.
 func (s *Session) sendGoAway() {
-	s.goingAway.Store(true)
 	h := newHeader(typeGoAway, 0, 0, 0)
 	s.write(nobody, &h, nil)
 }
