@@ -217,8 +217,8 @@ func TestPeerOfSeeds(t *testing.T) {
 	p.await("the value is stored here", save, func() bool { return p.values[key] != nil && string(p.values[key].Value) == "value" })
 	until(t, "the other node finds the value", finds(t, b, "key", "value"))
 
-	// What is stored here alone is found. A lookup of the seed ends with the first answer that names
-	// nobody new, so the other node, which could be the first each time, is gone.
+	// What is stored here alone is found. A lookup ends with the first answer that names nobody new,
+	// and a might answer first each time. So a is stopped before.
 	a.Stop()
 	absent, err := overlay.HashKey(overlay.SHA1, []byte("ours"))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
@@ -97,6 +98,18 @@ func (b *Base) NewID() uint64 { return b.last.Add(1) }
 func (b *Base) Identity() identify.Message {
 	m, _ := b.Local.Get()
 	return m
+}
+
+// Addresses returns the addresses that this node advertises at present.
+func (b *Base) Addresses() []ma.Multiaddr {
+	claimed := b.Identity().Claim.Addresses
+	addrs := make([]ma.Multiaddr, 0, len(claimed))
+	for _, raw := range claimed {
+		if a, err := ma.NewMultiaddrBytes(raw); err == nil {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
 }
 
 // MarkUseful marks the connection of a peer as useful, if it still has the id conn; 0 stands for

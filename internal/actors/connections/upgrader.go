@@ -50,7 +50,8 @@ func (r *Room) Announced(ctx context.Context) error {
 	return nil
 }
 
-// Upgraded returns what an upgrade has resulted in, for conns.
+// Upgraded returns what an upgrade has resulted in, for conns. Acknowledgements may wait from now
+// on where the peer does not wait for them (spec: V 45).
 func (r *Room) Upgraded(res *upgrade.Result, c transport.Conn, via string, d protocol.Direction) Upgraded {
 	if useragent.Ours(res.Message.UserAgent) && !r.forwarded(c) {
 		if acks, ok := direct(c).(transport.AckDelayer); ok {
@@ -72,11 +73,7 @@ func (r *Room) forwarded(c transport.Conn) bool {
 	if ip, ok := transport.IP(c.RemoteMultiaddr()); !ok || !ip.IsLoopback() {
 		return false
 	}
-	return !slices.ContainsFunc(r.Identity().Claim.Addresses, func(b []byte) bool {
-		a, err := ma.NewMultiaddrBytes(b)
-		if err != nil {
-			return false
-		}
+	return !slices.ContainsFunc(r.Addresses(), func(a ma.Multiaddr) bool {
 		ip, ok := transport.IP(a)
 		return ok && ip.IsLoopback()
 	})

@@ -134,16 +134,7 @@ func (n Node) Protocols() *view.Map[protocol.ID, *actor.PID] { return &n.rooms.P
 func (n Node) Local() (identify.Message, bool) { return n.rooms.Local.Get() }
 
 // Addresses returns the addresses that the node advertises to its peers.
-func (n Node) Addresses() []ma.Multiaddr {
-	m, _ := n.Local()
-	addrs := make([]ma.Multiaddr, 0, len(m.Claim.Addresses))
-	for _, raw := range m.Claim.Addresses {
-		if a, err := ma.NewMultiaddrBytes(raw); err == nil {
-			addrs = append(addrs, a)
-		}
-	}
-	return addrs
-}
+func (n Node) Addresses() []ma.Multiaddr { return n.rooms.Addresses() }
 
 // AllConnections returns the live connections, ordered by peer.
 func (n Node) AllConnections() []*actors.ConnRef {

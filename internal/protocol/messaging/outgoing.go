@@ -180,7 +180,7 @@ func (m *Outgoing[T]) Wrote(now time.Time, started int, err error, noConn bool) 
 func (m *Outgoing[T]) StartPull() bool { return !m.draining && m.box.StartPull() }
 
 // PulledSome reports that the writer has written messages that it has pulled. Soon says that
-// there were several, that a caller waits for one, or that the writer pulls no more; otherwise
+// there were several or a large one, that a caller waits for one, or that the writer pulls no more; otherwise
 // they are collected together with those written within Options.LoneDelay.
 func (m *Outgoing[T]) PulledSome(now time.Time, soon bool) (a Actions[T]) {
 	next := m.provedAt.Add(m.o.LoneDelay)

@@ -34,8 +34,9 @@ type churn struct {
 
 // LimitChurn limits the substreams of the peer that end without a call of [Stream.Agreed],
 // including refused ones. More than n within a minute end the session, with a GoAway and
-// [ErrTooMuchChurn]; 0, the default, is no limit. pace is called for each of them. It can end the session in the same way, or stop the reading for a while, so that
-// the peer waits; answers to pings of both sides wait as well.
+// [ErrTooMuchChurn]; 0, the default, is no limit. pace is called for each of them. It can end the
+// session in the same way, or stop the reading for a while, so that the peer waits; answers to
+// pings of both sides wait as well.
 func (s *Session) LimitChurn(n int, pace Pacer) {
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()

@@ -21,7 +21,7 @@ type streamPair struct {
 	close func()
 }
 
-// bare is a substream of the library without the link.
+// bare is a substream of the library without this package.
 type bare struct{ *yamux.Stream }
 
 func (s bare) CloseWrite() error { return s.Stream.Close() }

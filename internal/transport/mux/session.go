@@ -132,7 +132,7 @@ func (s *Session) RunOn(run func(f func())) {
 	o.run = run
 }
 
-// Release lets a held session read. Further calls do nothing.
+// Release lets the session read. Further calls do nothing.
 func (s *Session) Release() { s.release.Do(func() { close(s.released) }) }
 
 // Open opens a substream. Its SYN goes with the first bytes that are written on the
@@ -163,8 +163,7 @@ func (s *Session) Open() (*Stream, error) {
 }
 
 // Prompt reports whether Open and [Stream.WriteHeld] wait for nothing now: the session reads, the
-// library has room for substreams that the peer has not acknowledged, and few frames wait to be
-// written.
+// library has few substreams to forget, and few frames wait to be written.
 func (s *Session) Prompt() bool {
 	select {
 	case <-s.released:
