@@ -18,7 +18,7 @@ import (
 
 // submitAll submits n messages of size bytes to b, and returns a function that counts
 // their outcomes when all have one.
-func submitAll(t *testing.T, a, b *gamelantest.Node, n, size int) (outcomes func() map[protocol.OutcomeKind]int) {
+func submitAll(t *testing.T, a, b *gamelantest.Node, n, size int, opts ...gamelan.SendOption) (outcomes func() map[protocol.OutcomeKind]int) {
 	t.Helper()
 	pending := make(chan *gamelan.Pending[gamelan.Outcome], n)
 	go func() { // Submit waits for credit
@@ -26,7 +26,7 @@ func submitAll(t *testing.T, a, b *gamelantest.Node, n, size int) (outcomes func
 		for i := range n {
 			body := make([]byte, size)
 			copy(body, []byte{byte(i), byte(i >> 8), byte(i >> 16)})
-			p, err := a.Submit(t.Context(), b.ID(), body)
+			p, err := a.Submit(t.Context(), b.ID(), body, opts...)
 			if err != nil {
 				return
 			}
@@ -207,28 +207,101 @@ func TestCutLosesNothingConfirmed(t *testing.T) {
 // TestPanicStopCountsWhatIsDropped has a handler panic and stop for good while messages wait for
 // it: all that were confirmed were handled, or are in the log.
 func TestPanicStopCountsWhatIsDropped(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		net := gamelantest.NewNetwork(t)
-		log, handled := new(logLines), 0
-		a := net.Start(gamelan.Config{})
-		b := net.Start(gamelan.Config{}, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
-			gamelan.WithHandler(gamelan.Handle(func(gamelan.Received) {
-				time.Sleep(10 * time.Millisecond)
-				if handled == 50 {
-					panic("a bug")
-				}
-				handled++
-			}), gamelan.OnPanic(gamelan.PanicStop)))
-		net.Connect(a, b)
-		outcomes := submitAll(t, a, b, 500, 100)
-		time.Sleep(time.Minute)
-		b.Close(t.Context())
-		a.Close(t.Context())
-		confirmed := outcomes()[protocol.Confirmed]
-		if dropped, _ := droppedOf(log); handled != 50 || confirmed != 500 || handled+dropped != confirmed {
-			t.Errorf("got %d confirmed, %d handled and %d in the log, want all 500 among these", confirmed, handled, dropped)
+	for name, handler := range map[string]func(handle func()) gamelan.Option{
+		"actor": func(handle func()) gamelan.Option {
+			return gamelan.WithHandler(gamelan.Handle(func(gamelan.Received) { handle() }), gamelan.OnPanic(gamelan.PanicStop))
+		},
+		"function": func(handle func()) gamelan.Option {
+			return gamelan.WithMessages(func(context.Context, gamelan.Message) error { handle(); return nil }, gamelan.OnPanic(gamelan.PanicStop))
+		},
+	} {
+		for opts, sends := range map[string][]gamelan.SendOption{"plain": nil, "with ids": {gamelan.Resend()}} {
+			t.Run(name+"/"+opts, func(t *testing.T) {
+				gamelantest.Bubble(t, func(t *testing.T) {
+					net := gamelantest.NewNetwork(t)
+					log, handled := new(logLines), 0
+					a := net.Start(gamelan.Config{})
+					b := net.Start(gamelan.Config{}, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))), handler(func() {
+						time.Sleep(10 * time.Millisecond)
+						if handled == 50 {
+							panic("a bug")
+						}
+						handled++
+					}))
+					net.Connect(a, b)
+					outcomes := submitAll(t, a, b, 500, 100, sends...)
+					time.Sleep(time.Minute)
+					b.Close(t.Context())
+					a.Close(t.Context())
+					confirmed := outcomes()[protocol.Confirmed]
+					inHand := 0
+					if name == "function" {
+						inHand = 1 // is counted as a panic
+					}
+					if dropped, _ := droppedOf(log); handled != 50 || confirmed != 500 || handled+dropped+inHand != confirmed {
+						t.Errorf("got %d confirmed, %d handled and %d in the log, want all 500 among these", confirmed, handled, dropped)
+					}
+				})
+			})
 		}
-	})
+	}
+}
+
+// TestCloseSaysWhatWaits closes a node while messages wait: for a slow actor, for a slow function, or for a loop
+// between two rounds. All that were confirmed are handled, or in the log.
+func TestCloseSaysWhatWaits(t *testing.T) {
+	slow := func(handled *atomic.Int64) { time.Sleep(100 * time.Millisecond); handled.Add(1) }
+	for name, start := range map[string]func(t *testing.T, net *gamelantest.Network, handled *atomic.Int64, opts ...gamelan.Option) *gamelantest.Node{
+		"actor": func(_ *testing.T, net *gamelantest.Network, handled *atomic.Int64, opts ...gamelan.Option) *gamelantest.Node {
+			return net.Start(gamelan.Config{}, append(opts, gamelan.WithHandler(gamelan.Handle(func(gamelan.Received) { slow(handled) })))...)
+		},
+		"function": func(_ *testing.T, net *gamelantest.Network, handled *atomic.Int64, opts ...gamelan.Option) *gamelantest.Node {
+			return net.Start(gamelan.Config{}, append(opts, gamelan.WithMessages(func(context.Context, gamelan.Message) error { slow(handled); return nil }))...)
+		},
+		"loop that has ended": func(t *testing.T, net *gamelantest.Network, _ *atomic.Int64, opts ...gamelan.Option) *gamelantest.Node {
+			b := net.Start(gamelan.Config{}, opts...)
+			ended, end := context.WithCancel(t.Context())
+			end()
+			for range b.Messages(ended) {
+				t.Error("got a message")
+			}
+			return b
+		},
+		"loop that goes on": func(t *testing.T, net *gamelantest.Network, handled *atomic.Int64, opts ...gamelan.Option) *gamelantest.Node {
+			b := net.Start(gamelan.Config{}, opts...)
+			go func() {
+				for range b.Messages(t.Context()) {
+					slow(handled)
+				}
+			}()
+			return b
+		},
+	} {
+		for opts, sends := range map[string][]gamelan.SendOption{"plain": nil, "with ids": {gamelan.Resend()}} {
+			t.Run(name+"/"+opts, func(t *testing.T) {
+				gamelantest.Bubble(t, func(t *testing.T) {
+					net := gamelantest.NewNetwork(t)
+					var handled atomic.Int64
+					log := new(logLines)
+					a := net.Start(gamelan.Config{})
+					b := start(t, net, &handled, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+					net.Connect(a, b)
+					outcomes := submitAll(t, a, b, 500, 100, sends...)
+					time.Sleep(time.Second)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					b.Close(ctx)
+					a.Close(t.Context())
+					confirmed := outcomes()[protocol.Confirmed]
+					time.Sleep(time.Minute) // a loop gets the rest
+					dropped, _ := droppedOf(log)
+					if want := name != "loop that goes on"; confirmed != 500 || int(handled.Load())+dropped < confirmed || want != (dropped > 0) {
+						t.Errorf("got %d confirmed, %d handled and %d in the log, want all 500 among these", confirmed, handled.Load(), dropped)
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestPanicsKeepTheInbox has the function of a node with an inbox panic under each policy: what

@@ -45,7 +45,7 @@ var ErrClosed = assemble.ErrClosed
 // What peers send after Close began is not confirmed to them. All that was confirmed before is
 // read. An inbox keeps it, even above its limits. Without an inbox it is handled as far as the
 // time allows. The rest is dropped, at most Config.PeerCredit, or one larger message, and
-// 1 MiB and 64 KiB of each peer; the log counts its messages and bytes by peer.
+// 1 MiB and 64 KiB of each peer and protocol; the log counts its messages and bytes by peer.
 func (n *Node) Close(ctx context.Context) error {
 	ctx, cancel := assemble.Within(ctx)
 	defer cancel()

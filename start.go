@@ -10,7 +10,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/actors"
 	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/users"
 	"github.com/gamelan-p2p/gamelan/internal/assemble"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -61,14 +60,15 @@ func (n *Node) options(o *options) *assemble.Options {
 		all.Messages = append(all.Messages, func(in *inboxpart.Inbox) users.Register { return m.caller(n, in) })
 	}
 	all.Hooks = assemble.Hooks{
-		Version: Version, Host: n.host(), Publish: n.publish, AddSeed: n.Peers().Add, Ended: n.loops.Finish,
-		Client: func(peer identity.NodeID, service protocol.ID) *rpc.Client { return n.RPC().Client(peer, service) },
-		Export: func(w io.Writer) (int, error) { return n.Peers().Export(w) },
-		Waiting: func(of map[identity.NodeID]messengers.Loss) {
+		Version: Version, Host: n.host(), Publish: n.publish, AddSeed: n.Peers().Add,
+		Ended: func() {
+			n.loops.Finish()
 			for _, s := range n.called {
-				s.Waiting(of)
+				s.Discard()
 			}
 		},
+		Client:  func(peer identity.NodeID, service protocol.ID) *rpc.Client { return n.RPC().Client(peer, service) },
+		Export:  func(w io.Writer) (int, error) { return n.Peers().Export(w) },
 		Closing: n.events.Close, Closed: n.waits.close,
 	}
 	return all

@@ -3,6 +3,7 @@ package kad_test
 import (
 	"crypto/ed25519"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -53,6 +54,49 @@ func TestClientClock(t *testing.T) {
 			if age := clock.Wall().Sub(k.Answered); age < 0 || age > 5*time.Minute {
 				t.Errorf("got a contact that answered %v ago", age)
 			}
+		}
+	})
+}
+
+// A value that was signed while the clock of its publisher was far ahead is signed again when
+// the clock is right, and the same seq may be published again.
+func TestSignedWhileTheClockIsAhead(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		l := newLab(t, kad.HubOptions{Delay: time.Millisecond}, kad.StandaloneOptions{})
+		for range 4 {
+			l.add(nil)
+		}
+		clock := gamelantest.NewClock()
+		clock.Step(30 * 365 * 24 * time.Hour)
+		host, err := kad.NewStandalone(kad.StandaloneOptions{Runtime: clock, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer host.Close(t.Context())
+		ahead, err := kad.Start(t.Context(), host, kad.Config{
+			Name: "ahead", PublicKey: kad.MemoryKey(99), Networks: []kad.Network{l.hub.Network()}, Bootstrap: l.clients[0].Addresses(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		_, signer, _ := ed25519.GenerateKey(nil)
+		_, fixed, _ := ed25519.GenerateKey(nil)
+		value := kad.Value{Body: []byte("signed"), TTL: 24 * time.Hour, Seq: 7}
+		own, err := ahead.PutSigned(t.Context(), signer, value)
+		t.Log("published while the clock is ahead:", err)
+		if _, err := ahead.PutSigned(t.Context(), fixed, value); err != nil {
+			t.Log(err)
+		}
+		clock.Step(-30 * 365 * 24 * time.Hour)
+		if _, err := ahead.PutSigned(t.Context(), fixed, value); err != nil {
+			t.Errorf("publish the same seq again: %v", err)
+		}
+		time.Sleep(24 * time.Hour)
+		reader := l.add(nil)
+		time.Sleep(time.Minute)
+		if r, err := reader.Get(t.Context(), own.Key); err != nil || string(r.Value) != "signed" {
+			t.Errorf("got %v, %v, want the signed value", r, err)
 		}
 	})
 }

@@ -59,10 +59,11 @@ func (a *storeActor) putOwn(c actor.Context, m putOwn) {
 	key := m.record.Key
 	was := s.own[key]
 	newest := a.find(c, key)
-	if was != nil && !was.over(supervisor.Wall(c)) && (newest == nil || record.Compare(was.record, newest) > 0) {
+	wall := supervisor.Wall(c)
+	if was != nil && !was.over(wall) && (newest == nil || record.Compare(was.record, newest) > 0) {
 		newest = was.record // it will be signed again
 	}
-	if newest != nil && record.Compare(newest, m.record) > 0 {
+	if newest != nil && record.Compare(newest, m.record) > 0 && (newest.Seq != m.record.Seq || !record.TooLong(newest, wall)) {
 		supervisor.Reply(c, ownStored{&SeqTooLowError{Current: newest}})
 		return
 	}
@@ -116,8 +117,9 @@ func (a *storeActor) await(c actor.Context, w *ownWaiter) {
 	a.commit(c)
 }
 
-// read answers with a record that is to be stored again. A publication that would soon
-// expire is signed again first, if this client has its signer.
+// read answers with a record that is to be stored again. If this client has the signer of a
+// publication, it signs it again first when that would soon expire, or expires too late for any
+// peer, as it was signed while the clock was ahead.
 func (a *storeActor) read(c actor.Context, m readRecord, from *actor.PID) {
 	now, wall := supervisor.Now(c), supervisor.Wall(c)
 	if !m.own {
@@ -133,7 +135,7 @@ func (a *storeActor) read(c actor.Context, m readRecord, from *actor.PID) {
 			a.touchOwn(c, m.key)
 		}
 		c.Send(from, recordRead{token: m.token})
-	case o.signer != nil && o.ttl > 0 && record.Life(o.record, wall) < o.ttl*3/4:
+	case o.signer != nil && o.ttl > 0 && (record.Life(o.record, wall) < o.ttl*3/4 || record.TooLong(o.record, wall)):
 		a.resign(c, m, from, o)
 	default:
 		c.Send(from, recordRead{m.token, o.record, publishLife(o.ttl), false})

@@ -72,6 +72,9 @@ func (*storeCheckCmd) Run(a *app) error {
 	return nil
 }
 
+// older reports whether a part of the store has a schema that the next write of a node replaces.
+func older(schema, current int) bool { return schema > 0 && schema < current }
+
 func printStore(a *app, r gamelan.StoreReport) error {
 	if a.JSON {
 		p := r.Report
@@ -109,8 +112,13 @@ func printStore(a *app, r gamelan.StoreReport) error {
 		fmt.Fprintf(a.Out, "damaged  %s of the key-value DHT that cannot be read; a node deletes them\n", inspect.Count(uint64(n), "record"))
 	}
 	next := "nothing: starting a node takes it as it is"
-	if r.Upgrade {
+	switch {
+	case r.Upgrade:
 		next = fmt.Sprintf("starting a node copies it to %s and upgrades it to schema %d", r.Backup, r.Current)
+	case older(r.Inbox.Schema, r.Inbox.Current):
+		next = fmt.Sprintf("a node writes new messages of the inbox with schema %d, and then an older release refuses the store; copy it first to go back", r.Inbox.Current)
+	case older(r.Stored.Schema, r.Stored.Current):
+		next = fmt.Sprintf("a node writes what it stores for others with schema %d, and then an older release refuses the store; copy it first to go back", r.Stored.Current)
 	}
 	_, err := fmt.Fprintf(a.Out, "upgrade  %s\n", next)
 	return err

@@ -115,7 +115,10 @@ func (n *Node) sayDropped(log *slog.Logger) {
 	if dropped == nil {
 		dropped = make(map[identity.NodeID]messengers.Loss)
 	}
-	n.hooks.Waiting(dropped)
+	for peer, l := range n.Trunk.Outcomes().Dropped() {
+		sum := dropped[peer]
+		dropped[peer] = messengers.Loss{Messages: sum.Messages + l.Messages, Bytes: sum.Bytes + l.Bytes}
+	}
 	if len(dropped) > 0 {
 		all := sayLosses(dropped, func(attributes ...any) { log.Warn("messages of a connected peer were not handled", attributes...) })
 		log.Warn("messages of connected peers came that nobody has handled, and their senders may have seen them confirmed; an inbox (WithInbox) keeps such messages",

@@ -29,7 +29,6 @@ import (
 	"github.com/gamelan-p2p/gamelan/internal/actors/doctorpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/kadpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/internal/actors/outcomepart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/reachpart"
 	"github.com/gamelan-p2p/gamelan/internal/actors/rpcpart"
@@ -90,9 +89,7 @@ type Hooks struct {
 	AddSeed func(ctx context.Context, seed peerstore.Peer) error
 	Client  func(peer identity.NodeID, service protocol.ID) *rpc.Client
 	Export  func(peers io.Writer) (int, error)
-	Ended   func() // all actors have ended
-	// Waiting adds the messages that wait for the program's function to those of each peer.
-	Waiting func(map[identity.NodeID]messengers.Loss)
+	Ended   func() // all actors have ended; what waits for the program is given up
 	// Closing and Closed are called before and after Node.Closed is closed.
 	Closing, Closed func()
 }

@@ -56,7 +56,12 @@ func (p *Permit) finish(state uint32) bool {
 }
 
 // Discard gives the credit back, whoever has it, unless that was done.
-func (p *Permit) Discard() {
+func (p *Permit) Discard() { p.discard(false) }
+
+// Refuse is Discard by who keeps the credit: the message counts as dropped as well.
+func (p *Permit) Refuse() { p.discard(true) }
+
+func (p *Permit) discard(lost bool) {
 	if p == nil {
 		return
 	}
@@ -64,7 +69,7 @@ func (p *Permit) Discard() {
 	if was == paidBack {
 		return
 	}
-	if was != kept && p.account != nil && p.account.dropped != nil {
+	if (lost || was != kept) && p.account != nil && p.account.dropped != nil {
 		p.account.dropped(p.n)
 	}
 	p.back()

@@ -25,7 +25,7 @@ func (v *View) node(ctx context.Context) models.Node {
 	defer cancel()
 	status, err := v.Status(ctx)
 	if err != nil {
-		n.Status, n.Cause = "unknown", "the connectivity actor did not say in time"
+		n.Status, n.Cause = "unknown", connectivitySilent
 		n.Warnings = append(n.Warnings, codes.ConnectivitySilent.Notice(connectivitySilent))
 		return n
 	}

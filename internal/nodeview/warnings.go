@@ -122,11 +122,17 @@ func (v *View) inDoubt() models.Notices {
 	percent := o.InDoubt * 100 / all
 	peers := v.Trunk.Doubters(now)
 	text := fmt.Sprintf("%d %% of the messages of the last hour are in doubt: %s of %s", percent, inspect.Number(o.InDoubt), inspect.Number(all))
-	if peers == 1 {
+	if len(peers) == 1 {
 		text += ", all to one peer"
 	}
 	n := codes.InDoubt.Notice(text, strconv.FormatUint(percent, 10), strconv.FormatUint(all, 10))
-	if peers == 1 && v.Trunk.Connections().Len() > 1 {
+	others := v.Trunk.Connections().Len()
+	if len(peers) == 1 {
+		if _, connected := v.Trunk.Connection(peers[0]); connected {
+			others--
+		}
+	}
+	if len(peers) == 1 && others > 0 {
 		n.Severity = models.Warning
 	}
 	return models.Notices{n}

@@ -2,10 +2,8 @@ package receive
 
 import (
 	"context"
+	"slices"
 	"sync"
-
-	"github.com/gamelan-p2p/gamelan/identity"
-	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 )
 
 // Backlog holds plain messages, with their credit, that wait for the function or for a loop. The
@@ -15,6 +13,7 @@ type Backlog struct {
 	list    []Message     // oldest first
 	changed chan struct{} // closed at the next change; nil while nobody waits for one
 	final   bool          // no more messages come
+	readers []*reader     // calls of Each that go on
 	in, out uint64        // how many messages were put, and how many of them each has handled
 	mark    uint64        // see after
 	marked  func()        // see after; nil: nobody waits
@@ -25,7 +24,7 @@ func (b *Backlog) put(m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.final {
-		m.release(false)
+		m.refuse()
 		return
 	}
 	b.list = append(b.list, m)
@@ -69,12 +68,35 @@ func (b *Backlog) take() (m Message, ok bool, changed <-chan struct{}) {
 	return m, false, b.changed
 }
 
-// finish says that no more messages come: next returns those that wait, and then false.
+// reader is a call of Each.
+type reader struct{ ctx context.Context }
+
+// finish says that no more messages come: next returns those that wait, and then false. Those that wait
+// count as lost if nobody reads: a later loop gets them all the same.
 func (b *Backlog) finish() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.final = true
 	b.change()
+	if slices.ContainsFunc(b.readers, func(r *reader) bool { return r.ctx.Err() == nil }) {
+		return
+	}
+	for _, m := range b.list {
+		m.refuse()
+	}
+}
+
+// read adds a reader until the function that it returns is called.
+func (b *Backlog) read(ctx context.Context) (left func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := &reader{ctx}
+	b.readers = append(b.readers, r)
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.readers = slices.DeleteFunc(b.readers, func(x *reader) bool { return x == r })
+	}
 }
 
 // after has f called once, when each has handled all messages that were put before. The call
@@ -105,7 +127,7 @@ func (b *Backlog) discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.list {
-		m.release(false)
+		m.refuse()
 	}
 	b.list, b.final = nil, true
 	b.change()
@@ -123,16 +145,6 @@ func (b *Backlog) over() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.final
-}
-
-// Count adds the messages that wait to those of each peer.
-func (b *Backlog) Count(of map[identity.NodeID]messengers.Loss) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, m := range b.list {
-		l := of[m.Peer]
-		of[m.Peer] = messengers.Loss{Messages: l.Messages + 1, Bytes: l.Bytes + uint64(len(m.Body))}
-	}
 }
 
 func (b *Backlog) len() int {
@@ -156,6 +168,7 @@ func (b *Backlog) Each(ctx context.Context, f func(Message) (handled, goOn bool)
 		handled, goOn = f(m)
 		return goOn
 	}
+	defer b.read(ctx)()
 	for one() {
 	}
 }

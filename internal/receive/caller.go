@@ -11,10 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/gamelan-p2p/gamelan/actors"
-	"github.com/gamelan-p2p/gamelan/identity"
 	"github.com/gamelan-p2p/gamelan/inspect"
 	"github.com/gamelan-p2p/gamelan/internal/actors/inboxpart"
-	"github.com/gamelan-p2p/gamelan/internal/actors/messengers"
 	"github.com/gamelan-p2p/gamelan/supervisor"
 )
 
@@ -44,11 +42,8 @@ func NewCaller(f func(context.Context, Message) error, in *inboxpart.Inbox, topi
 // NewActor returns an incarnation of the actor that calls the function.
 func (a *Caller) NewActor() actor.Actor { return &caller{Caller: a} }
 
-// Discard gives back the credit of the messages that wait.
+// Discard gives back the credit of the messages that wait, and counts them as lost.
 func (a *Caller) Discard() { a.backlog.discard() }
-
-// Waiting adds the messages that wait to those of each peer.
-func (a *Caller) Waiting(of map[identity.NodeID]messengers.Loss) { a.backlog.Count(of) }
 
 // failed is a message for which f has returned an error.
 type failed struct {

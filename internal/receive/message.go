@@ -29,12 +29,18 @@ type Message struct {
 	conn     uint64 // the connection, for a message without an inbox
 	listener uint64 // has the message in hand, with an inbox
 	keep     func() // gives the credit back: it was handled; nil: there is none
-	refuse   func() // gives the credit back: it was not
+	fail     func() // gives the credit back: who had it in hand has not handled it
+	refuse   func() // gives the credit back: nobody had it in hand
 }
 
 // plain makes a Message of a received one, and keeps its credit.
 func plain(m actors.Received) Message {
-	return Message{From: m.From, Peer: m.Peer, Body: m.Body, ID: m.ID, Topic: m.Topic, Attempt: 1, conn: m.Conn, keep: m.Keep(), refuse: m.Refuse}
+	keep := m.Keep()
+	fail := keep
+	if f, ok := m.Credit.(interface{ Fail() }); ok { // its sender may wait for that
+		fail = f.Fail
+	}
+	return Message{From: m.From, Peer: m.Peer, Body: m.Body, ID: m.ID, Topic: m.Topic, Attempt: 1, conn: m.Conn, keep: keep, fail: fail, refuse: m.Refuse}
 }
 
 // Kept makes a Message of one that the inbox has handed out.
@@ -48,7 +54,7 @@ func (m *Message) release(handled bool) {
 	case handled:
 		m.keep()
 	default:
-		m.refuse()
+		m.fail()
 	}
 }
 

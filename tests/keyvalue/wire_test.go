@@ -144,49 +144,62 @@ func TestBubbleKadFrames(t *testing.T) {
 //
 // conforms: kad 53
 func TestBubbleKadReplacedSubstream(t *testing.T) {
-	gamelantest.Bubble(t, func(t *testing.T) {
-		var store, gateway atomic.Int64 // how long the next message takes there
-		slow := gamelan.WithFault(func(path, point string) {
-			switch {
-			case strings.HasSuffix(path, "/store") && point == "*kad.serving":
-				time.Sleep(time.Duration(store.Swap(0)))
-			case strings.HasSuffix(path, "/gateways/0") && point == "*kad.arrived":
-				time.Sleep(time.Duration(gateway.Swap(0)))
-			}
-		})
-		net := gamelantest.NewNetwork(t)
-		a, x := net.Start(gamelan.Config{NoDHT: true}, slow), net.Start(gamelan.Config{NoDHT: true})
-		if _, err := a.KV().Open(t.Context(), kad.Config{Name: "main"}); err != nil {
-			t.Fatal(err)
-		}
-		net.Connect(x, a)
-		find, err := nativewire.AppendRequest(nil, &overlay.Message{Verb: overlay.FindValue, ID: overlay.RequestNumber(1), Target: kad.Key{1}, ReadOnly: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, ask := range map[string]func(old asks){
-			"in work": func(old asks) {
-				store.Store(int64(time.Second))
-				old.send(t, find)
-			},
-			"refused": func(old asks) {
-				gateway.Store(int64(time.Second))
-				old.send(t, pingOf(1))
-				time.AfterFunc(500*time.Millisecond, func() { _, _ = old.Write(frame.Append(nil, []byte{8, 1})) }) // no body
-			},
-		} {
-			ask(newAsks(t, x, a))
-			time.Sleep(100 * time.Millisecond)
-			s := newAsks(t, x, a)
-			for id := range uint64(3) {
-				time.Sleep(time.Second)
-				s.send(t, pingOf(100+id))
-				if m := s.answer(t); m.ID.Number() != 100+id {
-					t.Errorf("%s: got an answer to %d on the new substream, want %d", name, m.ID.Number(), 100+id)
+	find, err := nativewire.AppendRequest(nil, &overlay.Message{Verb: overlay.FindValue, ID: overlay.RequestNumber(1), Target: kad.Key{1}, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ask := range map[string]func(t *testing.T, old asks, store, gateway func(stop time.Duration), crash func()){
+		"in work": func(t *testing.T, old asks, store, _ func(time.Duration), _ func()) {
+			store(time.Second)
+			old.send(t, find)
+		},
+		"in work over a restart": func(t *testing.T, old asks, store, _ func(time.Duration), crash func()) {
+			store(time.Second)
+			old.send(t, find)
+			time.Sleep(50 * time.Millisecond)
+			crash()
+		},
+		"refused": func(t *testing.T, old asks, _, gateway func(time.Duration), _ func()) {
+			gateway(time.Second)
+			old.send(t, pingOf(1))
+			time.AfterFunc(500*time.Millisecond, func() { _, _ = old.Write(frame.Append(nil, []byte{8, 1})) }) // no body
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gamelantest.Bubble(t, func(t *testing.T) {
+				var store, gateway atomic.Int64 // how long the next message takes there
+				slow := gamelan.WithFault(func(path, point string) {
+					switch {
+					case strings.HasSuffix(path, "/store") && point == "*kad.serving":
+						time.Sleep(time.Duration(store.Swap(0)))
+					case strings.HasSuffix(path, "/gateways/0") && point == "*kad.arrived":
+						time.Sleep(time.Duration(gateway.Swap(0)))
+					}
+				})
+				net := gamelantest.NewNetwork(t)
+				a, x := net.Start(gamelan.Config{NoDHT: true}, slow), net.Start(gamelan.Config{NoDHT: true})
+				if _, err := a.KV().Open(t.Context(), kad.Config{Name: "main"}); err != nil {
+					t.Fatal(err)
 				}
-			}
-		}
-	})
+				net.Connect(x, a)
+				ask(t, newAsks(t, x, a), func(d time.Duration) { store.Store(int64(d)) }, func(d time.Duration) { gateway.Store(int64(d)) },
+					func() {
+						if !gamelantest.Crash(a.Node, "kad/main/gateways/0", "a bug") {
+							t.Fatal("the gateway is not there")
+						}
+					})
+				time.Sleep(100 * time.Millisecond)
+				s := newAsks(t, x, a)
+				for id := range uint64(3) {
+					time.Sleep(time.Second)
+					s.send(t, pingOf(100+id))
+					if m := s.answer(t); m.ID.Number() != 100+id {
+						t.Errorf("got an answer to %d on the new substream, want %d", m.ID.Number(), 100+id)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestBubbleKadOversized: a frame that is too long resets the substream, and is an offence.

@@ -260,6 +260,13 @@ func TestBubbleInDoubt(t *testing.T) {
 			if why := wantHealth(t, "15 % in doubt", a, "degraded in_doubt"); !strings.HasPrefix(why, "15 % of the messages of the last hour are in doubt: 4 of 26, all to one peer; ") {
 				t.Errorf("got %q", why)
 			}
+			c := net.Start(gamelan.Config{NoDHT: true}, kit.Quiet)
+			net.Connect(a, c)
+			wantHealth(t, "there is another peer", a, "ok (in_doubt)")
+			net.Partition(a, b)
+			net.Cut(a, b)
+			time.Sleep(time.Minute)
+			wantHealth(t, "there is the other peer alone", a, "ok (in_doubt)")
 			time.Sleep(61 * time.Minute)
 			wantHealth(t, "an hour later", a, "ok")
 		})

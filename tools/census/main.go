@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -34,7 +36,7 @@ func main() {
 		burnUntilInputEnds(os.Stdin)
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "census:", err)
@@ -94,7 +96,6 @@ func run(ctx context.Context, o options) error {
 	if err := os.MkdirAll(o.logs, 0o755); err != nil {
 		return err
 	}
-	failed := 0
 	for n := 1; n <= o.runs; n++ {
 		for _, c := range conditions(n) {
 			if o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name) || t.count(c.name) >= n || c.half && n > (o.runs+1)/2 {
@@ -107,8 +108,8 @@ func run(ctx context.Context, o options) error {
 				return err
 			}
 			fmt.Println(r.result())
-			if len(r.failed) > 0 {
-				failed++
+			if now, err := codeOf(o.root); len(r.failed) == 0 && (err != nil || now != code) {
+				return errors.Join(errors.New("the code has changed meanwhile, so this run does not count; begin again"), err)
 			}
 			t.runs = append(t.runs, r)
 			if err := t.write(page); err != nil {
@@ -117,7 +118,7 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	fmt.Print(t.summary())
-	if failed > 0 {
+	if failed := t.failed(); failed > 0 {
 		return fmt.Errorf("%d of these runs failed; their output is in %s", failed, o.logs)
 	}
 	return nil

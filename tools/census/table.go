@@ -39,6 +39,16 @@ func (t table) count(condition string) (n int) {
 	return n
 }
 
+// failed returns how many runs failed.
+func (t table) failed() (n int) {
+	for _, r := range t.runs {
+		if len(r.failed) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // summary has a row for each condition.
 func (t table) summary() string {
 	var b strings.Builder

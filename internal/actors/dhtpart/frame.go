@@ -98,9 +98,12 @@ type handlerCredit struct {
 
 // end records the end of the message. What no handler has finished may come again, stored by
 // a server.
-func (h *handlerCredit) end(handled bool) {
+func (h *handlerCredit) end(handled, refused bool) {
 	h.once.Do(func() {
-		if handled || h.copies <= 1 { // a further copy says nothing of the first one
+		switch {
+		case refused && h.stored == nil && h.copies <= 1:
+			h.dht.Dedup.Forget(h.hash) // not after Release: a stored copy may be in hand by then
+		case handled || h.copies <= 1: // a further copy says nothing of the first one
 			h.dht.Dedup.Release(h.hash, h.source.Peer, h.dht.trunk.Wall(), handled)
 		}
 		if h.stored == nil && !handled && h.copies <= 1 {
@@ -121,24 +124,22 @@ func (h *handlerCredit) end(handled bool) {
 // Finish gives the credit back, unless it is kept: Receive has returned.
 func (h *handlerCredit) Finish() {
 	if h.permit.FinishPassed() {
-		h.end(true)
+		h.end(true, false)
 	}
 }
 
 // Discard gives the credit back: no actor handles the message.
 func (h *handlerCredit) Discard() {
 	h.permit.Discard()
-	h.end(false)
+	h.end(false, false)
 }
 
 // Refuse is Discard, and lets a later copy from a relay be delivered too. After a further
 // copy of a message that was delivered before, it does not: otherwise all copies would
 // count as new, and more of them than configured be delivered.
 func (h *handlerCredit) Refuse() {
-	h.Discard()
-	if h.stored == nil && h.copies <= 1 {
-		h.dht.Dedup.Forget(h.hash)
-	}
+	h.permit.Discard()
+	h.end(false, true)
 }
 
 // Keep keeps the credit beyond Finish, until release.
@@ -146,6 +147,6 @@ func (h *handlerCredit) Keep() (release func()) {
 	back := h.permit.KeepPassed()
 	return func() {
 		back()
-		h.end(true)
+		h.end(true, false)
 	}
 }

@@ -96,16 +96,16 @@ func (e *ended) doubted(now time.Time, peer identity.NodeID) {
 	e.doubts[peer] = now
 }
 
-// doubters returns how many peers have had messages in doubt in the last hour, at most maxDoubts.
-func (e *ended) doubters(now time.Time) (n int) {
+// doubters returns which peers have had messages in doubt in the last hour, at most maxDoubts.
+func (e *ended) doubters(now time.Time) (peers []identity.NodeID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, at := range e.doubts {
+	for peer, at := range e.doubts {
 		if now.Sub(at) <= endedIn {
-			n++
+			peers = append(peers, peer)
 		}
 	}
-	return n
+	return peers
 }
 
 func (e *ended) within(now time.Time) (sum Ended) {
@@ -130,8 +130,8 @@ func (r *Room) Sent() Ended {
 // SentWithin returns how they have ended in the last hour.
 func (r *Room) SentWithin(now time.Time) Ended { return r.ended.within(now) }
 
-// Doubters returns how many peers have had messages of the program in doubt in the last hour, at most 64.
-func (r *Room) Doubters(now time.Time) int { return r.ended.doubters(now) }
+// Doubters returns which peers have had messages of the program in doubt in the last hour, at most 64.
+func (r *Room) Doubters(now time.Time) []identity.NodeID { return r.ended.doubters(now) }
 
 // Ended counts the outcome of a message of the program to a peer that a part sends.
 func (r *Room) Ended(peer identity.NodeID, o protocol.Outcome) {

@@ -90,8 +90,8 @@ func (b *inbox) start(m *Messaging, peer identity.NodeID) {
 // handling returns a new account for the messages of a peer.
 func (m *Messaging) handling(peer identity.NodeID) *credit.Account {
 	a := m.whole.Account(m.room.PeerCredit)
-	if !m.frames() { // of frames most are discarded with a good reason; see Messaging.Lost
-		a.CountDropped(func(n int) { m.dropped.add(peer, 1, n) })
+	if m == m.room.Plain { // of frames most are discarded with a good reason, and senders of messages with ids may be told: see Lost and Drop
+		a.CountDropped(func(n int) { m.Drop(peer, n) })
 	}
 	return a
 }

@@ -70,7 +70,7 @@ func (r *reader) tally() {
 		if err != nil {
 			return // it has not arrived whole, so it was not confirmed
 		}
-		r.box.protocol.dropped.add(r.box.peer, 1, n)
+		r.box.protocol.Drop(r.box.peer, n)
 		n, err = r.frames.Next()
 	}
 }

@@ -50,9 +50,12 @@ func (m *Messaging) Dropped() map[identity.NodeID]Loss { return m.dropped.all() 
 // stop it does nothing: then the receiver's own counts tell.
 func (m *Messaging) Lost(peer identity.NodeID, bytes int) {
 	if m.room.Silent.Load() {
-		m.dropped.add(peer, 1, bytes)
+		m.Drop(peer, bytes)
 	}
 }
+
+// Drop counts a message of a peer that is confirmed, perhaps, and that no handler has finished.
+func (m *Messaging) Drop(peer identity.NodeID, bytes int) { m.dropped.add(peer, 1, bytes) }
 
 // Loss counts messages of one peer that nobody has handled, and the bytes of their bodies.
 type Loss struct{ Messages, Bytes uint64 }

@@ -91,7 +91,9 @@ func (s *session) Receive(c actor.Context) {
 	case supervisor.TaskDone:
 		s.taskDone(c, m)
 	case refusing:
-		s.in.refuse()
+		if s.protocol.refuses() { // a handler may have come since
+			s.in.refuse()
+		}
 	case readerBlocked:
 		s.in.blocked(c)
 	case stallTick:

@@ -104,7 +104,7 @@ func (i *intake) Message(body []byte, p *credit.Permit) any {
 			return actors.Received{
 				From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: f.Body,
 				ID: actors.MessageID{Epoch: uint64(f.Message.Epoch), Number: f.Message.Number}, Topic: unique.Make(f.Message.Topic).Value(),
-				Credit: &arrival{books: &i.o.books, book: book, number: f.Message.Number, permit: p},
+				Credit: &arrival{books: &i.o.books, book: book, number: f.Message.Number, want: f.Message.Want, permit: p},
 			}
 		}
 	}
@@ -206,6 +206,7 @@ type arrival struct {
 	books  *books
 	book   *book
 	number uint64
+	want   outcomes.Want
 	permit *credit.Permit
 	lent   func() // gives the credit back of a message of this node to itself; nil: it has none
 	state  atomic.Uint32
@@ -246,12 +247,29 @@ func (a *arrival) Discard() {
 	a.permit.Discard()
 	a.giveBack()
 	if a.state.CompareAndSwap(arriving, over) {
-		a.books.dropped(a.book, a.number)
+		a.drop()
+	}
+}
+
+// drop notes that nobody has the message. Its sender is told, or has perhaps seen it confirmed.
+func (a *arrival) drop() {
+	a.books.dropped(a.book, a.number)
+	if a.want == outcomes.Read && a.permit != nil {
+		a.books.o.trunk.Outcomes().Drop(a.book.peer, a.permit.Len())
 	}
 }
 
 // Refuse says that the message was dropped, also if its handler keeps it.
 func (a *arrival) Refuse() {
+	if a.state.Swap(over) != over {
+		a.permit.Discard()
+		a.giveBack()
+		a.drop()
+	}
+}
+
+// Fail is Refuse by a handler that had the message in hand: its sender is told, if it waits for that.
+func (a *arrival) Fail() {
 	if a.state.Swap(over) != over {
 		a.permit.Discard()
 		a.giveBack()

@@ -163,7 +163,7 @@ func (a *sender) Receive(c actor.Context) {
 			a.answer(c, m.Peer, w)
 		}
 	case actors.PeerDisconnected:
-		if p := a.peers[m.Peer]; p != nil {
+		if p := a.peers[m.Peer]; p != nil && p.conn == m.Conn.ID {
 			a.cut(c, p)
 		}
 	case users.ProtocolAdded:

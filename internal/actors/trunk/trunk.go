@@ -410,8 +410,8 @@ func (t Trunk) Sent() messengers.Ended { return t.rooms.messengers.Sent() }
 
 func (t Trunk) SentWithin(now time.Time) messengers.Ended { return t.rooms.messengers.SentWithin(now) }
 
-// Doubters returns how many peers have had messages of the program in doubt in the last hour, at most 64.
-func (t Trunk) Doubters(now time.Time) int { return t.rooms.messengers.Doubters(now) }
+// Doubters returns which peers have had messages of the program in doubt in the last hour, at most 64.
+func (t Trunk) Doubters(now time.Time) []identity.NodeID { return t.rooms.messengers.Doubters(now) }
 
 // HasTopics reports whether messages of some topic have a handler.
 func (t Trunk) HasTopics() bool { return t.rooms.messengers.Topics.Len() > 0 }

@@ -23,7 +23,7 @@ type serving struct {
 	pipe
 	key    identity.PublicKey
 	conn   uint64
-	number uint64 // of the link's substreams
+	number uint64 // of the substream
 	shared *shared
 }
 
@@ -79,7 +79,7 @@ func (l *link) accept(c actor.Context, m actors.SubstreamOpened) {
 	}
 	x := &serving{key: m.Key, conn: m.Conn.ID, shared: new(shared)}
 	x.stream, x.name = stream, l.nameOf("serve", m.Key)
-	x.number = l.serial
+	x.number = l.n.trunk.NewID() // also after a restart no other has it
 	x.shared.self.Store(true)
 	l.in[m.Key] = x
 	l.tasks[x.name] = x

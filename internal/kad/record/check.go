@@ -105,6 +105,12 @@ func Expired(r *overlay.Record, wall time.Time) bool {
 	return r.Kind == overlay.Mutable && checkExpiry(r.Expires, wall) == ErrExpired
 }
 
+// TooLong reports whether a mutable record expires so late, at the time wall, that no node
+// takes it ([ErrTooLong]): the clock by which it was signed was ahead.
+func TooLong(r *overlay.Record, wall time.Time) bool {
+	return r.Kind == overlay.Mutable && checkExpiry(r.Expires, wall) == ErrTooLong
+}
+
 // canonicalKey reports whether b is the one way to write an Ed25519 public key: a number
 // below the prime 2^255 − 19, and a sign only where the point has two. Package ed25519
 // verifies with other ways as well, so that one signature would have several keys.

@@ -83,6 +83,7 @@ type daemon struct {
 	metrics  *metrics.Server              // nil: the settings have none
 	allowed  *allowList                   // applies changes of the allow list
 	network  *config.PrivateConfig        // the file of the private network as it is in force; nil: none
+	missing  []string                     // seeds of that file that could not be added; only reloads use it
 	admitted []identity.PublicKey         // the seeds of the settings and of that file; only reloads use it
 	started  atomic.Pointer[gamelan.Node] // node, once it has started
 	stopping atomic.Bool

@@ -51,20 +51,20 @@ func (d *daemon) reloadNetwork(ctx context.Context, now *daemonconfig.Loaded) (c
 		}
 	}
 	d.network.Seeds = slices.Concat(old, p.Seeds) // those of the file are admitted before they are dialled
-	var missing []string
+	again := d.missing
+	d.missing = nil
 	for _, s := range p.Seeds {
-		if slices.Contains(old, s) {
+		if slices.Contains(old, s) && !slices.Contains(again, s) {
 			continue
 		}
 		changed = true
 		if err := d.addSeeds(ctx, []string{s}); err != nil {
 			d.say(true, "A seed of %s was not added: %s", p.Name, failure.Text(err))
-			missing = append(missing, s)
+			d.missing = append(d.missing, s) // the next reload tries it again
 			continue
 		}
 		d.say(false, "%s has a new seed: %s.", p.Name, s)
 	}
-	p.Seeds = slices.DeleteFunc(p.Seeds, func(s string) bool { return slices.Contains(missing, s) }) // the next reload tries them again
 	d.network = p
 	return changed
 }

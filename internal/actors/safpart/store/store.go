@@ -250,7 +250,7 @@ func (s *Store) Envelopes(seqs []uint64) ([][]byte, error) {
 	list := make([][]byte, len(seqs))
 	for i, seq := range seqs {
 		b, err := s.disk.Get(messageKey(keyEnvelope, seq))
-		if err != nil && !errors.Is(err, kv.ErrNotFound) {
+		if err != nil && !errors.Is(err, kv.ErrNotFound) && !errors.Is(err, kv.ErrCorrupt) {
 			return nil, fmt.Errorf("read the stored messages: %w", err)
 		}
 		list[i] = b

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/gamelan-p2p/gamelan/internal/dht/saf"
 	"github.com/gamelan-p2p/gamelan/internal/kv"
@@ -12,11 +13,12 @@ import (
 const keyWatermark = 'w'
 
 // Watermarks has on the disk up to when each server's messages were received (spec: dht
-// 107). Save may be called from any goroutine, one call at a time.
+// 107). Save may be called from any goroutine.
 type Watermarks struct {
 	disk   kv.Client
 	loaded []saf.Watermark
-	whole  bool // the disk may lack some
+	turn   sync.Mutex
+	whole  bool // the disk may lack some; guarded by turn
 
 	// Damaged is how many entries could not be read. They are left as they are; their servers
 	// are asked for everything they have.
@@ -52,6 +54,8 @@ func (w *Watermarks) Loaded() *saf.Watermarks {
 // Save writes the watermarks that were raised, or all of them if the disk may lack some.
 // After an error the next Save writes all.
 func (w *Watermarks) Save(raised, all []saf.Watermark) error {
+	w.turn.Lock()
+	defer w.turn.Unlock()
 	err := kv.Reapplied(func(bool) error {
 		if w.whole {
 			raised = all
