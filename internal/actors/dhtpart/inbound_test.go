@@ -210,6 +210,7 @@ func TestRefusedMessageComesAgain(t *testing.T) {
 				s := newShard(t, nil)
 				e := s.compose(ourType, "hello", change(s))
 				body := e.Append(nil)
+				defer s.keeping()()
 				s.post(body)
 				s.heard["type-1000"].messages[0].(dht.Received).Refuse()
 				s.post(body, body)
@@ -231,13 +232,13 @@ func TestRefusedCopyIsNotForgotten(t *testing.T) {
 		s := newShard(t, func(s *shardSettings) { s.DHT.Occurrences = 2 })
 		e := s.compose(ourType, "hello", nil)
 		body := e.Append(nil)
+		defer s.keeping()()
 		s.post(body, body)
 		s.heard["type-1000"].messages[1].(dht.Received).Refuse()
 		s.post(body)
 		if got, want := s.counted(), "2 delivered, 1 duplicate"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		s.heard["type-1000"].messages[0].(dht.Received).Credit.Discard()
 	})
 }
 
@@ -534,6 +535,17 @@ func (k keeper) Receive(c actor.Context) {
 	if m, ok := c.Message().(dht.Received); ok {
 		*k.release = append(*k.release, m.Keep())
 		fake{k.heard}.Receive(c)
+	}
+}
+
+// keeping has the messages of our type go to a handler that keeps their credit until end.
+func (s *shard) keeping() (end func()) {
+	var all []func()
+	s.SetType(ourType, s.spawn("keeper", keeper{s.heard["type-1000"], &all}))
+	return func() {
+		for _, release := range all {
+			release()
+		}
 	}
 }
 
