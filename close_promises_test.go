@@ -269,8 +269,9 @@ func TestCloseSaysWhatWaits(t *testing.T) {
 		},
 		"loop that goes on": func(t *testing.T, net *gamelantest.Network, handled *atomic.Int64, opts ...gamelan.Option) *gamelantest.Node {
 			b := net.Start(gamelan.Config{}, opts...)
+			all := b.Messages(t.Context()) // it is the handler before anything comes
 			go func() {
-				for range b.Messages(t.Context()) {
+				for range all {
 					slow(handled)
 				}
 			}()
@@ -302,6 +303,28 @@ func TestCloseSaysWhatWaits(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestCloseSaysWhatWaitsOfItself: what a node has sent to itself, and seen confirmed, is handled or in the log.
+func TestCloseSaysWhatWaitsOfItself(t *testing.T) {
+	gamelantest.Bubble(t, func(t *testing.T) {
+		handled, log := 0, new(logLines)
+		a := gamelantest.NewNetwork(t).Start(gamelan.Config{}, gamelan.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
+			gamelan.WithMessages(func(context.Context, gamelan.Message) error {
+				time.Sleep(100 * time.Millisecond)
+				handled++
+				return nil
+			}))
+		outcomes := submitAll(t, a, a, 100, 1000, gamelan.Resend())
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a.Close(ctx)
+		confirmed := outcomes()[protocol.Confirmed]
+		if dropped, bytes := droppedOf(log); confirmed != 100 || handled+dropped != confirmed || bytes != 1000*dropped {
+			t.Errorf("got %d confirmed, %d handled, and %d with %d bytes in the log, want all among these", confirmed, handled, dropped, bytes)
+		}
+	})
 }
 
 // TestPanicsKeepTheInbox has the function of a node with an inbox panic under each policy: what

@@ -46,6 +46,7 @@ var ErrClosed = assemble.ErrClosed
 // read. An inbox keeps it, even above its limits. Without an inbox it is handled as far as the
 // time allows. The rest is dropped, at most Config.PeerCredit, or one larger message, and
 // 1 MiB and 64 KiB of each peer and protocol; the log counts its messages and bytes by peer.
+// A loop over [Node.Messages] that goes on gets what waits for it, also after Close; the log does not count that.
 func (n *Node) Close(ctx context.Context) error {
 	ctx, cancel := assemble.Within(ctx)
 	defer cancel()

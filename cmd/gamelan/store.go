@@ -115,10 +115,9 @@ func printStore(a *app, r gamelan.StoreReport) error {
 	switch {
 	case r.Upgrade:
 		next = fmt.Sprintf("starting a node copies it to %s and upgrades it to schema %d", r.Backup, r.Current)
-	case older(r.Inbox.Schema, r.Inbox.Current):
-		next = fmt.Sprintf("a node writes new messages of the inbox with schema %d, and then an older release refuses the store; copy it first to go back", r.Inbox.Current)
-	case older(r.Stored.Schema, r.Stored.Current):
-		next = fmt.Sprintf("a node writes what it stores for others with schema %d, and then an older release refuses the store; copy it first to go back", r.Stored.Current)
+	case older(r.Inbox.Schema, r.Inbox.Current), older(r.Stored.Schema, r.Stored.Current):
+		next = fmt.Sprintf("a node that works on it writes schema %d of the inbox and %d of what it stores for others, which an older release refuses; copy the store first to go back",
+			r.Inbox.Current, r.Stored.Current)
 	}
 	_, err := fmt.Fprintf(a.Out, "upgrade  %s\n", next)
 	return err

@@ -231,7 +231,7 @@ func (b *Inbox) Listen(ctx context.Context, o actors.ListenOptions) iter.Seq2[Ke
 				}
 				rest = rest[1:]
 				switch {
-				case errors.Is(err, errRecord), errors.Is(err, kv.ErrCorrupt):
+				case errors.Is(err, errRecord):
 					b.tell(unreadable{m.Seq})
 					fallthrough
 				case errors.Is(err, kv.ErrNotFound): // acknowledged meanwhile

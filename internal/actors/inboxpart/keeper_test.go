@@ -212,33 +212,6 @@ func TestKeeperPassesDamageOver(t *testing.T) {
 	listen("after a restart", actors.ListenOptions{Most: 2}, "3", "4")
 }
 
-// TestKeeperPassesABrokenBlockOver: a message of whose block the disk says that it is damaged stops no loop.
-func TestKeeperPassesABrokenBlockOver(t *testing.T) {
-	d := newFaultyDisk()
-	b, send, stop := startKeeper(t, d, Limits{Bytes: 1 << 20, Messages: 3})
-	defer stop()
-	for n := range 3 {
-		send(actors.Received{Body: fmt.Append(nil, n+1)})
-	}
-	waitUntil(t, b, "three are there", func(s actors.InboxStatus) bool { return s.Messages == 3 })
-	d.mu.Lock()
-	d.broken = messageKey(2)
-	d.mu.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	var got []string
-	for m, err := range b.Listen(ctx, actors.ListenOptions{Most: 2}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, string(m.Body))
-	}
-	if want := []string{"1", "3"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	waitUntil(t, b, "it is counted", func(s actors.InboxStatus) bool { return s.Damaged == 1 })
-}
-
 // TestKeeperStops: at an orderly end everything is on the disk, also what had no
 // room, and all credit is back.
 func TestKeeperStops(t *testing.T) {

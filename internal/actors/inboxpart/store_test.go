@@ -27,7 +27,6 @@ type faultyDisk struct {
 	news   int    // openings that this client has not heard of
 	marks  func() // called before marks are written; nil: nothing is
 	syncs  int
-	broken []byte // of this key the disk cannot read the block
 }
 
 func newFaultyDisk() *faultyDisk { return &faultyDisk{DB: kv.Memory()} }
@@ -35,18 +34,12 @@ func newFaultyDisk() *faultyDisk { return &faultyDisk{DB: kv.Memory()} }
 func (d *faultyDisk) Get(key []byte) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.broken != nil && bytes.Equal(key, d.broken) {
-		return nil, fmt.Errorf("%w: a checksum", kv.ErrCorrupt)
-	}
 	return d.DB.Get(key)
 }
 
 func (d *faultyDisk) ScanFrom(prefix, first []byte) (iter.Seq2[[]byte, []byte], func() error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.broken != nil {
-		return func(func([]byte, []byte) bool) {}, func() error { return kv.ErrCorrupt }
-	}
 	return d.DB.ScanFrom(prefix, first)
 }
 

@@ -104,7 +104,7 @@ func (i *intake) Message(body []byte, p *credit.Permit) any {
 			return actors.Received{
 				From: i.on.Key, Peer: i.on.Peer, Conn: i.on.ID, Body: f.Body,
 				ID: actors.MessageID{Epoch: uint64(f.Message.Epoch), Number: f.Message.Number}, Topic: unique.Make(f.Message.Topic).Value(),
-				Credit: &arrival{books: &i.o.books, book: book, number: f.Message.Number, want: f.Message.Want, permit: p},
+				Credit: &arrival{books: &i.o.books, book: book, number: f.Message.Number, want: f.Message.Want, size: len(f.Body), permit: p},
 			}
 		}
 	}
@@ -207,8 +207,9 @@ type arrival struct {
 	book   *book
 	number uint64
 	want   outcomes.Want
-	permit *credit.Permit
-	lent   func() // gives the credit back of a message of this node to itself; nil: it has none
+	size   int            // of its body
+	permit *credit.Permit // nil: this node has sent it to itself
+	lent   func()         // gives the credit back of a message of this node to itself; nil: it has none
 	state  atomic.Uint32
 }
 
@@ -254,8 +255,8 @@ func (a *arrival) Discard() {
 // drop notes that nobody has the message. Its sender is told, or has perhaps seen it confirmed.
 func (a *arrival) drop() {
 	a.books.dropped(a.book, a.number)
-	if a.want == outcomes.Read && a.permit != nil {
-		a.books.o.trunk.Outcomes().Drop(a.book.peer, a.permit.Len())
+	if a.want == outcomes.Read {
+		a.books.o.trunk.Outcomes().Drop(a.book.peer, a.size)
 	}
 }
 
