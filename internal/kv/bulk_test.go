@@ -5,8 +5,6 @@ package kv
 import (
 	"bytes"
 	"errors"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -79,70 +77,5 @@ func TestBulkEntries(t *testing.T) {
 	without(t, dir, plainKey)
 	if _, err := OpenPebble(dir); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("another entry is missing: got %v, want ErrCorrupt", err)
-	}
-}
-
-// TestDamagedBlock damages the block of one bulk entry of a store that is open: Get says so, of the entries
-// in that block alone, and the store goes on for all others, also after the next write.
-func TestDamagedBlock(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "store")
-	db, err := OpenPebble(dir)
-	check(t, err)
-	const entries = 32
-	key := func(i int) []byte { return []byte{Bulk, byte(i)} }
-	random := rand.NewChaCha8([32]byte{1})
-	values := make([][]byte, entries)
-	for i := range values {
-		values[i] = make([]byte, 8<<10)
-		_, _ = random.Read(values[i])
-		var b Batch
-		b.Set(key(i), values[i])
-		b.Set(plainKey, values[i][:8])
-		check(t, db.Apply(&b, true))
-	}
-	check(t, db.Close())
-	db, err = OpenPebble(dir) // what the log has goes into tables
-	check(t, err)
-	defer db.Close()
-	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	check(t, err)
-	found := false
-	for _, name := range tables {
-		content, err := os.ReadFile(name)
-		check(t, err)
-		if at := bytes.Index(content, values[20]); at >= 0 {
-			found = true
-			f, err := os.OpenFile(name, os.O_WRONLY, 0)
-			check(t, err)
-			_, err = f.WriteAt([]byte{content[at+100] ^ 1}, int64(at+100))
-			check(t, errors.Join(err, f.Close()))
-		}
-	}
-	if !found {
-		t.Fatal("no table has the value")
-	}
-	for round := range 2 {
-		bad := 0
-		for i := range values {
-			got, err := db.Get(key(i))
-			switch {
-			case errors.Is(err, ErrBlock) && errors.Is(err, ErrCorrupt):
-				bad++
-			case err != nil || !bytes.Equal(got, values[i]):
-				t.Errorf("entry %d: got %d bytes, %v", i, len(got), err)
-			}
-		}
-		if _, err := db.Get(key(20)); !errors.Is(err, ErrBlock) || bad > 2 {
-			t.Errorf("round %d: got %v of the damaged entry, and %d that cannot be read, want it and at most a neighbour", round, err, bad)
-		}
-		var b Batch
-		b.Set(plainKey, []byte("after"))
-		if err := db.Apply(&b, true); err != nil && !errors.Is(err, ErrReopened) {
-			t.Errorf("round %d: got %v of a write", round, err)
-		}
-	}
-	check(t, db.Close())
-	if _, err := db.Get(key(20)); errors.Is(err, ErrBlock) {
-		t.Errorf("got %v of a closed store", err)
 	}
 }

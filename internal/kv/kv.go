@@ -21,10 +21,6 @@ var (
 	ErrFailed      = errors.New("kv: disk failed")
 	ErrNoDisk      = errors.New("kv: this program was built without the disk store")
 
-	// ErrBlock, beside ErrCorrupt, reports that Get cannot read the block of an entry that the open store
-	// has. Other entries may be read all the same.
-	ErrBlock = errors.New("kv: a damaged block")
-
 	// ErrReopened: see [Client].
 	ErrReopened = errors.New("kv: opened anew after its disk failed")
 )

@@ -257,9 +257,6 @@ func (p *pebbleDB) Get(key []byte) ([]byte, error) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
-		if damaged(err) {
-			err = fmt.Errorf("%w: %w", ErrBlock, err)
-		}
 		return nil, p.error(err)
 	}
 	v = bytes.Clone(v)

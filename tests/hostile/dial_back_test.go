@@ -143,8 +143,8 @@ func TestDrainingDialsNobodyBack(t *testing.T) {
 			if err != nil {
 				return
 			}
+			came <- struct{}{} // before the node hears of the end
 			c.Close()
-			came <- struct{}{}
 		}
 	}()
 	stream := uint32(1)

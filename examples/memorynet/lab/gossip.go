@@ -65,6 +65,7 @@ type Gossip struct {
 	began    time.Time
 	last     time.Time // when the last copy came
 	has      []bool    // by member
+	due      []bool    // members whose tellers get it: they have it soon
 	received []int     // copies, by member
 	relayed  int       // members that have relayed it
 	sent     int       // copies that they have sent
@@ -87,8 +88,8 @@ func (j *journal) learned(member int, body []byte) {
 	j.notify()
 }
 
-// came records a copy of news.
-func (j *journal) came(member int, e *wire.Envelope) {
+// came records a copy of news. With delivered the member's teller gets it.
+func (j *journal) came(member int, e *wire.Envelope, delivered bool) {
 	g := j.gossip
 	if g == nil {
 		return
@@ -97,6 +98,7 @@ func (j *journal) came(member int, e *wire.Envelope) {
 		return
 	}
 	g.received[member]++
+	g.due[member] = g.due[member] || delivered
 	g.last = time.Now()
 	j.notify()
 }
@@ -117,7 +119,7 @@ func (j *journal) relayed(number uint64, copies int) {
 func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 	g := &Gossip{
 		Origin: origin, Reached: 1, number: l.random.Uint64() | 1, began: time.Now(),
-		has: make([]bool, len(l.Members)), received: make([]int, len(l.Members)),
+		has: make([]bool, len(l.Members)), due: make([]bool, len(l.Members)), received: make([]int, len(l.Members)),
 	}
 	g.has[origin] = true
 	l.log.mu.Lock()
@@ -139,11 +141,13 @@ func (l *Lab) Gossip(ctx context.Context, origin int) (Gossip, error) {
 		defer l.log.mu.Unlock()
 		done, of = g.Reached, nodes
 		g.Received = 0
-		for _, n := range g.received {
+		told := true // all whose tellers get it
+		for i, n := range g.received {
 			g.Received += n
+			told = told && (g.has[i] || !g.due[i])
 		}
 		switch {
-		case g.relayed >= g.Reached && g.Received >= g.sent:
+		case told && g.relayed >= g.Reached && g.Received >= g.sent:
 			return of, of // whoever has not heard it will not
 		case done == of && time.Since(g.last) < newsQuiet:
 			done-- // copies are under way

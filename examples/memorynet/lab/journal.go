@@ -91,7 +91,7 @@ func (j *journal) message(member int, m *dht.Incoming, v dht.Verdict) {
 	j.messages++
 	switch m.Envelope.Header.Type {
 	case wire.TypeDomain:
-		j.came(member, &m.Envelope)
+		j.came(member, &m.Envelope, v.Reason == dht.Delivered)
 	case wire.TypeJoin:
 		if j.traced < 0 {
 			break

@@ -245,12 +245,12 @@ func put(batch *kv.Batch, changes []change) {
 }
 
 // Envelopes returns the envelopes of messages, in the order of their numbers in seqs. It
-// returns nil for a message that is not stored, or that cannot be read though the store can.
+// returns nil for a message that is not stored.
 func (s *Store) Envelopes(seqs []uint64) ([][]byte, error) {
 	list := make([][]byte, len(seqs))
 	for i, seq := range seqs {
 		b, err := s.disk.Get(messageKey(keyEnvelope, seq))
-		if err != nil && !errors.Is(err, kv.ErrNotFound) && !errors.Is(err, kv.ErrBlock) {
+		if err != nil && !errors.Is(err, kv.ErrNotFound) {
 			return nil, fmt.Errorf("read the stored messages: %w", err)
 		}
 		list[i] = b

@@ -272,32 +272,3 @@ func TestHeadsOfSchema1(t *testing.T) {
 		t.Errorf("got %+v, %v, want both messages, the second without a source", got, err)
 	}
 }
-
-// unreadable is a store that cannot read the envelope of message 2.
-type unreadable struct {
-	kv.Client
-	err error
-}
-
-func (u unreadable) Get(key []byte) ([]byte, error) {
-	if bytes.HasSuffix(key, []byte{2}) {
-		return nil, u.err
-	}
-	return u.Client.Get(key)
-}
-
-// TestEnvelopesWithADamagedBlock: an envelope whose block is damaged is passed over; when the store itself
-// cannot be read, that says nothing of any message.
-func TestEnvelopesWithADamagedBlock(t *testing.T) {
-	disk := kv.Memory().Client()
-	s := open(t, disk)
-	must(t, s.Write(&store.Batch{Round: round(t, s), Add: messages(1, 2, 3)}, true))
-	block := fmt.Errorf("%w: %w", kv.ErrCorrupt, kv.ErrBlock)
-	got, err := open(t, unreadable{disk, block}).Envelopes([]uint64{1, 2, 3})
-	if err != nil || len(got) != 3 || got[0] == nil || got[1] != nil || got[2] == nil {
-		t.Errorf("a damaged block: got %d envelopes, %v", len(got), err)
-	}
-	if _, err := open(t, unreadable{disk, kv.ErrCorrupt}).Envelopes([]uint64{1, 2, 3}); !errors.Is(err, kv.ErrCorrupt) {
-		t.Errorf("a damaged store: got %v", err)
-	}
-}
