@@ -65,7 +65,7 @@ type Session struct {
 	writer writer
 
 	bytesIn, bytesOut atomic.Uint64
-	stalls            atomic.Uint64 // writes that found no window
+	stalls            atomic.Uint64 // writes that waited for a window, each once
 
 	withhold atomic.Pointer[atomic.Bool] // see Session.WithholdPongs
 

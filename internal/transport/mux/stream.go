@@ -114,6 +114,7 @@ func (st *Stream) unwritable() error {
 // connection; there may be more, unless the error wraps [protocol.ErrUnsent].
 func (st *Stream) Write(p []byte) (n int, err error) {
 	var until time.Time // since something was written, or Write began
+	stalled := false
 	for n < len(p) {
 		if err := st.unwritable(); err != nil {
 			if n == 0 {
@@ -128,6 +129,9 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		if k == 0 {
 			if until.IsZero() {
 				until = time.Now().Add(st.session.cfg.StallTimeout)
+			}
+			if !stalled {
+				stalled = true
 				st.session.stalls.Add(1)
 			}
 			st.session.lead.wanted() // credit may have come
