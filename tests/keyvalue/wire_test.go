@@ -300,6 +300,7 @@ func TestBubbleKadUnlisted(t *testing.T) {
 		a, client := kadNode(t, net)
 		x := net.Start(gamelan.Config{NoDHT: true})
 		net.Connect(a, x)
+		synctest.Wait() // a knows what x speaks
 		var served atomic.Int32
 		byHand := kadByHand{func(protocol.Stream) error { served.Add(1); return nil }}
 		if err := x.Register(t.Context(), nativewire.Protocol, func(*gamelan.Node) actor.Actor { return byHand }); err != nil {
