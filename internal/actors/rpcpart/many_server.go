@@ -223,11 +223,11 @@ func (m *servedCalls) event(ctx context.Context, f *manycalls.Frame, e manycalls
 	case manycalls.Cancel:
 		m.machine.End(k.c)
 		m.gather.control(m.machine)
-		if m.s.shared.trunk.Now().Before(k.until) {
-			k.cancel(errGivenUp)
-		} else { // the client's clock was a moment ahead of looksAt
-			k.cancel(errExpired)
+		why := errGivenUp
+		if !m.s.shared.trunk.Now().Before(k.until) { // due has not looked yet
+			why = errExpired
 		}
+		k.cancel(why)
 		m.forget(k)
 		m.tellLeft(ctx)
 	case manycalls.Credit:
