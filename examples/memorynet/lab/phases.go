@@ -245,7 +245,12 @@ func (l *Lab) search(ctx context.Context, from, to int) Search {
 	began := time.Now()
 	peer, err := a.DHT().Discover(ctx, b.Key)
 	s.Took, s.Err = time.Since(began), err
-	if err == nil && (peer.Key != b.Key || len(peer.Addresses) == 0) {
+	_, connected := a.Connection(b.ID)
+	switch {
+	case err != nil, peer.Key == b.Key && len(peer.Addresses) > 0:
+	case peer.Key == b.Key && connected && !s.Known: // since it was forgotten: its connection is enough
+		s.Known = true
+	default:
 		s.Err = fmt.Errorf("the record of %s has another key or no address", b.Name)
 	}
 	return s
